@@ -1,0 +1,49 @@
+"""Makers of small, realistic test objects."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detection_core.detections import Detections
+
+COCO_KEYPOINT_NAMES = (
+    "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist "
+    "left_hip right_hip left_knee right_knee left_ankle right_ankle"
+).split()
+# A standing person in a unit box: (x, y) of the 17 joints, the person's left on the picture's right.
+_STANDING = np.array(
+    [[.50, .08], [.54, .06], [.46, .06], [.58, .08], [.42, .08], [.68, .22], [.32, .22], [.78, .38], [.22, .38],
+     [.80, .52], [.20, .52], [.60, .54], [.40, .54], [.60, .74], [.40, .74], [.60, .95], [.40, .95]], np.float32)  # fmt: skip
+
+
+def make_detections(
+    n: int = 3,
+    *,
+    image_size: tuple[int, int] = (480, 640),
+    masks: bool = False,
+    keypoints: bool = False,
+    categories: tuple[str, ...] = ("__background__", "person", "dog", "car"),
+    labels: list[int] | None = None,
+    seed: int = 0,
+    model: str = "",
+) -> Detections:
+    """`n` objects at random places with falling scores; masks are smooth blobs and skeletons stand upright."""
+    rng = np.random.default_rng(seed)
+    height, width = image_size
+    size = rng.uniform(0.15, 0.45, (n, 2)) * (width, height)
+    corner = rng.uniform(0, 1, (n, 2)) * ((width, height) - size)
+    boxes = np.concatenate([corner, corner + size], axis=1).astype(np.float32)
+    grid = np.linspace(-1, 1, 28)
+    blob = 1 / (1 + np.exp(-8 * (0.8 - np.hypot(*np.meshgrid(grid, grid)))))
+    return Detections(
+        boxes=boxes,
+        labels=np.array(labels if labels is not None else [1 + i % (len(categories) - 1) for i in range(n)], np.int64),
+        scores=np.linspace(0.95, 0.1, n, dtype=np.float32),
+        image_size=image_size,
+        categories=categories,
+        masks=np.stack([blob.astype(np.float32)] * n) if masks and n else (np.zeros((0, 28, 28), np.float32) if masks else None),
+        keypoints=(corner[:, None] + _STANDING[None] * size[:, None]).astype(np.float32) if keypoints else None,
+        keypoint_scores=np.full((n, 17), 8, np.float32) if keypoints else None,
+        keypoint_names=tuple(COCO_KEYPOINT_NAMES) if keypoints else (),
+        model=model,
+    )
