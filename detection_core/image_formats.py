@@ -1,0 +1,93 @@
+"""Tells from a file's first bytes which picture format it is, or why it cannot be read and what to do."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+READABLE = "JPEG, PNG, WebP, BMP, GIF, TIFF or AVIF"
+RAW_PHOTO = "Raw camera photos cannot be read here: export the photo as JPEG or PNG first."
+
+# As many bytes as `identify` and `why_unreadable` look at.
+HEAD_BYTES = 4096
+
+_HEIC = "HEIC photos cannot be read here: export the photo as JPEG, or set the iPhone camera to “Most Compatible” in its formats."
+_VIDEO = "This is a video or sound recording, not a picture: save one of its frames as JPEG or PNG."
+_ARCHIVE = "This is an archive, not a picture: unpack it and choose a picture inside."
+_DOCUMENT = "{} documents cannot be read here: export the page as PNG or JPEG."
+_OTHER_PICTURE = "{} pictures cannot be read here: export the picture as PNG or JPEG."
+_TEXT = "This is a text file, not a picture. Choose a " + READABLE + " file."
+_UNKNOWN = "This is not a picture that can be read here. Choose a " + READABLE + " file."
+
+# BMP begins with two letters only; the size of its second header (Windows and OS/2 versions) makes sure.
+_BMP = re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\x00\x00\x00", re.DOTALL)
+_PICTURES: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (re.compile(rb"\xff\xd8\xff"), "JPEG"),
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), "PNG"),
+    (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "WebP"),
+    (_BMP, "BMP"),
+    (re.compile(rb"GIF8[79]a"), "GIF"),
+    (re.compile(rb"(?!.{8}CR)(II[\x2a\x2b]\x00|MM\x00[\x2a\x2b])", re.DOTALL), "TIFF"),
+)
+_OTHERS: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (re.compile(rb".{0,1024}%PDF-", re.DOTALL), _DOCUMENT.format("PDF")),
+    (re.compile(rb"%!PS|\xc5\xd0\xd3\xc6"), _DOCUMENT.format("PostScript and EPS")),
+    (re.compile(rb".{0,2048}<svg[\s>]", re.DOTALL | re.IGNORECASE), _OTHER_PICTURE.format("SVG")),
+    (
+        re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE),
+        "This is a web page, not a picture: open it in a browser and save the picture itself.",
+    ),
+    (re.compile(rb"II\x2a\x00.{4}CR|IIRO|IIRS|MMOR|IIU\x00|FUJIFILM|.{4}ftypcrx ", re.DOTALL), RAW_PHOTO),
+    (re.compile(rb"\x00\x00\x00\x0cjP {2}|\xff\x4f\xff\x51"), _OTHER_PICTURE.format("JPEG 2000")),
+    (re.compile(rb"\x00\x00\x00\x0cJXL |\xff\x0a"), _OTHER_PICTURE.format("JPEG XL")),
+    (re.compile(rb"8BPS"), _OTHER_PICTURE.format("Photoshop")),
+    (re.compile(rb"\x00\x00\x01\x00"), _OTHER_PICTURE.format("Icon")),
+    (re.compile(rb"PK\x03\x04|PK\x05\x06|\x1f\x8b|7z\xbc\xaf\x27\x1c|Rar!|BZh|\xfd7zXZ"), _ARCHIVE),
+    (re.compile(rb".{4}ftyp|\x1a\x45\xdf\xa3|RIFF.{4}(AVI |WAVE)|\x00\x00\x01[\xb3\xba]|FLV\x01|OggS|ID3", re.DOTALL), _VIDEO),
+)
+_AVIF_BRANDS = {b"avif", b"avis"}
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+
+
+def identify(data: bytes) -> str | None:
+    """Name of the picture format, one of those in `READABLE`, or None.
+
+    Args:
+        data: The file, or at least its first `HEAD_BYTES`.
+    """
+    if _brands(data) & _AVIF_BRANDS:
+        return "AVIF"
+    return next((name for pattern, name in _PICTURES if pattern.match(data)), None)
+
+
+def why_unreadable(data: bytes) -> str:
+    """One sentence on what a file that `identify` does not know is instead, and what to do.
+
+    Args:
+        data: The file, or at least its first `HEAD_BYTES`.
+    """
+    head = data[:HEAD_BYTES]
+    if not head:
+        return "The file is empty: save or download the picture again."
+    if _brands(head) & _HEIC_BRANDS:
+        return _HEIC
+    sentence = next((sentence for pattern, sentence in _OTHERS if pattern.match(head)), None)
+    return sentence or (_TEXT if _is_text(head) else _UNKNOWN)
+
+
+def _brands(data: bytes) -> set[bytes]:
+    """The major and the compatible brands of an ISO media file (MP4, HEIC, AVIF); empty for any other file."""
+    if data[4:8] != b"ftyp":
+        return set()
+    end = min(int.from_bytes(data[:4], "big"), HEAD_BYTES)
+    return {data[8:12]} | {data[i : i + 4] for i in range(16, end, 4)}
+
+
+def _is_text(head: bytes) -> bool:
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return True
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return not re.search(r"[\x00-\x08\x0e-\x1a]", text)

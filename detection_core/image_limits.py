@@ -1,0 +1,71 @@
+"""Which pictures are accepted, and the one error for those that are not."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class ImageError(ValueError):
+    """A picture that cannot be used. The message tells the user what is wrong and what to do, and never names a file or a path."""
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """Which picture sizes are accepted; checked from the header, before anything is decoded.
+
+    Attributes:
+        max_pixels: Most pixels, width × height.
+        max_side: Longest side in pixels.
+        min_side: Shortest side in pixels; below it detectors crash on empty feature maps.
+        max_aspect: Longest side over shortest side; beyond it the detectors' resizing crashes or runs out of memory.
+    """
+
+    max_pixels: int = 50_000_000
+    max_side: int = 20_000
+    min_side: int = 8
+    max_aspect: float = 20.0
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> ImageLimits:
+        """The limits with `max_pixels` from DETECTION_EXPLORER_MAX_MEGAPIXELS, if that is set.
+
+        Raises:
+            ValueError: If the variable is not a positive number.
+        """
+        text = environ.get("DETECTION_EXPLORER_MAX_MEGAPIXELS", "").strip()
+        if not text:
+            return cls()
+        try:
+            megapixels = float(text)
+        except ValueError:
+            megapixels = math.nan
+        if not 0 < megapixels < math.inf:
+            raise ValueError(f"DETECTION_EXPLORER_MAX_MEGAPIXELS must be a positive number such as 50, got {text!r}")
+        return cls(max_pixels=int(megapixels * 1e6))
+
+    def check(self, size: tuple[int, int]) -> None:
+        """Refuses a size.
+
+        Args:
+            size: (width, height) in pixels.
+
+        Raises:
+            ImageError: If the size lies outside the limits.
+        """
+        width, height = size
+        shown = f"The picture has {width} × {height} pixels"
+        if width * height > self.max_pixels:
+            megapixels, allowed = width * height / 1e6, self.max_pixels / 1e6
+            raise ImageError(f"{shown} ({megapixels:.4g} megapixels); at most {allowed:g} megapixels are allowed. Make it smaller first.")
+        if max(size) > self.max_side:
+            raise ImageError(f"{shown}; a side may have at most {self.max_side}. Make it smaller first.")
+        if min(size) < self.min_side:
+            raise ImageError(f"{shown}; each side needs at least {self.min_side}. Choose a larger picture.")
+        if max(size) > self.max_aspect * min(size):
+            raise ImageError(f"{shown}; one side may be at most {self.max_aspect:g} times as long as the other. Crop it first.")
+
+
+DEFAULT_LIMITS = ImageLimits()
