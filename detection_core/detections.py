@@ -21,7 +21,7 @@ class Detections:
 
     Attributes:
         boxes: float32 [N,4], XYXY in pixels of the given picture.
-        labels: int64 [N], indices into `categories`; 0 is the background and never occurs.
+        labels: int64 [N], indices into `categories`; 0 is the background, which trained models never give.
         scores: float32 [N] in 0–1.
         image_size: (height, width) of the picture in pixels.
         categories: Class names by label; index 0 is the background.
@@ -76,8 +76,8 @@ class Detections:
             raise ValueError("keypoints and keypoint_scores come together or not at all")
         if not (np.isfinite(self.boxes).all() and np.isfinite(self.scores).all()):
             raise ValueError("boxes and scores must be finite")
-        if n and (self.labels.min() < 1 or self.labels.max() >= len(self.categories)):
-            raise ValueError(f"labels must lie in 1–{len(self.categories) - 1}, the categories without the background")
+        if n and (self.labels.min() < 0 or self.labels.max() >= len(self.categories)):
+            raise ValueError(f"labels must lie in 0–{len(self.categories) - 1}, indices into the categories")
         if min(self.image_size) < 1:
             raise ValueError(f"image_size must be positive, got {self.image_size}")
 

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detection_core.detections import Detections, plural
+from tests.factories import make_detections
+
+
+def test_sorts_by_score():
+    shuffled = make_detections(4)
+    order = [2, 0, 3, 1]
+    again = Detections(shuffled.boxes[order], shuffled.labels[order], shuffled.scores[order], shuffled.image_size, shuffled.categories)
+    np.testing.assert_array_equal(again.scores, shuffled.scores)
+    np.testing.assert_array_equal(again.boxes, shuffled.boxes)
+
+
+@pytest.mark.parametrize(
+    ("index", "kept"),
+    [(slice(2), [0, 1]), ([3, 1], [1, 3]), (np.array([True, False, False, True, False]), [0, 3]), ([], []), (np.zeros(5, bool), [])],
+    ids=["slice", "list", "mask", "empty list", "empty mask"],
+)
+def test_indexing_filters_every_field(index, kept):
+    found = make_detections(5, masks=True, keypoints=True)
+    picked = found[index]
+    for name in ("boxes", "labels", "scores", "masks", "keypoints", "keypoint_scores"):
+        np.testing.assert_array_equal(getattr(picked, name), getattr(found, name)[kept])
+    assert picked.image_size == found.image_size
+
+
+def test_a_single_integer_is_refused():
+    with pytest.raises(TypeError, match="detections\\[\\[i\\]\\]"):
+        make_detections(2)[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"boxes": np.zeros((2, 4))}, "boxes has shape"),
+        ({"labels": np.array([-1, 1, 1])}, "labels must lie in 0–3"),
+        ({"labels": np.array([1, 1, 4])}, "labels must lie in 0–3"),
+        ({"boxes": np.full((3, 4), np.nan)}, "finite"),
+        ({"masks": np.zeros((3, 28, 14))}, "masks has shape"),
+        ({"keypoints": np.zeros((3, 0, 2))}, "together"),
+        ({"image_size": (0, 10)}, "image_size"),
+    ],
+    ids=["box count", "negative label", "label too large", "not finite", "mask not square", "joints without scores", "no size"],
+)
+def test_refuses_what_does_not_fit(change, message):
+    good = make_detections(3)
+    fields = {"boxes": good.boxes, "labels": good.labels, "scores": good.scores, "image_size": good.image_size, "categories": good.categories}
+    with pytest.raises(ValueError, match=message):
+        Detections(**{**fields, **change})
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [([1], "1 person"), ([1, 1, 2], "2 persons, 1 dog"), ([2, 3, 3], "2 cars, 1 dog"), ([], "nothing")],
+    ids=["one", "two kinds", "most frequent first", "none"],
+)
+def test_describe(labels, text):
+    assert make_detections(len(labels), labels=labels).describe() == text
+
+
+@pytest.mark.parametrize(("name", "many"), [("dog", "dogs"), ("bus", "buses"), ("wine glass", "wine glasses"), ("knife", "knives"), ("couch", "couches"), ("sheep", "sheep")])
+def test_plural(name, many):
+    assert plural(name) == many
+
+
+def test_empty():
+    nothing = Detections.empty((10, 20), ("__background__", "person"), model="some")
+    assert len(nothing) == 0
+    assert nothing.describe() == "nothing"
+    assert nothing.masks is None
+
+
+@pytest.mark.parametrize("method", ["mask", "polygons"])
+def test_masks_need_a_model_that_gives_them(method):
+    with pytest.raises(ValueError, match="no masks"):
+        getattr(make_detections(1), method)(0)
