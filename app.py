@@ -1,0 +1,33 @@
+"""Detection Explorer: flags and environment in, a served page out. Also the entry point of a Hugging Face Space."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+
+
+def main() -> None:
+    """Reads the flags, starts the engine, and serves the page until interrupted."""
+    parser = argparse.ArgumentParser(description="Explore torchvision's detection models in a browser.")
+    parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen on; 0.0.0.0 for all")
+    parser.add_argument("--port", type=int, default=int(os.environ.get("GRADIO_SERVER_PORT", "7860")))
+    parser.add_argument("--device", default=os.environ.get("DETECTION_EXPLORER_DEVICE", "cpu"), help="cpu, cuda, cuda:1, mps")
+    parser.add_argument("--share", action="store_true", help="also make a public gradio.live link")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # The page works without any outside connection, and makes none.
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+    from detection_core.engine import LocalEngine
+    from detection_core.ui.app import build_app, launch_options
+    from detection_core.ui.detect_tab import warm_up
+
+    engine = LocalEngine(args.device)
+    warm_up(engine)
+    app = build_app(engine)
+    app.launch(server_name=args.host, server_port=args.port, share=args.share, **launch_options())
+
+
+if __name__ == "__main__":
+    main()

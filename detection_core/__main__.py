@@ -1,0 +1,7 @@
+"""`python -m detection_core`: the same as the page, from a terminal."""
+
+import sys
+
+from detection_core.cli import main
+
+sys.exit(main())

@@ -1,0 +1,129 @@
+"""The engine's interface: a picture and a model in, a job that can be watched, awaited and cancelled out."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from detection_core.detections import Detections
+from detection_core.detector import Timings
+from detection_core.images import LoadedImage
+
+
+class Stage(StrEnum):
+    """What a job is doing."""
+
+    DOWNLOAD = "download"
+    LOAD = "load"
+    QUEUE = "queue"
+    RUN = "run"
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class JobState:
+    """A job's progress.
+
+    Attributes:
+        stage: What it is doing.
+        done: Bytes downloaded, or jobs ahead while queued.
+        total: Bytes in all, or None where unknown.
+    """
+
+    stage: Stage
+    done: int = 0
+    total: int | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a job gives.
+
+    Attributes:
+        detections: Everything down to the floor score.
+        timings: Where the time went when the model ran.
+        first_run: Whether it was the model's first picture since it was loaded, which is slower than the rest.
+    """
+
+    detections: Detections
+    timings: Timings
+    first_run: bool = False
+
+
+class EngineError(RuntimeError):
+    """Detection failed; the message is for people."""
+
+
+Cancelled = CancelledError
+
+
+class Job:
+    """One picture on its way through the engine. All methods may be called from any thread."""
+
+    def __init__(self, model: str, visitor: str = "") -> None:
+        self.model = model
+        self.visitor = visitor
+        self.future: Future[Result] = Future()
+        self._state = JobState(Stage.LOAD)
+        self._changed = threading.Condition()
+        self.future.add_done_callback(lambda _: self.update(JobState(Stage.DONE)))
+
+    @property
+    def state(self) -> JobState:
+        """What it is doing now."""
+        return self._state
+
+    def update(self, state: JobState) -> None:
+        """Says what it is doing; for the engine."""
+        with self._changed:
+            self._state = state
+            self._changed.notify_all()
+
+    def wait_for_change(self, seen: JobState, timeout: float) -> JobState:
+        """Waits until the state is another than `seen`, or for `timeout` seconds.
+
+        Returns:
+            The state now.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._state != seen, timeout)
+            return self._state
+
+    def result(self, timeout: float | None = None) -> Result:
+        """Waits for the result.
+
+        Raises:
+            Cancelled: If the job was cancelled.
+            WeightsError: If the model's weights cannot be had.
+            EngineError: If detection failed.
+            TimeoutError: After `timeout` seconds.
+        """
+        return self.future.result(timeout)
+
+    def cancel(self) -> None:
+        """Gives the job up. A pass through the network that has begun is not interrupted, but its result is dropped."""
+        self.future.cancel()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was given up."""
+        return self.future.cancelled()
+
+
+class Engine(Protocol):
+    """Anything that detects. `ModelSpec.key` names models, and `visitor` whoever waits."""
+
+    def submit(self, image: LoadedImage, model: str, *, visitor: str = "") -> Job:
+        """Accepts a picture for detection; returns at once."""
+
+    def cancel_visitor(self, visitor: str) -> None:
+        """Gives up all jobs of a visitor who has gone."""
+
+    def model_states(self) -> dict[str, str]:
+        """Where each model is: "in memory", "on disk" or "to download"."""
+
+    def close(self) -> None:
+        """Gives up all jobs and ends the engine's threads."""

@@ -1,0 +1,224 @@
+"""Models in memory: each is built from its weights once, however many ask, and the most recently used stay within a budget."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import nn
+
+from detection_core.build import build_model
+from detection_core.catalog import ModelSpec, get_spec
+from detection_core.memory_budget import memory_budget
+from detection_core.weights import DownloadCancelled, fetch_weights, find_weights, reject_if_damaged
+
+logger = logging.getLogger(__name__)
+
+ModelState = Literal["in memory", "on disk", "to download"]
+
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class LoadProgress:
+    """How far a model has come on its way into memory.
+
+    Attributes:
+        stage: "download" while its weights arrive, "load" while they are read from the disk.
+        done: Bytes that are there; 0 throughout "load", which cannot be measured.
+        total: Bytes of the weights file, or None where the server does not tell.
+    """
+
+    stage: Literal["download", "load"]
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True)
+class ResidentModel:
+    """A model that is in memory.
+
+    Attributes:
+        key: Its name in the catalog.
+        bytes: What its parameters and buffers take.
+        device: Where they are, such as "cpu" or "cuda:0".
+    """
+
+    key: str
+    bytes: int
+    device: str
+
+
+@dataclass(eq=False)
+class _Flight:
+    """One load under way; its fields are guarded by the loader's lock, through which `changed` waits."""
+
+    changed: threading.Condition
+    waiters: int = 0
+    progress: LoadProgress | None = None
+    landed: bool = False
+    module: nn.Module | None = None
+    error: BaseException | None = None
+
+
+@dataclass(eq=False)
+class _Resident:
+    module: nn.Module
+    bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bytes = sum(tensor.nbytes for tensor in [*self.module.parameters(), *self.module.buffers()])
+
+
+class ModelLoader:
+    """Gives models in evaluation mode, ready on one device; safe to use from many threads.
+
+    Args:
+        budget_bytes: Bytes of parameters and buffers to keep. Beyond it the least recently used models are let go, never the one
+            just loaded. None takes the environment variable `DETECTION_EXPLORER_MEMORY_BUDGET` ("4GiB", "500MB" or bytes), and
+            without it half of the memory that is free now.
+        device: Where the models are put.
+
+    Raises:
+        ValueError: If the environment variable is not a size.
+    """
+
+    def __init__(self, budget_bytes: int | None = None, device: str | torch.device = "cpu") -> None:
+        self.device = torch.device(device)
+        self.budget_bytes = memory_budget(self.device) if budget_bytes is None else budget_bytes
+        self._lock = threading.Lock()
+        self._residents: OrderedDict[str, _Resident] = OrderedDict()
+        self._flights: dict[str, _Flight] = {}
+
+    def load(
+        self,
+        key: str,
+        *,
+        on_progress: Callable[[LoadProgress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> nn.Module:
+        """Returns a model, from memory or built from its weights, which are downloaded where they are missing.
+
+        All who ask for a model while it loads share that one load, its result or its error; it is only given up when nobody waits
+        for it any more. The module is shared, so it must not be changed.
+
+        Args:
+            key: The model's name in the catalog.
+            on_progress: Called in the caller's thread with the newest state whenever there is one; states may be skipped.
+            cancelled: Asked about ten times a second whether the caller has gone.
+
+        Raises:
+            UnknownModelError: If there is no such model.
+            WeightsError: If its weights cannot be had or are damaged. The next call tries again.
+            DownloadCancelled: If `cancelled` said so.
+        """
+        spec = get_spec(key)
+        while True:
+            with self._lock:
+                if resident := self._residents.get(key):
+                    self._residents.move_to_end(key)
+                    return resident.module
+                flight = self._flights.get(key) or self._take_off(spec)
+                flight.waiters += 1
+            try:
+                _wait(flight, on_progress, cancelled)
+            finally:
+                with self._lock:
+                    flight.waiters -= 1
+            if flight.module is not None:
+                return flight.module
+            # A load that others gave up just before this caller joined it is none of its business: it begins another.
+            if not isinstance(flight.error, DownloadCancelled):
+                assert flight.error is not None
+                raise flight.error
+
+    def unload(self, key: str) -> bool:
+        """Lets a model go; whoever still computes with it keeps it alive until done. Returns whether it was in memory."""
+        with self._lock:
+            return self._residents.pop(key, None) is not None
+
+    def resident(self) -> list[ResidentModel]:
+        """The models in memory, least recently used first."""
+        with self._lock:
+            return [ResidentModel(key, model.bytes, str(self.device)) for key, model in self._residents.items()]
+
+    def state(self, key: str) -> ModelState:
+        """How far away a model is.
+
+        Raises:
+            UnknownModelError: If there is no such model.
+        """
+        spec = get_spec(key)
+        with self._lock:
+            if key in self._residents:
+                return "in memory"
+        return "on disk" if find_weights(spec) else "to download"
+
+    def _take_off(self, spec: ModelSpec) -> _Flight:
+        flight = _Flight(threading.Condition(self._lock))
+        threading.Thread(target=self._fly, args=(spec, flight), name=f"load {spec.key}", daemon=True).start()
+        self._flights[spec.key] = flight
+        return flight
+
+    def _fly(self, spec: ModelSpec, flight: _Flight) -> None:
+        module, error = None, None
+        try:
+            module = self._read(spec, flight)
+        except BaseException as caught:
+            logger.info("loading %s failed: %r", spec.key, caught)
+            error = caught
+        with self._lock:
+            del self._flights[spec.key]
+            if module is not None:
+                self._keep(spec.key, module)
+            flight.module, flight.error, flight.landed = module, error, True
+            flight.changed.notify_all()
+
+    def _read(self, spec: ModelSpec, flight: _Flight) -> nn.Module:
+        def tell(progress: LoadProgress) -> None:
+            with self._lock:
+                flight.progress = progress
+                flight.changed.notify_all()
+
+        path = fetch_weights(
+            spec,
+            on_progress=lambda done, total: tell(LoadProgress("download", done, total)),
+            cancelled=lambda: self._is_deserted(flight),
+        )
+        tell(LoadProgress("load", 0, path.stat().st_size))
+        try:
+            return build_model(spec, path).to(self.device)
+        except Exception:
+            reject_if_damaged(spec, path)
+            raise
+
+    def _is_deserted(self, flight: _Flight) -> bool:
+        with self._lock:
+            return flight.waiters == 0
+
+    def _keep(self, key: str, module: nn.Module) -> None:
+        self._residents[key] = _Resident(module)
+        while len(self._residents) > 1 and sum(model.bytes for model in self._residents.values()) > self.budget_bytes:
+            gone, _ = self._residents.popitem(last=False)
+            logger.info("let %s go to keep within %d bytes", gone, self.budget_bytes)
+
+
+def _wait(flight: _Flight, on_progress: Callable[[LoadProgress], None] | None, cancelled: Callable[[], bool] | None) -> None:
+    told = None
+    while True:
+        with flight.changed:
+            if not flight.landed and flight.progress is told:
+                flight.changed.wait(_POLL_SECONDS if cancelled else None)
+            landed, progress = flight.landed, flight.progress
+        if on_progress and progress is not None and progress is not told:
+            on_progress(progress)
+        told = progress
+        if landed:
+            return
+        if cancelled and cancelled():
+            raise DownloadCancelled("Loading was cancelled; what has arrived of the weights is kept for the next time.")

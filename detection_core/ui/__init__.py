@@ -1,0 +1,1 @@
+"""The page: all Gradio code lives here."""

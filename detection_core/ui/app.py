@@ -1,0 +1,60 @@
+"""The page as a whole: tabs, what happens when visitors come and go, and how it is served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from detection_core.engine import Engine
+from detection_core.ui.api import add_api
+from detection_core.ui.detect_tab import build_detect_tab
+from detection_core.ui.limits import UPLOAD_LIMIT, BodyLimit
+from detection_core.ui.models_tab import build_models_tab
+from detection_core.ui.session import ResultStore
+from detection_core.ui.theme import CSS, theme
+
+# How often uploads are cleaned up, and how old they may get, in seconds.
+_CLEAN_UP = (15 * 60, 6 * 3600)
+_MASTHEAD = "<h1>Detection Explorer</h1><p>See what torchvision's detection models see, in your own pictures.</p>"
+
+
+def build_app(engine: Engine) -> gr.Blocks:
+    """Builds the page.
+
+    Args:
+        engine: Where detection runs.
+
+    Returns:
+        The page; serve it with `app.launch(**launch_options())`.
+    """
+    results = ResultStore()
+    with gr.Blocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_CLEAN_UP) as app:
+        gr.HTML(_MASTHEAD, elem_id="masthead")
+        with gr.Tabs():
+            with gr.Tab("Detect"):
+                build_detect_tab(app, engine, results)
+            with gr.Tab("Models") as models_tab:
+                table = build_models_tab(engine)
+        models_tab.select(engine.model_states, outputs=table, api_visibility="private", show_progress="hidden")
+        add_api(engine)
+
+        def leave(request: gr.Request) -> None:
+            engine.cancel_visitor(request.session_hash or "")
+
+        app.unload(leave)
+    return app
+
+
+def launch_options() -> dict[str, Any]:
+    """Everything that `launch()` must know about this page, apart from where it listens."""
+    return {
+        "theme": theme(),
+        "css": CSS,
+        "footer_links": ["api", "settings"],
+        "run_history": False,
+        "show_error": False,
+        "max_file_size": UPLOAD_LIMIT,
+        "app_kwargs": {"middleware": [Middleware(BodyLimit)]},
+    }

@@ -1,0 +1,1 @@
+"""Parts of the page that Gradio does not have."""

@@ -1,0 +1,142 @@
+"""DetectionView: a picture with its detections, explored in the browser without asking the server again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.components.base import Component
+
+from detection_core.detections import Detections
+from detection_core.ui.components.files import component_files
+from detection_core.ui.components.view_message import (
+    ViewMessage,
+    ViewStatus,
+    download_payload,
+    error_payload,
+    picture_payload,
+    status_payload,
+    view_payload,
+)
+
+__all__ = [
+    "DetectionView",
+    "ViewMessage",
+    "ViewSettings",
+    "ViewStatus",
+    "download_payload",
+    "error_payload",
+    "picture_payload",
+    "status_payload",
+    "view_payload",
+]
+
+_SCRIPT_FOLDER = Path(__file__).parent / "js"
+_SCRIPTS = ("dom", "geometry", "overlay", "labels", "viewport", "controls", "table")
+_LAYERS = ("boxes", "masks", "contours", "skeletons", "labels")
+# More class ids than any model has.
+_MAX_CLASSES = 10_000
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """How the visitor looks at a result; the defaults are the view's own.
+
+    Attributes:
+        threshold: Objects with a score of at least this are shown, 0–1.
+        hidden_classes: Ids of the classes that are switched off.
+        boxes: Whether boxes are drawn.
+        masks: Whether masks are filled.
+        contours: Whether masks are outlined.
+        skeletons: Whether joints and limbs are drawn.
+        labels: Whether names and scores are written.
+        opacity: Opacity of mask fills, 0–1.
+        joint_threshold: Joints with a logit above this are drawn, 0–10.
+    """
+
+    threshold: float = 0.5
+    hidden_classes: frozenset[int] = frozenset()
+    boxes: bool = True
+    masks: bool = True
+    contours: bool = True
+    skeletons: bool = True
+    labels: bool = True
+    opacity: float = 0.4
+    joint_threshold: float = 2.0
+
+    @classmethod
+    def from_client(cls, sent: object) -> ViewSettings:
+        """Reads what a browser sent; anything missing, of a wrong type or out of range becomes a default or the nearest bound."""
+        values = sent if isinstance(sent, Mapping) else {}
+        layers = {name: value for name in _LAYERS if isinstance(value := values.get(name), bool)}
+        hidden = values.get("hidden_classes")
+        # `type` and not isinstance: True is an int too.
+        ids = [value for value in hidden[:_MAX_CLASSES] if type(value) is int] if isinstance(hidden, list) else []
+        return cls(
+            threshold=_bounded(values.get("threshold"), 0, 1, cls.threshold),
+            hidden_classes=frozenset(ids),
+            opacity=_bounded(values.get("opacity"), 0, 1, cls.opacity),
+            joint_threshold=_bounded(values.get("joint_threshold"), 0, 10, cls.joint_threshold),
+            **layers,
+        )
+
+    def select(self, detections: Detections) -> Detections:
+        """The objects that the visitor sees."""
+        hidden = np.isin(detections.labels, list(self.hidden_classes))
+        # The browser compares with the same slack: its slider steps by 0.01 in binary fractions.
+        return detections[(detections.scores >= self.threshold - 1e-6) & ~hidden]
+
+
+def _bounded(value: object, low: float, high: float, default: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return default
+    return min(max(float(value), low), high)
+
+from gradio.events import Dependency
+
+class DetectionView(gr.HTML):
+    """A picture with its detections: threshold, classes, layers, hover, zoom and table, all in the browser.
+
+    As an output it takes a `ViewMessage` (see `view_payload` and its neighbours), as an input it gives the `ViewSettings`. Its event
+    `download` asks for the annotated picture; the handler answers with `download_payload`. `change` fires whenever settings or
+    result have changed. Use `show_progress="hidden"` on events that write to it: it shows its own status.
+    """
+
+    is_template = True
+    data_model = ViewMessage
+
+    def __init__(self, value: ViewMessage | dict[str, Any] | None = None, **kwargs: Any) -> None:
+        files = component_files("detection_view")
+        parts = [(_SCRIPT_FOLDER / f"{name}.js").read_text("utf-8") for name in _SCRIPTS]
+        files["js_on_load"] = "\n".join([*parts, files["js_on_load"]])
+        super().__init__(value, **files, apply_default_css=False, **kwargs)
+
+    def preprocess(self, payload: ViewMessage | None) -> ViewSettings:
+        """How the visitor looks at the result."""
+        return ViewSettings.from_client(payload.settings if payload else None)
+
+    def postprocess(self, value: ViewMessage | dict[str, Any] | None) -> ViewMessage | None:
+        """A message to the view; None empties it."""
+        return value if value is None or isinstance(value, ViewMessage) else ViewMessage.model_validate(value)
+
+    def api_info(self) -> dict[str, Any]:
+        """The schema of `ViewMessage`."""
+        return Component.api_info(self)
+
+    def example_payload(self) -> Any:
+        """Settings as a browser sends them."""
+        return {"settings": {"threshold": 0.5}}
+
+    def example_value(self) -> Any:
+        """A message without a file."""
+        return {"status": {"stage": "run", "text": "Looking"}}
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component

@@ -1,0 +1,100 @@
+// The controls beside the picture: sliders, layer buttons and class chips. They own their elements and report what the visitor did.
+
+/** A labelled slider from the template: {show, get, set}. `format` turns the number into what is read and spoken. */
+function createSlider(row, format, onInput) {
+  const input = row.querySelector("input");
+  const output = row.querySelector("output");
+
+  function paint() {
+    const fraction = (input.value - input.min) / (input.max - input.min || 1);
+    input.style.setProperty("--fill", `${100 * fraction}%`);
+    input.setAttribute("aria-valuetext", format(Number(input.value)));
+    setText(output, format(Number(input.value)));
+  }
+
+  input.addEventListener("input", () => {
+    paint();
+    onInput(Number(input.value));
+  });
+  return {
+    show: (visible) => show(row, visible),
+    set(value, min = input.min) {
+      input.min = min;
+      input.value = value;
+      paint();
+      return Number(input.value);
+    },
+  };
+}
+
+/** Buttons with aria-pressed, one per layer that the result has. */
+function createLayerButtons(group, onToggle) {
+  const buttons = new Map();
+  for (const button of group.querySelectorAll("button")) {
+    buttons.set(button.dataset.layer, button);
+    button.addEventListener("click", () => onToggle(button.dataset.layer));
+  }
+  return {
+    update(settings, available) {
+      for (const [layer, button] of buttons) {
+        show(button, available.includes(layer));
+        setAttribute(button, "aria-pressed", settings[layer]);
+      }
+    },
+  };
+}
+
+/** One chip per class, in the order of its best score; `onToggle(classId)`, `onAll(on)`. */
+function createChips(container, bulk, { onToggle, onAll }) {
+  let chips = new Map();
+  for (const button of bulk.querySelectorAll("button")) button.addEventListener("click", () => onAll(button.dataset.on === "true"));
+
+  function build(classIds, nameOf, colorOf) {
+    chips = new Map();
+    for (const id of classIds) {
+      const button = makeButton("dv-chip", "", () => onToggle(id));
+      const color = colorOf(id);
+      if (color) button.append(make("span", "dv-swatch"));
+      if (color) button.firstChild.style.background = color;
+      const count = make("span", "dv-chip-count");
+      button.append(make("span", "dv-chip-name", nameOf(id)), count);
+      chips.set(id, { button, count });
+    }
+    container.replaceChildren(...[...chips.values()].map(({ button }) => button));
+    show(bulk, chips.size > 3);
+  }
+
+  function update(counts, hidden) {
+    for (const [id, { button, count }] of chips) {
+      const n = counts.get(id) ?? 0;
+      setText(count, `×${n}`);
+      button.classList.toggle("dv-none", n === 0);
+      setAttribute(button, "aria-pressed", !hidden.has(id));
+    }
+  }
+
+  return { build, update };
+}
+
+/** Little bars of how many objects have which score, above the threshold slider; those under the threshold are pale. */
+function createHistogram(svg, bins = 48) {
+  let bars = [];
+  return {
+    build(scores, floor) {
+      const counts = new Array(bins).fill(0);
+      for (const score of scores) counts[clamp(Math.floor(((score - floor) / (1 - floor)) * bins), 0, bins - 1)]++;
+      const tallest = Math.sqrt(Math.max(...counts, 1));
+      svg.replaceChildren();
+      svg.setAttribute("viewBox", `0 0 ${bins} 1`);
+      bars = counts.map((count, bin) => {
+        const bar = makeSvg("rect", "", svg);
+        const height = count ? Math.max(Math.sqrt(count) / tallest, 0.1) : 0;
+        for (const [name, value] of Object.entries({ x: bin + 0.12, y: 1 - height, width: 0.76, height })) bar.setAttribute(name, value);
+        return { bar, end: floor + ((bin + 1) / bins) * (1 - floor) };
+      });
+    },
+    update(threshold) {
+      for (const { bar, end } of bars) bar.classList.toggle("dv-under", end <= threshold + 1e-9);
+    },
+  };
+}

@@ -1,0 +1,92 @@
+// Small DOM helpers for the views. Text always goes in through textContent, never as markup.
+
+const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
+
+function make(tag, className = "", text = "") {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text) node.textContent = text;
+  return node;
+}
+
+function makeSvg(tag, className, parent) {
+  const node = document.createElementNS(SVG_NAMESPACE, tag);
+  if (className) node.setAttribute("class", className);
+  parent?.appendChild(node);
+  return node;
+}
+
+function makeButton(className, text, onClick) {
+  const button = make("button", className, text);
+  button.type = "button";
+  button.addEventListener("click", onClick);
+  return button;
+}
+
+/** HTML and SVG alike: SVG elements have no `hidden` property, but the attribute works through the style sheet. */
+function show(node, visible) {
+  node.toggleAttribute("hidden", !visible);
+}
+
+/** Writing the same text again would make screen readers repeat it and the browser lay it out again. */
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** Writing the same value again would make the browser style it again. */
+function setAttribute(node, name, value) {
+  if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+}
+
+/** The elements of the template by their `data-ref`. */
+function collectRefs(root) {
+  return Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((node) => [node.dataset.ref, node]));
+}
+
+/** Calls `action` once per frame however often it is asked for. */
+function oncePerFrame(action) {
+  let pending = false;
+  return () => {
+    if (pending) return;
+    pending = true;
+    requestAnimationFrame(() => {
+      pending = false;
+      action();
+    });
+  };
+}
+
+/** Calls `action` when nothing has asked for it for `delay` ms; `.now()` calls it at once. */
+function debounce(action, delay) {
+  let timer = 0;
+  const run = () => {
+    timer = setTimeout(action, delay);
+  };
+  const debounced = () => {
+    clearTimeout(timer);
+    run();
+  };
+  debounced.now = () => {
+    clearTimeout(timer);
+    action();
+  };
+  return debounced;
+}
+
+function clamp(value, low, high) {
+  return Math.min(Math.max(value, low), high);
+}
+
+function formatScore(score) {
+  return score.toFixed(2);
+}
+
+/** Black or white, whichever contrasts more with "#rrggbb" (WCAG relative luminance). */
+function inkOn(color) {
+  const linear = [1, 3, 5].map((start) => {
+    const channel = parseInt(color.slice(start, start + 2), 16) / 255;
+    return channel <= 0.04045 ? channel / 12.92 : ((channel + 0.055) / 1.055) ** 2.4;
+  });
+  const luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  return (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) ? "#000" : "#fff";
+}

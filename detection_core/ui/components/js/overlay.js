@@ -1,0 +1,96 @@
+// The drawing over the picture: one SVG in picture coordinates whose nodes are built once per result and only shown or hidden later.
+// Every line is drawn twice, dark and wide under bright and thin, so that it can be seen on any ground.
+
+const OVERLAY_LAYERS = ["masks", "contours", "boxes", "skeletons"];
+const SIDES = ["left", "right", "center"];
+// A limb is at most this share of the person's longer side, as in visualization/skeleton.py.
+const LIMBS_PER_PERSON = 40;
+
+function createOverlay(svg) {
+  const camera = makeSvg("g", "", svg);
+  const layers = Object.fromEntries(OVERLAY_LAYERS.map((name) => [name, makeSvg("g", `dv-layer-${name}`, camera)]));
+  let drawn = [];
+
+  /** Large objects first, so that small ones lie on top. */
+  function setObjects(result) {
+    Object.values(layers).forEach((layer) => layer.replaceChildren());
+    const objects = result ? result.objects : [];
+    drawn = objects.map(() => ({ nodes: [], skeleton: null }));
+    const bySize = objects.map((_, i) => i).sort((a, b) => objects[b].area - objects[a].area);
+    for (const i of bySize) drawObject(objects[i], drawn[i], result);
+  }
+
+  function drawObject(object, target, result) {
+    const add = (name, tag = "g") => {
+      const node = makeSvg(tag, "dv-object", layers[name]);
+      node.style.setProperty("--color", object.color);
+      show(node, false);
+      target.nodes.push(node);
+      return node;
+    };
+    if (object.polygons) {
+      const outline = ringsToPath(object.polygons);
+      add("masks", "path").setAttribute("d", outline);
+      drawLine(add("contours"), outline);
+    }
+    drawLine(add("boxes"), boxToPath(object.box));
+    if (object.keypoints) target.skeleton = createSkeleton(add("skeletons"), object, result);
+  }
+
+  return {
+    setObjects,
+    setVisible: (index, visible) => drawn[index].nodes.forEach((node) => show(node, visible)),
+    setJointThreshold: (threshold) => drawn.forEach(({ skeleton }) => skeleton?.setThreshold(threshold)),
+    setLayer: (name, visible) => show(layers[name], visible),
+    setOpacity: (opacity) => setAttribute(layers.masks, "opacity", opacity),
+    setCamera({ scale, x, y }) {
+      camera.setAttribute("transform", `matrix(${scale} 0 0 ${scale} ${x} ${y})`);
+      drawn.forEach(({ skeleton }) => skeleton?.setScale(scale));
+    },
+    /** Emphasises some objects and dims the rest; none dims nothing. */
+    setActive(indices) {
+      svg.classList.toggle("dv-has-active", indices.length > 0);
+      drawn.forEach(({ nodes }, i) => nodes.forEach((node) => node.classList.toggle("dv-active", indices.includes(i))));
+    },
+  };
+}
+
+function drawLine(group, path) {
+  makeSvg("path", "dv-halo", group).setAttribute("d", path);
+  makeSvg("path", "dv-line", group).setAttribute("d", path);
+}
+
+/** Builds one person's paths; they stay empty until a threshold says which joints count. */
+function createSkeleton(group, { keypoints, box }, { edges, keypoint_names: names }) {
+  const add = (className) => makeSvg("path", className, group);
+  const limbHalo = add("dv-limb-halo");
+  const limbs = Object.fromEntries(SIDES.map((side) => [side, add(`dv-limb dv-${side}`)]));
+  const jointHalo = add("dv-joint-halo");
+  const joints = Object.fromEntries(SIDES.map((side) => [side, add(`dv-joint dv-${side}`)]));
+  const sideOf = (name) => SIDES.find((side) => name?.startsWith(`${side}_`)) ?? "center";
+  const longerSide = Math.max(box[2] - box[0], box[3] - box[1]);
+
+  function setThreshold(threshold) {
+    const limbPaths = { left: "", right: "", center: "" };
+    const jointPaths = { left: "", right: "", center: "" };
+    const seen = keypoints.map(([, , logit]) => logit > threshold);
+    for (const [a, b, side] of edges) {
+      if (seen[a] && seen[b]) limbPaths[side] += `M${keypoints[a][0]} ${keypoints[a][1]}L${keypoints[b][0]} ${keypoints[b][1]}`;
+    }
+    // A line of no length with round ends is a dot whose size does not depend on the zoom.
+    keypoints.forEach(([x, y], i) => {
+      if (seen[i]) jointPaths[sideOf(names[i])] += `M${x} ${y}h.01`;
+    });
+    limbHalo.setAttribute("d", SIDES.map((side) => limbPaths[side]).join(""));
+    jointHalo.setAttribute("d", SIDES.map((side) => jointPaths[side]).join(""));
+    for (const side of SIDES) {
+      limbs[side].setAttribute("d", limbPaths[side]);
+      joints[side].setAttribute("d", jointPaths[side]);
+    }
+  }
+
+  return {
+    setThreshold,
+    setScale: (scale) => group.style.setProperty("--limb", `${clamp((longerSide * scale) / LIMBS_PER_PERSON, 1, 3)}px`),
+  };
+}

@@ -1,0 +1,129 @@
+// The table of objects: sorts by its headers, moves by the arrow keys, and lights up together with the picture.
+
+/**
+ * @param onHover called with the index of the row under the pointer, or -1
+ * @param onSelect called with the index of the row that was clicked or reached by keys; `again` when it was the selected one
+ */
+function createTable(scroller, { onHover, onSelect }) {
+  const table = scroller.querySelector("table");
+  const body = table.tBodies[0];
+  const headers = [...table.tHead.rows[0].cells];
+  let rows = [];
+  let objects = [];
+  let sorting = { key: "rank", ascending: true };
+
+  const SORT_VALUES = {
+    rank: (i) => i,
+    class: (i) => objects[i].name,
+    score: (i) => objects[i].score,
+    size: (i) => (objects[i].box[2] - objects[i].box[0]) * (objects[i].box[3] - objects[i].box[1]),
+    joints: (i) => objects[i].joints ?? 0,
+  };
+
+  function setObjects(newObjects, hasJoints) {
+    objects = newObjects;
+    rows = objects.map(buildRow);
+    table.classList.toggle("dv-with-joints", hasJoints);
+    sort();
+    scroller.scrollTop = 0;
+  }
+
+  function buildRow(object, i) {
+    const row = make("tr");
+    row.tabIndex = -1;
+    row.dataset.index = i;
+    row.setAttribute("aria-selected", "false");
+    show(row, false);
+    const swatch = make("span", "dv-swatch");
+    swatch.style.background = object.color;
+    const name = make("td", "dv-cell-class");
+    name.append(swatch, make("span", "dv-cell-name", object.name));
+    const score = make("td", "dv-cell-score");
+    const bar = make("span", "dv-bar");
+    bar.style.setProperty("--score", object.score);
+    score.append(bar, make("span", "", formatScore(object.score)));
+    const [x1, y1, x2, y2] = object.box;
+    const size = `${Math.round(x2 - x1)}×${Math.round(y2 - y1)}`;
+    row.append(make("td", "dv-cell-rank", String(i + 1)), name, score, make("td", "dv-cell-size", size), make("td", "dv-cell-joints"));
+    return row;
+  }
+
+  function sort() {
+    const valueOf = SORT_VALUES[sorting.key];
+    const sign = sorting.ascending ? 1 : -1;
+    const compare = (a, b) => (valueOf(a) < valueOf(b) ? -sign : valueOf(a) > valueOf(b) ? sign : a - b);
+    body.replaceChildren(...rows.map((_, i) => i).sort(compare).map((i) => rows[i]));
+    for (const header of headers) {
+      const order = header.dataset.sort === sorting.key ? (sorting.ascending ? "ascending" : "descending") : "none";
+      header.setAttribute("aria-sort", order);
+    }
+  }
+
+  function sortBy(key) {
+    // Numbers are most telling from the top; ranks and names from their start.
+    const startsAscending = key === "rank" || key === "class";
+    sorting = { key, ascending: sorting.key === key ? !sorting.ascending : startsAscending };
+    sort();
+  }
+
+  function setSelected(index) {
+    rows.forEach((row, i) => setAttribute(row, "aria-selected", i === index));
+    if (index >= 0) reveal(rows[index]);
+    refreshTabStop();
+  }
+
+  /** Scrolls the table only, never the page. */
+  function reveal(row) {
+    const top = row.offsetTop - table.tHead.offsetHeight;
+    const bottom = row.offsetTop + row.offsetHeight;
+    if (top < scroller.scrollTop) scroller.scrollTop = top;
+    else if (bottom > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = bottom - scroller.clientHeight;
+  }
+
+  /** Exactly one row is in the tab order: the selected one, else the first. */
+  function refreshTabStop() {
+    const shown = shownRows();
+    const stop = shown.find((row) => row.getAttribute("aria-selected") === "true") ?? shown[0];
+    for (const row of rows) {
+      const tabIndex = row === stop ? 0 : -1;
+      if (row.tabIndex !== tabIndex) row.tabIndex = tabIndex;
+    }
+  }
+
+  function shownRows() {
+    return [...body.rows].filter((row) => !row.hasAttribute("hidden"));
+  }
+
+  function moveBy(event) {
+    const shown = shownRows();
+    const at = shown.indexOf(event.target.closest("tr"));
+    const goal = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: shown.length - 1 }[event.key];
+    const activates = event.key === "Enter" || event.key === " ";
+    if (at < 0 || (goal === undefined && !activates)) return;
+    event.preventDefault();
+    const row = shown[clamp(goal ?? at, 0, shown.length - 1)];
+    onSelect(Number(row.dataset.index), activates);
+    row.focus({ preventScroll: true });
+  }
+
+  const indexOf = (event) => Number(event.target.closest("tr")?.dataset.index ?? -1);
+  body.addEventListener("click", (event) => onSelect(indexOf(event), true));
+  body.addEventListener("pointerover", (event) => onHover(indexOf(event)));
+  body.addEventListener("pointerleave", () => onHover(-1));
+  body.addEventListener("keydown", moveBy);
+  for (const header of headers) header.querySelector("button").addEventListener("click", () => sortBy(header.dataset.sort));
+
+  return {
+    setObjects,
+    setSelected,
+    refreshTabStop,
+    setVisible: (index, visible) => show(rows[index], visible),
+    setActive: (indices) => rows.forEach((row, i) => row.classList.toggle("dv-active", indices.includes(i))),
+    setJoints(counts) {
+      counts.forEach((count, i) => {
+        objects[i].joints = count;
+        setText(rows[i].lastChild, String(count));
+      });
+    },
+  };
+}

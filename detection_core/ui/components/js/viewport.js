@@ -1,0 +1,130 @@
+// Zoom and pan of a picture in its frame: Ctrl/⌘ + wheel, pinch, drag, double click and buttons. A plain wheel scrolls the page.
+
+const MAX_ZOOM = 16;
+const ZOOM_STEP = 1.5;
+const TAP_SLOP = 5;
+
+/**
+ * @param frame element that shows the picture and receives the pointer
+ * @param onChange called after every change of the view with {scale, x, y, zoom}: screen = picture · scale + (x, y)
+ * @param onTap called with the frame coordinates of a click that was not a drag
+ */
+function createViewport(frame, onChange, onTap) {
+  const picture = { width: 1, height: 1 };
+  // Measured only when it may have changed: asking the page for sizes between changes makes it lay out again.
+  const room = { width: 1, height: 1 };
+  const view = { zoom: 1, x: 0, y: 0 };
+  const pointers = new Map();
+  let travelled = 0;
+
+  const fitScale = () => Math.min(room.width / picture.width, room.height / picture.height);
+  const scale = () => fitScale() * view.zoom;
+  const camera = () => ({ scale: scale(), x: view.x, y: view.y, zoom: view.zoom });
+
+  /** Keeps the picture over the frame, or in its middle where it is the smaller. */
+  function settle() {
+    const along = (offset, size, space) => (size <= space ? (space - size) / 2 : clamp(offset, space - size, 0));
+    view.x = along(view.x, picture.width * scale(), room.width);
+    view.y = along(view.y, picture.height * scale(), room.height);
+    frame.classList.toggle("dv-zoomed", view.zoom > 1);
+    onChange(camera());
+  }
+
+  function zoomTo(zoom, [px, py] = [room.width / 2, room.height / 2]) {
+    const before = scale();
+    view.zoom = clamp(zoom, 1, MAX_ZOOM);
+    // A frame in a closed tab has no size, and so no scale to compare with.
+    const ratio = before > 0 ? scale() / before : 1;
+    view.x = px - (px - view.x) * ratio;
+    view.y = py - (py - view.y) * ratio;
+    settle();
+  }
+
+  /** Fits the picture again where the frame may have changed. */
+  function measure() {
+    Object.assign(room, { width: frame.clientWidth, height: frame.clientHeight });
+    settle();
+  }
+
+  function framePoint(event) {
+    const rect = frame.getBoundingClientRect();
+    return [event.clientX - rect.left, event.clientY - rect.top];
+  }
+
+  /** Centre of all pressed pointers and how far they are from it. */
+  function grip() {
+    const points = [...pointers.values()];
+    const center = [0, 1].map((axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length);
+    const spread = points.reduce((sum, point) => sum + Math.hypot(point[0] - center[0], point[1] - center[1]), 0) / points.length;
+    return { center, spread };
+  }
+
+  function press(event) {
+    if (event.button !== 0 || event.target.closest("button")) return;
+    if (!pointers.size) travelled = 0;
+    pointers.set(event.pointerId, framePoint(event));
+  }
+
+  function drag(event) {
+    if (!pointers.has(event.pointerId)) return;
+    const before = grip();
+    pointers.set(event.pointerId, framePoint(event));
+    const after = grip();
+    travelled += Math.hypot(after.center[0] - before.center[0], after.center[1] - before.center[1]) + Math.abs(after.spread - before.spread);
+    // Capturing only once it is a drag leaves clicks and the browser's own scrolling alone.
+    if (travelled > TAP_SLOP && !frame.hasPointerCapture(event.pointerId)) frame.setPointerCapture(event.pointerId);
+    view.x += after.center[0] - before.center[0];
+    view.y += after.center[1] - before.center[1];
+    if (pointers.size > 1 && before.spread > 0) zoomTo((view.zoom * after.spread) / before.spread, after.center);
+    else if (view.zoom > 1) settle();
+  }
+
+  function release(event) {
+    pointers.delete(event.pointerId);
+  }
+
+  frame.addEventListener("pointerdown", press);
+  frame.addEventListener("pointermove", drag);
+  frame.addEventListener("pointerup", release);
+  frame.addEventListener("pointercancel", release);
+  frame.addEventListener("pointerleave", release);
+  frame.addEventListener("click", (event) => {
+    if (travelled <= TAP_SLOP && !event.target.closest("button")) onTap(framePoint(event));
+  });
+  frame.addEventListener("dblclick", (event) => {
+    if (!event.target.closest("button")) zoomTo(view.zoom >= MAX_ZOOM ? 1 : view.zoom * 2, framePoint(event));
+  });
+  frame.addEventListener("dragstart", (event) => event.preventDefault());
+  frame.addEventListener(
+    "wheel",
+    (event) => {
+      if (!event.ctrlKey && !event.metaKey) return;
+      event.preventDefault();
+      zoomTo(view.zoom * Math.exp(-clamp(event.deltaY, -100, 100) / 200), framePoint(event));
+    },
+    { passive: false },
+  );
+  new ResizeObserver(measure).observe(frame);
+
+  return {
+    setPicture(width, height) {
+      Object.assign(picture, { width, height });
+      zoomTo(1);
+    },
+    zoomIn: () => zoomTo(view.zoom * ZOOM_STEP),
+    zoomOut: () => zoomTo(view.zoom / ZOOM_STEP),
+    fit: () => zoomTo(1),
+    framePoint,
+    isDragging: () => pointers.size > 0 && travelled > TAP_SLOP,
+    /** Picture coordinates of a point in the frame. */
+    toPicture: ([px, py]) => [(px - view.x) / scale(), (py - view.y) / scale()],
+    /** A box of the picture in frame coordinates. */
+    toFrame: ([x1, y1, x2, y2]) => {
+      const s = scale();
+      return [x1 * s + view.x, y1 * s + view.y, x2 * s + view.x, y2 * s + view.y];
+    },
+    camera,
+    measure,
+    size: () => room,
+  };
+}

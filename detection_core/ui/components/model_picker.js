@@ -1,0 +1,61 @@
+// A grouped <select> of all models and the card of the chosen one. value: {selected, states: {key: "on disk" | ...}}.
+const select = element.querySelector("select");
+const card = element.querySelector(".card");
+const models = new Map(props.models.map((model) => [model.key, model]));
+
+function node(tag, className, text) {
+  const created = document.createElement(tag);
+  if (className) created.className = className;
+  if (text !== undefined) created.textContent = text;
+  return created;
+}
+
+function fillSelect() {
+  for (const group of new Set(props.models.map((model) => model.group))) {
+    const options = node("optgroup");
+    options.label = group;
+    for (const model of props.models.filter((candidate) => candidate.group === group)) {
+      const option = node("option", "", model.title);
+      option.value = model.key;
+      options.append(option);
+    }
+    select.append(options);
+  }
+}
+
+function showCard() {
+  const model = models.get(props.value.selected);
+  const state = props.value.states[model.key];
+  const pills = node("div", "pills");
+  for (const task of model.tasks) pills.append(node("span", "pill", task));
+  pills.append(node("span", state === "to download" ? "pill" : "pill ready", state === "to download" ? `${model.size} download` : state));
+  const facts = node("dl");
+  for (const [name, value] of model.facts) {
+    const fact = node("div");
+    fact.append(node("dt", "", name), node("dd", "", value));
+    facts.append(fact);
+  }
+  const fine = node("p", "fine", `Measured on ${model.metrics_on}. `);
+  if (model.recipe) {
+    const link = node("a", "", "How it was trained");
+    link.href = model.recipe;
+    link.target = "_blank";
+    link.rel = "noopener";
+    fine.append(link);
+  }
+  card.replaceChildren(node("p", "", model.best_for), pills, facts, fine);
+}
+
+function show() {
+  select.value = props.value.selected;
+  showCard();
+}
+
+fillSelect();
+show();
+watch("value", show);
+select.addEventListener("change", () => {
+  props.value = { ...props.value, selected: select.value };
+  showCard();
+  trigger("select", { key: select.value });
+});

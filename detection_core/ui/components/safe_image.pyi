@@ -1,0 +1,35 @@
+"""A picture input that hands the uploaded file on as it is: Gradio's own decoding clips, flattens and trusts too much."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+from gradio.data_classes import ImageData
+
+from gradio.events import Dependency
+
+class SafeImage(gr.Image):
+    """`gr.Image` that never decodes what it is given; `detection_core.images` does, with limits and readable errors."""
+
+    is_template = True
+
+    def __init__(self, value: str | None = None, **kwargs: Any) -> None:
+        super().__init__(value, type="filepath", image_mode=None, **kwargs)
+
+    def get_config(self, cls: type[Block] | None = None) -> dict[str, Any]:
+        """The browser's side of it is `gr.Image`'s; Gradio reads the settings to send from that constructor's signature."""
+        return super().get_config(cls or gr.Image)
+
+    def preprocess(self, payload: ImageData | None) -> str | None:
+        """Gives the path of the uploaded file.
+
+        Args:
+            payload: What the browser sent; anything but an uploaded file is ignored, data URLs too: they pass no size limit.
+        """
+        return str(Path(payload.path)) if payload is not None and payload.path else None
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component

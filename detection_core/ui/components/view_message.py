@@ -1,0 +1,211 @@
+"""What Python tells a DetectionView: results, pictures, waiting, errors and files to save, as validated messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from gradio.data_classes import FileData, GradioModel
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from detection_core.detections import Detections, plural
+from detection_core.visualization import EDGES, ColorBy, object_colors, resolve_color_by, to_hex
+
+Stage = Literal["queue", "download", "load", "run"]
+Side = Literal["left", "right", "center"]
+
+# A logit that no joint threshold of the view lets through, for joints without a place.
+_UNSEEN = -100.0
+
+
+class ViewModel(GradioModel):
+    """Which model looked."""
+
+    key: str
+    title: str
+
+
+class ViewStatus(GradioModel):
+    """What is being waited for; `total` None means that nobody knows how long."""
+
+    stage: Stage
+    text: str
+    done: float = 0
+    total: float | None = None
+
+
+class ViewError(GradioModel):
+    """What went wrong, in words."""
+
+    title: str
+    text: str
+
+
+class ViewTiming(GradioModel):
+    """How long one step took."""
+
+    name: str
+    ms: float
+
+
+class ViewCategory(GradioModel):
+    """A class in words."""
+
+    name: str
+    plural: str
+
+
+class ViewObject(GradioModel):
+    """One object in pixels of the picture; rings are flat lists x, y, x, y …, keypoints [x, y, logit]."""
+
+    class_id: int
+    score: float
+    box: list[float]
+    color: str
+    polygons: list[list[float]] | None = None
+    keypoints: list[list[float]] | None = None
+
+
+class ViewMessage(GradioModel):
+    """What Python tells the view.
+
+    A part that is None leaves the view's part as it is, except `status` and `error`, which go away: so a status keeps the previous
+    picture on screen. A new `image` without `objects` shows the bare picture.
+    """
+
+    image: FileData | None = None
+    width: int = 0
+    height: int = 0
+    model: ViewModel | None = None
+    threshold: float = 0.5
+    floor: float = 0.0
+    status: ViewStatus | None = None
+    error: ViewError | None = None
+    notes: list[str] = Field(default_factory=list)
+    timings: list[ViewTiming] = Field(default_factory=list)
+    # By class id, written as a string because JSON has no other keys.
+    categories: dict[str, ViewCategory] = Field(default_factory=dict)
+    edges: list[tuple[int, int, Side]] = Field(default_factory=list)
+    keypoint_names: list[str] = Field(default_factory=list)
+    objects: list[ViewObject] | None = None
+    color_by: Literal["class", "instance"] = "class"
+    download: FileData | None = None
+    # Only on the way from the browser.
+    settings: dict[str, Any] | None = None
+    view: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_nothing(cls, value: Any) -> Any:
+        """Gradio's page sends an empty string for a component without a value."""
+        return {} if value == "" else value
+
+
+def view_payload(
+    detections: Detections,
+    image_path: str | Path,
+    *,
+    title: str = "",
+    threshold: float = 0.5,
+    floor: float = 0.0,
+    color_by: ColorBy = "auto",
+    timings: Mapping[str, float] | None = None,
+    notes: Iterable[str] = (),
+) -> ViewMessage:
+    """A whole result for the view: everything above the floor score, so that the browser can filter it.
+
+    Args:
+        detections: All objects at the model's floor score, in pixels of the upright picture.
+        image_path: The picture that the browser shows; it must have `detections.image_size`.
+        title: The model's name for people.
+        threshold: The suggested one, where the slider starts when the model changes.
+        floor: The model's floor score, where the slider ends.
+        color_by: What colours stand for.
+        timings: Milliseconds of each step by name.
+        notes: Remarks on this result, one line each.
+    """
+    height, width = detections.image_size
+    return ViewMessage(
+        image=FileData(path=str(image_path)),
+        width=width,
+        height=height,
+        model=ViewModel(key=detections.model, title=title),
+        threshold=threshold,
+        floor=floor,
+        notes=list(notes),
+        timings=[ViewTiming(name=name, ms=ms) for name, ms in (timings or {}).items()],
+        categories={str(label): ViewCategory(name=name, plural=plural(name)) for label, name in _present(detections).items()},
+        edges=_edges(detections.keypoint_names),
+        keypoint_names=list(detections.keypoint_names),
+        objects=_objects(detections, color_by),
+        color_by=resolve_color_by(detections, color_by),
+    )
+
+
+def picture_payload(image_path: str | Path, image_size: tuple[int, int], status: ViewStatus | None = None) -> ViewMessage:
+    """A picture that nobody has looked at yet, of `image_size` (height, width); the previous objects leave the view."""
+    return ViewMessage(image=FileData(path=str(image_path)), width=image_size[1], height=image_size[0], status=status)
+
+
+def status_payload(stage: Stage, text: str, *, done: float = 0, total: float | None = None) -> ViewMessage:
+    """What is being waited for; what the view shows stays. Without a `total` the bar moves without an end."""
+    return ViewMessage(status=ViewStatus(stage=stage, text=text, done=done, total=total))
+
+
+def error_payload(title: str, text: str) -> ViewMessage:
+    """What went wrong; what the view shows stays."""
+    return ViewMessage(error=ViewError(title=title, text=text))
+
+
+def download_payload(path: str | Path) -> ViewMessage:
+    """A file that the browser saves at once, under the name that it has on disk; what the view shows stays."""
+    return ViewMessage(download=FileData(path=str(path)))
+
+
+def _present(detections: Detections) -> dict[int, str]:
+    return dict(zip(detections.labels.tolist(), detections.names, strict=True))
+
+
+def _objects(detections: Detections, color_by: ColorBy) -> list[ViewObject]:
+    colors = object_colors(detections, color_by)
+    boxes = _rounded(detections.boxes)
+    return [
+        ViewObject(
+            class_id=int(detections.labels[i]),
+            score=round(float(detections.scores[i]), 6),
+            box=boxes[i],
+            color=to_hex(colors[i]),
+            polygons=None if detections.masks is None else [_rounded(ring.reshape(-1)) for ring in detections.polygons(i)],
+            keypoints=_joints(detections, i),
+        )
+        for i in range(len(detections))
+    ]
+
+
+def _joints(detections: Detections, index: int) -> list[list[float]] | None:
+    if detections.keypoints is None or detections.keypoint_scores is None:
+        return None
+    joints = np.column_stack([detections.keypoints[index], detections.keypoint_scores[index]])
+    joints[~np.isfinite(joints).all(axis=1)] = (0, 0, _UNSEEN)
+    rows: list[list[float]] = _rounded(joints)
+    return rows
+
+
+def _rounded(values: NDArray[np.floating]) -> Any:
+    """Nested lists rounded to 0.1; in float64, where such numbers print short."""
+    return np.round(values.astype(np.float64), 1).tolist()
+
+
+def _edges(names: tuple[str, ...]) -> list[tuple[int, int, Side]]:
+    index = {name: i for i, name in enumerate(names)}
+    return [(index[a], index[b], _side(a, b)) for a, b in EDGES if a in index and b in index]
+
+
+def _side(*joints: str) -> Side:
+    left, right = (any(joint.startswith(side) for joint in joints) for side in ("left_", "right_"))
+    if left == right:
+        return "center"
+    return "left" if left else "right"

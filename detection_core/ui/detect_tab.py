@@ -1,0 +1,191 @@
+"""The Detect tab: a picture and a model in, an interactive result out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+
+from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec
+from detection_core.detector import Timings
+from detection_core.engine import Cancelled, Engine, EngineError, Job, JobState, Result, Stage
+from detection_core.images import ImageError, LoadedImage, encode_jpeg, read_image
+from detection_core.ui.components.detection_view import (
+    DetectionView,
+    ViewMessage,
+    ViewSettings,
+    download_payload,
+    error_payload,
+    picture_payload,
+    status_payload,
+    view_payload,
+)
+from detection_core.ui.components.model_picker import ModelPicker, megabytes, picker_value
+from detection_core.ui.components.safe_image import SafeImage
+from detection_core.ui.drawing import draw
+from detection_core.ui.session import KeptResult, ResultExpiredError, ResultStore
+from detection_core.weights import WeightsError
+
+EXAMPLES = [ASSETS / "examples" / f"{name}.jpg" for name in ("astronaut", "grace_hopper", "cameraman", "chelsea", "coffee", "rocket")]
+_POLL_SECONDS = 0.5
+
+Update = tuple[ViewMessage, Any, Any, Any]
+
+
+def warm_up(engine: Engine) -> None:
+    """Looks at the first example in the background, so that its result is ready when the page is."""
+    engine.submit(read_image(EXAMPLES[0]), EMBEDDED_MODEL)
+
+
+def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> None:
+    """Adds the tab's content to the page being built.
+
+    Args:
+        page: The page, whose opening shows the first example.
+        engine: Where detection runs.
+        results: Where results are kept for drawing.
+    """
+    shown = gr.State("")
+    with gr.Row(equal_height=False, elem_classes="workbench"):
+        with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
+            image = SafeImage(str(EXAMPLES[0]), label="Picture", sources=["upload", "clipboard", "webcam"], height=220, buttons=[])
+            gr.Examples([[str(path)] for path in EXAMPLES], image, label="Examples")
+            picker = ModelPicker(engine.model_states())
+            detect = gr.Button("Detect", variant="primary")
+            cancel = gr.Button("Cancel", visible=False)
+        with gr.Column(scale=1, min_width=320):
+            view = DetectionView()
+
+    def look(path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
+        """Follows one picture through the engine; a visitor's newer picture replaces it."""
+        visitor = request.session_hash or ""
+        engine.cancel_visitor(visitor)
+        states = picker_value(key, engine.model_states())
+        if path is None:
+            yield error_payload("No picture yet", "Drop, paste or snap a picture, or choose an example."), "", states, _button(False)
+            return
+        try:
+            loaded = read_image(path)
+            picture = _shown_file(path, loaded)
+            job = engine.submit(loaded, key, visitor=visitor)
+            yield from _wait(job, picture, loaded)
+            result = job.result()
+        except Cancelled:
+            return
+        except (ImageError, WeightsError, EngineError) as error:
+            yield error_payload(_title(error), str(error)), gr.skip(), states, _button(False)
+            return
+        name = results.put(KeptResult(Path(path), result.detections))
+        states = picker_value(key, engine.model_states())
+        yield _result_message(result, picture, loaded), name, states, _button(False)
+
+    def stop(request: gr.Request) -> tuple[ViewMessage, Any]:
+        """Gives up the visitor's jobs; the view keeps what it shows."""
+        engine.cancel_visitor(request.session_hash or "")
+        return ViewMessage(notes=["Cancelled. What has arrived of a download is kept."]), _button(False)
+
+    def choose(key: str, path: str | None, request: gr.Request) -> Iterator[Update]:
+        """Looks at once with a model that is here; one that must be downloaded waits for the button."""
+        if engine.model_states()[key] == "to download":
+            return
+        yield from look(path, key, request)
+
+    def label(key: str) -> Any:
+        """Says on the button what pressing it entails."""
+        missing = engine.model_states()[key] == "to download"
+        return gr.update(value=f"Download {megabytes(get_spec(key).file_size)} and detect" if missing else "Detect")
+
+    def download(settings: ViewSettings, name: str) -> ViewMessage:
+        """Draws the result at full resolution, as the visitor sees it."""
+        try:
+            kept = results.get(name)
+            picture = draw(kept, settings)
+        except (ResultExpiredError, ImageError) as error:
+            return error_payload("The picture cannot be drawn", str(error))
+        folder = Path(tempfile.mkdtemp(dir=view.GRADIO_CACHE))
+        file_name = f"{kept.image_path.stem}_{kept.detections.model}.png"
+        picture.save(folder / file_name, compress_level=3)
+        return download_payload(folder / file_name, file_name)
+
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    outputs = [view, shown, picker, cancel]
+    gr.on([detect.click, image.change], look, [image, picker], outputs, concurrency_limit=None, trigger_mode="multiple", **quiet)
+    page.load(look, [image, picker], outputs, concurrency_limit=None, **quiet)
+    picker.select(label, picker, detect, **quiet)
+    picker.select(choose, [picker, image], outputs, concurrency_limit=None, trigger_mode="multiple", **quiet)
+    cancel.click(stop, None, [view, cancel], queue=False, **quiet)
+    view.download(download, [view, shown], view, concurrency_limit=4, **quiet)
+
+
+def _wait(job: Job, picture: str, loaded: LoadedImage) -> Iterator[Update]:
+    """Tells how a job gets on until it is done; a quick one goes by in silence."""
+    seen = JobState(Stage.LOAD)
+    state = job.wait_for_change(seen, 0.15)
+    if state.stage is Stage.DONE:
+        return
+    height, width = loaded.image.height, loaded.image.width
+    yield picture_payload(picture, (height, width), _status(state, job).status), gr.skip(), gr.skip(), _button(True)
+    while state.stage is not Stage.DONE:
+        if state != seen:
+            yield _status(state, job), gr.skip(), gr.skip(), gr.skip()
+        seen = state
+        state = job.wait_for_change(seen, _POLL_SECONDS)
+
+
+def _status(state: JobState, job: Job) -> ViewMessage:
+    title = get_spec(job.model).title
+    match state.stage:
+        case Stage.DOWNLOAD:
+            size = f" of {state.total / 1e6:.0f} MB" if state.total else ""
+            return status_payload("download", f"Downloading {title}: {state.done / 1e6:.0f}{size}", done=state.done, total=state.total)
+        case Stage.QUEUE if state.done:
+            return status_payload("queue", f"{state.done} ahead of you")
+        case Stage.QUEUE:
+            return status_payload("queue", "Next in line")
+        case Stage.RUN:
+            return status_payload("run", f"{title} is looking")
+        case _:
+            return status_payload("load", f"Loading {title}")
+
+
+def _result_message(result: Result, picture: str, loaded: LoadedImage) -> ViewMessage:
+    spec = get_spec(result.detections.model)
+    notes = list(loaded.notes)
+    if result.first_run:
+        notes.append("This was the model's first picture since it was loaded; the next ones are faster.")
+    return view_payload(
+        result.detections,
+        picture,
+        title=spec.title,
+        threshold=spec.suggested_threshold,
+        floor=spec.floor_score,
+        timings=_milliseconds(result.timings),
+        notes=notes,
+    )
+
+
+def _milliseconds(timings: Timings) -> dict[str, float]:
+    """The steps that took time, in words."""
+    named = {"load": timings.load, "wait": timings.wait, "network": timings.network, "post": timings.post}
+    return {name: seconds * 1000 for name, seconds in named.items() if name == "network" or seconds >= 0.0005}
+
+
+def _shown_file(path: str, loaded: LoadedImage) -> str:
+    """The file that the browser shows: the uploaded one, or a JPEG where a browser would show it otherwise than we see it."""
+    if loaded.web_safe:
+        return path
+    return save_bytes_to_cache(encode_jpeg(loaded.image), f"{Path(path).stem}.jpg", cache_dir=DetectionView.GRADIO_CACHE)
+
+
+def _title(error: Exception) -> str:
+    if isinstance(error, ImageError):
+        return "This picture cannot be used"
+    return "The model is not available" if isinstance(error, WeightsError) else "Detection failed"
+
+
+def _button(visible: bool) -> Any:
+    return gr.update(visible=visible)

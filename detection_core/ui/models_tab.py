@@ -1,0 +1,41 @@
+"""The Models tab: every model in one sortable table, and what accuracy costs."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from detection_core.catalog import get_spec, list_models
+from detection_core.engine import Engine
+from detection_core.ui.components.model_table import ModelTable
+from detection_core.visualization.charts import ChartPoint, accuracy_cost_chart
+
+_SERIES = {"box_map": "boxes", "mask_map": "masks", "kp_map": "keypoints"}
+
+
+def build_models_tab(engine: Engine) -> ModelTable:
+    """Adds the tab's content to the page being built.
+
+    Returns:
+        The table, so that the page can refresh it when the tab is opened.
+    """
+    gr.HTML(
+        "<h2>All models</h2><p>Average precisions are the published ones, in percent. Keypoint R-CNN's box AP is over persons only and "
+        "the built-in model's over its own holdout photos: compare them within their kind.</p>",
+        elem_classes="prose-lead",
+    )
+    table = ModelTable(engine.model_states())
+    gr.HTML("<h2>What accuracy costs</h2>", elem_classes="prose-lead")
+    gr.HTML(accuracy_cost_chart(chart_points()), elem_id="accuracy-cost")
+    return table
+
+
+def chart_points() -> list[ChartPoint]:
+    """All published average precisions of torchvision's models; the built-in one is measured on other photos and left out."""
+    specs = [get_spec(key) for key in list_models()]
+    return [
+        ChartPoint(spec.title.replace(" FPN", ""), _SERIES[metric], spec.gflops, value)
+        for spec in specs
+        if spec.weights is not None
+        for metric, value in spec.metrics.items()
+        if metric != "box_map" or spec.tasks == ("boxes",)
+    ]

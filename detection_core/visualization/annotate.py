@@ -1,0 +1,80 @@
+"""annotate: the one function that turns a picture and what was found in it into an annotated picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from detection_core.detections import Detections
+from detection_core.visualization.boxes import draw_boxes, fit_boxes
+from detection_core.visualization.labels import draw_labels, lay_out_labels
+from detection_core.visualization.masks import blend_fills, draw_contours
+from detection_core.visualization.palette import Color, object_colors
+from detection_core.visualization.skeleton import draw_skeletons
+from detection_core.visualization.style import Style
+
+_DEFAULT_STYLE = Style()
+
+
+def annotate(
+    image: Image.Image | NDArray[np.uint8],
+    detections: Detections,
+    style: Style = _DEFAULT_STYLE,
+    *,
+    colors: Sequence[Color] | None = None,
+) -> Image.Image:
+    """Draws detections over a picture: mask fills, contours, boxes, skeletons, labels, in this order.
+
+    Args:
+        image: The picture in which the objects were found, as a PIL image or RGB uint8 [H,W,3]. It is not changed.
+        detections: The objects; filter them first, as in `detections[detections.scores > 0.5]`.
+        style: What is drawn and how.
+        colors: One colour per object, instead of those that `style.color_by` gives.
+
+    Returns:
+        A new RGB picture of the same size.
+
+    Raises:
+        ValueError: If the picture is not of the size that the detections are for, or there is not one colour per object.
+    """
+    picture = _to_rgb(image)
+    size = detections.image_size
+    if picture.size != size[::-1]:
+        raise ValueError(
+            f"the picture has {picture.width}×{picture.height} pixels but the detections are for {size[1]}×{size[0]}; "
+            "give the picture that they were found in"
+        )
+    if colors is None:
+        colors = object_colors(detections, style.color_by)
+    elif len(colors) != len(detections):
+        raise ValueError(f"there are {len(colors)} colours for {len(detections)} objects; give one per object")
+    if not len(detections):
+        return picture
+
+    line = style.line_width(size)
+    if detections.masks is not None and (style.masks or style.contours):
+        outlines = [detections.polygons(index) for index in range(len(detections))]
+        if style.masks:
+            picture = blend_fills(picture, detections, outlines, colors, style.opacity)
+        if style.contours:
+            draw_contours(picture, detections, outlines, colors, line)
+    rectangles = fit_boxes(detections.boxes, size, round(line))
+    if style.boxes:
+        draw_boxes(picture, rectangles, colors, round(line))
+    if detections.keypoints is not None and style.skeletons:
+        draw_skeletons(picture, detections, style.joint_threshold, line)
+    if style.labels:
+        font_size = style.font_size(size)
+        draw_labels(picture, lay_out_labels(detections, rectangles, font_size), colors, font_size)
+    return picture
+
+
+def _to_rgb(image: Image.Image | NDArray[np.uint8]) -> Image.Image:
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(f"an array must be RGB uint8 [H,W,3], got {image.dtype} {list(image.shape)}")
+        image = Image.fromarray(image)
+    return image.convert("RGB")

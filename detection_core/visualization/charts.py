@@ -1,0 +1,104 @@
+"""Charts of models, as SVG that takes the page's text colour, so that it reads in light and dark."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+# Stands for `currentColor`, which matplotlib does not know.
+_INK = "#010203"
+# Petroff's colours that keep a contrast of 3 against white and near-black alike, with a marker each for those who see no colour.
+_NAME_PLACES = (((8, 0), "left", "center"), ((-8, 0), "right", "center"), ((0, 8), "center", "bottom"), ((0, -8), "center", "top"))
+_SERIES = {"boxes": ("#3f90da", "o"), "masks": ("#bd6b00", "s"), "keypoints": ("#a96b59", "^")}
+
+
+@dataclass(frozen=True)
+class ChartPoint:
+    """One model in the chart.
+
+    Attributes:
+        name: What to write beside it.
+        series: "boxes", "masks" or "keypoints".
+        gflops: Cost of one picture.
+        average_precision: In percent.
+    """
+
+    name: str
+    series: str
+    gflops: float
+    average_precision: float
+
+
+def accuracy_cost_chart(points: Sequence[ChartPoint]) -> str:
+    """Draws average precision against cost on a logarithmic axis.
+
+    Args:
+        points: The models; one model may appear in several series.
+
+    Returns:
+        An SVG element whose text and axes are `currentColor`.
+    """
+    style = {"svg.fonttype": "none", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}
+    style |= {name: _INK for name in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")}
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(9, 4.6), layout="constrained")
+        axes = figure.subplots()
+        for series, (color, marker) in _SERIES.items():
+            chosen = [point for point in points if point.series == series]
+            if chosen:
+                axes.scatter(
+                    [p.gflops for p in chosen],
+                    [p.average_precision for p in chosen],
+                    64,
+                    color,
+                    marker,
+                    label=series.capitalize(),
+                    zorder=3,
+                )
+        axes.set_xscale("log")
+        axes.margins(x=0.15, y=0.12)
+        axes.set_xlabel("GFLOPs a picture (log)")
+        axes.set_ylabel("Published AP (%)")
+        axes.grid(color=_INK, alpha=0.12)
+        axes.legend(frameon=False, loc="lower right")
+        _name_points(axes, points)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue()
+    return (
+        svg[svg.index("<svg") :]
+        .replace(_INK, "currentColor")
+        .replace("<svg ", '<svg role="img" aria-label="Average precision against cost of all models" ', 1)
+    )
+
+
+def _name_points(axes: Axes, points: Sequence[ChartPoint]) -> None:
+    """Writes each name right of its point, or left, above or below where that would cover another name or point."""
+    figure = axes.get_figure(root=True)
+    assert isinstance(figure, Figure)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    markers = axes.transData.transform([(point.gflops, point.average_precision) for point in points])
+    taken = [Bbox.from_extents(x - 6, y - 6, x + 6, y + 6) for x, y in markers]
+    for point in points:
+        for offset, align, valign in _NAME_PLACES:
+            text = axes.annotate(
+                point.name, (point.gflops, point.average_precision), offset, textcoords="offset points", ha=align, va=valign, fontsize=9
+            )
+            extent = text.get_window_extent(renderer)
+            if axes.bbox.x0 < extent.x0 and not any(extent.overlaps(other) for other in taken):
+                break
+            text.remove()
+        else:
+            text = axes.annotate(
+                point.name, (point.gflops, point.average_precision), (8, 0), textcoords="offset points", va="center", fontsize=9
+            )
+            extent = text.get_window_extent(renderer)
+        taken.append(extent)

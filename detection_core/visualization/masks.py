@@ -1,0 +1,86 @@
+"""Masks: fills that are blended once, and contours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from detection_core.detections import Detections
+from detection_core.visualization.canvas import Canvas
+from detection_core.visualization.palette import Color
+
+Outline = list[NDArray[np.float32]]
+
+# Up to so many pixels outlines are antialiased. Beyond, lines are 3 pixels thick and more, their steps hardly show, and smoothing
+# a hundred outlines would take longer than everything else together.
+_SMOOTH_PIXELS = 1_500_000
+
+
+def largest_first(detections: Detections) -> list[int]:
+    """Indices of the objects by falling mask area, so that small ones end up on top. Needs masks."""
+    assert detections.masks is not None
+    sides = detections.boxes[:, 2:] - detections.boxes[:, :2]
+    area = sides.prod(axis=1) * detections.masks.mean(axis=(1, 2))
+    return [int(index) for index in np.argsort(-area, kind="stable")]
+
+
+def blend_fills(
+    image: Image.Image, detections: Detections, outlines: Sequence[Outline], colors: Sequence[Color], opacity: float
+) -> Image.Image:
+    """Fills masks. Where several overlap, the smallest one's colour lies over the picture: nothing is blended twice.
+
+    Args:
+        image: RGB picture; not changed.
+        detections: N objects with masks.
+        outlines: `detections.polygons(i)` for each of them.
+        colors: N colours.
+        opacity: 0–1.
+
+    Returns:
+        A new RGB picture.
+    """
+    painted = image.copy()
+    draw = ImageDraw.Draw(painted)
+    for index in largest_first(detections):
+        outline = outlines[index]
+        if len(outline) == 1:
+            draw.polygon(outline[0].ravel().tolist(), fill=colors[index])
+        elif outline:
+            # Several rings may mean holes, which Pillow's polygons do not know.
+            crop, corner = detections.mask(index)
+            painted.paste(colors[index], corner, Image.fromarray(crop))
+    return Image.blend(image, painted, opacity)
+
+
+def draw_contours(image: Image.Image, detections: Detections, outlines: Sequence[Outline], colors: Sequence[Color], width: float) -> None:
+    """Outlines masks on an RGB image, in place, `width` pixels thick, large ones first and with a dark rim."""
+    smooth = image.width * image.height <= _SMOOTH_PIXELS
+    rings = [(ring, colors[index]) for index in largest_first(detections) for ring in outlines[index]]
+    (_draw_smooth if smooth else _draw_fast)(image, rings, width)
+
+
+def _draw_smooth(image: Image.Image, rings: Sequence[tuple[NDArray[np.float32], Color]], width: float) -> None:
+    canvas = Canvas(image.size)
+    for ring, color in rings:
+        canvas.halo(ring, width, closed=True)
+        canvas.line(ring, width, color, closed=True)
+    canvas.put_on(image)
+
+
+def _draw_fast(image: Image.Image, rings: Sequence[tuple[NDArray[np.float32], Color]], width: float) -> None:
+    draw = ImageDraw.Draw(image)
+    line = round(width) + 1  # Pillow draws slanted lines thinner than asked
+    rim = 2 * max(1, line // 4)
+    for ring, color in rings:
+        # Beyond its first point, so that the last corner is drawn as the others are.
+        points = np.concatenate([ring, ring[:2]]).ravel().tolist()
+        draw.line(points, fill=_shade(color), width=line + rim)
+        draw.line(points, fill=color, width=line)
+
+
+def _shade(color: Color) -> Color:
+    red, green, blue = color
+    return red // 3, green // 3, blue // 3

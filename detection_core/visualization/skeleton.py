@@ -1,0 +1,81 @@
+"""Skeletons: joints and limbs, the person's left apart from the right."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from detection_core.detections import Detections
+from detection_core.visualization.canvas import Canvas
+from detection_core.visualization.palette import SKELETON_CENTER, SKELETON_LEFT, SKELETON_RIGHT, Color
+
+# COCO's own 19 limbs ("skeleton" in person_keypoints_val2017.json), by the names of torchvision's `keypoint_names`.
+EDGES: tuple[tuple[str, str], ...] = (
+    ("left_ankle", "left_knee"),
+    ("left_knee", "left_hip"),
+    ("right_ankle", "right_knee"),
+    ("right_knee", "right_hip"),
+    ("left_hip", "right_hip"),
+    ("left_shoulder", "left_hip"),
+    ("right_shoulder", "right_hip"),
+    ("left_shoulder", "right_shoulder"),
+    ("left_shoulder", "left_elbow"),
+    ("right_shoulder", "right_elbow"),
+    ("left_elbow", "left_wrist"),
+    ("right_elbow", "right_wrist"),
+    ("left_eye", "right_eye"),
+    ("nose", "left_eye"),
+    ("nose", "right_eye"),
+    ("left_eye", "left_ear"),
+    ("right_eye", "right_ear"),
+    ("left_ear", "left_shoulder"),
+    ("right_ear", "right_shoulder"),
+)
+
+# A limb is at most this share of the person's longer side, so that people far away do not become blots.
+_THICKEST = 1 / 40
+_THINNEST = 1.0
+# Limbs in widths of the boxes' lines, joints' radius in widths of limbs: both must read on a filled mask of their own colour.
+_LIMB = 1.5
+_JOINT = 1.1
+
+
+def side_color(*joints: str) -> Color:
+    """Colour of a joint or a limb by the names of its joints: blue on the person's left, orange on the right, light between."""
+    left = any(joint.startswith("left_") for joint in joints)
+    right = any(joint.startswith("right_") for joint in joints)
+    if left == right:
+        return SKELETON_CENTER
+    return SKELETON_LEFT if left else SKELETON_RIGHT
+
+
+def draw_skeletons(image: Image.Image, detections: Detections, threshold: float, width: float) -> None:
+    """Draws the joints whose logit exceeds `threshold`, and the limbs both of whose ends do.
+
+    Args:
+        image: RGB, drawn on in place.
+        detections: N objects with keypoints; names other than COCO's are drawn as joints without limbs.
+        threshold: A logit.
+        width: Of the boxes' lines, in pixels; limbs are a little thicker, or thinner on small people.
+    """
+    assert detections.keypoints is not None
+    assert detections.keypoint_scores is not None
+    shown = (detections.keypoint_scores > threshold) & np.isfinite(detections.keypoints).all(axis=2)
+    longer_sides = (detections.boxes[:, 2:] - detections.boxes[:, :2]).max(axis=1, initial=0)
+    canvas = Canvas(image.size)
+    # The best score is drawn last and so lies on top.
+    for index in reversed(range(len(detections))):
+        points = detections.keypoints[index].tolist()
+        joints = {name: (x, y) for name, (x, y), seen in zip(detections.keypoint_names, points, shown[index], strict=True) if seen}
+        _draw_skeleton(canvas, joints, min(_LIMB * width, max(_THINNEST, float(longer_sides[index]) * _THICKEST)))
+    canvas.put_on(image)
+
+
+def _draw_skeleton(canvas: Canvas, joints: dict[str, tuple[float, float]], width: float) -> None:
+    limbs = [edge for edge in EDGES if edge[0] in joints and edge[1] in joints]
+    for start, end in limbs:
+        canvas.halo([joints[start], joints[end]], width)
+    for start, end in limbs:
+        canvas.line([joints[start], joints[end]], width, side_color(start, end))
+    for name, center in joints.items():
+        canvas.dot(center, _JOINT * width, side_color(name))

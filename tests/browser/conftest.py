@@ -1,0 +1,79 @@
+"""What browser tests share: a real Chromium, and small apps served on free ports."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def find_chromium() -> str | None:
+    """Path of Chromium: $CHROMIUM, or the first one installed."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("CHROMIUM") or next((path for name in names if (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """Replaces pytest-playwright's own: the system's Chromium instead of a downloaded one."""
+    chromium = find_chromium()
+    if chromium is None:
+        message = "no Chromium found: install one or set CHROMIUM to its path"
+        if os.environ.get("DETECTION_EXPLORER_REQUIRE_BROWSER") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    return {"executable_path": chromium, "args": _ARGUMENTS}
+
+
+@pytest.fixture(scope="module")
+def module_context(browser: Browser) -> Iterator[BrowserContext]:
+    """One browser context for a module, so that Gradio's own scripts are fetched once and then come from the cache."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(module_context: BrowserContext) -> Iterator[Page]:
+    """Replaces pytest-playwright's own: a new tab, but not a new context."""
+    page = module_context.new_page()
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def serve(browser_type_launch_args: dict[str, Any]) -> Iterator[Callable[..., str]]:
+    """A function that serves `gr.Blocks` and returns the address; everything is closed when the module is done."""
+    served = []
+
+    def start(blocks: Any, **options: Any) -> str:
+        served.append(blocks)
+        blocks.launch(server_port=free_port(), prevent_thread_lock=True, quiet=True, **options)
+        return str(blocks.local_url)
+
+    yield start
+    for blocks in served:
+        blocks.close(verbose=False)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

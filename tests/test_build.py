@@ -1,0 +1,164 @@
+"""Built modules: to the bit what torchvision's own builders give with the same weights."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+import torch.hub
+from torch import nn
+from torchvision.models import get_model
+
+from detection_core.architectures import person_mobilenet_v2_fpn
+from detection_core.build import _NoRandomInitialisation, build_model, empty_model
+from detection_core.catalog import EMBEDDED_MODEL, ModelSpec, get_spec, list_models
+
+SSDLITE = get_spec("ssdlite320_mobilenet_v3_large")
+TORCHVISION_MODELS = [key for key in list_models() if get_spec(key).weights is not None]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Threads that wait for each other are slow on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def hub(tmp_path, monkeypatch):
+    """An empty torch.hub cache."""
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    return folder
+
+
+def random_state(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Weights that keep signals alive through a deep network and leave no batch norm an identity."""
+    generator = torch.Generator().manual_seed(0)
+    state = module.state_dict()
+    for name, tensor in state.items():
+        if not tensor.is_floating_point():
+            tensor.zero_()
+        elif tensor.ndim > 1:
+            tensor.uniform_(-1, 1, generator=generator).mul_((3 / tensor[0].numel()) ** 0.5)
+        elif name.endswith(("running_var", "weight")):
+            tensor.uniform_(0.5, 1.5, generator=generator)
+        else:
+            tensor.uniform_(-0.2, 0.2, generator=generator)
+    return state
+
+
+@torch.inference_mode()
+def raw_output(module: nn.Module) -> dict[str, torch.Tensor]:
+    """The backbone's levels and the best few detections in a small picture, however improbable they are."""
+    head = module.roi_heads if hasattr(module, "roi_heads") else module
+    head.score_thresh, head.detections_per_img = 0.0, 5
+    if hasattr(module, "rpn"):
+        module.rpn._post_nms_top_n["testing"] = 20
+    if module.transform.max_size > 320:
+        module.transform.min_size, module.transform.max_size = (64,), 96
+    picture = torch.rand(3, 64, 96, generator=torch.Generator().manual_seed(1))
+    features: dict[str, torch.Tensor] = {}
+    module.backbone.register_forward_hook(lambda backbone, inputs, levels: features.update(levels))
+    return module([picture])[0] | features
+
+
+@pytest.mark.parametrize("key", TORCHVISION_MODELS)
+def test_equals_torchvisions_own(key, hub):
+    spec = get_spec(key)
+    file = hub / spec.file_name
+    with _NoRandomInitialisation():
+        structure = empty_model(spec)
+    torch.save(random_state(structure), file)
+    with _NoRandomInitialisation():
+        theirs = get_model(key.removesuffix("_legacy"), weights=spec.weights).eval()
+    ours = build_model(spec, file)
+    file.unlink()
+    assert [(name, str(module)) for name, module in ours.named_modules()] == [(name, str(m)) for name, m in theirs.named_modules()]
+    found, expected = raw_output(ours), raw_output(theirs)
+    assert found.keys() == expected.keys()
+    assert len(found["boxes"]) > 0
+    assert {name: torch.equal(found[name], expected[name]) for name in found} == dict.fromkeys(found, True)
+
+
+@pytest.fixture
+def ssdlite_state() -> dict[str, torch.Tensor]:
+    return random_state(empty_model(SSDLITE))
+
+
+def test_ready_for_inference(hub, ssdlite_state):
+    torch.save(ssdlite_state, hub / "x.pth")
+    module = build_model(SSDLITE, hub / "x.pth")
+    assert not any(part.training for part in module.modules())
+    assert not any(parameter.requires_grad for parameter in module.parameters())
+
+
+def test_the_older_file_format(hub, ssdlite_state):
+    torch.save(ssdlite_state, hub / "x.pth", _use_new_zipfile_serialization=False)
+    module = build_model(SSDLITE, hub / "x.pth")
+    assert all(torch.equal(tensor, ssdlite_state[name]) for name, tensor in module.state_dict().items())
+
+
+def test_embedded_model_is_stored_in_half_precision(hub):
+    module = person_mobilenet_v2_fpn()
+    state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in module.state_dict().items()}
+    torch.save(state, hub / "x.pth")
+    built = build_model(get_spec(EMBEDDED_MODEL), hub / "x.pth")
+    assert {tensor.dtype for tensor in built.parameters()} == {torch.float32}
+    assert all(torch.equal(tensor, state[name].to(tensor.dtype)) for name, tensor in built.state_dict().items())
+    module.load_state_dict(state)
+    found, expected = raw_output(built), raw_output(module.eval())
+    assert {"boxes", "masks", "keypoints"} < found.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def cut_short(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return dict(list(state.items())[:-1])
+
+
+def of_another_shape(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor[..., :1] if tensor.ndim else tensor for name, tensor in state.items()}
+
+
+@pytest.mark.parametrize("spoil", [cut_short, of_another_shape])
+def test_another_models_weights_are_refused(hub, ssdlite_state, spoil):
+    torch.save(spoil(ssdlite_state), hub / "x.pth")
+    with pytest.raises(RuntimeError, match="Error"):
+        build_model(SSDLITE, hub / "x.pth")
+
+
+class Dangerous:
+    def __reduce__(self):
+        return (eval, ("1/0",))
+
+
+def test_no_code_in_a_file_is_run(hub):
+    torch.save({"weight": Dangerous()}, hub / "x.pth")
+    with pytest.raises(Exception, match="Weights only load failed"):
+        build_model(SSDLITE, hub / "x.pth")
+
+
+def test_the_callers_random_numbers_are_left_alone(hub, ssdlite_state):
+    torch.save(ssdlite_state, hub / "x.pth")
+    before = torch.get_rng_state()
+    build_model(SSDLITE, hub / "x.pth")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_skipping_the_initialisation_does_not_leak_into_other_threads():
+    drawn = torch.zeros(1000)
+    with _NoRandomInitialisation():
+        thread = threading.Thread(target=lambda: nn.init.normal_(drawn))
+        thread.start()
+        thread.join()
+        assert torch.equal(nn.init.normal_(torch.zeros(3)), torch.zeros(3))
+    assert drawn.any()
+
+
+def test_every_torchvision_model_is_compared():
+    assert len(TORCHVISION_MODELS) == 13
+    assert all(isinstance(get_spec(key), ModelSpec) for key in TORCHVISION_MODELS)

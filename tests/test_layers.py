@@ -1,0 +1,79 @@
+"""Imports point one way: the page knows the engine, the engine the detector, and never the other way round."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "detection_core"
+# What a module, or the modules of a folder, must not import, directly or through others of the project.
+FORBIDDEN = {
+    "detections": {"torch", "torchvision", "gradio", "PIL"},
+    "mask_grid": {"torch", "torchvision", "gradio", "PIL"},
+    "images": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector"},
+    "visualization": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector", "detection_core.images"},
+    "export": {"torch", "gradio", "detection_core.detector"},
+    "catalog": {"gradio", "detection_core.loader", "detection_core.weights", "detection_core.detector", "detection_core.engine"},
+    "weights": {"gradio", "detection_core.loader", "detection_core.detector", "detection_core.engine"},
+    "loader": {"gradio", "detection_core.detector", "detection_core.engine"},
+    "detector": {"gradio", "detection_core.engine"},
+    "engine": {"gradio", "detection_core.ui"},
+    "cli": {"gradio", "detection_core.ui"},
+}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Names of all modules that a file imports when it is imported, leaving out those for type checkers only."""
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+                continue
+            if isinstance(child, ast.Import):
+                found.update(alias.name for alias in child.names)
+            elif isinstance(child, ast.ImportFrom) and child.module:
+                found.add(child.module)
+            visit(child)
+
+    visit(ast.parse(path.read_text()))
+    return found
+
+
+def files_of(name: str) -> list[Path]:
+    """A module's file, or all files of a folder."""
+    folder = PACKAGE / name
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{name}.py"]
+
+
+def reachable(start: list[Path]) -> set[str]:
+    """All modules that some files import, through others of the project too."""
+    seen: set[str] = set()
+    pending = list(start)
+    while pending:
+        for name in imports_of(pending.pop()) - seen:
+            seen.add(name)
+            if name.startswith("detection_core."):
+                pending += [path for path in files_of(name.removeprefix("detection_core.").replace(".", "/")) if path.exists()]
+    return seen
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_imports_point_one_way(name: str):
+    imported = reachable(files_of(name))
+    wrong = {module for module in imported for bad in FORBIDDEN[name] if module == bad or module.startswith(bad + ".")}
+    assert not wrong
+
+
+def test_the_check_sees_a_forbidden_import():
+    assert "gradio" in reachable(files_of("ui/app"))
+    assert "torch" in reachable(files_of("engine"))
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_first_line_says_what_the_file_is_for(path: Path):
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert docstring
+    assert docstring.splitlines()[0].endswith((".", "?"))

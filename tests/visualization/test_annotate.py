@@ -1,0 +1,132 @@
+"""annotate is pure, checks what it gets and survives every odd result."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from detection_core.detections import Detections
+from detection_core.visualization import PALETTE, Style, annotate
+from tests.factories import make_detections
+
+LAYERS = ("boxes", "masks", "contours", "skeletons", "labels")
+
+
+def picture(image_size=(480, 640)):
+    return Image.effect_noise(image_size[::-1], 60).convert("RGB")
+
+
+def only(*layers, **changes):
+    return Style(**{name: name in layers for name in LAYERS}, **changes)
+
+
+@pytest.mark.parametrize("kind", ["PIL", "array"])
+def test_input_is_not_changed(kind):
+    detections = make_detections(5, masks=True, keypoints=True)
+    image = picture() if kind == "PIL" else np.array(picture())
+    before = image.tobytes()
+    kept = [getattr(detections, name).tobytes() for name in ("boxes", "masks", "keypoints", "scores")]
+    result = annotate(image, detections)
+    assert image.tobytes() == before
+    assert [getattr(detections, name).tobytes() for name in ("boxes", "masks", "keypoints", "scores")] == kept
+    assert (result.mode, result.size) == ("RGB", (640, 480))
+    assert result.tobytes() != before
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_result_shares_nothing_with_the_input(masks):
+    image = picture()
+    before = image.tobytes()
+    annotate(image, make_detections(2, masks=masks)).paste((0, 0, 0), (0, 0, 640, 480))
+    annotate(image, make_detections(0)).paste((0, 0, 0), (0, 0, 640, 480))
+    assert image.tobytes() == before
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_each_layer_draws_something_and_can_be_left_out(layer):
+    detections = make_detections(4, masks=True, keypoints=True)
+    image = picture()
+    assert annotate(image, detections, only(layer)).tobytes() != image.tobytes()
+    others = [name for name in LAYERS if name != layer]
+    assert annotate(image, detections, only(*others)).tobytes() != annotate(image, detections).tobytes()
+
+
+def test_without_layers_the_picture_stays():
+    image = picture()
+    assert annotate(image, make_detections(4, masks=True, keypoints=True), only()).tobytes() == image.tobytes()
+
+
+def test_the_same_input_gives_the_same_picture():
+    image, detections = picture(), make_detections(20, masks=True, keypoints=True)
+    assert annotate(image, detections).tobytes() == annotate(np.asarray(image), detections).tobytes()
+
+
+def test_labels_lie_on_top_of_everything():
+    detections = make_detections(6, masks=True, keypoints=True)
+    image = picture()
+    alone, whole = (np.asarray(annotate(image, detections, style)) for style in (only("labels"), Style()))
+    labelled = (alone != np.asarray(image)).any(axis=2)
+    assert (alone[labelled] == whole[labelled]).all()
+
+
+def test_given_colours_are_used():
+    detections = make_detections(2, labels=[1, 2])
+    pink, teal = (255, 0, 200), (0, 130, 130)
+    colors = {color for _, color in annotate(picture(), detections, only("boxes"), colors=[pink, teal]).getcolors(1 << 20)}
+    assert {pink, teal} <= colors
+    assert not {PALETTE[1], PALETTE[2]} & colors
+
+
+@pytest.mark.parametrize("masks", [None, np.ones((4, 28, 28), np.float32)], ids=["without masks", "with masks"])
+@pytest.mark.parametrize(
+    "image_size", [pytest.param((480, 640), id="VGA"), pytest.param((8, 8), id="8 px"), pytest.param((1, 1), id="1 px")]
+)
+def test_odd_boxes_are_drawn_or_left_out_but_never_fail(masks, image_size):
+    height, width = image_size
+    boxes = [[0, 0, 1, 1], [width - 0.5, height - 0.5, width, height], [-50, -50, 2 * width, 2 * height], [width / 2, 0, width / 2, height]]
+    detections = Detections(
+        np.array(boxes), np.ones(4), np.linspace(0.9, 0.6, 4), image_size, ("__background__", "person"), masks=masks
+    )  # fmt: skip
+    image = picture(image_size)
+    result = annotate(image, detections)
+    assert result.size == image.size
+    assert result.tobytes() != image.tobytes()
+
+
+def test_a_speck_is_visible():
+    detections = replace(make_detections(1), boxes=np.array([[300.2, 200.2, 300.7, 200.7]], np.float32))
+    image = Image.new("RGB", (640, 480), (90, 90, 90))
+    changed = np.asarray(annotate(image, detections, only("boxes"))) != 90
+    assert changed.any(axis=2).sum() >= 30
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        pytest.param(Image.new("RGB", (480, 640)), "480×640 pixels but the detections are for 640×480", id="turned"),
+        pytest.param(np.zeros((480, 640), np.uint8), "RGB uint8", id="grey array"),
+        pytest.param(np.zeros((480, 640, 4), np.uint8), "RGB uint8", id="four channels"),
+        pytest.param(np.zeros((480, 640, 3), np.float32), "float32", id="floats"),
+    ],
+)
+def test_wrong_pictures_are_refused(image, message):
+    with pytest.raises(ValueError, match=message):
+        annotate(image, make_detections())
+
+
+def test_there_must_be_one_colour_per_object():
+    with pytest.raises(ValueError, match="1 colours for 3 objects"):
+        annotate(picture(), make_detections(3), colors=[(0, 0, 0)])
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "1"])
+def test_pictures_of_every_mode_become_rgb(mode):
+    assert annotate(picture().convert(mode), make_detections()).mode == "RGB"
+
+
+def test_drawing_needs_neither_torch_nor_gradio():
+    code = "import sys, detection_core.visualization; print({'torch', 'torchvision', 'gradio'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "set()"
