@@ -221,4 +221,7 @@ def _raise_if(cancelled: CancelledCallback) -> None:
 
 
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

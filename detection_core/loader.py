@@ -192,10 +192,11 @@ class ModelLoader:
         )
         tell(LoadProgress("load", 0, path.stat().st_size))
         try:
-            return build_model(spec, path).to(self.device)
+            module = build_model(spec, path)
         except Exception:
             reject_if_damaged(spec, path)
             raise
+        return module.to(self.device)
 
     def _is_deserted(self, flight: _Flight) -> bool:
         with self._lock:

@@ -40,7 +40,7 @@ def find_weights(spec: ModelSpec) -> Path | None:
     """
     assets = [] if spec.url else [catalog.ASSETS]
     files = (folder / spec.file_name for folder in [*assets, *_user_folders(), *_caches()])
-    return next((file for file in files if file.is_file()), None)
+    return next((file for file in files if _is_there(file)), None)
 
 
 def fetch_weights(
@@ -112,6 +112,13 @@ def reject_if_damaged(spec: ModelSpec, path: Path) -> None:
 def available_models() -> list[str]:
     """Keys of the models that need no download, in the catalog's order."""
     return [key for key in list_models() if find_weights(get_spec(key))]
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # A folder that may not be entered holds nothing for us.
+        return False
 
 
 def _user_folders() -> list[Path]:

@@ -100,6 +100,12 @@ class TestFind:
         (cache / spec.file_name).mkdir(parents=True)
         assert find_weights(spec) is None
 
+    def test_a_folder_that_cannot_be_looked_into_is_passed_over(self, cache, monkeypatch):
+        monkeypatch.setenv(weights.WEIGHTS_DIR, "x" * 10_000)
+        spec = make_spec()
+        placed = put(cache, spec.file_name)
+        assert find_weights(spec) == placed
+
     def test_temporary_cache_made_by_somebody_else_is_not_trusted(self, home, monkeypatch):
         spec = make_spec()
         somebody = os.getuid() + 1
@@ -273,8 +279,10 @@ class TestDownload:
         first = threading.Thread(target=fetch_weights, args=(spec,))
         first.start()
         assert host.holding.wait(10)
+        told = []
         with pytest.raises(DownloadCancelled):
-            fetch_weights(spec, cancelled=lambda: True)
+            fetch_weights(spec, lambda done, total: told.append(total), cancelled=lambda: True)
+        assert told == [None]
         host.go_on.set()
         first.join(10)
         assert find_weights(spec).read_bytes() == BYTES

@@ -118,12 +118,8 @@ class LocalEngine:
 
     def _load(self, job: Job, image: LoadedImage) -> None:
         started = time.perf_counter()
-
-        def report(progress: LoadProgress) -> None:
-            job.update(JobState(Stage(progress.stage), progress.done, progress.total))
-
         in_memory = self.loader.state(job.model) == "in memory"
-        self.loader.load(job.model, on_progress=report, cancelled=lambda: job.cancelled)
+        self._module(job)
         load_time = 0.0 if in_memory else time.perf_counter() - started
         with self._lock:
             self._queue[job] = None
@@ -135,9 +131,9 @@ class LocalEngine:
             self._queue.pop(job, None)
         self._report_places()
         waited = time.perf_counter() - queued
-        job.update(JobState(Stage.RUN))
         # Nearly always a look-up: only if others' models pushed this one out meanwhile is it loaded again.
-        module = self.loader.load(job.model)
+        module = self._module(job)
+        job.update(JobState(Stage.RUN))
         first_run = module not in self._modules_run
         self._modules_run.add(module)
         (detections,), timings = run(module, get_spec(job.model), [np.asarray(image.image)], self.device)
@@ -147,6 +143,12 @@ class LocalEngine:
             while len(self._cache) > self._cached_results:
                 self._cache.popitem(last=False)
         _settle(job, result)
+
+    def _module(self, job: Job) -> nn.Module:
+        def report(progress: LoadProgress) -> None:
+            job.update(JobState(Stage(progress.stage), progress.done, progress.total))
+
+        return self.loader.load(job.model, on_progress=report, cancelled=lambda: job.cancelled)
 
     def _report_places(self) -> None:
         with self._lock:

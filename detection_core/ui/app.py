@@ -30,7 +30,7 @@ def build_app(engine: Engine) -> gr.Blocks:
         The page; serve it with `app.launch(**launch_options())`.
     """
     results = ResultStore()
-    with gr.Blocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_CLEAN_UP) as app:
+    with gr.Blocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_CLEAN_UP, fill_width=True) as app:
         gr.HTML(_MASTHEAD, elem_id="masthead")
         with gr.Tabs():
             with gr.Tab("Detect"):

@@ -21,10 +21,10 @@ def build_models_tab(engine: Engine) -> ModelTable:
     gr.HTML(
         "<h2>All models</h2><p>Average precisions are the published ones, in percent. Keypoint R-CNN's box AP is over persons only and "
         "the built-in model's over its own holdout photos: compare them within their kind.</p>",
-        elem_classes="prose-lead",
+        elem_classes="section",
     )
     table = ModelTable(engine.model_states())
-    gr.HTML("<h2>What accuracy costs</h2>", elem_classes="prose-lead")
+    gr.HTML("<h2>What accuracy costs</h2>", elem_classes="section")
     gr.HTML(accuracy_cost_chart(chart_points()), elem_id="accuracy-cost")
     return table
 

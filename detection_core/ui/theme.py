@@ -20,15 +20,26 @@ def theme() -> Soft:
         button_primary_background_fill_dark="*primary_600",
         button_primary_background_fill_hover_dark="*primary_500",
         body_background_fill="*neutral_50",
+        # Soft's neutral_400 has a contrast of 2.6 on white.
+        body_text_color_subdued="*neutral_500",
         block_shadow="none",
         block_shadow_dark="none",
     )
 
 
 CSS = """
-.gradio-container { width: 100%; max-width: 1680px !important; margin: 0 auto; }
-#masthead { display: flex; align-items: baseline; gap: 4px 16px; flex-wrap: wrap; padding: 4px 0; }
-#masthead h1 { font-size: 1.375rem; font-weight: 700; letter-spacing: -0.01em; margin: 0; }
+.gradio-container { width: 100%; }
+.gradio-container .main.app { max-width: 1760px; margin: 0 auto; padding: 12px 24px 24px; }
+.gradio-container .html-container { padding: 0; }
+.workbench { gap: 20px; }
+.workbench > .inputs { flex: 0 0 320px; }
+.inputs .gallery { display: grid; grid-template-columns: repeat(6, 1fr); gap: 6px; }
+#masthead > div > div { display: flex; align-items: baseline; gap: 0 14px; flex-wrap: wrap; }
+#masthead h1 { font-size: 1.375rem; font-weight: 700; letter-spacing: -0.01em; margin: 0; color: var(--body-text-color); }
 #masthead p { margin: 0; color: var(--body-text-color-subdued); }
-footer { margin-top: 24px; }
+.section h2 { font-size: 1.125rem; font-weight: 700; margin: 16px 0 4px; color: var(--body-text-color); }
+.section p { margin: 0 0 8px; max-width: 72ch; color: var(--body-text-color-subdued); }
+#accuracy-cost svg { width: 100%; max-width: 1000px; height: auto; color: var(--body-text-color); font-family: var(--font); }
+@media (max-width: 800px) { .workbench > .inputs { flex: 1 1 100%; } }
+@media (max-width: 640px) { .gradio-container .main.app { padding: 8px 12px 24px; } }
 """

@@ -40,27 +40,24 @@ def annotate(
     Raises:
         ValueError: If the picture is not of the size that the detections are for, or there is not one colour per object.
     """
-    picture = _to_rgb(image)
+    source = _to_rgb(image)
     size = detections.image_size
-    if picture.size != size[::-1]:
+    if source.size != size[::-1]:
         raise ValueError(
-            f"the picture has {picture.width}×{picture.height} pixels but the detections are for {size[1]}×{size[0]}; "
+            f"the picture has {source.width}×{source.height} pixels but the detections are for {size[1]}×{size[0]}; "
             "give the picture that they were found in"
         )
     if colors is None:
         colors = object_colors(detections, style.color_by)
     elif len(colors) != len(detections):
         raise ValueError(f"there are {len(colors)} colours for {len(detections)} objects; give one per object")
-    if not len(detections):
-        return picture
 
     line = style.line_width(size)
-    if detections.masks is not None and (style.masks or style.contours):
-        outlines = [detections.polygons(index) for index in range(len(detections))]
-        if style.masks:
-            picture = blend_fills(picture, detections, outlines, colors, style.opacity)
-        if style.contours:
-            draw_contours(picture, detections, outlines, colors, line)
+    needs_outlines = detections.masks is not None and (style.masks or style.contours)
+    outlines = [detections.polygons(index) for index in range(len(detections))] if needs_outlines else []
+    picture = blend_fills(source, detections, outlines, colors, style.opacity) if outlines and style.masks else source.copy()
+    if outlines and style.contours:
+        draw_contours(picture, detections, outlines, colors, line)
     rectangles = fit_boxes(detections.boxes, size, round(line))
     if style.boxes:
         draw_boxes(picture, rectangles, colors, round(line))
@@ -73,8 +70,9 @@ def annotate(
 
 
 def _to_rgb(image: Image.Image | NDArray[np.uint8]) -> Image.Image:
+    """The picture in RGB, or itself if it is."""
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(f"an array must be RGB uint8 [H,W,3], got {image.dtype} {list(image.shape)}")
         image = Image.fromarray(image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

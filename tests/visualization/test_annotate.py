@@ -36,13 +36,21 @@ def test_input_is_not_changed(kind):
     assert result.tobytes() != before
 
 
-@pytest.mark.parametrize("masks", [False, True])
-def test_result_shares_nothing_with_the_input(masks):
-    image = picture()
+@pytest.mark.parametrize("count", [0, 2])
+@pytest.mark.parametrize("masks", [False, True], ids=["without masks", "with masks"])
+@pytest.mark.parametrize("kind", ["PIL", "array"])
+def test_result_shares_nothing_with_the_input(kind, masks, count):
+    image = picture() if kind == "PIL" else np.array(picture())
     before = image.tobytes()
-    annotate(image, make_detections(2, masks=masks)).paste((0, 0, 0), (0, 0, 640, 480))
-    annotate(image, make_detections(0)).paste((0, 0, 0), (0, 0, 640, 480))
+    annotate(image, make_detections(count, masks=masks, keypoints=masks)).paste((0, 0, 0), (0, 0, 640, 480))
     assert image.tobytes() == before
+
+
+def test_nothing_found_leaves_the_picture_as_it_is():
+    image = picture()
+    nothing = Detections.empty((480, 640), ("__background__", "person"))
+    assert annotate(image, nothing).tobytes() == image.tobytes()
+    assert annotate(image, make_detections(3, masks=True, keypoints=True)[:0]).tobytes() == image.tobytes()
 
 
 @pytest.mark.parametrize("layer", LAYERS)

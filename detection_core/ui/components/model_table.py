@@ -16,7 +16,7 @@ class ModelTable(gr.HTML):
     is_template = True
 
     def __init__(self, states: dict[str, str], **kwargs: Any) -> None:
-        super().__init__(states, **component_files("model_table"), rows=[_row(get_spec(key)) for key in list_models()], **kwargs)
+        super().__init__(states, **component_files("model_table"), rows=[_row(get_spec(key)) for key in list_models()], apply_default_css=False, **kwargs)
 
     def postprocess(self, value: Any) -> Any:
         """Passes the states on to the browser."""
@@ -35,7 +35,7 @@ def _row(spec: ModelSpec) -> dict[str, Any]:
         "box_map": spec.metrics.get("box_map"),
         "mask_map": spec.metrics.get("mask_map"),
         "kp_map": spec.metrics.get("kp_map"),
-        "gflops": spec.gflops,
+        "gflops": float(f"{spec.gflops:.3g}"),
         "params": round(spec.params / 1e6, 1),
         "size": round(spec.file_size * 1.048576),
         "metrics_on": spec.metrics_on,

@@ -1,8 +1,9 @@
-// Zoom and pan of a picture in its frame: Ctrl/⌘ + wheel, pinch, drag, double click and buttons. A plain wheel scrolls the page.
+// Zoom and pan of a picture in its frame: Ctrl/⌘ + wheel, pinch, drag, double click, keys and buttons. A plain wheel scrolls the page.
 
 const MAX_ZOOM = 16;
 const ZOOM_STEP = 1.5;
 const TAP_SLOP = 5;
+const KEY_STEP = 48;
 
 /**
  * @param frame element that shows the picture and receives the pointer
@@ -83,6 +84,19 @@ function createViewport(frame, onChange, onTap) {
     pointers.delete(event.pointerId);
   }
 
+  function steer(event) {
+    const pan = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+    const zoom = { "+": view.zoom * ZOOM_STEP, "-": view.zoom / ZOOM_STEP, 0: 1 }[event.key];
+    const isOurs = event.target === frame && !event.ctrlKey && !event.metaKey && (zoom || (pan && view.zoom > 1));
+    if (!isOurs) return;
+    event.preventDefault();
+    if (zoom) return zoomTo(zoom);
+    view.x += pan[0] * KEY_STEP;
+    view.y += pan[1] * KEY_STEP;
+    settle();
+  }
+
+  frame.addEventListener("keydown", steer);
   frame.addEventListener("pointerdown", press);
   frame.addEventListener("pointermove", drag);
   frame.addEventListener("pointerup", release);

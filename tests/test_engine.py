@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from detection_core.catalog import UnknownModelError
+from detection_core.engine import Cancelled, EngineError, LocalEngine, Stage
+from detection_core.images import LoadedImage, read_image
+from detection_core.loader import LoadProgress
+from detection_core.weights import DownloadCancelled, WeightsError
+
+MODEL, OTHER = "ssdlite320_mobilenet_v3_large", "ssd300_vgg16"
+
+
+class Network(nn.Module):
+    """Finds one object in every picture, waits if told, and writes down what it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+        self.go.set()
+        self.started = threading.Event()
+        self.seen: list[int] = []
+        self.running = 0
+        self.most_running = 0
+        self.error: Exception | None = None
+
+    def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        self.seen.append(round(float(images[0][0, 0, 0]) * 255))
+        self.started.set()
+        assert self.go.wait(10)
+        self.running -= 1
+        if self.error:
+            raise self.error
+        return [{"boxes": torch.tensor([[1.0, 2.0, 5.0, 6.0]]), "labels": torch.tensor([1]), "scores": torch.tensor([0.9])}]
+
+
+class Loader:
+    """Has every model, unless told to fail or to take its time."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.error: Exception | None = None
+        self.go = threading.Event()
+        self.go.set()
+        self.slow: set[str] = set()
+
+    def state(self, key: str) -> str:
+        return "to download"
+
+    def load(self, key: str, *, on_progress: Any = None, cancelled: Any = None) -> Network:
+        if key in self.slow:
+            on_progress(LoadProgress("download", 3, 10))
+            while not self.go.wait(0.01):
+                if cancelled():
+                    raise DownloadCancelled("cancelled")
+        if self.error:
+            raise self.error
+        return self.network
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network()
+
+
+@pytest.fixture
+def loader(network: Network) -> Loader:
+    return Loader(network)
+
+
+@pytest.fixture
+def engine(loader: Loader, network: Network):
+    engine = LocalEngine(loader=loader)  # type: ignore[arg-type]
+    yield engine
+    network.go.set()
+    loader.go.set()
+    engine.close()
+
+
+def picture(shade: int) -> LoadedImage:
+    return read_image(np.full((20, 30, 3), shade, np.uint8))
+
+
+def test_gives_detections_and_timings(engine):
+    result = engine.submit(picture(1), MODEL).result(10)
+    assert result.detections.boxes.tolist() == [[1, 2, 5, 6]]
+    assert result.detections.image_size == (20, 30)
+    assert result.detections.model == MODEL
+    assert result.timings.network > 0
+    assert result.timings.load > 0
+    assert result.first_run
+    assert not engine.submit(picture(2), MODEL).result(10).first_run
+
+
+def test_a_model_runs_once_per_picture(engine, network):
+    first = engine.submit(picture(7), MODEL).result(10)
+    again = engine.submit(picture(7), MODEL).result(10)
+    assert again.detections is first.detections
+    engine.submit(picture(7), OTHER).result(10)
+    assert network.seen == [7, 7]
+
+
+def test_keeps_only_so_many_results(loader, network):
+    engine = LocalEngine(loader=loader, cached_results=2)
+    for shade in (1, 2, 3, 1):
+        engine.submit(picture(shade), MODEL).result(10)
+    engine.close()
+    assert network.seen == [1, 2, 3, 1]
+
+
+def test_pictures_pass_one_at_a_time_and_in_order(engine, network):
+    network.go.clear()
+    jobs = [engine.submit(picture(0), MODEL)]
+    assert network.started.wait(10)
+    for shade in range(1, 6):
+        jobs.append(engine.submit(picture(shade), MODEL))
+        wait_for(jobs[-1], Stage.QUEUE)
+    assert [job.state.done for job in jobs[1:]] == [0, 1, 2, 3, 4]
+    network.go.set()
+    for job in jobs:
+        job.result(10)
+    assert network.seen == list(range(6))
+    assert network.most_running == 1
+
+
+def test_nobody_waits_for_somebody_elses_download(engine, loader):
+    loader.slow.add(OTHER)
+    loader.go.clear()
+    downloading = engine.submit(picture(1), OTHER)
+    wait_for(downloading, Stage.DOWNLOAD)
+    assert (downloading.state.done, downloading.state.total) == (3, 10)
+    assert len(engine.submit(picture(2), MODEL).result(10).detections) == 1
+    loader.go.set()
+    assert len(downloading.result(10).detections) == 1
+
+
+def test_a_cancelled_job_in_the_queue_never_runs(engine, network):
+    network.go.clear()
+    first = engine.submit(picture(1), MODEL)
+    assert network.started.wait(10)
+    second, third = engine.submit(picture(2), MODEL), engine.submit(picture(3), MODEL)
+    wait_for(third, Stage.QUEUE)
+    second.cancel()
+    network.go.set()
+    first.result(10)
+    third.result(10)
+    assert network.seen == [1, 3]
+    with pytest.raises(Cancelled):
+        second.result(10)
+
+
+def test_a_visitor_who_leaves_takes_their_jobs_along(engine, loader, network):
+    loader.slow.add(OTHER)
+    loader.go.clear()
+    gone = engine.submit(picture(1), OTHER, visitor="gone")
+    stays = engine.submit(picture(2), MODEL, visitor="stays")
+    wait_for(gone, Stage.DOWNLOAD)
+    engine.cancel_visitor("gone")
+    with pytest.raises(Cancelled):
+        gone.result(10)
+    assert len(stays.result(10).detections) == 1
+    assert network.seen == [2]
+
+
+def test_closing_gives_up_all_jobs(loader, network):
+    engine = LocalEngine(loader=loader)
+    loader.slow.add(MODEL)
+    loader.go.clear()
+    job = engine.submit(picture(1), MODEL)
+    wait_for(job, Stage.DOWNLOAD)
+    engine.close()
+    with pytest.raises(Cancelled):
+        job.result(10)
+
+
+def test_missing_weights_are_the_jobs_error_and_the_next_one_tries_again(engine, loader):
+    loader.error = WeightsError("no weights today")
+    with pytest.raises(WeightsError, match="no weights today"):
+        engine.submit(picture(1), MODEL).result(10)
+    loader.error = None
+    assert len(engine.submit(picture(1), MODEL).result(10).detections) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [(torch.OutOfMemoryError("CUDA"), "too little memory"), (RuntimeError("/secret/path"), "failed unexpectedly")],
+    ids=["out of memory", "anything else"],
+)
+def test_a_failing_network_is_told_without_its_insides(engine, network, error, message):
+    network.error = error
+    with pytest.raises(EngineError, match=message) as caught:
+        engine.submit(picture(1), MODEL).result(10)
+    assert "secret" not in str(caught.value)
+
+
+def test_an_unknown_model_is_refused_at_once(engine):
+    with pytest.raises(UnknownModelError):
+        engine.submit(picture(1), "yolo")
+
+
+def wait_for(job: Any, stage: Stage) -> None:
+    """Waits until a job is at a stage; the test fails after ten seconds."""
+    state = job.state
+    for _ in range(1000):
+        if state.stage is stage:
+            return
+        state = job.wait_for_change(state, 0.01)
+    raise AssertionError(f"still at {state}")
