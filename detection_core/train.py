@@ -80,7 +80,7 @@ def train(
     optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
     step = 0
     if resume and out.exists():
-        checkpoint = torch.load(out, map_location="cpu", weights_only=False)
+        checkpoint = torch.load(out, map_location="cpu", weights_only=True)
         model.load_state_dict(checkpoint["model"])
         average = checkpoint["average"]
         optimizer.load_state_dict(checkpoint["optimizer"])
@@ -100,10 +100,8 @@ def train(
         losses: dict[str, Tensor] = model(list(images), list(targets))
         if kind == "partial":
             losses = {name: loss for name, loss in losses.items() if name not in ("loss_objectness", "loss_classifier")}
-        total = sum((recipe.keypoint_weight if name == "loss_keypoint" else 1.0) * loss for name, loss in losses.items())
-        assert isinstance(total, Tensor)
         optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        _weighted_sum(losses, recipe).backward()
         norm = nn.utils.clip_grad_norm_(parameters, _MAX_GRADIENT_NORM)
         if math.isfinite(norm):
             optimizer.step()
@@ -120,6 +118,10 @@ def train(
         if step % 100 == 0 or step == recipe.steps:
             model.roi_heads.mask_roi_pool = mask_pool
             _save({"model": model.state_dict(), "average": average, "optimizer": optimizer.state_dict(), "step": step, "recipe": asdict(recipe)}, out)
+
+
+def _weighted_sum(losses: dict[str, Tensor], recipe: Recipe) -> Tensor:
+    return torch.stack([(recipe.keypoint_weight if name == "loss_keypoint" else 1.0) * loss for name, loss in losses.items()]).sum()
 
 
 def _prepare(model: FasterRCNN) -> None:
@@ -196,6 +198,17 @@ def _update_average(average: dict[str, Tensor], model: nn.Module, step: int) -> 
             average[name].lerp_(value, 1 - decay)
 
 
+def export_weights(checkpoint: Path, out: Path) -> None:
+    """Writes the averaged weights of a checkpoint as a float16 state dict, half the size and loaded as float32 again.
+
+    Args:
+        checkpoint: What `train` wrote.
+        out: The `.pth` file to write.
+    """
+    average = torch.load(checkpoint, map_location="cpu", weights_only=True)["average"]
+    torch.save({name: value.half() if value.is_floating_point() else value for name, value in average.items()}, out)
+
+
 def _save(checkpoint: dict[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
@@ -217,10 +230,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--bf16", action="store_true", help="bfloat16 in backbone and heads: faster where the CPU has AMX")
     parser.add_argument("--resume", action="store_true", help="go on from --out")
+    parser.add_argument("--export", type=Path, metavar="FILE.pth", help="write the result's weights as float16 when done")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     recipe = Recipe(steps=args.steps, batch_size=args.batch_size, lr=args.lr, seed=args.seed)
     train(args.data, args.out, recipe, partial=args.partial, backbone=args.backbone, resume=args.resume, bf16=args.bf16)
+    if args.export:
+        export_weights(args.out, args.export)
 
 
 if __name__ == "__main__":

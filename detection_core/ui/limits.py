@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 UPLOAD_LIMIT = 50 * 2**20
@@ -46,7 +47,11 @@ class BodyLimit:
             if not answered:
                 await send(message)
 
-        await self._app(scope, limited, unless_answered)
+        try:
+            await self._app(scope, limited, unless_answered)
+        except ClientDisconnect:
+            if not answered:
+                raise
 
 
 async def _refuse(send: Send) -> None:

@@ -15,6 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 from detection_core.detections import Detections
 from detection_core.ui.components.detection_view import (
     DetectionView,
+    ViewMessage,
     ViewSettings,
     download_payload,
     error_payload,
@@ -65,6 +66,7 @@ def build_app(picture: Path) -> gr.Blocks:
         "nothing": lambda: view_payload(Detections.empty(SIZE, NAMES, model="first"), picture),
         "clear": lambda: None,
         "status": lambda: status_payload("download", "Downloading the weights", done=30, total=120),
+        "note": lambda: ViewMessage(notes=["Cancelled."]),
         "error": lambda: error_payload("That did not work", SCRIPT_NAME),
     }
     with gr.Blocks() as app:
@@ -78,7 +80,7 @@ def build_app(picture: Path) -> gr.Blocks:
         second = DetectionView(view_payload(make_detections(2, image_size=SIZE, model="second"), picture, floor=0.05), elem_id="two")
 
         def save(settings: ViewSettings) -> tuple[Any, str]:
-            return download_payload(picture), repr(settings)
+            return download_payload(picture, "annotated.png"), repr(settings)
 
         view.download(save, view, [view, seen], show_progress="hidden")
         second.download(save, second, [second, seen], show_progress="hidden")
@@ -265,7 +267,7 @@ def test_one_click_downloads_with_the_current_settings(page: Page, view: Locator
     set_slider(view.get_by_label("Threshold"), 0.72)
     with page.expect_download() as download:
         view.get_by_role("button", name="Download PNG").click()
-    assert download.value.suggested_filename == "grey.png"
+    assert download.value.suggested_filename == "annotated.png"
     assert Image.open(download.value.path()).size == SIZE[::-1]
     expected = repr(ViewSettings(threshold=0.72, hidden_classes=frozenset({2})))
     expect(page.locator("#seen textarea")).to_have_value(expected)
@@ -305,8 +307,12 @@ def test_waiting_and_errors_keep_the_picture(page: Page, view: Locator) -> None:
     expect(view.get_by_role("alert")).to_contain_text("That did not work")
     expect(view.locator(".dv-status")).to_be_hidden()
     expect(rows(view)).to_have_count(3)
-    send(page, "first")
+    send(page, "note")
     expect(view.get_by_role("alert")).to_be_hidden()
+    expect(view.locator(".dv-notes")).to_have_text("Cancelled.")
+    expect(rows(view)).to_have_count(3)
+    send(page, "first")
+    expect(view.locator(".dv-notes")).to_be_hidden()
     send(page, "clear")
     expect(view.get_by_text("The picture appears here")).to_be_visible()
     expect(view.locator(".dv-panel")).to_be_hidden()

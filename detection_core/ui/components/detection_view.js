@@ -52,13 +52,14 @@ const downloadTimeout = debounce(() => setDownloading(false), DOWNLOAD_PATIENCE)
 function receive() {
   const message = props.value;
   if (!message) return clear();
-  if (message.download) return saveFile(message.download);
+  if (message.download) return saveFile(message.download, message.download_name);
   const isSettingsOnly = message.objects === undefined;
   if (isSettingsOnly) return;
   showStatus(message.status);
   showError(message.error);
   if (message.image) showPicture(message);
   if (message.objects) showResult(message);
+  else if (message.notes.length) showLines(ui.notes, message.notes);
   kept.set(viewId, { result, modelKey, settings, picture: message.image ? message : kept.get(viewId)?.picture });
   commitSettings.now();
 }
@@ -372,13 +373,22 @@ function askForDownload() {
   trigger("download", settings);
 }
 
-function saveFile(file) {
-  setDownloading(false);
-  const link = make("a");
-  link.href = file.url;
-  link.download = "";
-  link.click();
+/** Goes through a blob because the server's own name for a file would win over `link.download`. */
+async function saveFile(file, name) {
   commitSettings.now();
+  try {
+    const response = await fetch(file.url);
+    if (!response.ok) throw new Error(`HTTP status ${response.status}`);
+    const link = make("a");
+    link.href = URL.createObjectURL(await response.blob());
+    link.download = name;
+    link.click();
+    // The browser needs the address only until it has begun to save.
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    setDownloading(false);
+  } catch (error) {
+    showError({ title: "The download failed", text: `${error.message}. Try again.` });
+  }
 }
 
 function setDownloading(busy) {

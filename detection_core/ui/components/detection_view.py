@@ -23,6 +23,7 @@ from detection_core.ui.components.view_message import (
     status_payload,
     view_payload,
 )
+from detection_core.visualization import SKELETON_CENTER, SKELETON_LEFT, SKELETON_RIGHT, to_hex
 
 __all__ = [
     "DetectionView",
@@ -39,6 +40,8 @@ __all__ = [
 _SCRIPT_FOLDER = Path(__file__).parent / "js"
 _SCRIPTS = ("dom", "geometry", "overlay", "labels", "viewport", "controls", "table")
 _LAYERS = ("boxes", "masks", "contours", "skeletons", "labels")
+_SIDES = {"left": SKELETON_LEFT, "right": SKELETON_RIGHT, "center": SKELETON_CENTER}
+_SKELETON_COLORS = [f"--skeleton-{side}: {to_hex(color)};" for side, color in _SIDES.items()]
 # More class ids than any model has.
 _MAX_CLASSES = 10_000
 
@@ -111,6 +114,8 @@ class DetectionView(gr.HTML):
 
     def __init__(self, value: ViewMessage | dict[str, Any] | None = None, **kwargs: Any) -> None:
         files = component_files("detection_view")
+        # Declarations outside a rule belong to the component itself.
+        files["css_template"] = "\n".join([*_SKELETON_COLORS, files["css_template"]])
         parts = [(_SCRIPT_FOLDER / f"{name}.js").read_text("utf-8") for name in _SCRIPTS]
         files["js_on_load"] = "\n".join([*parts, files["js_on_load"]])
         super().__init__(value, **files, apply_default_css=False, **kwargs)

@@ -112,6 +112,8 @@ class DetectionView(gr.HTML):
 
     def __init__(self, value: ViewMessage | dict[str, Any] | None = None, **kwargs: Any) -> None:
         files = component_files("detection_view")
+        # Declarations outside a rule belong to the component itself.
+        files["css_template"] = "\n".join([*_SKELETON_COLORS, files["css_template"]])
         parts = [(_SCRIPT_FOLDER / f"{name}.js").read_text("utf-8") for name in _SCRIPTS]
         files["js_on_load"] = "\n".join([*parts, files["js_on_load"]])
         super().__init__(value, **files, apply_default_css=False, **kwargs)

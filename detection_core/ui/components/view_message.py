@@ -72,8 +72,9 @@ class ViewObject(GradioModel):
 class ViewMessage(GradioModel):
     """What Python tells the view.
 
-    A part that is None leaves the view's part as it is, except `status` and `error`, which go away: so a status keeps the previous
-    picture on screen. A new `image` without `objects` shows the bare picture.
+    A part that is None or empty leaves the view's part as it is, except `status` and `error`, which go away: so a status keeps the
+    previous picture on screen. Another `image` without `objects` shows the bare picture. Messages that come faster than the browser
+    draws may be skipped, all but the last: that one has to be whole.
     """
 
     image: FileData | None = None
@@ -93,6 +94,8 @@ class ViewMessage(GradioModel):
     objects: list[ViewObject] | None = None
     color_by: Literal["class", "instance"] = "class"
     download: FileData | None = None
+    # Gradio overwrites FileData.orig_name by the name on disk.
+    download_name: str = ""
     # Only on the way from the browser.
     settings: dict[str, Any] | None = None
     view: str | None = None
@@ -146,7 +149,7 @@ def view_payload(
 
 
 def picture_payload(image_path: str | Path, image_size: tuple[int, int], status: ViewStatus | None = None) -> ViewMessage:
-    """A picture that nobody has looked at yet, of `image_size` (height, width); the previous objects leave the view."""
+    """A picture of `image_size` (height, width) that waits for its result; another picture's objects leave the view."""
     return ViewMessage(image=FileData(path=str(image_path)), width=image_size[1], height=image_size[0], status=status)
 
 
@@ -160,9 +163,9 @@ def error_payload(title: str, text: str) -> ViewMessage:
     return ViewMessage(error=ViewError(title=title, text=text))
 
 
-def download_payload(path: str | Path) -> ViewMessage:
-    """A file that the browser saves at once, under the name that it has on disk; what the view shows stays."""
-    return ViewMessage(download=FileData(path=str(path)))
+def download_payload(path: str | Path, name: str) -> ViewMessage:
+    """A file that the browser saves at once under `name`; what the view shows stays."""
+    return ViewMessage(download=FileData(path=str(path)), download_name=name)
 
 
 def _present(detections: Detections) -> dict[int, str]:

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from detection_core.ui.session import KeptResult, ResultExpiredError, ResultStore
+from tests.factories import make_detections
+
+
+def kept(name: str) -> KeptResult:
+    return KeptResult(Path(name), make_detections(1))
+
+
+def test_gives_back_what_it_keeps():
+    store = ResultStore()
+    result = kept("a.jpg")
+    assert store.get(store.put(result)) is result
+
+
+def test_names_cannot_be_guessed():
+    store = ResultStore()
+    names = {store.put(kept("a.jpg")) for _ in range(100)}
+    assert len(names) == 100
+    assert min(len(name) for name in names) >= 20
+
+
+def test_the_least_recently_used_goes_first():
+    store = ResultStore(capacity=2)
+    first, second = store.put(kept("a.jpg")), store.put(kept("b.jpg"))
+    store.get(first)
+    third = store.put(kept("c.jpg"))
+    assert store.get(first).image_path.name == "a.jpg"
+    assert store.get(third).image_path.name == "c.jpg"
+    with pytest.raises(ResultExpiredError, match="Press Detect"):
+        store.get(second)
