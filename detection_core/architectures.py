@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torchvision.models import mobilenet_v2
@@ -102,7 +104,7 @@ def load_imagenet_backbone(model: FasterRCNN, state_dict: dict[str, Tensor]) -> 
 def _fold_frozen_batch_norms(module: nn.Module) -> None:
     """Turns every convolution that a frozen batch norm follows, and that norm, into one convolution with a bias."""
     children = list(module.named_children())
-    for (_, conv), (norm_name, norm) in zip(children, children[1:], strict=False):
+    for (_, conv), (norm_name, norm) in pairwise(children):
         if isinstance(conv, nn.Conv2d) and isinstance(norm, FrozenBatchNorm2d):
             conv.weight, conv.bias = fuse_conv_bn_weights(
                 conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias

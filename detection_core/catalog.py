@@ -195,7 +195,14 @@ def _torchvision_spec(builder: str, weights: WeightsEnum) -> ModelSpec:
 
 def _title(builder: str, family: Family) -> str:
     rest = builder.partition("_")[2]
-    for raw, nice in {"resnet50_fpn": "ResNet-50 FPN", "mobilenet_v3_large": "MobileNetV3", "vgg16": "VGG-16", "_320": " 320", "_fpn": " FPN", "_v2": " v2"}.items():
+    for raw, nice in {
+        "resnet50_fpn": "ResNet-50 FPN",
+        "mobilenet_v3_large": "MobileNetV3",
+        "vgg16": "VGG-16",
+        "_320": " 320",
+        "_fpn": " FPN",
+        "_v2": " v2",
+    }.items():
         rest = rest.replace(raw, nice)
     size = {Family.SSD: "300", Family.SSDLITE: "320"}.get(family, "")
     return f"{family}{size} {rest}"

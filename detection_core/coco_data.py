@@ -78,7 +78,9 @@ def read_coco(folder: Path) -> list[CocoPhoto]:
     ]
 
 
-def training_pair(photo: CocoPhoto, augmentation: Augmentation, rng: random.Random, *, num_keypoints: int = 17) -> tuple[Tensor, dict[str, Tensor]]:
+def training_pair(
+    photo: CocoPhoto, augmentation: Augmentation, rng: random.Random, *, num_keypoints: int = 17
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Loads a photo, augments it, and gives it with its target in torchvision's form.
 
     Geometry is applied to coordinates and polygons, and masks are painted last, so that nothing is resampled twice.

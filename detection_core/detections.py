@@ -65,7 +65,13 @@ class Detections:
     def _validate(self) -> None:
         n = len(self.scores)
         num_keypoints = len(self.keypoint_names)
-        expected = {"boxes": (n, 4), "labels": (n,), "scores": (n,), "keypoints": (n, num_keypoints, 2), "keypoint_scores": (n, num_keypoints)}
+        expected = {
+            "boxes": (n, 4),
+            "labels": (n,),
+            "scores": (n,),
+            "keypoints": (n, num_keypoints, 2),
+            "keypoint_scores": (n, num_keypoints),
+        }
         for name, shape in expected.items():
             value = getattr(self, name)
             if value is not None and value.shape != shape:

@@ -98,7 +98,9 @@ def as_array(image: Picture) -> NDArray[np.uint8]:
 
 
 @torch.inference_mode()
-def run(module: nn.Module, spec: ModelSpec, pictures: Sequence[NDArray[np.uint8]], device: torch.device) -> tuple[list[Detections], Timings]:
+def run(
+    module: nn.Module, spec: ModelSpec, pictures: Sequence[NDArray[np.uint8]], device: torch.device
+) -> tuple[list[Detections], Timings]:
     """Runs a loaded model on one batch.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import contourpy
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +12,9 @@ MASK_THRESHOLD = 0.5
 _PADDING = 1
 
 
-def mask_crop(grid: NDArray[np.float32], box: NDArray[np.float32], image_size: tuple[int, int]) -> tuple[NDArray[np.bool_], tuple[int, int]]:
+def mask_crop(
+    grid: NDArray[np.float32], box: NDArray[np.float32], image_size: tuple[int, int]
+) -> tuple[NDArray[np.bool_], tuple[int, int]]:
     """Resamples a soft mask to the pixels of its box and cuts it at 0.5.
 
     Equals `torchvision.models.detection.roi_heads.paste_masks_in_image(...) >= 0.5`, without the full-frame float image: the
@@ -52,7 +56,7 @@ def mask_polygons(grid: NDArray[np.float32], box: NDArray[np.float32], image_siz
     left, top, right, bottom = _padded_box(grid, box)
     # One more ring of zeros than pasting has, so that contours close where a mask touches its box.
     padded = np.pad(np.asarray(grid, np.float32), _PADDING + 1)
-    lines = contourpy.contour_generator(z=padded, line_type=contourpy.LineType.Separate).lines(MASK_THRESHOLD)
+    lines = _contours(padded)
     cells = len(grid) + 2 * _PADDING
     scale = np.array([max(right - left + 1, 1), max(bottom - top + 1, 1)], np.float32) / cells
     rings = []
@@ -61,6 +65,30 @@ def mask_polygons(grid: NDArray[np.float32], box: NDArray[np.float32], image_siz
         if len(ring) >= 3:
             rings.append(np.clip(ring, 0, (width, height)).astype(np.float32))
     return rings
+
+
+def _contours(values: NDArray[np.float32]) -> list[NDArray[np.float64]]:
+    """Contours in grid units. `contourpy.contour_generator` would do, but checks its arguments for three times as long as it works."""
+    x, y = _coordinates(len(values))
+    generator = contourpy.SerialContourGenerator(
+        x,
+        y,
+        values.astype(np.float64),
+        None,
+        line_type=contourpy.LineType.Separate,
+        fill_type=contourpy.FillType.OuterCode,
+        corner_mask=False,
+        quad_as_tri=False,
+        z_interp=contourpy.ZInterp.Linear,
+    )
+    lines: list[NDArray[np.float64]] = generator.lines(MASK_THRESHOLD)
+    return lines
+
+
+@cache
+def _coordinates(size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    x, y = np.meshgrid(np.arange(size, dtype=np.float64), np.arange(size, dtype=np.float64))
+    return x, y
 
 
 def _padded_box(grid: NDArray[np.float32], box: NDArray[np.float32]) -> tuple[int, int, int, int]:

@@ -6,7 +6,6 @@ import argparse
 import copy
 import json
 import math
-import os
 import random
 import sys
 import time
@@ -86,7 +85,9 @@ def train(
         optimizer.load_state_dict(checkpoint["optimizer"])
         step = checkpoint["step"]
         rng.seed(recipe.seed + step)
-    batches = _batches([photo for folder in folders for photo in read_coco(folder)], [p for f in partial for p in read_coco(f)], recipe, rng)
+    batches = _batches(
+        [photo for folder in folders for photo in read_coco(folder)], [p for f in partial for p in read_coco(f)], recipe, rng
+    )
     mask_pool = model.roi_heads.mask_roi_pool
     totals: dict[str, float] = defaultdict(float)
     started = time.monotonic()
@@ -117,7 +118,16 @@ def train(
             totals.clear()
         if step % 100 == 0 or step == recipe.steps:
             model.roi_heads.mask_roi_pool = mask_pool
-            _save({"model": model.state_dict(), "average": average, "optimizer": optimizer.state_dict(), "step": step, "recipe": asdict(recipe)}, out)
+            _save(
+                {
+                    "model": model.state_dict(),
+                    "average": average,
+                    "optimizer": optimizer.state_dict(),
+                    "step": step,
+                    "recipe": asdict(recipe),
+                },
+                out,
+            )
 
 
 def _weighted_sum(losses: dict[str, Tensor], recipe: Recipe) -> Tensor:
@@ -162,7 +172,9 @@ def _plain(value: Any) -> Any:
     return type(value)(_plain(item) for item in value)
 
 
-def _batches(photos: list[CocoPhoto], partial: list[CocoPhoto], recipe: Recipe, rng: random.Random) -> Iterator[tuple[str, list[CocoPhoto]]]:
+def _batches(
+    photos: list[CocoPhoto], partial: list[CocoPhoto], recipe: Recipe, rng: random.Random
+) -> Iterator[tuple[str, list[CocoPhoto]]]:
     """Yields batches of one kind each without end; a kind comes up as often as its photos, polygon photos twice as often."""
     photos = [photo for photo in photos if photo.annotations]
     pools = {
@@ -213,14 +225,16 @@ def _save(checkpoint: dict[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     torch.save(checkpoint, temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs a training from the command line."""
     parser = argparse.ArgumentParser(prog="python -m detection_core.train", description=__doc__)
     parser.add_argument("--data", type=Path, nargs="+", required=True, metavar="DIR", help="COCO folders: annotations.json beside images/")
-    parser.add_argument("--partial", type=Path, nargs="*", default=[], metavar="DIR", help="COCO folders in which some people are unlabelled")
+    parser.add_argument(
+        "--partial", type=Path, nargs="*", default=[], metavar="DIR", help="COCO folders in which some people are unlabelled"
+    )
     parser.add_argument("--backbone", type=Path, help="MobileNetV2 ImageNet state dict to start from")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.pt")
     parser.add_argument("--steps", type=int, default=Recipe.steps)

@@ -7,8 +7,8 @@ import numpy as np
 from detection_core.detections import Detections
 
 COCO_KEYPOINT_NAMES = (
-    "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist "
-    "left_hip right_hip left_knee right_knee left_ankle right_ankle"
+    "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow "  # noqa: SIM905
+    "left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle"
 ).split()
 # A standing person in a unit box: (x, y) of the 17 joints, the person's left on the picture's right.
 _STANDING = np.array(

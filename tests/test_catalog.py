@@ -36,7 +36,16 @@ def test_facts_are_torchvisions(key):
     assert ("mask_map" in spec.metrics) == ("masks" in spec.tasks)
 
 
-@pytest.mark.parametrize("key", ["fasterrcnn_mobilenet_v3_large_320_fpn", "retinanet_resnet50_fpn", "fcos_resnet50_fpn", "ssd300_vgg16", "ssdlite320_mobilenet_v3_large"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "fasterrcnn_mobilenet_v3_large_320_fpn",
+        "retinanet_resnet50_fpn",
+        "fcos_resnet50_fpn",
+        "ssd300_vgg16",
+        "ssdlite320_mobilenet_v3_large",
+    ],
+)
 def test_floor_scores_are_the_modules_own(key):
     module = get_model_builder(key)(weights=None, weights_backbone=None)
     own = module.roi_heads.score_thresh if hasattr(module, "roi_heads") else module.score_thresh
@@ -60,5 +69,5 @@ def test_the_two_keypoint_weights_differ():
 
 
 def test_an_unknown_model_is_told_with_those_there_are():
-    with pytest.raises(UnknownModelError, match="no model “yolo”.*maskrcnn_resnet50_fpn_v2"):
+    with pytest.raises(UnknownModelError, match=r"no model “yolo”.*maskrcnn_resnet50_fpn_v2"):
         get_spec("yolo")

@@ -98,7 +98,11 @@ def test_bad_usage_is_status_2(capsys, args, message):
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("args", [[], ["fly"], ["detect"], ["detect", "x.jpg", "--model", "m", "--threshold", "7"]], ids=["none", "unknown", "no picture", "threshold"])
+@pytest.mark.parametrize(
+    "args",
+    [[], ["fly"], ["detect"], ["detect", "x.jpg", "--model", "m", "--threshold", "7"]],
+    ids=["none", "unknown", "no picture", "threshold"],
+)
 def test_the_parser_refuses_with_status_2(args):
     with pytest.raises(SystemExit) as caught:
         main(args)

@@ -48,7 +48,13 @@ def test_a_single_integer_is_refused():
 )
 def test_refuses_what_does_not_fit(change, message):
     good = make_detections(3)
-    fields = {"boxes": good.boxes, "labels": good.labels, "scores": good.scores, "image_size": good.image_size, "categories": good.categories}
+    fields = {
+        "boxes": good.boxes,
+        "labels": good.labels,
+        "scores": good.scores,
+        "image_size": good.image_size,
+        "categories": good.categories,
+    }
     with pytest.raises(ValueError, match=message):
         Detections(**{**fields, **change})
 
@@ -62,7 +68,10 @@ def test_describe(labels, text):
     assert make_detections(len(labels), labels=labels).describe() == text
 
 
-@pytest.mark.parametrize(("name", "many"), [("dog", "dogs"), ("bus", "buses"), ("wine glass", "wine glasses"), ("knife", "knives"), ("couch", "couches"), ("sheep", "sheep")])
+@pytest.mark.parametrize(
+    ("name", "many"),
+    [("dog", "dogs"), ("bus", "buses"), ("wine glass", "wine glasses"), ("knife", "knives"), ("couch", "couches"), ("sheep", "sheep")],
+)
 def test_plural(name, many):
     assert plural(name) == many
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import math
 
@@ -24,7 +25,14 @@ def coco_folder(folder, *, has_masks: bool):
         Image.fromarray(rng.integers(0, 255, (64, 80, 3), dtype=np.uint8)).save(folder / "images" / f"{number}.png")
         images.append({"id": number, "file_name": f"{number}.png", "width": 80, "height": 64, "has_masks": has_masks})
         joints = np.column_stack([np.linspace(22, 48, 17), np.linspace(12, 48, 17), np.full(17, 2)]).ravel().tolist()
-        annotation = {"id": number, "image_id": number, "category_id": 1, "bbox": [20, 10, 30, 40], "num_keypoints": 17, "keypoints": joints}
+        annotation = {
+            "id": number,
+            "image_id": number,
+            "category_id": 1,
+            "bbox": [20, 10, 30, 40],
+            "num_keypoints": 17,
+            "keypoints": joints,
+        }
         if has_masks:
             annotation["segmentation"] = [[20, 10, 50, 10, 50, 50, 20, 50]]
         annotations.append(annotation)
@@ -91,6 +99,6 @@ def test_the_schedule_warms_up_and_cools_down():
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == pytest.approx(1)
     assert rates.index(max(rates)) in (9, 10)
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
     assert rates[-1] == pytest.approx(0.02)
     assert math.isfinite(sum(rates))

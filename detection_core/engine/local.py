@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from detection_core.catalog import get_spec, list_models
-from detection_core.detector import Timings, run
+from detection_core.detector import run
 from detection_core.engine.base import EngineError, Job, JobState, Result, Stage
 from detection_core.images import LoadedImage
 from detection_core.loader import LoadProgress, ModelLoader
@@ -109,10 +109,15 @@ class LocalEngine:
         except WeightsError as error:
             _settle(job, error)
         except torch.OutOfMemoryError:
-            _settle(job, EngineError("The device has too little memory for this picture with this model. Try a smaller picture or a lighter model."))
+            _settle(
+                job,
+                EngineError("The device has too little memory for this picture with this model. Try a smaller picture or a lighter model."),
+            )
         except Exception as error:
             logger.exception("Detection with %s failed", job.model)
-            failure = EngineError(f"Detection with {get_spec(job.model).title} failed unexpectedly. Try another model; the server's log has the details.")
+            failure = EngineError(
+                f"Detection with {get_spec(job.model).title} failed unexpectedly. Try another model; the server's log has the details."
+            )
             failure.__cause__ = error
             _settle(job, failure)
 

@@ -22,7 +22,7 @@ def add_api(engine: Engine) -> None:
         engine: Where detection runs.
     """
 
-    def detect(image: str | None, model: str, threshold: float | None, request: gr.Request) -> tuple[dict[str, Any], Any]:
+    def detect(image: str | None, model: str, threshold: float | None, request: gr.Request) -> tuple[dict[str, Any], Any]:  # noqa: D417
         """Finds objects in a picture.
 
         Args:

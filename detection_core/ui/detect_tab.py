@@ -33,7 +33,9 @@ from detection_core.weights import WeightsError
 EXAMPLES = [ASSETS / "examples" / f"{name}.jpg" for name in ("astronaut", "grace_hopper", "cameraman", "chelsea", "coffee", "rocket")]
 _POLL_SECONDS = 0.5
 
-Update = tuple[ViewMessage, Any, Any, Any]
+Update = tuple[Any, Any, Any, Any]
+# Gradio takes a generator that yields nothing for a fault.
+_NOTHING: Update = (gr.skip(), gr.skip(), gr.skip(), gr.skip())
 
 
 def warm_up(engine: Engine) -> None:
@@ -62,19 +64,20 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
 
     def look(path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
         """Follows one picture through the engine; a visitor's newer picture replaces it."""
+        if path is None:
+            yield _NOTHING
+            return
         visitor = request.session_hash or ""
         engine.cancel_visitor(visitor)
         states = picker_value(key, engine.model_states())
-        if path is None:
-            yield error_payload("No picture yet", "Drop, paste or snap a picture, or choose an example."), "", states, _button(False)
-            return
         try:
             loaded = read_image(path)
-            picture = _shown_file(path, loaded)
+            picture = _shown_file(path, loaded, view.GRADIO_CACHE)
             job = engine.submit(loaded, key, visitor=visitor)
             yield from _wait(job, picture, loaded)
             result = job.result()
         except Cancelled:
+            yield _NOTHING
             return
         except (ImageError, WeightsError, EngineError) as error:
             yield error_payload(_title(error), str(error)), gr.skip(), states, _button(False)
@@ -82,6 +85,13 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
         name = results.put(KeptResult(Path(path), result.detections))
         states = picker_value(key, engine.model_states())
         yield _result_message(result, picture, loaded), name, states, _button(False)
+
+    def press(path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
+        """What the button does: it also answers when there is no picture."""
+        if path is None:
+            yield error_payload("No picture yet", "Drop, paste or snap a picture, or choose an example."), *_NOTHING[1:]
+            return
+        yield from look(path, key, request)
 
     def stop(request: gr.Request) -> tuple[ViewMessage, Any]:
         """Gives up the visitor's jobs; the view keeps what it shows."""
@@ -91,6 +101,7 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
     def choose(key: str, path: str | None, request: gr.Request) -> Iterator[Update]:
         """Looks at once with a model that is here; one that must be downloaded waits for the button."""
         if engine.model_states()[key] == "to download":
+            yield _NOTHING
             return
         yield from look(path, key, request)
 
@@ -113,10 +124,12 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     outputs = [view, shown, picker, cancel]
-    gr.on([detect.click, image.change], look, [image, picker], outputs, concurrency_limit=None, trigger_mode="multiple", **quiet)
-    page.load(look, [image, picker], outputs, concurrency_limit=None, **quiet)
+    many: dict[str, Any] = {"concurrency_limit": None, "trigger_mode": "multiple"}
+    page.load(look, [image, picker], outputs, **many, **quiet)
+    image.change(look, [image, picker], outputs, **many, **quiet)
+    detect.click(press, [image, picker], outputs, **many, **quiet)
     picker.select(label, picker, detect, **quiet)
-    picker.select(choose, [picker, image], outputs, concurrency_limit=None, trigger_mode="multiple", **quiet)
+    picker.select(choose, [picker, image], outputs, **many, **quiet)
     cancel.click(stop, None, [view, cancel], queue=False, **quiet)
     view.download(download, [view, shown], view, concurrency_limit=4, **quiet)
 
@@ -129,7 +142,7 @@ def _wait(job: Job, picture: str, loaded: LoadedImage) -> Iterator[Update]:
         return
     height, width = loaded.image.height, loaded.image.width
     yield picture_payload(picture, (height, width), _status(state, job).status), gr.skip(), gr.skip(), _button(True)
-    while state.stage is not Stage.DONE:
+    while not job.future.done():
         if state != seen:
             yield _status(state, job), gr.skip(), gr.skip(), gr.skip()
         seen = state
@@ -174,11 +187,11 @@ def _milliseconds(timings: Timings) -> dict[str, float]:
     return {name: seconds * 1000 for name, seconds in named.items() if name == "network" or seconds >= 0.0005}
 
 
-def _shown_file(path: str, loaded: LoadedImage) -> str:
+def _shown_file(path: str, loaded: LoadedImage, cache: str) -> str:
     """The file that the browser shows: the uploaded one, or a JPEG where a browser would show it otherwise than we see it."""
     if loaded.web_safe:
         return path
-    return save_bytes_to_cache(encode_jpeg(loaded.image), f"{Path(path).stem}.jpg", cache_dir=DetectionView.GRADIO_CACHE)
+    return str(save_bytes_to_cache(encode_jpeg(loaded.image), f"{Path(path).stem}.jpg", cache_dir=cache))
 
 
 def _title(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -45,8 +46,8 @@ def accuracy_cost_chart(points: Sequence[ChartPoint]) -> str:
     Returns:
         An SVG element whose text and axes are `currentColor`.
     """
-    style = {"svg.fonttype": "none", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}
-    style |= {name: _INK for name in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")}
+    style: dict[Any, Any] = {"svg.fonttype": "none", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}
+    style |= dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK)
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(9, 4.6), layout="constrained")
         axes = figure.subplots()
@@ -56,9 +57,9 @@ def accuracy_cost_chart(points: Sequence[ChartPoint]) -> str:
                 axes.scatter(
                     [p.gflops for p in chosen],
                     [p.average_precision for p in chosen],
-                    64,
-                    color,
-                    marker,
+                    s=64,
+                    c=color,
+                    marker=marker,
                     label=series.capitalize(),
                     zorder=3,
                 )

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 from gradio.components.base import Component
+from numpy.typing import NDArray
 
 from detection_core.detections import Detections
 from detection_core.ui.components.files import component_files
@@ -88,11 +89,12 @@ class ViewSettings:
             **layers,
         )
 
-    def select(self, detections: Detections) -> Detections:
-        """The objects that the visitor sees."""
+    def visible(self, detections: Detections) -> NDArray[np.bool_]:
+        """Which objects the visitor sees, bool [N]."""
         hidden = np.isin(detections.labels, list(self.hidden_classes))
         # The browser compares with the same slack: its slider steps by 0.01 in binary fractions.
-        return detections[(detections.scores >= self.threshold - 1e-6) & ~hidden]
+        seen: NDArray[np.bool_] = (detections.scores >= self.threshold - 1e-6) & ~hidden
+        return seen
 
 
 def _bounded(value: object, low: float, high: float, default: float) -> float:

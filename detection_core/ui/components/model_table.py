@@ -16,7 +16,9 @@ class ModelTable(gr.HTML):
     is_template = True
 
     def __init__(self, states: dict[str, str], **kwargs: Any) -> None:
-        super().__init__(states, **component_files("model_table"), rows=[_row(get_spec(key)) for key in list_models()], apply_default_css=False, **kwargs)
+        super().__init__(
+            states, **component_files("model_table"), rows=[_row(get_spec(key)) for key in list_models()], apply_default_css=False, **kwargs
+        )
 
     def postprocess(self, value: Any) -> Any:
         """Passes the states on to the browser."""

@@ -20,7 +20,8 @@ class SafeImage(gr.Image):
 
     def get_config(self, cls: type[Block] | None = None) -> dict[str, Any]:
         """The browser's side of it is `gr.Image`'s; Gradio reads the settings to send from that constructor's signature."""
-        return super().get_config(cls or gr.Image)
+        config: dict[str, Any] = super().get_config(cls or gr.Image)
+        return config
 
     def preprocess(self, payload: ImageData | None) -> str | None:
         """Gives the path of the uploaded file.

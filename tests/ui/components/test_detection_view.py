@@ -38,11 +38,11 @@ def test_settings_from_a_browser_are_never_trusted(sent: Any, expected: ViewSett
     assert ViewSettings.from_client(sent) == expected
 
 
-def test_select_gives_what_the_visitor_sees() -> None:
+def test_visible_is_what_the_visitor_sees() -> None:
     detections = make_detections(4, labels=[1, 2, 1, 3])
-    seen = ViewSettings(threshold=float(detections.scores[2]), hidden_classes=frozenset({2})).select(detections)
+    seen = detections[ViewSettings(threshold=float(detections.scores[2]), hidden_classes=frozenset({2})).visible(detections)]
     assert seen.labels.tolist() == [1, 1]
-    assert len(ViewSettings(threshold=0).select(detections)) == 4
+    assert ViewSettings(threshold=0).visible(detections).tolist() == [True] * 4
 
 
 def test_payload_says_everything_that_the_view_draws(tmp_path: Path) -> None:

@@ -1,0 +1,208 @@
+"""What a visitor does: opens the page, gives a picture, picks a model, moves the threshold, downloads."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec, list_models
+from detection_core.engine import LocalEngine
+from detection_core.ui.app import build_app, launch_options
+from detection_core.ui.detect_tab import warm_up
+from tests.random_models import save_random_weights
+
+pytestmark = pytest.mark.browser
+
+EXAMPLES = ASSETS / "examples"
+SSDLITE = "ssdlite320_mobilenet_v3_large"
+SECONDS = 1000
+
+
+@pytest.fixture(scope="module")
+def address(serve, tmp_path_factory):
+    """The whole app, with SSDlite's weights on disk and no way to download any others."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCH_HOME", str(home))
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        patch.setenv("DETECTION_EXPLORER_WEIGHTS_MIRROR", "http://127.0.0.1:9/nowhere")
+        save_random_weights(get_spec(SSDLITE), home / "hub" / "checkpoints")
+        engine = LocalEngine()
+        warm_up(engine)
+        yield serve(build_app(engine), **launch_options())
+        engine.close()
+
+
+@pytest.fixture
+def opened(page: Page, address: str) -> Page:
+    """The page with the example's result in it."""
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(address)
+    expect(page.locator(".dv tbody tr").first).to_be_visible(timeout=30 * SECONDS)
+    return page
+
+
+def upload(page: Page, name: str, content: bytes) -> None:
+    page.locator("button[aria-label='Clear'], button[aria-label='Remove Image']").first.click()
+    page.locator("input[type=file]").first.set_input_files({"name": name, "mimeType": "image/png", "buffer": content})
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def pick(page: Page, key: str) -> None:
+    page.locator(".picker select").select_option(key)
+
+
+def shown_size(page: Page) -> tuple[int, int]:
+    """Size of the picture that the view shows."""
+    width, height = page.locator(".dv img").first.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+    return width, height
+
+
+def test_opens_with_an_example_already_detected(opened):
+    expect(opened.locator(".dv")).to_contain_text("Person MobileNetV2 FPN")
+    expect(opened.locator(".dv tbody tr").first).to_contain_text("person")
+    assert shown_size(opened) == (512, 512)
+
+
+def test_an_uploaded_picture_is_detected_without_another_click(opened):
+    with Image.open(EXAMPLES / "grace_hopper.jpg") as photo:
+        size = photo.size
+        upload(opened, "hopper.png", png(photo))
+    expect(opened.locator(".dv img").first).to_have_js_property("naturalWidth", size[0], timeout=20 * SECONDS)
+    expect(opened.locator(".dv tbody tr").first).to_contain_text("person", timeout=20 * SECONDS)
+
+
+def test_an_example_is_one_click(opened):
+    opened.locator(".inputs .gallery button").nth(2).click()
+    expect(opened.locator(".dv img").first).to_have_js_property("naturalWidth", 512, timeout=20 * SECONDS)
+    expect(opened.locator(".dv img").first).to_have_attribute("src", re.compile("cameraman"), timeout=20 * SECONDS)
+    expect(opened.locator(".dv tbody tr").first).to_be_visible(timeout=20 * SECONDS)
+
+
+def test_a_model_on_disk_looks_as_soon_as_it_is_picked(opened):
+    pick(opened, SSDLITE)
+    expect(opened.locator(".picker .card")).to_contain_text("Phones and live video")
+    expect(opened.locator(".dv")).to_contain_text("SSDlite320 MobileNetV3", timeout=20 * SECONDS)
+    expect(opened.locator(".picker .card")).to_contain_text("in memory", timeout=20 * SECONDS)
+
+
+def test_a_model_that_cannot_be_downloaded_says_why_and_nothing_is_lost(opened):
+    rows = opened.locator(".dv tbody tr").count()
+    pick(opened, "maskrcnn_resnet50_fpn_v2")
+    button = opened.get_by_role("button", name="Download 186 MB and detect")
+    expect(button).to_be_visible(timeout=10 * SECONDS)
+    button.click()
+    alert = opened.locator(".dv").get_by_text("The model is not available")
+    expect(alert).to_be_visible(timeout=30 * SECONDS)
+    expect(opened.locator(".dv")).to_contain_text("maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth")
+    expect(opened.locator(".dv")).to_contain_text(EMBEDDED_MODEL)
+    assert shown_size(opened) == (512, 512)
+    assert opened.locator(".dv tbody tr").count() == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("holiday.jpg", b"this is text, not a picture", "text"),
+        ("empty.png", b"", "empty"),
+        ("photo.heic", b"\0\0\0\x18ftypheic" + b"\0" * 64, "HEIC"),
+    ],
+    ids=["text", "empty", "heic"],
+)
+def test_a_bad_file_is_explained_in_the_page(opened, name, content, message):
+    upload(opened, name, content)
+    expect(opened.locator(".dv")).to_contain_text("This picture cannot be used", timeout=20 * SECONDS)
+    expect(opened.locator(".dv")).to_contain_text(message)
+    assert "Traceback" not in opened.content()
+    assert shown_size(opened) == (512, 512)
+
+
+def test_a_sixteen_bit_picture_is_shown_as_the_model_sees_it(opened):
+    ramp = np.tile(np.linspace(0, 65535, 256).astype(np.uint16), (128, 1))
+    upload(opened, "ramp.png", png(Image.fromarray(ramp)))
+    expect(opened.locator(".dv")).to_contain_text("16-bit", timeout=20 * SECONDS)
+    expect(opened.locator(".dv img").first).to_have_attribute("src", re.compile(r"ramp\.jpg"))
+
+
+def test_the_download_is_the_picture_at_full_resolution_with_the_same_settings(opened, tmp_path):
+    def download() -> np.ndarray:
+        with opened.expect_download(timeout=20 * SECONDS) as caught:
+            opened.get_by_role("button", name=re.compile("Download PNG")).click()
+        assert caught.value.suggested_filename == f"astronaut_{EMBEDDED_MODEL}.png"
+        path = Path(tmp_path / "picture.png")
+        caught.value.save_as(path)
+        with Image.open(path) as picture:
+            assert picture.format == "PNG"
+            return np.asarray(picture).astype(int)
+
+    with Image.open(EXAMPLES / "astronaut.jpg") as photo:
+        original = np.asarray(photo).astype(int)
+    annotated = download()
+    assert annotated.shape == original.shape
+    assert (np.abs(annotated - original).max(axis=2) > 30).mean() > 0.02
+    opened.get_by_label("Threshold").first.fill("1")
+    opened.get_by_label("Threshold").first.dispatch_event("input")
+    expect(opened.locator(".dv tbody tr")).to_have_count(0)
+    np.testing.assert_array_equal(download(), original)
+
+
+def test_the_models_tab_sorts(opened):
+    opened.get_by_role("tab", name="Models").click()
+    region = opened.get_by_role("region", name="All models")
+    first = region.locator("tbody tr").first
+    expect(region.locator("tbody tr")).to_have_count(len(list_models()))
+    expect(first).to_contain_text("Keypoint R-CNN")
+    region.get_by_role("button", name="GFLOPs").click()
+    expect(first).to_contain_text("Mask R-CNN ResNet-50 FPN v2")
+    region.get_by_role("button", name="GFLOPs").click()
+    expect(first).to_contain_text("SSDlite320")
+    expect(opened.locator("#accuracy-cost svg")).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_phone_has_no_sideways_scroll(page, address, theme):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{address}?__theme={theme}")
+    expect(page.locator(".dv tbody tr").first).to_be_visible(timeout=30 * SECONDS)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_no_request_leaves_the_machine(page, address):
+    outside: list[str] = []
+    page.on("request", lambda request: outside.append(request.url) if not request.url.startswith((address, "data:", "blob:")) else None)
+    page.goto(address)
+    expect(page.locator(".dv tbody tr").first).to_be_visible(timeout=30 * SECONDS)
+    assert outside == []
+
+
+def test_programs_detect_by_the_named_endpoint(address):
+    client = Client(address, verbose=False)
+    told, picture = client.predict(handle_file(EXAMPLES / "grace_hopper.jpg"), EMBEDDED_MODEL, 0.3, api_name="/detect")
+    assert told["objects"][0]["label"] == "person"
+    assert all(entry["score"] >= 0.3 for entry in told["objects"])
+    with (
+        Image.open(picture if isinstance(picture, str) else picture["path"]) as annotated,
+        Image.open(EXAMPLES / "grace_hopper.jpg") as photo,
+    ):
+        assert annotated.size == photo.size
+    assert [model["key"] for model in client.predict(api_name="/models")] == list_models()
+    with pytest.raises(AppError, match="no such model"):
+        client.predict(handle_file(EXAMPLES / "grace_hopper.jpg"), "yolo", None, api_name="/detect")
+
+
+def test_only_the_named_endpoints_are_public(address):
+    named = Client(address, verbose=False).view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(named) == {"/detect", "/models"}
