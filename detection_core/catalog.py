@@ -55,7 +55,7 @@ _FAMILIES = {
 _BEST_FOR = {
     EMBEDDED_MODEL: "People with outlines and joints at once, at interactive speed and with nothing to download.",
     "fasterrcnn_mobilenet_v3_large_320_fpn": "Video and weak machines: the fastest Faster R-CNN, for large objects.",
-    "fasterrcnn_mobilenet_v3_large_fpn": "Everyday pictures on a CPU: a third of ResNet-50's error gap at a thirtieth of its cost.",
+    "fasterrcnn_mobilenet_v3_large_fpn": "Everyday pictures on a CPU: most of ResNet-50's accuracy at a thirtieth of its cost.",
     "fasterrcnn_resnet50_fpn": "The reference that papers compare with.",
     "fasterrcnn_resnet50_fpn_v2": "The most accurate boxes, when a few seconds a picture are fine.",
     "maskrcnn_resnet50_fpn": "Outlines of 80 kinds of objects; the model of the 2017 paper.",

@@ -6,10 +6,10 @@ import numpy as np
 
 from detection_core.detections import Detections
 
-COCO_KEYPOINT_NAMES = (
-    "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow "  # noqa: SIM905
-    "left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle"
-).split()
+COCO_KEYPOINT_NAMES = [
+    "nose",
+    *(f"{side}_{joint}" for joint in ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right")),
+]
 # A standing person in a unit box: (x, y) of the 17 joints, the person's left on the picture's right.
 _STANDING = np.array(
     [[.50, .08], [.54, .06], [.46, .06], [.58, .08], [.42, .08], [.68, .22], [.32, .22], [.78, .38], [.22, .38],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from gradio.processing_utils import save_bytes_to_cache
 
 from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec
@@ -24,13 +25,22 @@ from detection_core.ui.components.detection_view import (
     status_payload,
     view_payload,
 )
+from detection_core.ui.components.example_strip import ExampleStrip
 from detection_core.ui.components.model_picker import ModelPicker, megabytes, picker_value
 from detection_core.ui.components.safe_image import SafeImage
 from detection_core.ui.drawing import draw
 from detection_core.ui.session import KeptResult, ResultExpiredError, ResultStore
 from detection_core.weights import WeightsError
 
-EXAMPLES = [ASSETS / "examples" / f"{name}.jpg" for name in ("astronaut", "grace_hopper", "cameraman", "chelsea", "coffee", "rocket")]
+EXAMPLES = {
+    "Astronaut": ASSETS / "examples" / "astronaut.jpg",
+    "Grace Hopper": ASSETS / "examples" / "grace_hopper.jpg",
+    "Cameraman": ASSETS / "examples" / "cameraman.jpg",
+    "Cat": ASSETS / "examples" / "chelsea.jpg",
+    "Coffee": ASSETS / "examples" / "coffee.jpg",
+    "Rocket": ASSETS / "examples" / "rocket.jpg",
+}
+_PATHS = list(EXAMPLES.values())
 _POLL_SECONDS = 0.5
 
 Update = tuple[Any, Any, Any, Any]
@@ -39,8 +49,12 @@ _NOTHING: Update = (gr.skip(), gr.skip(), gr.skip(), gr.skip())
 
 
 def warm_up(engine: Engine) -> None:
-    """Looks at the first example in the background, so that its result is ready when the page is."""
-    engine.submit(read_image(EXAMPLES[0]), EMBEDDED_MODEL)
+    """Looks at the first example in the background, so that its result is ready when the page is.
+
+    A blank picture goes before it: the first pass through a network is slow, and its timing would mislead.
+    """
+    engine.submit(read_image(np.zeros((480, 640, 3), np.uint8)), EMBEDDED_MODEL)
+    engine.submit(read_image(_PATHS[0]), EMBEDDED_MODEL)
 
 
 def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> None:
@@ -54,8 +68,8 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
     shown = gr.State("")
     with gr.Row(equal_height=False, elem_classes="workbench"):
         with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
-            image = SafeImage(str(EXAMPLES[0]), label="Picture", sources=["upload", "clipboard", "webcam"], height=220, buttons=[])
-            gr.Examples([[str(path)] for path in EXAMPLES], image, label="Examples")
+            image = SafeImage(str(_PATHS[0]), label="Picture", sources=["upload", "clipboard", "webcam"], height=220, buttons=[])
+            examples = ExampleStrip(EXAMPLES)
             picker = ModelPicker(engine.model_states())
             detect = gr.Button("Detect", variant="primary")
             cancel = gr.Button("Cancel", visible=False)
@@ -85,6 +99,11 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
         name = results.put(KeptResult(Path(path), result.detections))
         states = picker_value(key, engine.model_states())
         yield _result_message(result, picture, loaded), name, states, _button(False)
+
+    def show_example(event: gr.EventData) -> str:
+        """Puts the clicked example where visitors' own pictures go."""
+        index = event._data.get("index") if isinstance(event._data, dict) else None
+        return str(_PATHS[index] if isinstance(index, int) and 0 <= index < len(_PATHS) else _PATHS[0])
 
     def press(path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
         """What the button does: it also answers when there is no picture."""
@@ -124,8 +143,9 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     outputs = [view, shown, picker, cancel]
-    many: dict[str, Any] = {"concurrency_limit": None, "trigger_mode": "multiple"}
-    page.load(look, [image, picker], outputs, **many, **quiet)
+    many: dict[str, Any] = {"concurrency_limit": None, "trigger_mode": "multiple", "scroll_to_output": True}
+    page.load(look, [image, picker], outputs, concurrency_limit=None, **quiet)
+    examples.select(show_example, None, image, queue=False, **quiet)
     image.change(look, [image, picker], outputs, **many, **quiet)
     detect.click(press, [image, picker], outputs, **many, **quiet)
     picker.select(label, picker, detect, **quiet)

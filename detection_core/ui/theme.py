@@ -22,6 +22,8 @@ def theme() -> Soft:
         body_background_fill="*neutral_50",
         # Soft's neutral_400 has a contrast of 2.6 on white.
         body_text_color_subdued="*neutral_500",
+        # Likewise primary_500 for labels.
+        block_label_text_color="*primary_700",
         block_shadow="none",
         block_shadow_dark="none",
     )
@@ -33,7 +35,6 @@ CSS = """
 .gradio-container .html-container { padding: 0; }
 .workbench { gap: 20px; }
 .workbench > .inputs { flex: 0 0 320px; }
-.inputs .gallery { display: grid; grid-template-columns: repeat(6, 1fr); gap: 6px; }
 #masthead > div > div { display: flex; align-items: baseline; gap: 0 14px; flex-wrap: wrap; }
 #masthead h1 { font-size: 1.375rem; font-weight: 700; letter-spacing: -0.01em; margin: 0; color: var(--body-text-color); }
 #masthead p { margin: 0; color: var(--body-text-color-subdued); }

@@ -43,7 +43,8 @@ function showCard() {
     link.rel = "noopener";
     fine.append(link);
   }
-  card.replaceChildren(node("p", "", model.best_for), pills, facts, fine);
+  element.querySelector(".best-for").textContent = model.best_for;
+  card.replaceChildren(pills, facts, fine);
 }
 
 function show() {
@@ -53,6 +54,8 @@ function show() {
 
 fillSelect();
 show();
+// On a phone the facts would push the picture off the screen.
+element.querySelector("details").open = window.matchMedia("(min-width: 800px)").matches;
 watch("value", show);
 select.addEventListener("change", () => {
   props.value = { ...props.value, selected: select.value };

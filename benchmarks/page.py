@@ -1,0 +1,232 @@
+"""What a visitor waits for: the server's start, the first result on screen, and the result of each picture given to the page."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from benchmarks.browser_redraw import ARGUMENTS
+from benchmarks.common import machine_facts, markdown_table, median_and_range
+from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec
+from detection_core.engine import LocalEngine
+from detection_core.images import encode_jpeg, read_image
+from detection_core.ui.components.detection_view import view_payload
+from detection_core.visualization import annotate
+from tests.browser.conftest import find_chromium
+from tests.factories import make_detections
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ASSETS / "examples" / "astronaut.jpg"
+SIZES = ((640, 480), (1920, 1080))
+WARM_UPS = 2
+PATIENCE = 120
+
+# Runs in the page: waits until the view shows the named picture with its result, and tells when that was painted, in ms since the
+# visitor gave a file or, before that, since navigation began.
+WHEN_ON_SCREEN = """async ([name, patience]) => {
+  const root = () => document.querySelector(".dv");
+  const image = () => root()?.querySelector("img");
+  const isReady = () => image()?.src.includes(name) && image().complete && image().naturalWidth > 0
+    && !root().classList.contains("dv-without-result");
+  while (!isReady()) {
+    if (performance.now() - (window.given ?? 0) > 1000 * patience) throw new Error(`no result of ${name} on screen`);
+    await new Promise(requestAnimationFrame);
+  }
+  // A message posted in a frame is delivered after its style, layout and paint.
+  await new Promise((painted) => requestAnimationFrame(() => {
+    const channel = new MessageChannel();
+    channel.port1.onmessage = painted;
+    channel.port2.postMessage(null);
+  }));
+  const total = performance.now() - (window.given ?? 0);
+  const uploads = performance.getEntriesByType("resource").filter((entry) => entry.name.includes("/upload?") && entry.startTime > window.given);
+  return {
+    total,
+    uploaded: uploads.length ? uploads[0].responseEnd - window.given : 0,
+    timings: root().querySelector(".dv-timings").textContent,
+    objects: root().querySelectorAll("tbody tr:not([hidden])").length,
+  };
+}"""
+NOTE_WHEN_GIVEN = """() => document.addEventListener("change", (event) => {
+  if (event.target.type === "file") window.given = performance.now();
+}, true)"""
+
+
+@cache
+def photo(size: tuple[int, int]) -> Image.Image:
+    """The example, stretched to (width, height)."""
+    with Image.open(EXAMPLE) as opened:
+        return opened.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+
+
+def new_picture(size: tuple[int, int], number: int) -> bytes:
+    """A JPEG that nobody has detected in yet: in each, another block of 8×8 pixels is black."""
+    picture = photo(size).copy()
+    picture.paste((0, 0, 0), (8 * number, 0, 8 * number + 8, 8))
+    return encode_jpeg(picture)
+
+
+@contextmanager
+def started_app() -> Iterator[tuple[str, float]]:
+    """Starts the app as a visitor's host does; gives its address and the moment of the start."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    begun = time.perf_counter()
+    command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    try:
+        yield f"http://127.0.0.1:{port}/", begun
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def wait_for_answer(address: str) -> None:
+    deadline = time.perf_counter() + PATIENCE
+    while time.perf_counter() < deadline:
+        try:
+            with urllib.request.urlopen(address) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.01)
+    raise TimeoutError(f"the app did not answer within {PATIENCE} s")
+
+
+def open_page(browser: Browser, address: str) -> tuple[Page, float]:
+    """A new visitor's page, nothing cached; and the ms from navigation until the example's result was on screen."""
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.goto(address, wait_until="commit", timeout=1000 * PATIENCE)
+    seen = page.evaluate(WHEN_ON_SCREEN, [EXAMPLE.stem, PATIENCE])
+    return page, seen["total"]
+
+
+def give(page: Page, name: str, content: bytes) -> dict[str, float]:
+    """Gives a file to the page as a visitor does; ms until its result is on screen, and what of it the steps took."""
+    page.locator("button[aria-label='Clear'], button[aria-label='Remove Image']").first.click()
+    page.locator("input[type=file]").first.set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": content})
+    seen: dict[str, Any] = page.evaluate(WHEN_ON_SCREEN, [name, PATIENCE])
+    shown = re.search(r"network ([\d.]+) (ms|s)", seen["timings"])
+    assert shown, f"the view says nothing about the network: {seen['timings']!r}"
+    network = float(shown[1]) * (1000 if shown[2] == "s" else 1)
+    return {"total": seen["total"], "uploaded": seen["uploaded"], "network": network, "objects": seen["objects"]}
+
+
+def measure_page(starts: int, pictures: int) -> str:
+    times: dict[str, list[float]] = defaultdict(list)
+    given: dict[tuple[int, int], list[dict[str, float]]] = {size: [] for size in SIZES}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
+        for start in range(starts):
+            with started_app() as (address, begun):
+                wait_for_answer(address)
+                times["answer"].append(1000 * (time.perf_counter() - begun))
+                _, shown = open_page(browser, address)
+                times["first"].append(shown)
+                times["start to result"].append(1000 * (time.perf_counter() - begun))
+                page, shown = open_page(browser, address)
+                times["later"].append(shown)
+                if start == starts - 1:
+                    page.evaluate(NOTE_WHEN_GIVEN)
+                    for number in range(WARM_UPS + pictures):
+                        for size in SIZES:
+                            record = give(page, f"photo-{size[0]}-{number}.jpg", new_picture(size, number))
+                            given[size] += [record] * (number >= WARM_UPS)
+        browser.close()
+    opening = {
+        "process start → first answer of `/`": "answer",
+        "process start → example's result on screen": "start to result",
+        "first visitor: navigation → example's result on screen": "first",
+        "later visitor, nothing cached: the same": "later",
+    }
+    start_table = markdown_table(
+        ["the start, ms", "median (range)", "n"], [[text, median_and_range(times[key]), str(starts)] for text, key in opening.items()]
+    )
+    rows = []
+    for (width, height), records in given.items():
+        columns = {key: [record[key] for record in records] for key in ("total", "uploaded", "network", "objects")}
+        rest = [record["total"] - record["uploaded"] - record["network"] for record in records]
+        figures = [columns["total"], columns["uploaded"], columns["network"], rest]
+        found = f"{statistics.median(columns['objects']):.0f}"
+        rows.append([f"{width}×{height}", *map(median_and_range, figures), found, str(len(records))])
+    header = ["file given → result on screen, ms", "median (range)", "upload", "network", "all the rest", "objects shown", "n"]
+    return f"{start_table}\n\n{markdown_table(header, rows)}"
+
+
+def measure_server(pictures: int) -> str:
+    """The same work without page, browser and transport, on pictures that are not cached either."""
+    engine = LocalEngine()
+    spec = get_spec(EMBEDDED_MODEL)
+    rows = []
+    for size in SIZES:
+        steps: dict[str, list[float]] = defaultdict(list)
+        for number in range(WARM_UPS + pictures):
+            content = new_picture(size, number)
+            moments = [time.perf_counter()]
+            loaded = read_image(content)
+            moments.append(time.perf_counter())
+            result = engine.submit(loaded, EMBEDDED_MODEL).result()
+            moments.append(time.perf_counter())
+            view_payload(result.detections, EXAMPLE, title=spec.title, threshold=spec.suggested_threshold, floor=spec.floor_score)
+            moments.append(time.perf_counter())
+            if number >= WARM_UPS:
+                parts = [1000 * (end - begin) for begin, end in zip(moments, moments[1:], strict=False)]
+                for name, value in zip(("read", "detect", "payload"), parts, strict=True):
+                    steps[name].append(value)
+                steps["together"].append(sum(parts))
+        columns = [median_and_range(steps[name], 1) for name in ("read", "detect", "payload", "together")]
+        rows.append([f"{size[0]}×{size[1]}", *columns, str(pictures)])
+    engine.close()
+    return markdown_table(["server alone, ms", "read_image", "engine", "view_payload", "together", "n"], rows)
+
+
+def measure_download(rounds: int) -> str:
+    width, height = SIZES[1]
+    detections = make_detections(100, image_size=(height, width), masks=True)
+    drawing, encoding = [], []
+    for number in range(1 + rounds):
+        begin = time.perf_counter()
+        picture = annotate(photo(SIZES[1]), detections)
+        middle = time.perf_counter()
+        encode_jpeg(picture)
+        if number:
+            drawing.append(1000 * (middle - begin))
+            encoding.append(1000 * (time.perf_counter() - middle))
+    both = [sum(pair) for pair in zip(drawing, encoding, strict=True)]
+    figures = [median_and_range(values, 1) for values in (drawing, encoding, both)]
+    header = ["drawing on the server, ms", "annotate", "encode_jpeg", "together", "n"]
+    return markdown_table(header, [[f"100 masks, {width}×{height}", *figures, str(rounds)]])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--starts", type=int, default=3, help="how often the app is started (default 3)")
+    parser.add_argument("--pictures", type=int, default=9, help="how many pictures of each size are given (default 9)")
+    args = parser.parse_args()
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    print(f"{machine_facts(torch.get_num_threads())}\n")
+    print(f"{measure_page(args.starts, args.pictures)}\n\n{measure_server(args.pictures)}\n\n{measure_download(args.pictures)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""A row of example pictures, each a button with a name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData, GradioModel
+
+from detection_core.ui.components.files import component_files
+
+
+class Example(GradioModel):
+    """One example: its file and what it shows."""
+
+    image: FileData
+    name: str
+
+
+class Examples(GradioModel):
+    """All examples."""
+
+    examples: list[Example]
+
+
+class ExampleStrip(gr.HTML):
+    """Shows example pictures; its event `select` tells which one was clicked, by `index`.
+
+    Args:
+        pictures: Paths by name.
+    """
+
+    is_template = True
+    data_model = Examples
+
+    def __init__(self, pictures: Mapping[str, Path], **kwargs: Any) -> None:
+        examples = [Example(image=FileData(path=str(path)), name=name) for name, path in pictures.items()]
+        super().__init__(Examples(examples=examples), **component_files("example_strip"), apply_default_css=False, **kwargs)
+
+    def preprocess(self, payload: Examples | None) -> None:
+        """Tells nothing: the event carries the index."""
+
+    def postprocess(self, value: Examples | None) -> Examples | None:
+        """Passes the examples on to the browser."""
+        return value
+
+    def api_info(self) -> dict[str, Any]:
+        """The value as JSON schema."""
+        return {"type": "object"}
