@@ -20,10 +20,15 @@ def main() -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
     from detection_core.engine import LocalEngine
+    from detection_core.images import ImageLimits
     from detection_core.ui.app import build_app, launch_options
     from detection_core.ui.detect_tab import warm_up
 
-    engine = LocalEngine(args.device)
+    try:
+        ImageLimits.from_environment()
+        engine = LocalEngine(args.device)
+    except (ValueError, RuntimeError) as error:
+        parser.error(str(error))
     warm_up(engine)
     app = build_app(engine)
     app.launch(server_name=args.host, server_port=args.port, share=args.share, **launch_options())

@@ -55,12 +55,12 @@ class LoadedImage:
     digest: str
 
 
-def load_image(source: ImageSource, *, limits: ImageLimits = DEFAULT_LIMITS) -> Image.Image:
+def load_image(source: ImageSource, *, limits: ImageLimits | None = None) -> Image.Image:
     """The upright 8-bit RGB picture of `source`; see `read_image`, which also gives the notes."""
     return read_image(source, limits=limits).image
 
 
-def read_image(source: ImageSource, *, limits: ImageLimits = DEFAULT_LIMITS) -> LoadedImage:
+def read_image(source: ImageSource, *, limits: ImageLimits | None = None) -> LoadedImage:
     """Reads a picture from anywhere but the network.
 
     Files are turned upright by their EXIF orientation; the first frame or page is used; transparency is put on white; 16 and 32 bits are
@@ -71,11 +71,12 @@ def read_image(source: ImageSource, *, limits: ImageLimits = DEFAULT_LIMITS) -> 
     Args:
         source: Path, content of a file, binary stream (read from where it stands), PIL image, or uint8 array [H,W,3] (RGB),
             [H,W,4] (RGBA) or [H,W] (grey).
-        limits: Sizes accepted.
+        limits: Sizes accepted; None takes those of `ImageLimits.from_environment`.
 
     Raises:
         ImageError: If there is no such file, or if it holds no picture that can be used.
     """
+    limits = limits or ImageLimits.from_environment()
     if isinstance(source, Image.Image):
         return _from_image(source, limits)
     if isinstance(source, np.ndarray):

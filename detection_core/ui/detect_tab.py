@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +44,12 @@ EXAMPLES = {
 }
 _PATHS = list(EXAMPLES.values())
 _POLL_SECONDS = 0.5
+# Gradio asks cameras for 1920×1440, which many serve slowly.
+_CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}}}
 
-Update = tuple[Any, Any, Any, Any]
+Update = tuple[Any, Any, Any, Any, Any]
 # Gradio takes a generator that yields nothing for a fault.
-_NOTHING: Update = (gr.skip(), gr.skip(), gr.skip(), gr.skip())
+_NOTHING: Update = (gr.skip(),) * 5
 
 
 def warm_up(engine: Engine) -> None:
@@ -68,13 +72,27 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
     shown = gr.State("")
     with gr.Row(equal_height=False, elem_classes="workbench"):
         with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
-            image = SafeImage(str(_PATHS[0]), label="Picture", sources=["upload", "clipboard", "webcam"], height=220, buttons=[])
+            image = SafeImage(
+                str(_PATHS[0]),
+                label="Picture",
+                sources=["upload", "clipboard", "webcam"],
+                height=220,
+                buttons=[],
+                webcam_options=gr.WebcamOptions(constraints=_CAMERA),
+            )
             examples = ExampleStrip(EXAMPLES)
             picker = ModelPicker(engine.model_states())
             detect = gr.Button("Detect", variant="primary")
             cancel = gr.Button("Cancel", visible=False)
         with gr.Column(scale=1, min_width=320):
             view = DetectionView()
+
+    def model_parts(key: str) -> tuple[Any, Any]:
+        """The picker, and the button that says what pressing it entails."""
+        states = engine.model_states()
+        missing = states[key] == "to download"
+        label = f"Download {megabytes(get_spec(key).file_size)} and detect" if missing else "Detect"
+        return picker_value(key, states), gr.update(value=label)
 
     def look(path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
         """Follows one picture through the engine; a visitor's newer picture replaces it."""
@@ -83,9 +101,10 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
             return
         visitor = request.session_hash or ""
         engine.cancel_visitor(visitor)
-        states = picker_value(key, engine.model_states())
+        started = time.perf_counter()
         try:
             loaded = read_image(path)
+            decoded = time.perf_counter() - started
             picture = _shown_file(path, loaded, view.GRADIO_CACHE)
             job = engine.submit(loaded, key, visitor=visitor)
             yield from _wait(job, picture, loaded)
@@ -94,11 +113,11 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
             yield _NOTHING
             return
         except (ImageError, WeightsError, EngineError) as error:
-            yield error_payload(_title(error), str(error)), gr.skip(), states, _button(False)
+            yield error_payload(_title(error), str(error)), gr.skip(), *model_parts(key), _cancel(False)
             return
         name = results.put(KeptResult(Path(path), result.detections))
-        states = picker_value(key, engine.model_states())
-        yield _result_message(result, picture, loaded), name, states, _button(False)
+        result = replace(result, timings=replace(result.timings, decode=decoded))
+        yield _result_message(result, picture, loaded), name, *model_parts(key), _cancel(False)
 
     def show_example(event: gr.EventData) -> str:
         """Puts the clicked example where visitors' own pictures go."""
@@ -115,19 +134,14 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
     def stop(request: gr.Request) -> tuple[ViewMessage, Any]:
         """Gives up the visitor's jobs; the view keeps what it shows."""
         engine.cancel_visitor(request.session_hash or "")
-        return ViewMessage(notes=["Cancelled. What has arrived of a download is kept."]), _button(False)
+        return ViewMessage(notes=["Cancelled. What has arrived of a download is kept."]), _cancel(False)
 
     def choose(key: str, path: str | None, request: gr.Request) -> Iterator[Update]:
         """Looks at once with a model that is here; one that must be downloaded waits for the button."""
         if engine.model_states()[key] == "to download":
-            yield _NOTHING
+            yield gr.skip(), gr.skip(), *model_parts(key), gr.skip()
             return
         yield from look(path, key, request)
-
-    def label(key: str) -> Any:
-        """Says on the button what pressing it entails."""
-        missing = engine.model_states()[key] == "to download"
-        return gr.update(value=f"Download {megabytes(get_spec(key).file_size)} and detect" if missing else "Detect")
 
     def download(settings: ViewSettings, name: str) -> ViewMessage:
         """Draws the result at full resolution, as the visitor sees it."""
@@ -142,13 +156,12 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
         return download_payload(folder / file_name, file_name)
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    outputs = [view, shown, picker, cancel]
+    outputs = [view, shown, picker, detect, cancel]
     many: dict[str, Any] = {"concurrency_limit": None, "trigger_mode": "multiple", "scroll_to_output": True}
     page.load(look, [image, picker], outputs, concurrency_limit=None, **quiet)
     examples.select(show_example, None, image, queue=False, **quiet)
     image.change(look, [image, picker], outputs, **many, **quiet)
     detect.click(press, [image, picker], outputs, **many, **quiet)
-    picker.select(label, picker, detect, **quiet)
     picker.select(choose, [picker, image], outputs, **many, **quiet)
     cancel.click(stop, None, [view, cancel], queue=False, **quiet)
     view.download(download, [view, shown], view, concurrency_limit=4, **quiet)
@@ -161,10 +174,10 @@ def _wait(job: Job, picture: str, loaded: LoadedImage) -> Iterator[Update]:
     if state.stage is Stage.DONE:
         return
     height, width = loaded.image.height, loaded.image.width
-    yield picture_payload(picture, (height, width), _status(state, job).status), gr.skip(), gr.skip(), _button(True)
+    yield picture_payload(picture, (height, width), _status(state, job).status), *_NOTHING[1:4], _cancel(True)
     while not job.future.done():
         if state != seen:
-            yield _status(state, job), gr.skip(), gr.skip(), gr.skip()
+            yield _status(state, job), *_NOTHING[1:]
         seen = state
         state = job.wait_for_change(seen, _POLL_SECONDS)
 
@@ -203,7 +216,7 @@ def _result_message(result: Result, picture: str, loaded: LoadedImage) -> ViewMe
 
 def _milliseconds(timings: Timings) -> dict[str, float]:
     """The steps that took time, in words."""
-    named = {"load": timings.load, "wait": timings.wait, "network": timings.network, "post": timings.post}
+    named = {"decode": timings.decode, "load": timings.load, "wait": timings.wait, "network": timings.network, "post": timings.post}
     return {name: seconds * 1000 for name, seconds in named.items() if name == "network" or seconds >= 0.0005}
 
 
@@ -220,5 +233,5 @@ def _title(error: Exception) -> str:
     return "The model is not available" if isinstance(error, WeightsError) else "Detection failed"
 
 
-def _button(visible: bool) -> Any:
+def _cancel(visible: bool) -> Any:
     return gr.update(visible=visible)

@@ -110,6 +110,7 @@ function forgetObjects() {
 }
 
 function showResult(message) {
+  const start = performance.now();
   if (modelKey !== message.model.key) settings = { ...settings, threshold: message.threshold, hidden_classes: [] };
   modelKey = message.model.key;
   const objects = message.objects.map((object) => ({ ...object, name: nameOf(message, object.class_id), area: objectArea(object) }));
@@ -133,12 +134,13 @@ function showResult(message) {
   show(ui.model, Boolean(result.model.title));
   show(ui.panel, true);
   showLines(ui.notes, result.notes);
-  setText(ui.timings, result.timings.map(({ name, ms }) => `${name} ${formatMs(ms)}`).join(" · "));
   show(ui.timings, result.timings.length > 0);
   emphasise();
   // The panel has taken its room only now.
   viewport.measure();
   redraw(true);
+  const timings = [...result.timings, { name: "draw", ms: performance.now() - start }];
+  setText(ui.timings, timings.map(({ name, ms }) => `${name} ${formatMs(ms)}`).join(" · "));
 }
 
 function showLines(list, lines) {
