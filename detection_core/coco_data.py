@@ -18,6 +18,8 @@ from torch import Tensor
 FLIPPED_JOINTS = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
 _MIN_BOX_SIDE = 3.0
 _MIN_VISIBLE_FRACTION = 0.3
+_BACKGROUND_TRIES = 20
+_BACKGROUND_PARTS = (0.25, 0.7)
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Augmentation:
         max_size: Bound on the longer side.
         crop: Probability that only a part of the photo is taken.
         min_crop: Smallest part of either side that a crop keeps.
+        background: Probability that, where there is room, the crop shows nobody: photos chosen for their people hold few of the
+            things that are mistaken for people.
         stretch: Aspect ratios are multiplied by a factor from `1 / stretch` to `stretch`.
         flip: Probability of a mirror image.
         photometric: Brightness, contrast and saturation change by up to this fraction.
@@ -38,6 +42,7 @@ class Augmentation:
     max_size: int = 448
     crop: float = 0.5
     min_crop: float = 0.5
+    background: float = 0.0
     stretch: float = 1.15
     flip: float = 0.5
     photometric: float = 0.3
@@ -91,8 +96,7 @@ def training_pair(
     """
     with Image.open(photo.path) as opened:
         image = opened.convert("RGB")
-    width, height = image.size
-    left, top, right, bottom = _crop_window(width, height, augmentation, rng)
+    left, top, right, bottom = _crop_window(photo, augmentation, rng)
     stretch = augmentation.stretch ** rng.uniform(-1, 1)
     new_width, new_height = _scaled_size((right - left) * stretch, bottom - top, augmentation, rng)
     image = image.resize((new_width, new_height), Image.Resampling.BILINEAR, box=(left, top, right, bottom))
@@ -135,12 +139,27 @@ def training_pair(
     return pixels, target
 
 
-def _crop_window(width: int, height: int, augmentation: Augmentation, rng: random.Random) -> tuple[float, float, float, float]:
-    if rng.random() >= augmentation.crop:
-        return 0.0, 0.0, float(width), float(height)
-    crop_width, crop_height = (side * rng.uniform(augmentation.min_crop, 1) for side in (width, height))
+def _crop_window(photo: CocoPhoto, augmentation: Augmentation, rng: random.Random) -> tuple[float, float, float, float]:
+    width, height = photo.size
+    if rng.random() < augmentation.background:
+        for _ in range(_BACKGROUND_TRIES):
+            window = _random_window(width, height, _BACKGROUND_PARTS, rng)
+            if not any(_overlap(window, annotation["bbox"]) for annotation in photo.annotations):
+                return window
+    if rng.random() < augmentation.crop:
+        return _random_window(width, height, (augmentation.min_crop, 1), rng)
+    return 0.0, 0.0, float(width), float(height)
+
+
+def _random_window(width: int, height: int, parts: tuple[float, float], rng: random.Random) -> tuple[float, float, float, float]:
+    crop_width, crop_height = (side * rng.uniform(*parts) for side in (width, height))
     left, top = rng.uniform(0, width - crop_width), rng.uniform(0, height - crop_height)
     return left, top, left + crop_width, top + crop_height
+
+
+def _overlap(window: tuple[float, float, float, float], bbox: list[float]) -> bool:
+    x, y, w, h = bbox
+    return x < window[2] and y < window[3] and x + w > window[0] and y + h > window[1]
 
 
 def _scaled_size(width: float, height: float, augmentation: Augmentation, rng: random.Random) -> tuple[int, int]:

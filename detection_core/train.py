@@ -11,7 +11,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class Recipe:
     keypoint_weight: float = 0.6
     box_batch_size_per_image: int = 48
     seed: int = 0
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation(background=0.15))
 
 
 def train(
@@ -96,7 +96,9 @@ def train(
         kind, photos = next(batches)
         for group in optimizer.param_groups:
             group["lr"] = recipe.lr * _schedule(step, recipe)
-        images, targets = zip(*(training_pair(photo, recipe.augmentation, rng) for photo in photos), strict=True)
+        # Where people are unlabelled, a crop without labels need not be without people.
+        augmentation = replace(recipe.augmentation, background=0.0) if kind == "partial" else recipe.augmentation
+        images, targets = zip(*(training_pair(photo, augmentation, rng) for photo in photos), strict=True)
         model.roi_heads.mask_roi_pool = mask_pool if kind == "masks" else None
         losses: dict[str, Tensor] = model(list(images), list(targets))
         if kind == "partial":

@@ -78,6 +78,18 @@ def test_pixels_boxes_masks_and_joints_move_together(folder, seed):
             assert white[max(0, int(y) - 2) : int(y) + 3, max(0, int(x) - 2) : int(x) + 3].any()
 
 
+def test_background_crops_show_nobody(folder):
+    nobody = Augmentation(**{**NOTHING_HAPPENS.__dict__, "background": 1})
+    pairs = [training_pair(read_coco(folder)[0], nobody, random.Random(seed)) for seed in range(20)]
+    empty = [(image, target) for image, target in pairs if len(target["boxes"]) == 0]
+    # Where no crop without the person is found in a few tries, the photo is taken as it is.
+    assert len(empty) >= 12
+    for image, target in empty:
+        assert image.max() < 0.5
+        assert target["keypoints"].shape == (0, 17, 3)
+        assert target["masks"].shape == (0, *image.shape[1:])
+
+
 def test_a_mirror_image_swaps_left_and_right(folder):
     photo = read_coco(folder)[0]
     _, straight = training_pair(photo, NOTHING_HAPPENS, random.Random(0))
