@@ -31,7 +31,11 @@ def main() -> None:
         parser.error(str(error))
     warm_up(engine)
     app = build_app(engine)
-    app.launch(server_name=args.host, server_port=args.port, share=args.share, **launch_options())
+    try:
+        app.launch(server_name=args.host, server_port=args.port, share=args.share, **launch_options())
+    except OSError:
+        engine.close()
+        parser.error(f"Cannot listen on {args.host}:{args.port}. If the port is taken, choose another with --port.")
 
 
 if __name__ == "__main__":

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
@@ -172,6 +175,17 @@ def test_the_models_tab_sorts(opened):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("tab", ["Detect", "Models"])
+def test_axe_finds_nothing(page, address, theme, tab):
+    page.goto(f"{address}?__theme={theme}")
+    expect(page.locator(".dv tbody tr").first).to_be_visible(timeout=30 * SECONDS)
+    page.get_by_role("tab", name=tab).click()
+    expect(page.get_by_role("tabpanel")).to_be_visible()
+    violations = Axe().run(page).response["violations"]
+    assert [(violation["id"], violation["nodes"][0]["html"]) for violation in violations] == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_phone_has_no_sideways_scroll(page, address, theme):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}?__theme={theme}")
@@ -185,6 +199,18 @@ def test_no_request_leaves_the_machine(page, address):
     page.goto(address)
     expect(page.locator(".dv tbody tr").first).to_be_visible(timeout=30 * SECONDS)
     assert outside == []
+
+
+def test_a_visitor_who_leaves_is_noticed(opened, monkeypatch):
+    left = threading.Event()
+    monkeypatch.setattr(LocalEngine, "cancel_visitor", lambda self, visitor: left.set())
+    opened.close()
+    assert left.wait(20)
+
+
+def test_requests_that_are_no_uploads_are_bounded(address):
+    answer = httpx.post(f"{address}gradio_api/queue/join", content=b"x" * 3_000_000, headers={"content-type": "application/json"})
+    assert answer.status_code == 413
 
 
 def test_programs_detect_by_the_named_endpoint(address):

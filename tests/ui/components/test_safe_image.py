@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+from gradio.data_classes import ImageData
+
+from detection_core.ui.components.safe_image import SafeImage
+
+
+@pytest.mark.parametrize(
+    ("payload", "path"),
+    [
+        (None, None),
+        (ImageData(path="/cache/a.tiff", orig_name="a.tiff"), "/cache/a.tiff"),
+        (ImageData(path="/cache/not a picture.svg"), "/cache/not a picture.svg"),
+        (ImageData(url="data:image/png;base64,AAAA"), None),
+        (ImageData(path="/cache/a.png", url="data:image/png;base64,AAAA"), "/cache/a.png"),
+    ],
+    ids=["nothing", "file", "any file", "data address", "file and data address"],
+)
+def test_hands_on_files_and_nothing_else(payload, path):
+    assert SafeImage().preprocess(payload) == path
+
+
+def test_the_browser_gets_the_settings_of_an_image():
+    config = SafeImage(sources=["upload"], height=100).get_config()
+    assert config["sources"] == ["upload"]
+    assert config["height"] == 100
+    assert config["type"] == "filepath"
