@@ -34,8 +34,9 @@ def main() -> None:
     try:
         app.launch(server_name=args.host, server_port=args.port, share=args.share, **launch_options())
     except OSError:
-        engine.close()
         parser.error(f"Cannot listen on {args.host}:{args.port}. If the port is taken, choose another with --port.")
+    finally:
+        engine.close()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from torchvision.models import get_model_weights
 from torchvision.models import list_models as torchvision_models
@@ -57,7 +57,7 @@ _BEST_FOR = {
     "fasterrcnn_mobilenet_v3_large_320_fpn": "Video and weak machines: the fastest Faster R-CNN, for large objects.",
     "fasterrcnn_mobilenet_v3_large_fpn": "Everyday pictures on a CPU: most of ResNet-50's accuracy at a thirtieth of its cost.",
     "fasterrcnn_resnet50_fpn": "The reference that papers compare with.",
-    "fasterrcnn_resnet50_fpn_v2": "The most accurate boxes, when a few seconds a picture are fine.",
+    "fasterrcnn_resnet50_fpn_v2": "The most accurate boxes without masks, when a few seconds a picture are fine.",
     "maskrcnn_resnet50_fpn": "Outlines of 80 kinds of objects; the model of the 2017 paper.",
     "maskrcnn_resnet50_fpn_v2": "The best outlines and the best boxes of all; also the slowest.",
     "keypointrcnn_resnet50_fpn": "Human poses: 17 joints a person, the better of the two trainings.",
@@ -119,11 +119,31 @@ class ModelSpec:
         """What it gives, in words: "Boxes, masks"."""
         return ", ".join(self.tasks).capitalize()
 
-    @property
-    def headline_map(self) -> tuple[str, float]:
-        """The average precision that the model is known for, with its name: joints or masks before boxes."""
-        metric = next(name for name in ("kp_map", "mask_map", "box_map") if name in self.metrics)
-        return metric, self.metrics[metric]
+    def facts(self) -> dict[str, Any]:
+        """What programs may want to know, as plain types that JSON can hold.
+
+        Returns:
+            Attributes under their own names, except `file_size_mib`; `categories` are those that it can find, in the order of
+            their labels.
+        """
+        return {
+            "key": self.key,
+            "title": self.title,
+            "family": str(self.family),
+            "tasks": list(self.tasks),
+            "metrics": dict(self.metrics),
+            "metrics_on": self.metrics_on,
+            "gflops": self.gflops,
+            "params": self.params,
+            "file_size_mib": self.file_size,
+            "floor_score": self.floor_score,
+            "suggested_threshold": self.suggested_threshold,
+            "categories": [name for name in self.categories[1:] if name != "N/A"],
+            "keypoint_names": list(self.keypoint_names),
+            "best_for": self.best_for,
+            "recipe": self.recipe,
+            "url": self.url,
+        }
 
 
 def list_models() -> list[str]:

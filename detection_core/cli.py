@@ -1,10 +1,15 @@
-"""The command line: list models, and detect in files. Exit status 0: fine; 1: something failed, the rest is done; 2: bad usage."""
+"""The command line: list models, and detect in files.
+
+Exit status 0: fine; 1: something failed, the rest is done; 2: bad usage; 130: interrupted, what was done is written.
+"""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -14,8 +19,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from detection_core.catalog import ModelSpec
     from detection_core.detections import Detections
+    from detection_core.detector import Detector
+    from detection_core.images import ImageLimits
+    from detection_core.loader import ModelLoader
 
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
+# How torch says it on the CPU of Linux and Windows, and on GPUs.
+_NO_MEMORY = re.compile("allocate memory|not enough memory|out of memory", re.IGNORECASE)
 _STAGES = {"download": "Downloading", "load": "Loading"}
+
+
+class _UsageError(Exception):
+    """It cannot be done as it was asked for, so nothing was; the message says why."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,8 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = _parser().parse_args(argv)
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
-    command: int = args.command(args)
-    return command
+    try:
+        status: int = args.command(args)
+    except _UsageError as error:
+        _say(str(error))
+        return 2
+    except KeyboardInterrupt:
+        _say("Interrupted.")
+        return _INTERRUPTED
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,41 +85,17 @@ def _models(args: argparse.Namespace) -> int:
     from detection_core.catalog import get_spec, list_models
     from detection_core.weights import find_weights
 
-    rows = [_facts(get_spec(key), on_disk=find_weights(get_spec(key)) is not None) for key in list_models()]
+    rows = [{**spec.facts(), "on_disk": find_weights(spec) is not None} for spec in map(get_spec, list_models())]
     if args.format == "json":
         _print_json(rows)
         return 0
-    columns = {"key": "MODEL", "gives": "GIVES", "box_map": "BOX AP", "mask_map": "MASK AP", "kp_map": "JOINT AP", "gflops": "GFLOPS"}
+    columns = {"key": "MODEL", "tasks": "GIVES", "box_map": "BOX AP", "mask_map": "MASK AP", "kp_map": "JOINT AP", "gflops": "GFLOPS"}
     columns |= {"params": "PARAMS", "file_size_mib": "MIB", "on_disk": "ON DISK", "suggested_threshold": "THRESHOLD"}
-    table = [list(columns.values()), *([_cell(row[name]) for name in columns] for row in rows)]
+    table = [list(columns.values()), *([_cell((row | row["metrics"]).get(name)) for name in columns] for row in rows)]
     widths = [max(len(line[column]) for line in table) for column in range(len(columns))]
     for line in table:
         print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
     return 0
-
-
-def _facts(spec: ModelSpec, *, on_disk: bool) -> dict[str, Any]:
-    return {
-        "key": spec.key,
-        "title": spec.title,
-        "family": str(spec.family),
-        "gives": ", ".join(spec.tasks),
-        "box_map": spec.metrics.get("box_map"),
-        "mask_map": spec.metrics.get("mask_map"),
-        "kp_map": spec.metrics.get("kp_map"),
-        "metrics_on": spec.metrics_on,
-        "gflops": spec.gflops,
-        "params": spec.params,
-        "file_size_mib": spec.file_size,
-        "floor_score": spec.floor_score,
-        "suggested_threshold": spec.suggested_threshold,
-        "classes": [name for name in spec.categories[1:] if name != "N/A"],
-        "keypoints": list(spec.keypoint_names),
-        "on_disk": on_disk,
-        "best_for": spec.best_for,
-        "recipe": spec.recipe,
-        "url": spec.url,
-    }
 
 
 def _cell(value: Any) -> str:
@@ -105,92 +103,145 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value)
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _detect(args: argparse.Namespace) -> int:
-    from detection_core.catalog import UnknownModelError, get_spec
-
-    try:
-        spec = get_spec(args.model)
-    except UnknownModelError as error:
-        _say(str(error))
-        return 2
+    spec = _spec(args.model)
+    _check_device(args.device)
+    limits, loader = _settings(args.device)
+    output = _Output(args.out, args.format, args.images)
     from detection_core.detector import Detector
-    from detection_core.images import ImageError, load_image
-    from detection_core.loader import ModelLoader
     from detection_core.weights import WeightsError
 
     try:
-        loader = ModelLoader(device=args.device)
         loader.load(spec.key, on_progress=_LoadReport())
         detector = Detector(spec, device=args.device, loader=loader)
     except WeightsError as error:
         _say(str(error))
         return 1
-    except (RuntimeError, AssertionError) as error:
-        _say(f"The device “{args.device}” cannot be used here: {str(error).splitlines()[0]}")
-        return 2
+    except (RuntimeError, MemoryError) as error:
+        _say(f"{spec.title} cannot be loaded: {_in_a_line(error)}")
+        return 1
     threshold = spec.suggested_threshold if args.threshold is None else args.threshold
-    output = _Output(args.out, args.format)
-    failed = 0
-    for number, name in enumerate(args.images, start=1):
-        place = f"[{number}/{len(args.images)}] {name}: " if len(args.images) > 1 else f"{name}: "
-        started = time.perf_counter()
-        try:
-            image = load_image(name)
-            detections = detector.detect(image)
-            detections = detections[detections.scores >= threshold]
-            output.add(name, number, image, detections)
-        except (ImageError, OSError) as error:
-            failed += 1
-            _say(f"{place}{error}")
-            continue
-        _say(f"{place}{detections.describe()} ({time.perf_counter() - started:.2f} s)")
-    output.finish()
+    try:
+        failed = _detect_in(args.images, detector, limits, threshold, output)
+    finally:  # Also when interrupted: what was found so far took its time.
+        output.finish()
     return 1 if failed else 0
 
 
-class _Output:
-    """Results on their way to a folder, or to stdout at the end."""
+def _detect_in(names: Sequence[str], detector: Detector, limits: ImageLimits, threshold: float, output: _Output) -> int:
+    """Detects in one picture after the other, and returns how many failed."""
+    from detection_core.images import ImageError, load_image
 
-    def __init__(self, folder: Path | None, form: str) -> None:
+    failed = 0
+    for number, name in enumerate(names, start=1):
+        place = f"[{number}/{len(names)}] {name}: " if len(names) > 1 else f"{name}: "
+        started = time.perf_counter()
+        try:
+            image = load_image(name, limits=limits)
+            detections = detector.detect(image)
+            detections = detections[detections.scores >= threshold]
+            output.add(name, number, image, detections)
+        except (ImageError, OSError, RuntimeError, MemoryError) as error:
+            failed += 1
+            _say(f"{place}{_in_a_line(error)}")
+            continue
+        _say(f"{place}{detections.describe()} ({time.perf_counter() - started:.2f} s)")
+    return failed
+
+
+def _spec(key: str) -> ModelSpec:
+    from detection_core.catalog import UnknownModelError, get_spec
+
+    try:
+        return get_spec(key)
+    except UnknownModelError as error:
+        raise _UsageError(str(error)) from error
+
+
+def _check_device(name: str) -> None:
+    import torch
+
+    try:
+        torch.zeros(1, device=torch.device(name)).cpu()
+    except (RuntimeError, AssertionError, ImportError) as error:  # What torch raises depends on what it was built without.
+        raise _UsageError(f"The device “{name}” cannot be used here: {_in_a_line(error)}") from error
+
+
+def _settings(device: str) -> tuple[ImageLimits, ModelLoader]:
+    from detection_core.images import ImageLimits
+    from detection_core.loader import ModelLoader
+
+    try:
+        return ImageLimits.from_environment(), ModelLoader(device=device)
+    except ValueError as error:  # An environment variable is not what it should be.
+        raise _UsageError(str(error)) from error
+
+
+def _in_a_line(error: BaseException) -> str:
+    text = str(error)
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(text):
+        return "There is too little memory. Try a smaller picture or a lighter model."
+    return text.partition("\n")[0] or type(error).__name__
+
+
+class _Output:
+    """Results on their way to a folder, or to stdout at the end; the pictures that they are about are never written over."""
+
+    def __init__(self, folder: Path | None, form: str, inputs: Sequence[str]) -> None:
         self._folder = folder
         self._form = form
+        self._inputs = {_identity(Path(name)) for name in inputs} - {None}
         self._entries: list[dict[str, Any]] = []
-        self._names: set[str] = set()
+        self._stems: set[str] = set()
+        try:
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _UsageError(f"The folder “{folder}” cannot be made: {error.strerror}.") from error
 
     def add(self, name: str, number: int, image: Any, detections: Detections) -> None:
         from detection_core.export import to_coco_results, to_json
         from detection_core.visualization import annotate
 
+        if self._folder is not None:
+            stem = self._free_stem(f"{Path(name).stem}_detections", ".png", ".json")
+            annotate(image, detections).save(self._folder / f"{stem}.png")
         if self._form == "coco":
             self._entries += [{"file_name": name, **entry} for entry in to_coco_results(detections, number)]
+        elif self._folder is not None:
+            (self._folder / f"{stem}.json").write_text(json.dumps({"file_name": name, **to_json(detections)}, indent=2))
         else:
             self._entries.append({"file_name": name, **to_json(detections)})
-        if self._folder is None:
-            return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        stem = self._free_stem(name)
-        annotate(image, detections).save(self._folder / f"{stem}.png")
-        if self._form == "json":
-            (self._folder / f"{stem}.json").write_text(json.dumps(self._entries.pop(), indent=2))
-
-    def _free_stem(self, name: str) -> str:
-        """The file's own name, numbered when two files from different folders share it."""
-        stem = candidate = Path(name).stem
-        suffix = 2
-        while candidate in self._names:
-            candidate, suffix = f"{stem}-{suffix}", suffix + 1
-        self._names.add(candidate)
-        return candidate
 
     def finish(self) -> None:
         if self._folder is None:
             _print_json(self._entries)
         elif self._form == "coco":
-            self._folder.mkdir(parents=True, exist_ok=True)
-            (self._folder / "coco_results.json").write_text(json.dumps(self._entries))
+            stem = self._free_stem("coco_results", ".json")
+            (self._folder / f"{stem}.json").write_text(json.dumps(self._entries))
+
+    def _free_stem(self, stem: str, *endings: str) -> str:
+        """The stem, numbered when an input or another result of this run has its name."""
+        assert self._folder is not None
+        for candidate in itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2))):
+            written_to = {_identity(self._folder / f"{candidate}{ending}") for ending in endings}
+            # Some file systems do not tell "A" from "a".
+            if candidate.casefold() not in self._stems and not written_to & self._inputs:
+                break
+        self._stems.add(candidate.casefold())
+        return candidate
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from all others, whatever it is called and however it is linked to; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class _LoadReport:

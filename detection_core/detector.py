@@ -28,14 +28,12 @@ class Timings:
     """Where the time of one detection went, in seconds.
 
     Attributes:
-        decode: File to pixels.
         load: Getting the model: downloading, reading and building it; 0 when it was in memory.
         wait: Waiting for others' pictures.
         network: Resizing, the network itself and non-maximum suppression.
         post: Results to arrays.
     """
 
-    decode: float = 0.0
     load: float = 0.0
     wait: float = 0.0
     network: float = 0.0

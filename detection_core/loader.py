@@ -193,6 +193,8 @@ class ModelLoader:
         tell(LoadProgress("load", 0, path.stat().st_size))
         try:
             module = build_model(spec, path)
+        except MemoryError:
+            raise
         except Exception:
             reject_if_damaged(spec, path)
             raise

@@ -177,7 +177,7 @@ def _plain(value: Any) -> Any:
 def _batches(
     photos: list[CocoPhoto], partial: list[CocoPhoto], recipe: Recipe, rng: random.Random
 ) -> Iterator[tuple[str, list[CocoPhoto]]]:
-    """Yields batches of one kind each without end; a kind comes up as often as its photos, polygon photos twice as often."""
+    """Yields batches of one kind each without end, as often as there are photos of it; those with masks count 2.5, partial ones half."""
     photos = [photo for photo in photos if photo.annotations]
     pools = {
         "masks": [photo for photo in photos if photo.has_masks],

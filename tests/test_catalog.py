@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 import torchvision.models.detection
 from torchvision.models import get_model_builder, get_model_weights
@@ -57,8 +59,47 @@ def test_every_model_can_be_introduced(key):
     spec = get_spec(key)
     assert spec.best_for.endswith(".")
     assert spec.floor_score <= spec.suggested_threshold <= 1
-    assert spec.headline_map[1] > 0
+    assert spec.metrics["box_map"] > 0
     assert "_" not in spec.title
+
+
+@pytest.mark.parametrize("key", list_models())
+def test_facts_survive_json(key):
+    spec = get_spec(key)
+    facts = spec.facts()
+    assert json.loads(json.dumps(facts)) == facts
+    assert {type(value) for value in facts.values()} <= {str, int, float, list, dict}
+    own = {"key", "title", "family", "metrics", "metrics_on", "gflops", "params", "floor_score", "suggested_threshold", "best_for"}
+    own |= {"recipe", "url"}
+    assert {name: facts[name] for name in own} == {name: getattr(spec, name) for name in own}
+    assert facts["file_size_mib"] == spec.file_size
+    assert tuple(facts["tasks"]) == spec.tasks
+    assert tuple(facts["keypoint_names"]) == spec.keypoint_names
+    assert facts.keys() - own == {"file_size_mib", "tasks", "keypoint_names", "categories"}
+
+
+@pytest.mark.parametrize(
+    ("key", "count", "first", "last"),
+    [("fcos_resnet50_fpn", 80, "person", "toothbrush"), (EMBEDDED_MODEL, 1, "person", "person")],
+    ids=["COCO", "persons"],
+)
+def test_facts_name_only_what_can_be_found(key, count, first, last):
+    categories = get_spec(key).facts()["categories"]
+    assert (len(categories), categories[0], categories[-1]) == (count, first, last)
+
+
+@pytest.mark.parametrize(
+    ("claim", "metric", "without"),
+    [
+        ("best outlines", "mask_map", "nothing"),
+        ("best boxes of all", "box_map", "nothing"),
+        ("most accurate boxes without masks", "box_map", "masks"),
+    ],
+)
+def test_who_claims_to_be_the_best_is(claim, metric, without):
+    specs = [spec for spec in map(get_spec, TORCHVISION_KEYS) if spec.metrics_on == "COCO val2017, 80 classes" and metric in spec.metrics]
+    best = max((spec for spec in specs if without not in spec.tasks), key=lambda spec: spec.metrics[metric])
+    assert [key for key in list_models() if claim in get_spec(key).best_for] == [best.key]
 
 
 def test_the_two_keypoint_weights_differ():

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from detection_core.catalog import ASSETS, EMBEDDED_MODEL, list_models
 from detection_core.cli import main
+from detection_core.detector import Detector
+from detection_core.loader import ModelLoader
 
 PHOTO = ASSETS / "examples" / "grace_hopper.jpg"
 
@@ -22,6 +28,9 @@ def test_models_as_table(capsys):
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["MODEL", *list_models()]
+    (row,) = (re.split(" {2,}", line) for line in lines if line.startswith("maskrcnn_resnet50_fpn_v2"))
+    assert row == ["maskrcnn_resnet50_fpn_v2", "boxes, masks", "47.4", "41.8", "-", "333.577", "46359409", "177.219", row[-2], "0.5"]
+    assert row[-2] in ("yes", "no")
 
 
 def test_models_as_json(capsys):
@@ -29,8 +38,8 @@ def test_models_as_json(capsys):
     rows = {row["key"]: row for row in json.loads(capsys.readouterr().out)}
     assert list(rows) == list_models()
     assert rows[EMBEDDED_MODEL]["on_disk"] is True
-    assert rows["maskrcnn_resnet50_fpn"]["mask_map"] == 34.6
-    assert len(rows["fcos_resnet50_fpn"]["classes"]) == 80
+    assert rows["maskrcnn_resnet50_fpn"]["metrics"]["mask_map"] == 34.6
+    assert len(rows["fcos_resnet50_fpn"]["categories"]) == 80
 
 
 def test_detect_prints_json(capsys):
@@ -48,12 +57,40 @@ def test_detect_writes_pictures_and_results(tmp_path, capsys):
     shutil.copy(PHOTO, twin)
     out = tmp_path / "out"
     assert detect(PHOTO, twin, "--out", out) == 0
-    assert sorted(path.name for path in out.iterdir()) == [f"grace_hopper{end}" for end in ("-2.json", "-2.png", ".json", ".png")]
-    with Image.open(PHOTO) as original, Image.open(out / "grace_hopper.png") as annotated:
+    endings = ("-2.json", "-2.png", ".json", ".png")
+    assert sorted(path.name for path in out.iterdir()) == [f"grace_hopper_detections{end}" for end in endings]
+    with Image.open(PHOTO) as original, Image.open(out / "grace_hopper_detections.png") as annotated:
         assert annotated.size == original.size
         assert annotated.tobytes() != original.tobytes()
-    assert json.loads((out / "grace_hopper.json").read_text())["objects"]
+    assert json.loads((out / "grace_hopper_detections.json").read_text())["objects"]
     assert capsys.readouterr().out == ""
+
+
+def test_no_input_is_written_over(tmp_path):
+    with Image.open(PHOTO) as photo:
+        small = photo.resize((120, 160))
+    photos = [tmp_path / name for name in ("photo.png", "photo_detections.png", "linked.png")]
+    small.save(photos[0])
+    small.rotate(90).save(photos[1])
+    photos[2].symlink_to(photos[0])
+    (tmp_path / "linked_detections.png").symlink_to(photos[0])
+    before = [hashlib.md5(photo.read_bytes()).hexdigest() for photo in photos]
+    assert detect(*photos, "--out", tmp_path) == 0
+    assert [hashlib.md5(photo.read_bytes()).hexdigest() for photo in photos] == before
+    written = {path.name for path in tmp_path.glob("*.json")}
+    assert written == {"photo_detections-2.json", "photo_detections_detections.json", "linked_detections-2.json"}
+    assert {Path(name).with_suffix(".png").name for name in written} <= {path.name for path in tmp_path.glob("*.png")}
+
+
+def test_results_of_an_earlier_run_are_written_over_unless_they_are_inputs(tmp_path):
+    results = tmp_path / "coco_results.json"
+    results.write_text("old")
+    assert detect(PHOTO, "--out", tmp_path, "--format", "coco") == 0
+    assert json.loads(results.read_text())
+    content = results.read_bytes()
+    assert detect(PHOTO, results, "--out", tmp_path, "--format", "coco") == 1
+    assert results.read_bytes() == content
+    assert (tmp_path / "coco_results-2.json").read_bytes() == content
 
 
 @pytest.mark.parametrize("to_folder", [False, True], ids=["stdout", "folder"])
@@ -84,14 +121,100 @@ def test_a_bad_file_is_told_and_the_rest_is_done(tmp_path, capsys):
     assert "Traceback" not in captured.err
 
 
+@pytest.fixture
+def second_detection_raises(monkeypatch):
+    """Makes the second of several detections fail in a way of its own; the others are real."""
+
+    def arm(error: BaseException) -> None:
+        real, calls = Detector.detect, itertools.count(1)
+
+        def flaky(self, image):
+            if next(calls) == 2:
+                raise error
+            return real(self, image)
+
+        monkeypatch.setattr(Detector, "detect", flaky)
+
+    return arm
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.\nCompile with ..."), "too little memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "too little memory"),
+        (MemoryError(), "too little memory"),
+        (RuntimeError("the kernel is sick\nand here is why"), "the kernel is sick"),
+        (RuntimeError(), "RuntimeError"),
+    ],
+    ids=["GPU memory", "CPU memory", "Python's memory", "other", "wordless"],
+)
+def test_a_picture_that_breaks_the_model_is_told_and_the_rest_is_done(capsys, second_detection_raises, error, message):
+    second_detection_raises(error)
+    assert detect(PHOTO, PHOTO, PHOTO) == 1
+    captured = capsys.readouterr()
+    assert len(json.loads(captured.out)) == 2
+    lines = captured.err.splitlines()[-3:]
+    assert [line.split("]")[0] for line in lines] == ["[1/3", "[2/3", "[3/3"]
+    assert message in lines[1]
+    assert "device" not in captured.err
+
+
+@pytest.mark.parametrize("to_folder", [False, True], ids=["stdout", "folder"])
+def test_what_was_found_before_an_interruption_is_written(tmp_path, capsys, second_detection_raises, to_folder):
+    second_detection_raises(KeyboardInterrupt())
+    assert detect(PHOTO, PHOTO, PHOTO, "--format", "coco", *(["--out", tmp_path] if to_folder else [])) == 130
+    captured = capsys.readouterr()
+    text = (tmp_path / "coco_results.json").read_text() if to_folder else captured.out
+    assert {entry["image_id"] for entry in json.loads(text)} == {1}
+    assert captured.err.endswith("Interrupted.\n")
+
+
+def test_a_model_that_cannot_be_loaded_is_not_blamed_on_the_device(capsys, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(ModelLoader, "load", fail)
+    assert detect(PHOTO) == 1
+    captured = capsys.readouterr()
+    assert "cannot be loaded: There is too little memory" in captured.err
+    assert "device" not in captured.err
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DETECTION_EXPLORER_MEMORY_BUDGET", "plenty"),
+        ("DETECTION_EXPLORER_MAX_MEGAPIXELS", "many"),
+        ("DETECTION_EXPLORER_MAX_MEGAPIXELS", "-1"),
+    ],
+)
+def test_a_bad_setting_is_status_2_before_any_work(tmp_path, capsys, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    assert detect(PHOTO, "--out", tmp_path / "out") == 2
+    (message,) = capsys.readouterr().err.splitlines()
+    assert name in message
+    assert value in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_status_2(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert detect(PHOTO, "--out", tmp_path / "file") == 2
+    assert "file” cannot be made" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
         (["detect", str(PHOTO), "--model", "yolo"], "no model “yolo”"),
         (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--device", "abacus"], "device “abacus”"),
         (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--device", "cuda:77"], "device “cuda:77”"),
+        (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--device", "meta"], "device “meta”"),
+        (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--device", "hpu"], "device “hpu”"),
     ],
-    ids=["model", "unknown device", "absent device"],
+    ids=["model", "unknown device", "absent device", "device that computes nothing", "device without its module"],
 )
 def test_bad_usage_is_status_2(capsys, args, message):
     assert main(args) == 2

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -51,11 +52,13 @@ class Loader:
         self.go = threading.Event()
         self.go.set()
         self.slow: set[str] = set()
+        self.loads: Counter[str] = Counter()
 
     def state(self, key: str) -> str:
         return "to download"
 
     def load(self, key: str, *, on_progress: Any = None, cancelled: Any = None) -> Network:
+        self.loads[key] += 1
         if key in self.slow:
             on_progress(LoadProgress("download", 3, 10))
             while not self.go.wait(0.01):
@@ -104,12 +107,14 @@ def test_a_model_runs_once_per_picture(engine, network):
     first = engine.submit(picture(7), MODEL).result(10)
     again = engine.submit(picture(7), MODEL).result(10)
     assert again.detections is first.detections
+    assert (first.kept, first.first_run) == (False, True)
+    assert (again.kept, again.first_run) == (True, False)
     engine.submit(picture(7), OTHER).result(10)
     assert network.seen == [7, 7]
 
 
 def test_keeps_only_so_many_results(loader, network):
-    engine = LocalEngine(loader=loader, cached_results=2)
+    engine = LocalEngine(loader=loader, kept_results=2)
     for shade in (1, 2, 3, 1):
         engine.submit(picture(shade), MODEL).result(10)
     engine.close()
@@ -140,6 +145,66 @@ def test_nobody_waits_for_somebody_elses_download(engine, loader):
     assert len(engine.submit(picture(2), MODEL).result(10).detections) == 1
     loader.go.set()
     assert len(downloading.result(10).detections) == 1
+
+
+def test_many_who_wait_for_one_download_hold_up_nobody(engine, loader):
+    loader.slow.add(OTHER)
+    loader.go.clear()
+    jobs = [engine.submit(picture(shade), OTHER, visitor=str(shade)) for shade in range(30)]
+    for job in jobs:
+        wait_for(job, Stage.DOWNLOAD)
+    assert len(engine.submit(picture(99), MODEL).result(10).detections) == 1
+    loader.go.set()
+    assert {len(job.result(10).detections) for job in jobs} == {1}
+    assert loader.loads == {OTHER: 1, MODEL: 1}
+
+
+def test_a_download_goes_on_for_those_who_stay(engine, loader):
+    loader.slow.add(OTHER)
+    loader.go.clear()
+    leaves, stays = engine.submit(picture(1), OTHER), engine.submit(picture(2), OTHER)
+    wait_for(stays, Stage.DOWNLOAD)
+    leaves.cancel()
+    loader.go.set()
+    assert len(stays.result(10).detections) == 1
+    assert loader.loads == {OTHER: 1}
+
+
+def test_who_comes_after_all_have_left_is_served(engine, loader):
+    loader.slow.add(OTHER)
+    loader.go.clear()
+    for shade in range(5):
+        job = engine.submit(picture(shade), OTHER)
+        wait_for(job, Stage.DOWNLOAD)
+        job.cancel()
+    last = engine.submit(picture(9), OTHER)
+    loader.go.set()
+    assert len(last.result(10).detections) == 1
+
+
+def test_the_same_picture_at_once_runs_once(engine, network):
+    network.go.clear()
+    jobs = [engine.submit(picture(7), MODEL) for _ in range(5)]
+    assert network.started.wait(10)
+    network.go.set()
+    assert [job.result(10).kept for job in jobs] == [False, True, True, True, True]
+    assert network.seen == [7]
+
+
+@pytest.mark.parametrize(
+    ("limits", "visitors"), [({"max_jobs": 3}, "abcd"), ({"max_jobs_per_visitor": 3}, "aaaa")], ids=["all", "one visitor"]
+)
+def test_too_many_pictures_are_refused_until_some_are_done(loader, network, limits, visitors):
+    engine = LocalEngine(loader=loader, **limits)
+    network.go.clear()
+    jobs = [engine.submit(picture(shade), MODEL, visitor=visitor) for shade, visitor in enumerate(visitors[:3])]
+    with pytest.raises(EngineError, match="Try again"):
+        engine.submit(picture(3), MODEL, visitor=visitors[3])
+    network.go.set()
+    for job in jobs:
+        job.result(10)
+    assert len(engine.submit(picture(3), MODEL, visitor=visitors[3]).result(10).detections) == 1
+    engine.close()
 
 
 def test_a_cancelled_job_in_the_queue_never_runs(engine, network):

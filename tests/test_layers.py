@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from detection_core import _HOMES
+
 PACKAGE = Path(__file__).parent.parent / "detection_core"
 # What a module, or the modules of a folder, must not import, directly or through others of the project.
 FORBIDDEN = {
@@ -25,7 +27,15 @@ FORBIDDEN = {
 
 
 def imports_of(path: Path) -> set[str]:
-    """Names of all modules that a file imports when it is imported, leaving out those for type checkers only."""
+    """Names of all modules that a file imports."""
+    return imports_in(path.read_text(), ".".join(path.parent.relative_to(PACKAGE.parent).parts))
+
+
+def imports_in(source: str, package: str) -> set[str]:
+    """Names of all modules that code in a package imports, leaving out those for type checkers only.
+
+    What is imported from a module may be a module itself, so it is named too; what it is not does no harm.
+    """
     found: set[str] = set()
 
     def visit(node: ast.AST) -> None:
@@ -34,11 +44,19 @@ def imports_of(path: Path) -> set[str]:
                 continue
             if isinstance(child, ast.Import):
                 found.update(alias.name for alias in child.names)
-            elif isinstance(child, ast.ImportFrom) and child.module:
-                found.add(child.module)
+            elif isinstance(child, ast.ImportFrom):
+                module = absolute(child)
+                found.add(module)
+                # The package's own names live in modules of it, and are imported when first used.
+                homes = _HOMES if module == PACKAGE.name else {}
+                found.update(f"{module}.{homes.get(alias.name, alias.name)}" for alias in child.names)
             visit(child)
 
-    visit(ast.parse(path.read_text()))
+    def absolute(node: ast.ImportFrom) -> str:
+        above = package.split(".")[: 1 - node.level or None] if node.level else []
+        return ".".join([*above, *([node.module] if node.module else [])])
+
+    visit(ast.parse(source))
     return found
 
 
@@ -65,6 +83,31 @@ def test_imports_point_one_way(name: str):
     imported = reachable(files_of(name))
     wrong = {module for module in imported for bad in FORBIDDEN[name] if module == bad or module.startswith(bad + ".")}
     assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("source", "module"),
+    [
+        ("import torch.hub", "torch.hub"),
+        ("import torch as t", "torch"),
+        ("from torch import nn", "torch"),
+        ("from detection_core.weights import fetch_weights", "detection_core.weights"),
+        ("from detection_core import weights", "detection_core.weights"),
+        ("from detection_core import weights as w", "detection_core.weights"),
+        ("from detection_core import Detector", "detection_core.detector"),
+        ("from . import session", "detection_core.ui.session"),
+        ("from .session import State", "detection_core.ui.session"),
+        ("from .. import weights", "detection_core.weights"),
+        ("from ..weights import find_weights", "detection_core.weights"),
+        ("def f():\n    from detection_core import weights", "detection_core.weights"),
+    ],
+)
+def test_the_check_sees_every_kind_of_import(source: str, module: str):
+    assert module in imports_in(source, "detection_core.ui")
+
+
+def test_the_check_leaves_out_what_only_type_checkers_import():
+    assert imports_in("if TYPE_CHECKING:\n    import torch", "detection_core.ui") == set()
 
 
 def test_the_check_sees_a_forbidden_import():

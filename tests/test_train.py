@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,11 +77,24 @@ def test_people_unlabelled_in_partial_data_teach_nothing_about_the_background(tm
     assert seen == [{"loss_rpn_box_reg", "loss_box_reg", "loss_keypoint"}] * 2
 
 
-def test_resume_goes_on_where_it_stopped(tmp_path, data):
+def test_resume_goes_on_where_it_stopped(tmp_path, data, monkeypatch):
     out = tmp_path / "out.pt"
     train([data], out, RECIPE)
-    train([data], out, Recipe(**{**RECIPE.__dict__, "steps": 3}), resume=True)
-    assert load(out)["step"] == 3
+    before = load(out)
+    batches = []
+    monkeypatch.setattr("detection_core.train._weighted_sum", lambda *args: batches.append(1) or _weighted_sum(*args))
+    # At this rate the weights stand still, so that they tell where the run began.
+    train([data], out, replace(RECIPE, steps=3, lr=0.0), resume=True)
+    after = load(out)
+    assert len(batches) == 1
+    assert after["step"] == 3
+    assert optimizer_steps(before) == {2}
+    assert optimizer_steps(after) == {3}
+    assert all(torch.equal(value, before["model"][name]) for name, value in after["model"].items())
+
+
+def optimizer_steps(checkpoint):
+    return {int(state["step"]) for state in checkpoint["optimizer"]["state"].values()}
 
 
 def test_exports_the_average_as_a_small_file(tmp_path, data):

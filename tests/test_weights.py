@@ -191,7 +191,14 @@ class TestDownload:
         assert host.ranges == [None, "bytes=300000-", "bytes=200000-"]
         assert {total for _, total in seen} == {len(BYTES)}
 
-    @pytest.mark.parametrize("surplus", [0, 5], ids=["complete", "too long"])
+    def test_asks_for_nothing_when_only_the_name_is_missing(self, host, cache):
+        spec = make_spec()
+        part = put(cache, f"{spec.file_name}.part")
+        assert fetch_weights(spec).read_bytes() == BYTES
+        assert host.requests == []
+        assert not part.exists()
+
+    @pytest.mark.parametrize("surplus", [0, 5], ids=["as long", "too long"])
     def test_starts_over_when_there_is_nothing_from_there_on(self, host, cache, surplus):
         spec = make_spec()
         put(cache, f"{spec.file_name}.part", b"x" * (len(BYTES) + surplus))

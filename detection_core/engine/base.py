@@ -46,11 +46,13 @@ class Result:
         detections: Everything down to the floor score.
         timings: Where the time went when the model ran.
         first_run: Whether it was the model's first picture since it was loaded, which is slower than the rest.
+        kept: Whether the model had looked at this picture before, and the result was kept; `timings` are of that time.
     """
 
     detections: Detections
     timings: Timings
     first_run: bool = False
+    kept: bool = False
 
 
 class EngineError(RuntimeError):
@@ -117,7 +119,12 @@ class Engine(Protocol):
     """Anything that detects. `ModelSpec.key` names models, and `visitor` whoever waits."""
 
     def submit(self, image: LoadedImage, model: str, *, visitor: str = "") -> Job:
-        """Accepts a picture for detection; returns at once."""
+        """Accepts a picture for detection; returns at once.
+
+        Raises:
+            UnknownModelError: If there is no such model.
+            EngineError: If too many pictures are waiting already.
+        """
 
     def cancel_visitor(self, visitor: str) -> None:
         """Gives up all jobs of a visitor who has gone."""

@@ -6,10 +6,9 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from concurrent.futures import InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from weakref import WeakSet
 
 import numpy as np
@@ -25,33 +24,55 @@ from detection_core.weights import DownloadCancelled, WeightsError
 
 logger = logging.getLogger(__name__)
 
-_CONCURRENT_LOADS = 4
-_CACHED_RESULTS = 128
+_KEPT_RESULTS = 128
+_MAX_JOBS = 64
+_MAX_JOBS_PER_VISITOR = 8
+
+
+@dataclass
+class _Load:
+    """A model under way, those who wait for it, and how far it has come."""
+
+    jobs: list[Job]
+    state: JobState = field(default_factory=lambda: JobState(Stage.LOAD))
 
 
 class LocalEngine:
     """Detects in this process.
 
-    One thread feeds the device, first come first served: forward passes side by side would fight for the same cores. Downloads
-    and loads happen in other threads, so that nobody waits for somebody else's download. A model runs once per picture: results
-    are kept, by the picture's content, for whoever asks again.
+    One thread feeds the device, first come first served: forward passes side by side would fight for the same cores. Each model loads
+    in a thread of its own, and all who wait for it wait together, so that nobody waits for somebody else's download. A model runs once
+    per picture: results are kept, by the picture's content, for whoever asks again.
 
     Args:
         device: Where models run, as torch names it.
         loader: Keeps models in memory; None makes one.
-        cached_results: How many results are kept.
+        kept_results: How many results are kept.
+        max_jobs: How many pictures may wait at a time, each of them decoded in memory.
+        max_jobs_per_visitor: How many of them may be one visitor's.
     """
 
-    def __init__(self, device: str = "cpu", *, loader: ModelLoader | None = None, cached_results: int = _CACHED_RESULTS) -> None:
+    def __init__(
+        self,
+        device: str = "cpu",
+        *,
+        loader: ModelLoader | None = None,
+        kept_results: int = _KEPT_RESULTS,
+        max_jobs: int = _MAX_JOBS,
+        max_jobs_per_visitor: int = _MAX_JOBS_PER_VISITOR,
+    ) -> None:
         self.device = torch.device(device)
         self.loader = loader or ModelLoader(device=device)
-        self._loads = ThreadPoolExecutor(_CONCURRENT_LOADS, thread_name_prefix="load")
+        self._loads = ThreadPoolExecutor(len(list_models()), thread_name_prefix="load")
         self._runs = ThreadPoolExecutor(1, thread_name_prefix="run")
         self._lock = threading.Lock()
-        self._jobs: dict[Job, None] = {}
+        self._jobs: dict[Job, LoadedImage] = {}
+        self._under_way: dict[str, _Load] = {}
         self._queue: dict[Job, None] = {}
-        self._cache: OrderedDict[tuple[str, str], Result] = OrderedDict()
-        self._cached_results = cached_results
+        self._kept: OrderedDict[tuple[str, str], Result] = OrderedDict()
+        self._max_kept = kept_results
+        self._max_jobs = max_jobs
+        self._max_jobs_per_visitor = max_jobs_per_visitor
         self._modules_run: WeakSet[nn.Module] = WeakSet()
 
     def submit(self, image: LoadedImage, model: str, *, visitor: str = "") -> Job:
@@ -60,22 +81,23 @@ class LocalEngine:
         Args:
             image: The picture.
             model: Key of the model.
-            visitor: Whoever waits, so that the jobs of one who leaves can be given up.
+            visitor: Whoever waits, so that the jobs of one who leaves can be given up; "" for nobody in particular.
 
         Raises:
             UnknownModelError: If there is no such model.
+            EngineError: If too many pictures are waiting already.
         """
         get_spec(model)
         job = Job(model, visitor)
-        key = (image.digest, model)
         with self._lock:
-            if cached := self._cache.get(key):
-                self._cache.move_to_end(key)
-                job.future.set_result(cached)
-                return job
-            self._jobs[job] = None
+            kept = self._look_up(image, model)
+            if kept is None:
+                self._admit(job, image)
+        if kept is not None:
+            job.future.set_result(kept)
+            return job
         job.future.add_done_callback(lambda _: self._forget(job))
-        self._loads.submit(self._guarded, self._load, job, image)
+        self._fetch_model(job)
         return job
 
     def cancel_visitor(self, visitor: str) -> None:
@@ -98,62 +120,103 @@ class LocalEngine:
         self._loads.shutdown()
         self._runs.shutdown()
 
-    def _guarded(self, step: Callable[..., None], job: Job, *args: object) -> None:
-        """Runs a step of a job in an engine's thread; whatever goes wrong becomes the job's result."""
-        if job.cancelled:
-            return
-        try:
-            step(job, *args)
-        except DownloadCancelled:
-            job.cancel()
-        except WeightsError as error:
-            _settle(job, error)
-        except torch.OutOfMemoryError:
-            _settle(
-                job,
-                EngineError("The device has too little memory for this picture with this model. Try a smaller picture or a lighter model."),
-            )
-        except Exception as error:
-            logger.exception("Detection with %s failed", job.model)
-            failure = EngineError(
-                f"Detection with {get_spec(job.model).title} failed unexpectedly. Try another model; the server's log has the details."
-            )
-            failure.__cause__ = error
-            _settle(job, failure)
+    def _look_up(self, image: LoadedImage, model: str) -> Result | None:
+        kept = self._kept.get((image.digest, model))
+        if kept is not None:
+            self._kept.move_to_end((image.digest, model))
+        return kept
 
-    def _load(self, job: Job, image: LoadedImage) -> None:
-        started = time.perf_counter()
-        in_memory = self.loader.state(job.model) == "in memory"
-        self._module(job)
-        load_time = 0.0 if in_memory else time.perf_counter() - started
+    def _admit(self, job: Job, image: LoadedImage) -> None:
+        theirs = sum(other.visitor == job.visitor for other in self._jobs) if job.visitor else 0
+        if len(self._jobs) >= self._max_jobs or theirs >= self._max_jobs_per_visitor:
+            raise EngineError("Too many pictures are waiting already. Try again in a moment.")
+        self._jobs[job] = image
+
+    def _fetch_model(self, job: Job) -> None:
+        """Joins those who wait for the job's model, or begins to load it."""
         with self._lock:
+            load = self._under_way.get(job.model)
+            if load is None:
+                self._under_way[job.model] = _Load([job])
+            else:
+                load.jobs.append(job)
+        if load is None:
+            self._loads.submit(self._load, job.model)
+        else:
+            job.update(load.state)
+
+    def _load(self, model: str) -> None:
+        started = time.perf_counter()
+        in_memory = self.loader.state(model) == "in memory"
+        module: nn.Module | None = None
+        error: Exception | None = None
+        while module is None and error is None and self._live(model):
+            try:
+                module = self.loader.load(model, on_progress=lambda p: self._report_load(model, p), cancelled=lambda: not self._live(model))
+            except DownloadCancelled:
+                # Everybody had left; should somebody have come since, it is loaded for them.
+                continue
+            except Exception as caught:
+                error = _readable(caught, model)
+        with self._lock:
+            jobs = self._under_way.pop(model).jobs
+        load_time = 0.0 if in_memory else time.perf_counter() - started
+        for job in jobs:
+            if module is not None:
+                self._enqueue(job, module, load_time)
+            elif error is not None:
+                _settle(job, error)
+            elif not job.cancelled:
+                # Came between the last look and now.
+                self._fetch_model(job)
+
+    def _live(self, model: str) -> bool:
+        with self._lock:
+            return any(not job.cancelled for job in self._under_way[model].jobs)
+
+    def _report_load(self, model: str, progress: LoadProgress) -> None:
+        state = JobState(Stage(progress.stage), progress.done, progress.total)
+        with self._lock:
+            load = self._under_way[model]
+            load.state = state
+            jobs = list(load.jobs)
+        for job in jobs:
+            job.update(state)
+
+    def _enqueue(self, job: Job, module: nn.Module, load_time: float) -> None:
+        with self._lock:
+            if job not in self._jobs:
+                return
             self._queue[job] = None
         self._report_places()
-        self._runs.submit(self._guarded, self._run, job, image, load_time, time.perf_counter())
+        # The module goes along: it could be let go before its turn comes, and the device must not wait for a load.
+        self._runs.submit(self._run, job, module, load_time, time.perf_counter())
 
-    def _run(self, job: Job, image: LoadedImage, load_time: float, queued: float) -> None:
+    def _run(self, job: Job, module: nn.Module, load_time: float, queued: float) -> None:
         with self._lock:
             self._queue.pop(job, None)
+            image = self._jobs.get(job)
+            kept = self._look_up(image, job.model) if image else None
         self._report_places()
+        if image is None:
+            return
+        if kept is not None:
+            _settle(job, kept)
+            return
         waited = time.perf_counter() - queued
-        # Nearly always a look-up: only if others' models pushed this one out meanwhile is it loaded again.
-        module = self._module(job)
         job.update(JobState(Stage.RUN))
         first_run = module not in self._modules_run
         self._modules_run.add(module)
-        (detections,), timings = run(module, get_spec(job.model), [np.asarray(image.image)], self.device)
-        result = Result(detections, replace(timings, load=load_time, wait=waited), first_run)
+        try:
+            (detections,), timings = run(module, get_spec(job.model), [np.asarray(image.image)], self.device)
+        except Exception as error:
+            _settle(job, _readable(error, job.model))
+            return
         with self._lock:
-            self._cache[image.digest, job.model] = Result(detections, replace(timings, load=0.0, wait=0.0), first_run)
-            while len(self._cache) > self._cached_results:
-                self._cache.popitem(last=False)
-        _settle(job, result)
-
-    def _module(self, job: Job) -> nn.Module:
-        def report(progress: LoadProgress) -> None:
-            job.update(JobState(Stage(progress.stage), progress.done, progress.total))
-
-        return self.loader.load(job.model, on_progress=report, cancelled=lambda: job.cancelled)
+            self._kept[image.digest, job.model] = Result(detections, timings, kept=True)
+            while len(self._kept) > self._max_kept:
+                self._kept.popitem(last=False)
+        _settle(job, Result(detections, replace(timings, load=load_time, wait=waited), first_run))
 
     def _report_places(self) -> None:
         with self._lock:
@@ -165,6 +228,16 @@ class LocalEngine:
         with self._lock:
             self._jobs.pop(job, None)
             self._queue.pop(job, None)
+
+
+def _readable(error: Exception, model: str) -> Exception:
+    """What went wrong in words for people; the log has the rest."""
+    if isinstance(error, WeightsError):
+        return error
+    if isinstance(error, torch.OutOfMemoryError):
+        return EngineError("The device has too little memory for this picture with this model. Try a smaller picture or a lighter model.")
+    logger.error("Detection with %s failed", model, exc_info=error)
+    return EngineError(f"Detection with {get_spec(model).title} failed unexpectedly. Try another model; the server's log has the details.")
 
 
 def _settle(job: Job, outcome: Result | Exception) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import html
 from typing import Any
 
 import gradio as gr
+from anyio import to_thread
 
 from detection_core.catalog import get_spec, list_models
 from detection_core.engine import Engine, EngineError
@@ -14,6 +17,8 @@ from detection_core.ui.components.safe_image import SafeImage
 from detection_core.visualization import annotate
 from detection_core.weights import WeightsError
 
+_PATIENCE = 15 * 60
+
 
 def add_api(engine: Engine) -> None:
     """Adds `/detect` and `/models` to the page being built.
@@ -22,7 +27,7 @@ def add_api(engine: Engine) -> None:
         engine: Where detection runs.
     """
 
-    def detect(image: str | None, model: str, threshold: float | None, request: gr.Request) -> tuple[dict[str, Any], Any]:  # noqa: D417
+    async def detect(image: str | None, model: str, threshold: float | None, request: gr.Request) -> tuple[dict[str, Any], Any]:  # noqa: D417
         """Finds objects in a picture.
 
         Args:
@@ -34,35 +39,30 @@ def add_api(engine: Engine) -> None:
             The detections as JSON (labels, scores, boxes in pixels, outlines, joints), and the annotated picture.
         """
         if image is None:
-            raise gr.Error("Send a picture file.", print_exception=False)
+            raise _refusal("Send a picture file.")
         if model not in list_models():
-            raise gr.Error(f"There is no such model. The models are: {', '.join(list_models())}.", print_exception=False)
+            raise _refusal(f"There is no such model. The models are: {', '.join(list_models())}.")
+        if threshold is not None and not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
+            raise _refusal("The threshold must be a number from 0 to 1, or null.")
         try:
-            loaded = read_image(image)
-            found = engine.submit(loaded, model, visitor=request.session_hash or "").result().detections
+            # Waiting must not hold one of the server's few threads: a slow download would stop everybody else.
+            loaded = await to_thread.run_sync(read_image, image)
+            job = engine.submit(loaded, model, visitor=request.session_hash or "")
+            result = await asyncio.wait_for(asyncio.wrap_future(job.future), _PATIENCE)
         except (ImageError, WeightsError, EngineError) as error:
-            raise gr.Error(str(error), print_exception=False) from error
-        lowest = get_spec(model).suggested_threshold if threshold is None else threshold
-        found = found[found.scores >= lowest]
-        return to_json(found), annotate(loaded.image, found)
+            raise _refusal(str(error)) from error
+        except TimeoutError as error:
+            raise _refusal("This takes too long. What has arrived of a download is kept: try again later.") from error
+        except asyncio.CancelledError as error:
+            raise _refusal("Cancelled.") from error
+        found = result.detections
+        found = found[found.scores >= (get_spec(model).suggested_threshold if threshold is None else threshold)]
+        return to_json(found), await to_thread.run_sync(annotate, loaded.image, found)
 
     def models() -> list[dict[str, Any]]:
         """Lists all models with what they give, their published accuracy, cost and whether their weights are on disk."""
         states = engine.model_states()
-        return [
-            {
-                "key": spec.key,
-                "title": spec.title,
-                "tasks": list(spec.tasks),
-                "metrics": spec.metrics,
-                "metrics_on": spec.metrics_on,
-                "gflops": spec.gflops,
-                "params": spec.params,
-                "suggested_threshold": spec.suggested_threshold,
-                "state": states[spec.key],
-            }
-            for spec in map(get_spec, list_models())
-        ]
+        return [get_spec(key).facts() | {"state": states[key]} for key in list_models()]
 
     # Endpoints take their types from components; these are never shown.
     image = SafeImage(visible=False, label="Picture")
@@ -71,3 +71,8 @@ def add_api(engine: Engine) -> None:
     outputs = [gr.JSON(visible=False, label="Detections"), gr.Image(visible=False, format="png", label="Annotated picture")]
     gr.Button(visible=False).click(detect, [image, model, threshold], outputs, api_name="detect", concurrency_limit=None)
     gr.api(models, api_name="models")
+
+
+def _refusal(message: str) -> gr.Error:
+    """An error for programs; Gradio shows its text as HTML."""
+    return gr.Error(html.escape(message), print_exception=False)

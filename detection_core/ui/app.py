@@ -17,6 +17,7 @@ from detection_core.ui.theme import CSS, theme
 
 # How often uploads are cleaned up, and how old they may get, in seconds.
 _CLEAN_UP = (15 * 60, 6 * 3600)
+_MAX_EVENTS = 200
 _MASTHEAD = "<h1>Detection Explorer</h1><p>See what torchvision's detection models see, in your own pictures.</p>"
 
 
@@ -45,6 +46,7 @@ def build_app(engine: Engine) -> gr.Blocks:
 
         app.unload(leave)
         # Gradio repeats the links' text as their icons' alternative text; screen readers would say it twice.
+        app.queue(max_size=_MAX_EVENTS)
         app.load(None, js="() => { document.querySelectorAll('footer img').forEach((image) => { image.alt = ''; }); }")
     return app
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
+import io
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import numpy as np
 from gradio.processing_utils import save_bytes_to_cache
 
 from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec
-from detection_core.detector import Timings
 from detection_core.engine import Cancelled, Engine, EngineError, Job, JobState, Result, Stage
 from detection_core.images import ImageError, LoadedImage, encode_jpeg, read_image
 from detection_core.ui.components.detection_view import (
@@ -31,7 +29,7 @@ from detection_core.ui.components.example_strip import ExampleStrip
 from detection_core.ui.components.model_picker import ModelPicker, megabytes, picker_value
 from detection_core.ui.components.safe_image import SafeImage
 from detection_core.ui.drawing import draw
-from detection_core.ui.session import KeptResult, ResultExpiredError, ResultStore
+from detection_core.ui.session import KeptResult, ResultExpiredError, ResultStore, Turns
 from detection_core.weights import WeightsError
 
 EXAMPLES = {
@@ -69,6 +67,7 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
         engine: Where detection runs.
         results: Where results are kept for drawing.
     """
+    turns = Turns()
     shown = gr.State("")
     with gr.Row(equal_height=False, elem_classes="workbench"):
         with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
@@ -95,19 +94,27 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
         return picker_value(key, states), gr.update(value=label)
 
     def look(path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
-        """Follows one picture through the engine; a visitor's newer picture replaces it."""
-        if path is None:
-            yield _NOTHING
-            return
+        """Follows one picture through the engine; whatever the visitor does next ends it."""
         visitor = request.session_hash or ""
+        turn = turns.begin(visitor)
         engine.cancel_visitor(visitor)
+        if path is None:
+            yield ViewMessage(), gr.skip(), *model_parts(key), _cancel(False)
+            return
         started = time.perf_counter()
         try:
-            loaded = read_image(path)
+            loaded = _read(path)
             decoded = time.perf_counter() - started
-            picture = _shown_file(path, loaded, view.GRADIO_CACHE)
+            if not turns.is_current(visitor, turn):
+                yield _NOTHING
+                return
             job = engine.submit(loaded, key, visitor=visitor)
-            yield from _wait(job, picture, loaded)
+            picture = _shown_file(path, loaded, view)
+            for update in _follow(job, picture, loaded):
+                if not turns.is_current(visitor, turn):
+                    job.cancel()
+                    break
+                yield update
             result = job.result()
         except Cancelled:
             yield _NOTHING
@@ -115,14 +122,12 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
         except (ImageError, WeightsError, EngineError) as error:
             yield error_payload(_title(error), str(error)), gr.skip(), *model_parts(key), _cancel(False)
             return
+        message = _result_message(result, decoded, picture, loaded)
+        if not turns.is_current(visitor, turn):
+            yield _NOTHING
+            return
         name = results.put(KeptResult(Path(path), result.detections))
-        result = replace(result, timings=replace(result.timings, decode=decoded))
-        yield _result_message(result, picture, loaded), name, *model_parts(key), _cancel(False)
-
-    def show_example(event: gr.EventData) -> str:
-        """Puts the clicked example where visitors' own pictures go."""
-        index = event._data.get("index") if isinstance(event._data, dict) else None
-        return str(_PATHS[index] if isinstance(index, int) and 0 <= index < len(_PATHS) else _PATHS[0])
+        yield message, name, *model_parts(key), _cancel(False)
 
     def press(path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
         """What the button does: it also answers when there is no picture."""
@@ -131,17 +136,21 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
             return
         yield from look(path, key, request)
 
+    def choose(key: str, path: str | None, request: gr.Request) -> Iterator[Update]:
+        """Looks at once with a model that is here; one that must be downloaded waits for the button."""
+        missing = engine.model_states()[key] == "to download"
+        yield from look(None if missing else path, key, request)
+
     def stop(request: gr.Request) -> tuple[ViewMessage, Any]:
-        """Gives up the visitor's jobs; the view keeps what it shows."""
+        """Gives up what the visitor waits for; the view keeps what it shows."""
+        turns.begin(request.session_hash or "")
         engine.cancel_visitor(request.session_hash or "")
         return ViewMessage(notes=["Cancelled. What has arrived of a download is kept."]), _cancel(False)
 
-    def choose(key: str, path: str | None, request: gr.Request) -> Iterator[Update]:
-        """Looks at once with a model that is here; one that must be downloaded waits for the button."""
-        if engine.model_states()[key] == "to download":
-            yield gr.skip(), gr.skip(), *model_parts(key), gr.skip()
-            return
-        yield from look(path, key, request)
+    def show_example(event: gr.EventData) -> str:
+        """Puts the clicked example where visitors' own pictures go."""
+        index = event._data.get("index") if isinstance(event._data, dict) else None
+        return str(_PATHS[index] if isinstance(index, int) and 0 <= index < len(_PATHS) else _PATHS[0])
 
     def download(settings: ViewSettings, name: str) -> ViewMessage:
         """Draws the result at full resolution, as the visitor sees it."""
@@ -150,10 +159,10 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
             picture = draw(kept, settings)
         except (ResultExpiredError, ImageError) as error:
             return error_payload("The picture cannot be drawn", str(error))
-        folder = Path(tempfile.mkdtemp(dir=view.GRADIO_CACHE))
+        file = io.BytesIO()
+        picture.save(file, "PNG", compress_level=3)
         file_name = f"{kept.image_path.stem}_{kept.detections.model}.png"
-        picture.save(folder / file_name, compress_level=3)
-        return download_payload(folder / file_name, file_name)
+        return download_payload(_cached(file.getvalue(), file_name, view), file_name)
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     outputs = [view, shown, picker, detect, cancel]
@@ -167,7 +176,7 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
     view.download(download, [view, shown], view, concurrency_limit=4, **quiet)
 
 
-def _wait(job: Job, picture: str, loaded: LoadedImage) -> Iterator[Update]:
+def _follow(job: Job, picture: str, loaded: LoadedImage) -> Iterator[Update]:
     """Tells how a job gets on until it is done; a quick one goes by in silence."""
     seen = JobState(Stage.LOAD)
     state = job.wait_for_change(seen, 0.15)
@@ -198,7 +207,7 @@ def _status(state: JobState, job: Job) -> ViewMessage:
             return status_payload("load", f"Loading {title}")
 
 
-def _result_message(result: Result, picture: str, loaded: LoadedImage) -> ViewMessage:
+def _result_message(result: Result, decoded: float, picture: str, loaded: LoadedImage) -> ViewMessage:
     spec = get_spec(result.detections.model)
     notes = list(loaded.notes)
     if result.first_run:
@@ -209,22 +218,35 @@ def _result_message(result: Result, picture: str, loaded: LoadedImage) -> ViewMe
         title=spec.title,
         threshold=spec.suggested_threshold,
         floor=spec.floor_score,
-        timings=_milliseconds(result.timings),
+        timings=_milliseconds(result, decoded),
         notes=notes,
     )
 
 
-def _milliseconds(timings: Timings) -> dict[str, float]:
+def _milliseconds(result: Result, decoded: float) -> dict[str, float]:
     """The steps that took time, in words."""
-    named = {"decode": timings.decode, "load": timings.load, "wait": timings.wait, "network": timings.network, "post": timings.post}
-    return {name: seconds * 1000 for name, seconds in named.items() if name == "network" or seconds >= 0.0005}
+    timings = result.timings
+    network = "network (kept result)" if result.kept else "network"
+    named = {"decode": decoded, "load": timings.load, "wait": timings.wait, network: timings.network, "post": timings.post}
+    return {name: seconds * 1000 for name, seconds in named.items() if name == network or seconds >= 0.0005}
 
 
-def _shown_file(path: str, loaded: LoadedImage, cache: str) -> str:
+def _read(path: str) -> LoadedImage:
+    if not Path(path).exists():
+        raise ImageError("The picture is no longer on the server. Choose it again.")
+    return read_image(path)
+
+
+def _shown_file(path: str, loaded: LoadedImage, view: DetectionView) -> str:
     """The file that the browser shows: the uploaded one, or a JPEG where a browser would show it otherwise than we see it."""
-    if loaded.web_safe:
-        return path
-    return str(save_bytes_to_cache(encode_jpeg(loaded.image), f"{Path(path).stem}.jpg", cache_dir=cache))
+    return path if loaded.web_safe else _cached(encode_jpeg(loaded.image), f"{Path(path).stem}.jpg", view)
+
+
+def _cached(data: bytes, file_name: str, view: DetectionView) -> str:
+    """Writes a file where Gradio serves files from, and lets it be cleaned up with the view's others."""
+    path = str(save_bytes_to_cache(data, file_name, cache_dir=view.GRADIO_CACHE))
+    view.temp_files.add(path)
+    return path
 
 
 def _title(error: Exception) -> str:

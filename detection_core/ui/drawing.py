@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from detection_core.images import load_image
+from detection_core.images import ImageError, load_image
 from detection_core.ui.components.detection_view import ViewSettings
 from detection_core.ui.session import KeptResult
 from detection_core.visualization import Style, annotate, object_colors
@@ -34,4 +34,13 @@ def draw(kept: KeptResult, settings: ViewSettings) -> Image.Image:
         joint_threshold=settings.joint_threshold,
     )
     indices = np.flatnonzero(visible)
-    return annotate(load_image(kept.image_path), kept.detections[visible], style, colors=[colors[i] for i in indices])
+    if not kept.image_path.exists():
+        raise ImageError("The picture is no longer on the server. Choose it again.")
+    return annotate(
+        load_image(kept.image_path),
+        kept.detections[visible],
+        style,
+        colors=[colors[index] for index in indices],
+        # Numbers too: the table beside the picture explains them.
+        numbers=[int(index) + 1 for index in indices],
+    )

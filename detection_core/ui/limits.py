@@ -1,4 +1,4 @@
-"""What a visitor may send: Gradio bounds uploaded files, this bounds every other request."""
+"""What a visitor may send at a time: Gradio bounds each uploaded file, this bounds whole requests."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 UPLOAD_LIMIT = 50 * 2**20
 _JSON_LIMIT = 2 * 2**20
-_UPLOAD_PATH = "/upload"
+_UPLOAD_PATH = "/gradio_api/upload"
+# What a form adds around the file in it.
+_FORM_OVERHEAD = 2**20
 
 
 class BodyLimit:
-    """ASGI middleware that refuses request bodies above 2 MiB, except for file uploads, which have a limit of their own.
+    """ASGI middleware that refuses request bodies above 2 MiB, and uploads above the size of one file.
 
     Args:
         app: The application behind it.
@@ -22,11 +24,13 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes one request on, or answers 413."""
-        if scope["type"] != "http" or scope["path"].rstrip("/").endswith(_UPLOAD_PATH):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        if int(headers.get(b"content-length", b"0")) > _JSON_LIMIT:
+        is_upload = scope["path"].rstrip("/").endswith(_UPLOAD_PATH)
+        limit = UPLOAD_LIMIT + _FORM_OVERHEAD if is_upload else _JSON_LIMIT
+        length = dict(scope["headers"]).get(b"content-length", b"")
+        if length.isdigit() and int(length) > limit:
             await _refuse(send)
             return
         received = 0
@@ -36,7 +40,7 @@ class BodyLimit:
             nonlocal received, answered
             message = await receive()
             received += len(message.get("body", b""))
-            if received > _JSON_LIMIT and not answered:
+            if received > limit and not answered:
                 # A body without a length: there is nobody left to read it for.
                 answered = True
                 await _refuse(send)
@@ -55,6 +59,6 @@ class BodyLimit:
 
 
 async def _refuse(send: Send) -> None:
-    body = b'{"detail": "This request is too large. Upload pictures as files of at most 50 MB."}'
+    body = b'{"detail": "This request is too large. Upload pictures one at a time, as files of at most 50 MB."}'
     await send({"type": "http.response.start", "status": 413, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": body})

@@ -1,7 +1,8 @@
-"""Results that visitors look at, kept for the moment they want them drawn at full resolution."""
+"""What the server remembers of visitors: results, for the moment they want them drawn, and which request is their newest."""
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import threading
 from collections import OrderedDict
@@ -24,6 +25,39 @@ class KeptResult:
     detections: Detections
 
 
+class Turns:
+    """Which of a visitor's requests is the newest, so that an older one that takes longer cannot overwrite its result.
+
+    Args:
+        capacity: Of how many visitors to know; those not heard of for longest are forgotten.
+    """
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        self._capacity = capacity
+        self._latest: OrderedDict[str, int] = OrderedDict()
+        self._count = itertools.count()
+        self._lock = threading.Lock()
+
+    def begin(self, visitor: str) -> int:
+        """Begins a turn, which ends all earlier ones of the visitor.
+
+        Returns:
+            The turn's number.
+        """
+        with self._lock:
+            turn = next(self._count)
+            self._latest[visitor] = turn
+            self._latest.move_to_end(visitor)
+            while len(self._latest) > self._capacity:
+                self._latest.popitem(last=False)
+            return turn
+
+    def is_current(self, visitor: str, turn: int) -> bool:
+        """Whether nothing newer has begun."""
+        with self._lock:
+            return self._latest.get(visitor) == turn
+
+
 class ResultExpiredError(LookupError):
     """The result is no longer kept; the message is for people."""
 
@@ -35,10 +69,10 @@ class ResultStore:
     """Keeps the most recent results under names that nobody can guess: whoever knows the name may see the result.
 
     Args:
-        capacity: How many results are kept; the least recently used goes first.
+        capacity: How many results are kept, each of up to 0.4 MB; the least recently used goes first.
     """
 
-    def __init__(self, capacity: int = 1000) -> None:
+    def __init__(self, capacity: int = 256) -> None:
         self._capacity = capacity
         self._results: OrderedDict[str, KeptResult] = OrderedDict()
         self._lock = threading.Lock()

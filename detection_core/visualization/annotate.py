@@ -25,6 +25,7 @@ def annotate(
     style: Style = _DEFAULT_STYLE,
     *,
     colors: Sequence[Color] | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> Image.Image:
     """Draws detections over a picture: mask fills, contours, boxes, skeletons, labels, in this order.
 
@@ -33,6 +34,7 @@ def annotate(
         detections: The objects; filter them first, as in `detections[detections.scores > 0.5]`.
         style: What is drawn and how.
         colors: One colour per object, instead of those that `style.color_by` gives.
+        numbers: What objects are called where their label finds no room; by default their ranks, counted from 1.
 
     Returns:
         A new RGB picture of the same size.
@@ -65,7 +67,7 @@ def annotate(
         draw_skeletons(picture, detections, style.joint_threshold, line)
     if style.labels:
         font_size = style.font_size(size)
-        draw_labels(picture, lay_out_labels(detections, rectangles, font_size), colors, font_size)
+        draw_labels(picture, lay_out_labels(detections, rectangles, font_size, numbers or range(1, len(detections) + 1)), colors, font_size)
     return picture
 
 

@@ -15,8 +15,9 @@ from matplotlib.transforms import Bbox
 
 # Stands for `currentColor`, which matplotlib does not know.
 _INK = "#010203"
-# Petroff's colours that keep a contrast of 3 against white and near-black alike, with a marker each for those who see no colour.
+# Where a name may stand, best first: offset from its point in typographic points, and which side of the text is there.
 _NAME_PLACES = (((8, 0), "left", "center"), ((-8, 0), "right", "center"), ((0, 8), "center", "bottom"), ((0, -8), "center", "top"))
+# Petroff's colours that keep a contrast of 3 against white and near-black alike, with a marker each for those who see no colour.
 _SERIES = {"boxes": ("#3f90da", "o"), "masks": ("#bd6b00", "s"), "keypoints": ("#a96b59", "^")}
 
 

@@ -105,18 +105,17 @@ def _candidates(box: NDArray[np.float64], size: NDArray[np.int64], frame: tuple[
     return whole
 
 
-def lay_out_labels(detections: Detections, rectangles: ArrayLike, font_size: float) -> list[Label]:
-    """Writes and places labels such as "person 0.93"; where there is no room, the object's number, counted from 1.
+def lay_out_labels(detections: Detections, rectangles: ArrayLike, font_size: float, numbers: Sequence[int]) -> list[Label]:
+    """Writes and places labels such as "person 0.93"; where there is no room, the object's number.
 
     Args:
         detections: N objects, the best first; they choose their places in this order.
         rectangles: [N,4], the boxes as drawn, XYXY in pixels.
         font_size: In pixels.
+        numbers: One per object.
     """
-    texts = [
-        (f"{name} {score:.2f}", str(rank))
-        for rank, (name, score) in enumerate(zip(detections.names, detections.scores.tolist(), strict=True), start=1)
-    ]
+    scores = detections.scores.tolist()
+    texts = [(f"{name} {score:.2f}", str(number)) for name, score, number in zip(detections.names, scores, numbers, strict=True)]
     height = sum(_font(font_size).getmetrics())
     sizes = [[(_text_width(text, font_size) + 2 * _padding(font_size), height) for text in variants] for variants in texts]
     labels = []

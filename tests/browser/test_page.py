@@ -7,12 +7,9 @@ import re
 import threading
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -20,6 +17,7 @@ from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec, list_models
 from detection_core.engine import LocalEngine
 from detection_core.ui.app import build_app, launch_options
 from detection_core.ui.detect_tab import warm_up
+from tests.download_host import DownloadHost
 from tests.random_models import save_random_weights
 
 pytestmark = pytest.mark.browser
@@ -31,12 +29,13 @@ SECONDS = 1000
 
 @pytest.fixture(scope="module")
 def address(serve, tmp_path_factory):
-    """The whole app, with SSDlite's weights on disk and no way to download any others."""
+    """The whole app, with SSDlite's weights on disk, two models whose download stalls, and others that cannot be had."""
     home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
+    stalling = {get_spec(key).file_name: bytes(5_000_000) for key in ("fcos_resnet50_fpn", "retinanet_resnet50_fpn")}
+    with DownloadHost(files=stalling, hold_after=1_000_000) as host, pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCH_HOME", str(home))
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
-        patch.setenv("DETECTION_EXPLORER_WEIGHTS_MIRROR", "http://127.0.0.1:9/nowhere")
+        patch.setenv("DETECTION_EXPLORER_WEIGHTS_MIRROR", host.url)
         save_random_weights(get_spec(SSDLITE), home / "hub" / "checkpoints")
         engine = LocalEngine()
         warm_up(engine)
@@ -116,6 +115,26 @@ def test_a_model_that_cannot_be_downloaded_says_why_and_nothing_is_lost(opened):
     assert opened.locator(".dv tbody tr:visible").count() == rows
 
 
+def test_a_download_can_be_cancelled(opened):
+    pick(opened, "fcos_resnet50_fpn")
+    opened.get_by_role("button", name="Download 130 MB and detect").click()
+    expect(opened.locator(".dv")).to_contain_text("Downloading FCOS ResNet-50 FPN", timeout=20 * SECONDS)
+    opened.get_by_role("button", name="Cancel").click()
+    expect(opened.locator(".dv")).to_contain_text("Cancelled", timeout=20 * SECONDS)
+    expect(opened.locator(".dv-status")).to_be_hidden()
+    expect(opened.get_by_role("button", name="Cancel")).to_be_hidden()
+
+
+def test_choosing_another_model_ends_what_was_under_way(opened):
+    pick(opened, "retinanet_resnet50_fpn")
+    opened.get_by_role("button", name="Download 137 MB and detect").click()
+    expect(opened.locator(".dv")).to_contain_text("Downloading RetinaNet", timeout=20 * SECONDS)
+    pick(opened, "ssd300_vgg16")
+    expect(opened.get_by_role("button", name="Download 143 MB and detect")).to_be_visible(timeout=20 * SECONDS)
+    expect(opened.locator(".dv-status")).to_be_hidden(timeout=20 * SECONDS)
+    assert opened.locator(".picker select").input_value() == "ssd300_vgg16"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -156,7 +175,13 @@ def test_the_download_is_the_picture_at_full_resolution_with_the_same_settings(o
     annotated = download()
     assert annotated.shape == original.shape
     assert (np.abs(annotated - original).max(axis=2) > 30).mean() > 0.02
-    opened.get_by_role("slider", name="Threshold").fill("1")
+    for layer in ("Boxes", "Skeletons", "Labels", "Contours"):
+        opened.get_by_role("button", name=layer, exact=True).click()
+    difference = np.abs(download() - original).max(axis=2)
+    assert (difference > 0).mean() > 0.05
+    # Fills are blended at 40 %; lines and labels would be opaque.
+    assert difference.max() <= 0.41 * 255
+    opened.locator(".dv").get_by_role("button", name=re.compile("^person")).click()
     expect(opened.locator(".dv tbody tr:visible")).to_have_count(0)
     np.testing.assert_array_equal(download(), original)
 
@@ -206,28 +231,3 @@ def test_a_visitor_who_leaves_is_noticed(opened, monkeypatch):
     monkeypatch.setattr(LocalEngine, "cancel_visitor", lambda self, visitor: left.set())
     opened.close()
     assert left.wait(20)
-
-
-def test_requests_that_are_no_uploads_are_bounded(address):
-    answer = httpx.post(f"{address}gradio_api/queue/join", content=b"x" * 3_000_000, headers={"content-type": "application/json"})
-    assert answer.status_code == 413
-
-
-def test_programs_detect_by_the_named_endpoint(address):
-    client = Client(address, verbose=False)
-    told, picture = client.predict(handle_file(EXAMPLES / "grace_hopper.jpg"), EMBEDDED_MODEL, 0.3, api_name="/detect")
-    assert told["objects"][0]["label"] == "person"
-    assert all(entry["score"] >= 0.3 for entry in told["objects"])
-    with (
-        Image.open(picture if isinstance(picture, str) else picture["path"]) as annotated,
-        Image.open(EXAMPLES / "grace_hopper.jpg") as photo,
-    ):
-        assert annotated.size == photo.size
-    assert [model["key"] for model in client.predict(api_name="/models")] == list_models()
-    with pytest.raises(AppError, match="no such model"):
-        client.predict(handle_file(EXAMPLES / "grace_hopper.jpg"), "yolo", None, api_name="/detect")
-
-
-def test_only_the_named_endpoints_are_public(address):
-    named = Client(address, verbose=False).view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(named) == {"/detect", "/models"}

@@ -21,7 +21,10 @@ async def count(request: Request) -> PlainTextResponse:
 
 @pytest.fixture(scope="module")
 def client() -> TestClient:
-    routes = [Route(path, count, methods=["POST"]) for path in ("/gradio_api/run/detect", "/gradio_api/upload")]
+    routes = [
+        Route(path, count, methods=["POST"])
+        for path in ("/gradio_api/run/detect", "/gradio_api/run/upload", "/gradio_api/upload", "/sub/gradio_api/upload/")
+    ]
     return TestClient(Starlette(routes=routes, middleware=[Middleware(BodyLimit)]))
 
 
@@ -33,12 +36,16 @@ def chunks(size: int) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("make", [lambda size: b"x" * size, chunks], ids=["with length", "without length"])
 @pytest.mark.parametrize(("megabytes", "status"), [(1, 200), (3, 413)], ids=["small", "large"])
-def test_bounds_requests(client, make, megabytes, status):
-    answer = client.post("/gradio_api/run/detect", content=make(megabytes * MEGABYTE))
+@pytest.mark.parametrize("path", ["/gradio_api/run/detect", "/gradio_api/run/upload"])
+def test_bounds_requests(client, path, make, megabytes, status):
+    answer = client.post(path, content=make(megabytes * MEGABYTE))
     assert answer.status_code == status
     if status == 413:
         assert "at most 50 MB" in answer.json()["detail"]
 
 
-def test_uploads_have_their_own_limit(client):
-    assert client.post("/gradio_api/upload", content=b"x" * 3 * MEGABYTE).text == str(3 * MEGABYTE)
+@pytest.mark.parametrize("path", ["/gradio_api/upload", "/sub/gradio_api/upload/"])
+def test_uploads_have_their_own_limit(client, path):
+    assert client.post(path, content=b"x" * 3 * MEGABYTE).text == str(3 * MEGABYTE)
+    assert client.post(path, content=b"x" * 52 * MEGABYTE).status_code == 413
+    assert client.post(path, content=chunks(52 * MEGABYTE)).status_code == 413

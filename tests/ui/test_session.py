@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from detection_core.ui.session import KeptResult, ResultExpiredError, ResultStore
+from detection_core.ui.session import KeptResult, ResultExpiredError, ResultStore, Turns
 from tests.factories import make_detections
 
 
@@ -34,3 +34,21 @@ def test_the_least_recently_used_goes_first():
     assert store.get(third).image_path.name == "c.jpg"
     with pytest.raises(ResultExpiredError, match="Press Detect"):
         store.get(second)
+
+
+def test_a_new_turn_ends_the_visitors_earlier_one():
+    turns = Turns()
+    first, other = turns.begin("a"), turns.begin("b")
+    assert turns.is_current("a", first)
+    second = turns.begin("a")
+    assert not turns.is_current("a", first)
+    assert turns.is_current("a", second)
+    assert turns.is_current("b", other)
+
+
+def test_visitors_not_heard_of_for_long_are_forgotten():
+    turns = Turns(capacity=2)
+    first = turns.begin("a")
+    turns.begin("b")
+    turns.begin("c")
+    assert not turns.is_current("a", first)

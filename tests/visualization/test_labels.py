@@ -69,7 +69,7 @@ def test_labels_lie_in_the_picture_and_never_overlap(items, image_size):
 def test_texts_are_name_and_score_or_the_rank_where_there_is_no_room():
     detections = make_detections(40, image_size=(120, 160))
     rectangles = np.tile([40, 40, 100, 80], (40, 1))
-    labels = lay_out_labels(detections, rectangles, 11)
+    labels = lay_out_labels(detections, rectangles, 11, range(1, 41))
     assert labels[0].text == "person 0.95"
     numbers = [label for label in labels if label.text.isdigit()]
     assert numbers
@@ -80,7 +80,7 @@ def test_texts_are_name_and_score_or_the_rank_where_there_is_no_room():
 @pytest.mark.parametrize("font_size", [11, 57.6])
 def test_text_fits_its_plate_and_contrasts(plate, ink, font_size):
     image = Image.new("RGB", (800, 200), (128, 128, 128))
-    label = lay_out_labels(make_detections(1, image_size=(200, 800)), [[10, 100, 700, 190]], font_size)[0]
+    label = lay_out_labels(make_detections(1, image_size=(200, 800)), [[10, 100, 700, 190]], font_size, [1])[0]
     draw_labels(image, [label], [plate], font_size)
     pixels = np.asarray(image)
     outside = np.ones((200, 800), bool)

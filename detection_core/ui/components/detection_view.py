@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from detection_core.detections import Detections
 from detection_core.ui.components.files import component_files
+from detection_core.ui.components.safe_image import NoAddresses
 from detection_core.ui.components.view_message import (
     ViewMessage,
     ViewStatus,
@@ -98,12 +99,16 @@ class ViewSettings:
 
 
 def _bounded(value: object, low: float, high: float, default: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return default
-    return min(max(float(value), low), high)
+    try:
+        number = float(value)
+    except OverflowError:
+        return default
+    return min(max(number, low), high) if math.isfinite(number) else default
 
 
-class DetectionView(gr.HTML):
+class DetectionView(gr.HTML, NoAddresses):
     """A picture with its detections: threshold, classes, layers, hover, zoom and table, all in the browser.
 
     As an output it takes a `ViewMessage` (see `view_payload` and its neighbours), as an input it gives the `ViewSettings`. Its event

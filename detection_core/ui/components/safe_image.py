@@ -8,9 +8,25 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 from gradio.data_classes import ImageData
+from gradio_client.utils import is_http_url_like
 
 
-class SafeImage(gr.Image):
+class NoAddresses(Block):
+    """A component whose files come from the visitor's disk: the server fetches no address that a visitor names."""
+
+    async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
+        """Keeps a file; Gradio calls it for every file in what a browser sends.
+
+        Raises:
+            gr.Error: If it is an address.
+        """
+        if url_or_file_path is not None and is_http_url_like(str(url_or_file_path)):
+            raise gr.Error("Send the picture as a file; addresses are not fetched.", print_exception=False)
+        cached: str | None = await super().async_move_resource_to_block_cache(url_or_file_path)
+        return cached
+
+
+class SafeImage(gr.Image, NoAddresses):
     """`gr.Image` that never decodes what it is given; `detection_core.images` does, with limits and readable errors."""
 
     is_template = True

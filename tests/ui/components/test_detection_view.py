@@ -27,7 +27,7 @@ FOLDER = Path(detection_view.__file__).parent
         pytest.param(
             {"threshold": 7, "opacity": -1, "joint_threshold": 99}, ViewSettings(1.0, opacity=0, joint_threshold=10), id="clamped"
         ),
-        pytest.param({"threshold": math.nan, "opacity": math.inf}, ViewSettings(), id="not-finite"),
+        pytest.param({"threshold": math.nan, "opacity": math.inf, "joint_threshold": 10**400}, ViewSettings(), id="not-finite"),
         pytest.param({"threshold": "0.7", "opacity": True, "boxes": 0}, ViewSettings(), id="wrong-types"),
         pytest.param({"boxes": False, "labels": False}, ViewSettings(boxes=False, labels=False), id="layers"),
         pytest.param({"hidden_classes": [3, True, "4", 5.0, None]}, ViewSettings(hidden_classes=frozenset({3})), id="odd-classes"),

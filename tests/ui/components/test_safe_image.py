@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+
+import gradio as gr
 import pytest
 from gradio.data_classes import ImageData
 
+from detection_core.ui.components.detection_view import DetectionView
 from detection_core.ui.components.safe_image import SafeImage
 
 
@@ -19,6 +23,21 @@ from detection_core.ui.components.safe_image import SafeImage
 )
 def test_hands_on_files_and_nothing_else(payload, path):
     assert SafeImage().preprocess(payload) == path
+
+
+@pytest.mark.parametrize("component", [SafeImage, DetectionView])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.png", "https://example.org/a.png"])
+def test_the_server_fetches_no_address(component, address):
+    with pytest.raises(gr.Error, match="Send the picture as a file"):
+        asyncio.run(component().async_move_resource_to_block_cache(address))
+
+
+def test_files_are_kept(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"x")
+    kept = asyncio.run(SafeImage().async_move_resource_to_block_cache(path))
+    assert kept is not None
+    assert kept.endswith("a.png")
 
 
 def test_the_browser_gets_the_settings_of_an_image():

@@ -1,0 +1,96 @@
+"""The named endpoints, called as programs call them; no browser needed."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from detection_core.catalog import ASSETS, EMBEDDED_MODEL, list_models
+from detection_core.engine import LocalEngine
+from detection_core.ui.app import build_app, launch_options
+from tests.download_host import DownloadHost
+
+PHOTO = ASSETS / "examples" / "grace_hopper.jpg"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """The whole app, on a machine without weights whose download host has none either."""
+    home = tmp_path_factory.mktemp("home")
+    with DownloadHost() as host, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCH_HOME", str(home))
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        patch.setenv("DETECTION_EXPLORER_WEIGHTS_MIRROR", host.url)
+        engine = LocalEngine()
+        app = build_app(engine)
+        app.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+        yield str(app.local_url)
+        app.close(verbose=False)
+        engine.close()
+
+
+@pytest.fixture(scope="module")
+def client(address):
+    return Client(address, verbose=False)
+
+
+def test_detects(client):
+    told, picture = client.predict(handle_file(PHOTO), EMBEDDED_MODEL, 0.3, api_name="/detect")
+    assert told["objects"][0]["label"] == "person"
+    assert all(entry["score"] >= 0.3 for entry in told["objects"])
+    with Image.open(picture if isinstance(picture, str) else picture["path"]) as annotated, Image.open(PHOTO) as photo:
+        assert annotated.format == "PNG"
+        assert annotated.size == photo.size
+        assert np.asarray(annotated.convert("RGB")).tobytes() != np.asarray(photo.convert("RGB")).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("model", "threshold", "message"),
+    [
+        ("yolo", 0.5, "no such model"),
+        (EMBEDDED_MODEL, 2, "from 0 to 1"),
+        (EMBEDDED_MODEL, -0.1, "from 0 to 1"),
+        ("ssd300_vgg16", None, "ssd300_vgg16_coco-b556d3b4.pth"),
+    ],
+    ids=["unknown model", "threshold too high", "threshold negative", "weights not to be had"],
+)
+def test_refuses_in_words(client, model, threshold, message):
+    with pytest.raises(AppError, match=message):
+        client.predict(handle_file(PHOTO), model, threshold, api_name="/detect")
+
+
+def test_a_file_that_is_no_picture_is_told(client, tmp_path):
+    text = tmp_path / "note.jpg"
+    text.write_text("this is text")
+    with pytest.raises(AppError, match="text") as caught:
+        client.predict(handle_file(text), EMBEDDED_MODEL, None, api_name="/detect")
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_lists_models(client):
+    models = client.predict(api_name="/models")
+    assert [model["key"] for model in models] == list_models()
+    assert models[0]["state"] in ("in memory", "on disk")
+    assert {model["state"] for model in models[1:]} == {"to download"}
+
+
+def test_nothing_else_is_public(client):
+    assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == {"/detect", "/models"}
+
+
+def test_requests_that_are_no_uploads_are_bounded(address):
+    answer = httpx.post(f"{address}gradio_api/queue/join", content=b"x" * 3_000_000, headers={"content-type": "application/json"})
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", str(ASSETS.parent / "app.py")])
+def test_files_of_the_machine_are_not_served(address, path):
+    assert httpx.get(f"{address}gradio_api/file={path}").status_code == 403

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from detection_core.images import ImageError
+from detection_core.ui.components.detection_view import ViewSettings
+from detection_core.ui.drawing import draw
+from detection_core.ui.session import KeptResult
+from detection_core.visualization import annotate, object_colors
+from tests.factories import make_detections
+
+BARE = ViewSettings(threshold=0, boxes=False, masks=False, contours=False, skeletons=False, labels=False)
+
+
+@pytest.fixture
+def kept(tmp_path) -> KeptResult:
+    """Six objects of three classes in a grey picture."""
+    path = tmp_path / "grey.png"
+    Image.new("RGB", (640, 480), (90, 90, 90)).save(path)
+    return KeptResult(path, make_detections(6, masks=True, keypoints=True))
+
+
+def changed(picture: Image.Image) -> int:
+    return int((np.asarray(picture) != 90).any(axis=2).sum())
+
+
+def test_nothing_switched_on_is_the_picture(kept):
+    assert changed(draw(kept, BARE)) == 0
+
+
+@pytest.mark.parametrize("layer", ["boxes", "masks", "contours", "skeletons", "labels"])
+def test_every_layer_draws(kept, layer):
+    assert changed(draw(kept, replace(BARE, **{layer: True}))) > 0
+
+
+def test_the_threshold_and_the_classes_decide_who_is_drawn(kept):
+    boxes = replace(BARE, boxes=True)
+    everyone = changed(draw(kept, boxes))
+    best = changed(draw(kept, replace(boxes, threshold=0.9)))
+    no_dogs = changed(draw(kept, replace(boxes, hidden_classes=frozenset({2}))))
+    assert 0 < best < everyone
+    assert 0 < no_dogs < everyone
+
+
+def test_colours_and_numbers_stay_when_others_are_hidden(kept):
+    settings = ViewSettings(threshold=0, hidden_classes=frozenset({1}))
+    visible = settings.visible(kept.detections)
+    colors = [color for color, seen in zip(object_colors(kept.detections, "auto"), visible, strict=True) if seen]
+    numbers = (np.flatnonzero(visible) + 1).tolist()
+    with Image.open(kept.image_path) as picture:
+        expected = annotate(picture, kept.detections[visible], colors=colors, numbers=numbers)
+    assert numbers[0] == 2
+    assert draw(kept, settings).tobytes() == expected.tobytes()
+
+
+def test_a_picture_that_is_gone_is_told(kept):
+    kept.image_path.unlink()
+    with pytest.raises(ImageError, match="no longer on the server"):
+        draw(kept, BARE)
