@@ -166,10 +166,12 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     outputs = [view, shown, picker, detect, cancel]
-    many: dict[str, Any] = {"concurrency_limit": None, "trigger_mode": "multiple", "scroll_to_output": True}
+    many: dict[str, Any] = {"concurrency_limit": None, "trigger_mode": "multiple"}
     page.load(look, [image, picker], outputs, concurrency_limit=None, **quiet)
-    examples.select(show_example, None, image, queue=False, **quiet)
-    image.change(look, [image, picker], outputs, **many, **quiet)
+    # Not `change`: the page's opening fires that too.
+    image.input(look, [image, picker], outputs, **many, **quiet)
+    chosen = examples.select(show_example, None, image, queue=False, **quiet)
+    chosen.then(look, [image, picker], outputs, **many, **quiet)
     detect.click(press, [image, picker], outputs, **many, **quiet)
     picker.select(choose, [picker, image], outputs, **many, **quiet)
     cancel.click(stop, None, [view, cancel], queue=False, **quiet)

@@ -218,6 +218,15 @@ def test_a_phone_has_no_sideways_scroll(page, address, theme):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_on_a_phone_the_answer_comes_into_view(page, address):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(address)
+    expect(page.locator(".dv tbody tr").first).to_be_visible(timeout=30 * SECONDS)
+    assert page.evaluate("scrollY") == 0
+    page.get_by_role("button", name="Grace Hopper").click()
+    expect(page.locator(".dv")).to_be_in_viewport(ratio=0.3, timeout=20 * SECONDS)
+
+
 def test_no_request_leaves_the_machine(page, address):
     outside: list[str] = []
     page.on("request", lambda request: outside.append(request.url) if not request.url.startswith((address, "data:", "blob:")) else None)

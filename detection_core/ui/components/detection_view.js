@@ -52,16 +52,22 @@ const downloadTimeout = debounce(() => setDownloading(false), DOWNLOAD_PATIENCE)
 function receive() {
   const message = props.value;
   if (!message) return clear();
-  if (message.download) return saveFile(message.download, message.download_name);
+  if (message.download) return download(message.download, message.download_name);
   const isSettingsOnly = message.objects === undefined;
   if (isSettingsOnly) return;
-  showStatus(message.status);
+  if (result && isNews(message)) bringIntoView(ui.root);
+  writeStatus(ui, message.status);
   showError(message.error);
   if (message.image) showPicture(message);
   if (message.objects) showResult(message);
   else if (message.notes.length) showLines(ui.notes, message.notes);
   kept.set(viewId, { result, modelKey, settings, picture: message.image ? message : kept.get(viewId)?.picture });
   commitSettings.now();
+}
+
+/** Gradio sends an event's last message twice. */
+function isNews({ status, error, image, model }) {
+  return Boolean(status || error) || (image && ui.image.getAttribute("src") !== image.url) || (model && modelKey !== model.key);
 }
 
 /** After a rebuild Gradio only knows the settings; the rest is where `receive` left it. */
@@ -76,7 +82,7 @@ function restore() {
 function clear() {
   result = null;
   kept.delete(viewId);
-  showStatus(null);
+  writeStatus(ui, null);
   showError(null);
   show(ui.image, false);
   ui.image.removeAttribute("src");
@@ -143,28 +149,8 @@ function showResult(message) {
   setText(ui.timings, timings.map(({ name, ms }) => `${name} ${formatMs(ms)}`).join(" · "));
 }
 
-function showLines(list, lines) {
-  list.replaceChildren(...lines.map((line) => make("li", "", line)));
-  show(list, lines.length > 0);
-}
-
-function showStatus(status) {
-  show(ui.status, Boolean(status));
-  ui.root.setAttribute("aria-busy", String(Boolean(status)));
-  setText(ui.statusText, status?.text ?? "");
-  if (!status) return;
-  const share = status.total ? clamp(status.done / status.total, 0, 1) : null;
-  setText(ui.statusShare, share === null ? "" : `${Math.round(100 * share)}%`);
-  ui.progress.classList.toggle("dv-indeterminate", share === null);
-  ui.progress.style.setProperty("--share", share ?? 0);
-  if (share === null) ui.progress.removeAttribute("aria-valuenow");
-  else ui.progress.setAttribute("aria-valuenow", Math.round(100 * share));
-}
-
 function showError(error) {
-  setText(ui.errorTitle, error?.title ?? "");
-  setText(ui.errorText, error?.text ?? "");
-  show(ui.error, Boolean(error));
+  writeError(ui, error);
   if (error) setDownloading(false);
 }
 
@@ -375,18 +361,10 @@ function askForDownload() {
   trigger("download", settings);
 }
 
-/** Goes through a blob because the server's own name for a file would win over `link.download`. */
-async function saveFile(file, name) {
+async function download(file, name) {
   commitSettings.now();
   try {
-    const response = await fetch(file.url);
-    if (!response.ok) throw new Error(`HTTP status ${response.status}`);
-    const link = make("a");
-    link.href = URL.createObjectURL(await response.blob());
-    link.download = name;
-    link.click();
-    // The browser needs the address only until it has begun to save.
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    await saveFile(file, name);
     setDownloading(false);
   } catch (error) {
     showError({ title: "The download failed", text: `${error.message}. Try again.` });

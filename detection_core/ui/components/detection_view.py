@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 _SCRIPT_FOLDER = Path(__file__).parent / "js"
-_SCRIPTS = ("dom", "geometry", "overlay", "labels", "viewport", "controls", "table")
+_SCRIPTS = ("dom", "geometry", "overlay", "labels", "viewport", "controls", "table", "feedback")
 _LAYERS = ("boxes", "masks", "contours", "skeletons", "labels")
 _SIDES = {"left": SKELETON_LEFT, "right": SKELETON_RIGHT, "center": SKELETON_CENTER}
 _SKELETON_COLORS = [f"--skeleton-{side}: {to_hex(color)};" for side, color in _SIDES.items()]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import gradio as gr
 import pytest
@@ -25,17 +26,23 @@ def test_hands_on_files_and_nothing_else(payload, path):
     assert SafeImage().preprocess(payload) == path
 
 
+def finish(coroutine):
+    """Runs a coroutine in another thread: the browser tests leave an event loop running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
+
+
 @pytest.mark.parametrize("component", [SafeImage, DetectionView])
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.png", "https://example.org/a.png"])
 def test_the_server_fetches_no_address(component, address):
     with pytest.raises(gr.Error, match="Send the picture as a file"):
-        asyncio.run(component().async_move_resource_to_block_cache(address))
+        finish(component().async_move_resource_to_block_cache(address))
 
 
 def test_files_are_kept(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"x")
-    kept = asyncio.run(SafeImage().async_move_resource_to_block_cache(path))
+    kept = finish(SafeImage().async_move_resource_to_block_cache(path))
     assert kept is not None
     assert kept.endswith("a.png")
 
