@@ -120,7 +120,8 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
             yield _NOTHING
             return
         except (ImageError, WeightsError, EngineError) as error:
-            yield error_payload(_title(error), str(error)), gr.skip(), *model_parts(key), _cancel(False)
+            failure = error_payload(_title(error), str(error)), gr.skip(), *model_parts(key), _cancel(False)
+            yield failure if turns.is_current(visitor, turn) else _NOTHING
             return
         message = _result_message(result, decoded, picture, loaded)
         if not turns.is_current(visitor, turn):
@@ -169,7 +170,7 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
     many: dict[str, Any] = {"concurrency_limit": None, "trigger_mode": "multiple"}
     page.load(look, [image, picker], outputs, concurrency_limit=None, **quiet)
     # Not `change`: the page's opening fires that too.
-    image.input(look, [image, picker], outputs, **many, **quiet)
+    gr.on([image.input, image.clear], look, [image, picker], outputs, **many, **quiet)
     chosen = examples.select(show_example, None, image, queue=False, **quiet)
     chosen.then(look, [image, picker], outputs, **many, **quiet)
     detect.click(press, [image, picker], outputs, **many, **quiet)
