@@ -70,6 +70,8 @@ def person_mobilenet_v2_fpn(
         box_head=TwoMLPHead(_FPN_CHANNELS * 7 * 7, _BOX_HEAD_SIZE),
         box_predictor=FastRCNNPredictor(_BOX_HEAD_SIZE, num_classes),
         box_batch_size_per_image=box_batch_size_per_image,
+        # Each object costs a pass through the mask and the keypoint head, and a resize per joint.
+        box_detections_per_img=50,
     )
     heads = model.roi_heads
     heads.mask_roi_pool = MultiScaleRoIAlign(levels, output_size=14, sampling_ratio=2)
