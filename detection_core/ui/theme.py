@@ -42,5 +42,5 @@ CSS = """
 .section p { margin: 0 0 8px; max-width: 72ch; color: var(--body-text-color-subdued); }
 #accuracy-cost svg { width: 100%; max-width: 1000px; height: auto; color: var(--body-text-color); font-family: var(--font); }
 @media (max-width: 800px) { .workbench > .inputs { flex: 1 1 100%; } }
-@media (max-width: 640px) { .gradio-container .main.app { padding: 8px 12px 24px; } }
+@media (max-width: 640px) { .gradio-container .main.app { padding: 8px 12px 24px; } footer .divider { display: none; } }
 """
