@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
 from detection_core.detections import Detections
 from detection_core.visualization.palette import Color, ink
+
+_Rectangle = tuple[int, int, int, int]
 
 
 class Placement(NamedTuple):
@@ -50,59 +52,44 @@ def place_labels(boxes: ArrayLike, sizes: ArrayLike, image_size: tuple[int, int]
         N placements, None where no variant fits.
     """
     height, width = image_size
-    boxes, sizes = np.asarray(boxes, float).reshape(-1, 4), np.asarray(sizes, int)
-    limits = np.array([width, height] * 2)
-    taken = np.zeros((len(boxes), 4), int)
-    count = 0
+    clipped = np.clip(np.asarray(boxes, float).reshape(-1, 4), 0, [width, height] * 2).tolist()
+    # Plain numbers: for the few comparisons that most labels need, NumPy's calls would take longer than the work.
+    taken: list[_Rectangle] = []
     placements: list[Placement | None] = []
-    for box, variants in zip(np.clip(boxes, 0, limits), sizes, strict=True):
-        placement = _first_free(box, variants, taken[:count], (width, height))
+    for box, variants in zip(clipped, np.asarray(sizes, int).tolist(), strict=True):
+        placement = _first_free(box, variants, taken, (width, height))
         if placement:
-            corner = np.array(placement[:2])
-            taken[count] = [*corner, *(corner + variants[placement.variant])]
-            count += 1
+            x, y, variant = placement
+            w, h = variants[variant]
+            taken.append((x, y, x + w, y + h))
         placements.append(placement)
     return placements
 
 
-def _first_free(
-    box: NDArray[np.float64], variants: NDArray[np.int64], taken: NDArray[np.int64], frame: tuple[int, int]
-) -> Placement | None:
-    for variant, size in enumerate(variants):
-        corners = _candidates(box, size, frame)
-        free = (corners >= 0).all(axis=1) & (corners + size <= frame).all(axis=1)
-        apart = (corners[:, None] >= taken[:, 2:]) | (corners[:, None] + size <= taken[:, :2])
-        free &= apart.any(axis=2).all(axis=1)
-        if free.any():
-            x, y = corners[free.argmax()].tolist()
-            return Placement(x, y, variant)
+def _first_free(box: list[float], variants: list[list[int]], taken: list[_Rectangle], frame: tuple[int, int]) -> Placement | None:
+    for variant, (w, h) in enumerate(variants):
+        for corner_x, corner_y in _candidates(box, w, h):
+            x, y = min(max(math.floor(corner_x), 0), max(frame[0] - w, 0)), math.floor(corner_y)
+            right, bottom = x + w, y + h
+            if y < 0 or right > frame[0] or bottom > frame[1]:
+                continue
+            if all(x >= x1 or right <= x0 or y >= y1 or bottom <= y0 for x0, y0, x1, y1 in taken):
+                return Placement(x, y, variant)
     return None
 
 
-def _candidates(box: NDArray[np.float64], size: NDArray[np.int64], frame: tuple[int, int]) -> NDArray[np.int64]:
-    """Upper left corners [C,2] in the order of preference, shifted sideways into the picture."""
+def _candidates(box: list[float], w: int, h: int) -> Iterator[tuple[float, float]]:
+    """Upper left corners in the order of preference; they may lie outside the picture."""
     x0, y0, x1, y1 = box
-    w, h = size
-    inside = [(x0, y0), (x1 - w, y0), (x0, y1 - h), (x1 - w, y1 - h)]
-    roomy = x1 - x0 >= w and y1 - y0 >= 2 * h
-    corners = np.array(
-        [
-            (x0, y0 - h),
-            *(inside[:1] if roomy else []),
-            (x0, y1),
-            (x1 - w, y0 - h),
-            (x1 - w, y1),
-            *inside,
-            (x1, y0),
-            (x0 - w, y0),
-            (x1, y1 - h),
-            (x0 - w, y1 - h),
-            ((x0 + x1 - w) / 2, (y0 + y1 - h) / 2),
-        ]
-    )
-    whole: NDArray[np.int64] = np.floor(corners).astype(np.int64)
-    whole[:, 0] = np.clip(whole[:, 0], 0, max(frame[0] - w, 0))
-    return whole
+    yield x0, y0 - h
+    if x1 - x0 >= w and y1 - y0 >= 2 * h:
+        yield x0, y0
+    yield x0, y1
+    yield x1 - w, y0 - h
+    yield x1 - w, y1
+    yield from ((x0, y0), (x1 - w, y0), (x0, y1 - h), (x1 - w, y1 - h))
+    yield from ((x1, y0), (x0 - w, y0), (x1, y1 - h), (x0 - w, y1 - h))
+    yield (x0 + x1 - w) / 2, (y0 + y1 - h) / 2
 
 
 def lay_out_labels(detections: Detections, rectangles: ArrayLike, font_size: float, numbers: Sequence[int]) -> list[Label]:
