@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -39,7 +38,6 @@ __all__ = [
     "view_payload",
 ]
 
-_SCRIPT_FOLDER = Path(__file__).parent / "js"
 _SCRIPTS = ("dom", "geometry", "overlay", "labels", "viewport", "controls", "table", "feedback")
 _LAYERS = ("boxes", "masks", "contours", "skeletons", "labels")
 _SIDES = {"left": SKELETON_LEFT, "right": SKELETON_RIGHT, "center": SKELETON_CENTER}
@@ -120,11 +118,9 @@ class DetectionView(gr.HTML, NoAddresses):
     data_model = ViewMessage
 
     def __init__(self, value: ViewMessage | dict[str, Any] | None = None, **kwargs: Any) -> None:
-        files = component_files("detection_view")
+        files = component_files("detection_view", *_SCRIPTS)
         # Declarations outside a rule belong to the component itself.
         files["css_template"] = "\n".join([*_SKELETON_COLORS, files["css_template"]])
-        parts = [(_SCRIPT_FOLDER / f"{name}.js").read_text("utf-8") for name in _SCRIPTS]
-        files["js_on_load"] = "\n".join([*parts, files["js_on_load"]])
         super().__init__(value, **files, apply_default_css=False, **kwargs)
 
     def preprocess(self, payload: ViewMessage | None) -> ViewSettings:

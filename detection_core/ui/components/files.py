@@ -7,10 +7,16 @@ from pathlib import Path
 _HERE = Path(__file__).parent
 
 
-def component_files(name: str) -> dict[str, str]:
-    """Reads `name.html`, `name.css` and `name.js` as the arguments of `gr.HTML` that they are."""
+def component_files(name: str, *parts: str) -> dict[str, str]:
+    """Reads `name.html`, `name.css` and `name.js` as the arguments of `gr.HTML` that they are.
+
+    Args:
+        name: The component's files.
+        parts: Scripts in `js/` that its own script builds on, put in front of it in this order.
+    """
+    scripts = [*(_HERE / "js" / f"{part}.js" for part in parts), _HERE / f"{name}.js"]
     return {
-        "html_template": (_HERE / f"{name}.html").read_text(),
-        "css_template": (_HERE / f"{name}.css").read_text(),
-        "js_on_load": (_HERE / f"{name}.js").read_text(),
+        "html_template": (_HERE / f"{name}.html").read_text("utf-8"),
+        "css_template": (_HERE / f"{name}.css").read_text("utf-8"),
+        "js_on_load": "\n".join(script.read_text("utf-8") for script in scripts),
     }

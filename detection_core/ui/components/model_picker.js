@@ -3,19 +3,12 @@ const select = element.querySelector("select");
 const card = element.querySelector(".card");
 const models = new Map(props.models.map((model) => [model.key, model]));
 
-function node(tag, className, text) {
-  const created = document.createElement(tag);
-  if (className) created.className = className;
-  if (text !== undefined) created.textContent = text;
-  return created;
-}
-
 function fillSelect() {
   for (const group of new Set(props.models.map((model) => model.group))) {
-    const options = node("optgroup");
+    const options = make("optgroup");
     options.label = group;
     for (const model of props.models.filter((candidate) => candidate.group === group)) {
-      const option = node("option", "", model.title);
+      const option = make("option", "", model.title);
       option.value = model.key;
       options.append(option);
     }
@@ -26,18 +19,18 @@ function fillSelect() {
 function showCard() {
   const model = models.get(props.value.selected);
   const state = props.value.states[model.key];
-  const pills = node("div", "pills");
-  for (const task of model.tasks) pills.append(node("span", "pill", task));
-  pills.append(node("span", state === "to download" ? "pill" : "pill ready", state === "to download" ? `${model.size} download` : state));
-  const facts = node("dl");
+  const pills = make("div", "pills");
+  for (const task of model.tasks) pills.append(make("span", "pill", task));
+  pills.append(make("span", state === "to download" ? "pill" : "pill ready", state === "to download" ? `${model.size} download` : state));
+  const facts = make("dl");
   for (const [name, value] of model.facts) {
-    const fact = node("div");
-    fact.append(node("dt", "", name), node("dd", "", value));
+    const fact = make("div");
+    fact.append(make("dt", "", name), make("dd", "", value));
     facts.append(fact);
   }
-  const fine = node("p", "fine", `Measured on ${model.metrics_on}. `);
+  const fine = make("p", "fine", `Measured on ${model.metrics_on}. `);
   if (model.recipe) {
-    const link = node("a", "", "How it was trained");
+    const link = make("a", "", "How it was trained");
     link.href = model.recipe;
     link.target = "_blank";
     link.rel = "noopener";
@@ -47,16 +40,16 @@ function showCard() {
   card.replaceChildren(pills, facts, fine);
 }
 
-function show() {
+function draw() {
   select.value = props.value.selected;
   showCard();
 }
 
 fillSelect();
-show();
+draw();
 // On a phone the facts would push the picture off the screen.
 element.querySelector("details").open = window.matchMedia("(min-width: 800px)").matches;
-watch("value", show);
+watch("value", draw);
 select.addEventListener("change", () => {
   props.value = { ...props.value, selected: select.value };
   showCard();

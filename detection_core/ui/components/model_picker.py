@@ -20,7 +20,7 @@ class ModelPicker(gr.HTML):
     def __init__(self, states: dict[str, str], *, selected: str = EMBEDDED_MODEL, **kwargs: Any) -> None:
         models = sorted((card(get_spec(key)) for key in list_models()), key=lambda model: model["tasks"] != ["boxes", "masks", "keypoints"])
         super().__init__(
-            picker_value(selected, states), **component_files("model_picker"), models=models, apply_default_css=False, **kwargs
+            picker_value(selected, states), **component_files("model_picker", "dom"), models=models, apply_default_css=False, **kwargs
         )
 
     def preprocess(self, payload: Any) -> str:

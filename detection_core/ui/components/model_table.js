@@ -14,13 +14,6 @@ const head = element.querySelector("thead tr");
 const body = element.querySelector("tbody");
 let order = { column: "box_map", direction: -1 };
 
-function node(tag, className, text) {
-  const created = document.createElement(tag);
-  if (className) created.className = className;
-  if (text !== undefined) created.textContent = text;
-  return created;
-}
-
 function compare(a, b) {
   const [x, y] = [a[order.column], b[order.column]];
   if (x == null || y == null) return (x == null) - (y == null);
@@ -28,33 +21,33 @@ function compare(a, b) {
 }
 
 function titleCell(row) {
-  const cell = node("td");
+  const cell = make("td");
   if (row.recipe) {
-    const link = node("a", "", row.title);
+    const link = make("a", "", row.title);
     link.href = row.recipe;
     link.target = "_blank";
     link.rel = "noopener";
     cell.append(link);
   } else {
-    cell.append(node("b", "", row.title));
+    cell.append(make("b", "", row.title));
   }
-  cell.append(node("span", "best-for", row.best_for));
+  cell.append(make("span", "best-for", row.best_for));
   return cell;
 }
 
 function cell(row, [column, , kind]) {
   if (column === "title") return titleCell(row);
   const value = row[column];
-  const created = node("td", kind, value == null ? "–" : column.endsWith("map") ? value.toFixed(1) : value);
+  const created = make("td", kind, value == null ? "–" : column.endsWith("map") ? value.toFixed(1) : value);
   if (column.endsWith("map") && value != null) created.title = `on ${row.metrics_on}`;
   return created;
 }
 
-function show() {
+function draw() {
   const rows = props.rows.map((row) => ({ ...row, state: props.value[row.key] })).sort(compare);
   body.replaceChildren(
     ...rows.map((row) => {
-      const line = node("tr");
+      const line = make("tr");
       line.append(...COLUMNS.map((column) => cell(row, column)));
       return line;
     }),
@@ -67,17 +60,17 @@ function show() {
 }
 
 for (const [column, title, kind] of COLUMNS) {
-  const heading = node("th", kind);
+  const heading = make("th", kind);
   heading.dataset.column = column;
   heading.scope = "col";
-  const button = node("button", "", title);
+  const button = make("button", "", title);
   button.type = "button";
   button.addEventListener("click", () => {
     order = { column, direction: order.column === column ? -order.direction : kind ? -1 : 1 };
-    show();
+    draw();
   });
   heading.append(button);
   head.append(heading);
 }
-show();
-watch("value", show);
+draw();
+watch("value", draw);

@@ -17,7 +17,11 @@ class ModelTable(gr.HTML):
 
     def __init__(self, states: dict[str, str], **kwargs: Any) -> None:
         super().__init__(
-            states, **component_files("model_table"), rows=[_row(get_spec(key)) for key in list_models()], apply_default_css=False, **kwargs
+            states,
+            **component_files("model_table", "dom"),
+            rows=[_row(get_spec(key)) for key in list_models()],
+            apply_default_css=False,
+            **kwargs,
         )
 
     def postprocess(self, value: Any) -> Any:
