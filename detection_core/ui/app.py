@@ -45,8 +45,8 @@ def build_app(engine: Engine) -> gr.Blocks:
             engine.cancel_visitor(request.session_hash or "")
 
         app.unload(leave)
-        # Gradio repeats the links' text as their icons' alternative text; screen readers would say it twice.
         app.queue(max_size=_MAX_EVENTS)
+        # Gradio repeats the links' text as their icons' alternative text; screen readers would say it twice.
         app.load(None, js="() => { document.querySelectorAll('footer img').forEach((image) => { image.alt = ''; }); }")
     return app
 

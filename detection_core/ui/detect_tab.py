@@ -30,6 +30,7 @@ from detection_core.ui.components.model_picker import ModelPicker, megabytes, pi
 from detection_core.ui.components.safe_image import SafeImage
 from detection_core.ui.drawing import draw
 from detection_core.ui.session import KeptResult, ResultExpiredError, ResultStore, Turns
+from detection_core.ui.uploads import read_upload
 from detection_core.weights import WeightsError
 
 EXAMPLES = {
@@ -103,7 +104,7 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
             return
         started = time.perf_counter()
         try:
-            loaded = _read(path)
+            loaded = read_upload(path)
             decoded = time.perf_counter() - started
             if not turns.is_current(visitor, turn):
                 yield _NOTHING
@@ -232,12 +233,6 @@ def _milliseconds(result: Result, decoded: float) -> dict[str, float]:
     network = "network (kept result)" if result.kept else "network"
     named = {"decode": decoded, "load": timings.load, "wait": timings.wait, network: timings.network, "post": timings.post}
     return {name: seconds * 1000 for name, seconds in named.items() if name == network or seconds >= 0.0005}
-
-
-def _read(path: str) -> LoadedImage:
-    if not Path(path).exists():
-        raise ImageError("The picture is no longer on the server. Choose it again.")
-    return read_image(path)
 
 
 def _shown_file(path: str, loaded: LoadedImage, view: DetectionView) -> str:

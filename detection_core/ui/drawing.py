@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from detection_core.images import ImageError, load_image
 from detection_core.ui.components.detection_view import ViewSettings
 from detection_core.ui.session import KeptResult
+from detection_core.ui.uploads import read_upload
 from detection_core.visualization import Style, annotate, object_colors
 
 
@@ -34,10 +34,8 @@ def draw(kept: KeptResult, settings: ViewSettings) -> Image.Image:
         joint_threshold=settings.joint_threshold,
     )
     indices = np.flatnonzero(visible)
-    if not kept.image_path.exists():
-        raise ImageError("The picture is no longer on the server. Choose it again.")
     return annotate(
-        load_image(kept.image_path),
+        read_upload(kept.image_path).image,
         kept.detections[visible],
         style,
         colors=[colors[index] for index in indices],

@@ -14,24 +14,27 @@ from detection_core.visualization.palette import (
     resolve_color_by,
     to_hex,
 )
-from detection_core.visualization.skeleton import EDGES, side_color
+from detection_core.visualization.skeleton import EDGES, SIDE_COLORS, Side, side, side_color
 from detection_core.visualization.style import ColorBy, Style
 
 __all__ = [
     "COMPARISON",
     "EDGES",
     "PALETTE",
+    "SIDE_COLORS",
     "SKELETON_CENTER",
     "SKELETON_LEFT",
     "SKELETON_RIGHT",
     "Color",
     "ColorBy",
+    "Side",
     "Style",
     "annotate",
     "from_hex",
     "ink",
     "object_colors",
     "resolve_color_by",
+    "side",
     "side_color",
     "to_hex",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from PIL import Image
 
@@ -32,6 +34,9 @@ EDGES: tuple[tuple[str, str], ...] = (
     ("right_ear", "right_shoulder"),
 )
 
+Side = Literal["left", "right", "center"]
+SIDE_COLORS: dict[Side, Color] = {"left": SKELETON_LEFT, "right": SKELETON_RIGHT, "center": SKELETON_CENTER}
+
 # A limb is at most this share of the person's longer side, so that people far away do not become blots.
 _THICKEST = 1 / 40
 _THINNEST = 1.0
@@ -40,13 +45,17 @@ _LIMB = 1.5
 _JOINT = 1.1
 
 
+def side(*joints: str) -> Side:
+    """On which side of the person a joint or a limb is, by the names of its joints; a limb across is in the center."""
+    left, right = (any(joint.startswith(prefix) for joint in joints) for prefix in ("left_", "right_"))
+    if left == right:
+        return "center"
+    return "left" if left else "right"
+
+
 def side_color(*joints: str) -> Color:
     """Colour of a joint or a limb by the names of its joints: blue on the person's left, orange on the right, light between."""
-    left = any(joint.startswith("left_") for joint in joints)
-    right = any(joint.startswith("right_") for joint in joints)
-    if left == right:
-        return SKELETON_CENTER
-    return SKELETON_LEFT if left else SKELETON_RIGHT
+    return SIDE_COLORS[side(*joints)]
 
 
 def draw_skeletons(image: Image.Image, detections: Detections, threshold: float, width: float) -> None:

@@ -24,7 +24,7 @@ from detection_core.ui.components.view_message import (
     status_payload,
     view_payload,
 )
-from detection_core.visualization import SKELETON_CENTER, SKELETON_LEFT, SKELETON_RIGHT, to_hex
+from detection_core.visualization import SIDE_COLORS, to_hex
 
 __all__ = [
     "DetectionView",
@@ -40,8 +40,7 @@ __all__ = [
 
 _SCRIPTS = ("dom", "geometry", "overlay", "labels", "viewport", "controls", "table", "feedback")
 _LAYERS = ("boxes", "masks", "contours", "skeletons", "labels")
-_SIDES = {"left": SKELETON_LEFT, "right": SKELETON_RIGHT, "center": SKELETON_CENTER}
-_SKELETON_COLORS = [f"--skeleton-{side}: {to_hex(color)};" for side, color in _SIDES.items()]
+_SKELETON_COLORS = [f"--skeleton-{side}: {to_hex(color)};" for side, color in SIDE_COLORS.items()]
 # More class ids than any model has.
 _MAX_CLASSES = 10_000
 

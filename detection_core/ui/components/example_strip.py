@@ -42,10 +42,6 @@ class ExampleStrip(gr.HTML):
     def preprocess(self, payload: Examples | None) -> None:
         """Tells nothing: the event carries the index."""
 
-    def postprocess(self, value: Examples | None) -> Examples | None:
-        """Passes the examples on to the browser."""
-        return value
-
     def api_info(self) -> dict[str, Any]:
         """The value as JSON schema."""
         return {"type": "object"}

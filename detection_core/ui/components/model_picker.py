@@ -13,7 +13,7 @@ _METRIC_NAMES = {"box_map": "Box AP", "mask_map": "Mask AP", "kp_map": "Joint AP
 
 
 class ModelPicker(gr.HTML):
-    """Chooses a model. Its value in Python is the model's key."""
+    """Chooses a model. As an input it gives the model's key, as an output it takes `picker_value(...)`."""
 
     is_template = True
 
@@ -33,10 +33,6 @@ class ModelPicker(gr.HTML):
         if selected not in list_models():
             raise gr.Error("Choose a model from the list.", print_exception=False)
         return str(selected)
-
-    def postprocess(self, value: Any) -> Any:
-        """Passes `picker_value(...)` on to the browser."""
-        return value
 
     def api_info(self) -> dict[str, Any]:
         """The value as JSON schema."""

@@ -24,10 +24,6 @@ class ModelTable(gr.HTML):
             **kwargs,
         )
 
-    def postprocess(self, value: Any) -> Any:
-        """Passes the states on to the browser."""
-        return value
-
     def api_info(self) -> dict[str, Any]:
         """The value as JSON schema."""
         return {"type": "object"}

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from detection_core.detections import Detections, plural
-from detection_core.visualization import EDGES, ColorBy, object_colors, resolve_color_by, to_hex
+from detection_core.visualization import EDGES, ColorBy, Side, object_colors, resolve_color_by, side, to_hex
 
 Stage = Literal["queue", "download", "load", "run"]
-Side = Literal["left", "right", "center"]
 
 # A logit that no joint threshold of the view lets through, for joints without a place.
 _UNSEEN = -100.0
@@ -204,11 +203,4 @@ def _rounded(values: NDArray[np.floating]) -> Any:
 
 def _edges(names: tuple[str, ...]) -> list[tuple[int, int, Side]]:
     index = {name: i for i, name in enumerate(names)}
-    return [(index[a], index[b], _side(a, b)) for a, b in EDGES if a in index and b in index]
-
-
-def _side(*joints: str) -> Side:
-    left, right = (any(joint.startswith(side) for joint in joints) for side in ("left_", "right_"))
-    if left == right:
-        return "center"
-    return "left" if left else "right"
+    return [(index[a], index[b], side(a, b)) for a, b in EDGES if a in index and b in index]
