@@ -13,6 +13,7 @@ def main() -> None:
     parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen on; 0.0.0.0 for all")
     parser.add_argument("--port", type=int, default=int(os.environ.get("GRADIO_SERVER_PORT", "7860")))
     parser.add_argument("--device", default=os.environ.get("DETECTION_EXPLORER_DEVICE", "cpu"), help="cpu, cuda, cuda:1, mps")
+    parser.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, where there is one")
     parser.add_argument("--share", action="store_true", help="also make a public gradio.live link")
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -23,8 +24,11 @@ def main() -> None:
     from detection_core.images import ImageLimits
     from detection_core.ui.app import build_app, launch_options
     from detection_core.ui.detect_tab import warm_up
+    from detection_core.user_models import use_folder
 
     try:
+        if args.models is not None:
+            use_folder(args.models)
         ImageLimits.from_environment()
         engine = LocalEngine(args.device)
     except (ValueError, RuntimeError) as error:

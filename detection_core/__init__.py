@@ -6,41 +6,79 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from detection_core.catalog import ModelSpec, UnknownModelError, get_spec, list_models
+    from detection_core.architectures import detector_on_backbone
+    from detection_core.catalog import UnknownModelError, get_spec, list_models
+    from detection_core.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
     from detection_core.detections import Detections
     from detection_core.detector import Detector
+    from detection_core.evaluation import Evaluation, evaluate
     from detection_core.images import ImageError, load_image
+    from detection_core.model_spec import Architecture, ModelSpec
+    from detection_core.training.dataset import DataError, read_coco
+    from detection_core.training.fine_tune import Data, train
+    from detection_core.training.recipe import Augmentation, Recipe
+    from detection_core.user_models import spec_of_file
     from detection_core.visualization import Style, annotate
     from detection_core.weights import WeightsError
 
 __version__ = "0.1.0"
 __all__ = [
+    "Architecture",
+    "Augmentation",
+    "Checkpoint",
+    "CheckpointError",
+    "Data",
+    "DataError",
     "Detections",
     "Detector",
+    "Evaluation",
     "ImageError",
     "ModelSpec",
+    "Recipe",
     "Style",
     "UnknownModelError",
     "WeightsError",
     "annotate",
+    "detector_on_backbone",
+    "evaluate",
     "get_spec",
     "list_models",
     "load_image",
+    "read_checkpoint",
+    "read_coco",
+    "spec_of_file",
+    "train",
+    "write_checkpoint",
 ]
 
 # Imported when first used (PEP 562): torch takes seconds, and `--help` or drawing need none of it.
 _HOMES = {
+    "Architecture": "model_spec",
+    "Augmentation": "training.recipe",
+    "Checkpoint": "checkpoint",
+    "CheckpointError": "checkpoint",
+    "Data": "training.fine_tune",
+    "DataError": "training.dataset",
     "Detections": "detections",
     "Detector": "detector",
+    "Evaluation": "evaluation",
     "ImageError": "images",
-    "ModelSpec": "catalog",
+    "ModelSpec": "model_spec",
+    "Recipe": "training.recipe",
     "Style": "visualization",
     "UnknownModelError": "catalog",
     "WeightsError": "weights",
     "annotate": "visualization",
+    "detector_on_backbone": "architectures",
+    "evaluate": "evaluation",
     "get_spec": "catalog",
     "list_models": "catalog",
     "load_image": "images",
+    "read_checkpoint": "checkpoint",
+    "read_coco": "training.dataset",
+    "spec_of_file": "user_models",
+    "train": "training.fine_tune",
+    "write_checkpoint": "checkpoint",
 }
 
 

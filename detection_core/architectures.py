@@ -1,11 +1,12 @@
-"""Detectors on backbones of our own, built from torchvision's parts: anything with `out_channels` can carry a Faster R-CNN."""
+"""Detectors on backbones of our own, built from torchvision's parts: anything that gives feature maps can carry a Faster R-CNN."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torchvision.models import mobilenet_v2
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -13,30 +14,128 @@ from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
-from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
+from torchvision.ops import Conv2dNormActivation, MultiScaleRoIAlign
 
-# MobileNetV2 blocks whose outputs have strides 8, 16 and 32, and the channels they give (Sandler et al. 2018, table 2).
-_MOBILENET_V2_STAGES = {"6": 32, "13": 96, "17": 320}
-_FPN_CHANNELS = 128
-_BOX_HEAD_SIZE = 512
-# Two anchor scales a level, from 12 px (a distant person at 320 px) to 288 px (a portrait that fills the frame).
-_ANCHOR_SIZES = ((12, 20), (32, 48), (80, 128), (192, 288))
 _ASPECT_RATIOS = (0.5, 1.0, 2.0)
+# Anchors of a single feature map, as in torchvision's example of a custom backbone.
+_SINGLE_MAP_ANCHORS = ((32, 64, 128, 256, 512),)
+# Anchors of a pyramid are squares of 8 cells' side at every level (Lin et al. 2017, section 4.1): 32 px at stride 4.
+_ANCHOR_CELLS = 8
+# The level that `LastLevelMaxPool` adds; it only serves the region proposals.
+_POOL_LEVEL = "pool"
+# Side of the picture with which the feature maps are found out; a multiple of any stride in use.
+_TRIAL_SIDE = 128
+
+# MobileNetV2 blocks whose outputs have strides 8, 16 and 32, and the channels they give (Sandler et al. 2018, table 2); the last is
+# the 1x1 convolution in front of the classifier.
+_STAGES = {"6": 32, "13": 96, "18": 1280}
+# The same of MoveNet's body, 1.5 times as wide.
+_MOVENET_STAGES = {"6": 48, "13": 144, "18": 1280}
+_MOVENET_WIDTH = 1.5
+_FPN_CHANNELS = 128
+# What makes a pyramid detector light. Two anchor scales a level, from 12 px (a distant person at 320 px) to 288 px (a portrait that
+# fills the frame); each object costs a pass through the mask and the keypoint head, and a resize per joint.
+_LIGHT: Mapping[str, Any] = {
+    "anchor_sizes": ((12, 20), (32, 48), (80, 128), (192, 288)),
+    "box_head_size": 512,
+    "mask_layers": (_FPN_CHANNELS,) * 3,
+    "keypoint_layers": (_FPN_CHANNELS,) * 4,
+    "rpn_pre_nms_top_n_test": 500,
+    "rpn_post_nms_top_n_test": 200,
+    "rpn_pre_nms_top_n_train": 1000,
+    "rpn_post_nms_top_n_train": 400,
+    "box_detections_per_img": 50,
+}
+
+
+def detector_on_backbone(
+    backbone: nn.Module,
+    out_channels: int,
+    num_classes: int,
+    *,
+    min_size: int = 800,
+    max_size: int = 1333,
+    masks: bool = False,
+    num_keypoints: int = 0,
+    anchor_sizes: Sequence[Sequence[int]] | None = None,
+    box_head_size: int = 1024,
+    mask_layers: Sequence[int] = (256,) * 4,
+    keypoint_layers: Sequence[int] = (512,) * 8,
+    **options: Any,
+) -> FasterRCNN:
+    """Puts a Faster R-CNN on any backbone: torchvision's example of a custom backbone as a function.
+
+    The example on torchvision's page is then:
+
+        >>> backbone = torchvision.models.mobilenet_v2(weights=None).features
+        >>> model = detector_on_backbone(backbone, out_channels=1280, num_classes=2)
+        >>> model.eval()
+        >>> x = [torch.rand(3, 300, 400), torch.rand(3, 500, 400)]
+        >>> predictions = model(x)
+
+    On a ResNet-50 with a feature pyramid the result is torchvision's own Faster, Mask or Keypoint R-CNN. Masks and keypoints may also
+    be asked for together. All weights are random but those that the backbone brings.
+
+    Args:
+        backbone: Takes images, float [B, 3, H, W], and gives one feature map [B, C, h, w] or, like `BackboneWithFPN`, a dict of them
+            by level, finest first. It becomes part of the result.
+        out_channels: The channels C of every feature map.
+        num_classes: Classes including the background.
+        min_size: Length in pixels to which the shorter side of an image is scaled.
+        max_size: Bound in pixels on the longer side after scaling.
+        masks: Add torchvision's Mask R-CNN head.
+        num_keypoints: Joints per instance; more than 0 adds torchvision's Keypoint R-CNN head.
+        anchor_sizes: Sides of the anchors in pixels, a sequence per level, each of the same length. None takes those of
+            torchvision's example for one feature map, and 8 times the stride for the levels of a pyramid.
+        box_head_size: Width of the two layers that classify a box.
+        mask_layers: Channels of the convolutions of the mask head.
+        keypoint_layers: Channels of the convolutions of the keypoint head.
+        **options: Any other argument of torchvision's `FasterRCNN`, such as `image_mean` or `box_detections_per_img`.
+
+    Returns:
+        A `FasterRCNN` in training mode that keeps torchvision's contract. Its predictions have masks and keypoints as asked for.
+
+    Raises:
+        ValueError: If the backbone's feature maps have other channels, or `anchor_sizes` other levels.
+    """
+    strides = _level_strides(backbone, out_channels)
+    backbone.out_channels = out_channels  # type: ignore[assignment]
+    if anchor_sizes is None:
+        anchor_sizes = _SINGLE_MAP_ANCHORS if len(strides) == 1 else [(_ANCHOR_CELLS * stride,) for stride in strides.values()]
+    if len(anchor_sizes) != len(strides):
+        raise ValueError(
+            f"The backbone has {len(strides)} feature maps ({', '.join(strides)}), but there are {len(anchor_sizes)} anchor_sizes."
+        )
+    levels = [name for name in strides if name != _POOL_LEVEL]
+    box_roi_pool = MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2)
+    model = FasterRCNN(
+        backbone,
+        min_size=min_size,
+        max_size=max_size,
+        rpn_anchor_generator=AnchorGenerator(tuple(map(tuple, anchor_sizes)), (_ASPECT_RATIOS,) * len(strides)),
+        box_roi_pool=box_roi_pool,
+        box_head=TwoMLPHead(out_channels * 7 * 7, box_head_size),
+        box_predictor=FastRCNNPredictor(box_head_size, num_classes),
+        **options,
+    )
+    heads = model.roi_heads
+    if masks:
+        heads.mask_roi_pool = MultiScaleRoIAlign(levels, output_size=14, sampling_ratio=2)
+        heads.mask_head = MaskRCNNHeads(out_channels, mask_layers, dilation=1)
+        heads.mask_predictor = MaskRCNNPredictor(mask_layers[-1], mask_layers[-1], num_classes)
+    if num_keypoints:
+        heads.keypoint_roi_pool = MultiScaleRoIAlign(levels, output_size=14, sampling_ratio=2)
+        heads.keypoint_head = KeypointRCNNHeads(out_channels, keypoint_layers)
+        heads.keypoint_predictor = KeypointRCNNPredictor(keypoint_layers[-1], num_keypoints)
+    return model
 
 
 def person_mobilenet_v2_fpn(
-    *,
-    num_classes: int = 2,
-    num_keypoints: int = 17,
-    min_size: int = 320,
-    max_size: int = 512,
-    box_batch_size_per_image: int = 512,
+    *, num_classes: int = 2, num_keypoints: int = 17, min_size: int = 320, max_size: int = 512, box_batch_size_per_image: int = 512
 ) -> FasterRCNN:
-    """Builds a small Faster R-CNN whose `roi_heads` also carry a mask head and a keypoint head.
+    """Builds a small detector of people, their outlines and their joints, on the body of MoveNet (see `movenet_body`).
 
-    The backbone is MobileNetV2 with a 128-channel feature pyramid on strides 8, 16, 32 and 64. Its batch norms are frozen, as in
-    torchvision's other detectors, and therefore folded into the convolutions, which is exact and saves a third of the time.
-    No weights are downloaded.
+    The feature pyramid has 128 channels on strides 8, 16, 32 and 64. No weights are downloaded.
 
     Args:
         num_classes: Classes including the background, so 2 for persons only.
@@ -48,78 +147,112 @@ def person_mobilenet_v2_fpn(
     Returns:
         A `FasterRCNN` that keeps torchvision's contract and returns boxes, labels, scores, masks and keypoints.
     """
-    body = mobilenet_v2(weights=None, norm_layer=FrozenBatchNorm2d).features
-    _fold_frozen_batch_norms(body)
-    backbone = BackboneWithFPN(
-        body,
-        return_layers={stage: str(level) for level, stage in enumerate(_MOBILENET_V2_STAGES)},
-        in_channels_list=list(_MOBILENET_V2_STAGES.values()),
-        out_channels=_FPN_CHANNELS,
-    )
-    levels = [str(level) for level in range(len(_MOBILENET_V2_STAGES))]
-    model = FasterRCNN(
-        backbone,
+    return detector_on_backbone(
+        _with_pyramid(movenet_body(), _MOVENET_STAGES),
+        _FPN_CHANNELS,
+        num_classes,
         min_size=min_size,
         max_size=max_size,
-        rpn_anchor_generator=AnchorGenerator(_ANCHOR_SIZES, (_ASPECT_RATIOS,) * len(_ANCHOR_SIZES)),
-        rpn_pre_nms_top_n_test=500,
-        rpn_post_nms_top_n_test=200,
-        rpn_pre_nms_top_n_train=1000,
-        rpn_post_nms_top_n_train=400,
-        box_roi_pool=MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2),
-        box_head=TwoMLPHead(_FPN_CHANNELS * 7 * 7, _BOX_HEAD_SIZE),
-        box_predictor=FastRCNNPredictor(_BOX_HEAD_SIZE, num_classes),
+        masks=True,
+        num_keypoints=num_keypoints,
+        # MoveNet takes pixels from -1 to 1.
+        image_mean=(0.5,) * 3,
+        image_std=(0.5,) * 3,
         box_batch_size_per_image=box_batch_size_per_image,
-        # Each object costs a pass through the mask and the keypoint head, and a resize per joint.
-        box_detections_per_img=50,
+        **_LIGHT,
     )
-    heads = model.roi_heads
-    heads.mask_roi_pool = MultiScaleRoIAlign(levels, output_size=14, sampling_ratio=2)
-    heads.mask_head = MaskRCNNHeads(_FPN_CHANNELS, (_FPN_CHANNELS,) * 3, dilation=1)
-    heads.mask_predictor = MaskRCNNPredictor(_FPN_CHANNELS, _FPN_CHANNELS, num_classes)
-    heads.keypoint_roi_pool = MultiScaleRoIAlign(levels, output_size=14, sampling_ratio=2)
-    heads.keypoint_head = KeypointRCNNHeads(_FPN_CHANNELS, (_FPN_CHANNELS,) * 4)
-    heads.keypoint_predictor = KeypointRCNNPredictor(_FPN_CHANNELS, num_keypoints)
-    return model
 
 
-def load_imagenet_backbone(model: FasterRCNN, state_dict: dict[str, Tensor]) -> None:
-    """Puts ImageNet MobileNetV2 weights into the body of `person_mobilenet_v2_fpn`.
+def fasterrcnn_mobilenet_v2(*, num_classes: int = 91, min_size: int = 320, max_size: int = 512) -> FasterRCNN:
+    """Builds torchvision's example of a custom backbone, MobileNetV2 with one feature map, with a narrower box head and smaller images."""
+    return detector_on_backbone(
+        mobilenet_v2(weights=None).features, 1280, num_classes, min_size=min_size, max_size=max_size, box_head_size=256
+    )
 
-    Args:
-        model: The detector; changed in place.
-        state_dict: A MobileNetV2 state dict under torchvision's names, or under those of the original one-list-per-block layout
-            (`features.B.conv.I.*`), which is renamed here. A classifier in it is ignored.
 
-    Raises:
-        KeyError: If a weight that the body needs is missing.
+def fasterrcnn_mobilenet_v2_fpn(*, num_classes: int = 91, min_size: int = 320, max_size: int = 512) -> FasterRCNN:
+    """Builds a light Faster R-CNN on MobileNetV2 with a feature pyramid on strides 8, 16, 32 and 64."""
+    return _light_detector(num_classes, min_size=min_size, max_size=max_size)
+
+
+def maskrcnn_mobilenet_v2_fpn(*, num_classes: int = 91, min_size: int = 320, max_size: int = 512) -> FasterRCNN:
+    """Builds `fasterrcnn_mobilenet_v2_fpn` with a mask head."""
+    return _light_detector(num_classes, min_size=min_size, max_size=max_size, masks=True)
+
+
+def keypointrcnn_mobilenet_v2_fpn(*, num_classes: int = 2, num_keypoints: int = 17, min_size: int = 320, max_size: int = 512) -> FasterRCNN:
+    """Builds `fasterrcnn_mobilenet_v2_fpn` with a keypoint head."""
+    return _light_detector(num_classes, min_size=min_size, max_size=max_size, num_keypoints=num_keypoints)
+
+
+# All arguments are plain values, so that a checkpoint can name its architecture.
+BUILDERS: dict[str, Callable[..., FasterRCNN]] = {
+    builder.__name__: builder
+    for builder in (
+        person_mobilenet_v2_fpn,
+        fasterrcnn_mobilenet_v2,
+        fasterrcnn_mobilenet_v2_fpn,
+        maskrcnn_mobilenet_v2_fpn,
+        keypointrcnn_mobilenet_v2_fpn,
+    )
+}
+
+
+def movenet_body() -> nn.Sequential:
+    """Builds the body of MoveNet MultiPose Lightning: torchvision's MobileNetV2 of width 1.5, without the norms and the classifier.
+
+    The norms are part of the convolutions, as in MoveNet's published weights (see `pretrained.read_movenet_backbone`), which saves a third
+    of the time. TensorFlow pads what a convolution of stride 2 sees only at the right and the bottom, torchvision on all sides: the same
+    kernels would look 1 px further up and left, and five times that add up to 31 px. So these kernels are 4x4, to take the 3x3
+    ones behind a row and a column of zeros: in images of even size that is TensorFlow's convolution, and as fast.
+
+    Returns:
+        The layers, with random weights. They take images [B, 3, H, W] from -1 to 1 and give [B, 1280, H/32, W/32].
     """
-    if "features.1.conv.0.0.weight" not in state_dict:
-        state_dict = {_torchvision_name(name): tensor for name, tensor in state_dict.items()}
-    source = mobilenet_v2(weights=None, norm_layer=FrozenBatchNorm2d).features
-    source.load_state_dict({name: state_dict[f"features.{name}"] for name in source.state_dict()})
-    _fold_frozen_batch_norms(source)
-    folded = source.state_dict()
-    model.backbone.body.load_state_dict({name: folded[name] for name in model.backbone.body.state_dict()})
+    features = mobilenet_v2(weights=None, width_mult=_MOVENET_WIDTH, norm_layer=nn.Identity).features
+    # torchvision would widen the last convolution too; MoveNet keeps its 1280 channels.
+    last = Conv2dNormActivation(features[-1][0].in_channels, 1280, kernel_size=1, norm_layer=nn.Identity, activation_layer=nn.ReLU6)
+    body = nn.Sequential(*features[:-1], last)
+    for module in body.modules():
+        if isinstance(module, nn.Conv2d):
+            module.bias = nn.Parameter(torch.zeros(module.out_channels))
+            if module.stride == (2, 2):
+                module.kernel_size = (4, 4)
+                module.weight = nn.Parameter(for_stride_two(module.weight.detach()))
+    return body
 
 
-def _fold_frozen_batch_norms(module: nn.Module) -> None:
-    """Turns every convolution that a frozen batch norm follows, and that norm, into one convolution with a bias."""
-    children = list(module.named_children())
-    for (_, conv), (norm_name, norm) in pairwise(children):
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, FrozenBatchNorm2d):
-            conv.weight, conv.bias = fuse_conv_bn_weights(
-                conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-            )
-            setattr(module, norm_name, nn.Identity())
-    for _, child in children:
-        _fold_frozen_batch_norms(child)
+def for_stride_two(kernels: Tensor) -> Tensor:
+    """Embeds TensorFlow's 3x3 kernels, [..., 3, 3], for a convolution of stride 2 into the 4x4 ones of `movenet_body`."""
+    return nn.functional.pad(kernels, (1, 0, 1, 0))
 
 
-def _torchvision_name(name: str) -> str:
-    """Maps `features.B.conv.I.rest`, with I counting every layer of a block, to torchvision's nested names."""
-    parts = name.split(".")
-    if len(parts) != 5 or parts[:1] != ["features"] or parts[2] != "conv":
-        return name
-    nested = {0: "0.0", 1: "0.1", 3: "1", 4: "2"} if parts[1] == "1" else {0: "0.0", 1: "0.1", 3: "1.0", 4: "1.1", 6: "2", 7: "3"}
-    return ".".join(["features", parts[1], "conv", nested[int(parts[3])], parts[4]])
+def _light_detector(num_classes: int, **options: Any) -> FasterRCNN:
+    return detector_on_backbone(
+        _with_pyramid(mobilenet_v2(weights=None).features, _STAGES), _FPN_CHANNELS, num_classes, **_LIGHT, **options
+    )
+
+
+def _with_pyramid(body: nn.Sequential, stages: Mapping[str, int]) -> BackboneWithFPN:
+    return BackboneWithFPN(
+        body,
+        return_layers={stage: str(level) for level, stage in enumerate(stages)},
+        in_channels_list=list(stages.values()),
+        out_channels=_FPN_CHANNELS,
+    )
+
+
+@torch.no_grad()
+def _level_strides(backbone: nn.Module, out_channels: int) -> dict[str, int]:
+    """The names and strides in pixels of a backbone's feature maps, found by showing it a small black picture."""
+    device = next((parameter.device for parameter in backbone.parameters()), None)
+    modes = {module: module.training for module in backbone.modules()}
+    maps = backbone.eval()(torch.zeros(1, 3, _TRIAL_SIDE, _TRIAL_SIDE, device=device))
+    for module, training in modes.items():
+        module.training = training
+    # A single map gets this name from torchvision too.
+    maps = {"0": maps} if isinstance(maps, Tensor) else maps
+    channels = {features.shape[1] for features in maps.values()}
+    if channels != {out_channels}:
+        raise ValueError(f"The backbone's feature maps have {sorted(channels)} channels, not out_channels={out_channels}.")
+    return {name: _TRIAL_SIDE // features.shape[-1] for name, features in maps.items()}

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
-from torchvision.models import detection as torchvision_detection
-from torchvision.models import get_model, get_model_weights, list_models
-from torchvision.ops import FrozenBatchNorm2d
 
-from detection_core.architectures import person_mobilenet_v2_fpn
-from detection_core.catalog import ModelSpec
+from detection_core.checkpoint import CheckpointError, file_revision, read_checkpoint
+from detection_core.model_spec import ModelSpec
+from detection_core.quantisation import dequantise
+from detection_core.structure import NoRandomInitialisation, empty_model
 
-# Given weights, these builders of torchvision/models/detection freeze the batch norms of the backbone, and some of them set their
-# epsilon to 0 (`overwrite_eps`). Without weights they do neither, so it is done here. The others leave their norms alone.
-_FROZEN_NORM_EPSILON = {
-    "fasterrcnn_mobilenet_v3_large_320_fpn": 1e-5,
-    "fasterrcnn_mobilenet_v3_large_fpn": 1e-5,
-    "fasterrcnn_resnet50_fpn": 0.0,
-    "fcos_resnet50_fpn": 1e-5,
-    "keypointrcnn_resnet50_fpn": 0.0,
-    "keypointrcnn_resnet50_fpn_legacy": 1e-5,
-    "maskrcnn_resnet50_fpn": 0.0,
-    "retinanet_resnet50_fpn": 0.0,
-}
+__all__ = ["build_model", "empty_model"]
 
 
 def build_model(spec: ModelSpec, path: Path) -> nn.Module:
@@ -35,55 +20,32 @@ def build_model(spec: ModelSpec, path: Path) -> nn.Module:
 
     Args:
         spec: The model.
-        path: A state dict of it as `torch.save` writes it, in the zip or the older format, in any floating-point type.
+        path: A state dict of it as `torch.save` writes it, in the zip or the older format, in any floating-point type or as `quantise`
+            gives it; for a user's model whatever `read_checkpoint` reads.
 
     Returns:
         The module on the CPU, in float32, in evaluation mode and without gradients. Its output equals to the bit what torchvision's
         builder gives with the same weights.
 
     Raises:
-        Exception: Of many kinds, if the file is damaged or belongs to another model; torch promises no particular one.
+        CheckpointError: If a user's file is damaged, or is no longer what the spec was made from.
+        Exception: Of many kinds, if another file is damaged or belongs to another model; torch promises no particular one.
     """
     # Not memory-mapped: torchvision's older files are not zips, and a mapped file must not be changed while the model lives.
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    for name, tensor in state.items():
-        state[name] = tensor.float() if tensor.is_floating_point() else tensor
-    with _NoRandomInitialisation():
-        module = empty_model(spec)
-    module.load_state_dict(state, assign=True)
+    state = _user_state(spec, path) if spec.source == "user" else torch.load(path, map_location="cpu", weights_only=True)
+    with NoRandomInitialisation():
+        module = empty_model(spec.architecture)
+    module.load_state_dict(dequantise(state), assign=True)
     return module.eval().requires_grad_(False)
 
 
-def empty_model(spec: ModelSpec) -> nn.Module:
-    """Builds a model's structure as it is when its weights are loaded, with arbitrary parameters."""
-    if spec.weights is None:
-        embedded: nn.Module = person_mobilenet_v2_fpn()
-        return embedded
-    builder = next(name for name in list_models(module=torchvision_detection) if get_model_weights(name) is type(spec.weights))
-    sizes = {"num_classes": len(spec.categories)}
-    if spec.keypoint_names:
-        sizes["num_keypoints"] = len(spec.keypoint_names)
-    module: nn.Module = get_model(builder, weights=None, weights_backbone=None, **sizes)
-    if spec.key in _FROZEN_NORM_EPSILON:
-        _freeze_batch_norms(module, _FROZEN_NORM_EPSILON[spec.key])
-    return module
-
-
-def _freeze_batch_norms(module: nn.Module, epsilon: float) -> None:
-    for name, child in module.named_children():
-        if isinstance(child, nn.BatchNorm2d):
-            setattr(module, name, FrozenBatchNorm2d(child.num_features, epsilon))
-        else:
-            _freeze_batch_norms(child, epsilon)
-
-
-class _NoRandomInitialisation(TorchFunctionMode):
-    """Leaves new parameters as they are in this thread: they are replaced anyway, and drawing 46 million of them takes a second."""
-
-    _DRAWS: frozenset[Callable] = frozenset({nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_})
-
-    def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
-        kwargs = kwargs or {}
-        if func in self._DRAWS:
-            return kwargs["tensor"] if "tensor" in kwargs else args[0]
-        return func(*args, **kwargs)
+def _user_state(spec: ModelSpec, path: Path) -> dict[str, Tensor]:
+    state = read_checkpoint(path, mmap=False).state
+    try:
+        replaced = file_revision(path.stat()) != spec.revision
+    except OSError:
+        replaced = True
+    if replaced:
+        # Its classes, too, may be others now.
+        raise CheckpointError(f"“{path.name}” has been replaced while it was read. Try again.")
+    return state

@@ -1,56 +1,39 @@
-"""Everything known about a model before it is loaded, derived from torchvision's weights enums and the embedded model's card."""
+"""All models there are: the embedded one, torchvision's and the user's, and how to find one by its key."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from torchvision.models import get_model_weights
 from torchvision.models import list_models as torchvision_models
 from torchvision.models._api import WeightsEnum
-from torchvision.models.detection import KeypointRCNN_ResNet50_FPN_Weights
+
+from detection_core.checkpoint import BACKGROUND, COCO_KEYPOINT_NAMES
+from detection_core.families import FAMILIES, Family, Task, family_of, title_of
+from detection_core.model_spec import Architecture, ModelSpec
+from detection_core.structure import FROZEN_NORM_EPSILON
+from detection_core.user_models import Rejected, find_user_models
+
+__all__ = [
+    "ASSETS",
+    "EMBEDDED_MODEL",
+    "Architecture",
+    "Family",
+    "ModelSpec",
+    "Rejected",
+    "Task",
+    "UnknownModelError",
+    "get_spec",
+    "list_models",
+    "list_specs",
+    "rejected_files",
+]
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 EMBEDDED_MODEL = "person_mobilenet_v2_fpn"
-
-Task = Literal["boxes", "masks", "keypoints"]
-
-
-class Family(StrEnum):
-    """Detector families; scores of different families are not comparable."""
-
-    FASTER_RCNN = "Faster R-CNN"
-    MASK_RCNN = "Mask R-CNN"
-    KEYPOINT_RCNN = "Keypoint R-CNN"
-    FCOS = "FCOS"
-    RETINANET = "RetinaNet"
-    SSD = "SSD"
-    SSDLITE = "SSDlite"
-
-
-@dataclass(frozen=True)
-class _FamilyTraits:
-    prefix: str
-    tasks: tuple[Task, ...]
-    floor_score: float
-    suggested_threshold: float
-
-
-# Floors are the `score_thresh` defaults in torchvision/models/detection: nothing below them ever leaves the model. The suggested
-# thresholds differ because the scores do: softmax (R-CNNs, SSDs), sigmoid (RetinaNet), sqrt(class · centerness) (FCOS).
-_FAMILIES = {
-    Family.FASTER_RCNN: _FamilyTraits("fasterrcnn", ("boxes",), 0.05, 0.5),
-    Family.MASK_RCNN: _FamilyTraits("maskrcnn", ("boxes", "masks"), 0.05, 0.5),
-    Family.KEYPOINT_RCNN: _FamilyTraits("keypointrcnn", ("boxes", "keypoints"), 0.05, 0.7),
-    Family.FCOS: _FamilyTraits("fcos", ("boxes",), 0.2, 0.4),
-    Family.RETINANET: _FamilyTraits("retinanet", ("boxes",), 0.05, 0.4),
-    Family.SSD: _FamilyTraits("ssd300", ("boxes",), 0.01, 0.4),
-    Family.SSDLITE: _FamilyTraits("ssdlite320", ("boxes",), 0.001, 0.4),
-}
 
 _BEST_FOR = {
     EMBEDDED_MODEL: "People with outlines and joints at once, at interactive speed and with nothing to download.",
@@ -70,97 +53,32 @@ _BEST_FOR = {
 }
 
 
-@dataclass(frozen=True)
-class ModelSpec:
-    """A model as the catalog knows it, without loading anything.
-
-    Attributes:
-        key: Name under which the whole project knows it, such as `maskrcnn_resnet50_fpn_v2`.
-        title: Name for people.
-        family: Which kind of detector it is.
-        tasks: What it gives: boxes always, masks and keypoints where it has the heads.
-        categories: Class names by label; index 0 is the background, and COCO's unused ids are "N/A".
-        keypoint_names: Names of its joints, or empty.
-        params: Number of parameters.
-        gflops: Billions of multiply-adds a picture, as torchvision counts them.
-        file_size: Size of the weights file in MiB.
-        metrics: Published average precisions in percent: `box_map`, `mask_map`, `kp_map`.
-        metrics_on: What they were measured on.
-        recipe: Link to how it was trained.
-        floor_score: No score below it leaves the model.
-        suggested_threshold: Where to begin looking, 0–1.
-        best_for: One line on when to choose it.
-        file_name: Official name of the weights file; its last part is the start of the file's SHA-256.
-        url: Where the file is downloaded from, or "" for a file that the project ships.
-        weights: torchvision's enum member, or None for the embedded model.
-    """
-
-    key: str
-    title: str
-    family: Family
-    tasks: tuple[Task, ...]
-    categories: tuple[str, ...]
-    keypoint_names: tuple[str, ...]
-    params: int
-    gflops: float
-    file_size: float
-    metrics: dict[str, float]
-    metrics_on: str
-    recipe: str
-    floor_score: float
-    suggested_threshold: float
-    best_for: str
-    file_name: str
-    url: str = ""
-    weights: WeightsEnum | None = None
-
-    @property
-    def group(self) -> str:
-        """What it gives, in words: "Boxes, masks"."""
-        return ", ".join(self.tasks).capitalize()
-
-    def facts(self) -> dict[str, Any]:
-        """What programs may want to know, as plain types that JSON can hold.
-
-        Returns:
-            Attributes under their own names, except `file_size_mib`; `categories` are those that it can find, in the order of
-            their labels.
-        """
-        return {
-            "key": self.key,
-            "title": self.title,
-            "family": str(self.family),
-            "tasks": list(self.tasks),
-            "metrics": dict(self.metrics),
-            "metrics_on": self.metrics_on,
-            "gflops": self.gflops,
-            "params": self.params,
-            "file_size_mib": self.file_size,
-            "floor_score": self.floor_score,
-            "suggested_threshold": self.suggested_threshold,
-            "categories": [name for name in self.categories[1:] if name != "N/A"],
-            "keypoint_names": list(self.keypoint_names),
-            "best_for": self.best_for,
-            "recipe": self.recipe,
-            "url": self.url,
-        }
-
-
 def list_models() -> list[str]:
-    """Keys of all models: the embedded one first, then torchvision's by name."""
-    return list(_catalog())
+    """Keys of all models: the embedded one first, then the user's and torchvision's, each by name."""
+    return [spec.key for spec in list_specs()]
+
+
+def list_specs() -> list[ModelSpec]:
+    """All models as they are at this moment, in the order of `list_models`; a user's may come and go between two calls."""
+    embedded, *others = _built_in().values()
+    return [embedded, *find_user_models(_built_in()).specs.values(), *others]
 
 
 def get_spec(key: str) -> ModelSpec:
     """Looks a model up.
 
     Raises:
-        KeyError: If there is no such model; the message lists those there are.
+        UnknownModelError: If there is no such model; the message lists those there are.
     """
-    try:
-        return _catalog()[key]
-    except KeyError:
-        raise UnknownModelError(key) from None
+    spec = _built_in().get(key) or find_user_models(_built_in()).specs.get(key)
+    if spec is None:
+        raise UnknownModelError(key)
+    return spec
+
+
+def rejected_files() -> list[Rejected]:
+    """Files in the models folders that are no models, and why."""
+    return list(find_user_models(_built_in()).rejected)
 
 
 class UnknownModelError(KeyError):
@@ -174,7 +92,7 @@ class UnknownModelError(KeyError):
 
 
 @cache
-def _catalog() -> dict[str, ModelSpec]:
+def _built_in() -> dict[str, ModelSpec]:
     import torchvision.models.detection as detection
 
     specs = [_embedded_spec()]
@@ -185,19 +103,22 @@ def _catalog() -> dict[str, ModelSpec]:
 
 
 def _torchvision_spec(builder: str, weights: WeightsEnum) -> ModelSpec:
-    family, traits = next(item for item in _FAMILIES.items() if builder.startswith(item[1].prefix + "_"))
+    family = family_of(builder)
+    traits = FAMILIES[family]
     meta = weights.meta
     legacy = weights.name == "COCO_LEGACY"
     key = builder + "_legacy" * legacy
     persons_only = family is Family.KEYPOINT_RCNN
+    keypoint_names = tuple(meta.get("keypoint_names", ()))
     return ModelSpec(
         key=key,
-        title=_title(builder, family) + " (legacy)" * legacy,
+        title=title_of(builder) + " (legacy)" * legacy,
         family=family,
+        architecture=Architecture(builder, _arguments(builder, weights, len(keypoint_names))),
         tasks=traits.tasks,
         # torchvision calls Keypoint R-CNN's background "no person".
-        categories=("__background__", *meta["categories"][1:]),
-        keypoint_names=tuple(meta.get("keypoint_names", ())),
+        categories=(BACKGROUND, *meta["categories"][1:]),
+        keypoint_names=keypoint_names,
         params=meta["num_params"],
         gflops=meta["_ops"],
         file_size=meta["_file_size"],
@@ -208,44 +129,41 @@ def _torchvision_spec(builder: str, weights: WeightsEnum) -> ModelSpec:
         suggested_threshold=traits.suggested_threshold,
         best_for=_BEST_FOR[key],
         file_name=weights.url.rpartition("/")[2],
+        source="torchvision",
         url=weights.url,
         weights=weights,
     )
 
 
-def _title(builder: str, family: Family) -> str:
-    rest = builder.partition("_")[2]
-    for raw, nice in {
-        "resnet50_fpn": "ResNet-50 FPN",
-        "mobilenet_v3_large": "MobileNetV3",
-        "vgg16": "VGG-16",
-        "_320": " 320",
-        "_fpn": " FPN",
-        "_v2": " v2",
-    }.items():
-        rest = rest.replace(raw, nice)
-    size = {Family.SSD: "300", Family.SSDLITE: "320"}.get(family, "")
-    return f"{family}{size} {rest}"
+def _arguments(builder: str, weights: WeightsEnum, num_keypoints: int) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"num_classes": len(weights.meta["categories"])}
+    if num_keypoints:
+        arguments["num_keypoints"] = num_keypoints
+    if builder in FROZEN_NORM_EPSILON:
+        # `overwrite_eps` is for the first of a builder's weights only.
+        arguments["frozen_norm_epsilon"] = 1e-5 if weights.name == "COCO_LEGACY" else FROZEN_NORM_EPSILON[builder]
+    return arguments
 
 
 def _embedded_spec() -> ModelSpec:
     card = json.loads((ASSETS / f"{EMBEDDED_MODEL}.json").read_text())
-    keypoint_names = tuple(KeypointRCNN_ResNet50_FPN_Weights.DEFAULT.meta["keypoint_names"])
     return ModelSpec(
         key=EMBEDDED_MODEL,
         title="Person MobileNetV2 FPN (built in)",
         family=Family.FASTER_RCNN,
+        architecture=Architecture(EMBEDDED_MODEL, {"num_classes": 2, "num_keypoints": len(COCO_KEYPOINT_NAMES)}),
         tasks=("boxes", "masks", "keypoints"),
-        categories=("__background__", "person"),
-        keypoint_names=keypoint_names,
+        categories=(BACKGROUND, "person"),
+        keypoint_names=COCO_KEYPOINT_NAMES,
         params=card["params"],
         gflops=card["gflops"],
         file_size=card["file_size"],
         metrics=card["metrics"],
         metrics_on=card["metrics_on"],
         recipe=card["recipe_url"],
-        floor_score=_FAMILIES[Family.FASTER_RCNN].floor_score,
+        floor_score=FAMILIES[Family.FASTER_RCNN].floor_score,
         suggested_threshold=card["suggested_threshold"],
         best_for=_BEST_FOR[EMBEDDED_MODEL],
         file_name=f"{EMBEDDED_MODEL}.pth",
+        source="embedded",
     )

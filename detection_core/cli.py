@@ -1,4 +1,4 @@
-"""The command line: list models, and detect in files.
+"""The command line: list models, detect in files, train.
 
 Exit status 0: fine; 1: something failed, the rest is done; 2: bad usage; 130: interrupted, what was done is written.
 """
@@ -15,6 +15,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from detection_core.cli_train import add_train
 
 if TYPE_CHECKING:
     from detection_core.catalog import ModelSpec
@@ -61,17 +63,24 @@ def _parser() -> argparse.ArgumentParser:
 
     models = commands.add_parser("models", help="list all models")
     models.add_argument("--format", choices=["table", "json"], default="table")
+    _add_models_folder(models)
     models.set_defaults(command=_models)
 
     detect = commands.add_parser("detect", help="find objects in pictures")
     detect.add_argument("images", nargs="+", metavar="IMAGE", help="picture files")
-    detect.add_argument("--model", required=True, metavar="KEY", help="a key that `models` lists")
+    detect.add_argument("--model", required=True, metavar="KEY", help="a key that `models` lists, or a .pt file")
     detect.add_argument("--threshold", type=_fraction, metavar="T", help="lowest score shown, 0–1; default: the model's suggestion")
     detect.add_argument("--out", type=Path, metavar="DIR", help="where annotated pictures and results go; default: results on stdout")
     detect.add_argument("--format", choices=["json", "coco"], default="json", help="ours, or COCO results (image_id counts from 1)")
     detect.add_argument("--device", default="cpu", metavar="D", help="where the model runs: cpu, cuda, cuda:1, mps")
+    _add_models_folder(detect)
     detect.set_defaults(command=_detect)
+    add_train(commands)
     return parser
+
+
+def _add_models_folder(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, where there is one")
 
 
 def _fraction(text: str) -> float:
@@ -82,10 +91,13 @@ def _fraction(text: str) -> float:
 
 
 def _models(args: argparse.Namespace) -> int:
-    from detection_core.catalog import get_spec, list_models
+    _use_models_folder(args.models)
+    from detection_core.catalog import list_specs, rejected_files
     from detection_core.weights import find_weights
 
-    rows = [{**spec.facts(), "on_disk": find_weights(spec) is not None} for spec in map(get_spec, list_models())]
+    rows = [{**spec.facts(), "on_disk": find_weights(spec) is not None} for spec in list_specs()]
+    for rejected in rejected_files():
+        _say(f"Not usable: {rejected.file_name}: {rejected.reason}")
     if args.format == "json":
         _print_json(rows)
         return 0
@@ -107,6 +119,7 @@ def _cell(value: Any) -> str:
 
 
 def _detect(args: argparse.Namespace) -> int:
+    _use_models_folder(args.models)
     spec = _spec(args.model)
     _check_device(args.device)
     limits, loader = _settings(args.device)
@@ -115,7 +128,7 @@ def _detect(args: argparse.Namespace) -> int:
     from detection_core.weights import WeightsError
 
     try:
-        loader.load(spec.key, on_progress=_LoadReport())
+        loader.load(spec, on_progress=_LoadReport())
         detector = Detector(spec, device=args.device, loader=loader)
     except WeightsError as error:
         _say(str(error))
@@ -152,12 +165,30 @@ def _detect_in(names: Sequence[str], detector: Detector, limits: ImageLimits, th
     return failed
 
 
-def _spec(key: str) -> ModelSpec:
-    from detection_core.catalog import UnknownModelError, get_spec
+def _use_models_folder(name: str | None) -> None:
+    from detection_core.user_models import use_folder
 
     try:
-        return get_spec(key)
+        if name is not None:
+            use_folder(name)
+    except ValueError as error:
+        raise _UsageError(str(error)) from error
+
+
+def _spec(model: str) -> ModelSpec:
+    """The model of a key or of a file."""
+    from detection_core.catalog import UnknownModelError, get_spec
+    from detection_core.checkpoint import CheckpointError
+    from detection_core.user_models import is_model_file, spec_of_file
+
+    try:
+        return get_spec(model)
     except UnknownModelError as error:
+        if not is_model_file(Path(model)):
+            raise _UsageError(str(error)) from error
+    try:
+        return spec_of_file(Path(model))
+    except CheckpointError as error:
         raise _UsageError(str(error)) from error
 
 

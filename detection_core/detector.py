@@ -59,7 +59,7 @@ class Detector:
     def __init__(self, model: str | ModelSpec, *, device: str = "cpu", loader: ModelLoader | None = None) -> None:
         self.spec = get_spec(model) if isinstance(model, str) else model
         self.device = torch.device(device)
-        self._module = (loader or ModelLoader(device=device)).load(self.spec.key)
+        self._module = (loader or ModelLoader(device=device)).load(self.spec)
 
     def detect(self, image: Picture) -> Detections:
         """Finds objects in one picture.

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -14,8 +15,9 @@ from torch import nn
 
 from detection_core.build import build_model
 from detection_core.catalog import ModelSpec, get_spec
+from detection_core.checkpoint import CheckpointError
 from detection_core.memory_budget import memory_budget
-from detection_core.weights import DownloadCancelled, fetch_weights, find_weights, reject_if_damaged
+from detection_core.weights import DownloadCancelled, WeightsError, fetch_weights, find_weights, reject_if_damaged
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ class LoadProgress:
     Attributes:
         stage: "download" while its weights arrive, "load" while they are read from the disk.
         done: Bytes that are there; 0 throughout "load", which cannot be measured.
-        total: Bytes of the weights file, or None where the server does not tell.
+        total: Bytes of the weights file, or None where that is not known.
     """
 
     stage: Literal["download", "load"]
@@ -69,6 +71,7 @@ class _Flight:
 @dataclass(eq=False)
 class _Resident:
     module: nn.Module
+    revision: str
     bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -93,11 +96,11 @@ class ModelLoader:
         self.budget_bytes = memory_budget(self.device) if budget_bytes is None else budget_bytes
         self._lock = threading.Lock()
         self._residents: OrderedDict[str, _Resident] = OrderedDict()
-        self._flights: dict[str, _Flight] = {}
+        self._flights: dict[tuple[str, str], _Flight] = {}
 
     def load(
         self,
-        key: str,
+        model: str | ModelSpec,
         *,
         on_progress: Callable[[LoadProgress], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
@@ -105,10 +108,10 @@ class ModelLoader:
         """Returns a model, from memory or built from its weights, which are downloaded where they are missing.
 
         All who ask for a model while it loads share that one load, its result or its error; it is only given up when nobody waits
-        for it any more. The module is shared, so it must not be changed.
+        for it any more. The module is shared, so it must not be changed. A user's file that has been overwritten is loaded anew.
 
         Args:
-            key: The model's name in the catalog.
+            model: The model's name in the catalog, or its spec.
             on_progress: Called in the caller's thread with the newest state whenever there is one; states may be skipped.
             cancelled: Asked about ten times a second whether the caller has gone.
 
@@ -117,13 +120,13 @@ class ModelLoader:
             WeightsError: If its weights cannot be had or are damaged. The next call tries again.
             DownloadCancelled: If `cancelled` said so.
         """
-        spec = get_spec(key)
+        spec = _spec(model)
         while True:
             with self._lock:
-                if resident := self._residents.get(key):
-                    self._residents.move_to_end(key)
+                if resident := self._find(spec):
+                    self._residents.move_to_end(spec.key)
                     return resident.module
-                flight = self._flights.get(key) or self._take_off(spec)
+                flight = self._flights.get(spec.identity) or self._take_off(spec)
                 flight.waiters += 1
             try:
                 _wait(flight, on_progress, cancelled)
@@ -147,22 +150,26 @@ class ModelLoader:
         with self._lock:
             return [ResidentModel(key, model.bytes, str(self.device)) for key, model in self._residents.items()]
 
-    def state(self, key: str) -> ModelState:
+    def state(self, model: str | ModelSpec) -> ModelState:
         """How far away a model is.
 
         Raises:
             UnknownModelError: If there is no such model.
         """
-        spec = get_spec(key)
+        spec = _spec(model)
         with self._lock:
-            if key in self._residents:
+            if self._find(spec):
                 return "in memory"
         return "on disk" if find_weights(spec) else "to download"
+
+    def _find(self, spec: ModelSpec) -> _Resident | None:
+        resident = self._residents.get(spec.key)
+        return resident if resident and resident.revision == spec.revision else None
 
     def _take_off(self, spec: ModelSpec) -> _Flight:
         flight = _Flight(threading.Condition(self._lock))
         threading.Thread(target=self._fly, args=(spec, flight), name=f"load {spec.key}", daemon=True).start()
-        self._flights[spec.key] = flight
+        self._flights[spec.identity] = flight
         return flight
 
     def _fly(self, spec: ModelSpec, flight: _Flight) -> None:
@@ -173,9 +180,9 @@ class ModelLoader:
             logger.info("loading %s failed: %r", spec.key, caught)
             error = caught
         with self._lock:
-            del self._flights[spec.key]
+            del self._flights[spec.identity]
             if module is not None:
-                self._keep(spec.key, module)
+                self._keep(spec, module)
             flight.module, flight.error, flight.landed = module, error, True
             flight.changed.notify_all()
 
@@ -190,11 +197,13 @@ class ModelLoader:
             on_progress=lambda done, total: tell(LoadProgress("download", done, total)),
             cancelled=lambda: self._is_deserted(flight),
         )
-        tell(LoadProgress("load", 0, path.stat().st_size))
+        tell(LoadProgress("load", 0, _size(path)))
         try:
             module = build_model(spec, path)
         except MemoryError:
             raise
+        except CheckpointError as error:
+            raise WeightsError(str(error)) from error
         except Exception:
             reject_if_damaged(spec, path)
             raise
@@ -204,11 +213,23 @@ class ModelLoader:
         with self._lock:
             return flight.waiters == 0
 
-    def _keep(self, key: str, module: nn.Module) -> None:
-        self._residents[key] = _Resident(module)
+    def _keep(self, spec: ModelSpec, module: nn.Module) -> None:
+        self._residents[spec.key] = _Resident(module, spec.revision)
+        self._residents.move_to_end(spec.key)
         while len(self._residents) > 1 and sum(model.bytes for model in self._residents.values()) > self.budget_bytes:
             gone, _ = self._residents.popitem(last=False)
             logger.info("let %s go to keep within %d bytes", gone, self.budget_bytes)
+
+
+def _spec(model: str | ModelSpec) -> ModelSpec:
+    return get_spec(model) if isinstance(model, str) else model
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:  # A user's file may vanish at any time; reading it will say so.
+        return None
 
 
 def _wait(flight: _Flight, on_progress: Callable[[LoadProgress], None] | None, cancelled: Callable[[], bool] | None) -> None:

@@ -7,14 +7,16 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import torch.hub
+from torchvision.models._api import WeightsEnum
 
 from detection_core import catalog
-from detection_core.catalog import ModelSpec, get_spec, list_models
+from detection_core.catalog import ModelSpec, list_specs
 from detection_core.download import CancelledCallback, DownloadCancelled, DownloadError, ProgressCallback, download, public_url, sha256
 
-__all__ = ["DownloadCancelled", "WeightsError", "available_models", "fetch_weights", "find_weights", "reject_if_damaged"]
+__all__ = ["DownloadCancelled", "WeightsError", "available_models", "fetch_backbone", "fetch_weights", "find_weights", "reject_if_damaged"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,14 +33,17 @@ class WeightsError(RuntimeError):
 def find_weights(spec: ModelSpec) -> Path | None:
     """Finds a model's weights file without asking the network.
 
-    Looked through in this order: the project's assets (for the embedded model); the folders in the environment variable
-    `DETECTION_EXPLORER_WEIGHTS_DIR`, separated like `PATH`; torch.hub's cache, `$TORCH_HOME/hub/checkpoints`; and the cache that
-    stands in for it where it cannot be written to, `detection-explorer-<user id>` in the system's folder for temporary files.
+    A user's model has its own. Others' are looked for in this order: in the project's assets (the embedded model's); in the folders
+    in the environment variable `DETECTION_EXPLORER_WEIGHTS_DIR`, separated like `PATH`; in torch.hub's cache,
+    `$TORCH_HOME/hub/checkpoints`; and in the cache that stands in for it where it cannot be written to,
+    `detection-explorer-<user id>` in the system's folder for temporary files.
 
     Returns:
         The file, or None where there is none yet. Its content has not been checked.
     """
-    assets = [] if spec.url else [catalog.ASSETS]
+    if spec.file is not None:
+        return spec.file if _is_there(spec.file) else None
+    assets = [catalog.ASSETS] if spec.source == "embedded" else []
     files = (folder / spec.file_name for folder in [*assets, *_user_folders(), *_caches()])
     return next((file for file in files if _is_there(file)), None)
 
@@ -67,20 +72,45 @@ def fetch_weights(
     """
     if found := find_weights(spec):
         return found
-    if not spec.url:
+    if spec.source == "user":
+        raise _weights_error(spec, "has been removed", "Put the file back, or choose another model.")
+    if spec.source == "embedded":
         raise _weights_error(spec, "is missing from the project's assets folder", "Install the project again.")
-    target = _writable_cache(spec) / spec.file_name
+    return _fetch(spec, _writable_cache(spec), on_progress, cancelled)
+
+
+def fetch_backbone(weights: WeightsEnum) -> Path:
+    """Finds a backbone's ImageNet weights in torch.hub's cache, where torchvision's builders look for them, or downloads them there.
+
+    Raises:
+        WeightsError: If they cannot be downloaded.
+    """
+    file = _RemoteFile(f"the backbone {weights}", weights.url.rpartition("/")[2], weights.url)
+    found = _hub_cache() / file.file_name
+    return found if _is_there(found) else _fetch(file, _hub_cache(), None, None)
+
+
+class _RemoteFile(NamedTuple):
+    """What downloading needs to know of a file; a ModelSpec knows it, too."""
+
+    title: str
+    file_name: str
+    url: str
+
+
+def _fetch(file: ModelSpec | _RemoteFile, folder: Path, on_progress: ProgressCallback | None, cancelled: CancelledCallback | None) -> Path:
+    target = folder / file.file_name
     mirror = os.environ.get(MIRROR)
-    url = f"{mirror.rstrip('/')}/{spec.file_name}" if mirror else spec.url
+    url = f"{mirror.rstrip('/')}/{file.file_name}" if mirror else file.url
     logger.info("downloading %s to %s", public_url(url), target)
     try:
-        download(url, target, _expected_hash(spec), on_progress, cancelled)
+        download(url, target, _expected_hash(file), on_progress, cancelled)
     except OSError as error:
         logger.exception("writing %s failed", target)
-        raise _weights_error(spec, "cannot be written to the cache", _ways_out("Set TORCH_HOME to another folder")) from error
+        raise _weights_error(file, "cannot be written to the cache", _ways_out("Set TORCH_HOME to another folder")) from error
     except DownloadError as error:
         problem = f"cannot be downloaded from {public_url(url).rpartition('/')[0]}: {error}"
-        raise _weights_error(spec, problem, _ways_out("Try again later")) from error
+        raise _weights_error(file, problem, _ways_out("Try again later")) from error
     return target
 
 
@@ -92,6 +122,8 @@ def reject_if_damaged(spec: ModelSpec, path: Path) -> None:
     Raises:
         WeightsError: If the file cannot be read, is not the one that its name promises, or its name promises nothing.
     """
+    if spec.source == "user":
+        return  # Building it has judged the file already.
     expected = _expected_hash(spec)
     try:
         found = sha256(path)
@@ -111,7 +143,7 @@ def reject_if_damaged(spec: ModelSpec, path: Path) -> None:
 
 def available_models() -> list[str]:
     """Keys of the models that need no download, in the catalog's order."""
-    return [key for key in list_models() if find_weights(get_spec(key))]
+    return [spec.key for spec in list_specs() if find_weights(spec)]
 
 
 def _is_there(file: Path) -> bool:
@@ -125,8 +157,12 @@ def _user_folders() -> list[Path]:
     return [Path(folder).expanduser() for folder in os.environ.get(WEIGHTS_DIR, "").split(os.pathsep) if folder]
 
 
+def _hub_cache() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
 def _caches() -> list[Path]:
-    hub = Path(torch.hub.get_dir()) / "checkpoints"
+    hub = _hub_cache()
     stand_in = Path(tempfile.gettempdir()) / f"detection-explorer-{_user_id()}"
     # The folder for temporary files is everybody's: what somebody else has put there under our name is not trusted.
     trusted = not stand_in.exists() or stand_in.stat().st_uid == _user_id()
@@ -148,14 +184,14 @@ def _writable_cache(spec: ModelSpec) -> Path:
     raise _weights_error(spec, "cannot be kept: no cache folder can be written to", _ways_out("Set TORCH_HOME to a folder that can be"))
 
 
-def _expected_hash(spec: ModelSpec) -> str:
-    match = _HASH_IN_NAME.search(spec.file_name)
+def _expected_hash(file: ModelSpec | _RemoteFile) -> str:
+    match = _HASH_IN_NAME.search(file.file_name)
     return match[1] if match else ""
 
 
-def _weights_error(spec: ModelSpec, problem: str, advice: str) -> WeightsError:
+def _weights_error(file: ModelSpec | _RemoteFile, problem: str, advice: str) -> WeightsError:
     ready = ", ".join(available_models()) or "none"
-    return WeightsError(f"The weights of {spec.title}, {spec.file_name}, {problem}. {advice} Models that work right now: {ready}.")
+    return WeightsError(f"The weights of {file.title}, {file.file_name}, {problem}. {advice} Models that work right now: {ready}.")
 
 
 def _ways_out(first: str) -> str:

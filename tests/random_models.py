@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -12,7 +13,8 @@ from torchvision.ops import FrozenBatchNorm2d
 from torchvision.transforms.functional import pil_to_tensor
 
 from detection_core.build import empty_model
-from detection_core.catalog import ASSETS, ModelSpec, get_spec
+from detection_core.catalog import ASSETS, Architecture, ModelSpec, get_spec
+from detection_core.structure import outline
 
 # One model of every family, the lightest.
 FAMILIES = (
@@ -40,7 +42,7 @@ def random_module(key: str, *, size: int | None = 128, seed: int = 0) -> nn.Modu
         The module, the same for the same arguments: leave it as it is.
     """
     torch.manual_seed(seed)
-    module = empty_model(get_spec(key)).eval().requires_grad_(False)
+    module = empty_model(get_spec(key).architecture).eval().requires_grad_(False)
     for name, parameter in module.named_parameters():
         if any(part in name for part in _CLASSIFIERS) and name.endswith(".weight"):
             parameter.mul_(_gain(key))
@@ -91,3 +93,63 @@ def save_random_weights(spec: ModelSpec, folder: Path) -> Path:
     path = folder / spec.file_name
     torch.save(random_module(spec.key).state_dict(), path)
     return path
+
+
+def random_state(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Weights that keep signals alive through a deep network and leave no batch norm an identity."""
+    generator = torch.Generator().manual_seed(0)
+    state = module.state_dict()
+    for name, tensor in state.items():
+        if not tensor.is_floating_point():
+            tensor.zero_()
+        elif tensor.ndim > 1:
+            tensor.uniform_(-1, 1, generator=generator).mul_((3 / tensor[0].numel()) ** 0.5)
+        elif name.endswith(("running_var", "weight")):
+            tensor.uniform_(0.5, 1.5, generator=generator)
+        else:
+            tensor.uniform_(-0.2, 0.2, generator=generator)
+    return state
+
+
+@torch.inference_mode()
+def raw_output(module: nn.Module) -> dict[str, torch.Tensor]:
+    """The backbone's levels and the best few detections in a small picture, however improbable they are."""
+    head = module.roi_heads if hasattr(module, "roi_heads") else module
+    head.score_thresh, head.detections_per_img = 0.0, 5
+    if hasattr(module, "rpn"):
+        module.rpn._post_nms_top_n["testing"] = 20
+    if module.transform.max_size > 320:
+        module.transform.min_size, module.transform.max_size = (64,), 96
+    picture = torch.rand(3, 64, 96, generator=torch.Generator().manual_seed(1))
+    features: dict[str, torch.Tensor] = {}
+    module.backbone.register_forward_hook(lambda _, inputs, maps: features.update(maps if isinstance(maps, dict) else {"0": maps}))
+    return module([picture])[0] | features
+
+
+def hollow_state(architecture: Architecture) -> dict[str, torch.Tensor]:
+    """Weights of the right names and shapes that are nothing but one zero each, so that their file is small and written at once."""
+    shapes = _shapes(architecture.builder, tuple(architecture.arguments.items()))
+    return {name: torch.zeros((), dtype=dtype).expand(shape) for name, (shape, dtype) in shapes.items()}
+
+
+@cache
+def _shapes(builder: str, arguments: tuple) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    state = outline(Architecture(builder, dict(arguments))).state_dict()
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in state.items()}
+
+
+def hollow_content(architecture: Architecture) -> dict[str, Any]:
+    """What a checkpoint's file holds, with a hollow state."""
+    classes, joints = architecture.arguments["num_classes"], architecture.arguments.get("num_keypoints", 0)
+    return {
+        "format": "detection-explorer",
+        "version": 1,
+        "architecture": {"builder": architecture.builder, "arguments": architecture.arguments},
+        "categories": ["__background__", *(f"thing {label}" for label in range(1, classes))],
+        "keypoint_names": [f"point {number}" for number in range(joints)],
+        "state": hollow_state(architecture),
+        "training": {},
+        "metrics": {},
+        "suggested_threshold": None,
+        "resume": None,
+    }

@@ -11,8 +11,10 @@ from torch import nn
 from torchvision.models import get_model
 
 from detection_core.architectures import person_mobilenet_v2_fpn
-from detection_core.build import _NoRandomInitialisation, build_model, empty_model
+from detection_core.build import build_model, empty_model
 from detection_core.catalog import EMBEDDED_MODEL, ModelSpec, get_spec, list_models
+from detection_core.structure import NoRandomInitialisation
+from tests.random_models import random_state, raw_output
 
 SSDLITE = get_spec("ssdlite320_mobilenet_v3_large")
 TORCHVISION_MODELS = [key for key in list_models() if get_spec(key).weights is not None]
@@ -36,45 +38,14 @@ def hub(tmp_path, monkeypatch):
     return folder
 
 
-def random_state(module: nn.Module) -> dict[str, torch.Tensor]:
-    """Weights that keep signals alive through a deep network and leave no batch norm an identity."""
-    generator = torch.Generator().manual_seed(0)
-    state = module.state_dict()
-    for name, tensor in state.items():
-        if not tensor.is_floating_point():
-            tensor.zero_()
-        elif tensor.ndim > 1:
-            tensor.uniform_(-1, 1, generator=generator).mul_((3 / tensor[0].numel()) ** 0.5)
-        elif name.endswith(("running_var", "weight")):
-            tensor.uniform_(0.5, 1.5, generator=generator)
-        else:
-            tensor.uniform_(-0.2, 0.2, generator=generator)
-    return state
-
-
-@torch.inference_mode()
-def raw_output(module: nn.Module) -> dict[str, torch.Tensor]:
-    """The backbone's levels and the best few detections in a small picture, however improbable they are."""
-    head = module.roi_heads if hasattr(module, "roi_heads") else module
-    head.score_thresh, head.detections_per_img = 0.0, 5
-    if hasattr(module, "rpn"):
-        module.rpn._post_nms_top_n["testing"] = 20
-    if module.transform.max_size > 320:
-        module.transform.min_size, module.transform.max_size = (64,), 96
-    picture = torch.rand(3, 64, 96, generator=torch.Generator().manual_seed(1))
-    features: dict[str, torch.Tensor] = {}
-    module.backbone.register_forward_hook(lambda backbone, inputs, levels: features.update(levels))
-    return module([picture])[0] | features
-
-
 @pytest.mark.parametrize("key", TORCHVISION_MODELS)
 def test_equals_torchvisions_own(key, hub):
     spec = get_spec(key)
     file = hub / spec.file_name
-    with _NoRandomInitialisation():
-        structure = empty_model(spec)
+    with NoRandomInitialisation():
+        structure = empty_model(spec.architecture)
     torch.save(random_state(structure), file)
-    with _NoRandomInitialisation():
+    with NoRandomInitialisation():
         theirs = get_model(key.removesuffix("_legacy"), weights=spec.weights).eval()
     ours = build_model(spec, file)
     file.unlink()
@@ -87,7 +58,7 @@ def test_equals_torchvisions_own(key, hub):
 
 @pytest.fixture
 def ssdlite_state() -> dict[str, torch.Tensor]:
-    return random_state(empty_model(SSDLITE))
+    return random_state(empty_model(SSDLITE.architecture))
 
 
 def test_ready_for_inference(hub, ssdlite_state):
@@ -151,7 +122,7 @@ def test_the_callers_random_numbers_are_left_alone(hub, ssdlite_state):
 
 def test_skipping_the_initialisation_does_not_leak_into_other_threads():
     drawn = torch.zeros(1000)
-    with _NoRandomInitialisation():
+    with NoRandomInitialisation():
         thread = threading.Thread(target=lambda: nn.init.normal_(drawn))
         thread.start()
         thread.join()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from detection_core.catalog import UnknownModelError
+from detection_core.catalog import ModelSpec, UnknownModelError
 from detection_core.engine import Cancelled, EngineError, LocalEngine, Stage
 from detection_core.images import LoadedImage, read_image
 from detection_core.loader import LoadProgress
@@ -54,12 +54,12 @@ class Loader:
         self.slow: set[str] = set()
         self.loads: Counter[str] = Counter()
 
-    def state(self, key: str) -> str:
+    def state(self, spec: ModelSpec) -> str:
         return "to download"
 
-    def load(self, key: str, *, on_progress: Any = None, cancelled: Any = None) -> Network:
-        self.loads[key] += 1
-        if key in self.slow:
+    def load(self, spec: ModelSpec, *, on_progress: Any = None, cancelled: Any = None) -> Network:
+        self.loads[spec.key] += 1
+        if spec.key in self.slow:
             on_progress(LoadProgress("download", 3, 10))
             while not self.go.wait(0.01):
                 if cancelled():

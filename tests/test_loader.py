@@ -87,7 +87,7 @@ def fake(home, monkeypatch):
 def wait_for_waiters(models: ModelLoader, key: str, count: int) -> None:
     """Returns once so many callers wait for a model; their arrival gives no signal of its own."""
     for _ in range(1000):
-        flight = models._flights.get(key)
+        flight = models._flights.get(get_spec(key).identity)
         if flight and flight.waiters == count:
             return
         threading.Event().wait(0.005)
@@ -251,7 +251,7 @@ class TestBudget:
 def content(tmp_path_factory) -> bytes:
     """A weights file of SSDlite."""
     file = tmp_path_factory.mktemp("content") / "x.pth"
-    torch.save(empty_model(SSDLITE).state_dict(), file)
+    torch.save(empty_model(SSDLITE.architecture).state_dict(), file)
     return file.read_bytes()
 
 

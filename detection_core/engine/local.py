@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from detection_core.catalog import get_spec, list_models
+from detection_core.catalog import ModelSpec, get_spec, list_specs
 from detection_core.detector import run
 from detection_core.engine.base import EngineError, Job, JobState, Result, Stage
 from detection_core.images import LoadedImage
@@ -27,6 +27,21 @@ logger = logging.getLogger(__name__)
 _KEPT_RESULTS = 128
 _MAX_JOBS = 64
 _MAX_JOBS_PER_VISITOR = 8
+
+_Key = tuple[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What a job is to do. The spec stays with it: a user's file may be gone or another before its turn comes."""
+
+    image: LoadedImage
+    spec: ModelSpec
+
+    @property
+    def key(self) -> _Key:
+        """Under which the result is kept: the picture, the model, and the revision of its weights."""
+        return self.image.digest, self.spec.identity
 
 
 @dataclass
@@ -63,13 +78,13 @@ class LocalEngine:
     ) -> None:
         self.device = torch.device(device)
         self.loader = loader or ModelLoader(device=device)
-        self._loads = ThreadPoolExecutor(len(list_models()), thread_name_prefix="load")
+        self._loads = ThreadPoolExecutor(max_jobs, thread_name_prefix="load")
         self._runs = ThreadPoolExecutor(1, thread_name_prefix="run")
         self._lock = threading.Lock()
-        self._jobs: dict[Job, LoadedImage] = {}
-        self._under_way: dict[str, _Load] = {}
+        self._jobs: dict[Job, _Order] = {}
+        self._under_way: dict[tuple[str, str], _Load] = {}
         self._queue: dict[Job, None] = {}
-        self._kept: OrderedDict[tuple[str, str], Result] = OrderedDict()
+        self._kept: OrderedDict[_Key, Result] = OrderedDict()
         self._max_kept = kept_results
         self._max_jobs = max_jobs
         self._max_jobs_per_visitor = max_jobs_per_visitor
@@ -87,17 +102,17 @@ class LocalEngine:
             UnknownModelError: If there is no such model.
             EngineError: If too many pictures are waiting already.
         """
-        get_spec(model)
+        order = _Order(image, get_spec(model))
         job = Job(model, visitor)
         with self._lock:
-            kept = self._look_up(image, model)
+            kept = self._look_up(order)
             if kept is None:
-                self._admit(job, image)
+                self._admit(job, order)
         if kept is not None:
             job.future.set_result(kept)
             return job
         job.future.add_done_callback(lambda _: self._forget(job))
-        self._fetch_model(job)
+        self._fetch_model(job, order.spec)
         return job
 
     def cancel_visitor(self, visitor: str) -> None:
@@ -109,7 +124,7 @@ class LocalEngine:
 
     def model_states(self) -> dict[str, str]:
         """Where each model is: "in memory", "on disk" or "to download"."""
-        return {key: self.loader.state(key) for key in list_models()}
+        return {spec.key: self.loader.state(spec) for spec in list_specs()}
 
     def close(self) -> None:
         """Gives up all jobs and ends the engine's threads."""
@@ -120,46 +135,46 @@ class LocalEngine:
         self._loads.shutdown()
         self._runs.shutdown()
 
-    def _look_up(self, image: LoadedImage, model: str) -> Result | None:
-        kept = self._kept.get((image.digest, model))
+    def _look_up(self, order: _Order) -> Result | None:
+        kept = self._kept.get(order.key)
         if kept is not None:
-            self._kept.move_to_end((image.digest, model))
+            self._kept.move_to_end(order.key)
         return kept
 
-    def _admit(self, job: Job, image: LoadedImage) -> None:
+    def _admit(self, job: Job, order: _Order) -> None:
         theirs = sum(other.visitor == job.visitor for other in self._jobs) if job.visitor else 0
         if len(self._jobs) >= self._max_jobs or theirs >= self._max_jobs_per_visitor:
             raise EngineError("Too many pictures are waiting already. Try again in a moment.")
-        self._jobs[job] = image
+        self._jobs[job] = order
 
-    def _fetch_model(self, job: Job) -> None:
+    def _fetch_model(self, job: Job, spec: ModelSpec) -> None:
         """Joins those who wait for the job's model, or begins to load it."""
         with self._lock:
-            load = self._under_way.get(job.model)
+            load = self._under_way.get(spec.identity)
             if load is None:
-                self._under_way[job.model] = _Load([job])
+                self._under_way[spec.identity] = _Load([job])
             else:
                 load.jobs.append(job)
         if load is None:
-            self._loads.submit(self._load, job.model)
+            self._loads.submit(self._load, spec)
         else:
             job.update(load.state)
 
-    def _load(self, model: str) -> None:
+    def _load(self, spec: ModelSpec) -> None:
         started = time.perf_counter()
-        in_memory = self.loader.state(model) == "in memory"
+        in_memory = self.loader.state(spec) == "in memory"
         module: nn.Module | None = None
         error: Exception | None = None
-        while module is None and error is None and self._live(model):
+        while module is None and error is None and self._live(spec):
             try:
-                module = self.loader.load(model, on_progress=lambda p: self._report_load(model, p), cancelled=lambda: not self._live(model))
+                module = self.loader.load(spec, on_progress=lambda p: self._report_load(spec, p), cancelled=lambda: not self._live(spec))
             except DownloadCancelled:
                 # Everybody had left; should somebody have come since, it is loaded for them.
                 continue
             except Exception as caught:
-                error = _readable(caught, model)
+                error = _readable(caught, spec)
         with self._lock:
-            jobs = self._under_way.pop(model).jobs
+            jobs = self._under_way.pop(spec.identity).jobs
         load_time = 0.0 if in_memory else time.perf_counter() - started
         for job in jobs:
             if module is not None:
@@ -168,16 +183,16 @@ class LocalEngine:
                 _settle(job, error)
             elif not job.cancelled:
                 # Came between the last look and now.
-                self._fetch_model(job)
+                self._fetch_model(job, spec)
 
-    def _live(self, model: str) -> bool:
+    def _live(self, spec: ModelSpec) -> bool:
         with self._lock:
-            return any(not job.cancelled for job in self._under_way[model].jobs)
+            return any(not job.cancelled for job in self._under_way[spec.identity].jobs)
 
-    def _report_load(self, model: str, progress: LoadProgress) -> None:
+    def _report_load(self, spec: ModelSpec, progress: LoadProgress) -> None:
         state = JobState(Stage(progress.stage), progress.done, progress.total)
         with self._lock:
-            load = self._under_way[model]
+            load = self._under_way[spec.identity]
             load.state = state
             jobs = list(load.jobs)
         for job in jobs:
@@ -195,10 +210,10 @@ class LocalEngine:
     def _run(self, job: Job, module: nn.Module, load_time: float, queued: float) -> None:
         with self._lock:
             self._queue.pop(job, None)
-            image = self._jobs.get(job)
-            kept = self._look_up(image, job.model) if image else None
+            order = self._jobs.get(job)
+            kept = self._look_up(order) if order else None
         self._report_places()
-        if image is None:
+        if order is None:
             return
         if kept is not None:
             _settle(job, kept)
@@ -208,12 +223,12 @@ class LocalEngine:
         first_run = module not in self._modules_run
         self._modules_run.add(module)
         try:
-            (detections,), timings = run(module, get_spec(job.model), [np.asarray(image.image)], self.device)
+            (detections,), timings = run(module, order.spec, [np.asarray(order.image.image)], self.device)
         except Exception as error:
-            _settle(job, _readable(error, job.model))
+            _settle(job, _readable(error, order.spec))
             return
         with self._lock:
-            self._kept[image.digest, job.model] = Result(detections, timings, kept=True)
+            self._kept[order.key] = Result(detections, timings, kept=True)
             while len(self._kept) > self._max_kept:
                 self._kept.popitem(last=False)
         _settle(job, Result(detections, replace(timings, load=load_time, wait=waited), first_run))
@@ -230,14 +245,14 @@ class LocalEngine:
             self._queue.pop(job, None)
 
 
-def _readable(error: Exception, model: str) -> Exception:
+def _readable(error: Exception, spec: ModelSpec) -> Exception:
     """What went wrong in words for people; the log has the rest."""
     if isinstance(error, WeightsError):
         return error
     if isinstance(error, torch.OutOfMemoryError):
         return EngineError("The device has too little memory for this picture with this model. Try a smaller picture or a lighter model.")
-    logger.error("Detection with %s failed", model, exc_info=error)
-    return EngineError(f"Detection with {get_spec(model).title} failed unexpectedly. Try another model; the server's log has the details.")
+    logger.error("Detection with %s failed", spec.key, exc_info=error)
+    return EngineError(f"Detection with {spec.title} failed unexpectedly. Try another model; the server's log has the details.")
 
 
 def _settle(job: Job, outcome: Result | Exception) -> None:

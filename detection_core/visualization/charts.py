@@ -1,9 +1,9 @@
-"""Charts of models, as SVG that takes the page's text colour, so that it reads in light and dark."""
+"""Charts: models as SVG that takes the page's text colour, so that it reads in light and dark; a training run as a PNG."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 # Stands for `currentColor`, which matplotlib does not know.
@@ -79,6 +80,36 @@ def accuracy_cost_chart(points: Sequence[ChartPoint]) -> str:
         .replace(_INK, "currentColor")
         .replace("<svg ", '<svg role="img" aria-label="Average precision against cost of all models" ', 1)
     )
+
+
+def training_chart(losses: Mapping[str, Sequence[tuple[float, float]]], metrics: Mapping[str, Sequence[tuple[float, float]]]) -> bytes:
+    """Draws the curves of a training run: losses on the left, average precisions on the right.
+
+    Args:
+        losses: (epoch, loss) points by torchvision's name of the loss. Their axis is logarithmic: they differ by orders of magnitude.
+        metrics: (epoch, percent) points by name.
+
+    Returns:
+        A PNG of 1200×450 pixels.
+    """
+    with matplotlib.rc_context({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(12, 4.5), dpi=100, layout="constrained")
+        for axes, curves, label in zip(figure.subplots(1, 2), (losses, metrics), ("Loss (log)", "AP on validation (%)"), strict=True):
+            for name, points in curves.items():
+                axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
+            axes.set_xlabel("Epoch")
+            axes.set_ylabel(label)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.grid(alpha=0.15)
+            if curves:
+                axes.legend(frameon=False)
+            else:
+                axes.text(0.5, 0.5, "nothing measured yet", transform=axes.transAxes, ha="center", va="center")
+        if any(value > 0 for points in losses.values() for _, value in points):
+            figure.axes[0].set_yscale("log")
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png")
+    return buffer.getvalue()
 
 
 def _name_points(axes: Axes, points: Sequence[ChartPoint]) -> None:

@@ -1,0 +1,220 @@
+"""How well a model does on annotated photos: COCO's average precision of boxes, masks and joints, and the threshold of the best F1."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from detection_core.catalog import Task
+from detection_core.detections import Detections
+from detection_core.export import to_coco_results
+from detection_core.images import load_image
+from detection_core.training.dataset import CocoDataset, Photo
+
+# What COCOeval calls a task, where its results keep it, and what the catalog calls its average precision.
+_TASKS: dict[Task, tuple[str, str, str]] = {
+    "boxes": ("bbox", "bbox", "box_map"),
+    "masks": ("segm", "segmentation", "mask_map"),
+    "keypoints": ("keypoints", "keypoints", "kp_map"),
+}
+# Where `COCOeval.stats` has what; keypoints have no small ones.
+_STATS = {"ap": 0, "ap50": 1, "small": 3, "medium": 4, "large": 5}
+_KEYPOINT_STATS = {"ap": 0, "ap50": 1, "medium": 3, "large": 4}
+# COCO measured how far annotators disagree for its own 17 joints only; for others, something between its shoulders and its wrists.
+_OTHER_SIGMA = 0.07
+
+
+@dataclass(frozen=True)
+class AveragePrecision:
+    """COCO's figures of one task, in percent; None where there is nothing to find.
+
+    Attributes:
+        ap: Mean over IoU (or object keypoint similarity) 0.50, 0.55 … 0.95 and over classes.
+        ap50: At 0.50 only.
+        small: Of objects below 32² pixels of area.
+        medium: Of those up to 96².
+        large: Of those above.
+        photos: How many photos it was measured on.
+    """
+
+    ap: float | None
+    ap50: float | None
+    small: float | None
+    medium: float | None
+    large: float | None
+    photos: int
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """How boxes do at one score threshold, at an IoU of 0.5, all classes together; 0–1 each."""
+
+    threshold: float
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found.
+
+    Attributes:
+        tasks: Average precision by task: boxes, and what else both model and annotations have.
+        points: One for every threshold that changes anything, highest first.
+    """
+
+    tasks: dict[Task, AveragePrecision]
+    points: tuple[OperatingPoint, ...]
+
+    def metrics(self) -> dict[str, float]:
+        """Average precisions in percent under the catalog's names: `box_map`, `mask_map`, `kp_map`."""
+        return {_TASKS[task][2]: round(figures.ap, 2) for task, figures in self.tasks.items() if figures.ap is not None}
+
+    def figures(self) -> dict[str, dict[str, float | None]]:
+        """All figures as plain types, by task."""
+        return {task: asdict(figures) for task, figures in self.tasks.items()}
+
+    def best(self) -> OperatingPoint | None:
+        """The point of the highest F1, or None where nothing was found."""
+        return max(self.points, key=lambda point: point.f1, default=None)
+
+    def at(self, threshold: float) -> OperatingPoint:
+        """How boxes do at a threshold."""
+        kept = [point for point in self.points if point.threshold >= threshold]
+        return OperatingPoint(threshold, kept[-1].precision, kept[-1].recall, kept[-1].f1) if kept else OperatingPoint(threshold, 0, 0, 0)
+
+
+def evaluate(
+    dataset: CocoDataset,
+    detect: Callable[[NDArray[np.uint8]], Detections],
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Runs a model on annotated photos and measures it as COCO does.
+
+    Classes are matched by name; what the model finds of other classes is left out. Masks are measured on the photos that have them,
+    joints where they are annotated. Crowds count neither for nor against.
+
+    Args:
+        dataset: Photos and what is on them.
+        detect: Gives everything found in a picture, RGB uint8 [H,W,3], down to the model's floor score.
+        on_progress: Called with the number of photos done and their total.
+    """
+    results: list[dict[str, Any]] = []
+    given: set[Task] = {"boxes"}
+    for number, photo in enumerate(dataset.photos, start=1):
+        found = detect(np.asarray(load_image(photo.path)))
+        given |= {task for task, value in (("masks", found.masks), ("keypoints", found.keypoints)) if value is not None}  # type: ignore[misc]
+        results += _results(found, photo, dataset)
+        if on_progress:
+            on_progress(number, len(dataset.photos))
+    photos: dict[Task, list[Photo]] = {
+        "boxes": list(dataset.photos),
+        "masks": [photo for photo in dataset.photos if photo.has_masks and photo.annotations],
+        "keypoints": [photo for photo in dataset.photos if dataset.keypoint_names],
+    }
+    tasks: dict[Task, AveragePrecision] = {}
+    points: tuple[OperatingPoint, ...] = ()
+    for task in _TASKS:
+        if task in given and photos[task]:
+            figures, evaluation = _average_precision(task, results, photos[task], dataset)
+            tasks[task] = figures
+            points = _operating_points(evaluation) if task == "boxes" and evaluation else points
+    return Evaluation(tasks, points)
+
+
+def _results(found: Detections, photo: Photo, dataset: CocoDataset) -> list[dict[str, Any]]:
+    """COCO results whose category is the data set's label."""
+    label_of = {name: label for label, name in enumerate(dataset.categories)}
+    entries = to_coco_results(found, photo.id)
+    labels = [label_of.get(found.categories[label]) for label in found.labels]
+    return [{**entry, "category_id": label} for entry, label in zip(entries, labels, strict=True) if label]
+
+
+def _average_precision(
+    task: Task, results: Sequence[dict[str, Any]], photos: Sequence[Photo], dataset: CocoDataset
+) -> tuple[AveragePrecision, COCOeval | None]:
+    kind, part, _ = _TASKS[task]
+    chosen = {photo.id for photo in photos}
+    # Each part goes alone: loadRes takes an object's area from its box if there is one, even for masks.
+    keys = ("image_id", "category_id", "score", part)
+    entries = [{key: entry[key] for key in keys} for entry in results if entry["image_id"] in chosen]
+    places = _KEYPOINT_STATS if task == "keypoints" else _STATS
+    if not entries:
+        return AveragePrecision(0.0, 0.0, None, None, None, len(photos)), None
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = _truth(photos, dataset)
+        evaluation = COCOeval(truth, truth.loadRes(entries), kind)
+        num_keypoints = len(dataset.keypoint_names)
+        if task == "keypoints" and num_keypoints != len(evaluation.params.kpt_oks_sigmas):
+            evaluation.params.kpt_oks_sigmas = np.full(num_keypoints, _OTHER_SIGMA)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    # COCOeval says -1 where there is nothing to find.
+    figures = {name: 100 * float(evaluation.stats[place]) if evaluation.stats[place] >= 0 else None for name, place in places.items()}
+    return AveragePrecision(**{"small": None, **figures}, photos=len(photos)), evaluation
+
+
+def _truth(photos: Sequence[Photo], dataset: CocoDataset) -> COCO:
+    """The annotations as pycocotools has them, numbered anew."""
+    label_of = {category: label for label, category in enumerate(dataset.category_ids)}
+    annotations: list[dict[str, Any]] = []
+    for photo in photos:
+        for entry in (*photo.annotations, *photo.crowds):
+            x, y, width, height = entry["bbox"]
+            annotations.append(
+                {
+                    "iscrowd": 0,
+                    "area": width * height,
+                    "num_keypoints": 0,
+                    "keypoints": [0] * 3 * len(dataset.keypoint_names),
+                    **entry,
+                    # A crowd without an outline is where its box is.
+                    "segmentation": entry.get("segmentation") or [[x, y, x + width, y, x + width, y + height, x, y + height]],
+                    "category_id": label_of[entry["category_id"]],
+                    "id": len(annotations) + 1,
+                }
+            )
+    truth = COCO()
+    truth.dataset = {
+        "images": [{"id": photo.id, "width": photo.size[0], "height": photo.size[1]} for photo in photos],
+        "annotations": annotations,
+        "categories": [{"id": label, "name": name} for label, name in enumerate(dataset.categories) if label],
+    }
+    truth.createIndex()
+    return truth
+
+
+def _operating_points(evaluation: COCOeval) -> tuple[OperatingPoint, ...]:
+    """Boxes at every threshold; crowds and what lies in them do not count, as in COCOeval."""
+    # evalImgs goes through classes, in each through areas with "all" first, and in those through photos; the first IoU is 0.5.
+    photos, areas = len(evaluation.params.imgIds), len(evaluation.params.areaRng)
+    parts = [
+        part
+        for number in range(len(evaluation.params.catIds))
+        for part in evaluation.evalImgs[number * areas * photos : (number * areas + 1) * photos]
+        if part
+    ]
+    objects = sum(int((np.asarray(part["gtIgnore"]) == 0).sum()) for part in parts)
+    if not parts or not objects:
+        return ()
+    scores = np.concatenate([part["dtScores"] for part in parts])
+    right = np.concatenate([part["dtMatches"][0] > 0 for part in parts])
+    counts = ~np.concatenate([part["dtIgnore"][0] for part in parts]).astype(bool)
+    order = np.argsort(-scores[counts], kind="stable")
+    scores, right = scores[counts][order], np.cumsum(right[counts][order])
+    number = np.arange(1, len(scores) + 1)
+    return tuple(
+        OperatingPoint(float(score), float(hits / n), float(hits / objects), float(2 * hits / (n + objects)))
+        for score, hits, n in zip(scores, right, number, strict=True)
+    )

@@ -1,0 +1,47 @@
+"""Weights at a quarter of their size on disk: 8-bit integers with a scale for each output channel, float32 again when loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+_SCALE = ".int8_scale"
+# A channel of fewer weights (a norm, a bias, a depthwise kernel) is no burden, and its rounding would be felt.
+_LEAST_WEIGHTS_A_CHANNEL = 64
+
+
+def quantise(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rounds large weights to 8 bits, symmetric around zero, and the other floats to float16.
+
+    Args:
+        state: A state dict in float32. The first dimension of a weight counts its output channels.
+
+    Returns:
+        The same names, and for each rounded weight a scale beside it, float32 [channels].
+    """
+    small: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if not value.is_floating_point():
+            small[name] = value
+        elif value.dim() < 2 or value[0].numel() < _LEAST_WEIGHTS_A_CHANNEL:
+            small[name] = value.half()
+        else:
+            rows = value.reshape(len(value), -1).float()
+            scale = rows.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / 127
+            small[name] = (rows / scale[:, None]).round().to(torch.int8).reshape(value.shape)
+            small[name + _SCALE] = scale
+    return small
+
+
+def dequantise(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What `quantise` was given, but for its rounding; a state dict in floating point comes back in float32 and otherwise as it is."""
+    full = {}
+    for name, value in state.items():
+        scale = state.get(name + _SCALE)
+        if scale is not None:
+            full[name] = value.float() * scale.reshape(-1, *[1] * (value.dim() - 1))
+        elif not name.endswith(_SCALE):
+            full[name] = value.float() if value.is_floating_point() else value
+    return full

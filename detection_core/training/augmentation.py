@@ -1,0 +1,205 @@
+"""Turns a photo and its annotations into torchvision's training pair, an image and its target, changed together by chance."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from pycocotools import mask as coco_mask
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat, KeyPoints, Mask
+
+from detection_core.catalog import Task
+from detection_core.image_modes import to_rgb
+from detection_core.training.dataset import CocoDataset, Photo
+from detection_core.training.recipe import Augmentation
+
+_MIN_SIDE = 32
+_MIN_VISIBLE_FRACTION = 0.3
+_BACKGROUND_TRIES = 20
+_BACKGROUND_PARTS = (0.25, 0.7)
+_SIDES = {"left": "right", "right": "left"}
+
+
+def training_pair(
+    photo: Photo, dataset: CocoDataset, augmentation: Augmentation, seed: int, tasks: Collection[Task]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loads a photo, changes it, and gives it with its target in torchvision's form.
+
+    The same arguments give the same pair; no other random state is read or changed. Polygons and points are moved before anything is
+    drawn, so that nothing is resampled twice. Objects of which a crop leaves less than 30 % of the box are left out.
+
+    Args:
+        photo: One of the data set's, free of faults (see `checks`).
+        dataset: Gives labels and joints their meaning.
+        augmentation: What may happen.
+        seed: Decides what does happen.
+        tasks: Which targets to make.
+
+    Returns:
+        The image, float32 [3,H,W] in 0–1, and the target: `boxes` float32 [N,4] XYXY in pixels, `labels` int64 [N], `area` float32 [N]
+        (pixels of the mask, or of the box where there is none), `iscrowd` int64 [N] (all 0), `image_id` int64 []; `masks` uint8 [N,H,W]
+        in 0/1 where tasks ask for them and the photo has them; `keypoints` float32 [N,K,3] (x, y, visibility 0/1/2; zeros where not
+        labelled) where tasks ask for them.
+
+    Raises:
+        OSError: If the picture cannot be read.
+    """
+    rng = random.Random(seed)
+    view = _random_view(photo, augmentation, rng)
+    image = _recoloured(_picture(photo, view), augmentation, rng)
+    annotations, boxes = _objects_in_view(photo, view, augmentation.min_box_side)
+    keypoint_names = dataset.keypoint_names if "keypoints" in tasks else ()
+    joints = _joints(annotations, len(keypoint_names), view)
+    visibility = joints[..., 2:]
+    parts: dict[str, Tensor] = {
+        "image": functional.to_image(image),
+        "boxes": BoundingBoxes(boxes, format=BoundingBoxFormat.XYXY, canvas_size=view.canvas),
+        # v2 mirrors points as indices of pixels (x to W − 1 − x); boxes and torchvision's detectors count from the picture's edge.
+        "keypoints": KeyPoints(joints[..., :2] - 0.5, canvas_size=view.canvas),
+    }
+    if "masks" in tasks and photo.has_masks:
+        parts["masks"] = Mask(_masks(annotations, view))
+    if rng.random() < augmentation.flip:
+        parts = {name: functional.horizontal_flip(part) for name, part in parts.items()}
+        twins = mirrored_joints(keypoint_names)
+        parts["keypoints"], visibility = parts["keypoints"][:, twins], visibility[:, twins]
+    target = {name: part.as_subclass(Tensor).contiguous() for name, part in parts.items()}
+    pixels = functional.to_dtype(target.pop("image"), torch.float32, scale=True)
+    points = target.pop("keypoints") + 0.5
+    if "keypoints" in tasks:
+        target["keypoints"] = torch.cat([points * (visibility > 0), visibility], dim=-1)
+    labels = [dataset.labels[annotation["category_id"]] for annotation in annotations]
+    sides = target["boxes"][:, 2:] - target["boxes"][:, :2]
+    return pixels, {
+        **target,
+        "labels": torch.tensor(labels, dtype=torch.int64),
+        "area": target["masks"].sum((1, 2), dtype=torch.float32) if "masks" in target else sides.prod(dim=1),
+        "iscrowd": torch.zeros(len(labels), dtype=torch.int64),
+        "image_id": torch.tensor(photo.id, dtype=torch.int64),
+    }
+
+
+def mirrored_joints(names: Sequence[str]) -> list[int]:
+    """Where each joint's twin on the other side of the body is, by name: "left" for "right" and the reverse; others are their own."""
+    index = {name.lower(): i for i, name in enumerate(names)}
+    twins = (re.sub("left|right", lambda side: _SIDES[side[0]], name.lower()) for name in names)
+    return [index.get(twin, i) for i, twin in enumerate(twins)]
+
+
+@dataclass(frozen=True)
+class _View:
+    """The part of the photo that is shown (left, top, right, bottom), and the (width, height) it is shown at."""
+
+    window: tuple[float, float, float, float]
+    size: tuple[int, int]
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        return self.size[1], self.size[0]
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        left, top, right, bottom = self.window
+        return self.size[0] / (right - left), self.size[1] / (bottom - top)
+
+    def moved(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Points [...,2] of the photo in the view's pixels."""
+        return (points - self.window[:2]) * self.scale
+
+
+def _random_view(photo: Photo, augmentation: Augmentation, rng: random.Random) -> _View:
+    window = _random_window(photo, augmentation, rng)
+    width, height = window[2] - window[0], window[3] - window[1]
+    width *= augmentation.stretch ** rng.uniform(-1, 1)
+    if augmentation.min_size is None:
+        return _View(window, (max(1, round(width)), max(1, round(height))))
+    factor = min(rng.uniform(*augmentation.min_size) / min(width, height), augmentation.max_size / max(width, height))
+    return _View(window, (max(_MIN_SIDE, round(width * factor)), max(_MIN_SIDE, round(height * factor))))
+
+
+def _random_window(photo: Photo, augmentation: Augmentation, rng: random.Random) -> tuple[float, float, float, float]:
+    if not photo.partial and rng.random() < augmentation.background:
+        for _ in range(_BACKGROUND_TRIES):
+            window = _part_of(photo.size, _BACKGROUND_PARTS, rng)
+            if not any(_overlap(window, annotation["bbox"]) for annotation in photo.annotations + photo.crowds):
+                return window
+    if rng.random() < augmentation.crop:
+        return _part_of(photo.size, (augmentation.min_crop, 1), rng)
+    return 0.0, 0.0, float(photo.size[0]), float(photo.size[1])
+
+
+def _part_of(size: tuple[int, int], parts: tuple[float, float], rng: random.Random) -> tuple[float, float, float, float]:
+    width, height = (side * rng.uniform(*parts) for side in size)
+    left, top = rng.uniform(0, size[0] - width), rng.uniform(0, size[1] - height)
+    return left, top, min(left + width, size[0]), min(top + height, size[1])
+
+
+def _overlap(window: tuple[float, float, float, float], bbox: Sequence[float]) -> bool:
+    x, y, width, height = bbox
+    return x < window[2] and y < window[3] and x + width > window[0] and y + height > window[1]
+
+
+def _picture(photo: Photo, view: _View) -> Image.Image:
+    with Image.open(photo.path) as opened:
+        # A large JPEG is decoded at a half, quarter or eighth of its size where that suffices.
+        drafted = opened.draft("RGB", (math.ceil(photo.size[0] * view.scale[0]), math.ceil(photo.size[1] * view.scale[1])))
+        shrunk = drafted[1][2] / photo.size[0] if drafted else 1.0
+        rgb, _ = to_rgb(opened)
+    left, top, right, bottom = (side * shrunk for side in view.window)
+    return rgb.resize(view.size, Image.Resampling.BILINEAR, box=(left, top, right, bottom))
+
+
+def _recoloured(image: Image.Image, augmentation: Augmentation, rng: random.Random) -> Image.Image:
+    if augmentation.photometric:
+        for adjust in (functional.adjust_brightness, functional.adjust_contrast, functional.adjust_saturation):
+            image = adjust(image, 1 + rng.uniform(-1, 1) * augmentation.photometric)
+    return functional.adjust_hue(image, rng.uniform(-1, 1) * augmentation.hue) if augmentation.hue else image
+
+
+def _objects_in_view(photo: Photo, view: _View, min_side: float) -> tuple[list[dict[str, Any]], Tensor]:
+    """The annotations that are still to be seen, and their boxes [N,4] clipped to the view."""
+    corners = np.array([annotation["bbox"] for annotation in photo.annotations], np.float64).reshape(-1, 2, 2)
+    corners[:, 1] += corners[:, 0]
+    corners = view.moved(corners)
+    clipped = corners.clip(0, view.size).astype(np.float32)
+    sides = clipped[:, 1] - clipped[:, 0]
+    visible = sides.prod(axis=1) >= _MIN_VISIBLE_FRACTION * (corners[:, 1] - corners[:, 0]).prod(axis=1)
+    kept = np.flatnonzero(visible & (sides >= min_side).all(axis=1) & (sides > 0).all(axis=1))
+    return [photo.annotations[i] for i in kept], torch.from_numpy(clipped[kept].reshape(-1, 4))
+
+
+def _joints(annotations: Sequence[dict[str, Any]], count: int, view: _View) -> Tensor:
+    """Joints [N,K,3] in the view; those outside it are not labelled."""
+    joints = np.zeros((len(annotations), count, 3))
+    for of_object, annotation in zip(joints, annotations, strict=True):
+        if count and annotation.get("keypoints"):
+            of_object[:] = np.reshape(annotation["keypoints"], (count, 3))
+    joints[..., :2] = view.moved(joints[..., :2])
+    inside = ((joints[..., :2] >= 0) & (joints[..., :2] < view.size)).all(axis=-1)
+    joints[~inside] = 0
+    return torch.from_numpy(joints.astype(np.float32))
+
+
+def _masks(annotations: Sequence[dict[str, Any]], view: _View) -> Tensor:
+    masks = [_mask(annotation["segmentation"], view) for annotation in annotations]
+    return torch.from_numpy(np.stack(masks)) if masks else torch.zeros((0, *view.canvas), dtype=torch.uint8)
+
+
+def _mask(segmentation: Any, view: _View) -> NDArray[np.uint8]:
+    if isinstance(segmentation, list):
+        polygons = [view.moved(np.array(polygon, np.float64).reshape(-1, 2)).ravel().tolist() for polygon in segmentation]
+        drawn: NDArray[np.uint8] = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(polygons, *view.canvas)))
+        return drawn
+    compressed = isinstance(segmentation["counts"], str)
+    whole = coco_mask.decode(segmentation if compressed else coco_mask.frPyObjects(segmentation, *segmentation["size"]))
+    return np.array(Image.fromarray(whole).resize(view.size, Image.Resampling.NEAREST, box=view.window))

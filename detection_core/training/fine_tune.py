@@ -1,0 +1,280 @@
+"""From a folder of annotated photos to a trained checkpoint, in one call."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.random import fork_rng
+
+from detection_core.architectures import BUILDERS
+from detection_core.build import build_model, empty_model
+from detection_core.catalog import UnknownModelError, get_spec, list_models
+from detection_core.checkpoint import Checkpoint
+from detection_core.model_spec import Architecture
+from detection_core.structure import outline
+from detection_core.training.checks import Fault, check, without_faults
+from detection_core.training.dataset import CocoDataset, DataError, merge, read_coco, split
+from detection_core.training.initialisation import transfer
+from detection_core.training.recipe import Augmentation, Recipe
+from detection_core.training.starts import backbone_start, frozen_by_backbone
+from detection_core.training.trainer import Trainer
+from detection_core.user_models import spec_of_checkpoint, spec_of_file
+from detection_core.weights import fetch_weights
+
+# Scales between which photos are shown, as parts of the model's own size.
+_SCALES = (0.75, 1.1)
+# torchvision's defaults where a backbone is trained are 3 but for these; the embedded model's has seen people before, not just ImageNet.
+_TRAINABLE_LAYERS = {"ssd300_vgg16": 4, "ssdlite320_mobilenet_v3_large": 6, "person_mobilenet_v2_fpn": 2}
+
+
+class InvalidDataError(DataError):
+    """The data set has faults; the message lists them all."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        lines = "\n".join(map(str, faults))
+        count = f"{len(faults)} fault{'s' * (len(faults) != 1)}"
+        super().__init__(f"{lines}\n{count} in the data. Mend them, or go on without them by --skip-invalid.")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where photos and annotations are.
+
+    Attributes:
+        train: COCO folders or files to learn from.
+        validation: Those to measure on; empty takes a part of the photos to learn from.
+        partial: Those to learn from in which some objects are not labelled: they teach nothing about background.
+        validation_fraction: Which part, where there is no validation data.
+        skip_invalid: Leave faulty photos and annotations out instead of refusing.
+    """
+
+    train: Sequence[Path]
+    validation: Sequence[Path] = ()
+    partial: Sequence[Path] = ()
+    validation_fraction: float = 0.1
+    skip_invalid: bool = False
+
+
+def train(
+    data: str | Path | Data,
+    model: str,
+    out: str | Path,
+    *,
+    init: str | Path = "weights",
+    backbone: str | Path | None = None,
+    image_size: int | None = None,
+    recipe: Recipe | None = None,
+    resume: bool = False,
+    device: str = "cpu",
+    workers: int = 0,
+    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
+) -> Checkpoint:
+    """Trains a detector for the classes of a data set.
+
+    Under `torchrun` several processes train together, one a GPU or a share of the cores; the gradients are averaged.
+
+    Args:
+        data: A folder or file in COCO's format, or several as `Data`.
+        model: A key of the catalog, or a builder in `architectures.BUILDERS`.
+        out: The checkpoint to write, `NAME.pt`. Beside it go `NAME.last.pt` to resume from, and the curve `NAME.png` and `NAME.json`.
+        init: Where weights come from: "weights", the model's own (for torchvision's, those trained on COCO); "backbone", only its
+            backbone, trained on ImageNet; "random"; or the path of a checkpoint or state dict of the same architecture. Classes of the
+            same name are taken over.
+        backbone: With `init="backbone"`, a file to take instead of a download: a MobileNetV2 state dict, or MoveNet's `model.json`.
+        image_size: Length to which the shorter side is scaled; None is the model's own.
+        recipe: How to train; None is the default, with photos scaled around the model's size.
+        resume: Go on from `NAME.last.pt`.
+        device: Where, as torch names it.
+        workers: Processes that read photos beside the training ones.
+        say: Takes lines for people.
+
+    Returns:
+        The best checkpoint, which is also the one at `out`.
+
+    Raises:
+        UnknownModelError: If there is no such model.
+        DataError: If the data cannot be read, or does not fit the model.
+        InvalidDataError: If it has faults.
+        WeightsError: If the weights to start from cannot be had.
+        CheckpointError: If the file to start or resume from cannot be used.
+        FileExistsError: If `out` is there already and it is not to be resumed.
+        TrainingInterrupted: After Ctrl-C; what was learned so far is kept.
+    """
+    out = Path(out)
+    data = data if isinstance(data, Data) else Data([Path(data)])
+    recipe = recipe or Recipe()
+    _keep_results(out, resume)
+    device = _join_others(device)
+    told = say if not dist.is_initialized() or dist.get_rank() == 0 else _nobody
+    architecture = _base_architecture(model, init)
+    training, validation = _read(data, _tasks_of(architecture), recipe.seed, told)
+    architecture = _fitted(architecture, training, image_size)
+    with fork_rng():
+        torch.manual_seed(recipe.seed)
+        module, origin = _start(architecture, model, training, init, backbone, told, resume=resume)
+    spec = spec_of_checkpoint(Checkpoint(architecture, training.categories, module.state_dict(), _joints(architecture, training)), out)
+    recipe = replace(recipe, augmentation=_sized(recipe.augmentation, module))
+    if recipe.trainable_layers is None and init != "random":
+        recipe = replace(recipe, trainable_layers=_TRAINABLE_LAYERS.get(architecture.builder, 3))
+    told(f"{spec.best_for[len('Your model: ') :]} {len(training.photos)} photos to learn from, {len(validation.photos)} to measure on.")
+    trainer = Trainer(module, spec, training, validation, out, recipe, device=device, workers=workers, say=told, origin=origin)
+    if resume:
+        trainer.resume()
+    return trainer.fit()
+
+
+def _nobody(_: str) -> None:
+    """Only the first process speaks."""
+
+
+def _keep_results(out: Path, resume: bool) -> None:
+    if out.suffix != ".pt":
+        raise ValueError(f"The result's name must end in .pt: {out.with_suffix('.pt').name} instead of {out.name}.")
+    if not resume and (taken := next((path for path in (out, out.with_suffix(".last.pt")) if path.exists()), None)):
+        raise FileExistsError(f"{taken.name} is there already. Go on with it by --resume, delete it, or choose another --out.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _join_others(device: str) -> str:
+    """Joins the processes that torchrun has started, each on a GPU of its own where there are some."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return device
+    if not dist.is_initialized():
+        # Measuring on the validation photos is the first process's; the others wait for as long as it takes.
+        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=timedelta(hours=6))
+    return f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device
+
+
+def _base_architecture(model: str, init: str | Path) -> Architecture:
+    """The structure before it is fitted to the data."""
+    if init not in ("weights", "backbone", "random"):
+        spec = spec_of_file(Path(init))
+        wanted = get_spec(model).architecture.builder if model in list_models() else model
+        if spec.architecture.builder != wanted:
+            raise DataError(
+                f"{Path(init).name} is a {spec.architecture.builder}, not a {wanted}. Give --model {spec.architecture.builder}."
+            )
+        return spec.architecture
+    if model in BUILDERS and model not in list_models():
+        if init == "weights":
+            raise DataError(f"{model} has no weights of its own. Start it with --init backbone, --init random or --init FILE.pt.")
+        return Architecture(model, {})
+    try:
+        architecture = get_spec(model).architecture
+    except UnknownModelError as error:
+        others = ", ".join(name for name in BUILDERS if name not in list_models())
+        raise DataError(f"{error} Models to be trained from a backbone: {others}.") from error
+    if init == "weights":
+        return architecture
+    arguments = {name: value for name, value in architecture.arguments.items() if name != "frozen_norm_epsilon"}
+    bare = Architecture(architecture.builder, arguments)
+    return frozen_by_backbone(bare) if init == "backbone" else bare
+
+
+def _tasks_of(architecture: Architecture) -> set[Any]:
+    heads = {"masks": architecture.builder.startswith(("maskrcnn", "person")), "keypoints": _has_joints(architecture)}
+    return {"boxes", *(task for task, there in heads.items() if there)}
+
+
+def _has_joints(architecture: Architecture) -> bool:
+    own = BUILDERS.get(architecture.builder)
+    return "num_keypoints" in (inspect.signature(own).parameters if own else architecture.arguments)
+
+
+def _read(data: Data, tasks: set[Any], seed: int, say: Callable[[str], None]) -> tuple[CocoDataset, CocoDataset]:
+    """Reads and checks all data, and divides it."""
+    sources = [(path, False) for path in data.train] + [(path, True) for path in data.partial]
+    training = merge([_sound(read_coco(path, partial=partial), tasks, data, say) for path, partial in sources])
+    for task, there, needs in (("masks", training.has_masks, "outlines"), ("keypoints", training.has_keypoints, "joints")):
+        if task in tasks and not there:
+            raise DataError(f"This model learns {needs}, but the data has none. Annotate some, or choose a model without {task}.")
+    if not data.validation:
+        return split(training, data.validation_fraction, seed)
+    validation = merge([_sound(read_coco(path), tasks, data, say) for path in data.validation])
+    if set(validation.categories) != set(training.categories):
+        raise DataError("The validation data has other classes than the training data. Name them alike.")
+    return training, validation
+
+
+def _sound(dataset: CocoDataset, tasks: set[Any], data: Data, say: Callable[[str], None]) -> CocoDataset:
+    faults = check(dataset, tasks)
+    if not faults:
+        return dataset
+    if not data.skip_invalid:
+        raise InvalidDataError(faults)
+    for fault in faults:
+        say(str(fault))
+    left = without_faults(dataset, faults)
+    say(f"Going on without {left.photos_left_out} photos and {left.annotations_left_out} annotations.")
+    return left.dataset
+
+
+def _fitted(base: Architecture, data: CocoDataset, image_size: int | None) -> Architecture:
+    """The structure for a data set's classes and joints, and for an image size."""
+    arguments = {**base.arguments, "num_classes": len(data.categories)}
+    if _has_joints(base):
+        arguments["num_keypoints"] = len(data.keypoint_names)
+    if image_size is not None:
+        transform: Any = outline(base).transform
+        if transform.fixed_size is not None:
+            raise DataError(
+                f"This model works on {transform.fixed_size[0]} pixels always; leave --image-size out, or choose another model."
+            )
+        arguments |= {"min_size": image_size, "max_size": round(image_size * transform.max_size / transform.min_size[-1])}
+    return Architecture(base.builder, arguments)
+
+
+def _joints(architecture: Architecture, data: CocoDataset) -> tuple[str, ...]:
+    return data.keypoint_names if _has_joints(architecture) else ()
+
+
+def _start(
+    architecture: Architecture,
+    model: str,
+    data: CocoDataset,
+    init: str | Path,
+    backbone: str | Path | None,
+    say: Callable[[str], None],
+    *,
+    resume: bool,
+) -> tuple[nn.Module, str]:
+    """The module with its first weights, and where they are from."""
+    if init == "random" or resume:
+        return empty_model(architecture), str(init)
+    if init == "backbone":
+        return backbone_start(architecture, Path(backbone) if backbone else None, say)
+    spec = get_spec(model) if init == "weights" else spec_of_file(Path(init))
+    path = spec.file or fetch_weights(spec)
+    module = empty_model(architecture)
+    report = transfer(
+        module,
+        build_model(spec, path).state_dict(),
+        categories=data.categories,
+        source_categories=spec.categories,
+        keypoint_names=_joints(architecture, data),
+        source_keypoint_names=spec.keypoint_names,
+    )
+    say(f"Starting from {path.name}: {report}.")
+    return module, path.name
+
+
+def _sized(augmentation: Augmentation, module: nn.Module) -> Augmentation:
+    """Scales photos around the size that the model works at; what has a fixed size resizes by itself."""
+    transform: Any = module.transform
+    if augmentation.min_size is not None:
+        return augmentation
+    if transform.fixed_size is not None:
+        return augmentation
+    low, high = (round(scale * transform.min_size[-1]) for scale in _SCALES)
+    return replace(augmentation, min_size=(low, high), max_size=round(_SCALES[1] * transform.max_size))

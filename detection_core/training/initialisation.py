@@ -1,0 +1,235 @@
+"""What a training starts from: the weights of another model as far as they fit, and which layers of the backbone stay as they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+# The layers whose size depends on the classes, in torchvision's detectors; SSDlite's are the last of two in every block.
+_CLASS_LAYER = re.compile(
+    r"roi_heads\.box_predictor\.(cls_score|bbox_pred)\.(weight|bias)"
+    r"|roi_heads\.mask_predictor\.mask_fcn_logits\.(weight|bias)"
+    r"|head\.classification_head\.(cls_logits|module_list\.\d+(\.1)?)\.(weight|bias)"
+)
+_JOINT_LAYER = re.compile(r"roi_heads\.keypoint_predictor\.kps_score_lowres\.(weight|bias)")
+_RCNN_BOX_LAYER = "roi_heads.box_predictor.bbox_pred."
+# torch gives norms of weights without it a count of 0, which is neither taken nor missing.
+_COUNT = ".num_batches_tracked"
+# Less than this part of a model's tensors found in the weights means another architecture.
+_LEAST_PART = 0.5
+_ADVICE = "Choose weights of the same model, or start without them."
+_NAMES_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `transfer` did.
+
+    Attributes:
+        taken: Tensors of the model that the weights filled, at least for one class or joint.
+        total: Tensors of the model, without the norms' counts of batches.
+        classes: Classes that both have, without the background.
+        new_classes: Classes of the model that the weights do not know; their part of the last layers is random.
+        keypoints: Joints that both have.
+        new_keypoints: Joints of the model that the weights do not know.
+        fresh: Layers that keep their fresh initialisation, but for the background.
+        unused: Tensors among the weights that found no place.
+    """
+
+    taken: int
+    total: int
+    classes: tuple[str, ...]
+    new_classes: tuple[str, ...]
+    keypoints: tuple[str, ...]
+    new_keypoints: tuple[str, ...]
+    fresh: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """One line for a log; long lists are cut."""
+        parts = {
+            "known classes": self.classes,
+            "new classes": self.new_classes,
+            "known joints": self.keypoints,
+            "new joints": self.new_keypoints,
+            "layers started afresh": self.fresh,
+            "weights without a place": self.unused,
+        }
+        return "; ".join(
+            [f"{self.taken} of {self.total} tensors taken", *(f"{title}: {_shown(names)}" for title, names in parts.items() if names)]
+        )
+
+
+def transfer(
+    module: nn.Module,
+    state: Mapping[str, Tensor],
+    *,
+    categories: Sequence[str],
+    source_categories: Sequence[str],
+    keypoint_names: Sequence[str] = (),
+    source_keypoint_names: Sequence[str] = (),
+) -> Report:
+    """Puts the weights of a trained detector into a new one that may have other classes and joints.
+
+    Layers that do not depend on the classes are taken where name and shape agree. In those that do, each class of the same name
+    (whatever its case) takes its own weights, the background too; other classes keep their fresh initialisation. Weights under the names
+    of older torchvision versions are understood. With the same classes and joints this is `load_state_dict`.
+
+    Args:
+        module: The new detector, freshly initialised, of the same builder as the trained one; changed in place.
+        state: The trained detector's state dict, of any floating-point type.
+        categories: Class names by label of the new detector, the background first.
+        source_categories: Class names by label of the trained one, the background first.
+        keypoint_names: Joint names by index of the new detector; empty where it has none or they are unknown.
+        source_keypoint_names: Joint names by index of the trained one.
+
+    Returns:
+        What was taken and what was not.
+
+    Raises:
+        ValueError: If the weights belong to another architecture, or if the class or joint names do not fit the layers. The module
+            is not to be used then.
+    """
+    own = module.state_dict()
+    classes = _matches(categories, source_categories)
+    joints = _matches(keypoint_names, source_keypoint_names)
+    adapted = {name: tensor for name, tensor in state.items() if name not in own}
+    for name, tensor in own.items():
+        source = state.get(name)
+        if source is not None and _CLASS_LAYER.fullmatch(name):
+            source = _rows_by_name(name, tensor, source, len(categories), len(source_categories), classes, "classes")
+        elif source is not None and _JOINT_LAYER.fullmatch(name):
+            source = _rows_by_name(name, tensor, source, len(keypoint_names), len(source_keypoint_names), joints, "joints")
+        if source is not None and source.shape == tensor.shape:
+            adapted[name] = source
+    try:
+        # torchvision's modules rename what older versions called otherwise, and pass over counts that frozen norms do not keep.
+        missing, unexpected = module.load_state_dict(adapted, strict=False)
+    except RuntimeError as error:
+        raise ValueError(f"The weights belong to another architecture. {_ADVICE}") from error
+    total = [name for name in own if not name.endswith(_COUNT)]
+    fresh = [name for name in total if name in missing or _is_fresh(name, classes, joints)]
+    taken = len(total) - len(fresh)
+    if taken < _LEAST_PART * len(total):
+        raise ValueError(f"The weights belong to another architecture: they fill {taken} of the model's {len(total)} tensors. {_ADVICE}")
+    return Report(
+        taken=taken,
+        total=len(total),
+        classes=_named(categories, set(classes) - {0}),
+        new_classes=_named(categories, set(range(len(categories))) - set(classes)),
+        keypoints=_named(keypoint_names, joints),
+        new_keypoints=_named(keypoint_names, set(range(len(keypoint_names))) - set(joints)),
+        fresh=tuple(dict.fromkeys(name.rpartition(".")[0] for name in fresh)),
+        unused=(*unexpected, *(name for name in state if name in own and name not in adapted)),
+    )
+
+
+def freeze_backbone(module: nn.Module, trainable_layers: int) -> None:
+    """Keeps the first stages of a detector's backbone as they are in training, by the rule of torchvision's builders.
+
+    Those only freeze what they load weights for themselves, so built without weights all layers train. What torchvision adds to the
+    backbone (the feature pyramid, SSD's extra layers) always trains.
+
+    Args:
+        module: A detector on a ResNet, MobileNet or VGG; changed in place.
+        trainable_layers: Stages to train, counted from the last: 0 to 5, or 6 on a MobileNet. torchvision's defaults are 3 for ResNet
+            and for Faster R-CNN on MobileNetV3, 4 for SSD and 6 for SSDlite.
+
+    Raises:
+        ValueError: If there are not so many stages.
+    """
+    stages = _stages(module.get_submodule("backbone"))
+    if not 0 <= trainable_layers <= len(stages):
+        raise ValueError(f"This model's backbone has {len(stages)} stages: train 0 to {len(stages)} of them, not {trainable_layers}.")
+    for stage in stages[: len(stages) - trainable_layers]:
+        for layer in stage:
+            layer.requires_grad_(False)
+
+
+def _matches(names: Sequence[str], source_names: Sequence[str]) -> dict[int, int]:
+    """Index among the source's names by index among ours; of a name that occurs more than once, the first goes to the first."""
+    left = list(enumerate(source_names))
+    found = {}
+    for index, name in enumerate(names):
+        match = next((entry for entry in left if entry[1].casefold() == name.casefold()), None)
+        if match is not None:
+            left.remove(match)
+            found[index] = match[0]
+    return found
+
+
+def _rows_by_name(
+    name: str, own: Tensor, source: Tensor, count: int, source_count: int, matches: Mapping[int, int], things: str
+) -> Tensor | None:
+    """Our tensor of a last layer with the source's rows of what both know; None if they differ in more than the number of these.
+
+    The rows are grouped by anchor, then by class, then by coordinate; a transposed convolution has them in its second dimension.
+    """
+    axis = 1 if _JOINT_LAYER.fullmatch(name) and own.ndim > 1 else 0
+    coordinates = 4 if name.startswith(_RCNN_BOX_LAYER) else 1
+    for tensor, number, which in ((own, count, "new model's"), (source, source_count, "weights'")):
+        if number and tensor.shape[axis] % (number * coordinates):
+            raise ValueError(f"The {which} layer {name} has {tensor.shape[axis]} rows, which does not fit {number} {things}.")
+    if not matches:
+        return own
+    ours = own.unflatten(axis, (-1, count, coordinates))
+    theirs = source.unflatten(axis, (-1, source_count, coordinates))
+    if _without(ours.shape, axis + 1) != _without(theirs.shape, axis + 1):
+        return None
+    here, there = (torch.tensor(list(indices), device=own.device) for indices in (matches.keys(), matches.values()))
+    rows = theirs.to(ours).index_select(axis + 1, there)
+    result: Tensor = ours.index_copy(axis + 1, here, rows).flatten(axis, axis + 2)
+    return result
+
+
+def _without(shape: Sequence[int], axis: int) -> tuple[int, ...]:
+    return (*shape[:axis], *shape[axis + 1 :])
+
+
+def _is_fresh(name: str, classes: Iterable[int], joints: Iterable[int]) -> bool:
+    """Whether a last layer took nothing, or nothing but the background."""
+    if _CLASS_LAYER.fullmatch(name):
+        return not set(classes) - {0}
+    return bool(_JOINT_LAYER.fullmatch(name)) and not set(joints)
+
+
+def _named(names: Sequence[str], indices: Iterable[int]) -> tuple[str, ...]:
+    return tuple(names[index] for index in sorted(indices))
+
+
+def _shown(names: Sequence[str]) -> str:
+    hidden = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {hidden} more" if hidden > 0 else "")
+
+
+def _stages(backbone: nn.Module) -> list[list[nn.Module]]:
+    """The layers of a backbone by stage, from the image on, as torchvision divides them."""
+    body = getattr(backbone, "body", backbone)
+    layers = dict(body.named_children())
+    if "layer4" in layers:
+        return [[layers["conv1"], layers["bn1"]], *([layers[f"layer{number}"]] for number in range(1, 5))]
+    if "scale_weight" in dict(body.named_parameters(recurse=False)):
+        # SSD's VGG, continued in the first extra block, whose last part is new.
+        blocks = [[layer] for layer in (*layers["features"], *list(layers["extra"][0])[:-1])]
+        return _cut(blocks, [0, *(index for index, (layer,) in enumerate(blocks) if isinstance(layer, nn.MaxPool2d))])
+    if "extra" in layers:
+        # SSDlite's MobileNet, cut within the block that opens the second last stage.
+        early, late = (list(part) for part in layers["features"])
+        blocks = [*([layer] for layer in early[:-1]), [early[-1], late[0]], *([layer] for layer in late[1:])]
+        return _cut(blocks, [0, *_strided(blocks), len(early) - 1, len(blocks) - 1])
+    blocks = [[layer] for layer in layers.values()]
+    return _cut(blocks, [0, *_strided(blocks), len(blocks) - 1])
+
+
+def _strided(blocks: list[list[nn.Module]]) -> list[int]:
+    """Where torchvision's MobileNets halve the resolution."""
+    return [index for index, block in enumerate(blocks) if getattr(block[0], "_is_cn", False)]
+
+
+def _cut(blocks: list[list[nn.Module]], starts: list[int]) -> list[list[nn.Module]]:
+    ends = [*starts[1:], len(blocks)]
+    return [[layer for block in blocks[start:end] for layer in block] for start, end in zip(starts, ends, strict=True)]

@@ -1,0 +1,95 @@
+"""What a training run tells people: a line now and then, and its curve of losses and average precisions as a picture."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from detection_core.visualization.charts import training_chart
+
+_SECONDS_BETWEEN_LINES = 10.0
+_METRIC_NAMES = {"box_map": "box AP", "mask_map": "mask AP", "kp_map": "joint AP"}
+
+
+class Progress:
+    """Collects losses and says how far the run is.
+
+    Args:
+        say: Takes a line for people.
+        steps: Batches in the whole run.
+        done: Batches that an interrupted run has done already.
+    """
+
+    def __init__(self, say: Callable[[str], None], steps: int, done: int = 0) -> None:
+        self._say = say
+        self._steps = steps
+        self._first = self._done = done
+        self._images = 0
+        self._started = self._said = time.monotonic()
+        self._sums: dict[str, float] = defaultdict(float)
+        self._counts: dict[str, int] = defaultdict(int)
+        self._recent: dict[str, float] = {}
+
+    def step(self, epoch: int, losses: Mapping[str, float], images: int) -> None:
+        """Notes a batch, and says a line if it is time.
+
+        Args:
+            epoch: Which epoch it belongs to, from 1.
+            losses: Under torchvision's names.
+            images: Photos in it, of all processes.
+        """
+        self._done += 1
+        self._images += images
+        for name, value in losses.items():
+            self._sums[name] += value
+            self._counts[name] += 1
+            # An average over some thirty batches: single ones jump.
+            self._recent[name] = value + 0.97 * (self._recent.get(name, value) - value)
+        now = time.monotonic()
+        if now - self._said < _SECONDS_BETWEEN_LINES and self._done < self._steps:
+            return
+        self._said = now
+        rate = self._images / (now - self._started)
+        left = (now - self._started) / (self._done - self._first) * (self._steps - self._done)
+        parts = ", ".join(f"{name} {value:.3f}" for name, value in self._recent.items())
+        self._say(f"epoch {epoch}, batch {self._done} of {self._steps}, {rate:.2f} images/s, {_duration(left)} left: {parts}")
+
+    def epoch_losses(self) -> dict[str, float]:
+        """Mean of every loss since the last call."""
+        means = {name: round(total / self._counts[name], 5) for name, total in self._sums.items()}
+        self._sums.clear()
+        self._counts.clear()
+        return means
+
+
+def describe(metrics: Mapping[str, float]) -> str:
+    """Average precisions as a phrase: "box AP 31.2, mask AP 27.0"."""
+    return ", ".join(f"{_METRIC_NAMES[name]} {value:.1f}" for name, value in metrics.items()) or "nothing to measure"
+
+
+def write_curve(history: list[dict[str, Any]], path: Path) -> None:
+    """Writes the history of a run as a picture and, beside it, as JSON.
+
+    Args:
+        history: One entry an epoch: `epoch`, `losses`, `metrics`.
+        path: The `.png` to write; the JSON gets the same name.
+    """
+    names = list(dict.fromkeys(name for entry in history for name in entry["losses"]))
+    losses = {name: [(entry["epoch"], entry["losses"][name]) for entry in history if name in entry["losses"]] for name in names}
+    metrics = {
+        nice: [(entry["epoch"], entry["metrics"][name]) for entry in history if name in entry["metrics"]]
+        for name, nice in _METRIC_NAMES.items()
+    }
+    path.write_bytes(training_chart(losses, {name: points for name, points in metrics.items() if points}))
+    path.with_suffix(".json").write_text(json.dumps(history, indent=2) + "\n")
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,84 @@
+"""Detectors whose backbone is trained on ImageNet, or on people, and whose heads are not."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torchvision.models import get_model, get_model_builder
+from torchvision.models._api import WeightsEnum
+
+from detection_core.architectures import BUILDERS
+from detection_core.model_spec import Architecture
+from detection_core.pretrained import imagenet_backbone, read_movenet_backbone
+from detection_core.structure import FROZEN_NORM_EPSILON, empty_model
+from detection_core.training.dataset import DataError
+from detection_core.weights import fetch_backbone
+
+# What torchvision's builders give FrozenBatchNorm2d when only the backbone comes with weights.
+_IMAGENET_EPSILON = 1e-5
+# Its last layers are half as wide (`reduced_tail`) if nothing is loaded into them, as in the weights trained on COCO.
+_OTHER_WITH_BACKBONE = "ssdlite320_mobilenet_v3_large"
+
+
+def frozen_by_backbone(architecture: Architecture) -> Architecture:
+    """The same with batch norms frozen where torchvision freezes them for a backbone that comes with weights, and in our own builders."""
+    if architecture.builder not in {*FROZEN_NORM_EPSILON, *BUILDERS}:
+        return architecture
+    return Architecture(architecture.builder, {**architecture.arguments, "frozen_norm_epsilon": _IMAGENET_EPSILON})
+
+
+def backbone_start(architecture: Architecture, file: Path | None, say: Callable[[str], None]) -> tuple[nn.Module, str]:
+    """Builds a detector with a trained backbone.
+
+    Args:
+        architecture: As `frozen_by_backbone` gives it.
+        file: For our own builders: a MobileNetV2 ImageNet state dict, or, for `person_mobilenet_v2_fpn`, MoveNet MultiPose's
+            TensorFlow.js `.json`. None downloads torchvision's ImageNet weights, for builders on a backbone of torchvision's.
+        say: Takes lines for people.
+
+    Returns:
+        The module and the name of the weights.
+
+    Raises:
+        DataError: If the file is missing or does not fit.
+        WeightsError: If the download fails.
+    """
+    own = architecture.builder in BUILDERS
+    if not own and file is not None:
+        raise DataError("--backbone is for this project's own builders; torchvision's download theirs. Leave it out.")
+    if not own:
+        return _torchvision_start(architecture, say)
+    if file is None:
+        raise DataError(f"{architecture.builder} needs a file with its backbone's weights: give --backbone FILE.")
+    module: Any = empty_model(architecture)
+    try:
+        if file.suffix == ".json":
+            state = read_movenet_backbone(file)
+        else:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+            state = imagenet_backbone(content.get("state_dict", content))
+        body = getattr(module.backbone, "body", module.backbone)
+        # Without the layers behind those that the detector looks at.
+        body.load_state_dict({name: tensor for name, tensor in state.items() if name in body.state_dict()})
+    except (OSError, EOFError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
+        raise DataError(f"{file.name} is no backbone of {architecture.builder}: {str(error).splitlines()[0]}") from error
+    say(f"Starting from the backbone in {file.name}.")
+    return module, f"backbone {file.name}"
+
+
+def _torchvision_start(architecture: Architecture, say: Callable[[str], None]) -> tuple[nn.Module, str]:
+    if architecture.builder == _OTHER_WITH_BACKBONE:
+        raise DataError("torchvision builds another SSDlite for a backbone that comes with weights. Start it with --init weights.")
+    weights: WeightsEnum = inspect.signature(get_model_builder(architecture.builder)).parameters["weights_backbone"].default
+    arguments = dict(architecture.arguments)
+    arguments.pop("frozen_norm_epsilon", None)
+    fetch_backbone(weights)
+    module = get_model(architecture.builder, weights=None, weights_backbone=weights, **arguments)
+    say(f"Starting from the backbone {weights}.")
+    return module, f"backbone {weights}"

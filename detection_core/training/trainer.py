@@ -1,0 +1,320 @@
+"""The training loop: any detector, one or several processes, to be interrupted and resumed at any batch."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+
+from detection_core.build import empty_model
+from detection_core.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
+from detection_core.detector import run
+from detection_core.evaluation import Evaluation, evaluate
+from detection_core.model_spec import ModelSpec
+from detection_core.training.acceleration import accelerate
+from detection_core.training.batches import SEED_STRIDE, Pair, Pairs, batches_of, unzip
+from detection_core.training.dataset import CocoDataset, Photo
+from detection_core.training.initialisation import freeze_backbone
+from detection_core.training.losses import losses_of
+from detection_core.training.recipe import Recipe
+from detection_core.training.report import Progress, describe, write_curve
+
+_SECONDS_BETWEEN_SAVES = 300.0
+_FINAL_LR = 0.02
+
+
+class TrainingInterrupted(Exception):  # noqa: N818 (nothing went wrong)
+    """Somebody stopped the run; its last checkpoint is written."""
+
+
+class Trainer:
+    """Trains one model on one data set.
+
+    Args:
+        module: The model with its starting weights, in float32.
+        spec: What it is: architecture, tasks, classes, joints, floor score.
+        data: Photos to learn from, free of faults.
+        validation: Photos to measure on after every epoch.
+        out: Where the best checkpoint goes. Beside it: `NAME.last.pt` to resume from, and the curve as `NAME.png` and `NAME.json`.
+        recipe: How.
+        device: Where, as torch names it.
+        workers: Processes that read photos beside this one.
+        say: Takes lines for people.
+        origin: What the weights started from, for the checkpoint.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        spec: ModelSpec,
+        data: CocoDataset,
+        validation: CocoDataset,
+        out: Path,
+        recipe: Recipe,
+        *,
+        device: str = "cpu",
+        workers: int = 0,
+        say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
+        origin: str = "",
+    ) -> None:
+        self.recipe, self.out, self.spec = recipe, out, spec
+        self._data, self._validation, self._workers = data, validation, workers
+        self._say, self._origin = say, origin
+        self._rank, self._world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        self._device = torch.device(device)
+        self._module = module.to(self._device).train()
+        if recipe.trainable_layers is not None:
+            freeze_backbone(self._module, recipe.trainable_layers)
+        accelerate(self._module, self._device, bf16=recipe.bf16)
+        transform: Any = self._module.transform
+        # Where the augmentation has chosen a size, torchvision's transform must not choose another; SSDs have a fixed one.
+        transform._skip_resize = recipe.augmentation.min_size is not None and transform.fixed_size is None
+        self._optimizer = self._make_optimizer()
+        self._average = {name: value.clone() for name, value in self._module.state_dict().items()} if recipe.average else None
+        self._history: list[dict[str, Any]] = []
+        self._epochs = self._batches_done = 0
+        self._best = -1.0
+        self._seconds = 0.0
+        # A mask head rests in some batches, and only some processes may have such a batch.
+        resting = "masks" in spec.tasks
+        self._parallel = DistributedDataParallel(self._module, find_unused_parameters=resting) if self._world > 1 else self._module
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint to resume from."""
+        return self.out.with_suffix(".last.pt")
+
+    def resume(self) -> None:
+        """Goes back to where the last checkpoint stands.
+
+        Raises:
+            CheckpointError: If there is none, or it belongs to another run.
+        """
+        state = read_checkpoint(self.last, mmap=False).resume
+        if state is None:
+            raise CheckpointError(f"{self.last.name} holds only a model, nothing to resume from. Start anew, or from it with --init.")
+        if state["shape"] != self._shape():
+            raise CheckpointError(
+                f"{self.last.name} belongs to a run with other data, batch size, seed or number of processes "
+                f"({state['shape']}, now {self._shape()}). Resume with the same, or start from it with --init."
+            )
+        self._module.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._average = state["average"]
+        self._history, self._best, self._seconds = state["history"], state["best"], state["seconds"]
+        self._epochs, self._batches_done = state["epochs"], state["batches"]
+        self._tell(f"Resumed after batch {self._batches_done}.")
+
+    def fit(self) -> Checkpoint:
+        """Trains to the end of the recipe.
+
+        Returns:
+            The best checkpoint, which is also the one at `out`.
+
+        Raises:
+            TrainingInterrupted: After Ctrl-C; the last checkpoint is written.
+        """
+        per_epoch = len(self._batches(0))
+        total = per_epoch * self.recipe.epochs
+        progress = Progress(self._tell, total, self._batches_done)
+        saved = started = time.monotonic()
+        before = self._seconds
+        with _interruptible() as interrupted:
+            while self._epochs < self.recipe.epochs:
+                for images, targets in self._pairs(self._epochs, self._batches_done - self._epochs * per_epoch):
+                    losses = self._step(images, targets, total)
+                    progress.step(self._epochs + 1, losses, len(images) * self._world)
+                    self._seconds = before + time.monotonic() - started
+                    if self._anybody(interrupted.is_set()):
+                        self._save_last()
+                        raise TrainingInterrupted(f"Stopped after batch {self._batches_done} of {total}; go on with --resume.")
+                    if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
+                        self._save_last()
+                        saved = time.monotonic()
+                self._epochs += 1
+                self._end_epoch(progress.epoch_losses())
+        return read_checkpoint(self.out, mmap=False)
+
+    def _step(self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]], total: int) -> dict[str, float]:
+        # Proposals are sampled with torch's global generator: seeded by the step, a resumed run samples as if it had never stopped.
+        torch.manual_seed(self.recipe.seed + SEED_STRIDE * (self._batches_done * self._world + self._rank))
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.recipe.lr * group["factor"] * schedule(self._batches_done, total, self.recipe.warmup)
+        images = [image.to(self._device) for image in images]
+        targets = [{name: value.to(self._device) for name, value in target.items()} for target in targets]
+        losses = losses_of(self._parallel, images, targets)
+        weighted = [self.recipe.loss_weights.get(name, 1.0) * loss for name, loss in losses.items()]
+        self._optimizer.zero_grad(set_to_none=True)
+        torch.stack(weighted).sum().backward()
+        parameters = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
+        norm = nn.utils.clip_grad_norm_(parameters, self.recipe.max_gradient_norm)
+        self._batches_done += 1
+        if math.isfinite(norm):
+            self._optimizer.step()
+        else:
+            self._tell(f"Batch {self._batches_done} gave no finite gradient and was left out. If this happens often, lower --lr.")
+        if self._average is not None:
+            update_average(self._average, self._module.state_dict(), self._batches_done, self.recipe.average)
+        return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def _make_optimizer(self) -> torch.optim.AdamW:
+        module: Any = self._module
+        backbone = {id(parameter) for parameter in module.backbone.parameters()}
+        trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        groups = [
+            {"params": [p for p in trainable if id(p) in backbone], "factor": self.recipe.backbone_lr},
+            {"params": [p for p in trainable if id(p) not in backbone], "factor": 1.0},
+        ]
+        return torch.optim.AdamW(groups, lr=self.recipe.lr, weight_decay=self.recipe.weight_decay)
+
+    def _batches(self, epoch: int) -> list[list[tuple[Photo, int]]]:
+        """This process's batches of an epoch; as many as every other process has, or they would wait for each other without end."""
+        batches = batches_of(self._data, self.recipe, epoch, self.spec.tasks)
+        batches += batches[: -len(batches) % self._world]
+        return batches[self._rank :: self._world]
+
+    def _pairs(self, epoch: int, first: int) -> DataLoader[Pair]:
+        pairs = Pairs(self._data, self.recipe.augmentation, self.spec.tasks)
+        batches: Any = self._batches(epoch)[first:]
+        return DataLoader(pairs, batch_sampler=batches, collate_fn=unzip, num_workers=self._workers)
+
+    def _end_epoch(self, losses: dict[str, float]) -> None:
+        if self._rank == 0:
+            evaluation = self.measure()
+            metrics = evaluation.metrics()
+            self._history.append({"epoch": self._epochs, "losses": losses, "metrics": metrics})
+            place = f"epoch {self._epochs} of {self.recipe.epochs}"
+            self._tell(f"{place}: {describe(metrics)} on {len(self._validation.photos)} validation photos")
+            fitness = sum(metrics.values()) / max(1, len(metrics))
+            if fitness > self._best:
+                self._best = fitness
+                write_checkpoint(self._checkpoint(evaluation), self.out)
+            self._save_last()
+            write_curve(self._history, self.out.with_suffix(".png"))
+        if self._world > 1:
+            dist.barrier()
+
+    def measure(self) -> Evaluation:
+        """Measures the model as it stands, or its average, on the validation photos."""
+        with torch.random.fork_rng():
+            module = empty_model(self.spec.architecture)
+        module.load_state_dict(self._weights())
+        module.to(self._device).eval().requires_grad_(False)
+        return evaluate(self._validation, lambda picture: run(module, self.spec, [picture], self._device)[0][0])
+
+    def _weights(self) -> dict[str, Tensor]:
+        state = self._module.state_dict() if self._average is None else self._average
+        return {name: value.detach().cpu().contiguous() for name, value in state.items()}
+
+    def _checkpoint(self, evaluation: Evaluation | None) -> Checkpoint:
+        best = evaluation.best() if evaluation else None
+        return Checkpoint(
+            architecture=self.spec.architecture,
+            categories=self.spec.categories,
+            keypoint_names=self.spec.keypoint_names,
+            state=self._weights(),
+            training={
+                "started_from": self._origin,
+                "recipe": asdict(self.recipe),
+                "processes": self._world,
+                "epochs": self._epochs,
+                "batches": self._batches_done,
+                "seconds": round(self._seconds),
+                "photos": len(self._data.photos),
+                "validation_photos": len(self._validation.photos),
+                "figures": evaluation.figures() if evaluation else {},
+                "history": self._history,
+            },
+            metrics=evaluation.metrics() if evaluation else {},
+            # Rounded to steps of the slider that people use.
+            suggested_threshold=max(self.spec.floor_score, round(20 * best.threshold) / 20) if best else None,
+            resume=None,
+        )
+
+    def _save_last(self) -> None:
+        if self._rank != 0:
+            return
+        resume = {
+            "shape": self._shape(),
+            "model": self._module.state_dict(),
+            "average": self._average,
+            "optimizer": self._optimizer.state_dict(),
+            "history": self._history,
+            "best": self._best,
+            "epochs": self._epochs,
+            "batches": self._batches_done,
+            "seconds": self._seconds,
+        }
+        write_checkpoint(replace(self._checkpoint(None), resume=resume), self.last)
+
+    def _shape(self) -> dict[str, int]:
+        """What decides which photos come in which batch; a resumed run must have the same."""
+        return {
+            "batches an epoch": len(self._batches(0)),
+            "batch size": self.recipe.batch_size,
+            "seed": self.recipe.seed,
+            "processes": self._world,
+            "trained tensors": sum(len(group["params"]) for group in self._optimizer.param_groups),
+        }
+
+    def _anybody(self, stop: bool) -> bool:
+        if self._world == 1:
+            return stop
+        vote = torch.tensor(int(stop), device=self._device)
+        dist.all_reduce(vote)
+        return bool(vote)
+
+    def _tell(self, line: str) -> None:
+        if self._rank == 0:
+            self._say(line)
+
+
+def schedule(step: int, total: int, warmup: int) -> float:
+    """The learning rate as a part of its highest: a linear warm-up, then half a cosine down to 2 %."""
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = (step - warmup) / max(1, total - warmup)
+    return _FINAL_LR + (1 - _FINAL_LR) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+@torch.no_grad()
+def update_average(average: dict[str, Tensor], state: dict[str, Tensor], step: int, horizon: int) -> None:
+    """Moves an exponential average of weights in place; its horizon grows with the run, so that the start is soon forgotten."""
+    share = 1 / min(step / 4 + 1, horizon)
+    for name, value in state.items():
+        if value.is_floating_point():
+            average[name].lerp_(value, share)
+        else:
+            average[name].copy_(value)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Ctrl-C asks to stop after the batch; a second one stops at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def ask(*_: Any) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, former)
+
+    former = signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, former)

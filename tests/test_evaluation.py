@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from detection_core.detections import Detections
+from detection_core.evaluation import evaluate
+from detection_core.export import to_coco_results
+from detection_core.training.dataset import read_coco
+from tests.coco_folders import KEYPOINT_NAMES, coco_folder
+
+CATEGORIES = ("__background__", "person", "dog")
+
+
+class Oracle:
+    """Answers with what is annotated, photo after photo, after `spoil` has had its way with it."""
+
+    def __init__(self, dataset, spoil=lambda found, number: found, categories=None):
+        self.photos, self.dataset, self.spoil = iter(enumerate(dataset.photos)), dataset, spoil
+        self.categories = categories or dataset.categories
+
+    def __call__(self, picture):
+        number, photo = next(self.photos)
+        assert picture.shape == (photo.size[1], photo.size[0], 3)
+        boxes = np.array([[x, y, x + w, y + h] for x, y, w, h in (a["bbox"] for a in photo.annotations)], np.float32).reshape(-1, 4)
+        names = [self.dataset.categories[self.dataset.labels[a["category_id"]]] for a in photo.annotations]
+        joints = [np.array(a.get("keypoints") or np.zeros(15), float).reshape(-1, 3)[:, :2] for a in photo.annotations]
+        found = Detections(
+            boxes=boxes,
+            labels=np.array([self.categories.index(name) for name in names], np.int64),
+            scores=np.linspace(0.9, 0.6, len(boxes)) if len(boxes) else np.zeros(0),
+            image_size=(photo.size[1], photo.size[0]),
+            categories=self.categories,
+            masks=np.ones((len(boxes), 28, 28), np.float32),
+            keypoints=np.array(joints, np.float32).reshape(-1, 5, 2),
+            keypoint_scores=np.ones((len(boxes), 5), np.float32),
+            keypoint_names=KEYPOINT_NAMES,
+        )
+        return self.spoil(found, number)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return coco_folder(tmp_path, photos=6, objects=2, size=(200, 160))
+
+
+def test_the_truth_itself_scores_a_hundred(folder):
+    dataset = read_coco(folder)
+    evaluation = evaluate(dataset, Oracle(dataset))
+    assert evaluation.tasks["boxes"].ap == pytest.approx(100)
+    assert evaluation.tasks["keypoints"].ap == pytest.approx(100)
+    # A full box is not an ellipse's outline, but overlaps it by more than half.
+    assert evaluation.tasks["masks"].ap50 == pytest.approx(100)
+    assert evaluation.metrics().keys() == {"box_map", "mask_map", "kp_map"}
+    assert evaluation.best().f1 == pytest.approx(1)
+
+
+def shifted(found, number):
+    boxes = found.boxes + np.random.default_rng(number).uniform(-14, 14, found.boxes.shape).astype(np.float32)
+    return replace(found, boxes=np.sort(boxes.reshape(-1, 2, 2), axis=1).reshape(-1, 4))
+
+
+def half_missed(found, number):
+    return found[:1] if number % 2 else found
+
+
+@pytest.mark.parametrize("spoil", [shifted, half_missed], ids=lambda spoil: spoil.__name__)
+def test_boxes_equal_pycocotools_run_directly(folder, spoil):
+    dataset = read_coco(folder)
+    mine = evaluate(dataset, Oracle(dataset, spoil)).tasks["boxes"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(folder / "annotations.json")
+        oracle = Oracle(dataset, spoil)
+        results = [
+            {key: entry[key] for key in ("image_id", "category_id", "score", "bbox")}
+            for photo in dataset.photos
+            for entry in to_coco_results(oracle(np.zeros((photo.size[1], photo.size[0], 3))), photo.id)
+        ]
+        reference = COCOeval(truth, truth.loadRes(results), "bbox")
+        reference.evaluate()
+        reference.accumulate()
+        reference.summarize()
+    assert 0 < reference.stats[0] < 1
+    assert mine.ap == pytest.approx(100 * reference.stats[0])
+    assert mine.ap50 == pytest.approx(100 * reference.stats[1])
+
+
+def test_classes_are_matched_by_name_and_unknown_ones_left_out(folder):
+    dataset = read_coco(folder)
+    other = ("__background__", "horse", "dog", "N/A", "person")
+    assert evaluate(dataset, Oracle(dataset, categories=other)).tasks["boxes"].ap == pytest.approx(100)
+
+
+def test_crowds_count_neither_way(tmp_path):
+    with_crowds = read_coco(coco_folder(tmp_path / "crowds", crowds=True))
+    assert all(photo.crowds for photo in with_crowds.photos)
+    assert evaluate(with_crowds, Oracle(with_crowds)).tasks["boxes"].ap == pytest.approx(100)
+
+
+def test_masks_are_measured_where_photos_have_them(folder):
+    data = json.loads((folder / "annotations.json").read_text())
+    data["images"][0]["has_masks"] = False
+    (folder / "annotations.json").write_text(json.dumps(data))
+    dataset = read_coco(folder)
+    tasks = evaluate(dataset, Oracle(dataset)).tasks
+    assert (tasks["boxes"].photos, tasks["masks"].photos) == (6, 5)
+
+
+def test_finding_nothing_scores_nothing(folder):
+    dataset = read_coco(folder)
+    evaluation = evaluate(dataset, Oracle(dataset, lambda found, _: found[:0]))
+    assert evaluation.tasks["boxes"].ap == 0
+    assert evaluation.best() is None
+
+
+def test_operating_points_count_right_and_wrong_boxes(folder):
+    dataset = read_coco(folder)
+
+    def second_is_wrong(found, _):
+        boxes = found.boxes.copy()
+        boxes[1] = (0, 0, 3, 3)
+        return replace(found, boxes=boxes)
+
+    evaluation = evaluate(dataset, Oracle(dataset, second_is_wrong))
+    # Of two objects a photo, the first is found at 0.9 and the second one's box, at 0.6, is nowhere near.
+    high, low = evaluation.at(0.8), evaluation.at(0.5)
+    assert (high.precision, high.recall) == (1, pytest.approx(0.5))
+    assert (low.precision, low.recall) == (pytest.approx(0.5), pytest.approx(0.5))
+    assert evaluation.best().threshold == pytest.approx(0.9)

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from detection_core.checkpoint import CheckpointError, read_checkpoint
+from detection_core.detector import Detector
+from detection_core.training.dataset import DataError
+from detection_core.training.fine_tune import Data, InvalidDataError, train
+from detection_core.training.recipe import Augmentation, Recipe
+from detection_core.user_models import spec_of_file
+from tests.coco_folders import KEYPOINT_NAMES, coco_folder
+
+ROOT = Path(__file__).parents[2]
+MODEL = "fasterrcnn_mobilenet_v2_fpn"
+QUICK = Recipe(epochs=2, batch_size=2, warmup=2, average=4, trainable_layers=2, augmentation=Augmentation(min_size=(64, 72), max_size=96))
+
+
+def run(data, out, *, model=MODEL, recipe=QUICK, lines=None, **options):
+    options = {"init": "random", "image_size": 64, **options}
+    return train(data, model, out, recipe=recipe, say=(lines if lines is not None else []).append, **options)
+
+
+@pytest.fixture
+def data(tmp_path):
+    return coco_folder(tmp_path / "data", photos=6)
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(value, b[name]) for name, value in a.items())
+
+
+def test_writes_best_last_and_curve(data, tmp_path):
+    lines = []
+    out = tmp_path / "mine.pt"
+    best = run(data, out, lines=lines)
+    assert {path.name for path in tmp_path.glob("mine*")} == {"mine.pt", "mine.last.pt", "mine.png", "mine.json"}
+    with Image.open(tmp_path / "mine.png") as curve:
+        assert curve.size == (1200, 450)
+    history = json.loads((tmp_path / "mine.json").read_text())
+    assert [entry["epoch"] for entry in history] == [1, 2]
+    assert set(history[0]["losses"]) == {"loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg"}
+    assert same(best.state, read_checkpoint(out).state)
+    assert best.categories == ("__background__", "person", "dog")
+    assert best.training["recipe"]["epochs"] == 2
+    assert any("epoch 2 of 2" in line for line in lines)
+    assert Detector(spec_of_file(out)).detect(data / "images" / "1.png").categories == best.categories
+
+
+@pytest.mark.parametrize("stop_after", [1, 3, 4], ids=["in the first epoch", "at the end of an epoch", "in the second epoch"])
+def test_resume_gives_the_same_weights_as_no_interruption(data, tmp_path, monkeypatch, stop_after):
+    straight, stopped = tmp_path / "straight.pt", tmp_path / "stopped.pt"
+    run(data, straight)
+    interrupt_after(stop_after, monkeypatch)
+    with pytest.raises(Exception, match=f"Stopped after batch {stop_after} of 6"):
+        run(data, stopped)
+    monkeypatch.undo()
+    lines = []
+    run(data, stopped, resume=True, lines=lines)
+    assert f"Resumed after batch {stop_after}." in lines
+    ended, resumed = (read_checkpoint(path.with_suffix(".last.pt")) for path in (straight, stopped))
+    assert same(ended.resume["model"], resumed.resume["model"])
+    assert same(ended.state, resumed.state)
+    assert same(read_checkpoint(straight).state, read_checkpoint(stopped).state)
+
+
+def interrupt_after(batches, monkeypatch):
+    """Presses Ctrl-C in a batch."""
+    from detection_core.training import trainer
+
+    count = iter(range(1, 1000))
+
+    def losses_of(*arguments):
+        if next(count) == batches:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(*arguments)
+
+    original = trainer.losses_of
+    monkeypatch.setattr(trainer, "losses_of", losses_of)
+
+
+def test_resume_refuses_another_run(data, tmp_path):
+    out = tmp_path / "mine.pt"
+    run(data, out)
+    with pytest.raises(CheckpointError, match="batch size"):
+        run(data, out, resume=True, recipe=replace(QUICK, batch_size=3))
+
+
+def test_longer_training_over_several_runs(data, tmp_path):
+    out = tmp_path / "mine.pt"
+    run(data, out, recipe=replace(QUICK, epochs=1))
+    again = run(data, out, resume=True)
+    assert len(json.loads((tmp_path / "mine.json").read_text())) == 2
+    assert again.training["epochs"] in (1, 2)
+
+
+def test_never_writes_over_a_result(data, tmp_path):
+    (tmp_path / "mine.pt").write_text("precious")
+    with pytest.raises(FileExistsError, match="--resume"):
+        run(data, tmp_path / "mine.pt")
+    assert (tmp_path / "mine.pt").read_text() == "precious"
+
+
+def test_starts_from_a_checkpoint_and_takes_over_classes_of_the_same_name(data, tmp_path):
+    first = run(data, tmp_path / "first.pt")
+    other = coco_folder(tmp_path / "other", photos=4, categories=("cat", "person"))
+    lines = []
+    run(other, tmp_path / "second.pt", init=tmp_path / "first.pt", lines=lines, recipe=replace(QUICK, lr=0.0, epochs=1), image_size=None)
+    second = read_checkpoint(tmp_path / "second.last.pt").state
+    rows = "roi_heads.box_predictor.cls_score.weight"
+    assert torch.equal(second[rows][2], first.state[rows][1])
+    assert not torch.equal(second[rows][1], first.state[rows][2])
+    assert any("known classes: person" in line for line in lines)
+
+
+def test_mixed_data_trains_the_heads_that_it_can(tmp_path):
+    with_masks, without = coco_folder(tmp_path / "a", photos=4), coco_folder(tmp_path / "b", photos=4, masks=False, seed=1)
+    mixed = Data([with_masks, without], validation=[with_masks], partial=[coco_folder(tmp_path / "c", photos=2, masks=False, seed=2)])
+    lines = []
+    best = run(mixed, tmp_path / "mine.pt", model="maskrcnn_mobilenet_v2_fpn", lines=lines)
+    assert {"box_map", "mask_map"} == set(best.metrics)
+    history = json.loads((tmp_path / "mine.json").read_text())
+    assert "loss_mask" in history[0]["losses"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "options", "message"),
+    [
+        ({"masks": False}, {"model": "maskrcnn_mobilenet_v2_fpn"}, "has none"),
+        ({"keypoints": False}, {"model": "keypointrcnn_mobilenet_v2_fpn"}, "has none"),
+        ({}, {"model": "yolo"}, "no model “yolo”.*keypointrcnn_mobilenet_v2_fpn"),
+        ({}, {"init": "weights"}, "no weights of its own"),
+        ({}, {"init": "backbone"}, "--backbone FILE"),
+        ({}, {"model": "ssd300_vgg16", "image_size": 200}, "300 pixels always"),
+        ({"photos": 1}, {}, "One photo"),
+    ],
+    ids=["no masks", "no joints", "no such model", "no weights", "no backbone", "fixed size", "one photo"],
+)
+def test_says_what_does_not_fit(tmp_path, folder, options, message):
+    with pytest.raises(DataError, match=message):
+        run(coco_folder(tmp_path / "data", **folder), tmp_path / "mine.pt", **options)
+
+
+def spoil(data):
+    content = json.loads((data / "annotations.json").read_text())
+    content["annotations"][0]["bbox"] = [10, 10, -5, 20]
+    (data / "images" / "3.png").unlink()
+    (data / "annotations.json").write_text(json.dumps(content))
+
+
+def test_refuses_faulty_data_and_names_every_fault(data, tmp_path):
+    spoil(data)
+    with pytest.raises(InvalidDataError) as refused:
+        run(data, tmp_path / "mine.pt")
+    assert len(refused.value.faults) == 2
+    assert "annotation 1" in str(refused.value)
+    assert "3.png" in str(refused.value)
+    assert "--skip-invalid" in str(refused.value)
+
+
+def test_goes_on_without_faulty_data_and_says_how_much(data, tmp_path):
+    spoil(data)
+    lines = []
+    run(Data([data], skip_invalid=True), tmp_path / "mine.pt", lines=lines, recipe=replace(QUICK, epochs=1))
+    assert any("without 1 photos and 3 annotations" in line for line in lines)
+
+
+def test_two_processes_train_together(data, tmp_path):
+    out = tmp_path / "mine.pt"
+    command = "-m torch.distributed.run --standalone --nproc_per_node 2 -m detection_core train"
+    options = f"--data {data} --out {out} --model {MODEL} --init random --image-size 64 --epochs 1 --batch-size 1"
+    done = subprocess.run(
+        [sys.executable, *command.split(), *options.split()],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    trained = read_checkpoint(out).training
+    # Five photos make three batches for each of the two.
+    assert (trained["processes"], trained["photos"], trained["batches"]) == (2, 5, 3)
+    assert done.stderr.count("epoch 1 of 1") == done.stderr.count("is ready") == 1
+
+
+@pytest.mark.slow
+def test_overfits_four_photos(tmp_path):
+    data = coco_folder(tmp_path / "data", photos=4, size=(160, 128))
+    plain = replace(Augmentation.none(), min_size=(96, 96), max_size=128)
+    recipe = Recipe(epochs=10, batch_size=1, lr=1e-3, backbone_lr=1, warmup=5, average=10, augmentation=plain)
+    out = tmp_path / "mine.pt"
+    best = run(Data([data], validation=[data]), out, model="person_mobilenet_v2_fpn", init="weights", recipe=recipe, image_size=96)
+    figures = best.training["figures"]
+    assert {task: figures[task]["ap50"] > 90 for task in figures} == {"boxes": True, "masks": True, "keypoints": True}
+    found = Detector(spec_of_file(out)).detect(data / "images" / "1.png")
+    found = found[found.scores >= spec_of_file(out).suggested_threshold]
+    assert sorted(found.names) == ["dog", "person"]
+    assert found.keypoint_names == KEYPOINT_NAMES
