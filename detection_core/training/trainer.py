@@ -172,7 +172,9 @@ class Trainer:
 
     def _make_optimizer(self) -> torch.optim.AdamW:
         module: Any = self._module
-        backbone = {id(parameter) for parameter in module.backbone.parameters()}
+        # What torchvision adds to a backbone, such as the pyramid, is as new as the heads are.
+        body = getattr(module.backbone, "body", module.backbone)
+        backbone = {id(parameter) for parameter in body.parameters()}
         trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
         groups = [
             {"params": [p for p in trainable if id(p) in backbone], "factor": self.recipe.backbone_lr},
@@ -183,8 +185,8 @@ class Trainer:
     def _batches(self, epoch: int) -> list[list[tuple[Photo, int]]]:
         """This process's batches of an epoch; as many as every other process has, or they would wait for each other without end."""
         batches = batches_of(self._data, self.recipe, epoch, self.spec.tasks)
-        batches += batches[: -len(batches) % self._world]
-        return batches[self._rank :: self._world]
+        each = math.ceil(len(batches) / self._world)
+        return (batches * self._world)[self._rank : each * self._world : self._world]
 
     def _pairs(self, epoch: int, first: int) -> DataLoader[Pair]:
         pairs = Pairs(self._data, self.recipe.augmentation, self.spec.tasks)
@@ -303,7 +305,7 @@ def update_average(average: dict[str, Tensor], state: dict[str, Tensor], step: i
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """Ctrl-C asks to stop after the batch; a second one stops at once."""
+    """Ctrl-C, or being asked to terminate, stops after the batch; a second Ctrl-C stops at once."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -311,10 +313,13 @@ def _interruptible() -> Iterator[threading.Event]:
 
     def ask(*_: Any) -> None:
         asked.set()
-        signal.signal(signal.SIGINT, former)
+        # torchrun passes a Ctrl-C on that the terminal has sent to every process already.
+        if not dist.is_initialized():
+            signal.signal(signal.SIGINT, former[signal.SIGINT])
 
-    former = signal.signal(signal.SIGINT, ask)
+    former = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield asked
     finally:
-        signal.signal(signal.SIGINT, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from anyio import to_thread
 
-from detection_core.catalog import get_spec, list_models
+from detection_core.catalog import UnknownModelError, get_spec, list_specs
 from detection_core.engine import Engine, EngineError
 from detection_core.export import to_json
 from detection_core.images import ImageError, read_image
@@ -40,29 +40,30 @@ def add_api(engine: Engine) -> None:
         """
         if image is None:
             raise _refusal("Send a picture file.")
-        if model not in list_models():
-            raise _refusal(f"There is no such model. The models are: {', '.join(list_models())}.")
         if threshold is not None and not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
             raise _refusal("The threshold must be a number from 0 to 1, or null.")
         try:
+            # Looked up first: the file may be gone when the result is there.
+            spec = get_spec(model)
             # Waiting must not hold one of the server's few threads: a slow download would stop everybody else.
             loaded = await to_thread.run_sync(read_image, image)
             job = engine.submit(loaded, model, visitor=request.session_hash or "")
             result = await asyncio.wait_for(asyncio.wrap_future(job.future), _PATIENCE)
-        except (ImageError, WeightsError, EngineError) as error:
+        except (UnknownModelError, ImageError, WeightsError, EngineError) as error:
             raise _refusal(str(error)) from error
         except TimeoutError as error:
             raise _refusal("This takes too long. What has arrived of a download is kept: try again later.") from error
         except asyncio.CancelledError as error:
             raise _refusal("Cancelled.") from error
         found = result.detections
-        found = found[found.scores >= (get_spec(model).suggested_threshold if threshold is None else threshold)]
+        found = found[found.scores >= (spec.suggested_threshold if threshold is None else threshold)]
         return to_json(found), await to_thread.run_sync(annotate, loaded.image, found)
 
     def models() -> list[dict[str, Any]]:
         """Lists all models with what they give, their published accuracy, cost and whether their weights are on disk."""
         states = engine.model_states()
-        return [get_spec(key).facts() | {"state": states[key]} for key in list_models()]
+        # One without a state has come or gone just now.
+        return [spec.facts() | {"state": states[spec.key]} for spec in list_specs() if spec.key in states]
 
     # Endpoints take their types from components; these are never shown.
     image = SafeImage(visible=False, label="Picture")

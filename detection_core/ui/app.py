@@ -9,6 +9,8 @@ from starlette.middleware import Middleware
 
 from detection_core.engine import Engine
 from detection_core.ui.api import add_api
+from detection_core.ui.components.model_picker import picker_value
+from detection_core.ui.components.model_table import table_value
 from detection_core.ui.detect_tab import build_detect_tab
 from detection_core.ui.limits import UPLOAD_LIMIT, BodyLimit
 from detection_core.ui.models_tab import build_models_tab
@@ -35,11 +37,25 @@ def build_app(engine: Engine) -> gr.Blocks:
         gr.HTML(_MASTHEAD, elem_id="masthead")
         with gr.Tabs():
             with gr.Tab("Detect"):
-                build_detect_tab(app, engine, results)
+                picker = build_detect_tab(app, engine, results)
             with gr.Tab("Models") as models_tab:
                 table = build_models_tab(engine)
-        models_tab.select(engine.model_states, outputs=table, api_visibility="private", show_progress="hidden")
         add_api(engine)
+
+        def refresh(selected: str) -> tuple[dict[str, Any], dict[str, Any]]:
+            """Looks which models there are now; a user's may have come, changed or gone."""
+            states = engine.model_states()
+            return picker_value(selected, states), table_value(states)
+
+        gr.on(
+            [app.load, models_tab.select],
+            refresh,
+            picker,
+            [picker, table],
+            queue=False,
+            api_visibility="private",
+            show_progress="hidden",
+        )
 
         def leave(request: gr.Request) -> None:
             engine.cancel_visitor(request.session_hash or "")

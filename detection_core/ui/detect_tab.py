@@ -12,7 +12,7 @@ import gradio as gr
 import numpy as np
 from gradio.processing_utils import save_bytes_to_cache
 
-from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec
+from detection_core.catalog import ASSETS, EMBEDDED_MODEL, ModelSpec, UnknownModelError, get_spec
 from detection_core.engine import Cancelled, Engine, EngineError, Job, JobState, Result, Stage
 from detection_core.images import ImageError, LoadedImage, encode_jpeg, read_image
 from detection_core.ui.components.detection_view import (
@@ -26,7 +26,7 @@ from detection_core.ui.components.detection_view import (
     view_payload,
 )
 from detection_core.ui.components.example_strip import ExampleStrip
-from detection_core.ui.components.model_picker import ModelPicker, megabytes, picker_value
+from detection_core.ui.components.model_picker import ModelPicker, picker_value
 from detection_core.ui.components.safe_image import SafeImage
 from detection_core.ui.drawing import draw
 from detection_core.ui.session import KeptResult, ResultExpiredError, ResultStore, Turns
@@ -60,13 +60,16 @@ def warm_up(engine: Engine) -> None:
     engine.submit(read_image(_PATHS[0]), EMBEDDED_MODEL)
 
 
-def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> None:
+def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> ModelPicker:
     """Adds the tab's content to the page being built.
 
     Args:
         page: The page, whose opening shows the first example.
         engine: Where detection runs.
         results: Where results are kept for drawing.
+
+    Returns:
+        The model picker, so that the page can refresh it.
     """
     turns = Turns()
     shown = gr.State("")
@@ -89,10 +92,9 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
 
     def model_parts(key: str) -> tuple[Any, Any]:
         """The picker, and the button that says what pressing it entails."""
-        states = engine.model_states()
-        missing = states[key] == "to download"
-        label = f"Download {megabytes(get_spec(key).file_size)} and detect" if missing else "Detect"
-        return picker_value(key, states), gr.update(value=label)
+        value = picker_value(key, engine.model_states())
+        missing = [model for model in value["models"] if model["key"] == key and model["state"] == "to download"]
+        return value, gr.update(value=f"Download {missing[0]['size']} and detect" if missing else "Detect")
 
     def look(path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
         """Follows one picture through the engine; whatever the visitor does next ends it."""
@@ -109,9 +111,11 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
             if not turns.is_current(visitor, turn):
                 yield _NOTHING
                 return
+            # Looked up once: a user's file may be gone at any time.
+            spec = get_spec(key)
             job = engine.submit(loaded, key, visitor=visitor)
             picture = _shown_file(path, loaded, view)
-            for update in _follow(job, picture, loaded):
+            for update in _follow(job, spec.title, picture, loaded):
                 if not turns.is_current(visitor, turn):
                     job.cancel()
                     break
@@ -120,11 +124,11 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
         except Cancelled:
             yield _NOTHING
             return
-        except (ImageError, WeightsError, EngineError) as error:
-            failure = error_payload(_title(error), str(error)), gr.skip(), *model_parts(key), _cancel(False)
+        except (UnknownModelError, ImageError, WeightsError, EngineError) as error:
+            failure = _explain(error, key), gr.skip(), *model_parts(key), _cancel(False)
             yield failure if turns.is_current(visitor, turn) else _NOTHING
             return
-        message = _result_message(result, decoded, picture, loaded)
+        message = _result_message(result, spec, decoded, picture, loaded)
         if not turns.is_current(visitor, turn):
             yield _NOTHING
             return
@@ -140,7 +144,7 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
 
     def choose(key: str, path: str | None, request: gr.Request) -> Iterator[Update]:
         """Looks at once with a model that is here; one that must be downloaded waits for the button."""
-        missing = engine.model_states()[key] == "to download"
+        missing = engine.model_states().get(key) == "to download"
         yield from look(None if missing else path, key, request)
 
     def stop(request: gr.Request) -> tuple[ViewMessage, Any]:
@@ -178,25 +182,25 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> N
     picker.select(choose, [picker, image], outputs, **many, **quiet)
     cancel.click(stop, None, [view, cancel], queue=False, **quiet)
     view.download(download, [view, shown], view, concurrency_limit=4, **quiet)
+    return picker
 
 
-def _follow(job: Job, picture: str, loaded: LoadedImage) -> Iterator[Update]:
+def _follow(job: Job, title: str, picture: str, loaded: LoadedImage) -> Iterator[Update]:
     """Tells how a job gets on until it is done; a quick one goes by in silence."""
     seen = JobState(Stage.LOAD)
     state = job.wait_for_change(seen, 0.15)
     if state.stage is Stage.DONE:
         return
     height, width = loaded.image.height, loaded.image.width
-    yield picture_payload(picture, (height, width), _status(state, job).status), *_NOTHING[1:4], _cancel(True)
+    yield picture_payload(picture, (height, width), _status(state, title).status), *_NOTHING[1:4], _cancel(True)
     while not job.future.done():
         if state != seen:
-            yield _status(state, job), *_NOTHING[1:]
+            yield _status(state, title), *_NOTHING[1:]
         seen = state
         state = job.wait_for_change(seen, _POLL_SECONDS)
 
 
-def _status(state: JobState, job: Job) -> ViewMessage:
-    title = get_spec(job.model).title
+def _status(state: JobState, title: str) -> ViewMessage:
     match state.stage:
         case Stage.DOWNLOAD:
             size = f" of {state.total / 1e6:.0f} MB" if state.total else ""
@@ -211,8 +215,7 @@ def _status(state: JobState, job: Job) -> ViewMessage:
             return status_payload("load", f"Loading {title}")
 
 
-def _result_message(result: Result, decoded: float, picture: str, loaded: LoadedImage) -> ViewMessage:
-    spec = get_spec(result.detections.model)
+def _result_message(result: Result, spec: ModelSpec, decoded: float, picture: str, loaded: LoadedImage) -> ViewMessage:
     notes = list(loaded.notes)
     if result.first_run:
         notes.append("This was the model's first picture since it was loaded; the next ones are faster.")
@@ -247,10 +250,16 @@ def _cached(data: bytes, file_name: str, view: DetectionView) -> str:
     return path
 
 
-def _title(error: Exception) -> str:
-    if isinstance(error, ImageError):
-        return "This picture cannot be used"
-    return "The model is not available" if isinstance(error, WeightsError) else "Detection failed"
+def _explain(error: Exception, key: str) -> ViewMessage:
+    match error:
+        case UnknownModelError():
+            return error_payload(f"There is no model “{key}” any more", "Its file has been removed. Put it back, or choose another model.")
+        case ImageError():
+            return error_payload("This picture cannot be used", str(error))
+        case WeightsError():
+            return error_payload("The model is not available", str(error))
+        case _:
+            return error_payload("Detection failed", str(error))
 
 
 def _cancel(visible: bool) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from detection_core.catalog import get_spec, list_models
+from detection_core.catalog import list_specs
 from detection_core.engine import Engine
 from detection_core.ui.components.model_table import ModelTable
 from detection_core.visualization.charts import ChartPoint, accuracy_cost_chart
@@ -19,8 +19,9 @@ def build_models_tab(engine: Engine) -> ModelTable:
         The table, so that the page can refresh it when the tab is opened.
     """
     gr.HTML(
-        "<h2>All models</h2><p>Average precisions are the published ones, in percent. Keypoint R-CNN's box AP is over persons only and "
-        "the built-in model's over its own holdout photos: compare them within their kind.</p>",
+        "<h2>All models</h2><p>Average precisions are the published ones, in percent. Keypoint R-CNN's box AP is over persons only, "
+        "the built-in model's over its own holdout photos and yours over yours: compare them within their kind. Checkpoints in the models "
+        "folder are listed here by themselves.</p>",
         elem_classes="section",
     )
     table = ModelTable(engine.model_states())
@@ -30,12 +31,11 @@ def build_models_tab(engine: Engine) -> ModelTable:
 
 
 def chart_points() -> list[ChartPoint]:
-    """All published average precisions of torchvision's models; the built-in one is measured on other photos and left out."""
-    specs = [get_spec(key) for key in list_models()]
+    """All published average precisions of torchvision's models; the others are measured on other photos and left out."""
     return [
         ChartPoint(spec.title.replace(" FPN", ""), _SERIES[metric], spec.gflops, value)
-        for spec in specs
-        if spec.weights is not None
+        for spec in list_specs()
+        if spec.source == "torchvision" and spec.gflops is not None
         for metric, value in spec.metrics.items()
         if metric != "box_map" or spec.tasks == ("boxes",)
     ]

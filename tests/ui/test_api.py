@@ -16,7 +16,9 @@ from PIL import Image
 from detection_core.catalog import ASSETS, EMBEDDED_MODEL, list_models
 from detection_core.engine import LocalEngine
 from detection_core.ui.app import build_app, launch_options
+from detection_core.user_models import MODELS_DIR
 from tests.download_host import DownloadHost
+from tests.ui.model_files import PETS, put_model
 
 PHOTO = ASSETS / "examples" / "grace_hopper.jpg"
 
@@ -55,7 +57,7 @@ def test_detects(client):
 @pytest.mark.parametrize(
     ("model", "threshold", "message"),
     [
-        ("yolo", 0.5, "no such model"),
+        ("yolo", 0.5, "There is no model “yolo”"),
         (EMBEDDED_MODEL, 2, "from 0 to 1"),
         (EMBEDDED_MODEL, -0.1, "from 0 to 1"),
         ("ssd300_vgg16", None, "ssd300_vgg16_coco-b556d3b4.pth"),
@@ -80,6 +82,21 @@ def test_lists_models(client):
     assert [model["key"] for model in models] == list_models()
     assert models[0]["state"] in ("in memory", "on disk")
     assert {model["state"] for model in models[1:]} == {"to download"}
+
+
+def test_knows_users_models_while_they_are_there(client, tmp_path, monkeypatch):
+    monkeypatch.setenv(MODELS_DIR, str(tmp_path))
+    path = put_model(tmp_path / "pets.pt")
+    listed = client.predict(api_name="/models")[1]
+    assert {name: listed[name] for name in ("key", "source", "state", "gflops", "categories")} == {
+        "key": "pets", "source": "user", "state": "on disk", "gflops": None, "categories": ["cat", "dog"],
+    }  # fmt: skip
+    told, _ = client.predict(handle_file(PHOTO), "pets", 0.1, api_name="/detect")
+    assert {entry["label"] for entry in told["objects"]} == set(PETS)
+    path.unlink()
+    assert "pets" not in {model["key"] for model in client.predict(api_name="/models")}
+    with pytest.raises(AppError, match="There is no model “pets”"):
+        client.predict(handle_file(PHOTO), "pets", 0.1, api_name="/detect")
 
 
 def test_nothing_else_is_public(client):

@@ -338,7 +338,7 @@ function pointAt(event) {
   show(ui.tooltip, index >= 0);
   if (index < 0) return;
   const { name, score, box: [x1, y1, x2, y2] } = result.objects[index];
-  setText(ui.tooltip, `${name} · ${formatScore(score)} · ${Math.round(x2 - x1)}×${Math.round(y2 - y1)} px`);
+  setText(ui.tooltip, `${shorten(name)} · ${formatScore(score)} · ${Math.round(x2 - x1)}×${Math.round(y2 - y1)} px`);
   const { width, height } = viewport.size();
   const x = clamp(point[0] + 14, 4, Math.max(width - ui.tooltip.offsetWidth - 4, 4));
   const y = point[1] + 44 > height ? point[1] - 38 : point[1] + 16;

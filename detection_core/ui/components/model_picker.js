@@ -1,54 +1,82 @@
-// A grouped <select> of all models and the card of the chosen one. value: {selected, states: {key: "on disk" | ...}}.
+// A grouped <select> of all models and the card of the chosen one. value: {selected, models: [{key, title, group, state, ...}]}.
 const select = element.querySelector("select");
 const card = element.querySelector(".card");
-const models = new Map(props.models.map((model) => [model.key, model]));
+const bestFor = element.querySelector(".best-for");
+const details = element.querySelector("details");
+let listed = "";
+
+const chosenModel = () => props.value.models.find((model) => model.key === props.value.selected);
 
 function fillSelect() {
-  for (const group of new Set(props.models.map((model) => model.group))) {
+  const { models, selected } = props.value;
+  const names = models.map(({ key, title, group }) => ({ key, title, group }));
+  // A user's model can vanish while it is chosen; its file may come back.
+  const gone = chosenModel() ? [] : [{ key: selected, title: `${selected} (no longer there)`, group: "Your models" }];
+  const all = [...names.slice(0, 1), ...gone, ...names.slice(1)];
+  // An open list would close when it is written anew.
+  if (listed === JSON.stringify(all)) return;
+  listed = JSON.stringify(all);
+  const groups = [...new Set(all.map((model) => model.group))].map((group) => {
     const options = make("optgroup");
     options.label = group;
-    for (const model of props.models.filter((candidate) => candidate.group === group)) {
-      const option = make("option", "", model.title);
-      option.value = model.key;
-      options.append(option);
-    }
-    select.append(options);
-  }
+    options.append(...all.filter((model) => model.group === group).map(makeOption));
+    return options;
+  });
+  select.replaceChildren(...groups);
+}
+
+function makeOption({ key, title }) {
+  const option = make("option", "", title);
+  option.value = key;
+  return option;
 }
 
 function showCard() {
-  const model = models.get(props.value.selected);
-  const state = props.value.states[model.key];
+  const model = chosenModel();
+  show(details, Boolean(model));
+  setText(bestFor, model ? model.best_for : "The file of this model has been removed. Put it back, or choose another model.");
+  if (model) card.replaceChildren(...[pillsOf(model), factsOf(model), finePrintOf(model)].filter(Boolean));
+}
+
+function pillsOf({ tasks, state, size }) {
   const pills = make("div", "pills");
-  for (const task of model.tasks) pills.append(make("span", "pill", task));
-  pills.append(make("span", state === "to download" ? "pill" : "pill ready", state === "to download" ? `${model.size} download` : state));
+  for (const task of tasks) pills.append(make("span", "pill", task));
+  pills.append(make("span", state === "to download" ? "pill" : "pill ready", state === "to download" ? `${size} download` : state));
+  return pills;
+}
+
+function factsOf(model) {
   const facts = make("dl");
   for (const [name, value] of model.facts) {
     const fact = make("div");
     fact.append(make("dt", "", name), make("dd", "", value));
     facts.append(fact);
   }
-  const fine = make("p", "fine", `Measured on ${model.metrics_on}. `);
-  if (model.recipe) {
+  return facts;
+}
+
+function finePrintOf({ metrics_on, recipe }) {
+  if (!metrics_on && !recipe) return null;
+  const fine = make("p", "fine", metrics_on ? `Measured on ${metrics_on}. ` : "");
+  if (recipe) {
     const link = make("a", "", "How it was trained");
-    link.href = model.recipe;
+    link.href = recipe;
     link.target = "_blank";
     link.rel = "noopener";
     fine.append(link);
   }
-  element.querySelector(".best-for").textContent = model.best_for;
-  card.replaceChildren(pills, facts, fine);
+  return fine;
 }
 
 function draw() {
+  fillSelect();
   select.value = props.value.selected;
   showCard();
 }
 
-fillSelect();
 draw();
 // On a phone the facts would push the picture off the screen.
-element.querySelector("details").open = window.matchMedia("(min-width: 800px)").matches;
+details.open = window.matchMedia("(min-width: 800px)").matches;
 watch("value", draw);
 select.addEventListener("change", () => {
   props.value = { ...props.value, selected: select.value };

@@ -6,33 +6,34 @@ from typing import Any
 
 import gradio as gr
 
-from detection_core.catalog import EMBEDDED_MODEL, ModelSpec, get_spec, list_models
+from detection_core.catalog import EMBEDDED_MODEL, ModelSpec, list_specs
 from detection_core.ui.components.files import component_files
 
 _METRIC_NAMES = {"box_map": "Box AP", "mask_map": "Mask AP", "kp_map": "Joint AP"}
+_YOURS = "Your models"
 
 
 class ModelPicker(gr.HTML):
-    """Chooses a model. As an input it gives the model's key, as an output it takes `picker_value(...)`."""
+    """Chooses a model. As an input it gives the model's key, as an output it takes `picker_value(...)`.
+
+    The chosen model stays chosen when it is none of those listed any more: its file may come back.
+    """
 
     is_template = True
 
     def __init__(self, states: dict[str, str], *, selected: str = EMBEDDED_MODEL, **kwargs: Any) -> None:
-        models = sorted((card(get_spec(key)) for key in list_models()), key=lambda model: model["tasks"] != ["boxes", "masks", "keypoints"])
-        super().__init__(
-            picker_value(selected, states), **component_files("model_picker", "dom"), models=models, apply_default_css=False, **kwargs
-        )
+        super().__init__(picker_value(selected, states), **component_files("model_picker", "dom"), apply_default_css=False, **kwargs)
 
     def preprocess(self, payload: Any) -> str:
-        """Gives the chosen model's key.
+        """Gives the chosen model's key, of which there may be no model any more.
 
         Raises:
             gr.Error: If the browser sent something else.
         """
         selected = payload.get("selected") if isinstance(payload, dict) else None
-        if selected not in list_models():
+        if not isinstance(selected, str):
             raise gr.Error("Choose a model from the list.", print_exception=False)
-        return str(selected)
+        return selected
 
     def api_info(self) -> dict[str, Any]:
         """The value as JSON schema."""
@@ -40,18 +41,25 @@ class ModelPicker(gr.HTML):
 
 
 def picker_value(selected: str, states: dict[str, str]) -> dict[str, Any]:
-    """What the picker shows: the chosen key, and where each model is."""
-    return {"selected": selected, "states": states}
+    """What the picker shows: the chosen key, and the models that there are at this moment.
+
+    Args:
+        selected: The chosen model's key.
+        states: Where each model is, by its key; a model without a state has come or gone just now and is left out.
+    """
+    return {"selected": selected, "models": [card(spec) | {"state": states[spec.key]} for spec in list_specs() if spec.key in states]}
 
 
 def card(spec: ModelSpec) -> dict[str, Any]:
     """What the picker tells of a model."""
     facts = [(_METRIC_NAMES[name], f"{value:.1f}") for name, value in spec.metrics.items()]
-    facts += [("Compute", f"{spec.gflops:.3g} GFLOPs"), ("Parameters", f"{spec.params / 1e6:.1f} M"), ("File", megabytes(spec.file_size))]
+    if spec.gflops is not None:
+        facts.append(("Compute", f"{spec.gflops:.3g} GFLOPs"))
+    facts += [("Parameters", f"{spec.params / 1e6:.1f} M"), ("File", megabytes(spec.file_size))]
     return {
         "key": spec.key,
         "title": spec.title,
-        "group": spec.group,
+        "group": _YOURS if spec.source == "user" else spec.group,
         "tasks": list(spec.tasks),
         "facts": facts,
         "size": megabytes(spec.file_size),

@@ -1,4 +1,5 @@
-// All models as a table; a click on a heading sorts by it, another click turns the order round. value: {key: state}.
+// All models as a table, and below it the files that are none; a click on a heading sorts by it, another click turns the order round.
+// The user's own models stay together on top. value: {rows: [{title, yours, ...}], rejected: [{name, reason}]}.
 const COLUMNS = [
   ["title", "Model"],
   ["tasks", "Gives"],
@@ -11,7 +12,8 @@ const COLUMNS = [
   ["state", "Weights"],
 ];
 const head = element.querySelector("thead tr");
-const body = element.querySelector("tbody");
+const table = element.querySelector("table");
+const rejected = element.querySelector(".rejected");
 let order = { column: "box_map", direction: -1 };
 
 function compare(a, b) {
@@ -43,20 +45,51 @@ function cell(row, [column, , kind]) {
   return created;
 }
 
-function draw() {
-  const rows = props.rows.map((row) => ({ ...row, state: props.value[row.key] })).sort(compare);
-  body.replaceChildren(
-    ...rows.map((row) => {
-      const line = make("tr");
-      line.append(...COLUMNS.map((column) => cell(row, column)));
-      return line;
-    }),
-  );
+function makeGroup(name, rows) {
+  const group = make("tbody");
+  if (name) {
+    const title = make("th", "group");
+    title.append(make("span", "", name));
+    title.colSpan = COLUMNS.length;
+    title.scope = "rowgroup";
+    group.append(make("tr"));
+    group.firstChild.append(title);
+  }
+  for (const row of rows) {
+    const line = make("tr");
+    line.append(...COLUMNS.map((column) => cell(row, column)));
+    group.append(line);
+  }
+  return group;
+}
+
+function drawRows() {
+  const rows = [...props.value.rows].sort(compare);
+  const yours = rows.filter((row) => row.yours);
+  const others = rows.filter((row) => !row.yours);
+  const groups = yours.length ? [makeGroup("Your models", yours), makeGroup("Built in and torchvision's", others)] : [makeGroup("", others)];
+  for (const body of [...table.tBodies]) body.remove();
+  table.append(...groups);
   for (const heading of head.children) {
     const sorted = heading.dataset.column === order.column;
     if (sorted) heading.setAttribute("aria-sort", order.direction > 0 ? "ascending" : "descending");
     else heading.removeAttribute("aria-sort");
   }
+}
+
+function drawRejected() {
+  const files = props.value.rejected.map(({ name, reason }) => {
+    const item = make("li");
+    item.append(make("b", "", name), make("span", "", reason));
+    return item;
+  });
+  rejected.querySelector("ul").replaceChildren(...files);
+  show(rejected, files.length > 0);
+}
+
+function draw() {
+  drawRows();
+  drawRejected();
 }
 
 for (const [column, title, kind] of COLUMNS) {
@@ -67,7 +100,7 @@ for (const [column, title, kind] of COLUMNS) {
   button.type = "button";
   button.addEventListener("click", () => {
     order = { column, direction: order.column === column ? -order.direction : kind ? -1 : 1 };
-    draw();
+    drawRows();
   });
   heading.append(button);
   head.append(heading);

@@ -4,16 +4,34 @@ import gradio as gr
 import pytest
 
 from detection_core.catalog import EMBEDDED_MODEL, get_spec, list_models
-from detection_core.ui.components.model_picker import ModelPicker, card, megabytes
+from detection_core.ui.components.model_picker import ModelPicker, card, megabytes, picker_value
+from tests.ui.model_files import put_model
 
 STATES = dict.fromkeys(list_models(), "on disk")
 
 
-def test_knows_all_models_with_those_that_give_everything_first():
-    models = ModelPicker(STATES).props["models"]
-    assert {model["key"] for model in models} == set(list_models())
-    assert models[0]["key"] == EMBEDDED_MODEL
-    assert {model["group"] for model in models} == {"Boxes, masks, keypoints", "Boxes", "Boxes, masks", "Boxes, keypoints"}
+def test_knows_all_models_and_where_they_are():
+    value = picker_value(EMBEDDED_MODEL, STATES | {"ssd300_vgg16": "in memory"})
+    assert [model["key"] for model in value["models"]] == list_models()
+    assert [model["key"] for model in value["models"] if model["state"] == "in memory"] == ["ssd300_vgg16"]
+
+
+def test_the_users_models_come_second_in_a_group_of_their_own(models_folder):
+    put_model(models_folder / "pets.pt", suggested_threshold=0.3)
+    models = picker_value(EMBEDDED_MODEL, dict.fromkeys(list_models(), "on disk"))["models"]
+    groups = list(dict.fromkeys(model["group"] for model in models))
+    assert groups == ["Boxes, masks, keypoints", "Your models", "Boxes", "Boxes, keypoints", "Boxes, masks"]
+    assert [model["key"] for model in models if model["group"] == "Your models"] == ["pets"]
+
+
+def test_a_model_that_has_come_or_gone_just_now_waits_for_the_next_look(models_folder):
+    path = put_model(models_folder / "pets.pt")
+    assert "pets" not in {model["key"] for model in picker_value("pets", STATES)["models"]}
+    states = dict.fromkeys(list_models(), "on disk")
+    path.unlink()
+    value = picker_value("pets", states)
+    assert "pets" not in {model["key"] for model in value["models"]}
+    assert value["selected"] == "pets"
 
 
 def test_a_card_tells_what_decides():
@@ -23,14 +41,22 @@ def test_a_card_tells_what_decides():
     assert told["recipe"].startswith("https://")
 
 
-@pytest.mark.parametrize("sent", [None, "yolo", {}, {"selected": "yolo"}, {"selected": None}, {"selected": ["a"]}, 7], ids=repr)
-def test_refuses_what_is_not_in_the_list(sent):
+def test_a_card_leaves_out_what_nobody_knows(models_folder):
+    put_model(models_folder / "pets.pt")
+    told = card(get_spec("pets"))
+    assert [name for name, _ in told["facts"]] == ["Parameters", "File"]
+    assert (told["metrics_on"], told["recipe"]) == ("", "")
+
+
+@pytest.mark.parametrize("sent", [None, "yolo", {}, {"selected": None}, {"selected": ["a"]}, 7], ids=repr)
+def test_refuses_what_is_no_choice(sent):
     with pytest.raises(gr.Error, match="Choose a model"):
         ModelPicker(STATES).preprocess(sent)
 
 
-def test_gives_the_key():
-    assert ModelPicker(STATES).preprocess({"selected": EMBEDDED_MODEL}) == EMBEDDED_MODEL
+@pytest.mark.parametrize("key", [EMBEDDED_MODEL, "removed just now"])
+def test_gives_the_key(key):
+    assert ModelPicker(STATES).preprocess({"selected": key, "models": []}) == key
 
 
 def test_megabytes():

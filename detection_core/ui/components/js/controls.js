@@ -58,6 +58,8 @@ function createChips(container, bulk, { onToggle, onAll }) {
       if (color) button.firstChild.style.background = color;
       const count = make("span", "dv-chip-count");
       button.append(make("span", "dv-chip-name", nameOf(id)), count);
+      // The whole name, where the chip has no room for it.
+      button.title = nameOf(id);
       chips.set(id, { button, count });
     }
     container.replaceChildren(...[...chips.values()].map(({ button }) => button));

@@ -81,6 +81,11 @@ function formatScore(score) {
   return score.toFixed(2);
 }
 
+/** A class name for where there is little room; names come from users' models and may be sentences. */
+function shorten(name, longest = 28) {
+  return name.length > longest ? `${name.slice(0, longest - 1).trimEnd()}…` : name;
+}
+
 /** Black or white, whichever contrasts more with "#rrggbb" (WCAG relative luminance). */
 function inkOn(color) {
   const linear = [1, 3, 5].map((start) => {

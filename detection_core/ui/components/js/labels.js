@@ -16,7 +16,7 @@ function createLabels(layer) {
       const node = make("div", "dv-label");
       node.style.background = object.color;
       node.style.color = inkOn(object.color);
-      const texts = [`${nameOf(object)} ${formatScore(object.score)}`, String(i + 1)];
+      const texts = [`${shorten(nameOf(object))} ${formatScore(object.score)}`, String(i + 1)];
       show(node, false);
       return { node, texts, widths: texts.map(widthOf) };
     });

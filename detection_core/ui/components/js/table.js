@@ -38,6 +38,7 @@ function createTable(scroller, { onHover, onSelect }) {
     swatch.style.background = object.color;
     const name = make("td", "dv-cell-class");
     name.append(swatch, make("span", "dv-cell-name", object.name));
+    name.title = object.name;
     const score = make("td", "dv-cell-score");
     const bar = make("span", "dv-bar");
     bar.style.setProperty("--score", object.score);

@@ -1,0 +1,49 @@
+"""Many photos with a model's drawings on one sheet, to look at what it gets wrong."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageOps
+
+from detection_core import Detector, annotate, get_spec, load_image
+from detection_core.training.dataset import read_coco
+
+CELL = (360, 300)
+COLUMNS = 5
+CAPTION = 16
+
+
+def sheet(detector: Detector, photos: list[Path], threshold: float) -> Image.Image:
+    width, height = CELL
+    rows = -(-len(photos) // COLUMNS)
+    canvas = Image.new("RGB", (COLUMNS * width, rows * (height + CAPTION)), "white")
+    draw = ImageDraw.Draw(canvas)
+    for number, path in enumerate(photos):
+        image = load_image(path)
+        found = detector.detect(image)
+        drawn = ImageOps.contain(annotate(image, found[found.scores >= threshold]), CELL)
+        left, top = number % COLUMNS * width, number // COLUMNS * (height + CAPTION)
+        canvas.paste(drawn, (left, top + CAPTION))
+        draw.text((left + 2, top + 2), f"{number + 1}: {path.name}", fill="black")
+    return canvas
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="COCO folder: annotations.json beside images/")
+    parser.add_argument("--model", default="person_mobilenet_v2_fpn", metavar="KEY")
+    parser.add_argument("--threshold", type=float, help="default: the model's suggestion")
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="photos to pass over")
+    parser.add_argument("--photos", type=int, default=20, metavar="N")
+    parser.add_argument("--out", type=Path, required=True, metavar="SHEET.jpg")
+    args = parser.parse_args()
+    photos = [photo.path for photo in read_coco(args.data).photos][args.first : args.first + args.photos]
+    threshold = get_spec(args.model).suggested_threshold if args.threshold is None else args.threshold
+    sheet(Detector(args.model), photos, threshold).save(args.out, quality=88)
+    print(f"{len(photos)} photos at a threshold of {threshold} in {args.out}")
+
+
+if __name__ == "__main__":
+    main()
