@@ -137,10 +137,11 @@ def main() -> None:
     print(f"Objects per photo above the floor score of {SPEC.floor_score}: {median_and_range(watch.objects)}; each costs time.")
     print(f"{params} parameters, {gflops:.2f} billion multiply-adds on that picture, {size:.1f} MiB.\n")
     best = evaluation.best()
-    if best is None:
+    threshold = evaluation.suggested_threshold(SPEC.floor_score)
+    if best is None or threshold is None:
         print("Nothing was found, so there is no threshold to suggest and no card to write.")
         return
-    suggested = evaluation.at(max(SPEC.floor_score, round(20 * best.threshold) / 20))
+    suggested = evaluation.at(threshold)
     rows = [
         [name, *(f"{value:.3f}" for value in (point.threshold, point.precision, point.recall, point.f1))]
         for name, point in {"best F1": best, "suggested": suggested}.items()

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from detection_core.architectures import BUILDERS
 from detection_core.checkpoint import CheckpointError, file_revision, read_checkpoint
 from detection_core.model_spec import ModelSpec
 from detection_core.quantisation import dequantise
@@ -36,6 +37,9 @@ def build_model(spec: ModelSpec, path: Path) -> nn.Module:
     with NoRandomInitialisation():
         module = empty_model(spec.architecture)
     module.load_state_dict(dequantise(state), assign=True)
+    if spec.architecture.builder in BUILDERS:
+        # Depthwise convolutions take half the time this way; torchvision's models stay as they are, to the bit.
+        module.to(memory_format=torch.channels_last)
     return module.eval().requires_grad_(False)
 
 

@@ -87,6 +87,19 @@ class Evaluation:
         """The point of the highest F1, or None where nothing was found."""
         return max(self.points, key=lambda point: point.f1, default=None)
 
+    def suggested_threshold(self, floor: float) -> float | None:
+        """The threshold of the highest F1 in steps of 0.05, the middle one of those that are as good; None where nothing was found.
+
+        Args:
+            floor: The model's lowest score, below which there is nothing to choose.
+        """
+        if not self.points:
+            return None
+        steps = [step / 20 for step in range(1, 20) if step / 20 >= floor]
+        highest = max(self.at(step).f1 for step in steps)
+        equals = [step for step in steps if self.at(step).f1 == highest]
+        return equals[len(equals) // 2]
+
     def at(self, threshold: float) -> OperatingPoint:
         """How boxes do at a threshold."""
         kept = [point for point in self.points if point.threshold >= threshold]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 
 import pytest
@@ -133,3 +134,24 @@ def test_skipping_the_initialisation_does_not_leak_into_other_threads():
 def test_every_torchvision_model_is_compared():
     assert len(TORCHVISION_MODELS) == 13
     assert all(isinstance(get_spec(key), ModelSpec) for key in TORCHVISION_MODELS)
+
+
+@pytest.mark.parametrize("key", ["fasterrcnn_mobilenet_v3_large_320_fpn", "person_mobilenet_v2_fpn"])
+def test_a_flat_panorama_does_not_decide_how_later_pictures_are_pooled(key):
+    ours = empty_model(get_spec(key).architecture).eval()
+    torchvisions = copy.deepcopy(ours)
+    for pool in pools(torchvisions):
+        pool.scales = pool.map_levels = None
+    usual = copy.deepcopy(torchvisions)
+    with torch.no_grad():
+        usual([torch.rand(3, 320, 320)])
+        for module in (ours, torchvisions):
+            module([torch.rand(3, 12, 500)])
+    assert [pool.scales for pool in pools(ours)] == [pool.scales for pool in pools(usual)]
+    # If this fails, torchvision has mended it, and so need not we.
+    assert [pool.scales for pool in pools(torchvisions)] != [pool.scales for pool in pools(usual)]
+
+
+def pools(module):
+    heads = module.roi_heads
+    return [pool for pool in (heads.box_roi_pool, heads.mask_roi_pool, heads.keypoint_roi_pool) if pool is not None]

@@ -118,6 +118,7 @@ def test_finding_nothing_scores_nothing(folder):
     evaluation = evaluate(dataset, Oracle(dataset, lambda found, _: found[:0]))
     assert evaluation.tasks["boxes"].ap == 0
     assert evaluation.best() is None
+    assert evaluation.suggested_threshold(0.05) is None
 
 
 def test_operating_points_count_right_and_wrong_boxes(folder):
@@ -134,3 +135,5 @@ def test_operating_points_count_right_and_wrong_boxes(folder):
     assert (high.precision, high.recall) == (1, pytest.approx(0.5))
     assert (low.precision, low.recall) == (pytest.approx(0.5), pytest.approx(0.5))
     assert evaluation.best().threshold == pytest.approx(0.9)
+    # From 0.65 to 0.85 only what is right is left.
+    assert evaluation.suggested_threshold(0.05) == pytest.approx(0.75)

@@ -222,7 +222,6 @@ class Trainer:
         return {name: value.detach().cpu().contiguous() for name, value in state.items()}
 
     def _checkpoint(self, evaluation: Evaluation | None) -> Checkpoint:
-        best = evaluation.best() if evaluation else None
         return Checkpoint(
             architecture=self.spec.architecture,
             categories=self.spec.categories,
@@ -241,8 +240,7 @@ class Trainer:
                 "history": self._history,
             },
             metrics=evaluation.metrics() if evaluation else {},
-            # Rounded to steps of the slider that people use.
-            suggested_threshold=max(self.spec.floor_score, round(20 * best.threshold) / 20) if best else None,
+            suggested_threshold=evaluation.suggested_threshold(self.spec.floor_score) if evaluation else None,
             resume=None,
         )
 

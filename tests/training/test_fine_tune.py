@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from detection_core.detector import Detector
 from detection_core.training.dataset import DataError
 from detection_core.training.fine_tune import Data, InvalidDataError, train
 from detection_core.training.recipe import Augmentation, Recipe
+from detection_core.training.trainer import TrainingInterrupted
 from detection_core.user_models import spec_of_file
 from tests.coco_folders import KEYPOINT_NAMES, coco_folder
 
@@ -35,42 +37,49 @@ def data(tmp_path):
     return coco_folder(tmp_path / "data", photos=6)
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder with data and a run over it from beginning to end, `mine`, and what it said; to be looked at only."""
+    folder = tmp_path_factory.mktemp("finished")
+    lines = []
+    best = run(coco_folder(folder / "data", photos=6), folder / "mine.pt", lines=lines)
+    return folder, best, lines
+
+
 def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(value, b[name]) for name, value in a.items())
 
 
-def test_writes_best_last_and_curve(data, tmp_path):
-    lines = []
-    out = tmp_path / "mine.pt"
-    best = run(data, out, lines=lines)
-    assert {path.name for path in tmp_path.glob("mine*")} == {"mine.pt", "mine.last.pt", "mine.png", "mine.json"}
-    with Image.open(tmp_path / "mine.png") as curve:
+def test_writes_best_last_and_curve(finished):
+    folder, best, lines = finished
+    assert {path.name for path in folder.glob("mine*")} == {"mine.pt", "mine.last.pt", "mine.png", "mine.json"}
+    with Image.open(folder / "mine.png") as curve:
         assert curve.size == (1200, 450)
-    history = json.loads((tmp_path / "mine.json").read_text())
+    history = json.loads((folder / "mine.json").read_text())
     assert [entry["epoch"] for entry in history] == [1, 2]
     assert set(history[0]["losses"]) == {"loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg"}
-    assert same(best.state, read_checkpoint(out).state)
+    assert same(best.state, read_checkpoint(folder / "mine.pt").state)
     assert best.categories == ("__background__", "person", "dog")
     assert best.training["recipe"]["epochs"] == 2
     assert any("epoch 2 of 2" in line for line in lines)
-    assert Detector(spec_of_file(out)).detect(data / "images" / "1.png").categories == best.categories
+    found = Detector(spec_of_file(folder / "mine.pt")).detect(folder / "data" / "images" / "1.png")
+    assert found.categories == best.categories
 
 
 @pytest.mark.parametrize("stop_after", [1, 3, 4], ids=["in the first epoch", "at the end of an epoch", "in the second epoch"])
-def test_resume_gives_the_same_weights_as_no_interruption(data, tmp_path, monkeypatch, stop_after):
-    straight, stopped = tmp_path / "straight.pt", tmp_path / "stopped.pt"
-    run(data, straight)
+def test_resume_gives_the_same_weights_as_no_interruption(finished, data, tmp_path, monkeypatch, stop_after):
+    stopped = tmp_path / "mine.pt"
     interrupt_after(stop_after, monkeypatch)
-    with pytest.raises(Exception, match=f"Stopped after batch {stop_after} of 6"):
+    with pytest.raises(TrainingInterrupted, match=f"Stopped after batch {stop_after} of 6"):
         run(data, stopped)
     monkeypatch.undo()
     lines = []
     run(data, stopped, resume=True, lines=lines)
     assert f"Resumed after batch {stop_after}." in lines
-    ended, resumed = (read_checkpoint(path.with_suffix(".last.pt")) for path in (straight, stopped))
+    ended, resumed = (read_checkpoint(folder / "mine.last.pt") for folder in (finished[0], tmp_path))
     assert same(ended.resume["model"], resumed.resume["model"])
     assert same(ended.state, resumed.state)
-    assert same(read_checkpoint(straight).state, read_checkpoint(stopped).state)
+    assert same(finished[1].state, read_checkpoint(stopped).state)
 
 
 def interrupt_after(batches, monkeypatch):
@@ -88,9 +97,9 @@ def interrupt_after(batches, monkeypatch):
     monkeypatch.setattr(trainer, "losses_of", losses_of)
 
 
-def test_resume_refuses_another_run(data, tmp_path):
+def test_resume_refuses_another_run(finished, data, tmp_path):
     out = tmp_path / "mine.pt"
-    run(data, out)
+    shutil.copy(finished[0] / "mine.last.pt", tmp_path)
     with pytest.raises(CheckpointError, match="batch size"):
         run(data, out, resume=True, recipe=replace(QUICK, batch_size=3))
 
@@ -110,11 +119,11 @@ def test_never_writes_over_a_result(data, tmp_path):
     assert (tmp_path / "mine.pt").read_text() == "precious"
 
 
-def test_starts_from_a_checkpoint_and_takes_over_classes_of_the_same_name(data, tmp_path):
-    first = run(data, tmp_path / "first.pt")
+def test_starts_from_a_checkpoint_and_takes_over_classes_of_the_same_name(finished, tmp_path):
+    folder, first, _ = finished
     other = coco_folder(tmp_path / "other", photos=4, categories=("cat", "person"))
     lines = []
-    run(other, tmp_path / "second.pt", init=tmp_path / "first.pt", lines=lines, recipe=replace(QUICK, lr=0.0, epochs=1), image_size=None)
+    run(other, tmp_path / "second.pt", init=folder / "mine.pt", lines=lines, recipe=replace(QUICK, lr=0.0, epochs=1), image_size=None)
     second = read_checkpoint(tmp_path / "second.last.pt").state
     rows = "roi_heads.box_predictor.cls_score.weight"
     assert torch.equal(second[rows][2], first.state[rows][1])
