@@ -73,7 +73,7 @@ def fetch_weights(
     if found := find_weights(spec):
         return found
     if spec.source == "user":
-        raise _weights_error(spec, "has been removed", "Put the file back, or choose another model.")
+        raise _weights_error(spec, "are gone: the file has been removed", "Put it back, or choose another model.")
     if spec.source == "embedded":
         raise _weights_error(spec, "is missing from the project's assets folder", "Install the project again.")
     return _fetch(spec, _writable_cache(spec), on_progress, cancelled)

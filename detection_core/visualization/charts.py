@@ -102,7 +102,8 @@ def training_chart(losses: Mapping[str, Sequence[tuple[float, float]]], metrics:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.15)
             if curves:
-                axes.legend(frameon=False)
+                # Above the curves, which may be anywhere within.
+                axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
             else:
                 axes.text(0.5, 0.5, "nothing measured yet", transform=axes.transAxes, ha="center", va="center")
         if any(value > 0 for points in losses.values() for _, value in points):
