@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from detection_core.images import ImageError, load_image
     from detection_core.model_spec import Architecture, ModelSpec
     from detection_core.training.dataset import DataError, read_coco
-    from detection_core.training.fine_tune import Data, train
+    from detection_core.training.fine_tune import train
+    from detection_core.training.preparation import Data
     from detection_core.training.recipe import Augmentation, Recipe
     from detection_core.user_models import spec_of_file
     from detection_core.visualization import Style, annotate
@@ -57,7 +58,7 @@ _HOMES = {
     "Augmentation": "training.recipe",
     "Checkpoint": "checkpoint",
     "CheckpointError": "checkpoint",
-    "Data": "training.fine_tune",
+    "Data": "training.preparation",
     "DataError": "training.dataset",
     "Detections": "detections",
     "Detector": "detector",

@@ -9,7 +9,6 @@ import argparse
 import itertools
 import json
 import logging
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from detection_core.loader import ModelLoader
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
-# How torch says it on the CPU of Linux and Windows, and on GPUs.
-_NO_MEMORY = re.compile("allocate memory|not enough memory|out of memory", re.IGNORECASE)
 _STAGES = {"download": "Downloading", "load": "Loading"}
 
 
@@ -193,12 +190,12 @@ def _spec(model: str) -> ModelSpec:
 
 
 def _check_device(name: str) -> None:
-    import torch
+    from detection_core.device import DeviceError, require_device
 
     try:
-        torch.zeros(1, device=torch.device(name)).cpu()
-    except (RuntimeError, AssertionError, ImportError) as error:  # What torch raises depends on what it was built without.
-        raise _UsageError(f"The device “{name}” cannot be used here: {_in_a_line(error)}") from error
+        require_device(name)
+    except DeviceError as error:
+        raise _UsageError(str(error)) from error
 
 
 def _settings(device: str) -> tuple[ImageLimits, ModelLoader]:
@@ -212,8 +209,10 @@ def _settings(device: str) -> tuple[ImageLimits, ModelLoader]:
 
 
 def _in_a_line(error: BaseException) -> str:
+    from detection_core.device import is_lack_of_memory
+
     text = str(error)
-    if isinstance(error, MemoryError) or _NO_MEMORY.search(text):
+    if is_lack_of_memory(error):
         return "There is too little memory. Try a smaller picture or a lighter model."
     return text.partition("\n")[0] or type(error).__name__
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from dataclasses import fields
@@ -48,13 +49,13 @@ def add_train(commands: Any) -> None:
     for option, kind, text in (
         ("epochs", _positive, "how often every photo is seen"),
         ("batch-size", _positive, "photos a batch, of each process"),
-        ("lr", float, "highest learning rate"),
-        ("backbone-lr", float, "the backbone's learning rate as a part of it"),
-        ("warmup", int, "batches over which it rises"),
-        ("trainable-layers", int, "stages of the backbone that learn, from the last; default: the model's usual"),
-        ("average", int, "batches over which the weights are averaged; 0 for none"),
+        ("lr", _above_zero, "highest learning rate"),
+        ("backbone-lr", _above_zero, "the backbone's learning rate as a part of it"),
+        ("warmup", _count, "batches over which it rises"),
+        ("trainable-layers", _count, "stages of the backbone that learn, from the last; default: the model's usual"),
+        ("average", _count, "batches over which the weights are averaged; 0 for none"),
         ("repeat-masks", _positive, "how often photos with outlines are seen an epoch where others have none"),
-        ("seed", int, "of everything random"),
+        ("seed", _count, "of everything random"),
     ):
         default = _default(option.replace("-", "_"))
         shown = "" if default is None else f" (default: {default})"
@@ -65,7 +66,7 @@ def add_train(commands: Any) -> None:
     machine = parser.add_argument_group("machine")
     machine.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda, cuda:1, mps")
     machine.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="bf16 is faster where the hardware has it")
-    machine.add_argument("--workers", type=int, default=0, metavar="N", help="processes that read photos beside the training")
+    machine.add_argument("--workers", type=_count, default=0, metavar="N", help="processes that read photos beside the training")
     parser.set_defaults(command=_train)
 
 
@@ -82,6 +83,20 @@ def _positive(text: str) -> int:
     return value
 
 
+def _count(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**31:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to {2**31 - 1}")
+    return value
+
+
+def _above_zero(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
 def _part(text: str) -> float:
     value = float(text)
     if not 0 <= value < 1:
@@ -92,15 +107,19 @@ def _part(text: str) -> float:
 def _named_number(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
     try:
-        return name, float(value)
+        return name, _above_zero(value)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text} is not NAME=NUMBER") from None
 
 
 def _train(args: argparse.Namespace) -> int:
+    from detection_core.catalog import UnknownModelError
     from detection_core.checkpoint import CheckpointError
+    from detection_core.device import DeviceError, is_lack_of_memory
+    from detection_core.training import TrainingError
     from detection_core.training.dataset import DataError
-    from detection_core.training.fine_tune import Data, train
+    from detection_core.training.fine_tune import train
+    from detection_core.training.preparation import Data
     from detection_core.training.recipe import Augmentation, Recipe
     from detection_core.training.trainer import TrainingInterrupted
     from detection_core.user_models import model_folders
@@ -128,14 +147,23 @@ def _train(args: argparse.Namespace) -> int:
             workers=args.workers,
         )
     except TrainingInterrupted as interrupted:
-        print(interrupted, file=sys.stderr)
+        _say(str(interrupted))
         return _INTERRUPTED
-    except (DataError, CheckpointError, FileExistsError, ValueError, KeyError, OSError, WeightsError) as error:
-        print(error, file=sys.stderr)
+    except (TrainingError, DataError, CheckpointError, WeightsError, DeviceError, UnknownModelError, OSError) as error:
+        _say(str(error))
         return 2
-    if os.environ.get("RANK", "0") != "0":
-        return 0
+    except (RuntimeError, MemoryError) as error:
+        if not is_lack_of_memory(error):
+            raise
+        _say("There is too little memory. Lower --batch-size or --image-size, and go on with --resume if training had begun.")
+        return 1
     place = args.out.parent.resolve()
     seen = any(place == folder.resolve() for folder in model_folders())
-    print(f"{args.out} is ready{': the page lists it.' if seen else '. Put it into models/ to see it in the page.'}", file=sys.stderr)
+    _say(f"{args.out} is ready{': the page lists it.' if seen else '. Put it into models/ to see it in the page.'}")
     return 0
+
+
+def _say(text: str) -> None:
+    """Speaks for all processes that torchrun has started."""
+    if os.environ.get("RANK", "0") == "0":
+        print(text, file=sys.stderr, flush=True)

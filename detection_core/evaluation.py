@@ -16,8 +16,10 @@ from pycocotools.cocoeval import COCOeval
 from detection_core.catalog import Task
 from detection_core.detections import Detections
 from detection_core.export import to_coco_results
-from detection_core.images import load_image
+from detection_core.recognition import COCO_KEYPOINT_NAMES
+from detection_core.training.coco_json import Entry
 from detection_core.training.dataset import CocoDataset, Photo
+from detection_core.training.pictures import read_picture
 
 # What COCOeval calls a task, where its results keep it, and what the catalog calls its average precision.
 _TASKS: dict[Task, tuple[str, str, str]] = {
@@ -84,19 +86,19 @@ class Evaluation:
         return {task: asdict(figures) for task, figures in self.tasks.items()}
 
     def best(self) -> OperatingPoint | None:
-        """The point of the highest F1, or None where nothing was found."""
-        return max(self.points, key=lambda point: point.f1, default=None)
+        """The point of the highest F1, or None where nothing right was found."""
+        return max((point for point in self.points if point.f1), key=lambda point: point.f1, default=None)
 
     def suggested_threshold(self, floor: float) -> float | None:
-        """The threshold of the highest F1 in steps of 0.05, the middle one of those that are as good; None where nothing was found.
+        """The threshold of the highest F1 in steps of 0.05, the middle one of those that are as good; None where nothing right is found.
 
         Args:
             floor: The model's lowest score, below which there is nothing to choose.
         """
-        if not self.points:
-            return None
         steps = [step / 20 for step in range(1, 20) if step / 20 >= floor]
-        highest = max(self.at(step).f1 for step in steps)
+        highest = max((self.at(step).f1 for step in steps), default=0.0)
+        if not highest:
+            return None
         equals = [step for step in steps if self.at(step).f1 == highest]
         return equals[len(equals) // 2]
 
@@ -115,17 +117,17 @@ def evaluate(
     """Runs a model on annotated photos and measures it as COCO does.
 
     Classes are matched by name; what the model finds of other classes is left out. Masks are measured on the photos that have them,
-    joints where they are annotated. Crowds count neither for nor against.
+    joints where they are annotated. Crowds count neither for nor against. Pictures are read as for training: see `read_picture`.
 
     Args:
         dataset: Photos and what is on them.
-        detect: Gives everything found in a picture, RGB uint8 [H,W,3], down to the model's floor score.
+        detect: Gives everything found in a picture, stored pixels as RGB uint8 [H,W,3], down to the model's floor score.
         on_progress: Called with the number of photos done and their total.
     """
     results: list[dict[str, Any]] = []
     given: set[Task] = {"boxes"}
     for number, photo in enumerate(dataset.photos, start=1):
-        found = detect(np.asarray(load_image(photo.path)))
+        found = detect(np.asarray(read_picture(photo)))
         given |= {task for task, value in (("masks", found.masks), ("keypoints", found.keypoints)) if value is not None}  # type: ignore[misc]
         results += _results(found, photo, dataset)
         if on_progress:
@@ -141,7 +143,7 @@ def evaluate(
         if task in given and photos[task]:
             figures, evaluation = _average_precision(task, results, photos[task], dataset)
             tasks[task] = figures
-            points = _operating_points(evaluation) if task == "boxes" and evaluation else points
+            points = _operating_points(evaluation) if task == "boxes" else points
     return Evaluation(tasks, points)
 
 
@@ -155,21 +157,19 @@ def _results(found: Detections, photo: Photo, dataset: CocoDataset) -> list[dict
 
 def _average_precision(
     task: Task, results: Sequence[dict[str, Any]], photos: Sequence[Photo], dataset: CocoDataset
-) -> tuple[AveragePrecision, COCOeval | None]:
+) -> tuple[AveragePrecision, COCOeval]:
     kind, part, _ = _TASKS[task]
     chosen = {photo.id for photo in photos}
     # Each part goes alone: loadRes takes an object's area from its box if there is one, even for masks.
     keys = ("image_id", "category_id", "score", part)
     entries = [{key: entry[key] for key in keys} for entry in results if entry["image_id"] in chosen]
     places = _KEYPOINT_STATS if task == "keypoints" else _STATS
-    if not entries:
-        return AveragePrecision(0.0, 0.0, None, None, None, len(photos)), None
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = _truth(photos, dataset)
-        evaluation = COCOeval(truth, truth.loadRes(entries), kind)
-        num_keypoints = len(dataset.keypoint_names)
-        if task == "keypoints" and num_keypoints != len(evaluation.params.kpt_oks_sigmas):
-            evaluation.params.kpt_oks_sigmas = np.full(num_keypoints, _OTHER_SIGMA)
+        truth = _coco(photos, dataset, _truth(task, photos, dataset))
+        # loadRes takes no empty list.
+        evaluation = COCOeval(truth, truth.loadRes(entries) if entries else _coco(photos, dataset, []), kind)
+        if task == "keypoints" and dataset.keypoint_names != COCO_KEYPOINT_NAMES:
+            evaluation.params.kpt_oks_sigmas = np.full(len(dataset.keypoint_names), _OTHER_SIGMA)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -178,34 +178,43 @@ def _average_precision(
     return AveragePrecision(**{"small": None, **figures}, photos=len(photos)), evaluation
 
 
-def _truth(photos: Sequence[Photo], dataset: CocoDataset) -> COCO:
-    """The annotations as pycocotools has them, numbered anew."""
-    label_of = {category: label for label, category in enumerate(dataset.category_ids)}
-    annotations: list[dict[str, Any]] = []
-    for photo in photos:
-        for entry in (*photo.annotations, *photo.crowds):
-            x, y, width, height = entry["bbox"]
-            annotations.append(
-                {
-                    "iscrowd": 0,
-                    "area": width * height,
-                    "num_keypoints": 0,
-                    "keypoints": [0] * 3 * len(dataset.keypoint_names),
-                    **entry,
-                    # A crowd without an outline is where its box is.
-                    "segmentation": entry.get("segmentation") or [[x, y, x + width, y, x + width, y + height, x, y + height]],
-                    "category_id": label_of[entry["category_id"]],
-                    "id": len(annotations) + 1,
-                }
-            )
-    truth = COCO()
-    truth.dataset = {
+def _coco(photos: Sequence[Photo], dataset: CocoDataset, annotations: list[Entry]) -> COCO:
+    """Annotations or results as pycocotools has them."""
+    coco = COCO()
+    coco.dataset = {
         "images": [{"id": photo.id, "width": photo.size[0], "height": photo.size[1]} for photo in photos],
         "annotations": annotations,
         "categories": [{"id": label, "name": name} for label, name in enumerate(dataset.categories) if label],
     }
-    truth.createIndex()
-    return truth
+    coco.createIndex()
+    return coco
+
+
+def _truth(task: Task, photos: Sequence[Photo], dataset: CocoDataset) -> list[Entry]:
+    """COCO's entries with the data set's labels as categories, numbered anew; only what the task needs, as the rest was never checked."""
+    annotations: list[Entry] = []
+    for photo in photos:
+        for is_crowd, entries in enumerate((photo.annotations, photo.crowds)):
+            for entry in entries:
+                x, y, width, height = entry["bbox"]
+                annotation = {
+                    "id": len(annotations) + 1,
+                    "image_id": photo.id,
+                    "category_id": dataset.labels[entry["category_id"]],
+                    "iscrowd": is_crowd,
+                    "bbox": entry["bbox"],
+                    "area": entry.get("area", width * height),
+                }
+                if task == "masks":
+                    # A crowd without an outline is where its box is.
+                    outline = [[x, y, x + width, y, x + width, y + height, x, y + height]]
+                    annotation["segmentation"] = entry.get("segmentation") or outline
+                if task == "keypoints":
+                    joints = (not is_crowd and entry.get("keypoints")) or [0] * 3 * len(dataset.keypoint_names)
+                    # The file's own count may be missing or wrong, and COCOeval ignores objects whose count is 0.
+                    annotation |= {"keypoints": joints, "num_keypoints": sum(visibility > 0 for visibility in joints[2::3])}
+                annotations.append(annotation)
+    return annotations
 
 
 def _operating_points(evaluation: COCOeval) -> tuple[OperatingPoint, ...]:

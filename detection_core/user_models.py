@@ -7,13 +7,13 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detection_core.checkpoint import Checkpoint, CheckpointError, file_revision, read_checkpoint
 from detection_core.families import FAMILIES, Task, family_of, title_of
-from detection_core.model_spec import ModelSpec
+from detection_core.model_spec import Architecture, ModelSpec
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def spec_of_checkpoint(checkpoint: Checkpoint, path: Path) -> ModelSpec:
         recipe="",
         floor_score=traits.floor_score,
         suggested_threshold=max(traits.floor_score, threshold),
-        best_for=_best_for(checkpoint),
+        best_for=f"Your model: {summary(checkpoint.architecture, checkpoint.categories)}",
         file_name=path.name,
         source="user",
     )
@@ -168,9 +168,8 @@ def _files() -> Iterator[Path]:
             entries = sorted(folder.iterdir())
         except OSError:  # No such folder, or none that may be looked into.
             continue
-        stems = {path.stem for path in entries}
         for path in entries:
-            resume_point = path.stem.endswith(_RESUME) and path.stem.removesuffix(_RESUME) in stems
+            resume_point = path.stem.endswith(_RESUME)
             if is_model_file(path) and not path.name.startswith(".") and not resume_point:
                 yield path
 
@@ -199,9 +198,10 @@ def _read(path: Path) -> ModelSpec | str:
         return f"“{path.name}” cannot be read ({type(error).__name__}). Write or copy it again."
 
 
-def _best_for(checkpoint: Checkpoint) -> str:
-    names = checkpoint.categories[1:]
+def summary(architecture: Architecture, categories: Sequence[str]) -> str:
+    """What a model is in one sentence: "Faster R-CNN MobileNetV2 FPN for 2 classes: cat, dog."."""
+    names = categories[1:]
     some = ", ".join(names[:_NAMED_CLASSES])
     more = f" and {len(names) - _NAMED_CLASSES} more" if len(names) > _NAMED_CLASSES else ""
     classes = f"{len(names)} class{'es' * (len(names) != 1)}"
-    return f"Your model: {title_of(checkpoint.architecture.builder)} for {classes}: {some}{more}."
+    return f"{title_of(architecture.builder)} for {classes}: {some}{more}."

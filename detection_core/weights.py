@@ -107,10 +107,10 @@ def _fetch(file: ModelSpec | _RemoteFile, folder: Path, on_progress: ProgressCal
         download(url, target, _expected_hash(file), on_progress, cancelled)
     except OSError as error:
         logger.exception("writing %s failed", target)
-        raise _weights_error(file, "cannot be written to the cache", _ways_out("Set TORCH_HOME to another folder")) from error
+        raise _weights_error(file, "cannot be written to the cache", _ways_out("Set TORCH_HOME to another folder", file)) from error
     except DownloadError as error:
         problem = f"cannot be downloaded from {public_url(url).rpartition('/')[0]}: {error}"
-        raise _weights_error(file, problem, _ways_out("Try again later")) from error
+        raise _weights_error(file, problem, _ways_out("Try again later", file)) from error
     return target
 
 
@@ -194,5 +194,7 @@ def _weights_error(file: ModelSpec | _RemoteFile, problem: str, advice: str) -> 
     return WeightsError(f"The weights of {file.title}, {file.file_name}, {problem}. {advice} Models that work right now: {ready}.")
 
 
-def _ways_out(first: str) -> str:
-    return f"{first}, put the file into a folder named by {WEIGHTS_DIR}, or set {MIRROR} to an address that has it."
+def _ways_out(first: str, file: ModelSpec | _RemoteFile | None = None) -> str:
+    # torchvision's builders look for backbones in torch.hub's cache only.
+    place = "torch.hub's cache (hub/checkpoints in TORCH_HOME)" if isinstance(file, _RemoteFile) else f"a folder named by {WEIGHTS_DIR}"
+    return f"{first}, put the file into {place}, or set {MIRROR} to an address that has it."

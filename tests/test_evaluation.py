@@ -7,14 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from detection_core.detections import Detections
 from detection_core.evaluation import evaluate
 from detection_core.export import to_coco_results
+from detection_core.training.augmentation import training_pair
 from detection_core.training.dataset import read_coco
-from tests.coco_folders import KEYPOINT_NAMES, coco_folder
+from detection_core.training.recipe import Augmentation
+from tests.coco_folders import coco_folder, edit
+from tests.factories import COCO_KEYPOINT_NAMES
 
 CATEGORIES = ("__background__", "person", "dog")
 
@@ -31,7 +35,8 @@ class Oracle:
         assert picture.shape == (photo.size[1], photo.size[0], 3)
         boxes = np.array([[x, y, x + w, y + h] for x, y, w, h in (a["bbox"] for a in photo.annotations)], np.float32).reshape(-1, 4)
         names = [self.dataset.categories[self.dataset.labels[a["category_id"]]] for a in photo.annotations]
-        joints = [np.array(a.get("keypoints") or np.zeros(15), float).reshape(-1, 3)[:, :2] for a in photo.annotations]
+        count = len(self.dataset.keypoint_names)
+        joints = [np.array(a.get("keypoints") or np.zeros(3 * count), float).reshape(-1, 3)[:, :2] for a in photo.annotations]
         found = Detections(
             boxes=boxes,
             labels=np.array([self.categories.index(name) for name in names], np.int64),
@@ -39,9 +44,9 @@ class Oracle:
             image_size=(photo.size[1], photo.size[0]),
             categories=self.categories,
             masks=np.ones((len(boxes), 28, 28), np.float32),
-            keypoints=np.array(joints, np.float32).reshape(-1, 5, 2),
-            keypoint_scores=np.ones((len(boxes), 5), np.float32),
-            keypoint_names=KEYPOINT_NAMES,
+            keypoints=np.array(joints, np.float32).reshape(-1, count, 2),
+            keypoint_scores=np.ones((len(boxes), count), np.float32),
+            keypoint_names=self.dataset.keypoint_names,
         )
         return self.spoil(found, number)
 
@@ -113,12 +118,102 @@ def test_masks_are_measured_where_photos_have_them(folder):
     assert (tasks["boxes"].photos, tasks["masks"].photos) == (6, 5)
 
 
+def nothing(found, _):
+    return found[:0]
+
+
 def test_finding_nothing_scores_nothing(folder):
     dataset = read_coco(folder)
-    evaluation = evaluate(dataset, Oracle(dataset, lambda found, _: found[:0]))
-    assert evaluation.tasks["boxes"].ap == 0
+    evaluation = evaluate(dataset, Oracle(dataset, nothing))
+    assert evaluation.metrics() == {"box_map": 0, "mask_map": 0, "kp_map": 0}
     assert evaluation.best() is None
     assert evaluation.suggested_threshold(0.05) is None
+
+
+def test_where_there_is_nothing_to_find_there_is_no_figure(tmp_path):
+    dataset = read_coco(coco_folder(tmp_path, photos=2, empty=2))
+    evaluation = evaluate(dataset, Oracle(dataset))
+    assert set(evaluation.tasks) == {"boxes", "keypoints"}
+    assert {value for figures in evaluation.figures().values() for name, value in figures.items() if name != "photos"} == {None}
+    assert evaluation.metrics() == {}
+
+
+def test_where_all_is_wrong_no_threshold_is_the_best(folder):
+    dataset = read_coco(folder)
+    wrong = Oracle(dataset, lambda found, _: replace(found, boxes=np.zeros_like(found.boxes) + np.float32([0, 0, 3, 3])))
+    evaluation = evaluate(dataset, wrong)
+    assert evaluation.points
+    assert evaluation.best() is None
+    assert evaluation.suggested_threshold(0.05) is None
+
+
+@pytest.mark.parametrize("given", [None, 0, 3], ids=["absent", "zero", "as it is"])
+def test_joints_are_measured_whatever_their_count_says(folder, given):
+    def change(data):
+        for annotation in data["annotations"]:
+            annotation.pop("num_keypoints", None)
+            annotation.update({} if given is None else {"num_keypoints": given})
+
+    dataset = read_coco(edit(folder, change))
+    assert evaluate(dataset, Oracle(dataset)).tasks["keypoints"].ap == pytest.approx(100)
+    assert evaluate(dataset, Oracle(dataset, nothing)).tasks["keypoints"].ap == 0
+
+
+@pytest.mark.parametrize("field", ["iscrowd", "area", "segmentation", "keypoints"])
+def test_null_is_as_good_as_absent(folder, field):
+    edit(folder, lambda data: [annotation.update({field: None}) for annotation in data["annotations"][::3]])
+    dataset = read_coco(folder)
+    tasks = evaluate(dataset, Oracle(dataset)).tasks
+    assert tasks["boxes"].ap == pytest.approx(100)
+    assert tasks["masks"].ap50 == tasks["keypoints"].ap == pytest.approx(100)
+
+
+def boxes_only(found, _):
+    return replace(found, masks=None, keypoints=None, keypoint_scores=None, keypoint_names=())
+
+
+def test_what_is_not_measured_may_be_faulty(folder):
+    oracle = Oracle(read_coco(folder), boxes_only)
+    faulty = read_coco(edit(folder, lambda data: [a.update(keypoints="abc", segmentation=[[1]]) for a in data["annotations"]]))
+    assert evaluate(faulty, oracle).tasks["boxes"].ap == pytest.approx(100)
+
+
+def joints_moved(found, _):
+    return replace(found, keypoints=found.keypoints + 1.5)
+
+
+def test_only_coco_s_own_joints_have_coco_s_tolerances(tmp_path):
+    """COCO allows its 17 joints much less on the face than 17 other ones are allowed anywhere."""
+    own = read_coco(coco_folder(tmp_path / "coco", keypoint_names=tuple(COCO_KEYPOINT_NAMES)))
+    others = read_coco(coco_folder(tmp_path / "others", keypoint_names=tuple(f"{name} of a dog" for name in COCO_KEYPOINT_NAMES)))
+    few = read_coco(coco_folder(tmp_path / "few", keypoint_names=tuple(COCO_KEYPOINT_NAMES[:5])))
+    figures = [evaluate(dataset, Oracle(dataset, joints_moved)).tasks["keypoints"].ap for dataset in (own, others, few)]
+    assert 0 < figures[0] < figures[1] == figures[2]
+
+
+def oriented(file):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(file) as opened:
+        opened.copy().save(file, exif=exif)
+
+
+def of_a_rare_format(file):
+    with Image.open(file) as opened:
+        opened.copy().save(file, "PPM")
+
+
+@pytest.mark.parametrize("change", [oriented, of_a_rare_format, lambda file: None], ids=["oriented", "rare format", "long and thin"])
+def test_pictures_are_read_as_for_training(tmp_path, change):
+    size = (3000, 12) if change.__name__ == "<lambda>" else (60, 40)
+    folder = coco_folder(tmp_path, photos=1, size=size, objects=1)
+    change(folder / "images" / "1.png")
+    dataset = read_coco(folder)
+    oracle, pictures = Oracle(dataset), []
+    evaluation = evaluate(dataset, lambda picture: pictures.append(picture) or oracle(picture))
+    image, _ = training_pair(dataset.photos[0], dataset, Augmentation.none(), 0, ("boxes",))
+    assert np.array_equal(pictures[0], (image * 255).round().byte().permute(1, 2, 0).numpy())
+    assert evaluation.tasks["boxes"].ap == pytest.approx(100)
 
 
 def test_operating_points_count_right_and_wrong_boxes(folder):

@@ -289,7 +289,7 @@ class TestLoading:
 
     @pytest.mark.parametrize(
         ("change", "reason"),
-        [(Path.unlink, r"pets\.pt, has been removed"), (put, "has been replaced while it was read. Try again")],
+        [(Path.unlink, r"pets\.pt, are gone: the file has been removed"), (put, "has been replaced while it was read. Try again")],
         ids=["removed", "replaced"],
     )
     def test_a_file_that_has_changed_since_it_was_chosen(self, folder, change, reason):

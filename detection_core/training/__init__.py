@@ -1,1 +1,5 @@
 """Fine-tuning of every detector with torchvision's contract: images and targets in, a dict of losses out."""
+
+
+class TrainingError(ValueError):
+    """What was asked for cannot be trained; the message says why and what to do, for people."""

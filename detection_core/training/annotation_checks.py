@@ -32,11 +32,12 @@ def annotation_problems(annotation: dict[str, Any], photo: Photo, dataset: CocoD
     if annotation["category_id"] not in dataset.labels:
         yield f"its category id {annotation['category_id']} is unknown", 'Add the class to "categories", or correct the id'
     yield from _box_problems(annotation.get("bbox"), photo.size)
-    if annotation.get("iscrowd"):
-        return
-    if "masks" in tasks and photo.has_masks:
+    if _finite_numbers([annotation.get("area", 0)]) is None:
+        yield f'its "area" is {_short(annotation["area"])}, not a number', "Write the area in pixels, or leave it out"
+    crowd = annotation.get("iscrowd")
+    if "masks" in tasks and (annotation.get("segmentation") if crowd else photo.has_masks):
         yield from _mask_problems(annotation.get("segmentation"), photo.size)
-    if "keypoints" in tasks and annotation.get("keypoints"):
+    if "keypoints" in tasks and annotation.get("keypoints") and not crowd:
         yield from _joint_problems(annotation["keypoints"], len(dataset.keypoint_names), photo.size)
 
 

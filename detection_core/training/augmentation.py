@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from collections.abc import Collection, Sequence
@@ -19,15 +18,19 @@ from torchvision.transforms.v2 import functional
 from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat, KeyPoints, Mask
 
 from detection_core.catalog import Task
-from detection_core.image_modes import to_rgb
 from detection_core.training.dataset import CocoDataset, Photo
+from detection_core.training.pictures import read_part
 from detection_core.training.recipe import Augmentation
 
 _MIN_SIDE = 32
 _MIN_VISIBLE_FRACTION = 0.3
 _BACKGROUND_TRIES = 20
 _BACKGROUND_PARTS = (0.25, 0.7)
-_SIDES = {"left": "right", "right": "left"}
+_OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l"}
+# "left" and "right" anywhere in a small-letter name, "l" and "r" only as words of their own.
+_SIDE = re.compile(r"left|right|(?<![^\W\d_])[lr](?![^\W\d_])")
+# Where capitals start a word: "eyeL", "LEye".
+_WORD_STARTS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def training_pair(
@@ -36,7 +39,8 @@ def training_pair(
     """Loads a photo, changes it, and gives it with its target in torchvision's form.
 
     The same arguments give the same pair; no other random state is read or changed. Polygons and points are moved before anything is
-    drawn, so that nothing is resampled twice. Objects of which a crop leaves less than 30 % of the box are left out.
+    drawn, so that nothing is resampled twice. Objects of which a crop leaves less than 30 % of the box are left out. Where joints are
+    asked for and no two of them are known as twins (see `mirrored_joints`), photos are never mirrored.
 
     Args:
         photo: One of the data set's, free of faults (see `checks`).
@@ -56,7 +60,7 @@ def training_pair(
     """
     rng = random.Random(seed)
     view = _random_view(photo, augmentation, rng)
-    image = _recoloured(_picture(photo, view), augmentation, rng)
+    image = _recoloured(read_part(photo, view.window, view.size), augmentation, rng)
     annotations, boxes = _objects_in_view(photo, view, augmentation.min_box_side)
     keypoint_names = dataset.keypoint_names if "keypoints" in tasks else ()
     joints = _joints(annotations, len(keypoint_names), view)
@@ -69,9 +73,11 @@ def training_pair(
     }
     if "masks" in tasks and photo.has_masks:
         parts["masks"] = Mask(_masks(annotations, view))
-    if rng.random() < augmentation.flip:
+    twins = mirrored_joints(keypoint_names)
+    # Sides may hide in names that say nothing of them; a mirrored left joint under its old name would be taught as wrong as can be.
+    sides_known = not twins or twins != sorted(twins)
+    if sides_known and rng.random() < augmentation.flip:
         parts = {name: functional.horizontal_flip(part) for name, part in parts.items()}
-        twins = mirrored_joints(keypoint_names)
         parts["keypoints"], visibility = parts["keypoints"][:, twins], visibility[:, twins]
     target = {name: part.as_subclass(Tensor).contiguous() for name, part in parts.items()}
     pixels = functional.to_dtype(target.pop("image"), torch.float32, scale=True)
@@ -90,10 +96,13 @@ def training_pair(
 
 
 def mirrored_joints(names: Sequence[str]) -> list[int]:
-    """Where each joint's twin on the other side of the body is, by name: "left" for "right" and the reverse; others are their own."""
-    index = {name.lower(): i for i, name in enumerate(names)}
-    twins = (re.sub("left|right", lambda side: _SIDES[side[0]], name.lower()) for name in names)
-    return [index.get(twin, i) for i, twin in enumerate(twins)]
+    """Where each joint's twin on the other side of the body is, by name; joints without one are their own.
+
+    Sides are "left" and "right" anywhere in a name, or "l" and "r" as words of their own: "l_eye", "Ear-R", "kneeL".
+    """
+    plain = [_WORD_STARTS.sub("_", name).lower() for name in names]
+    index = {name: i for i, name in enumerate(plain)}
+    return [index.get(_SIDE.sub(lambda side: _OTHER_SIDE[side[0]], name), i) for i, name in enumerate(plain)]
 
 
 @dataclass(frozen=True)
@@ -147,16 +156,6 @@ def _part_of(size: tuple[int, int], parts: tuple[float, float], rng: random.Rand
 def _overlap(window: tuple[float, float, float, float], bbox: Sequence[float]) -> bool:
     x, y, width, height = bbox
     return x < window[2] and y < window[3] and x + width > window[0] and y + height > window[1]
-
-
-def _picture(photo: Photo, view: _View) -> Image.Image:
-    with Image.open(photo.path) as opened:
-        # A large JPEG is decoded at a half, quarter or eighth of its size where that suffices.
-        drafted = opened.draft("RGB", (math.ceil(photo.size[0] * view.scale[0]), math.ceil(photo.size[1] * view.scale[1])))
-        shrunk = drafted[1][2] / photo.size[0] if drafted else 1.0
-        rgb, _ = to_rgb(opened)
-    left, top, right, bottom = (side * shrunk for side in view.window)
-    return rgb.resize(view.size, Image.Resampling.BILINEAR, box=(left, top, right, bottom))
 
 
 def _recoloured(image: Image.Image, augmentation: Augmentation, rng: random.Random) -> Image.Image:

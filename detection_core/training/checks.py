@@ -8,13 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from PIL import Image
-
 from detection_core.catalog import Task
 from detection_core.training.annotation_checks import Problem, annotation_problems
-from detection_core.training.dataset import CocoDataset, DataError, Photo
-
-_EXIF_ORIENTATION = 0x0112
+from detection_core.training.dataset import CocoDataset, DataError, Malformed, Photo
+from detection_core.training.pictures import picture_problem
 
 
 @dataclass(frozen=True)
@@ -22,24 +19,26 @@ class Fault:
     """Something that is wrong with a photo, or with one of its annotations.
 
     Attributes:
-        image_id: COCO's image id.
+        image_id: COCO's image id; None where an unusable entry does not tell.
         file_name: The picture's file name; empty if no image has that id.
         annotation_id: COCO's annotation id, or None if the photo as a whole is concerned.
         problem: What is wrong.
         advice: What to do about it.
+        entry: Where an unusable entry stands in the file; empty for all others.
     """
 
-    image_id: int
+    image_id: int | None
     file_name: str
     annotation_id: int | None
     problem: str
     advice: str
+    entry: str = ""
 
     def __str__(self) -> str:
         """All of it in one line."""
         image = f"image {self.image_id} ({self.file_name or 'not in the file'})"
         place = image if self.annotation_id is None else f"{image}, annotation {self.annotation_id}"
-        return f"{place}: {self.problem}. {self.advice}."
+        return f"{self.entry or place}: {self.problem}. {self.advice}."
 
 
 class Remainder(NamedTuple):
@@ -59,7 +58,8 @@ class Remainder(NamedTuple):
 def check(dataset: CocoDataset, tasks: Collection[Task], *, on_progress: Callable[[int, int], None] | None = None) -> list[Fault]:
     """Lists every fault that would stop training or teach nonsense.
 
-    Pictures must be readable to their last row and of the annotated size. Boxes must be XYWH, of a size, and within the picture but for
+    Entries must have ids and images a size. Pictures must be readable to their last row, of the annotated size, and shown as they are
+    stored (no EXIF orientation). Boxes must be XYWH, of a size, and within the picture but for
     one pixel (`annotation_checks.TOLERANCE`), by which training clips them. Categories must be known, ids unique. Segmentations and joints
     are only looked at if `tasks` asks for them: polygons of three points or more, RLEs of the picture's size whose counts add up to it, no
     empty masks; as many joints as the data set names, visibilities 0, 1 or 2, labelled joints within the picture.
@@ -70,7 +70,7 @@ def check(dataset: CocoDataset, tasks: Collection[Task], *, on_progress: Callabl
         on_progress: Called with the number of photos done and that of all.
 
     Returns:
-        Faults in the order of the photos, those of annotations without a photo last.
+        Faults in the order of the photos, then those of annotations without a photo and of unusable entries.
     """
     faults: list[Fault] = []
     uses = Counter(photo.id for photo in dataset.photos)
@@ -78,7 +78,7 @@ def check(dataset: CocoDataset, tasks: Collection[Task], *, on_progress: Callabl
     # Pillow lets go of the interpreter while it decodes, so threads use all cores.
     pool = ThreadPoolExecutor()
     try:
-        for done, (photo, problem) in enumerate(zip(dataset.photos, pool.map(_picture_problem, dataset.photos), strict=True), 1):
+        for done, (photo, problem) in enumerate(zip(dataset.photos, pool.map(picture_problem, dataset.photos), strict=True), 1):
             of_photo = [problem] if problem else []
             if uses[photo.id] > 1:
                 of_photo.append((f"{uses[photo.id]} images have this id", "Give every image an id of its own"))
@@ -90,8 +90,12 @@ def check(dataset: CocoDataset, tasks: Collection[Task], *, on_progress: Callabl
                 on_progress(done, len(dataset.photos))
     finally:
         pool.shutdown(cancel_futures=True)
-    lost = ("its image is not in the file", "Add the image, or remove the annotation")
-    return faults + [Fault(annotation["image_id"], "", annotation["id"], *lost) for annotation in dataset.orphans]
+    advice = "Add the image, or remove the annotation"
+    # The fault of an unusable image stands for those of its annotations.
+    unusable = {entry.image_id for entry in dataset.malformed if entry.part == "images"}
+    lost = [entry for entry in dataset.orphans if entry["image_id"] not in unusable]
+    faults += [Fault(entry["image_id"], "", entry["id"], "its image is not in the file", advice) for entry in lost]
+    return faults + [_fault(entry) for entry in dataset.malformed]
 
 
 def without_faults(dataset: CocoDataset, faults: Iterable[Fault]) -> Remainder:
@@ -108,7 +112,9 @@ def without_faults(dataset: CocoDataset, faults: Iterable[Fault]) -> Remainder:
         DataError: If no photo is left.
     """
     faults = list(faults)
-    photo_ids = {fault.image_id for fault in faults if fault.annotation_id is None}
+    photo_ids = {fault.image_id for fault in faults if fault.annotation_id is None and not fault.entry}
+    # An unusable annotation is in no photo's list, but what it was to label is on the photo.
+    unlabelled = {entry.image_id for entry in dataset.malformed}
     annotation_ids = {(fault.image_id, fault.annotation_id) for fault in faults}
 
     def sound(annotations: tuple[dict[str, Any], ...], photo: Photo) -> tuple[dict[str, Any], ...]:
@@ -117,37 +123,28 @@ def without_faults(dataset: CocoDataset, faults: Iterable[Fault]) -> Remainder:
     photos = []
     for photo in dataset.photos:
         annotations = sound(photo.annotations, photo)
-        if photo.id in photo_ids or (photo.annotations and not annotations):
+        loses = photo.id in unlabelled or len(annotations) < len(photo.annotations)
+        if photo.id in photo_ids or (loses and not annotations):
             continue
-        incomplete = photo.partial or len(annotations) < len(photo.annotations)
-        photos.append(replace(photo, annotations=annotations, crowds=sound(photo.crowds, photo), partial=incomplete))
+        photos.append(replace(photo, annotations=annotations, crowds=sound(photo.crowds, photo), partial=photo.partial or loses))
     if not photos:
         raise DataError("Every photo is faulty, so none is left to train on. Mend the faults that were listed.")
-    left = replace(dataset, photos=tuple(photos), orphans=())
-    return Remainder(left, len(dataset.photos) - len(photos), _count_annotations(dataset) - _count_annotations(left))
+    left = replace(dataset, photos=tuple(photos), orphans=(), malformed=())
+    return Remainder(left, _count_photos(dataset) - len(photos), _count_annotations(dataset) - _count_annotations(left))
+
+
+def _count_photos(dataset: CocoDataset) -> int:
+    return len(dataset.photos) + sum(entry.part == "images" for entry in dataset.malformed)
 
 
 def _count_annotations(dataset: CocoDataset) -> int:
-    return sum(len(photo.annotations) + len(photo.crowds) for photo in dataset.photos) + len(dataset.orphans)
+    malformed = sum(entry.part == "annotations" for entry in dataset.malformed)
+    return sum(len(photo.annotations) + len(photo.crowds) for photo in dataset.photos) + len(dataset.orphans) + malformed
 
 
-def _picture_problem(photo: Photo) -> Problem | None:
-    try:
-        with Image.open(photo.path) as image:
-            size, turned = image.size, image.getexif().get(_EXIF_ORIENTATION, 1) > 4
-            # A JPEG is read to its end, but only an eighth of its pixels is computed.
-            image.draft("RGB", (1, 1))
-            image.load()
-    except FileNotFoundError:
-        return "its picture file is missing", "Put the file into images/, or remove the image from the annotations"
-    except Exception as error:  # Pillow's readers raise nearly everything on broken files.
-        return f"its picture cannot be read ({error})".replace(f" {str(photo.path)!r}", ""), "Replace the file by an intact JPEG or PNG"
-    if size == photo.size:
-        return None
-    problem = f"its picture is {size[0]} × {size[1]} pixels, but {photo.size[0]} × {photo.size[1]} are annotated"
-    if turned and size == photo.size[::-1]:
-        return problem, "The file asks viewers to turn it (EXIF orientation): save it upright, without that mark"
-    return problem, "Use the picture that was annotated, or scale its annotations and correct its width and height"
+def _fault(entry: Malformed) -> Fault:
+    place = f'entry {entry.position} of "{entry.part}" (counted from 0)'
+    return Fault(entry.image_id, "", None, entry.problem, "Add what is missing, or remove the entry", place)
 
 
 def _repeated_id(annotation: dict[str, Any], seen: set[int]) -> Iterator[Problem]:

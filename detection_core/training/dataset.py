@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import Any
+
+from detection_core.training.coco_json import DataError, Entry, Malformed, listed, read_entries
+
+__all__ = ["BACKGROUND", "CocoDataset", "DataError", "Malformed", "Photo", "merge", "read_coco", "require_objects", "split"]
 
 BACKGROUND = "__background__"
-
-_KIND_NAMES = {int: "a whole number", str: "a text"}
-
-
-class DataError(ValueError):
-    """A data set cannot be used as it is; the message says what is wrong and what to do, for people."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +28,15 @@ class Photo:
         annotations: COCO's entries of single objects.
         crowds: COCO's entries of groups (`iscrowd`): no targets of training, and neither right nor wrong in an evaluation.
         has_masks: Every annotation has a polygon or an RLE, so that the photo can teach masks.
-        partial: Some objects are not labelled, so that the photo teaches nothing about what is background.
+        partial: Some objects are not labelled, so that the photo teaches nothing about what is background. So it is where crowds are all
+            there is: nothing in them is a target, but none of it is background either.
     """
 
     id: int
     path: Path
     size: tuple[int, int]
-    annotations: tuple[dict[str, Any], ...] = ()
-    crowds: tuple[dict[str, Any], ...] = ()
+    annotations: tuple[Entry, ...] = ()
+    crowds: tuple[Entry, ...] = ()
     has_masks: bool = False
     partial: bool = False
 
@@ -53,14 +50,16 @@ class CocoDataset:
         categories: Class names by label; label 0 is the background.
         category_ids: COCO's category id by label; 0 for the background.
         keypoint_names: Names of the joints, or empty; of the first category that names any, as torchvision knows one kind of skeleton.
-        orphans: Annotations of images that the file does not list.
+        orphans: Annotations of images that the file does not list, or that are malformed.
+        malformed: Entries that are unusable, and therefore nowhere else.
     """
 
     photos: tuple[Photo, ...]
     categories: tuple[str, ...]
     category_ids: tuple[int, ...]
     keypoint_names: tuple[str, ...] = ()
-    orphans: tuple[dict[str, Any], ...] = ()
+    orphans: tuple[Entry, ...] = ()
+    malformed: tuple[Malformed, ...] = ()
 
     @cached_property
     def labels(self) -> dict[int, int]:
@@ -75,13 +74,14 @@ class CocoDataset:
     @property
     def has_keypoints(self) -> bool:
         """Whether the joints have names and any object shows one."""
-        return bool(self.keypoint_names) and any(any(a.get("keypoints") or ()) for photo in self.photos for a in photo.annotations)
+        return bool(self.keypoint_names) and any(_shows_joint(a) for photo in self.photos for a in photo.annotations)
 
 
 def read_coco(source: Path, *, partial: bool = False) -> CocoDataset:
     """Reads annotations in COCO's "instances" or "person keypoints" format.
 
-    Only the structure of the file is checked here; faulty boxes, masks, joints and pictures are found by `checks.check`.
+    Only the structure of the file is checked here; unusable entries and faulty boxes, masks, joints and pictures are listed by
+    `checks.check`. A value of null is as good as none.
 
     Args:
         source: A folder with `annotations.json`, or a `.json` file. A picture is looked for in `images/` beside the file, then beside the
@@ -96,12 +96,7 @@ def read_coco(source: Path, *, partial: bool = False) -> CocoDataset:
         DataError: If the file is missing or is no COCO annotation file.
     """
     file = source / "annotations.json" if source.is_dir() else source
-    data = _json_object(file)
-    images = _entries(file, data, "images", {"id": int, "file_name": str, "width": int, "height": int})
-    annotations = _entries(file, data, "annotations", {"id": int, "image_id": int, "category_id": int})
-    if not images:
-        raise DataError(f'{file}: "images" is empty. Training needs at least one photo.')
-    categories = _categories(file, data, annotations)
+    images, annotations, categories, malformed = read_entries(file)
     by_image = defaultdict(list)
     for annotation in annotations:
         by_image[annotation["image_id"]].append(annotation)
@@ -113,6 +108,7 @@ def read_coco(source: Path, *, partial: bool = False) -> CocoDataset:
         category_ids=(0, *(category["id"] for category in categories)),
         keypoint_names=next((tuple(category["keypoints"]) for category in categories if category.get("keypoints")), ()),
         orphans=tuple(annotation for left in by_image.values() for annotation in left),
+        malformed=malformed,
     )
 
 
@@ -130,18 +126,32 @@ def merge(datasets: Sequence[CocoDataset]) -> CocoDataset:
     for other in datasets[1:]:
         different = set(first.categories) ^ set(other.categories)
         if different:
-            raise DataError(f"The data sets have different classes: only one of them has {_listed(sorted(different))}. Name them alike.")
+            raise DataError(f"The data sets have different classes: only one of them has {listed(sorted(different))}. Name them alike.")
         if other.keypoint_names not in ((), keypoint_names):
             raise DataError("The data sets have different joints, or the same in another order. Give them the same list of keypoints.")
     photos = [photo for dataset in datasets for photo in _with_category_ids_of(first, dataset)]
     return CocoDataset(_with_unique_ids(photos), first.categories, first.category_ids, keypoint_names)
 
 
+def require_objects(dataset: CocoDataset) -> None:
+    """Makes sure that there is something to learn.
+
+    Args:
+        dataset: What is to be trained on.
+
+    Raises:
+        DataError: If no photo has a single object.
+    """
+    if not any(photo.annotations for photo in dataset.photos):
+        raise DataError('No photo has an object to learn from ("iscrowd": 1 does not count). Annotate some objects, or give other data.')
+
+
 def split(dataset: CocoDataset, fraction: float, seed: int = 0) -> tuple[CocoDataset, CocoDataset]:
     """Divides the photos into some to train on and some to validate on.
 
     A photo's side is decided by its id and the seed alone, so that it hardly changes when photos are added. Photos that are only partly
-    labelled are trained on, as they would count right answers as wrong; unless there are no others.
+    labelled are trained on, as they would count right answers as wrong; unless there are no others. Where two photos have objects, either
+    side gets one; where one has, it is trained on.
 
     Args:
         dataset: At least two photos.
@@ -159,61 +169,37 @@ def split(dataset: CocoDataset, fraction: float, seed: int = 0) -> tuple[CocoDat
     eligible = [i for i, photo in enumerate(dataset.photos) if not photo.partial] or list(range(len(dataset.photos)))
     eligible.sort(key=lambda i: hashlib.sha256(f"{seed}:{dataset.photos[i].id}".encode()).digest())
     wanted = min(max(1, round(fraction * len(eligible))), len(dataset.photos) - 1)
-    chosen = set(eligible[:wanted])
+    chosen = set(_with_objects_on_both_sides(dataset.photos, eligible, wanted))
 
     def part(is_validation: bool) -> CocoDataset:
         photos = tuple(photo for i, photo in enumerate(dataset.photos) if (i in chosen) == is_validation)
-        return replace(dataset, photos=photos, orphans=())
+        return replace(dataset, photos=photos, orphans=(), malformed=())
 
     return part(False), part(True)
 
 
-def _json_object(file: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        raise DataError(f"There is no {file}. Give a folder with annotations.json and images/, or a .json file in COCO's format.") from None
-    except OSError as error:
-        raise DataError(f"{file} cannot be read ({error.strerror}). Check that it is a file and that you may read it.") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{file} is not valid JSON ({error}). Export the annotations again, in COCO's format.") from None
-    if not isinstance(data, dict):
-        raise DataError(f'{file} is JSON but not in COCO\'s format: it must be an object with "images" and "annotations".')
-    return data
+def _with_objects_on_both_sides(photos: Sequence[Photo], order: list[int], wanted: int) -> list[int]:
+    """The first `wanted` of the order, but for one photo that is exchanged if objects would be on one side only."""
+    first, later = order[:wanted], order[wanted:]
+    elsewhere = [i for i in range(len(photos)) if i not in set(order)]
+    giving = [i for i in first if photos[i].annotations]
+    spare = [i for i in later if photos[i].annotations]
+    left = len(spare) + sum(bool(photos[i].annotations) for i in elsewhere)
+    if not giving and spare and left > 1:
+        first[-1] = spare[0]
+    elif giving and not left:
+        first[first.index(giving[-1])] = (later or elsewhere)[0]
+    return first
 
 
-def _entries(file: Path, data: dict[str, Any], key: str, fields: dict[str, type]) -> list[dict[str, Any]]:
-    entries = data.get(key)
-    if not isinstance(entries, list):
-        raise DataError(f'{file} has no list "{key}", so it is not in COCO\'s format. Export the annotations again as COCO JSON.')
-    for position, entry in enumerate(entries):
-        if not isinstance(entry, dict):
-            raise DataError(f'{file}: entry {position} of "{key}" is not an object. Remove it, or export the annotations again.')
-        for field, kind in fields.items():
-            if not isinstance(entry.get(field), kind):
-                wanted = f'needs "{field}", {_KIND_NAMES[kind]}; it has {entry.get(field)!r}'
-                raise DataError(f'{file}: entry {position} of "{key}" {wanted}. Add it, or export the annotations again as COCO JSON.')
-    return entries
+def _shows_joint(annotation: Entry) -> bool:
+    keypoints = annotation.get("keypoints")
+    return isinstance(keypoints, list) and any(keypoints)
 
 
-def _categories(file: Path, data: dict[str, Any], annotations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if not data.get("categories"):
-        return [{"id": number, "name": f"class {number}"} for number in sorted({a["category_id"] for a in annotations})]
-    categories = sorted(_entries(file, data, "categories", {"id": int, "name": str}), key=lambda category: int(category["id"]))
-    for key in ("id", "name"):
-        values = [category[key] for category in categories]
-        repeated = sorted({value for value in values if values.count(value) > 1})
-        if repeated:
-            raise DataError(f"{file}: several categories have the {key} {_listed(repeated)}. Give each its own, or remove the unused one.")
-    for category in categories:
-        names = category.get("keypoints") or []
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise DataError(f'{file}: "keypoints" of the category "{category["name"]}" must be a list of the joints\' names.')
-    return categories
-
-
-def _photo(image: dict[str, Any], annotations: list[dict[str, Any]], folder: Path, partial: bool) -> Photo:
+def _photo(image: Entry, annotations: list[Entry], folder: Path, partial: bool) -> Photo:
     objects = tuple(annotation for annotation in annotations if not annotation.get("iscrowd"))
+    crowds = tuple(annotation for annotation in annotations if annotation.get("iscrowd"))
     in_images = folder / "images" / image["file_name"]
     beside = folder / image["file_name"]
     return Photo(
@@ -221,9 +207,9 @@ def _photo(image: dict[str, Any], annotations: list[dict[str, Any]], folder: Pat
         path=beside if beside.is_file() and not in_images.is_file() else in_images,
         size=(image["width"], image["height"]),
         annotations=objects,
-        crowds=tuple(annotation for annotation in annotations if annotation.get("iscrowd")),
+        crowds=crowds,
         has_masks=bool(image.get("has_masks", all(annotation.get("segmentation") for annotation in objects))),
-        partial=partial,
+        partial=partial or bool(crowds and not objects),
     )
 
 
@@ -249,9 +235,5 @@ def _with_unique_ids(photos: list[Photo]) -> tuple[Photo, ...]:
     return tuple(renumbered(i, photo) for i, photo in enumerate(photos, 1))
 
 
-def _with_entries(photo: Photo, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Photo:
+def _with_entries(photo: Photo, change: Callable[[Entry], Entry]) -> Photo:
     return replace(photo, annotations=tuple(map(change, photo.annotations)), crowds=tuple(map(change, photo.crowds)))
-
-
-def _listed(values: Sequence[Any]) -> str:
-    return ", ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in values)

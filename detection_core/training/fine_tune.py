@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,53 +18,30 @@ from torch import nn
 from torch.random import fork_rng
 
 from detection_core.architectures import BUILDERS
-from detection_core.build import build_model, empty_model
+from detection_core.build import empty_model
 from detection_core.catalog import UnknownModelError, get_spec, list_models
 from detection_core.checkpoint import Checkpoint
+from detection_core.device import require_device
+from detection_core.loader import ModelLoader
 from detection_core.model_spec import Architecture
 from detection_core.structure import outline
-from detection_core.training.checks import Fault, check, without_faults
-from detection_core.training.dataset import CocoDataset, DataError, merge, read_coco, split
+from detection_core.training import TrainingError
+from detection_core.training.dataset import CocoDataset
 from detection_core.training.initialisation import transfer
+from detection_core.training.preparation import Data, read_and_check
 from detection_core.training.recipe import Augmentation, Recipe
 from detection_core.training.starts import backbone_start, frozen_by_backbone
 from detection_core.training.trainer import Trainer
-from detection_core.user_models import spec_of_checkpoint, spec_of_file
-from detection_core.weights import fetch_weights
+from detection_core.user_models import spec_of_checkpoint, spec_of_file, summary
 
 # Scales between which photos are shown, as parts of the model's own size.
 _SCALES = (0.75, 1.1)
+# How many times longer than its shorter side a photo may be without being scaled down further.
+_LONGEST = 1.5
+_LOSSES = {"loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg", "loss_mask", "loss_keypoint"}
+_LOSSES |= {"classification", "bbox_regression", "bbox_ctrness"}
 # torchvision's defaults where a backbone is trained are 3 but for these; the embedded model's has seen people before, not just ImageNet.
 _TRAINABLE_LAYERS = {"ssd300_vgg16": 4, "ssdlite320_mobilenet_v3_large": 6, "person_mobilenet_v2_fpn": 2}
-
-
-class InvalidDataError(DataError):
-    """The data set has faults; the message lists them all."""
-
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        self.faults = tuple(faults)
-        lines = "\n".join(map(str, faults))
-        count = f"{len(faults)} fault{'s' * (len(faults) != 1)}"
-        super().__init__(f"{lines}\n{count} in the data. Mend them, or go on without them by --skip-invalid.")
-
-
-@dataclass(frozen=True)
-class Data:
-    """Where photos and annotations are.
-
-    Attributes:
-        train: COCO folders or files to learn from.
-        validation: Those to measure on; empty takes a part of the photos to learn from.
-        partial: Those to learn from in which some objects are not labelled: they teach nothing about background.
-        validation_fraction: Which part, where there is no validation data.
-        skip_invalid: Leave faulty photos and annotations out instead of refusing.
-    """
-
-    train: Sequence[Path]
-    validation: Sequence[Path] = ()
-    partial: Sequence[Path] = ()
-    validation_fraction: float = 0.1
-    skip_invalid: bool = False
 
 
 def train(
@@ -104,6 +82,8 @@ def train(
 
     Raises:
         UnknownModelError: If there is no such model.
+        TrainingError: If something else that was asked for does not fit.
+        DeviceError: If the device cannot be used.
         DataError: If the data cannot be read, or does not fit the model.
         InvalidDataError: If it has faults.
         WeightsError: If the weights to start from cannot be had.
@@ -115,10 +95,14 @@ def train(
     data = data if isinstance(data, Data) else Data([Path(data)])
     recipe = recipe or Recipe()
     _keep_results(out, resume)
+    _refuse_unknown_losses(recipe)
     device = _join_others(device)
+    require_device(device)
     told = say if not dist.is_initialized() or dist.get_rank() == 0 else _nobody
     architecture = _base_architecture(model, init)
-    training, validation = _read(data, _tasks_of(architecture), recipe.seed, told)
+    if architecture.builder.startswith("ssdlite") and recipe.batch_size < 2:
+        raise TrainingError("SSDlite's batch norms need more than one photo: give --batch-size 2 or more.")
+    training, validation = read_and_check(data, _tasks_of(architecture), recipe.seed, told)
     architecture = _fitted(architecture, training, image_size)
     with fork_rng():
         torch.manual_seed(recipe.seed)
@@ -127,8 +111,13 @@ def train(
     recipe = replace(recipe, augmentation=_sized(recipe.augmentation, module))
     if recipe.trainable_layers is None and init != "random":
         recipe = replace(recipe, trainable_layers=_TRAINABLE_LAYERS.get(architecture.builder, 3))
-    told(f"{spec.best_for[len('Your model: ') :]} {len(training.photos)} photos to learn from, {len(validation.photos)} to measure on.")
-    trainer = Trainer(module, spec, training, validation, out, recipe, device=device, workers=workers, say=told, origin=origin)
+    told(
+        f"{summary(architecture, training.categories)} {len(training.photos)} photos to learn from, {len(validation.photos)} to measure on."
+    )
+    identity = {"model": model, "init": str(init)}
+    trainer = Trainer(
+        module, spec, training, validation, out, recipe, device=device, workers=workers, say=told, origin=origin, identity=identity
+    )
     if resume:
         trainer.resume()
     return trainer.fit()
@@ -140,10 +129,22 @@ def _nobody(_: str) -> None:
 
 def _keep_results(out: Path, resume: bool) -> None:
     if out.suffix != ".pt":
-        raise ValueError(f"The result's name must end in .pt: {out.with_suffix('.pt').name} instead of {out.name}.")
+        raise TrainingError(f"The result's name must end in .pt: {out.with_suffix('.pt').name} instead of {out.name}.")
     if not resume and (taken := next((path for path in (out, out.with_suffix(".last.pt")) if path.exists()), None)):
         raise FileExistsError(f"{taken.name} is there already. Go on with it by --resume, delete it, or choose another --out.")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    if resume and not out.with_suffix(".last.pt").exists():
+        raise TrainingError(f"There is no {out.with_suffix('.last.pt').name} beside {out.name} to resume from. Start without --resume.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise TrainingError(f"Nothing can be written beside {out.name}: {error.strerror}. Choose another --out.") from error
+
+
+def _refuse_unknown_losses(recipe: Recipe) -> None:
+    if unknown := recipe.loss_weights.keys() - _LOSSES:
+        raise TrainingError(f"There is no loss {', '.join(sorted(unknown))}. torchvision's are {', '.join(sorted(_LOSSES))}.")
 
 
 def _join_others(device: str) -> str:
@@ -153,28 +154,35 @@ def _join_others(device: str) -> str:
     if not dist.is_initialized():
         # Measuring on the validation photos is the first process's; the others wait for as long as it takes.
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=timedelta(hours=6))
-    return f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device
+    if device != "cuda":
+        return device
+    own = f"cuda:{os.environ['LOCAL_RANK']}"
+    require_device(own)
+    torch.cuda.set_device(own)
+    return own
 
 
 def _base_architecture(model: str, init: str | Path) -> Architecture:
     """The structure before it is fitted to the data."""
     if init not in ("weights", "backbone", "random"):
+        if not Path(init).exists():
+            raise TrainingError(f"--init {init} is neither weights, backbone or random, nor a file that is there.")
         spec = spec_of_file(Path(init))
         wanted = get_spec(model).architecture.builder if model in list_models() else model
         if spec.architecture.builder != wanted:
-            raise DataError(
+            raise TrainingError(
                 f"{Path(init).name} is a {spec.architecture.builder}, not a {wanted}. Give --model {spec.architecture.builder}."
             )
         return spec.architecture
     if model in BUILDERS and model not in list_models():
         if init == "weights":
-            raise DataError(f"{model} has no weights of its own. Start it with --init backbone, --init random or --init FILE.pt.")
+            raise TrainingError(f"{model} has no weights of its own. Start it with --init backbone, --init random or --init FILE.pt.")
         return Architecture(model, {})
     try:
         architecture = get_spec(model).architecture
     except UnknownModelError as error:
         others = ", ".join(name for name in BUILDERS if name not in list_models())
-        raise DataError(f"{error} Models to be trained from a backbone: {others}.") from error
+        raise TrainingError(f"{error} Models to be trained from a backbone: {others}.") from error
     if init == "weights":
         return architecture
     arguments = {name: value for name, value in architecture.arguments.items() if name != "frozen_norm_epsilon"}
@@ -192,34 +200,6 @@ def _has_joints(architecture: Architecture) -> bool:
     return "num_keypoints" in (inspect.signature(own).parameters if own else architecture.arguments)
 
 
-def _read(data: Data, tasks: set[Any], seed: int, say: Callable[[str], None]) -> tuple[CocoDataset, CocoDataset]:
-    """Reads and checks all data, and divides it."""
-    sources = [(path, False) for path in data.train] + [(path, True) for path in data.partial]
-    training = merge([_sound(read_coco(path, partial=partial), tasks, data, say) for path, partial in sources])
-    for task, there, needs in (("masks", training.has_masks, "outlines"), ("keypoints", training.has_keypoints, "joints")):
-        if task in tasks and not there:
-            raise DataError(f"This model learns {needs}, but the data has none. Annotate some, or choose a model without {task}.")
-    if not data.validation:
-        return split(training, data.validation_fraction, seed)
-    validation = merge([_sound(read_coco(path), tasks, data, say) for path in data.validation])
-    if set(validation.categories) != set(training.categories):
-        raise DataError("The validation data has other classes than the training data. Name them alike.")
-    return training, validation
-
-
-def _sound(dataset: CocoDataset, tasks: set[Any], data: Data, say: Callable[[str], None]) -> CocoDataset:
-    faults = check(dataset, tasks)
-    if not faults:
-        return dataset
-    if not data.skip_invalid:
-        raise InvalidDataError(faults)
-    for fault in faults:
-        say(str(fault))
-    left = without_faults(dataset, faults)
-    say(f"Going on without {left.photos_left_out} photos and {left.annotations_left_out} annotations.")
-    return left.dataset
-
-
 def _fitted(base: Architecture, data: CocoDataset, image_size: int | None) -> Architecture:
     """The structure for a data set's classes and joints, and for an image size."""
     arguments = {**base.arguments, "num_classes": len(data.categories)}
@@ -228,7 +208,7 @@ def _fitted(base: Architecture, data: CocoDataset, image_size: int | None) -> Ar
     if image_size is not None:
         transform: Any = outline(base).transform
         if transform.fixed_size is not None:
-            raise DataError(
+            raise TrainingError(
                 f"This model works on {transform.fixed_size[0]} pixels always; leave --image-size out, or choose another model."
             )
         arguments |= {"min_size": image_size, "max_size": round(image_size * transform.max_size / transform.min_size[-1])}
@@ -255,26 +235,25 @@ def _start(
     if init == "backbone":
         return backbone_start(architecture, Path(backbone) if backbone else None, say)
     spec = get_spec(model) if init == "weights" else spec_of_file(Path(init))
-    path = spec.file or fetch_weights(spec)
     module = empty_model(architecture)
     report = transfer(
         module,
-        build_model(spec, path).state_dict(),
+        ModelLoader().load(spec).state_dict(),
         categories=data.categories,
         source_categories=spec.categories,
         keypoint_names=_joints(architecture, data),
         source_keypoint_names=spec.keypoint_names,
     )
-    say(f"Starting from {path.name}: {report}.")
-    return module, path.name
+    say(f"Starting from {spec.file_name}: {report}.")
+    return module, spec.file_name
 
 
 def _sized(augmentation: Augmentation, module: nn.Module) -> Augmentation:
-    """Scales photos around the size that the model works at; what has a fixed size resizes by itself."""
+    """Scales photos around the size that the model works at."""
     transform: Any = module.transform
     if augmentation.min_size is not None:
         return augmentation
-    if transform.fixed_size is not None:
-        return augmentation
-    low, high = (round(scale * transform.min_size[-1]) for scale in _SCALES)
-    return replace(augmentation, min_size=(low, high), max_size=round(_SCALES[1] * transform.max_size))
+    # A model of a fixed size resizes what it is given, but nothing is gained by giving it more than it can see.
+    shorter, longer = (transform.min_size[-1], transform.max_size) if transform.fixed_size is None else (min(transform.fixed_size),) * 2
+    low, high = (round(scale * shorter) for scale in _SCALES)
+    return replace(augmentation, min_size=(low, high), max_size=round(max(_SCALES[1] * longer, _LONGEST * high)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -29,10 +30,15 @@ class Progress:
         self._steps = steps
         self._first = self._done = done
         self._images = 0
-        self._started = self._said = time.monotonic()
+        self._busy = 0.0
+        self._last = self._said = time.monotonic()
         self._sums: dict[str, float] = defaultdict(float)
         self._counts: dict[str, int] = defaultdict(int)
         self._recent: dict[str, float] = {}
+
+    def start_epoch(self) -> None:
+        """What went before, such as measuring, is no time of training."""
+        self._last = time.monotonic()
 
     def step(self, epoch: int, losses: Mapping[str, float], images: int) -> None:
         """Notes a batch, and says a line if it is time.
@@ -45,18 +51,31 @@ class Progress:
         self._done += 1
         self._images += images
         for name, value in losses.items():
+            if not math.isfinite(value):
+                continue
             self._sums[name] += value
             self._counts[name] += 1
             # An average over some thirty batches: single ones jump.
             self._recent[name] = value + 0.97 * (self._recent.get(name, value) - value)
         now = time.monotonic()
+        self._busy += now - self._last
+        self._last = now
         if now - self._said < _SECONDS_BETWEEN_LINES and self._done < self._steps:
             return
         self._said = now
-        rate = self._images / (now - self._started)
-        left = (now - self._started) / (self._done - self._first) * (self._steps - self._done)
+        rate = self._images / self._busy
+        left = self._busy / (self._done - self._first) * (self._steps - self._done)
         parts = ", ".join(f"{name} {value:.3f}" for name, value in self._recent.items())
         self._say(f"epoch {epoch}, batch {self._done} of {self._steps}, {rate:.2f} images/s, {_duration(left)} left: {parts}")
+
+    def state(self) -> dict[str, dict[str, float]]:
+        """Losses of an unfinished epoch, for `restore` in a resumed run."""
+        return {"sums": dict(self._sums), "counts": dict(self._counts)}
+
+    def restore(self, state: dict[str, dict[str, float]]) -> None:
+        """Goes on with what `state` gave."""
+        self._sums.update(state["sums"])
+        self._counts.update({name: int(count) for name, count in state["counts"].items()})
 
     def epoch_losses(self) -> dict[str, float]:
         """Mean of every loss since the last call."""

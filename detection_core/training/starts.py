@@ -17,7 +17,7 @@ from detection_core.architectures import BUILDERS
 from detection_core.model_spec import Architecture
 from detection_core.pretrained import imagenet_backbone, read_movenet_backbone
 from detection_core.structure import FROZEN_NORM_EPSILON, empty_model
-from detection_core.training.dataset import DataError
+from detection_core.training import TrainingError
 from detection_core.weights import fetch_backbone
 
 # What torchvision's builders give FrozenBatchNorm2d when only the backbone comes with weights.
@@ -46,16 +46,16 @@ def backbone_start(architecture: Architecture, file: Path | None, say: Callable[
         The module and the name of the weights.
 
     Raises:
-        DataError: If the file is missing or does not fit.
+        TrainingError: If the file is missing or does not fit.
         WeightsError: If the download fails.
     """
     own = architecture.builder in BUILDERS
     if not own and file is not None:
-        raise DataError("--backbone is for this project's own builders; torchvision's download theirs. Leave it out.")
+        raise TrainingError("--backbone is for this project's own builders; torchvision's download theirs. Leave it out.")
     if not own:
         return _torchvision_start(architecture, say)
     if file is None:
-        raise DataError(f"{architecture.builder} needs a file with its backbone's weights: give --backbone FILE.")
+        raise TrainingError(f"{architecture.builder} needs a file with its backbone's weights: give --backbone FILE.")
     module: Any = empty_model(architecture)
     try:
         if file.suffix == ".json":
@@ -67,18 +67,21 @@ def backbone_start(architecture: Architecture, file: Path | None, say: Callable[
         # Without the layers behind those that the detector looks at.
         body.load_state_dict({name: tensor for name, tensor in state.items() if name in body.state_dict()})
     except (OSError, EOFError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
-        raise DataError(f"{file.name} is no backbone of {architecture.builder}: {str(error).splitlines()[0]}") from error
+        raise TrainingError(f"{file.name} is no backbone of {architecture.builder}: {str(error).splitlines()[0]}") from error
     say(f"Starting from the backbone in {file.name}.")
     return module, f"backbone {file.name}"
 
 
 def _torchvision_start(architecture: Architecture, say: Callable[[str], None]) -> tuple[nn.Module, str]:
     if architecture.builder == _OTHER_WITH_BACKBONE:
-        raise DataError("torchvision builds another SSDlite for a backbone that comes with weights. Start it with --init weights.")
+        raise TrainingError("torchvision builds another SSDlite for a backbone that comes with weights. Start it with --init weights.")
     weights: WeightsEnum = inspect.signature(get_model_builder(architecture.builder)).parameters["weights_backbone"].default
     arguments = dict(architecture.arguments)
     arguments.pop("frozen_norm_epsilon", None)
     fetch_backbone(weights)
-    module = get_model(architecture.builder, weights=None, weights_backbone=weights, **arguments)
+    # torchvision also freezes layers then; which ones is the recipe's business.
+    theirs = get_model(architecture.builder, weights=None, weights_backbone=weights, **arguments)
+    module = empty_model(architecture)
+    module.get_submodule("backbone").load_state_dict(theirs.backbone.state_dict())
     say(f"Starting from the backbone {weights}.")
     return module, f"backbone {weights}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 import signal
 import sys
@@ -54,6 +55,7 @@ class Trainer:
         workers: Processes that read photos beside this one.
         say: Takes lines for people.
         origin: What the weights started from, for the checkpoint.
+        identity: What makes this run, by names for people, in plain types; a resumed one must have the same.
     """
 
     def __init__(
@@ -69,10 +71,11 @@ class Trainer:
         workers: int = 0,
         say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
         origin: str = "",
+        identity: dict[str, Any] | None = None,
     ) -> None:
         self.recipe, self.out, self.spec = recipe, out, spec
         self._data, self._validation, self._workers = data, validation, workers
-        self._say, self._origin = say, origin
+        self._say, self._origin, self._identity = say, origin, identity or {}
         self._rank, self._world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         self._device = torch.device(device)
         self._module = module.to(self._device).train()
@@ -85,11 +88,12 @@ class Trainer:
         self._optimizer = self._make_optimizer()
         self._average = {name: value.clone() for name, value in self._module.state_dict().items()} if recipe.average else None
         self._history: list[dict[str, Any]] = []
-        self._epochs = self._batches_done = 0
-        self._best = -1.0
+        self._epochs = self._epochs_measured = self._batches_done = 0
+        self._best = 0.0
         self._seconds = 0.0
-        # A mask head rests in some batches, and only some processes may have such a batch.
-        resting = "masks" in spec.tasks
+        self._progress = Progress(self._tell, len(self._batches(0)) * recipe.epochs)
+        # A mask head rests in some batches, partly labelled ones leave losses out, and not all processes have such batches at once.
+        resting = "masks" in spec.tasks or any(photo.partial for photo in data.photos)
         self._parallel = DistributedDataParallel(self._module, find_unused_parameters=resting) if self._world > 1 else self._module
 
     @property
@@ -103,19 +107,26 @@ class Trainer:
         Raises:
             CheckpointError: If there is none, or it belongs to another run.
         """
-        state = read_checkpoint(self.last, mmap=False).resume
+        checkpoint = read_checkpoint(self.last, mmap=False)
+        state = checkpoint.resume
         if state is None:
             raise CheckpointError(f"{self.last.name} holds only a model, nothing to resume from. Start anew, or from it with --init.")
-        if state["shape"] != self._shape():
+        now = self._run()
+        changes = [f"{name} was {value}, now {now.get(name)}" for name, value in state["run"].items() if value != now.get(name)]
+        if changes:
             raise CheckpointError(
-                f"{self.last.name} belongs to a run with other data, batch size, seed or number of processes "
-                f"({state['shape']}, now {self._shape()}). Resume with the same, or start from it with --init."
+                f"{self.last.name} belongs to another run: {'; '.join(changes)}. Resume with the command that began it, of which "
+                "only --epochs may change; or start from it with --init."
             )
         self._module.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self._average = state["average"]
+        if self._average is not None:
+            self._average = {name: value.to(self._device) for name, value in state["average"].items()}
         self._history, self._best, self._seconds = state["history"], state["best"], state["seconds"]
-        self._epochs, self._batches_done = state["epochs"], state["batches"]
+        self._epochs, self._epochs_measured, self._batches_done = state["epochs"], state["epochs measured"], state["batches"]
+        self._origin = checkpoint.training["started_from"]
+        self._progress = Progress(self._tell, len(self._batches(0)) * self.recipe.epochs, self._batches_done)
+        self._progress.restore(state["progress"])
         self._tell(f"Resumed after batch {self._batches_done}.")
 
     def fit(self) -> Checkpoint:
@@ -127,26 +138,32 @@ class Trainer:
         Raises:
             TrainingInterrupted: After Ctrl-C; the last checkpoint is written.
         """
+        with _interruptible() as interrupted:
+            while self._epochs_measured < self.recipe.epochs:
+                if self._epochs == self._epochs_measured:
+                    self._train_epoch(interrupted)
+                    self._epochs += 1
+                    # Measuring takes a while and may fail; what was learned is kept.
+                    self._save_last()
+                self._measure_epoch()
+        return read_checkpoint(self.out, mmap=False)
+
+    def _train_epoch(self, interrupted: threading.Event) -> None:
         per_epoch = len(self._batches(0))
         total = per_epoch * self.recipe.epochs
-        progress = Progress(self._tell, total, self._batches_done)
+        self._progress.start_epoch()
         saved = started = time.monotonic()
         before = self._seconds
-        with _interruptible() as interrupted:
-            while self._epochs < self.recipe.epochs:
-                for images, targets in self._pairs(self._epochs, self._batches_done - self._epochs * per_epoch):
-                    losses = self._step(images, targets, total)
-                    progress.step(self._epochs + 1, losses, len(images) * self._world)
-                    self._seconds = before + time.monotonic() - started
-                    if self._anybody(interrupted.is_set()):
-                        self._save_last()
-                        raise TrainingInterrupted(f"Stopped after batch {self._batches_done} of {total}; go on with --resume.")
-                    if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
-                        self._save_last()
-                        saved = time.monotonic()
-                self._epochs += 1
-                self._end_epoch(progress.epoch_losses())
-        return read_checkpoint(self.out, mmap=False)
+        for images, targets in self._pairs(self._epochs, self._batches_done - self._epochs * per_epoch):
+            losses = self._step(images, targets, total)
+            self._progress.step(self._epochs + 1, losses, len(images) * self._world)
+            self._seconds = before + time.monotonic() - started
+            if self._anybody(interrupted.is_set()):
+                self._save_last()
+                raise TrainingInterrupted(f"Stopped after batch {self._batches_done} of {total}; go on with --resume.")
+            if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
+                self._save_last()
+                saved = time.monotonic()
 
     def _step(self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]], total: int) -> dict[str, float]:
         # Proposals are sampled with torch's global generator: seeded by the step, a resumed run samples as if it had never stopped.
@@ -191,9 +208,11 @@ class Trainer:
     def _pairs(self, epoch: int, first: int) -> DataLoader[Pair]:
         pairs = Pairs(self._data, self.recipe.augmentation, self.spec.tasks)
         batches: Any = self._batches(epoch)[first:]
-        return DataLoader(pairs, batch_sampler=batches, collate_fn=unzip, num_workers=self._workers)
+        return DataLoader(pairs, batch_sampler=batches, collate_fn=unzip, num_workers=self._workers, worker_init_fn=_leave_interrupts)
 
-    def _end_epoch(self, losses: dict[str, float]) -> None:
+    def _measure_epoch(self) -> None:
+        losses = self._progress.epoch_losses()
+        self._epochs_measured += 1
         if self._rank == 0:
             evaluation = self.measure()
             metrics = evaluation.metrics()
@@ -201,7 +220,8 @@ class Trainer:
             place = f"epoch {self._epochs} of {self.recipe.epochs}"
             self._tell(f"{place}: {describe(metrics)} on {len(self._validation.photos)} validation photos")
             fitness = sum(metrics.values()) / max(1, len(metrics))
-            if fitness > self._best:
+            # Of equals the later: it has seen more, above all where all are 0.
+            if fitness >= self._best:
                 self._best = fitness
                 write_checkpoint(self._checkpoint(evaluation), self.out)
             self._save_last()
@@ -248,26 +268,33 @@ class Trainer:
         if self._rank != 0:
             return
         resume = {
-            "shape": self._shape(),
+            "run": self._run(),
+            "progress": self._progress.state(),
             "model": self._module.state_dict(),
             "average": self._average,
             "optimizer": self._optimizer.state_dict(),
             "history": self._history,
             "best": self._best,
             "epochs": self._epochs,
+            "epochs measured": self._epochs_measured,
             "batches": self._batches_done,
             "seconds": self._seconds,
         }
         write_checkpoint(replace(self._checkpoint(None), resume=resume), self.last)
 
-    def _shape(self) -> dict[str, int]:
-        """What decides which photos come in which batch; a resumed run must have the same."""
+    def _run(self) -> dict[str, Any]:
+        """What a resumed run must have like the one before."""
+        recipe = {name.replace("_", " "): value for name, value in asdict(self.recipe).items() if name != "epochs"}
+        photos = hashlib.sha256("\n".join(f"{photo.id} {photo.path.name}" for photo in self._data.photos).encode())
         return {
-            "batches an epoch": len(self._batches(0)),
-            "batch size": self.recipe.batch_size,
-            "seed": self.recipe.seed,
+            **self._identity,
+            "builder": self.spec.architecture.builder,
+            "its arguments": self.spec.architecture.arguments,
+            "classes": list(self.spec.categories),
+            "joints": list(self.spec.keypoint_names),
+            **recipe,
             "processes": self._world,
-            "trained tensors": sum(len(group["params"]) for group in self._optimizer.param_groups),
+            "photos": f"{len(self._data.photos)} ({photos.hexdigest()[:8]})",
         }
 
     def _anybody(self, stop: bool) -> bool:
@@ -282,8 +309,14 @@ class Trainer:
             self._say(line)
 
 
+def _leave_interrupts(_: int) -> None:
+    """Ctrl-C goes to all processes of a terminal; those that read photos are stopped by the one that trains."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def schedule(step: int, total: int, warmup: int) -> float:
-    """The learning rate as a part of its highest: a linear warm-up, then half a cosine down to 2 %."""
+    """The learning rate as a part of its highest: a linear warm-up, in short runs of a tenth, then half a cosine down to 2 %."""
+    warmup = min(warmup, total // 10)
     if step < warmup:
         return (step + 1) / warmup
     progress = (step - warmup) / max(1, total - warmup)

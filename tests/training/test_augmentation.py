@@ -169,12 +169,49 @@ def test_a_mirror_image_shows_the_left_hand_where_the_right_one_was(tmp_path):
         (("tail", "Right Paw", "Left Paw"), [0, 2, 1]),
         (("wing_left", "beak", "wing_right"), [2, 1, 0]),
         (("left_eye", "top"), [0, 1]),
+        (("l_eye", "r_eye", "nose"), [1, 0, 2]),
+        (("L-Ear", "R-Ear"), [1, 0]),
+        (("eye_L", "eye_R"), [1, 0]),
+        (("kneeR", "kneeL", "LHip", "RHip"), [1, 0, 3, 2]),
+        (("hip r", "hip l", "1l", "1r"), [1, 0, 3, 2]),
+        (("lefteye", "righteye"), [1, 0]),
+        (("lip", "rip", "tail", "tair"), [0, 1, 2, 3]),
         ((), []),
     ],
-    ids=["coco", "capitals", "side behind", "one side only", "none"],
+    ids=[
+        "coco",
+        "capitals",
+        "side behind",
+        "one side only",
+        "letters",
+        "capital letters",
+        "letters behind",
+        "letters by case",
+        "letters by space and number",
+        "no border",
+        "letters that are no sides",
+        "none",
+    ],
 )
 def test_twins_are_known_by_name(names, twins):
     assert mirrored_joints(names) == twins
+
+
+@pytest.mark.parametrize(
+    ("names", "tasks", "mirrored"),
+    [
+        (("1", "2", "3", "4", "5"), TASKS, False),
+        (("left_eye", "2", "3", "4", "5"), TASKS, False),
+        (("1", "2", "3", "4", "5"), ("boxes", "masks"), True),
+        (("1", "2", "3", "eye l", "eye r"), TASKS, True),
+    ],
+    ids=["no sides", "one side", "joints not asked for", "one pair"],
+)
+def test_photos_are_mirrored_only_if_sides_of_joints_are_known(tmp_path, names, tasks, mirrored):
+    dataset = read_coco(coco_folder(tmp_path, photos=1, keypoint_names=names))
+    straight, _ = training_pair(dataset.photos[0], dataset, NONE, 0, tasks)
+    image, _ = training_pair(dataset.photos[0], dataset, FLIPPED, 0, tasks)
+    assert torch.equal(image, straight.flip(-1) if mirrored else straight)
 
 
 def test_background_crops_show_no_object(tmp_path):

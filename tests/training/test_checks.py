@@ -32,10 +32,10 @@ def truncated(folder):
     file.write_bytes(file.read_bytes()[:-200])
 
 
-def turned(folder):
+def oriented(orientation, size):
     exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("RGB", (HEIGHT, WIDTH)).save(folder / "images" / "2.jpg", exif=exif)
+    exif[0x0112] = orientation
+    return lambda folder: Image.new("RGB", size).save(folder / "images" / "2.jpg", exif=exif)
 
 
 def joints(**changes: float) -> list[float]:
@@ -58,7 +58,10 @@ IMAGE_FAULTS = {
     "empty file": (lambda folder: (folder / "images" / "2.jpg").write_bytes(b""), "cannot be read"),
     "truncated": (truncated, "truncated"),
     "other size": (lambda folder: Image.new("RGB", (50, 60)).save(folder / "images" / "2.jpg"), "50 × 60 pixels, but 160 × 120"),
-    "turned by EXIF": (turned, "save it upright"),
+    "turned by EXIF": (oriented(6, (HEIGHT, WIDTH)), "save it upright"),
+    "turned by EXIF, annotated as stored": (oriented(6, (WIDTH, HEIGHT)), "orientation 6), but annotations count stored pixels"),
+    "upside down by EXIF": (oriented(3, (WIDTH, HEIGHT)), "without the EXIF orientation"),
+    "mirrored by EXIF": (oriented(2, (WIDTH, HEIGHT)), "turned or mirrored"),
 }
 ANNOTATION_FAULTS = {
     "no box": (with_annotation(bbox=None), "None, not four numbers"),
@@ -101,6 +104,7 @@ ANNOTATION_FAULTS = {
     "visibility 3": (with_annotation(keypoints=joints(v2=3)), "visibility 3"),
     "visibility 0.5": (with_annotation(keypoints=joints(v2=0.5)), "visibility 0.5"),
     "joint outside": (with_annotation(keypoints=joints(v0=162)), "(162, 60), beyond the picture"),
+    "area of text": (with_annotation(area="12"), "\"area\" is '12', not a number"),
     "repeated id": (with_annotation(id=1), "another annotation has this id"),
 }
 
@@ -165,6 +169,58 @@ def test_annotations_of_unknown_images_are_named_and_left_out(folder):
     assert "image is not in the file" in str(fault)
     left, photos, annotations = without_faults(dataset, [fault])
     assert (left.orphans, photos, annotations) == ((), 0, 1)
+
+
+@pytest.mark.parametrize("field", ["iscrowd", "area", "segmentation", "keypoints"])
+def test_null_is_no_fault(folder, field):
+    with_annotation(**{field: None})(folder)
+    assert check(read_coco(folder), TASKS) == []
+
+
+@pytest.mark.parametrize("orientation", [0, 1, 9])
+def test_pictures_that_are_shown_as_stored_are_sound(folder, orientation):
+    oriented(orientation, (WIDTH, HEIGHT))(folder)
+    assert check(read_coco(folder), TASKS) == []
+
+
+def test_oriented_tiffs_are_sound_as_pillow_turns_them_for_everybody(folder):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (HEIGHT, WIDTH)).save(folder / "images" / "2.jpg", "TIFF", exif=exif)
+    assert check(read_coco(folder), TASKS) == []
+
+
+def test_faulty_outlines_of_crowds_are_named(folder):
+    edit(folder, lambda data: data["annotations"][-1].update(segmentation="abc"))
+    dataset = read_coco(folder)
+    assert [fault.annotation_id for fault in check(dataset, TASKS)] == [9]
+    assert check(dataset, ("boxes",)) == []
+
+
+def test_unusable_entries_are_all_named_and_left_out(folder):
+    edit(folder, lambda data: [data["annotations"][0].pop("id"), data["annotations"][3].pop("image_id")])
+    edit(folder, lambda data: [data["images"][2].pop("width"), data["images"].append("5")])
+    dataset = read_coco(folder)
+    faults = check(dataset, TASKS)
+    assert [str(fault).partition(" (counted")[0] for fault in faults] == [
+        'entry 2 of "images"',
+        'entry 3 of "images"',
+        'entry 0 of "annotations"',
+        'entry 3 of "annotations"',
+    ]
+    left, photos, annotations = without_faults(dataset, faults)
+    # With the last photo go its two objects and its crowd.
+    assert ([photo.id for photo in left.photos], photos, annotations) == ([1, 2], 2, 2 + 3)
+    assert check(left, TASKS) == []
+    # What the unusable annotation of photo 1 was to label is there without a label.
+    assert [(len(photo.annotations), photo.partial) for photo in left.photos] == [(1, True), (1, False)]
+
+
+def test_a_photo_whose_annotations_were_all_unusable_is_left_out(folder):
+    edit(folder, lambda data: [data["annotations"][position].pop("category_id") for position in (0, 1)])
+    dataset = read_coco(folder)
+    left, photos, annotations = without_faults(dataset, check(dataset, TASKS))
+    assert ([photo.id for photo in left.photos], photos, annotations) == ([2, 3], 1, 3)
 
 
 def test_every_fault_is_listed_at_once(folder):

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from detection_core.training.dataset import DataError, merge, read_coco, split
+from detection_core.training.dataset import DataError, Malformed, merge, read_coco, require_objects, split
 from tests.coco_folders import KEYPOINT_NAMES, coco_folder, edit
 
 
@@ -114,11 +114,7 @@ def test_annotations_without_a_photo_are_kept_aside(tmp_path):
         ('{"annotations": []}', '"images"'),
         ('{"images": [], "annotations": []}', "at least one photo"),
         ('{"images": {}, "annotations": []}', '"images"'),
-        ('{"images": [5], "annotations": []}', 'entry 0 of "images"'),
-        ('{"images": [{"id": 1, "file_name": "a.jpg", "width": 2}], "annotations": []}', '"height"'),
-        ('{"images": [{"id": "x", "file_name": "a.jpg", "width": 2, "height": 2}], "annotations": []}', "'x'"),
         ('{"images": [{"id": 1, "file_name": "a.jpg", "width": 2, "height": 2}]}', '"annotations"'),
-        ('{"images": [{"id": 1, "file_name": "a.jpg", "width": 2, "height": 2}], "annotations": [{"id": 1}]}', '"image_id"'),
         (
             '{"images": [{"id": 1, "file_name": "a.jpg", "width": 2, "height": 2}], "annotations": [], "categories": [{"id": 1}]}',
             '"name"',
@@ -147,6 +143,71 @@ def test_files_of_another_structure_are_refused_with_the_place(tmp_path, content
         read_coco(tmp_path)
     assert str(file) in str(error.value)
     assert says in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "entry", "image_id", "says"),
+    [
+        ("images", 5, None, "not an object"),
+        ("images", {"id": 9, "file_name": "a.jpg", "width": 2}, 9, '"height", a whole number (it has None)'),
+        ("images", {"id": "x", "file_name": "a.jpg", "width": 2, "height": 2.5}, None, "(it has 'x') and \"height\""),
+        ("annotations", {"image_id": 1, "category_id": 1}, 1, '"id"'),
+        ("annotations", {"id": 99, "category_id": 1}, None, '"image_id"'),
+        ("annotations", {"id": 99, "image_id": 1, "category_id": None}, 1, '"category_id"'),
+        ("annotations", None, None, "not an object"),
+    ],
+)
+def test_unusable_entries_are_kept_aside_with_their_place(tmp_path, part, entry, image_id, says):
+    folder = coco_folder(tmp_path, photos=2)
+    sound = read_coco(folder)
+    edit(folder, lambda data: data[part].insert(1, entry))
+    dataset = read_coco(folder)
+    (malformed,) = dataset.malformed
+    assert malformed == Malformed(part, 1, image_id, malformed.problem)
+    assert says in malformed.problem
+    assert (dataset.photos, dataset.orphans, dataset.categories) == (sound.photos, sound.orphans, sound.categories)
+
+
+def test_whole_numbers_may_be_written_with_a_point(tmp_path):
+    folder = coco_folder(tmp_path)
+    sound = read_coco(folder)
+
+    def pointed(entries, *names):
+        for entry in entries:
+            entry.update({name: float(entry[name]) for name in names})
+
+    edit(folder, lambda data: pointed(data["images"], "id", "width", "height"))
+    edit(folder, lambda data: pointed(data["annotations"], "id", "image_id", "category_id"))
+    edit(folder, lambda data: pointed(data["categories"], "id"))
+    dataset = read_coco(folder)
+    assert dataset == sound
+    assert {type(value) for photo in dataset.photos for value in (photo.id, *photo.size)} == {int}
+
+
+@pytest.mark.parametrize("field", ["iscrowd", "area", "segmentation", "keypoints"])
+def test_null_is_as_good_as_absent(tmp_path, field):
+    folder = edit(coco_folder(tmp_path), lambda data: data["annotations"][0].pop(field))
+    absent = read_coco(folder)
+    edit(folder, lambda data: data["annotations"][0].update({field: None}))
+    edit(folder, lambda data: data["images"][0].update(has_masks=None))
+    assert read_coco(folder) == absent
+
+
+def test_photos_with_nothing_but_crowds_teach_no_background(tmp_path):
+    dataset = read_coco(coco_folder(tmp_path, photos=4, empty=1, crowds=True))
+    assert [photo.partial for photo in dataset.photos] == [False, False, False, True]
+    assert not any(photo.partial for photo in read_coco(coco_folder(tmp_path / "empty", photos=4, empty=4)).photos)
+
+
+@pytest.mark.parametrize("crowds", [False, True])
+@pytest.mark.parametrize("categories", ["classes", "no classes"])
+def test_data_without_objects_is_nothing_to_learn_from(tmp_path, crowds, categories):
+    folder = coco_folder(tmp_path, photos=2, empty=2, crowds=crowds)
+    if categories == "no classes":
+        edit(folder, lambda data: data.update(categories=[]))
+    with pytest.raises(DataError, match="No photo has an object"):
+        require_objects(read_coco(folder))
+    require_objects(read_coco(coco_folder(tmp_path / "objects", photos=2, empty=1)))
 
 
 def test_a_folder_without_annotations_is_refused(tmp_path):
@@ -185,6 +246,28 @@ def test_partly_labelled_photos_are_trained_on(tmp_path):
     assert [photo.partial for photo in validation.photos] == [False] * 3
     assert [photo.partial for photo in training.photos] == [True] * 5
     assert len(split(partial, 0.4)[1].photos) == 2
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("with_objects", "sides"), [(0, (0, 0)), (1, (1, 0)), (2, (1, 1)), (3, (1, 1))])
+def test_both_sides_of_a_split_have_objects_where_two_photos_do(tmp_path, with_objects, sides, seed, fraction):
+    dataset = read_coco(coco_folder(tmp_path, photos=8, empty=8 - with_objects, size=(40, 40)))
+    parts = split(dataset, fraction, seed)
+    counts = [sum(bool(photo.annotations) for photo in part.photos) for part in parts]
+    assert tuple(min(count, 1) for count in counts) == sides
+    assert sum(counts) == with_objects
+    assert len(parts[1].photos) == min(max(1, round(fraction * 8)), 7)
+    assert sorted(photo.id for part in parts for photo in part.photos) == list(range(1, 9))
+
+
+def test_partly_labelled_photos_keep_their_objects_for_training(tmp_path):
+    whole = read_coco(coco_folder(tmp_path / "whole", photos=4, empty=3))
+    partial = read_coco(coco_folder(tmp_path / "partial", photos=2), partial=True)
+    for seed in range(4):
+        training, validation = split(merge([whole, partial]), 0.25, seed)
+        assert [len(photo.annotations) for photo in validation.photos] == [2]
+        assert sum(photo.partial for photo in training.photos) == 2
 
 
 def test_merging_keeps_ids_that_are_unique_and_renumbers_others(tmp_path):

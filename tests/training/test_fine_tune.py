@@ -15,8 +15,11 @@ from PIL import Image
 
 from detection_core.checkpoint import CheckpointError, read_checkpoint
 from detection_core.detector import Detector
+from detection_core.evaluation import Evaluation
+from detection_core.training import TrainingError
 from detection_core.training.dataset import DataError
-from detection_core.training.fine_tune import Data, InvalidDataError, train
+from detection_core.training.fine_tune import train
+from detection_core.training.preparation import Data, InvalidDataError
 from detection_core.training.recipe import Augmentation, Recipe
 from detection_core.training.trainer import TrainingInterrupted
 from detection_core.user_models import spec_of_file
@@ -80,6 +83,8 @@ def test_resume_gives_the_same_weights_as_no_interruption(finished, data, tmp_pa
     assert same(ended.resume["model"], resumed.resume["model"])
     assert same(ended.state, resumed.state)
     assert same(finished[1].state, read_checkpoint(stopped).state)
+    histories = [json.loads((folder / "mine.json").read_text()) for folder in (finished[0], tmp_path)]
+    assert histories[0] == histories[1]
 
 
 def interrupt_after(batches, monkeypatch):
@@ -97,11 +102,23 @@ def interrupt_after(batches, monkeypatch):
     monkeypatch.setattr(trainer, "losses_of", losses_of)
 
 
-def test_resume_refuses_another_run(finished, data, tmp_path):
+@pytest.mark.parametrize(
+    ("options", "other_data", "name"),
+    [
+        ({"recipe": replace(QUICK, batch_size=3)}, lambda data: data, "batch size"),
+        ({"recipe": replace(QUICK, lr=1.0)}, lambda data: data, "lr"),
+        ({"recipe": replace(QUICK, average=0)}, lambda data: data, "average"),
+        ({"image_size": 96}, lambda data: data, "its arguments"),
+        ({}, lambda data: coco_folder(data.parent / "more", photos=7), "photos"),
+        ({}, lambda data: coco_folder(data.parent / "cats", photos=6, categories=("cat", "dog")), "classes"),
+    ],
+    ids=["batch size", "learning rate", "average", "image size", "photos", "classes"],
+)
+def test_resume_refuses_another_run(finished, data, tmp_path, options, other_data, name):
     out = tmp_path / "mine.pt"
     shutil.copy(finished[0] / "mine.last.pt", tmp_path)
-    with pytest.raises(CheckpointError, match="batch size"):
-        run(data, out, resume=True, recipe=replace(QUICK, batch_size=3))
+    with pytest.raises(CheckpointError, match=f"{name} was .*, now"):
+        run(other_data(data), out, resume=True, **{"recipe": QUICK, **options})
 
 
 def test_longer_training_over_several_runs(data, tmp_path):
@@ -110,6 +127,29 @@ def test_longer_training_over_several_runs(data, tmp_path):
     again = run(data, out, resume=True)
     assert len(json.loads((tmp_path / "mine.json").read_text())) == 2
     assert again.training["epochs"] in (1, 2)
+
+
+def test_of_equals_the_later_is_the_best(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("detection_core.training.trainer.evaluate", lambda *_: Evaluation({}, ()))
+    assert run(data, tmp_path / "mine.pt").training["epochs"] == 2
+
+
+def test_what_was_learned_is_kept_when_measuring_fails(data, tmp_path, monkeypatch):
+    out = tmp_path / "mine.pt"
+    with monkeypatch.context() as patch:
+        patch.setattr("detection_core.training.trainer.evaluate", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(data, out)
+    lines = []
+    run(data, out, resume=True, lines=lines)
+    assert "Resumed after batch 3." in lines
+    assert [entry["epoch"] for entry in json.loads((tmp_path / "mine.json").read_text())] == [1, 2]
+
+
+@pytest.mark.parametrize("path", ["/proc/mine.pt", "mine.pth"], ids=["a folder that cannot be written to", "another ending"])
+def test_a_place_that_cannot_be_written_to_is_refused_first(data, path):
+    with pytest.raises(TrainingError, match="mine"):
+        run(data, path)
 
 
 def test_never_writes_over_a_result(data, tmp_path):
@@ -151,11 +191,29 @@ def test_mixed_data_trains_the_heads_that_it_can(tmp_path):
         ({}, {"init": "backbone"}, "--backbone FILE"),
         ({}, {"model": "ssd300_vgg16", "image_size": 200}, "300 pixels always"),
         ({"photos": 1}, {}, "One photo"),
+        ({"photos": 3, "empty": 3}, {}, "No photo has an object"),
+        ({}, {"init": "imagenet"}, "neither weights, backbone or random"),
+        ({}, {"resume": True}, "to resume from"),
+        ({}, {"model": "ssdlite320_mobilenet_v3_large", "image_size": None, "recipe": replace(QUICK, batch_size=1)}, "--batch-size 2"),
+        ({}, {"recipe": replace(QUICK, loss_weights={"loss_typo": 3.0})}, "no loss loss_typo"),
     ],
-    ids=["no masks", "no joints", "no such model", "no weights", "no backbone", "fixed size", "one photo"],
+    ids=[
+        "no masks",
+        "no joints",
+        "no such model",
+        "no weights",
+        "no backbone",
+        "fixed size",
+        "one photo",
+        "no objects",
+        "no such start",
+        "nothing to resume",
+        "norms of one",
+        "no such loss",
+    ],
 )
 def test_says_what_does_not_fit(tmp_path, folder, options, message):
-    with pytest.raises(DataError, match=message):
+    with pytest.raises((DataError, TrainingError), match=message):
         run(coco_folder(tmp_path / "data", **folder), tmp_path / "mine.pt", **options)
 
 
@@ -185,8 +243,9 @@ def test_goes_on_without_faulty_data_and_says_how_much(data, tmp_path):
 
 def test_two_processes_train_together(data, tmp_path):
     out = tmp_path / "mine.pt"
+    partial = coco_folder(tmp_path / "partial", photos=1, seed=5)
     command = "-m torch.distributed.run --standalone --nproc_per_node 2 -m detection_core train"
-    options = f"--data {data} --out {out} --model {MODEL} --init random --image-size 64 --epochs 1 --batch-size 1"
+    options = f"--data {data} --partial {partial} --out {out} --model {MODEL} --init random --image-size 64 --epochs 1 --batch-size 1"
     done = subprocess.run(
         [sys.executable, *command.split(), *options.split()],
         cwd=ROOT,
@@ -198,8 +257,8 @@ def test_two_processes_train_together(data, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     trained = read_checkpoint(out).training
-    # Five photos make three batches for each of the two.
-    assert (trained["processes"], trained["photos"], trained["batches"]) == (2, 5, 3)
+    # Six photos make three batches for each of the two.
+    assert (trained["processes"], trained["photos"], trained["batches"]) == (2, 6, 3)
     assert done.stderr.count("epoch 1 of 1") == done.stderr.count("is ready") == 1
 
 

@@ -7,7 +7,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from detection_core.catalog import get_spec
 from detection_core.model_spec import Architecture
-from detection_core.training.dataset import DataError
+from detection_core.training import TrainingError
 from detection_core.training.starts import backbone_start, frozen_by_backbone
 from detection_core.weights import MIRROR, WeightsError
 from tests.download_host import DownloadHost
@@ -42,7 +42,7 @@ def test_a_wrong_file_is_refused(tmp_path, content, message):
     file = tmp_path / "net.pth"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(TrainingError, match=message):
         backbone_start(Architecture(OWN[1], {"num_classes": 3}), file, silent)
 
 
@@ -67,6 +67,7 @@ def test_torchvisions_builders_take_the_cached_backbone_as_torchvision_does(host
     assert isinstance(module.backbone.body["0"][1], FrozenBatchNorm2d)
     assert module.backbone.body["0"][1].eps == 1e-5
     assert not host.requests
+    assert all(parameter.requires_grad for parameter in module.backbone.parameters())
 
 
 def test_a_backbone_that_cannot_be_downloaded_is_a_message(host):
@@ -85,5 +86,5 @@ def test_a_backbone_that_cannot_be_downloaded_is_a_message(host):
     ],
 )
 def test_what_cannot_be_started_this_way_is_said(tmp_path, builder, file, message):
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(TrainingError, match=message):
         backbone_start(Architecture(builder, {"num_classes": 3}), tmp_path / file if file else None, silent)
