@@ -11,6 +11,7 @@ from torchvision.models import get_model_weights
 from torchvision.models import list_models as torchvision_models
 from torchvision.models._api import WeightsEnum
 
+from detection_core.architectures import PERSON_FLOOR_SCORE
 from detection_core.checkpoint import BACKGROUND, COCO_KEYPOINT_NAMES
 from detection_core.families import FAMILIES, Family, Task, family_of, title_of
 from detection_core.model_spec import Architecture, ModelSpec
@@ -161,7 +162,7 @@ def _embedded_spec() -> ModelSpec:
         metrics=card["metrics"],
         metrics_on=card["metrics_on"],
         recipe=card["recipe_url"],
-        floor_score=FAMILIES[Family.FASTER_RCNN].floor_score,
+        floor_score=PERSON_FLOOR_SCORE,
         suggested_threshold=card["suggested_threshold"],
         best_for=_BEST_FOR[EMBEDDED_MODEL],
         file_name=f"{EMBEDDED_MODEL}.pth",
