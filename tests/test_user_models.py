@@ -99,7 +99,7 @@ class TestFinding:
         [
             (["pets.pt", "pets.last.pt"], ["pets"]),
             (["pets.pth", "pets.last.pt"], ["pets"]),
-            (["pets.last.pt"], ["pets.last"]),
+            (["pets.last.pt"], []),
             (["Meine Tiere (2).PT"], ["Meine_Tiere__2_"]),
             ([".pets.pt.7.tmp", ".hidden.pt", "notes.txt"], []),
         ],
