@@ -28,6 +28,7 @@ from PIL import (
 from detection_core.image_formats import HEAD_BYTES, RAW_PHOTO, identify, why_unreadable
 from detection_core.image_limits import DEFAULT_LIMITS, ImageError, ImageLimits
 from detection_core.image_modes import to_rgb, with_profile
+from detection_core.image_orientation import UPRIGHT, orientation_of
 
 __all__ = ["DEFAULT_LIMITS", "ImageError", "ImageLimits", "ImageSource", "LoadedImage", "encode_jpeg", "load_image", "read_image"]
 
@@ -116,17 +117,6 @@ _WEB_MODES = {
     "GIF": {"L", "P"},
     "AVIF": {"RGB", "RGBA"},
 }
-# EXIF 2.32, tag 0x0112: what makes the stored picture upright.
-_ORIENTATION_TAG = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 # TIFF 6.0, NewSubfileType: bit 0 marks a reduced version, as DNG, NEF and ARW raw photos carry it in front.
 _SUBFILE_TYPE_TAG = 254
 
@@ -159,10 +149,10 @@ def _decode(data: bytes, file_format: str, limits: ImageLimits) -> LoadedImage:
     reduced = mode in {"RGB", "RGBA", "LA", "CMYK"} and re.search(r";16[BLN]", str(image.tile)) is not None
     image.load()
     # TIFFs need nothing here: Pillow turns them itself while loading.
-    orientation = _orientation(image)
+    orientation = orientation_of(image)
     rgb, notes = to_rgb(image)
     if orientation != 1:
-        rgb = with_profile(rgb.transpose(_UPRIGHT[orientation]), rgb.info)
+        rgb = with_profile(rgb.transpose(UPRIGHT[orientation]), rgb.info)
     if reduced:
         notes = ["16-bit picture scaled to 8 bits.", *notes]
     if frames > 1:
@@ -182,7 +172,7 @@ def _from_image(image: Image.Image, limits: ImageLimits) -> LoadedImage:
         rgb, notes = to_rgb(image)
     except Exception as error:  # Also a lazily opened file is decoded here.
         raise ImageError(f"This image object (mode {image.mode}) cannot be decoded. Convert it to RGB first.") from error
-    if _orientation(image) != 1:
+    if orientation_of(image) != 1:
         notes.append("The image object's EXIF orientation was not applied; load the file itself to have it upright.")
     return LoadedImage(rgb, tuple(notes), "image object", web_safe=False, digest=_pixel_digest(rgb))
 
@@ -200,17 +190,6 @@ def _from_array(array: NDArray[Any], limits: ImageLimits) -> LoadedImage:
 
 def _pixel_digest(rgb: Image.Image) -> str:
     return hashlib.sha256(f"{rgb.size}".encode() + rgb.tobytes()).hexdigest()
-
-
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation 1–8; 1 if there is none or it is broken. Like browsers, it does not look into XMP."""
-    exif = Image.Exif()
-    try:
-        exif.load(image.info.get("exif") or b"")
-        orientation = exif.get(_ORIENTATION_TAG, 1)
-    except Exception:  # Broken metadata is no reason to refuse a good picture.
-        return 1
-    return orientation if orientation in _UPRIGHT else 1
 
 
 def _read_bytes(source: Any) -> bytes:

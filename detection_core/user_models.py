@@ -82,7 +82,7 @@ def use_folder(name: str) -> None:
 def find_user_models(taken: Collection[str]) -> UserModels:
     """Looks through the models folders: every `.pt` and `.pth` file there is a model, or is rejected with a reason.
 
-    A file is only looked into when it is new or has changed, so asking again and again is cheap. `NAME.last.pt` beside `NAME.pt` is where
+    A file is only looked into when it is new or has changed, so asking again and again is cheap. `NAME.last.pt` is where
     a training may go on, and left out.
 
     Args:
@@ -169,8 +169,7 @@ def _files() -> Iterator[Path]:
         except OSError:  # No such folder, or none that may be looked into.
             continue
         for path in entries:
-            resume_point = path.stem.endswith(_RESUME)
-            if is_model_file(path) and not path.name.startswith(".") and not resume_point:
+            if is_model_file(path) and not path.name.startswith(".") and not path.stem.endswith(_RESUME):
                 yield path
 
 

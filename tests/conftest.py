@@ -1,8 +1,21 @@
-"""Keeps the models that somebody may have put into this checkout out of all tests."""
+"""What tests share: no models that somebody may have put into this checkout, and one thread where many would be slow."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+
+import pytest
+import torch
 
 # Before any test asks for the catalog: many are made for each of its models.
 os.environ["DETECTION_EXPLORER_MODELS_DIR"] = ""
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other are slow on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

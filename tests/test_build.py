@@ -22,13 +22,7 @@ SSDLITE = get_spec("ssdlite320_mobilenet_v3_large")
 TORCHVISION_MODELS = [key for key in list_models() if get_spec(key).weights is not None]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Threads that wait for each other are slow on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)

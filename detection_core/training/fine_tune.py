@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,8 +21,10 @@ from detection_core.build import empty_model
 from detection_core.catalog import UnknownModelError, get_spec, list_models
 from detection_core.checkpoint import Checkpoint
 from detection_core.device import require_device
+from detection_core.families import Task
 from detection_core.loader import ModelLoader
 from detection_core.model_spec import Architecture
+from detection_core.recognition import has_masks, num_keypoints
 from detection_core.structure import outline
 from detection_core.training import TrainingError
 from detection_core.training.dataset import CocoDataset
@@ -102,12 +103,14 @@ def train(
     architecture = _base_architecture(model, init)
     if architecture.builder.startswith("ssdlite") and recipe.batch_size < 2:
         raise TrainingError("SSDlite's batch norms need more than one photo: give --batch-size 2 or more.")
-    training, validation = read_and_check(data, _tasks_of(architecture), recipe.seed, told)
-    architecture = _fitted(architecture, training, image_size)
+    tasks = _tasks_of(architecture)
+    training, validation = read_and_check(data, tasks, recipe.seed, told)
+    joints = training.keypoint_names if "keypoints" in tasks else ()
+    architecture = _fitted(architecture, training, joints, image_size)
     with fork_rng():
         torch.manual_seed(recipe.seed)
-        module, origin = _start(architecture, model, training, init, backbone, told, resume=resume)
-    spec = spec_of_checkpoint(Checkpoint(architecture, training.categories, module.state_dict(), _joints(architecture, training)), out)
+        module, origin = _start(architecture, model, training.categories, joints, init, backbone, told, resume=resume)
+    spec = spec_of_checkpoint(Checkpoint(architecture, training.categories, module.state_dict(), joints), out)
     recipe = replace(recipe, augmentation=_sized(recipe.augmentation, module))
     if recipe.trainable_layers is None and init != "random":
         recipe = replace(recipe, trainable_layers=_TRAINABLE_LAYERS.get(architecture.builder, 3))
@@ -190,21 +193,17 @@ def _base_architecture(model: str, init: str | Path) -> Architecture:
     return frozen_by_backbone(bare) if init == "backbone" else bare
 
 
-def _tasks_of(architecture: Architecture) -> set[Any]:
-    heads = {"masks": architecture.builder.startswith(("maskrcnn", "person")), "keypoints": _has_joints(architecture)}
-    return {"boxes", *(task for task, there in heads.items() if there)}
+def _tasks_of(architecture: Architecture) -> set[Task]:
+    state = outline(architecture).state_dict()
+    heads: dict[Task, bool] = {"boxes": True, "masks": has_masks(state), "keypoints": num_keypoints(state) > 0}
+    return {task for task, there in heads.items() if there}
 
 
-def _has_joints(architecture: Architecture) -> bool:
-    own = BUILDERS.get(architecture.builder)
-    return "num_keypoints" in (inspect.signature(own).parameters if own else architecture.arguments)
-
-
-def _fitted(base: Architecture, data: CocoDataset, image_size: int | None) -> Architecture:
+def _fitted(base: Architecture, data: CocoDataset, joints: Sequence[str], image_size: int | None) -> Architecture:
     """The structure for a data set's classes and joints, and for an image size."""
     arguments = {**base.arguments, "num_classes": len(data.categories)}
-    if _has_joints(base):
-        arguments["num_keypoints"] = len(data.keypoint_names)
+    if joints:
+        arguments["num_keypoints"] = len(joints)
     if image_size is not None:
         transform: Any = outline(base).transform
         if transform.fixed_size is not None:
@@ -215,14 +214,11 @@ def _fitted(base: Architecture, data: CocoDataset, image_size: int | None) -> Ar
     return Architecture(base.builder, arguments)
 
 
-def _joints(architecture: Architecture, data: CocoDataset) -> tuple[str, ...]:
-    return data.keypoint_names if _has_joints(architecture) else ()
-
-
 def _start(
     architecture: Architecture,
     model: str,
-    data: CocoDataset,
+    categories: Sequence[str],
+    joints: Sequence[str],
     init: str | Path,
     backbone: str | Path | None,
     say: Callable[[str], None],
@@ -239,9 +235,9 @@ def _start(
     report = transfer(
         module,
         ModelLoader().load(spec).state_dict(),
-        categories=data.categories,
+        categories=categories,
         source_categories=spec.categories,
-        keypoint_names=_joints(architecture, data),
+        keypoint_names=joints,
         source_keypoint_names=spec.keypoint_names,
     )
     say(f"Starting from {spec.file_name}: {report}.")

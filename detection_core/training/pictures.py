@@ -7,11 +7,9 @@ import math
 from PIL import Image
 
 from detection_core.image_modes import to_rgb
+from detection_core.image_orientation import orientation_of
 from detection_core.training.annotation_checks import Problem
 from detection_core.training.dataset import Photo
-
-# EXIF 2.32, tag 0x0112: 1 is upright, 5 to 8 lie on their side.
-_ORIENTATION_TAG = 0x0112
 
 
 def read_picture(photo: Photo) -> Image.Image:
@@ -53,13 +51,14 @@ def picture_problem(photo: Photo) -> Problem | None:
             # A JPEG is read to its end, but only an eighth of its pixels is computed.
             image.draft("RGB", (1, 1))
             image.load()
-            orientation = _orientation(image)
+            orientation = orientation_of(image)
     except FileNotFoundError:
         return "its picture file is missing", "Put the file into images/, or remove the image from the annotations"
     except Exception as error:  # Pillow's readers raise nearly everything on broken files.
         return f"its picture cannot be read ({error})".replace(f" {str(photo.path)!r}", ""), "Replace the file by an intact JPEG or PNG"
     if size != photo.size:
         problem = f"its picture is {size[0]} × {size[1]} pixels, but {photo.size[0]} × {photo.size[1]} are annotated"
+        # 5 to 8 lie on their side.
         if orientation > 4 and size == photo.size[::-1]:
             return problem, "The file asks viewers to turn it (EXIF orientation): save it upright, without that mark"
         return problem, "Use the picture that was annotated, or scale its annotations and correct its width and height"
@@ -67,14 +66,3 @@ def picture_problem(photo: Photo) -> Problem | None:
         problem = f"viewers show its picture turned or mirrored (EXIF orientation {orientation}), but annotations count stored pixels"
         return problem, "Save it without the EXIF orientation, and see whether the annotations still fit"
     return None
-
-
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation 1–8; 1 if there is none or it is broken, and for TIFFs, which Pillow turns itself."""
-    exif = Image.Exif()
-    try:
-        exif.load(image.info.get("exif") or b"")
-        orientation = exif.get(_ORIENTATION_TAG, 1)
-    except Exception:  # Broken metadata is no reason to refuse a good picture.
-        return 1
-    return orientation if orientation in range(1, 9) else 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from detection_core.families import Task
 from detection_core.training.checks import Fault, check, without_faults
 from detection_core.training.dataset import CocoDataset, DataError, merge, read_coco, require_objects, split
 
@@ -40,7 +40,7 @@ class Data:
     skip_invalid: bool = False
 
 
-def read_and_check(data: Data, tasks: set[Any], seed: int, say: Callable[[str], None]) -> tuple[CocoDataset, CocoDataset]:
+def read_and_check(data: Data, tasks: set[Task], seed: int, say: Callable[[str], None]) -> tuple[CocoDataset, CocoDataset]:
     """Reads and checks all data, and divides it.
 
     Args:
@@ -72,7 +72,7 @@ def read_and_check(data: Data, tasks: set[Any], seed: int, say: Callable[[str], 
     return training, validation
 
 
-def _sound(dataset: CocoDataset, tasks: set[Any], data: Data, say: Callable[[str], None]) -> CocoDataset:
+def _sound(dataset: CocoDataset, tasks: set[Task], data: Data, say: Callable[[str], None]) -> CocoDataset:
     faults = check(dataset, tasks)
     if not faults:
         return dataset

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import math
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,11 +19,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from detection_core.build import empty_model
 from detection_core.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
 from detection_core.detector import run
 from detection_core.evaluation import Evaluation, evaluate
 from detection_core.model_spec import ModelSpec
+from detection_core.structure import NoRandomInitialisation, empty_model
 from detection_core.training.acceleration import accelerate
 from detection_core.training.batches import SEED_STRIDE, Pair, Pairs, batches_of, unzip
 from detection_core.training.dataset import CocoDataset, Photo
@@ -53,7 +52,7 @@ class Trainer:
         recipe: How.
         device: Where, as torch names it.
         workers: Processes that read photos beside this one.
-        say: Takes lines for people.
+        say: Takes lines for people; of several processes only one's should get there.
         origin: What the weights started from, for the checkpoint.
         identity: What makes this run, by names for people, in plain types; a resumed one must have the same.
     """
@@ -67,15 +66,15 @@ class Trainer:
         out: Path,
         recipe: Recipe,
         *,
-        device: str = "cpu",
-        workers: int = 0,
-        say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
-        origin: str = "",
-        identity: dict[str, Any] | None = None,
+        device: str,
+        workers: int,
+        say: Callable[[str], None],
+        origin: str,
+        identity: dict[str, Any],
     ) -> None:
         self.recipe, self.out, self.spec = recipe, out, spec
         self._data, self._validation, self._workers = data, validation, workers
-        self._say, self._origin, self._identity = say, origin, identity or {}
+        self._say, self._origin, self._identity = say, origin, identity
         self._rank, self._world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         self._device = torch.device(device)
         self._module = module.to(self._device).train()
@@ -91,7 +90,9 @@ class Trainer:
         self._epochs = self._epochs_measured = self._batches_done = 0
         self._best = 0.0
         self._seconds = 0.0
-        self._progress = Progress(self._tell, len(self._batches(0)) * recipe.epochs)
+        self._per_epoch = len(self._batches(0))
+        self._total = self._per_epoch * recipe.epochs
+        self._progress = Progress(self._say, self._total)
         # A mask head rests in some batches, partly labelled ones leave losses out, and not all processes have such batches at once.
         resting = "masks" in spec.tasks or any(photo.partial for photo in data.photos)
         self._parallel = DistributedDataParallel(self._module, find_unused_parameters=resting) if self._world > 1 else self._module
@@ -125,9 +126,9 @@ class Trainer:
         self._history, self._best, self._seconds = state["history"], state["best"], state["seconds"]
         self._epochs, self._epochs_measured, self._batches_done = state["epochs"], state["epochs measured"], state["batches"]
         self._origin = checkpoint.training["started_from"]
-        self._progress = Progress(self._tell, len(self._batches(0)) * self.recipe.epochs, self._batches_done)
+        self._progress = Progress(self._say, self._total, self._batches_done)
         self._progress.restore(state["progress"])
-        self._tell(f"Resumed after batch {self._batches_done}.")
+        self._say(f"Resumed after batch {self._batches_done}.")
 
     def fit(self) -> Checkpoint:
         """Trains to the end of the recipe.
@@ -149,27 +150,25 @@ class Trainer:
         return read_checkpoint(self.out, mmap=False)
 
     def _train_epoch(self, interrupted: threading.Event) -> None:
-        per_epoch = len(self._batches(0))
-        total = per_epoch * self.recipe.epochs
         self._progress.start_epoch()
         saved = started = time.monotonic()
         before = self._seconds
-        for images, targets in self._pairs(self._epochs, self._batches_done - self._epochs * per_epoch):
-            losses = self._step(images, targets, total)
+        for images, targets in self._pairs(self._epochs, self._batches_done - self._epochs * self._per_epoch):
+            losses = self._step(images, targets)
             self._progress.step(self._epochs + 1, losses, len(images) * self._world)
             self._seconds = before + time.monotonic() - started
             if self._anybody(interrupted.is_set()):
                 self._save_last()
-                raise TrainingInterrupted(f"Stopped after batch {self._batches_done} of {total}; go on with --resume.")
+                raise TrainingInterrupted(f"Stopped after batch {self._batches_done} of {self._total}; go on with --resume.")
             if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
                 self._save_last()
                 saved = time.monotonic()
 
-    def _step(self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]], total: int) -> dict[str, float]:
+    def _step(self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]]) -> dict[str, float]:
         # Proposals are sampled with torch's global generator: seeded by the step, a resumed run samples as if it had never stopped.
         torch.manual_seed(self.recipe.seed + SEED_STRIDE * (self._batches_done * self._world + self._rank))
         for group in self._optimizer.param_groups:
-            group["lr"] = self.recipe.lr * group["factor"] * schedule(self._batches_done, total, self.recipe.warmup)
+            group["lr"] = self.recipe.lr * group["factor"] * schedule(self._batches_done, self._total, self.recipe.warmup)
         images = [image.to(self._device) for image in images]
         targets = [{name: value.to(self._device) for name, value in target.items()} for target in targets]
         losses = losses_of(self._parallel, images, targets)
@@ -182,7 +181,7 @@ class Trainer:
         if math.isfinite(norm):
             self._optimizer.step()
         else:
-            self._tell(f"Batch {self._batches_done} gave no finite gradient and was left out. If this happens often, lower --lr.")
+            self._say(f"Batch {self._batches_done} gave no finite gradient and was left out. If this happens often, lower --lr.")
         if self._average is not None:
             update_average(self._average, self._module.state_dict(), self._batches_done, self.recipe.average)
         return {name: float(loss.detach()) for name, loss in losses.items()}
@@ -218,7 +217,7 @@ class Trainer:
             metrics = evaluation.metrics()
             self._history.append({"epoch": self._epochs, "losses": losses, "metrics": metrics})
             place = f"epoch {self._epochs} of {self.recipe.epochs}"
-            self._tell(f"{place}: {describe(metrics)} on {len(self._validation.photos)} validation photos")
+            self._say(f"{place}: {describe(metrics)} on {len(self._validation.photos)} validation photos")
             fitness = sum(metrics.values()) / max(1, len(metrics))
             # Of equals the later: it has seen more, above all where all are 0.
             if fitness >= self._best:
@@ -231,7 +230,7 @@ class Trainer:
 
     def measure(self) -> Evaluation:
         """Measures the model as it stands, or its average, on the validation photos."""
-        with torch.random.fork_rng():
+        with NoRandomInitialisation():
             module = empty_model(self.spec.architecture)
         module.load_state_dict(self._weights())
         module.to(self._device).eval().requires_grad_(False)
@@ -303,10 +302,6 @@ class Trainer:
         vote = torch.tensor(int(stop), device=self._device)
         dist.all_reduce(vote)
         return bool(vote)
-
-    def _tell(self, line: str) -> None:
-        if self._rank == 0:
-            self._say(line)
 
 
 def _leave_interrupts(_: int) -> None:

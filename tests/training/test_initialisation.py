@@ -32,13 +32,7 @@ FAMILIES = (
 LAST_LAYERS = ("box_predictor.", "mask_fcn_logits.", "kps_score_lowres.", "cls_logits.", "classification_head.module_list.")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Threads that wait for each other are slow on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def build(builder: str, num_classes: int, num_keypoints: int, device: str) -> nn.Module:

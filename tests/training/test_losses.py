@@ -39,13 +39,7 @@ LOSSES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads that wait for each other are slow on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)
