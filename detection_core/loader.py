@@ -75,7 +75,7 @@ class _Resident:
     bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.bytes = sum(tensor.nbytes for tensor in [*self.module.parameters(), *self.module.buffers()])
+        self.bytes = size_in_memory(self.module)
 
 
 class ModelLoader:
@@ -219,6 +219,11 @@ class ModelLoader:
         while len(self._residents) > 1 and sum(model.bytes for model in self._residents.values()) > self.budget_bytes:
             gone, _ = self._residents.popitem(last=False)
             logger.info("let %s go to keep within %d bytes", gone, self.budget_bytes)
+
+
+def size_in_memory(module: nn.Module) -> int:
+    """Bytes that a model's parameters and buffers take."""
+    return sum(tensor.nbytes for tensor in [*module.parameters(), *module.buffers()])
 
 
 def _spec(model: str | ModelSpec) -> ModelSpec:

@@ -2,5 +2,6 @@
 
 from detection_core.engine.base import Cancelled, Engine, EngineError, Job, JobState, Result, Stage
 from detection_core.engine.local import LocalEngine
+from detection_core.engine.measurement import Measurement, summarize, take_turns
 
-__all__ = ["Cancelled", "Engine", "EngineError", "Job", "JobState", "LocalEngine", "Result", "Stage"]
+__all__ = ["Cancelled", "Engine", "EngineError", "Job", "JobState", "LocalEngine", "Measurement", "Result", "Stage", "summarize", "take_turns"]

@@ -47,12 +47,14 @@ class Result:
         timings: Where the time went when the model ran.
         first_run: Whether it was the model's first picture since it was loaded, which is slower than the rest.
         kept: Whether the model had looked at this picture before, and the result was kept; `timings` are of that time.
+        memory: Bytes that the model's weights and this run took together; None if it was not measured or nobody can tell.
     """
 
     detections: Detections
     timings: Timings
     first_run: bool = False
     kept: bool = False
+    memory: int | None = None
 
 
 class EngineError(RuntimeError):
@@ -118,8 +120,8 @@ class Job:
 class Engine(Protocol):
     """Anything that detects. `ModelSpec.key` names models, and `visitor` whoever waits."""
 
-    def submit(self, image: LoadedImage, model: str, *, visitor: str = "") -> Job:
-        """Accepts a picture for detection; returns at once.
+    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", measure: bool = False) -> Job:
+        """Accepts a picture for detection; returns at once. With `measure` the model runs even where its result is kept.
 
         Raises:
             UnknownModelError: If there is no such model.

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from concurrent.futures import InvalidStateError, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from weakref import WeakSet
 
@@ -18,8 +18,9 @@ from torch import nn
 from detection_core.catalog import ModelSpec, get_spec, list_specs
 from detection_core.detector import run
 from detection_core.engine.base import EngineError, Job, JobState, Result, Stage
+from detection_core.engine.peak_memory import peak_memory
 from detection_core.images import LoadedImage
-from detection_core.loader import LoadProgress, ModelLoader
+from detection_core.loader import LoadProgress, ModelLoader, size_in_memory
 from detection_core.weights import DownloadCancelled, WeightsError
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class _Order:
 
     image: LoadedImage
     spec: ModelSpec
+    measure: bool
 
     @property
     def key(self) -> _Key:
@@ -90,19 +92,20 @@ class LocalEngine:
         self._max_jobs_per_visitor = max_jobs_per_visitor
         self._modules_run: WeakSet[nn.Module] = WeakSet()
 
-    def submit(self, image: LoadedImage, model: str, *, visitor: str = "") -> Job:
+    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", measure: bool = False) -> Job:
         """Accepts a picture for detection; returns at once.
 
         Args:
             image: The picture.
             model: Key of the model.
             visitor: Whoever waits, so that the jobs of one who leaves can be given up; "" for nobody in particular.
+            measure: Whether the model is to run even if its result is kept, and its memory to be watched.
 
         Raises:
             UnknownModelError: If there is no such model.
             EngineError: If too many pictures are waiting already.
         """
-        order = _Order(image, get_spec(model))
+        order = _Order(image, get_spec(model), measure)
         job = Job(model, visitor)
         with self._lock:
             kept = self._look_up(order)
@@ -136,7 +139,7 @@ class LocalEngine:
         self._runs.shutdown()
 
     def _look_up(self, order: _Order) -> Result | None:
-        kept = self._kept.get(order.key)
+        kept = None if order.measure else self._kept.get(order.key)
         if kept is not None:
             self._kept.move_to_end(order.key)
         return kept
@@ -223,7 +226,9 @@ class LocalEngine:
         first_run = module not in self._modules_run
         self._modules_run.add(module)
         try:
-            (detections,), timings = run(module, order.spec, [np.asarray(order.image.image)], self.device)
+            with peak_memory(self.device) if order.measure else nullcontext(_unknown) as peak:
+                (detections,), timings = run(module, order.spec, [np.asarray(order.image.image)], self.device)
+                taken = peak()
         except Exception as error:
             _settle(job, _readable(error, order.spec))
             return
@@ -231,7 +236,8 @@ class LocalEngine:
             self._kept[order.key] = Result(detections, timings, kept=True)
             while len(self._kept) > self._max_kept:
                 self._kept.popitem(last=False)
-        _settle(job, Result(detections, replace(timings, load=load_time, wait=waited), first_run))
+        memory = None if taken is None else taken + size_in_memory(module)
+        _settle(job, Result(detections, replace(timings, load=load_time, wait=waited), first_run, memory=memory))
 
     def _report_places(self) -> None:
         with self._lock:
@@ -243,6 +249,10 @@ class LocalEngine:
         with self._lock:
             self._jobs.pop(job, None)
             self._queue.pop(job, None)
+
+
+def _unknown() -> None:
+    """Nobody has looked how much memory it took."""
 
 
 def _readable(error: Exception, spec: ModelSpec) -> Exception:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter
 from typing import Any
@@ -279,3 +280,13 @@ def wait_for(job: Any, stage: Stage) -> None:
             return
         state = job.wait_for_change(state, 0.01)
     raise AssertionError(f"still at {state}")
+
+
+def test_measuring_runs_again_and_tells_the_memory(engine, network):
+    engine.submit(picture(7), MODEL).result(10)
+    measured = engine.submit(picture(7), MODEL, measure=True).result(10)
+    assert network.seen == [7, 7]
+    assert (measured.kept, measured.first_run) == (False, False)
+    # A network without weights takes next to nothing, and elsewhere than on Linux nobody knows.
+    assert (measured.memory is not None) == sys.platform.startswith("linux")
+    assert engine.submit(picture(7), MODEL).result(10).memory is None

@@ -1,0 +1,78 @@
+"""What models cost on this machine: the same picture through each of them in turns, and the medians of that."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from detection_core.engine.base import Engine, Job, Result
+from detection_core.images import LoadedImage
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a model took for one picture.
+
+    Attributes:
+        median: Seconds from pixels to results.
+        low: The shortest of the runs.
+        high: The longest of them.
+        runs: How many there were.
+        parts: Median seconds of each step by its name; they need not add up to the median of the whole.
+        memory: Bytes that weights and the largest run took together, or None where nobody can tell.
+    """
+
+    median: float
+    low: float
+    high: float
+    runs: int
+    parts: dict[str, float]
+    memory: int | None
+
+
+def summarize(results: Sequence[Result]) -> Measurement | None:
+    """The medians of a model's runs, without those that were its first since it was loaded or that did not run at all.
+
+    Returns:
+        None if no run is left.
+    """
+    warm = [result for result in results if not result.first_run and not result.kept]
+    if not warm:
+        return None
+    parts = {
+        "network": [result.timings.network for result in warm],
+        "results": [result.timings.post for result in warm],
+    }
+    whole = [result.timings.network + result.timings.post for result in warm]
+    memory = [result.memory for result in warm if result.memory is not None]
+    return Measurement(
+        median=statistics.median(whole),
+        low=min(whole),
+        high=max(whole),
+        runs=len(warm),
+        parts={name: statistics.median(seconds) for name, seconds in parts.items()},
+        memory=max(memory, default=None),
+    )
+
+
+def take_turns(engine: Engine, image: LoadedImage, models: Sequence[str], *, rounds: int, visitor: str = "") -> Iterator[tuple[str, Job]]:
+    """Runs models on one picture in turns, so that a slow minute of the machine is everybody's.
+
+    Each job is handed out when it is submitted; the next begins when it is asked for, so wait for the one before. A run that was a
+    model's first since it was loaded is not counted by `summarize`.
+
+    Args:
+        engine: Where they run.
+        image: The picture.
+        models: Keys of the models.
+        rounds: How often each runs.
+        visitor: Whoever waits.
+
+    Raises:
+        UnknownModelError: If there is no such model.
+        EngineError: If too many pictures are waiting already.
+    """
+    for _ in range(rounds):
+        for model in models:
+            yield model, engine.submit(image, model, visitor=visitor, measure=True)
