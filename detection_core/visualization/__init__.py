@@ -1,6 +1,7 @@
 """Drawing: pure functions from a picture and its detections to an annotated picture. No Gradio, no torch, no models."""
 
 from detection_core.visualization.annotate import annotate
+from detection_core.visualization.difference import draw_difference
 from detection_core.visualization.palette import (
     COMPARISON,
     PALETTE,
@@ -30,6 +31,7 @@ __all__ = [
     "Side",
     "Style",
     "annotate",
+    "draw_difference",
     "from_hex",
     "ink",
     "object_colors",

@@ -42,13 +42,8 @@ def annotate(
     Raises:
         ValueError: If the picture is not of the size that the detections are for, or there is not one colour per object.
     """
-    source = _to_rgb(image)
     size = detections.image_size
-    if source.size != size[::-1]:
-        raise ValueError(
-            f"the picture has {source.width}×{source.height} pixels but the detections are for {size[1]}×{size[0]}; "
-            "give the picture that they were found in"
-        )
+    source = rgb_of_size(image, size)
     if colors is None:
         colors = object_colors(detections, style.color_by)
     elif len(colors) != len(detections):
@@ -71,10 +66,23 @@ def annotate(
     return picture
 
 
-def _to_rgb(image: Image.Image | NDArray[np.uint8]) -> Image.Image:
-    """The picture in RGB, or itself if it is."""
+def rgb_of_size(image: Image.Image | NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
+    """The picture that detections were found in, in RGB; itself if it is.
+
+    Args:
+        image: A PIL image or RGB uint8 [H,W,3].
+        size: The (height, width) that it must have.
+
+    Raises:
+        ValueError: If it is of another size or no picture.
+    """
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(f"an array must be RGB uint8 [H,W,3], got {image.dtype} {list(image.shape)}")
         image = Image.fromarray(image)
+    if image.size != size[::-1]:
+        raise ValueError(
+            f"the picture has {image.width}×{image.height} pixels but the detections are for {size[1]}×{size[0]}; "
+            "give the picture that they were found in"
+        )
     return image if image.mode == "RGB" else image.convert("RGB")

@@ -103,14 +103,19 @@ def lay_out_labels(detections: Detections, rectangles: ArrayLike, font_size: flo
     """
     scores = detections.scores.tolist()
     texts = [(f"{name} {score:.2f}", str(number)) for name, score, number in zip(detections.names, scores, numbers, strict=True)]
-    height = sum(_font(font_size).getmetrics())
-    sizes = [[(_text_width(text, font_size) + 2 * _padding(font_size), height) for text in variants] for variants in texts]
+    sizes = [[label_size(text, font_size) for text in variants] for variants in texts]
     labels = []
     for owner, placement in enumerate(place_labels(rectangles, sizes, detections.image_size)):
         if placement:
             x, y, variant = placement
-            labels.append(Label(owner, texts[owner][variant], x, y, x + sizes[owner][variant][0], y + height))
+            width, height = sizes[owner][variant]
+            labels.append(Label(owner, texts[owner][variant], x, y, x + width, y + height))
     return labels
+
+
+def label_size(text: str, font_size: float) -> tuple[int, int]:
+    """(width, height) of a label's plate in pixels."""
+    return _text_width(text, font_size) + 2 * _padding(font_size), sum(_font(font_size).getmetrics())
 
 
 def draw_labels(image: Image.Image, labels: Sequence[Label], colors: Sequence[Color], font_size: float) -> None:

@@ -1,0 +1,143 @@
+"""What the commands of the command line share: their errors, what they say, and how they find models."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from detection_core.catalog import ModelSpec
+    from detection_core.images import ImageLimits
+    from detection_core.loader import ModelLoader
+
+_STAGES = {"download": "Downloading", "load": "Loading"}
+
+
+class UsageError(Exception):
+    """It cannot be done as it was asked for, so nothing was; the message says why."""
+
+
+def fraction(text: str) -> float:
+    """An argument between 0 and 1.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is not.
+    """
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def use_models_folder(name: str | None) -> None:
+    """Lets the user's own models be found in this folder; None keeps the usual one.
+
+    Raises:
+        UsageError: If there is no such folder.
+    """
+    from detection_core.user_models import use_folder
+
+    try:
+        if name is not None:
+            use_folder(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def find_spec(model: str) -> ModelSpec:
+    """The model of a key or of a checkpoint file.
+
+    Raises:
+        UsageError: If it is neither.
+    """
+    from detection_core.catalog import UnknownModelError, get_spec
+    from detection_core.checkpoint import CheckpointError
+    from detection_core.user_models import is_model_file, spec_of_file
+
+    try:
+        return get_spec(model)
+    except UnknownModelError as error:
+        if not is_model_file(Path(model)):
+            raise UsageError(str(error)) from error
+    try:
+        return spec_of_file(Path(model))
+    except CheckpointError as error:
+        raise UsageError(str(error)) from error
+
+
+def check_device(name: str) -> None:
+    """Checks that models can run on a device.
+
+    Raises:
+        UsageError: If they cannot.
+    """
+    from detection_core.device import DeviceError, require_device
+
+    try:
+        require_device(name)
+    except DeviceError as error:
+        raise UsageError(str(error)) from error
+
+
+def settings(device: str) -> tuple[ImageLimits, ModelLoader]:
+    """What the environment says about pictures and memory.
+
+    Raises:
+        UsageError: If one of its variables is not what it should be.
+    """
+    from detection_core.images import ImageLimits
+    from detection_core.loader import ModelLoader
+
+    try:
+        return ImageLimits.from_environment(), ModelLoader(device=device)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def in_a_line(error: BaseException) -> str:
+    """An error's first line, or what to do where memory is short."""
+    from detection_core.device import is_lack_of_memory
+
+    text = str(error)
+    if is_lack_of_memory(error):
+        return "There is too little memory. Try a smaller picture or a lighter model."
+    return text.partition("\n")[0] or type(error).__name__
+
+
+class LoadReport:
+    """Says on stderr what takes time before the first picture, a line for every tenth of a download."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def __call__(self, progress: Any) -> None:
+        """Says a stage, unless it has just been said."""
+        text = _STAGES[progress.stage]
+        if progress.total and progress.stage == "download":
+            tenth = 10 * progress.done // progress.total
+            text += f" {tenth * 10} % of {progress.total / 1e6:.0f} MB"
+        if text != self._said:
+            self._said = text
+            say(text)
+
+
+def print_json(value: Any) -> None:
+    """Writes a value to stdout."""
+    json.dump(value, sys.stdout, indent=2)
+    print()
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Writes rows of cells to stdout, the columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def say(text: str) -> None:
+    """Writes a line for people to stderr, so that stdout stays a result."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,100 @@
+"""Matching: which boxes of several results are the same object. Arrays and names only; no torch, no pictures."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def iou_matrix(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+    """Intersection over union of every box of one set with every box of another.
+
+    Args:
+        a: [N,4], XYXY.
+        b: [M,4], XYXY.
+
+    Returns:
+        float64 [N,M] in 0–1; boxes without an area overlap nothing, not even themselves.
+    """
+    x0, y0, x1, y1 = np.asarray(a, np.float64).reshape(-1, 4).T[:, :, None]
+    u0, v0, u1, v1 = np.asarray(b, np.float64).reshape(-1, 4).T[:, None, :]
+    shared = (np.minimum(x1, u1) - np.maximum(x0, u0)).clip(0) * (np.minimum(y1, v1) - np.maximum(y0, v0)).clip(0)
+    union = (x1 - x0) * (y1 - y0) + (u1 - u0) * (v1 - v0) - shared
+    overlaps: NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0)
+    return overlaps
+
+
+def same_names(a: Sequence[str], b: Sequence[str]) -> NDArray[np.bool_]:
+    """Which objects of one result have the class of which objects of another: bool [N,M].
+
+    Class ids differ from model to model, so only names decide.
+    """
+    ids = {name: number for number, name in enumerate({*a, *b})}
+    return np.equal.outer([ids[name] for name in a], [ids[name] for name in b])
+
+
+def match(iou: NDArray[np.float64], allowed: NDArray[np.bool_], iou_threshold: float) -> list[tuple[int, int]]:
+    """Pairs up objects greedily: the pair with the highest IoU first, ties by the smaller i + j, if both are still free.
+
+    Two pairs that tie in both share no object, so the result does not depend on which set comes first.
+
+    Args:
+        iou: [N,M] in 0–1.
+        allowed: bool [N,M], which pairs may be taken.
+        iou_threshold: Lowest IoU of a pair, in 0–1.
+
+    Returns:
+        Pairs (i, j), as they were taken.
+    """
+    taken: list[tuple[int, int]] = []
+    rows: set[int] = set()
+    columns: set[int] = set()
+    for _, _, i, j in sorted(_candidates(iou, allowed, iou_threshold)):
+        if i not in rows and j not in columns:
+            rows.add(i)
+            columns.add(j)
+            taken.append((i, j))
+    return taken
+
+
+def agree(boxes: Sequence[ArrayLike], names: Sequence[Sequence[str]], iou_threshold: float) -> list[dict[int, int]]:
+    """Groups the objects of several results that are the same object: at most one of each result.
+
+    All pairs of objects of one class from two results, with an IoU of at least the threshold, are gone through: highest IoU first,
+    ties by the smaller i + j, then by the earlier results. A pair joins the groups of its objects, unless both groups have an
+    object of the same result. Two results are grouped as `match` pairs them.
+
+    Args:
+        boxes: Of each result, [N,4], XYXY.
+        names: Of each result, N class names.
+        iou_threshold: In 0–1.
+
+    Returns:
+        Groups: the number of the result → the index of its object. Objects that agree with nothing are groups of their own.
+    """
+    pairs = []
+    for first, second in itertools.combinations(range(len(boxes)), 2):
+        iou, same = iou_matrix(boxes[first], boxes[second]), same_names(names[first], names[second])
+        pairs += [(overlap, place, first, second, i, j) for overlap, place, i, j in _candidates(iou, same, iou_threshold)]
+    group_of = {(result, index): {result: index} for result, found in enumerate(names) for index in range(len(found))}
+    for _, _, first, second, i, j in sorted(pairs):
+        kept, joined = group_of[first, i], group_of[second, j]
+        if kept.keys().isdisjoint(joined):
+            kept |= joined
+            group_of.update((member, kept) for member in joined.items())
+    return [dict(sorted(group.items())) for group in _distinct(group_of.values())]
+
+
+def _candidates(iou: NDArray[np.float64], allowed: NDArray[np.bool_], iou_threshold: float) -> Iterator[tuple[float, int, int, int]]:
+    """(-IoU, i + j, i, j) of the pairs that may be taken: the smallest comes first."""
+    rows, columns = np.nonzero(allowed & (iou >= iou_threshold))
+    for i, j, overlap in zip(rows.tolist(), columns.tolist(), iou[rows, columns].tolist(), strict=True):
+        yield -overlap, i + j, i, j
+
+
+def _distinct(groups: Iterable[dict[int, int]]) -> list[dict[int, int]]:
+    """One and the same dictionary only once."""
+    return list({id(group): group for group in groups}.values())

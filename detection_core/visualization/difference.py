@@ -1,0 +1,180 @@
+"""Difference: one picture of what two models agree on and what only one of them found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from detection_core.comparison import Comparison
+from detection_core.visualization.annotate import rgb_of_size
+from detection_core.visualization.boxes import draw_boxes, fit_boxes
+from detection_core.visualization.labels import Label, draw_labels, label_size, place_labels
+from detection_core.visualization.palette import COMPARISON, Color, from_hex
+from detection_core.visualization.style import Style
+
+_DEFAULT_STYLE = Style()
+_A, _B, _BOTH = range(3)
+_COLORS: tuple[Color, ...] = (*COMPARISON, from_hex("#e6e6e6"))
+_LEGEND = from_hex("#18181b")
+_HALO = (0, 0, 0, 128)
+# A dash and the gap after it, in widths of the line.
+_DASH, _GAP = 4, 3
+
+_Plate = tuple[int, str]
+
+
+class _Caption(NamedTuple):
+    """A label for a rectangle: the first variant that finds room, each of one or two plates (whose, text)."""
+
+    rectangle: NDArray[np.int64]
+    variants: list[list[_Plate]]
+
+
+def draw_difference(
+    image: Image.Image | NDArray[np.uint8],
+    comparison: Comparison,
+    *,
+    style: Style = _DEFAULT_STYLE,
+    names: tuple[str, str] = ("A", "B"),
+) -> Image.Image:
+    """Draws what only A found in solid blue, what only B found in dashed orange, and what both found once, in light grey.
+
+    Objects in the same place that have other classes get both boxes and both names.
+
+    Args:
+        image: The picture in which the objects were found, as a PIL image or RGB uint8 [H,W,3]. It is not changed.
+        comparison: What to draw.
+        style: Whether labels are written, and how thick and large all is; boxes are always drawn, masks and skeletons never.
+        names: Of A and B, for the legend.
+
+    Returns:
+        A new RGB picture: as wide as the given one, and higher by the legend with the counts below it.
+
+    Raises:
+        ValueError: If the picture is not of the size that the detections are for.
+    """
+    size = comparison.a.image_size
+    picture = rgb_of_size(image, size).copy()
+    line, font_size = round(style.line_width(size)), style.font_size(size)
+    boxes_a, boxes_b = (fit_boxes(found.boxes, size, line) for found in (comparison.a, comparison.b))
+    # What the models disagree on matters most: it is drawn last, over the rest, and its labels choose their places first.
+    _outline(picture, boxes_a[[pair.a for pair in comparison.matched]], _BOTH, line)
+    _outline(picture, boxes_a[[*comparison.only_a, *(pair.a for pair in comparison.other_class)]], _A, line)
+    _outline(picture, boxes_b[[*comparison.only_b, *(pair.b for pair in comparison.other_class)]], _B, line)
+    if style.labels:
+        _write(picture, list(_captions(comparison, boxes_a, boxes_b)), font_size)
+    return _with_legend(picture, comparison, names, line, font_size)
+
+
+def _outline(image: Image.Image, rectangles: NDArray[np.int64], owner: int, width: int) -> None:
+    if owner == _B:
+        _draw_dashed(image, rectangles, _COLORS[owner], width)
+    else:
+        draw_boxes(image, rectangles, [_COLORS[owner]] * len(rectangles), width)
+
+
+def _draw_dashed(image: Image.Image, rectangles: NDArray[np.int64], color: Color, width: int) -> None:
+    """Like `draw_boxes`, in dashes: through the gaps shows what lies below, such as a solid box in the same place."""
+    draw = ImageDraw.Draw(image, "RGBA")
+    halo = max(1, width // 4)
+    for rectangle in rectangles[::-1].tolist():
+        dashes = list(_dashes(rectangle, width))
+        for left, top, right, bottom in dashes:
+            draw.rectangle((left - halo, top - halo, right - 1 + halo, bottom - 1 + halo), fill=_HALO)
+        for left, top, right, bottom in dashes:
+            draw.rectangle((left, top, right - 1, bottom - 1), fill=color)
+
+
+def _dashes(rectangle: list[int], width: int) -> Iterator[tuple[int, int, int, int]]:
+    """Parts of a rectangle's four lines, XYXY in whole pixels, lower right corner excluded. Corners are never in a gap."""
+    left, top, right, bottom = rectangle
+    for start, end in _parts(left, right, width):
+        yield start, top, end, top + width
+        yield start, bottom - width, end, bottom
+    for start, end in _parts(top, bottom, width):
+        yield left, start, left + width, end
+        yield right - width, start, right, end
+
+
+def _parts(start: int, end: int, width: int) -> list[tuple[int, int]]:
+    dash, gap = _DASH * width, _GAP * width
+    count = round((end - start + gap) / (dash + gap))
+    if count < 2:
+        return [(start, end)]
+    return [(round(place), round(place) + dash) for place in np.linspace(start, end - dash, count)]
+
+
+def _captions(comparison: Comparison, boxes_a: NDArray[np.int64], boxes_b: NDArray[np.int64]) -> Iterator[_Caption]:
+    a, b = comparison.a, comparison.b
+    for pair in comparison.other_class:
+        long = [(_A, f"{a.names[pair.a]} {a.scores[pair.a]:.2f}"), (_B, f"{b.names[pair.b]} {b.scores[pair.b]:.2f}")]
+        yield _Caption(boxes_a[pair.a], [long, [(_A, a.names[pair.a]), (_B, b.names[pair.b])]])
+    for owner, found, boxes, indices in ((_A, a, boxes_a, comparison.only_a), (_B, b, boxes_b, comparison.only_b)):
+        for index in indices:
+            name = found.names[index]
+            yield _Caption(boxes[index], [[(owner, f"{name} {found.scores[index]:.2f}")], [(owner, name)]])
+    for pair in comparison.matched:
+        name = a.names[pair.a]
+        yield _Caption(boxes_a[pair.a], [[(_BOTH, f"{name} {a.scores[pair.a]:.2f} / {b.scores[pair.b]:.2f}")], [(_BOTH, name)]])
+
+
+def _write(image: Image.Image, captions: Sequence[_Caption], font_size: float) -> None:
+    sizes = [[_size(plates, font_size) for plates in caption.variants] for caption in captions]
+    frame = (image.height, image.width)
+    placements = place_labels([caption.rectangle for caption in captions], np.reshape(sizes, (-1, 2, 2)), frame)
+    labels: list[Label] = []
+    for caption, placement in zip(captions, placements, strict=True):
+        if placement:
+            labels += _side_by_side(caption.variants[placement.variant], placement.x, placement.y, font_size)
+    draw_labels(image, labels, _COLORS, font_size)
+
+
+def _size(plates: Iterable[_Plate], font_size: float) -> tuple[int, int]:
+    sizes = [label_size(text, font_size) for _, text in plates]
+    return sum(width for width, _ in sizes), sizes[0][1]
+
+
+def _side_by_side(plates: Iterable[_Plate], x: int, y: int, font_size: float) -> Iterator[Label]:
+    for owner, text in plates:
+        width, height = label_size(text, font_size)
+        yield Label(owner, text, x, y, x + width, y + height)
+        x += width
+
+
+def _with_legend(picture: Image.Image, comparison: Comparison, names: tuple[str, str], line: int, font_size: float) -> Image.Image:
+    """Adds a strip below the picture, where the legend hides nothing, with as many rows as its entries need."""
+    counts = comparison.counts()
+    entries = [
+        ((_A,), "only {}: " + str(counts["only_a"]), names[0]),
+        ((_B,), "only {}: " + str(counts["only_b"]), names[1]),
+        ((_BOTH,), f"both: {counts['matched']}", ""),
+        ((_A, _B), f"same place, other class: {counts['other_class']}", ""),
+    ]
+    height = label_size("", font_size)[1]
+    swatch, margin = 3 * height, height // 3
+    x, y = margin, picture.height + margin
+    placed = []
+    for owners, template, name in entries:
+        text = _fitting(template, name, picture.width - swatch - 2 * margin, font_size)
+        width = swatch + label_size(text, font_size)[0]
+        if x > margin and x + width + margin > picture.width:
+            x, y = margin, y + height + margin
+        placed.append((owners, text, x, y))
+        x += width + height
+    result = Image.new("RGB", (picture.width, y + height + margin), _LEGEND)
+    result.paste(picture)
+    for owners, text, x, y in placed:
+        for owner in owners:
+            _outline(result, np.array([[x, y + height // 6, x + swatch, y + height - height // 6]]), owner, line)
+        draw_labels(result, list(_side_by_side([(0, text)], x + swatch, y, font_size)), [_LEGEND], font_size)
+    return result
+
+
+def _fitting(template: str, name: str, width: int, font_size: float) -> str:
+    """The text with as much of a name as finds room."""
+    texts = (template.format(name if kept == len(name) else f"{name[:kept]}…") for kept in range(len(name), 0, -1))
+    return next((text for text in texts if label_size(text, font_size)[0] <= width), template.format("…"))
