@@ -29,14 +29,14 @@ def mask_crop(
         A bool crop [h,w], clipped to the picture, and the (x, y) of its upper left corner.
     """
     height, width = image_size
-    left, top, right, bottom = _padded_box(grid, box)
+    left, top, right, bottom = padded_box(grid, box)
     x0, x1 = max(left, 0), min(right + 1, width)
     y0, y1 = max(top, 0), min(bottom + 1, height)
     if x0 >= x1 or y0 >= y1:
         return np.zeros((0, 0), bool), (0, 0)
     padded = _padded(grid, _PADDING)
-    rows = _bilinear_weights(len(padded), max(bottom - top + 1, 1))[y0 - top : y1 - top]
-    columns = _bilinear_weights(len(padded), max(right - left + 1, 1))[x0 - left : x1 - left]
+    rows = bilinear_weights(len(padded), max(bottom - top + 1, 1))[y0 - top : y1 - top]
+    columns = bilinear_weights(len(padded), max(right - left + 1, 1))[x0 - left : x1 - left]
     return (rows @ (padded @ columns.T)) >= MASK_THRESHOLD, (x0, y0)
 
 
@@ -53,7 +53,7 @@ def mask_polygons(grid: NDArray[np.float32], box: NDArray[np.float32], image_siz
         rule: holes are rings too.
     """
     height, width = image_size
-    left, top, right, bottom = _padded_box(grid, box)
+    left, top, right, bottom = padded_box(grid, box)
     # One more ring of zeros than pasting has, so that contours close where a mask touches its box.
     padded = _padded(grid, _PADDING + 1)
     lines = _contours(padded)
@@ -98,7 +98,7 @@ def _padded(grid: NDArray[np.float32], padding: int) -> NDArray[np.float32]:
     return padded
 
 
-def _padded_box(grid: NDArray[np.float32], box: NDArray[np.float32]) -> tuple[int, int, int, int]:
+def padded_box(grid: NDArray[np.float32], box: NDArray[np.float32]) -> tuple[int, int, int, int]:
     """The box grown by one grid cell and cut to whole pixels, as `expand_boxes(...).to(int64)` does, in float32."""
     scale = np.float32((len(grid) + 2 * _PADDING) / len(grid))
     x0, y0, x1, y1 = np.asarray(box, np.float32)
@@ -108,7 +108,7 @@ def _padded_box(grid: NDArray[np.float32], box: NDArray[np.float32]) -> tuple[in
     return int(center_x - half_width), int(center_y - half_height), int(center_x + half_width), int(center_y + half_height)
 
 
-def _bilinear_weights(source: int, target: int) -> NDArray[np.float32]:
+def bilinear_weights(source: int, target: int) -> NDArray[np.float32]:
     """Weights [target, source] of `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)` along one axis."""
     scale = np.float32(source) / np.float32(target)
     position = np.maximum((np.arange(target, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5), 0)

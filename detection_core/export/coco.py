@@ -1,0 +1,161 @@
+"""COCO's formats: results, as `COCO.loadRes` takes them, and whole data sets."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection_core import __version__
+from detection_core.detections import Detections
+from detection_core.export.coco_names import UNUSED
+from detection_core.export.provenance import Provenance
+from detection_core.export.result import PictureResult
+from detection_core.export.run_length import encode
+from detection_core.export.target import Target
+from detection_core.visualization import EDGES, Style
+
+RESULTS_FILE = "coco_results.json"
+DATASET_FILE = "coco_dataset.json"
+# COCO's words for a joint that is not labelled, and for one that is and can be seen.
+_NOT_LABELLED, _VISIBLE = 0, 2
+_SPOOL_IN_MEMORY = 8 * 2**20
+
+
+def to_coco_results(detections: Detections, image_id: int) -> list[dict[str, Any]]:
+    """One picture's detections in COCO's results format, as `COCO.loadRes` takes it.
+
+    Args:
+        detections: The result.
+        image_id: Number of the picture in the data set.
+
+    Returns:
+        One entry per object: `image_id`, `category_id`, `score`, `bbox` (XYWH) and, where the model gives them, `segmentation`
+        (compressed run-length encoding) and `keypoints` (x, y, 1 flat, as COCO's results have them), with their logits in
+        `keypoint_scores`, which COCO does not know and its tools ignore.
+    """
+    entries = []
+    for index in range(len(detections)):
+        entry: dict[str, Any] = {
+            "image_id": image_id,
+            "category_id": int(detections.labels[index]),
+            "score": float(detections.scores[index]),
+            "bbox": _xywh(detections, index),
+        }
+        if detections.masks is not None:
+            entry["segmentation"] = encode(detections, index)
+        if detections.keypoints is not None and detections.keypoint_scores is not None:
+            points = detections.keypoints[index]
+            entry["keypoints"] = np.column_stack([points, np.ones(len(points))]).ravel().tolist()
+            entry["keypoint_scores"] = detections.keypoint_scores[index].tolist()
+        entries.append(entry)
+    return entries
+
+
+def visibility(logits: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
+    """COCO's flag of each joint: 2 (visible) where the logit exceeds the threshold, else 0 (not labelled)."""
+    return np.where(logits > threshold, _VISIBLE, _NOT_LABELLED)
+
+
+def _xywh(detections: Detections, index: int) -> list[float]:
+    x0, y0, x1, y1 = (float(value) for value in detections.boxes[index])
+    return [x0, y0, x1 - x0, y1 - y0]
+
+
+class ResultsWriter:
+    """Writes one results file; pictures are numbered from 1 in the order in which they come."""
+
+    def __init__(self, target: Target, style: Style) -> None:
+        self._target = target
+        self._entries = _JsonList("[")
+        self._pictures = 0
+
+    def add(self, result: PictureResult, stem: str) -> None:
+        """Takes one picture's result."""
+        self._pictures += 1
+        for entry in to_coco_results(result.detections, self._pictures):
+            self._entries.append({"file_name": result.file_name, **entry})
+
+    def finish(self) -> None:
+        """Writes the file."""
+        self._target.write(RESULTS_FILE, self._entries.end("]"))
+
+
+class DatasetWriter:
+    """Writes one data set file: pictures, objects, classes, and where they come from."""
+
+    def __init__(self, target: Target, style: Style) -> None:
+        self._target = target
+        self._joint_threshold = style.joint_threshold
+        self._annotations = _JsonList('{"annotations": [')
+        self._images: list[dict[str, Any]] = []
+        self._categories: dict[str, dict[str, Any]] = {}
+        self._provenances: list[Provenance] = []
+
+    def add(self, result: PictureResult, stem: str) -> None:
+        """Takes one picture's result."""
+        found = result.detections
+        height, width = found.image_size
+        self._images.append({"id": len(self._images) + 1, "file_name": result.file_name, "width": width, "height": height})
+        self._add_categories(found)
+        for index, entry in enumerate(to_coco_results(found, len(self._images))):
+            self._annotations.append(self._annotation(entry, found, index))
+        if result.provenance and not any(known.same_run(result.provenance) for known in self._provenances):
+            self._provenances.append(result.provenance)
+
+    def _annotation(self, entry: dict[str, Any], found: Detections, index: int) -> dict[str, Any]:
+        entry["category_id"] = self._categories[found.names[index]]["id"]
+        area = entry["bbox"][2] * entry["bbox"][3] if found.masks is None else float(found.mask(index)[0].sum())
+        annotation = {"id": self._annotations.length + 1, **entry, "area": area, "iscrowd": 0}
+        if found.keypoints is not None and found.keypoint_scores is not None:
+            flags = visibility(found.keypoint_scores[index], self._joint_threshold)
+            annotation["keypoints"] = [
+                value for (x, y), v in zip(found.keypoints[index].tolist(), flags, strict=True) for value in (x, y, int(v))
+            ]
+            annotation["num_keypoints"] = int((flags == _VISIBLE).sum())
+        return annotation
+
+    def _add_categories(self, found: Detections) -> None:
+        """Keeps a model's own ids; a second model's classes of other names get free ones. Equal names are one class."""
+        occurring = set(found.names)
+        for label, name in enumerate(found.categories):
+            if name not in self._categories and (name in occurring or (label and name != UNUSED)):
+                taken = {category["id"] for category in self._categories.values()}
+                self._categories[name] = {"id": max(taken) + 1 if label in taken else label, "name": name}
+            if name in self._categories and found.keypoints is not None:
+                self._categories[name] |= {"keypoints": list(found.keypoint_names), "skeleton": _skeleton(found.keypoint_names)}
+
+    def finish(self) -> None:
+        """Writes the file."""
+        info = {"description": "Detections, not annotations by people", "version": __version__}
+        rest = {
+            "images": self._images,
+            "categories": list(self._categories.values()),
+            "info": info | {"provenance": [provenance.to_json() for provenance in self._provenances]},
+        }
+        self._target.write(DATASET_FILE, self._annotations.end("], " + json.dumps(rest)[1:]))
+
+
+def _skeleton(names: tuple[str, ...]) -> list[list[int]]:
+    """Limbs as COCO has them: pairs of joints counted from 1."""
+    return [[names.index(start) + 1, names.index(end) + 1] for start, end in EDGES if start in names and end in names]
+
+
+class _JsonList:
+    """A long list in a JSON file, written entry by entry; what outgrows memory goes to a temporary file."""
+
+    def __init__(self, beginning: str) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)  # noqa: SIM115  (handed on to the target)
+        self._file.write(beginning.encode())
+        self.length = 0
+
+    def append(self, entry: dict[str, Any]) -> None:
+        self._file.write(((",\n" if self.length else "\n") + json.dumps(entry)).encode())
+        self.length += 1
+
+    def end(self, ending: str) -> tempfile.SpooledTemporaryFile[bytes]:
+        self._file.write(ending.encode())
+        return self._file

@@ -1,0 +1,7 @@
+"""The error of every reader of results from files."""
+
+from __future__ import annotations
+
+
+class ImportFormatError(ValueError):
+    """Results cannot be read; the message says in one sentence, for people, what is wrong and at which entry."""

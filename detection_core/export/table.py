@@ -1,0 +1,66 @@
+"""A CSV table with one row per object."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tempfile
+from typing import Any
+
+from detection_core.detections import Detections
+from detection_core.export.result import PictureResult
+from detection_core.export.shortest import shortest
+from detection_core.export.target import Target
+from detection_core.visualization import Style
+
+TABLE_FILE = "detections.csv"
+_COLUMNS = ["file_name", "width", "height", "model", "threshold", "label", "class_id", "score", "x0", "y0", "x1", "y1", "mask_area"]
+_SPOOL_IN_MEMORY = 8 * 2**20
+
+
+class TableWriter:
+    """Writes one table: boxes in pixels, the mask's area in pixels, and three columns a joint; what a model does not give is empty."""
+
+    def __init__(self, target: Target, style: Style) -> None:
+        self._target = target
+        # Which joints there are is known at the end only, so rows wait for the header.
+        self._rows = tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)  # noqa: SIM115  (needed until the end)
+        self._joint_columns: dict[str, None] = {}
+
+    def add(self, result: PictureResult, stem: str) -> None:
+        """Takes one picture's result."""
+        found = result.detections
+        height, width = found.image_size
+        threshold = result.provenance.threshold if result.provenance else None
+        picture = {"file_name": result.file_name, "width": width, "height": height, "model": found.model, "threshold": threshold}
+        for index in range(len(found)):
+            joints = _joints(found, index)
+            self._joint_columns.update(dict.fromkeys(joints))
+            self._rows.write(json.dumps(picture | _object(found, index) | joints).encode() + b"\n")
+
+    def finish(self) -> None:
+        """Writes the file."""
+        with tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY) as file:
+            text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
+            table = csv.DictWriter(text, [*_COLUMNS, *self._joint_columns], restval="")
+            table.writeheader()
+            self._rows.seek(0)
+            table.writerows(json.loads(line) for line in self._rows)
+            text.flush()
+            self._target.write(TABLE_FILE, file)
+            text.detach()
+
+
+def _object(found: Detections, index: int) -> dict[str, Any]:
+    box = dict(zip(("x0", "y0", "x1", "y1"), map(shortest, found.boxes[index]), strict=True))
+    area = {} if found.masks is None else {"mask_area": int(found.mask(index)[0].sum())}
+    return {"label": found.names[index], "class_id": int(found.labels[index]), "score": shortest(found.scores[index]), **box, **area}
+
+
+def _joints(found: Detections, index: int) -> dict[str, float]:
+    if found.keypoints is None or found.keypoint_scores is None:
+        return {}
+    joints = zip(found.keypoint_names, found.keypoints[index], found.keypoint_scores[index], strict=True)
+    columns = ((name, zip(("x", "y", "score"), (x, y, score), strict=True)) for name, (x, y), score in joints)
+    return {f"{name}_{column}": shortest(value) for name, values in columns for column, value in values}

@@ -1,0 +1,93 @@
+"""Where exported files go: a folder, each file complete or not there at all, or a ZIP archive."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+# What Windows does not allow in a file name, and control characters.
+_NOT_IN_NAMES = re.compile(r'[<>:"|?*\x00-\x1f]')
+# Bytes; file systems take 255, and endings and numbers come on top.
+_LONGEST_STEM = 150
+# Compressed already.
+_STORED = {".png"}
+
+
+class Target:
+    """Takes files by name.
+
+    Attributes:
+        written: Names of all files taken, in order, with "/" between folders.
+    """
+
+    def __init__(self, place: Path | zipfile.ZipFile, folder: str = "") -> None:
+        self._place = place
+        self._folder = folder
+        self._stems: set[str] = set()
+        self.written: list[str] = []
+
+    def write(self, name: str, content: bytes | IO[bytes]) -> None:
+        """Writes one file, over one of the same name in a folder.
+
+        Args:
+            name: Its name, with "/" between folders.
+            content: Its bytes, or an open file that is read from its beginning.
+
+        Raises:
+            FileExistsError: If the archive has a file of that name already.
+            OSError: If it cannot be written.
+        """
+        name = str(PurePosixPath(self._folder, name))
+        if isinstance(self._place, zipfile.ZipFile):
+            self._write_to_archive(self._place, name, content)
+        else:
+            self._write_to_folder(self._place / name, content)
+        self.written.append(name)
+
+    def _write_to_archive(self, archive: zipfile.ZipFile, name: str, content: bytes | IO[bytes]) -> None:
+        if name in archive.NameToInfo:
+            raise FileExistsError(f"{name} is in the archive already. Give each export its own folder in it.")
+        entry = zipfile.ZipInfo(name, time.localtime()[:6])
+        entry.external_attr = 0o644 << 16
+        entry.compress_type = zipfile.ZIP_STORED if PurePosixPath(name).suffix in _STORED else zipfile.ZIP_DEFLATED
+        with archive.open(entry, "w", force_zip64=not isinstance(content, bytes)) as file:
+            _fill(file, content)
+
+    def _write_to_folder(self, path: Path, content: bytes | IO[bytes]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as file:
+                _fill(file, content)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def free_stem(self, base: str) -> str:
+        """A name for one picture's files, unlike any given before: numbered where two pictures have the same, letter case aside."""
+        stem, number = base, 1
+        while stem.casefold() in self._stems:
+            number += 1
+            stem = f"{base}-{number}"
+        self._stems.add(stem.casefold())
+        return stem
+
+
+def safe_stem(file_name: str) -> str:
+    """Name of a picture without folders and ending, fit for every file system."""
+    stem = PurePosixPath(file_name.replace("\\", "/")).stem
+    short = _NOT_IN_NAMES.sub("_", stem).encode()[:_LONGEST_STEM].decode(errors="ignore")
+    return short.strip(" .") or "picture"
+
+
+def _fill(file: IO[bytes], content: bytes | IO[bytes]) -> None:
+    if isinstance(content, bytes):
+        file.write(content)
+    else:
+        content.seek(0)
+        shutil.copyfileobj(content, file)

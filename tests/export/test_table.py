@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from detection_core.export import PictureResult, Provenance, export
+from tests.export.pixels import full_mask
+from tests.factories import COCO_KEYPOINT_NAMES, make_detections
+
+
+def rows(folder: Path, *results: PictureResult) -> list[dict[str, str]]:
+    export(results, ["csv"], folder)
+    with (folder / "detections.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_row_says_everything_exactly(tmp_path: Path):
+    found = make_detections(3, masks=True, keypoints=True, model="m")
+    table = rows(tmp_path, PictureResult("x/a, “b”.jpg", found, Provenance("m", threshold=0.25)))
+    assert len(table) == 3
+    for index, row in enumerate(table):
+        assert (row["file_name"], row["width"], row["height"], row["model"], row["threshold"]) == (
+            "x/a, “b”.jpg",
+            "640",
+            "480",
+            "m",
+            "0.25",
+        )
+        assert (row["label"], int(row["class_id"])) == (found.names[index], found.labels[index])
+        np.testing.assert_array_equal(np.float32([row[name] for name in ("x0", "y0", "x1", "y1")]), found.boxes[index])
+        assert np.float32(row["score"]) == found.scores[index]
+        assert int(row["mask_area"]) == full_mask(found, index).sum()
+        joints = np.float32([[row[f"{name}_{axis}"] for axis in ("x", "y", "score")] for name in COCO_KEYPOINT_NAMES])
+        np.testing.assert_array_equal(joints[:, :2], found.keypoints[index])
+        np.testing.assert_array_equal(joints[:, 2], found.keypoint_scores[index])
+
+
+def test_pictures_with_and_without_joints_share_a_table(tmp_path: Path):
+    table = rows(tmp_path, PictureResult("a.jpg", make_detections(1)), PictureResult("b.jpg", make_detections(1, keypoints=True)))
+    assert [bool(row["nose_x"]) for row in table] == [False, True]
+    assert [row["mask_area"] for row in table] == ["", ""]
+
+
+def test_nothing_found_is_a_header(tmp_path: Path):
+    assert rows(tmp_path, PictureResult("a.jpg", make_detections(0))) == []
+    assert (tmp_path / "detections.csv").read_text().startswith("file_name,")
