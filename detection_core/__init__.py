@@ -7,47 +7,74 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from detection_core.architectures import detector_on_backbone
+    from detection_core.batch import Batch
     from detection_core.catalog import UnknownModelError, get_spec, list_models
     from detection_core.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
+    from detection_core.comparison import Comparison, compare, consensus
     from detection_core.detections import Detections
     from detection_core.detector import Detector
     from detection_core.evaluation import Evaluation, evaluate
+    from detection_core.export import (
+        ImportFormatError,
+        PictureResult,
+        Provenance,
+        from_json,
+        provenance_of,
+        read_coco_results,
+        to_coco_results,
+        to_json,
+    )
     from detection_core.images import ImageError, load_image
     from detection_core.model_spec import Architecture, ModelSpec
+    from detection_core.picture_files import find_pictures
     from detection_core.training.dataset import DataError, read_coco
     from detection_core.training.fine_tune import train
     from detection_core.training.preparation import Data
     from detection_core.training.recipe import Augmentation, Recipe
     from detection_core.user_models import spec_of_file
-    from detection_core.visualization import Style, annotate
+    from detection_core.visualization import Style, annotate, draw_difference
     from detection_core.weights import WeightsError
 
 __version__ = "0.1.0"
 __all__ = [
     "Architecture",
     "Augmentation",
+    "Batch",
     "Checkpoint",
     "CheckpointError",
+    "Comparison",
     "Data",
     "DataError",
     "Detections",
     "Detector",
     "Evaluation",
     "ImageError",
+    "ImportFormatError",
     "ModelSpec",
+    "PictureResult",
+    "Provenance",
     "Recipe",
     "Style",
     "UnknownModelError",
     "WeightsError",
     "annotate",
+    "compare",
+    "consensus",
     "detector_on_backbone",
+    "draw_difference",
     "evaluate",
+    "find_pictures",
+    "from_json",
     "get_spec",
     "list_models",
     "load_image",
+    "provenance_of",
     "read_checkpoint",
     "read_coco",
+    "read_coco_results",
     "spec_of_file",
+    "to_coco_results",
+    "to_json",
     "train",
     "write_checkpoint",
 ]
@@ -56,28 +83,42 @@ __all__ = [
 _HOMES = {
     "Architecture": "model_spec",
     "Augmentation": "training.recipe",
+    "Batch": "batch",
     "Checkpoint": "checkpoint",
     "CheckpointError": "checkpoint",
+    "Comparison": "comparison",
     "Data": "training.preparation",
     "DataError": "training.dataset",
     "Detections": "detections",
     "Detector": "detector",
     "Evaluation": "evaluation",
     "ImageError": "images",
+    "ImportFormatError": "export",
     "ModelSpec": "model_spec",
+    "PictureResult": "export",
+    "Provenance": "export",
     "Recipe": "training.recipe",
     "Style": "visualization",
     "UnknownModelError": "catalog",
     "WeightsError": "weights",
     "annotate": "visualization",
+    "compare": "comparison",
+    "consensus": "comparison",
     "detector_on_backbone": "architectures",
+    "draw_difference": "visualization",
     "evaluate": "evaluation",
+    "find_pictures": "picture_files",
+    "from_json": "export",
     "get_spec": "catalog",
     "list_models": "catalog",
     "load_image": "images",
+    "provenance_of": "export",
     "read_checkpoint": "checkpoint",
     "read_coco": "training.dataset",
+    "read_coco_results": "export",
     "spec_of_file": "user_models",
+    "to_coco_results": "export",
+    "to_json": "export",
     "train": "training.fine_tune",
     "write_checkpoint": "checkpoint",
 }

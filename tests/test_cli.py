@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import itertools
 import json
 import re
@@ -12,10 +14,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from detection_core.catalog import ASSETS, EMBEDDED_MODEL, list_models
+from detection_core.batch import Batch
+from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec, list_models
 from detection_core.cli import main
 from detection_core.detector import Detector
+from detection_core.export import FORMATS
 from detection_core.loader import ModelLoader
+from detection_core.picture_files import natural
+from tests.factories import make_detections
 
 PHOTO = ASSETS / "examples" / "grace_hopper.jpg"
 
@@ -47,6 +53,8 @@ def test_detect_prints_json(capsys):
     captured = capsys.readouterr()
     (entry,) = json.loads(captured.out)
     assert entry["file_name"] == str(PHOTO)
+    assert entry["provenance"]["threshold"] == get_spec(EMBEDDED_MODEL).suggested_threshold
+    assert entry["provenance"]["revision"] == hashlib.sha256((ASSETS / "person_mobilenet_v2_fpn.pth").read_bytes()).hexdigest()
     assert entry["objects"][0]["label"] == "person"
     assert "person" in captured.err
 
@@ -57,29 +65,13 @@ def test_detect_writes_pictures_and_results(tmp_path, capsys):
     shutil.copy(PHOTO, twin)
     out = tmp_path / "out"
     assert detect(PHOTO, twin, "--out", out) == 0
-    endings = ("-2.json", "-2.png", ".json", ".png")
-    assert sorted(path.name for path in out.iterdir()) == [f"grace_hopper_detections{end}" for end in endings]
+    written = [f"grace_hopper{number}_detections.{ending}" for number in ("-2", "") for ending in ("json", "png")]
+    assert sorted(path.name for path in out.iterdir()) == written
     with Image.open(PHOTO) as original, Image.open(out / "grace_hopper_detections.png") as annotated:
         assert annotated.size == original.size
         assert annotated.tobytes() != original.tobytes()
     assert json.loads((out / "grace_hopper_detections.json").read_text())["objects"]
     assert capsys.readouterr().out == ""
-
-
-def test_no_input_is_written_over(tmp_path):
-    with Image.open(PHOTO) as photo:
-        small = photo.resize((120, 160))
-    photos = [tmp_path / name for name in ("photo.png", "photo_detections.png", "linked.png")]
-    small.save(photos[0])
-    small.rotate(90).save(photos[1])
-    photos[2].symlink_to(photos[0])
-    (tmp_path / "linked_detections.png").symlink_to(photos[0])
-    before = [hashlib.md5(photo.read_bytes()).hexdigest() for photo in photos]
-    assert detect(*photos, "--out", tmp_path) == 0
-    assert [hashlib.md5(photo.read_bytes()).hexdigest() for photo in photos] == before
-    written = {path.name for path in tmp_path.glob("*.json")}
-    assert written == {"photo_detections-2.json", "photo_detections_detections.json", "linked_detections-2.json"}
-    assert {Path(name).with_suffix(".png").name for name in written} <= {path.name for path in tmp_path.glob("*.png")}
 
 
 def test_results_of_an_earlier_run_are_written_over_unless_they_are_inputs(tmp_path):
@@ -100,7 +92,7 @@ def test_detect_as_coco(tmp_path, capsys, to_folder):
     entry = json.loads(text)[0]
     assert entry["image_id"] == 1
     assert entry["category_id"] == 1
-    assert set(entry) == {"file_name", "image_id", "category_id", "score", "bbox", "segmentation", "keypoints"}
+    assert set(entry) == {"file_name", "image_id", "category_id", "score", "bbox", "segmentation", "keypoints", "keypoint_scores"}
 
 
 def test_a_threshold_of_one_leaves_nothing(capsys):
@@ -122,16 +114,27 @@ def test_a_bad_file_is_told_and_the_rest_is_done(tmp_path, capsys):
 
 
 @pytest.fixture
+def three_photos(tmp_path) -> Path:
+    """A folder of three small pictures."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    with Image.open(PHOTO) as photo:
+        for number in (1, 2, 10):
+            photo.resize((120 + number, 160)).save(folder / f"{number}.jpg")
+    return folder
+
+
+@pytest.fixture
 def second_detection_raises(monkeypatch):
-    """Makes the second of several detections fail in a way of its own; the others are real."""
+    """Makes the second of several detections fail in a way of its own; the others are made up, quickly."""
 
     def arm(error: BaseException) -> None:
-        real, calls = Detector.detect, itertools.count(1)
+        calls = itertools.count(1)
 
         def flaky(self, image):
             if next(calls) == 2:
                 raise error
-            return real(self, image)
+            return make_detections(2, image_size=(image.height, image.width), model=self.spec.key)
 
         monkeypatch.setattr(Detector, "detect", flaky)
 
@@ -149,25 +152,68 @@ def second_detection_raises(monkeypatch):
     ],
     ids=["GPU memory", "CPU memory", "Python's memory", "other", "wordless"],
 )
-def test_a_picture_that_breaks_the_model_is_told_and_the_rest_is_done(capsys, second_detection_raises, error, message):
+def test_a_picture_that_breaks_the_model_is_told_and_the_rest_is_done(capsys, three_photos, second_detection_raises, error, message):
     second_detection_raises(error)
-    assert detect(PHOTO, PHOTO, PHOTO) == 1
+    assert detect(three_photos) == 1
     captured = capsys.readouterr()
-    assert len(json.loads(captured.out)) == 2
-    lines = captured.err.splitlines()[-3:]
+    assert [entry["file_name"] for entry in json.loads(captured.out)] == ["1.jpg", "10.jpg"]
+    *lines, last = captured.err.splitlines()[-4:]
     assert [line.split("]")[0] for line in lines] == ["[1/3", "[2/3", "[3/3"]
     assert message in lines[1]
+    assert last == "3 pictures: 2 detected, 1 failed."
     assert "device" not in captured.err
 
 
 @pytest.mark.parametrize("to_folder", [False, True], ids=["stdout", "folder"])
-def test_what_was_found_before_an_interruption_is_written(tmp_path, capsys, second_detection_raises, to_folder):
+def test_what_was_found_before_an_interruption_is_written(tmp_path, capsys, three_photos, second_detection_raises, to_folder):
     second_detection_raises(KeyboardInterrupt())
-    assert detect(PHOTO, PHOTO, PHOTO, "--format", "coco", *(["--out", tmp_path] if to_folder else [])) == 130
+    assert detect(three_photos, "--format", "coco", *(["--out", tmp_path] if to_folder else [])) == 130
     captured = capsys.readouterr()
     text = (tmp_path / "coco_results.json").read_text() if to_folder else captured.out
-    assert {entry["image_id"] for entry in json.loads(text)} == {1}
+    assert {entry["file_name"] for entry in json.loads(text)} == {"1.jpg"}
     assert captured.err.endswith("Interrupted.\n")
+    assert ("2 left: the same command goes on from here." in captured.err) is to_folder
+
+
+def test_the_same_command_goes_on_and_says_so(tmp_path, capsys, three_photos, second_detection_raises):
+    command = [three_photos, "--out", tmp_path / "out", "--format", "json,csv", "--format", "coco"]
+    second_detection_raises(KeyboardInterrupt())
+    assert detect(*command) == 130
+    capsys.readouterr()
+    assert detect(*command) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line != "Loading"]
+    assert [line.split(":")[0] for line in lines] == ["[2/3] 2.jpg", "[3/3] 10.jpg", "3 pictures"]
+    assert "1 done before" in lines[-1]
+    assert re.search(r"\d pictures/s, \d+ s left\)$", lines[0])
+    entries = json.loads((tmp_path / "out" / "coco_results.json").read_text())
+    assert [entry["file_name"] for entry in entries] == sorted((entry["file_name"] for entry in entries), key=natural)
+    assert {entry["file_name"] for entry in entries} == {"1.jpg", "2.jpg", "10.jpg"}
+    assert not list((tmp_path / "out").glob("*.png"))
+    assert detect(*command, "--overwrite") == 0
+    assert "3 detected" in capsys.readouterr().err
+
+
+def test_a_table_on_stdout(capsys, three_photos):
+    assert detect(f"{three_photos}/1*.jpg", "--format", "csv", "--threshold", "0.1") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out, newline="")))
+    assert {row["file_name"] for row in rows} == {"1.jpg", "10.jpg"}
+    assert {row["threshold"] for row in rows} == {"0.1"}
+
+
+def test_results_that_cannot_be_written_are_told(capsys, monkeypatch, tmp_path):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Batch, "export", fail)
+    assert detect(PHOTO, "--out", tmp_path, "--format", "coco") == 1
+    assert "cannot be written: No space left on device" in capsys.readouterr().err
+
+
+def test_help_names_all_formats(capsys):
+    with pytest.raises(SystemExit):
+        main(["detect", "--help"])
+    told = capsys.readouterr().out
+    assert all(re.search(rf"\b{name}\b", told) for name in FORMATS)
 
 
 def test_a_model_that_cannot_be_loaded_is_not_blamed_on_the_device(capsys, monkeypatch):
@@ -209,12 +255,28 @@ def test_a_folder_that_cannot_be_made_is_status_2(tmp_path, capsys):
     ("args", "message"),
     [
         (["detect", str(PHOTO), "--model", "yolo"], "no model “yolo”"),
+        (["detect", str(PHOTO.parent / "*.tiff"), "--model", EMBEDDED_MODEL], "fits “"),
+        (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--format", "png"], "Add --out DIR for png"),
+        (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--format", "json,coco"], "Add --out DIR for json,coco"),
+        (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--format", "voc"], "no format “voc”"),
+        (["detect", str(PHOTO), "--model", "ssd300_vgg16", "--format", "yolo-pose", "--out", "."], "gives boxes only"),
         (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--device", "abacus"], "device “abacus”"),
         (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--device", "cuda:77"], "device “cuda:77”"),
         (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--device", "meta"], "device “meta”"),
         (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--device", "hpu"], "device “hpu”"),
     ],
-    ids=["model", "unknown device", "absent device", "device that computes nothing", "device without its module"],
+    ids=[
+        "model",
+        "pattern",
+        "drawing on stdout",
+        "two on stdout",
+        "format",
+        "format beyond the model",
+        "unknown device",
+        "absent device",
+        "device that computes nothing",
+        "device without its module",
+    ],
 )
 def test_bad_usage_is_status_2(capsys, args, message):
     assert main(args) == 2

@@ -16,7 +16,12 @@ FORBIDDEN = {
     "mask_grid": {"torch", "torchvision", "gradio", "PIL"},
     "images": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector"},
     "visualization": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector", "detection_core.images"},
-    "export": {"torch", "gradio", "detection_core.detector"},
+    "matching": {"torch", "torchvision", "gradio", "PIL"},
+    "comparison": {"torch", "torchvision", "gradio", "PIL"},
+    "comparison_report": {"torch", "torchvision", "gradio", "detection_core.detector"},
+    "export": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector"},
+    "picture_files": {"torch", "torchvision", "gradio", "PIL"},
+    "batch": {"torch", "torchvision", "gradio", "detection_core.detector"},
     "catalog": {"gradio", "detection_core.loader", "detection_core.weights", "detection_core.detector", "detection_core.engine"},
     "architectures": {"gradio", "detection_core.model_spec", "detection_core.catalog"},
     "checkpoint": {"gradio", "detection_core.catalog", "detection_core.user_models", "detection_core.build", "detection_core.weights"},
@@ -30,6 +35,7 @@ FORBIDDEN = {
     "evaluation": {"gradio", "detection_core.detector", "detection_core.engine"},
     "engine": {"gradio", "detection_core.ui"},
     "cli": {"gradio", "detection_core.ui"},
+    "cli_compare_report": {"gradio", "detection_core.ui"},
 }
 
 
@@ -127,3 +133,10 @@ def test_first_line_says_what_the_file_is_for(path: Path):
     docstring = ast.get_docstring(ast.parse(path.read_text()))
     assert docstring
     assert docstring.splitlines()[0].endswith((".", "?"))
+
+
+@pytest.mark.parametrize("name", _HOMES)
+def test_no_public_name_is_hidden_by_a_module(name: str):
+    """Importing a module puts its name into the package, over what was there."""
+    assert not (PACKAGE / name).exists()
+    assert not (PACKAGE / f"{name}.py").exists()

@@ -1,0 +1,224 @@
+"""Many pictures through one detector: a record for each as soon as it is done, so that a second run goes on where the first ended."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from PIL import Image, PngImagePlugin
+
+from detection_core.detections import Detections
+from detection_core.export import PictureResult, Provenance, annotated_png, export, from_json, to_json
+from detection_core.export.target import Target
+from detection_core.images import ImageError, ImageLimits, LoadedImage, load_image, read_image
+from detection_core.picture_files import ANNOTATED, PictureFile
+
+RECORD = "_detections.json"
+_DIGEST = "picture_sha256"
+_Identity = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one picture.
+
+    Attributes:
+        picture: Which.
+        found: What was found in it, from the threshold on; None if it failed.
+        error: Why it failed, or None.
+        reused: Whether it was done before, so that the model did not run.
+        seconds: How long it took.
+    """
+
+    picture: PictureFile
+    found: Detections | None
+    error: Exception | None
+    reused: bool
+    seconds: float
+
+
+class Batch:
+    """Detection in many pictures, one in memory at a time, with results in a folder.
+
+    Each picture's result is our own JSON with its provenance and the digest of the picture's file. It is also the record that the picture
+    is done: a later run that finds one with the same model, weights, settings and picture takes it as it is.
+
+    Attributes:
+        pictures: All pictures, in order.
+        folder: Where results go.
+
+    Args:
+        pictures: The pictures.
+        folder: Where results go. Files there are replaced, except the pictures themselves: then results get a number.
+        provenance: What the results will come from. The file's hash belongs into its `revision`: names of weights files come again.
+        overwrite: Whether all are done again, whatever there is.
+        annotate: Whether an annotated PNG goes beside each record.
+        limits: Sizes of pictures accepted; None takes those of the environment.
+    """
+
+    def __init__(
+        self,
+        pictures: Sequence[PictureFile],
+        folder: Path,
+        provenance: Provenance,
+        *,
+        overwrite: bool = False,
+        annotate: bool = True,
+        limits: ImageLimits | None = None,
+    ) -> None:
+        self.pictures = tuple(pictures)
+        self.folder = folder
+        self._target = Target(folder)
+        self._provenance = provenance
+        self._overwrite = overwrite
+        self._annotate = annotate
+        self._limits = limits or ImageLimits.from_environment()
+        self._inputs = {found for picture in pictures if (found := _identity(Path(picture.path)))}
+        self._stems = _stems(self.pictures, folder, self._inputs)
+        self._done: set[str] = set()
+
+    def run(self, detect: Callable[[Image.Image], Detections]) -> Iterator[Outcome]:
+        """Detects in one picture after the other; its files are written before its outcome is given.
+
+        Args:
+            detect: Finds objects in an RGB picture; what scores less than the provenance's threshold is left out.
+        """
+        for picture in self.pictures:
+            started = time.perf_counter()
+            try:
+                found, reused = self._do(picture, detect)
+            except (ImageError, OSError, RuntimeError, MemoryError) as error:
+                yield Outcome(picture, None, error, False, time.perf_counter() - started)
+            else:
+                self._done.add(picture.path)
+                yield Outcome(picture, found, None, reused, time.perf_counter() - started)
+
+    def results(self) -> Iterator[PictureResult]:
+        """The results of all pictures that this run has done or found done, read from their records one at a time."""
+        for picture in self.pictures:
+            if picture.path in self._done and (record := _Record.read(self._record_of(picture))):
+                image = partial(load_image, picture.path, limits=self._limits)
+                yield PictureResult(picture.name, record.found, record.provenance, image, stem=self._stems[picture])
+
+    def export(self, formats: Sequence[str]) -> list[str]:
+        """Writes the results in further formats.
+
+        Args:
+            formats: Keys of `export.FORMATS`.
+
+        Returns:
+            Names of the files, relative to the folder, with "/" between folders.
+
+        Raises:
+            ValueError: If there is no such format, or the model does not give what one is about.
+            OSError: If a file cannot be written.
+        """
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".") as name:
+            return [self._place(Path(name), file) for file in export(self.results(), formats, Path(name))]
+
+    def _place(self, written_in: Path, name: str) -> str:
+        """Moves a file to the results, under another name where that would be over a picture."""
+        path = PurePosixPath(name)
+        for free in itertools.chain([path], (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))):
+            if _identity(self.folder / free) not in self._inputs:
+                break
+        (self.folder / free).parent.mkdir(parents=True, exist_ok=True)
+        (written_in / name).replace(self.folder / free)
+        return str(free)
+
+    def _do(self, picture: PictureFile, detect: Callable[[Image.Image], Detections]) -> tuple[Detections, bool]:
+        if record := self._usable_record(picture):
+            if self._annotate and not self._is_annotated(picture, record.provenance):
+                self._draw(picture, load_image(picture.path, limits=self._limits), record.found, record.provenance)
+            return record.found, True
+        loaded = read_image(picture.path, limits=self._limits)
+        found = detect(loaded.image)
+        found = found[found.scores >= (self._provenance.threshold or 0)]
+        self._keep(picture, loaded, found)
+        return found, False
+
+    def _keep(self, picture: PictureFile, loaded: LoadedImage, found: Detections) -> None:
+        # The record first: a drawing is of no use without, and an interruption between the two leaves one to be drawn.
+        record = {_DIGEST: loaded.digest, **to_json(found, file_name=picture.name, provenance=self._provenance)}
+        self._target.write(f"{self._stems[picture]}{RECORD}", json.dumps(record).encode())
+        if self._annotate:
+            self._draw(picture, loaded.image, found, self._provenance)
+
+    def _draw(self, picture: PictureFile, image: Image.Image, found: Detections, provenance: Provenance) -> None:
+        self._target.write(f"{self._stems[picture]}{ANNOTATED}", annotated_png(image, found, provenance=provenance))
+
+    def _record_of(self, picture: PictureFile) -> Path:
+        return self.folder / f"{self._stems[picture]}{RECORD}"
+
+    def _usable_record(self, picture: PictureFile) -> _Record | None:
+        """The record of this very picture with these very settings."""
+        record = None if self._overwrite else _Record.read(self._record_of(picture))
+        if record is None or record.file_name != picture.name or not record.provenance.same_run(self._provenance):
+            return None
+        return record if record.digest == _digest(picture.path) else None
+
+    def _is_annotated(self, picture: PictureFile, provenance: Provenance) -> bool:
+        """Whether the annotated picture shows the record: it holds the same provenance, the time of the run included."""
+        try:
+            with PngImagePlugin.PngImageFile(self.folder / f"{self._stems[picture]}{ANNOTATED}") as png:
+                return bool(json.loads(png.info["Settings"])["provenance"] == provenance.to_json())
+        except (OSError, SyntaxError, ValueError, KeyError, TypeError):
+            return False
+
+
+@dataclass(frozen=True)
+class _Record:
+    """A result that was read back."""
+
+    file_name: str
+    digest: str
+    found: Detections
+    provenance: Provenance
+
+    @classmethod
+    def read(cls, path: Path) -> _Record | None:
+        """The record in a file; None if there is none, or something else."""
+        try:
+            data: Any = json.loads(path.read_bytes())
+            return cls(data["file_name"], data[_DIGEST], from_json(data), Provenance.from_json(data["provenance"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def _digest(path: str) -> str:
+    """As `LoadedImage.digest`, without reading the picture into memory."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stems(pictures: Sequence[PictureFile], folder: Path, inputs: Set[_Identity]) -> dict[PictureFile, str]:
+    """What each picture's files begin with: its place, numbered where another picture has that or a file would lie on a picture."""
+    # Some file systems do not tell "A" from "a".
+    taken: set[str] = set()
+    stems = {}
+    for picture in pictures:
+        stem = str(PurePosixPath(picture.place).with_suffix("")) if picture.place else ""
+        for candidate in itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2))):
+            written_to = {_identity(folder / f"{candidate}{ending}") for ending in (ANNOTATED, RECORD)}
+            if candidate.casefold() not in taken and not written_to & inputs:
+                break
+        taken.add(candidate.casefold())
+        stems[picture] = candidate
+    return stems
+
+
+def _identity(path: Path) -> _Identity | None:
+    """What tells a file from all others, whatever it is called and however it is linked to; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

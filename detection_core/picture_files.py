@@ -1,0 +1,98 @@
+"""Which picture files are meant by names, folders and patterns, in the order in which people count."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from detection_core.image_formats import READABLE
+
+# Endings of the formats in READABLE. They matter only where files are looked for: what is named is read whatever it is called.
+_ENDINGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".avif"}
+# What the command line calls its annotated pictures; the result of the same name stands beside each.
+ANNOTATED = "_detections.png"
+_PATTERN = re.compile(r"[*?\[]")
+
+
+class NoPicturesError(ValueError):
+    """A folder or a pattern leads to no picture; the message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture to be read.
+
+    Attributes:
+        path: Where it is.
+        name: What it is called in results: as it was named, or, where it was looked for, its path within the folder searched, with "/".
+        place: Where its own files go within a folder of results: the folders searched are mirrored, all others left out.
+    """
+
+    path: str
+    name: str
+    place: str
+
+
+def find_pictures(names: Sequence[str]) -> list[PictureFile]:
+    """Finds the pictures that are meant.
+
+    Args:
+        names: Each a file, taken whatever it is; a folder, searched with those in it for files with a picture's ending; or a pattern of
+            files with `*`, `?`, `[...]` or `**` (folders at any depth), for shells that leave patterns alone. Links to folders are
+            not followed; hidden files and the annotated pictures of earlier runs are found only by their own names.
+
+    Returns:
+        Each picture once, in the order of the names, and in natural order (2 before 10) where they were looked for.
+
+    Raises:
+        NoPicturesError: If a folder or a pattern leads to nothing.
+    """
+    found: dict[Path, PictureFile] = {}
+    for name in names:
+        for picture in _meant_by(name):
+            found.setdefault(Path(picture.path).absolute(), picture)
+    return list(found.values())
+
+
+def _meant_by(name: str) -> list[PictureFile]:
+    path = Path(name)
+    if path.is_dir():
+        found, otherwise = _looked_for(path, "**/*"), f"The folder “{name}” holds no {READABLE} file."
+    elif _PATTERN.search(name) and not path.exists():
+        found, otherwise = _looked_for(*_split(path)), f"No {READABLE} file fits “{name}”. Check the pattern and the folder."
+    else:
+        return [PictureFile(name, name, path.name)]
+    if not found:
+        raise NoPicturesError(otherwise)
+    return found
+
+
+def _split(pattern: Path) -> tuple[Path, str]:
+    """The folders before the first part that is no plain name, and the rest."""
+    plain = next(index for index, part in enumerate(pattern.parts) if _PATTERN.search(part))
+    return Path(*pattern.parts[:plain]), str(Path(*pattern.parts[plain:]))
+
+
+def _looked_for(folder: Path, pattern: str) -> list[PictureFile]:
+    try:
+        named = {path.relative_to(folder).as_posix(): path for path in folder.glob(pattern) if _is_picture(path)}
+    except ValueError as error:
+        raise NoPicturesError(f"The pattern “{pattern}” cannot be understood: {error}.") from error
+    visible = [name for name in named if not any(part.startswith(".") for part in name.split("/"))]
+    return [PictureFile(str(named[name]), name, name) for name in sorted(visible, key=natural)]
+
+
+def _is_picture(path: Path) -> bool:
+    annotated = path.name.endswith(ANNOTATED) and path.with_suffix(".json").exists()
+    return path.suffix.lower() in _ENDINGS and not annotated and path.is_file()
+
+
+def natural(name: str) -> list[tuple[tuple[int, int, str], ...]]:
+    """A key that sorts "b/2.jpg" before "b/10.jpg", and capitals among the others."""
+    return [tuple(_rank(run) for run in re.findall(r"\d+|\D+", part)) for part in name.split("/")]
+
+
+def _rank(run: str) -> tuple[int, int, str]:
+    return (0, int(run), run) if run.isdecimal() else (1, 0, run.casefold())

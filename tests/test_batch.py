@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import json
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from detection_core import batch as batch_module
+from detection_core.batch import Batch, Outcome
+from detection_core.detections import Detections
+from detection_core.export import Provenance, from_json
+from detection_core.picture_files import find_pictures
+from tests.factories import make_detections
+
+RUN = Provenance("some_model", "some.pth", "abc123", threshold=0.5, time="2025-01-01T00:00:00+00:00", versions={"torch": "2"})
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    """Three small pictures, two of the same name."""
+    for number, name in enumerate(("a.png", "b.png", "more/a.jpg")):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (64, 48), (90 * number, 0, 0)).save(path)
+    return tmp_path / "photos"
+
+
+class Fake:
+    """Finds three things in every picture, and counts."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, image: Image.Image) -> Detections:
+        self.calls += 1
+        return make_detections(3, image_size=(image.height, image.width), masks=True, keypoints=True, model=RUN.model)
+
+
+def run(
+    photos: Path, out: Path, *, provenance: Provenance = RUN, detect: Callable[..., Detections] | None = None, annotate=False, **options
+):
+    """One run over the folder, and how often the model ran."""
+    fake = Fake()
+    batch = Batch(find_pictures([str(photos)]), out, provenance, annotate=annotate, **options)
+    return list(batch.run(detect or fake)), fake.calls, batch
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_each_picture_has_its_record_and_drawing(photos, tmp_path):
+    outcomes, calls, _ = run(photos, tmp_path / "out", annotate=True)
+    assert calls == 3
+    assert [(outcome.picture.name, outcome.reused, outcome.error) for outcome in outcomes] == [
+        (name, False, None) for name in ("a.png", "b.png", "more/a.jpg")
+    ]
+    stems = ("a", "b", "more/a")
+    assert files_in(tmp_path / "out") == sorted(f"{stem}_detections.{ending}" for stem in stems for ending in ("json", "png"))
+    with Image.open(tmp_path / "out" / "b_detections.png") as drawn, Image.open(photos / "b.png") as picture:
+        assert drawn.size == picture.size
+        assert drawn.tobytes() != picture.tobytes()
+
+
+def test_a_record_says_what_was_found_where_and_with_what(photos, tmp_path):
+    run(photos, tmp_path)
+    record = json.loads((tmp_path / "more" / "a_detections.json").read_text())
+    expected = Fake()(Image.open(photos / "more" / "a.jpg"))
+    expected = expected[expected.scores >= 0.5]
+    assert len(expected) == 2
+    read = from_json(record)
+    np.testing.assert_array_equal(read.boxes, expected.boxes)
+    np.testing.assert_array_equal(read.masks, expected.masks)
+    assert record["file_name"] == "more/a.jpg"
+    assert record["provenance"] == RUN.to_json()
+    assert len(record["picture_sha256"]) == 64
+
+
+def test_a_second_run_does_nothing_again(photos, tmp_path):
+    run(photos, tmp_path / "out", annotate=True)
+    before = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in files_in(tmp_path / "out")}
+    later = replace(RUN, time="2025-02-02T00:00:00+00:00", versions={"torch": "3"})
+    outcomes, calls, batch = run(photos, tmp_path / "out", provenance=later, annotate=True)
+    assert calls == 0
+    assert all(outcome.reused for outcome in outcomes)
+    assert {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in files_in(tmp_path / "out")} == before
+    assert [result.provenance for result in batch.results()] == [RUN] * 3
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"model": "another"},
+        {"weights": "another.pth"},
+        {"revision": "fff"},
+        {"threshold": 0.4},
+        {"settings": {"nms": 0.3}},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_another_run_does_everything_again(photos, tmp_path, other):
+    run(photos, tmp_path / "out")
+    _, calls, _ = run(photos, tmp_path / "out", provenance=replace(RUN, **other))
+    assert calls == 3
+    assert run(photos, tmp_path / "out", provenance=replace(RUN, **other))[1] == 0
+
+
+def spoil_picture(photos: Path, out: Path) -> None:
+    Image.new("RGB", (64, 48), "green").save(photos / "a.png")
+
+
+def lose_record(photos: Path, out: Path) -> None:
+    (out / "a_detections.json").unlink()
+
+
+def cut_record(photos: Path, out: Path) -> None:
+    path = out / "a_detections.json"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def damage_record(photos: Path, out: Path) -> None:
+    path = out / "a_detections.json"
+    path.write_text(path.read_text().replace('"mask_grid": "', '"mask_grid": "####'))
+
+
+def swap_records(photos: Path, out: Path) -> None:
+    (out / "more" / "a_detections.json").replace(out / "a_detections.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [(spoil_picture, 1), (lose_record, 1), (cut_record, 1), (damage_record, 1), (swap_records, 2)],
+    ids=["other picture", "no record", "half a record", "damaged record", "another's record"],
+)
+def test_only_what_has_changed_is_done_again(photos, tmp_path, change, again):
+    run(photos, tmp_path / "out")
+    change(photos, tmp_path / "out")
+    outcomes, calls, _ = run(photos, tmp_path / "out")
+    assert calls == again
+    assert not outcomes[0].reused
+    assert run(photos, tmp_path / "out")[1] == 0
+
+
+def test_all_is_done_again_when_asked(photos, tmp_path):
+    run(photos, tmp_path / "out")
+    assert run(photos, tmp_path / "out", overwrite=True)[1] == 3
+
+
+def test_drawings_are_made_later_without_the_model(photos, tmp_path):
+    run(photos, tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.png"))
+    _, calls, _ = run(photos, tmp_path / "out", annotate=True)
+    assert calls == 0
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 3
+
+
+def test_a_drawing_of_an_older_result_is_made_again(photos, tmp_path):
+    run(photos, tmp_path / "out", annotate=True)
+    drawing = tmp_path / "out" / "a_detections.png"
+    old = drawing.read_bytes()
+    newer = replace(RUN, threshold=0.9)
+    run(photos, tmp_path / "out", provenance=newer)
+    assert drawing.read_bytes() == old
+    assert run(photos, tmp_path / "out", provenance=newer, annotate=True)[1] == 0
+    with Image.open(drawing) as drawn:
+        assert json.loads(drawn.info["Settings"])["provenance"]["threshold"] == 0.9
+
+
+def test_a_bad_picture_is_told_and_the_rest_is_done(photos, tmp_path):
+    (photos / "a.png").write_text("no picture")
+    outcomes, calls, batch = run(photos, tmp_path / "out")
+    assert calls == 2
+    assert "text file" in str(outcomes[0].error)
+    assert [outcome.error for outcome in outcomes[1:]] == [None, None]
+    assert [result.file_name for result in batch.results()] == ["b.png", "more/a.jpg"]
+
+
+def test_what_an_earlier_run_found_is_no_result_of_a_picture_that_fails_now(photos, tmp_path):
+    run(photos, tmp_path / "out")
+    (photos / "a.png").write_text("no picture")
+    _, _, batch = run(photos, tmp_path / "out")
+    assert [result.file_name for result in batch.results()] == ["b.png", "more/a.jpg"]
+
+
+def test_an_interrupted_run_goes_on(photos, tmp_path):
+    fake = Fake()
+
+    def stopped_by_the_user(image: Image.Image) -> Detections:
+        if fake.calls == 2:
+            raise KeyboardInterrupt
+        return fake(image)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(photos, tmp_path / "out", detect=stopped_by_the_user)
+    outcomes, calls, _ = run(photos, tmp_path / "out")
+    assert [outcome.reused for outcome in outcomes] == [True, True, False]
+    assert calls == 1
+
+
+def test_two_pictures_of_one_name_have_results_of_their_own(photos, tmp_path):
+    pictures = find_pictures([str(photos / name) for name in ("a.png", "more/a.jpg")])
+    assert all(outcome.error is None for outcome in Batch(pictures, tmp_path / "out", RUN).run(Fake()))
+    assert files_in(tmp_path / "out") == [f"a{number}_detections.{ending}" for number in ("-2", "") for ending in ("json", "png")]
+    assert all(outcome.reused for outcome in Batch(pictures, tmp_path / "out", RUN).run(Fake()))
+
+
+def test_one_picture_is_in_memory_at_a_time(photos, tmp_path, monkeypatch):
+    alive: list[weakref.ref[Image.Image]] = []
+    most = 0
+    real = batch_module.read_image
+
+    def watched(*args, **kwargs):
+        nonlocal most
+        loaded = real(*args, **kwargs)
+        alive.append(weakref.ref(loaded.image))
+        most = max(most, sum(reference() is not None for reference in alive))
+        return loaded
+
+    monkeypatch.setattr(batch_module, "read_image", watched)
+    outcomes: list[Outcome] = run(photos, tmp_path / "out", annotate=True)[0]
+    assert len(alive) == len(outcomes) == 3
+    assert most == 1
+
+
+def test_further_formats_are_written_from_the_records(photos, tmp_path):
+    _, _, batch = run(photos, tmp_path / "out")
+    written = batch.export(["coco", "yolo-pose"])
+    assert {"coco_results.json", "yolo_pose/data.yaml", "yolo_pose/labels/b.txt"} <= set(written)
+    assert set(written) <= set(files_in(tmp_path / "out"))
+    entries = json.loads((tmp_path / "out" / "coco_results.json").read_text())
+    assert [entry["file_name"] for entry in entries] == [name for name in ("a.png", "b.png", "more/a.jpg") for _ in range(2)]
+    assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
+
+
+def test_no_input_is_written_over(photos, tmp_path):
+    """Results go beside the pictures, one of which is called like a result, one like a file of all, and one is linked."""
+    (photos / "a.png").rename(photos / "b_detections.png")
+    (photos / "coco_results.json").write_text("an input, if a bad one")
+    (photos / "link_detections.png").symlink_to(photos / "b.png")
+    (photos / "link.png").symlink_to(photos / "b.png")
+    pictures = find_pictures([str(photos / name) for name in ("b.png", "b_detections.png", "link.png", "coco_results.json")])
+    before = {picture.path: Path(picture.path).read_bytes() for picture in pictures}
+    batch = Batch(pictures, photos, RUN)
+    assert [outcome.error is None for outcome in batch.run(Fake())] == [True, True, True, False]
+    assert "coco_results-2.json" in batch.export(["coco"])
+    assert {path: Path(path).read_bytes() for path in before} == before
+    records = {path.name for path in photos.glob("*_detections.json")}
+    assert records == {"b-2_detections.json", "b_detections_detections.json", "link-2_detections.json"}
