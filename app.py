@@ -14,6 +14,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=int(os.environ.get("GRADIO_SERVER_PORT", "7860")))
     parser.add_argument("--device", default=os.environ.get("DETECTION_EXPLORER_DEVICE", "cpu"), help="cpu, cuda, cuda:1, mps")
     parser.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, where there is one")
+    keep_help = "folder where visitors may keep pictures, so that links show them again; default: none are kept"
+    parser.add_argument("--keep-pictures", metavar="DIR", default=os.environ.get("DETECTION_EXPLORER_KEEP_PICTURES"), help=keep_help)
     parser.add_argument("--share", action="store_true", help="also make a public gradio.live link")
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -23,18 +25,22 @@ def main() -> None:
     from detection_core.engine import LocalEngine
     from detection_core.images import ImageLimits
     from detection_core.ui.app import build_app, launch_options
-    from detection_core.ui.detect_tab import warm_up
+    from detection_core.ui.batches import most_pictures
+    from detection_core.ui.examples import warm_up
+    from detection_core.ui.kept_pictures import KeptPictures
     from detection_core.user_models import use_folder
 
     try:
         if args.models is not None:
             use_folder(args.models)
         ImageLimits.from_environment()
+        most_pictures()
+        keep = KeptPictures(args.keep_pictures) if args.keep_pictures else None
         engine = LocalEngine(args.device)
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         parser.error(str(error))
     warm_up(engine)
-    app = build_app(engine)
+    app = build_app(engine, keep=keep)
     try:
         app.launch(server_name=args.host, server_port=args.port, share=args.share, **launch_options())
     except OSError:

@@ -4,4 +4,16 @@ from detection_core.engine.base import Cancelled, Engine, EngineError, Job, JobS
 from detection_core.engine.local import LocalEngine
 from detection_core.engine.measurement import Measurement, summarize, take_turns
 
-__all__ = ["Cancelled", "Engine", "EngineError", "Job", "JobState", "LocalEngine", "Measurement", "Result", "Stage", "summarize", "take_turns"]
+__all__ = [
+    "Cancelled",
+    "Engine",
+    "EngineError",
+    "Job",
+    "JobState",
+    "LocalEngine",
+    "Measurement",
+    "Result",
+    "Stage",
+    "summarize",
+    "take_turns",
+]

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import html
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from anyio import to_thread
 
 from detection_core.catalog import UnknownModelError, get_spec, list_specs
+from detection_core.comparison import select
+from detection_core.comparison_report import ComparisonReport, Found
 from detection_core.engine import Engine, EngineError
-from detection_core.export import to_json
-from detection_core.images import ImageError, read_image
+from detection_core.export import provenance_of, to_json
+from detection_core.images import ImageError, LoadedImage, read_image
+from detection_core.ui.components.model_slots import FEWEST, MOST
 from detection_core.ui.components.safe_image import SafeImage
-from detection_core.visualization import annotate
+from detection_core.ui.session import visitor_of
+from detection_core.visualization import annotate, draw_difference
 from detection_core.weights import WeightsError
 
 _PATIENCE = 15 * 60
 
 
 def add_api(engine: Engine) -> None:
-    """Adds `/detect` and `/models` to the page being built.
+    """Adds `/detect`, `/compare` and `/models` to the page being built.
 
     Args:
         engine: Where detection runs.
@@ -36,28 +42,38 @@ def add_api(engine: Engine) -> None:
             threshold: Lowest score wanted, 0–1; null takes the model's suggestion.
 
         Returns:
-            The detections as JSON (labels, scores, boxes in pixels, outlines, joints), and the annotated picture.
+            The detections as JSON (labels, scores, boxes in pixels, outlines, joints, where they come from), and the annotated picture.
         """
-        if image is None:
-            raise _refusal("Send a picture file.")
-        if threshold is not None and not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
-            raise _refusal("The threshold must be a number from 0 to 1, or null.")
-        try:
-            # Looked up first: the file may be gone when the result is there.
-            spec = get_spec(model)
-            # Waiting must not hold one of the server's few threads: a slow download would stop everybody else.
-            loaded = await to_thread.run_sync(read_image, image)
-            job = engine.submit(loaded, model, visitor=request.session_hash or "")
-            result = await asyncio.wait_for(asyncio.wrap_future(job.future), _PATIENCE)
-        except (UnknownModelError, ImageError, WeightsError, EngineError) as error:
-            raise _refusal(str(error)) from error
-        except TimeoutError as error:
-            raise _refusal("This takes too long. What has arrived of a download is kept: try again later.") from error
-        except asyncio.CancelledError as error:
-            raise _refusal("Cancelled.") from error
-        found = result.detections
-        found = found[found.scores >= (spec.suggested_threshold if threshold is None else threshold)]
-        return to_json(found), await to_thread.run_sync(annotate, loaded.image, found)
+        loaded = await _read(image)
+        found = await _look(engine, loaded, model, _checked_threshold(threshold), request)
+        return to_json(found.detections, provenance=found.provenance), await to_thread.run_sync(annotate, loaded.image, found.detections)
+
+    async def compare(  # noqa: D417
+        image: str | None, models: list[str], threshold: float | None, iou: float | None, request: gr.Request
+    ) -> tuple[dict[str, Any], Any]:
+        """Compares what two to four models find in a picture, object by object.
+
+        Args:
+            image: The picture file.
+            models: Keys of the models, as `/models` lists them.
+            threshold: Lowest score that counts, 0–1; null takes each model's suggestion.
+            iou: From which overlap on two boxes are in the same place, 0.05–0.95; null is 0.5.
+
+        Returns:
+            Each model's detections, every two models' agreement and what several agree on as JSON, and the picture of the difference
+            between the first two.
+        """
+        least = _checked_threshold(threshold)
+        if not isinstance(models, list) or not FEWEST <= len(set(map(str, models))) == len(models) <= MOST:
+            raise _refusal(f"Send a list of {FEWEST} to {MOST} different models' keys.")
+        if iou is not None and not (isinstance(iou, int | float) and 0.05 <= iou <= 0.95):
+            raise _refusal("The iou must be a number from 0.05 to 0.95, or null.")
+        loaded = await _read(image)
+        found = await asyncio.gather(*(_look(engine, loaded, str(model), least, request) for model in models))
+        report = ComparisonReport(Path(image or "").name, 0.5 if iou is None else iou, list(found))
+        pair = report.pairs[found[0].name, found[1].name]
+        difference = partial(draw_difference, loaded.image, pair, names=(found[0].name, found[1].name))
+        return await to_thread.run_sync(report.to_json), await to_thread.run_sync(difference)
 
     def models() -> list[dict[str, Any]]:
         """Lists all models with what they give, their published accuracy, cost and whether their weights are on disk."""
@@ -68,10 +84,48 @@ def add_api(engine: Engine) -> None:
     # Endpoints take their types from components; these are never shown.
     image = SafeImage(visible=False, label="Picture")
     model = gr.Textbox(visible=False, label="Model")
+    several = gr.JSON(visible=False, label="Models")
     threshold = gr.Number(visible=False, label="Threshold", value=None)
+    iou = gr.Number(visible=False, label="IoU", value=None)
     outputs = [gr.JSON(visible=False, label="Detections"), gr.Image(visible=False, format="png", label="Annotated picture")]
+    compared = [gr.JSON(visible=False, label="Comparison"), gr.Image(visible=False, format="png", label="Difference")]
     gr.Button(visible=False).click(detect, [image, model, threshold], outputs, api_name="detect", concurrency_limit=None)
+    gr.Button(visible=False).click(compare, [image, several, threshold, iou], compared, api_name="compare", concurrency_limit=None)
     gr.api(models, api_name="models")
+
+
+async def _read(image: str | None) -> LoadedImage:
+    if image is None:
+        raise _refusal("Send a picture file.")
+    try:
+        return await to_thread.run_sync(read_image, image)
+    except ImageError as error:
+        raise _refusal(str(error)) from error
+
+
+def _checked_threshold(threshold: float | None) -> float | None:
+    if threshold is not None and not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
+        raise _refusal("The threshold must be a number from 0 to 1, or null.")
+    return threshold
+
+
+async def _look(engine: Engine, loaded: LoadedImage, model: str, threshold: float | None, request: gr.Request) -> Found:
+    """What a model finds above the threshold, or its own suggested one."""
+    try:
+        # Looked up first: the file may be gone when the result is there.
+        spec = get_spec(model)
+        # Waiting must not hold one of the server's few threads: a slow download would stop everybody else.
+        job = engine.submit(loaded, model, visitor=visitor_of(request, "api"))
+        result = await asyncio.wait_for(asyncio.wrap_future(job.future), _PATIENCE)
+    except (UnknownModelError, WeightsError, EngineError) as error:
+        raise _refusal(str(error)) from error
+    except TimeoutError as error:
+        raise _refusal("This takes too long. What has arrived of a download is kept: try again later.") from error
+    except asyncio.CancelledError as error:
+        raise _refusal("Cancelled.") from error
+    least = spec.suggested_threshold if threshold is None else threshold
+    seconds = result.timings.network + result.timings.post
+    return Found(model, select(result.detections, threshold=least), provenance_of(spec, threshold=least), seconds)
 
 
 def _refusal(message: str) -> gr.Error:

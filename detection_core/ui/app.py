@@ -9,12 +9,18 @@ from starlette.middleware import Middleware
 
 from detection_core.engine import Engine
 from detection_core.ui.api import add_api
+from detection_core.ui.batch_tab import build_batch_tab
+from detection_core.ui.batches import BatchStore
+from detection_core.ui.compare_tab import build_compare_tab
 from detection_core.ui.components.model_picker import picker_value
+from detection_core.ui.components.model_slots import slots_value
 from detection_core.ui.components.model_table import table_value
 from detection_core.ui.detect_tab import build_detect_tab
+from detection_core.ui.kept_pictures import KeptPictures
 from detection_core.ui.limits import UPLOAD_LIMIT, BodyLimit
 from detection_core.ui.models_tab import build_models_tab
-from detection_core.ui.session import ResultStore
+from detection_core.ui.picture_links import PictureLinks
+from detection_core.ui.session import KeptResult, ResultStore, cancel_all
 from detection_core.ui.theme import CSS, theme
 
 # How often uploads are cleaned up, and how old they may get, in seconds.
@@ -23,42 +29,54 @@ _MAX_EVENTS = 200
 _MASTHEAD = "<h1>Detection Explorer</h1><p>See what torchvision's detection models see, in your own pictures.</p>"
 
 
-def build_app(engine: Engine) -> gr.Blocks:
+def build_app(engine: Engine, *, keep: KeptPictures | None = None) -> gr.Blocks:
     """Builds the page.
 
     Args:
         engine: Where detection runs.
+        keep: Where visitors may keep pictures for links; None keeps none.
 
     Returns:
         The page; serve it with `app.launch(**launch_options())`.
     """
-    results = ResultStore()
+    results: ResultStore[KeptResult] = ResultStore()
+    links = PictureLinks(keep)
     with gr.Blocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_CLEAN_UP, fill_width=True) as app:
         gr.HTML(_MASTHEAD, elem_id="masthead")
-        with gr.Tabs():
-            with gr.Tab("Detect"):
-                picker = build_detect_tab(app, engine, results)
-            with gr.Tab("Models") as models_tab:
+        with gr.Tabs() as tabs:
+            with gr.Tab("Detect", id="detect"):
+                detect = build_detect_tab(app, engine, results)
+            with gr.Tab("Compare", id="compare") as compare_tab:
+                compare = build_compare_tab(compare_tab, engine, links)
+            with gr.Tab("Batch", id="batch") as batch_tab:
+                batch = build_batch_tab(app, engine, BatchStore())
+            with gr.Tab("Models", id="models") as models_tab:
                 table = build_models_tab(engine)
         add_api(engine)
 
-        def refresh(selected: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        def refresh(selected: str, compared: list[str], batched: str) -> tuple[dict[str, Any], ...]:
             """Looks which models there are now; a user's may have come, changed or gone."""
             states = engine.model_states()
-            return picker_value(selected, states), table_value(states)
+            return picker_value(selected, states), slots_value(compared, states), picker_value(batched, states), table_value(states)
 
-        gr.on(
-            [app.load, models_tab.select],
-            refresh,
-            picker,
-            [picker, table],
-            queue=False,
-            api_visibility="private",
-            show_progress="hidden",
-        )
+        quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+        models = [detect.picker, compare.slots, batch.picker]
+        gr.on([tab.select for tab in (compare_tab, batch_tab, models_tab)], refresh, models, [*models, table], **quiet)
+        app.load(refresh, models, [*models, table], **quiet).then(compare.arrive, None, [tabs, *compare.arrival], **quiet)
+
+        def open_in_detect(event: gr.EventData) -> tuple[Any, ...]:
+            """Shows a picture of the batch in the Detect tab, with everything that it offers."""
+            found = batch.opened(event._data)
+            if found is None:
+                gr.Warning("This picture is no longer kept on the server. Add it again.")
+                return (gr.skip(),) * 3
+            path, key = found
+            return gr.Tabs(selected="detect"), str(path), picker_value(key, engine.model_states())
+
+        detect.look(batch.view.open(open_in_detect, None, [tabs, *detect.inputs], **quiet))
 
         def leave(request: gr.Request) -> None:
-            engine.cancel_visitor(request.session_hash or "")
+            cancel_all(engine, request)
 
         app.unload(leave)
         app.queue(max_size=_MAX_EVENTS)

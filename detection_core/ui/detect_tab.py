@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
-from gradio.processing_utils import save_bytes_to_cache
+from gradio.components.base import Component
+from gradio.events import Dependency
 
-from detection_core.catalog import ASSETS, EMBEDDED_MODEL, ModelSpec, UnknownModelError, get_spec
+from detection_core.catalog import ModelSpec, UnknownModelError, get_spec
 from detection_core.engine import Cancelled, Engine, EngineError, Job, JobState, Result, Stage
-from detection_core.images import ImageError, LoadedImage, encode_jpeg, read_image
+from detection_core.export import provenance_of
+from detection_core.images import ImageError, LoadedImage
 from detection_core.ui.components.detection_view import (
     DetectionView,
     ViewMessage,
@@ -22,26 +23,19 @@ from detection_core.ui.components.detection_view import (
     download_payload,
     error_payload,
     picture_payload,
-    status_payload,
     view_payload,
 )
 from detection_core.ui.components.example_strip import ExampleStrip
 from detection_core.ui.components.model_picker import ModelPicker, picker_value
 from detection_core.ui.components.safe_image import SafeImage
-from detection_core.ui.drawing import draw
-from detection_core.ui.session import KeptResult, ResultExpiredError, ResultStore, Turns
+from detection_core.ui.detect_download import result_file
+from detection_core.ui.examples import EXAMPLE_PATHS, EXAMPLES, clicked_example
+from detection_core.ui.progress import explain, milliseconds, status_of
+from detection_core.ui.served_files import serve_bytes, shown_file
+from detection_core.ui.session import KeptResult, ResultExpiredError, ResultStore, Turns, visitor_of
 from detection_core.ui.uploads import read_upload
 from detection_core.weights import WeightsError
 
-EXAMPLES = {
-    "Astronaut": ASSETS / "examples" / "astronaut.jpg",
-    "Grace Hopper": ASSETS / "examples" / "grace_hopper.jpg",
-    "Cameraman": ASSETS / "examples" / "cameraman.jpg",
-    "Cat": ASSETS / "examples" / "chelsea.jpg",
-    "Coffee": ASSETS / "examples" / "coffee.jpg",
-    "Rocket": ASSETS / "examples" / "rocket.jpg",
-}
-_PATHS = list(EXAMPLES.values())
 _POLL_SECONDS = 0.5
 # Gradio asks cameras for 1920×1440, which many serve slowly.
 _CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}}}
@@ -51,32 +45,35 @@ Update = tuple[Any, Any, Any, Any, Any]
 _NOTHING: Update = (gr.skip(),) * 5
 
 
-def warm_up(engine: Engine) -> None:
-    """Looks at the first example in the background, so that its result is ready when the page is.
+@dataclass(frozen=True)
+class DetectTab:
+    """What the page needs of the tab.
 
-    A blank picture goes before it: the first pass through a network is slow, and its timing would mislead.
+    Attributes:
+        picker: The model picker, to be refreshed.
+        inputs: Picture and picker; whoever has put something into them adds `look`.
+        look: Makes an event of the page be followed by a look at the picture.
     """
-    engine.submit(read_image(np.zeros((480, 640, 3), np.uint8)), EMBEDDED_MODEL)
-    engine.submit(read_image(_PATHS[0]), EMBEDDED_MODEL)
+
+    picker: ModelPicker
+    inputs: list[Component]
+    look: Callable[[Dependency], Any]
 
 
-def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> ModelPicker:
+def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore[KeptResult]) -> DetectTab:
     """Adds the tab's content to the page being built.
 
     Args:
         page: The page, whose opening shows the first example.
         engine: Where detection runs.
         results: Where results are kept for drawing.
-
-    Returns:
-        The model picker, so that the page can refresh it.
     """
     turns = Turns()
     shown = gr.State("")
     with gr.Row(equal_height=False, elem_classes="workbench"):
         with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
             image = SafeImage(
-                str(_PATHS[0]),
+                str(EXAMPLE_PATHS[0]),
                 label="Picture",
                 sources=["upload", "clipboard", "webcam"],
                 height=220,
@@ -98,7 +95,7 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> M
 
     def look(path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
         """Follows one picture through the engine; whatever the visitor does next ends it."""
-        visitor = request.session_hash or ""
+        visitor = visitor_of(request, "detect")
         turn = turns.begin(visitor)
         engine.cancel_visitor(visitor)
         if path is None:
@@ -114,7 +111,7 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> M
             # Looked up once: a user's file may be gone at any time.
             spec = get_spec(key)
             job = engine.submit(loaded, key, visitor=visitor)
-            picture = _shown_file(path, loaded, view)
+            picture = shown_file(path, loaded, view)
             for update in _follow(job, spec.title, picture, loaded):
                 if not turns.is_current(visitor, turn):
                     job.cancel()
@@ -125,14 +122,14 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> M
             yield _NOTHING
             return
         except (UnknownModelError, ImageError, WeightsError, EngineError) as error:
-            failure = _explain(error, key), gr.skip(), *model_parts(key), _cancel(False)
+            failure = ViewMessage(error=explain(error, key)), gr.skip(), *model_parts(key), _cancel(False)
             yield failure if turns.is_current(visitor, turn) else _NOTHING
             return
         message = _result_message(result, spec, decoded, picture, loaded)
         if not turns.is_current(visitor, turn):
             yield _NOTHING
             return
-        name = results.put(KeptResult(Path(path), result.detections))
+        name = results.put(KeptResult(Path(path), result.detections, provenance_of(spec)))
         yield message, name, *model_parts(key), _cancel(False)
 
     def press(path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
@@ -149,26 +146,22 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> M
 
     def stop(request: gr.Request) -> tuple[ViewMessage, Any]:
         """Gives up what the visitor waits for; the view keeps what it shows."""
-        turns.begin(request.session_hash or "")
-        engine.cancel_visitor(request.session_hash or "")
+        turns.begin(visitor_of(request, "detect"))
+        engine.cancel_visitor(visitor_of(request, "detect"))
         return ViewMessage(notes=["Cancelled. What has arrived of a download is kept."]), _cancel(False)
 
     def show_example(event: gr.EventData) -> str:
         """Puts the clicked example where visitors' own pictures go."""
-        index = event._data.get("index") if isinstance(event._data, dict) else None
-        return str(_PATHS[index] if isinstance(index, int) and 0 <= index < len(_PATHS) else _PATHS[0])
+        return clicked_example(event._data)
 
-    def download(settings: ViewSettings, name: str) -> ViewMessage:
-        """Draws the result at full resolution, as the visitor sees it."""
+    def download(settings: ViewSettings, name: str, event: gr.EventData) -> ViewMessage:
+        """Writes the result in the chosen format, as the visitor sees it."""
+        asked = event._data if isinstance(event._data, dict) else {}
         try:
-            kept = results.get(name)
-            picture = draw(kept, settings)
-        except (ResultExpiredError, ImageError) as error:
-            return error_payload("The picture cannot be drawn", str(error))
-        file = io.BytesIO()
-        picture.save(file, "PNG", compress_level=3)
-        file_name = f"{kept.image_path.stem}_{kept.detections.model}.png"
-        return download_payload(_cached(file.getvalue(), file_name, view), file_name)
+            data, file_name = result_file(results.get(name), settings, str(asked.get("format", "png")))
+        except (ResultExpiredError, ImageError, ValueError) as error:
+            return error_payload("The result cannot be saved", str(error))
+        return download_payload(serve_bytes(data, file_name, view), file_name)
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     outputs = [view, shown, picker, detect, cancel]
@@ -176,13 +169,12 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore) -> M
     page.load(look, [image, picker], outputs, concurrency_limit=None, **quiet)
     # Not `change`: the page's opening fires that too.
     gr.on([image.input, image.clear], look, [image, picker], outputs, **many, **quiet)
-    chosen = examples.select(show_example, None, image, queue=False, **quiet)
-    chosen.then(look, [image, picker], outputs, **many, **quiet)
+    examples.select(show_example, None, image, queue=False, **quiet).then(look, [image, picker], outputs, **many, **quiet)
     detect.click(press, [image, picker], outputs, **many, **quiet)
     picker.select(choose, [picker, image], outputs, **many, **quiet)
     cancel.click(stop, None, [view, cancel], queue=False, **quiet)
     view.download(download, [view, shown], view, concurrency_limit=4, **quiet)
-    return picker
+    return DetectTab(picker, [image, picker], lambda event: event.then(look, [image, picker], outputs, **many, **quiet))
 
 
 def _follow(job: Job, title: str, picture: str, loaded: LoadedImage) -> Iterator[Update]:
@@ -192,27 +184,12 @@ def _follow(job: Job, title: str, picture: str, loaded: LoadedImage) -> Iterator
     if state.stage is Stage.DONE:
         return
     height, width = loaded.image.height, loaded.image.width
-    yield picture_payload(picture, (height, width), _status(state, title).status), *_NOTHING[1:4], _cancel(True)
+    yield picture_payload(picture, (height, width), status_of(state, title)), *_NOTHING[1:4], _cancel(True)
     while not job.future.done():
         if state != seen:
-            yield _status(state, title), *_NOTHING[1:]
+            yield ViewMessage(status=status_of(state, title)), *_NOTHING[1:]
         seen = state
         state = job.wait_for_change(seen, _POLL_SECONDS)
-
-
-def _status(state: JobState, title: str) -> ViewMessage:
-    match state.stage:
-        case Stage.DOWNLOAD:
-            size = f" of {state.total / 1e6:.0f} MB" if state.total else ""
-            return status_payload("download", f"Downloading {title}: {state.done / 1e6:.0f}{size}", done=state.done, total=state.total)
-        case Stage.QUEUE if state.done:
-            return status_payload("queue", f"{state.done} ahead of you")
-        case Stage.QUEUE:
-            return status_payload("queue", "Next in line")
-        case Stage.RUN:
-            return status_payload("run", f"{title} is looking")
-        case _:
-            return status_payload("load", f"Loading {title}")
 
 
 def _result_message(result: Result, spec: ModelSpec, decoded: float, picture: str, loaded: LoadedImage) -> ViewMessage:
@@ -225,41 +202,9 @@ def _result_message(result: Result, spec: ModelSpec, decoded: float, picture: st
         title=spec.title,
         threshold=spec.suggested_threshold,
         floor=spec.floor_score,
-        timings=_milliseconds(result, decoded),
+        timings=milliseconds(result, decoded),
         notes=notes,
     )
-
-
-def _milliseconds(result: Result, decoded: float) -> dict[str, float]:
-    """The steps that took time, in words."""
-    timings = result.timings
-    network = "network (kept result)" if result.kept else "network"
-    named = {"decode": decoded, "load": timings.load, "wait": timings.wait, network: timings.network, "post": timings.post}
-    return {name: seconds * 1000 for name, seconds in named.items() if name == network or seconds >= 0.0005}
-
-
-def _shown_file(path: str, loaded: LoadedImage, view: DetectionView) -> str:
-    """The file that the browser shows: the uploaded one, or a JPEG where a browser would show it otherwise than we see it."""
-    return path if loaded.web_safe else _cached(encode_jpeg(loaded.image), f"{Path(path).stem}.jpg", view)
-
-
-def _cached(data: bytes, file_name: str, view: DetectionView) -> str:
-    """Writes a file where Gradio serves files from, and lets it be cleaned up with the view's others."""
-    path = str(save_bytes_to_cache(data, file_name, cache_dir=view.GRADIO_CACHE))
-    view.temp_files.add(path)
-    return path
-
-
-def _explain(error: Exception, key: str) -> ViewMessage:
-    match error:
-        case UnknownModelError():
-            return error_payload(f"There is no model “{key}” any more", "Its file has been removed. Put it back, or choose another model.")
-        case ImageError():
-            return error_payload("This picture cannot be used", str(error))
-        case WeightsError():
-            return error_payload("The model is not available", str(error))
-        case _:
-            return error_payload("Detection failed", str(error))
 
 
 def _cancel(visible: bool) -> Any:

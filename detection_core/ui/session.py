@@ -8,8 +8,28 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, Literal, TypeVar, get_args
+
+import gradio as gr
 
 from detection_core.detections import Detections
+from detection_core.engine import Engine
+from detection_core.export import Provenance
+
+_Kept = TypeVar("_Kept")
+Place = Literal["detect", "compare", "batch", "api"]
+
+
+def visitor_of(request: gr.Request, place: Place) -> str:
+    """The name under which the engine knows a visitor's jobs from one place; what one gives up is not another's."""
+    return f"{request.session_hash or ''}/{place}"
+
+
+def cancel_all(engine: Engine, request: gr.Request) -> None:
+    """Gives up everything that a visitor waits for."""
+    places: tuple[Place, ...] = get_args(Place)
+    for place in places:
+        engine.cancel_visitor(visitor_of(request, place))
 
 
 @dataclass(frozen=True)
@@ -19,10 +39,12 @@ class KeptResult:
     Attributes:
         image_path: The picture as it was given.
         detections: Everything down to the floor score.
+        provenance: Where it comes from.
     """
 
     image_path: Path
     detections: Detections
+    provenance: Provenance | None = None
 
 
 class Turns:
@@ -65,8 +87,8 @@ class ResultExpiredError(LookupError):
         super().__init__("This result is no longer kept on the server. Press Detect and try again.")
 
 
-class ResultStore:
-    """Keeps the most recent results under names that nobody can guess: whoever knows the name may see the result.
+class ResultStore(Generic[_Kept]):
+    """Keeps the most recent results of one kind under names that nobody can guess: whoever knows the name may see the result.
 
     Args:
         capacity: How many results are kept, each of up to 0.4 MB; the least recently used goes first.
@@ -74,10 +96,10 @@ class ResultStore:
 
     def __init__(self, capacity: int = 256) -> None:
         self._capacity = capacity
-        self._results: OrderedDict[str, KeptResult] = OrderedDict()
+        self._results: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = threading.Lock()
 
-    def put(self, result: KeptResult) -> str:
+    def put(self, result: _Kept) -> str:
         """Keeps a result.
 
         Returns:
@@ -90,7 +112,7 @@ class ResultStore:
                 self._results.popitem(last=False)
         return name
 
-    def get(self, name: str) -> KeptResult:
+    def get(self, name: str) -> _Kept:
         """Finds a result by its name.
 
         Raises:

@@ -40,6 +40,7 @@ CSS = """
 #masthead p { margin: 0; color: var(--body-text-color-subdued); }
 .section h2 { font-size: 1.125rem; font-weight: 700; margin: 16px 0 4px; color: var(--body-text-color); }
 .section p { margin: 0 0 8px; max-width: 72ch; color: var(--body-text-color-subdued); }
+.fine-print, .fine-print p { font-size: 13px; line-height: 1.45; color: var(--body-text-color-subdued); }
 #accuracy-cost svg { width: 100%; max-width: 1000px; height: auto; color: var(--body-text-color); font-family: var(--font); }
 @media (max-width: 800px) { .workbench > .inputs { flex: 1 1 100%; } }
 @media (max-width: 640px) { .gradio-container .main.app { padding: 8px 12px 24px; } footer .divider { display: none; } }

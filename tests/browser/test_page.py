@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import threading
 from pathlib import Path
@@ -15,8 +16,9 @@ from playwright.sync_api import Page, expect
 
 from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec, list_models
 from detection_core.engine import LocalEngine
+from detection_core.export import from_json
 from detection_core.ui.app import build_app, launch_options
-from detection_core.ui.detect_tab import warm_up
+from detection_core.ui.examples import warm_up
 from tests.download_host import DownloadHost
 from tests.random_models import save_random_weights
 
@@ -186,6 +188,18 @@ def test_the_download_is_the_picture_at_full_resolution_with_the_same_settings(o
     np.testing.assert_array_equal(download(), original)
 
 
+def test_other_formats_are_in_a_menu(opened, tmp_path):
+    opened.get_by_role("button", name="Other formats").click()
+    with opened.expect_download(timeout=20 * SECONDS) as caught:
+        opened.get_by_role("menuitem", name=re.compile("^JSON")).click()
+    assert caught.value.suggested_filename == f"astronaut_{EMBEDDED_MODEL}.json"
+    caught.value.save_as(tmp_path / "result.json")
+    told = json.loads((tmp_path / "result.json").read_text())
+    assert [entry["label"] for entry in told["objects"]] == ["person"]
+    assert told["provenance"]["threshold"] == get_spec(EMBEDDED_MODEL).suggested_threshold
+    assert len(from_json(told)) == 1
+
+
 def test_the_models_tab_sorts(opened):
     opened.get_by_role("tab", name="Models").click()
     region = opened.get_by_role("region", name="All models")
@@ -200,7 +214,7 @@ def test_the_models_tab_sorts(opened):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("tab", ["Detect", "Models"])
+@pytest.mark.parametrize("tab", ["Detect", "Compare", "Batch", "Models"])
 def test_axe_finds_nothing(page, address, theme, tab):
     page.goto(f"{address}?__theme={theme}")
     expect(page.locator(".dv tbody tr").first).to_be_visible(timeout=30 * SECONDS)

@@ -13,7 +13,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from detection_core.catalog import ASSETS, EMBEDDED_MODEL, list_models
+from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec, list_models
 from detection_core.engine import LocalEngine
 from detection_core.ui.app import build_app, launch_options
 from detection_core.user_models import MODELS_DIR
@@ -69,6 +69,38 @@ def test_refuses_in_words(client, model, threshold, message):
         client.predict(handle_file(PHOTO), model, threshold, api_name="/detect")
 
 
+def test_compares(client, tmp_path, monkeypatch):
+    monkeypatch.setenv(MODELS_DIR, str(tmp_path))
+    put_model(tmp_path / "pets.pt")
+    told, difference = client.predict(handle_file(PHOTO), [EMBEDDED_MODEL, "pets"], None, 0.3, api_name="/compare")
+    assert [model["name"] for model in told["models"]] == [EMBEDDED_MODEL, "pets"]
+    assert [model["provenance"]["threshold"] for model in told["models"]] == [get_spec(EMBEDDED_MODEL).suggested_threshold, 0.2]
+    (pair,) = told["pairs"]
+    counts = pair["counts"]
+    assert counts["matched"] == 0
+    assert counts["other_class"] + counts["only_a"] == len(told["models"][0]["objects"])
+    assert told["iou_threshold"] == 0.3
+    with Image.open(difference if isinstance(difference, str) else difference["path"]) as picture, Image.open(PHOTO) as photo:
+        assert picture.width == photo.width
+        assert picture.height > photo.height
+
+
+@pytest.mark.parametrize(
+    ("models", "iou", "message"),
+    [
+        ([EMBEDDED_MODEL], 0.5, "2 to 4 different"),
+        ([EMBEDDED_MODEL] * 2, 0.5, "2 to 4 different"),
+        (EMBEDDED_MODEL, 0.5, "2 to 4 different"),
+        ([EMBEDDED_MODEL, "yolo"], 0.5, "There is no model “yolo”"),
+        ([EMBEDDED_MODEL, "ssd300_vgg16"], 7, "from 0.05 to 0.95"),
+    ],
+    ids=["one", "the same twice", "no list", "unknown model", "impossible overlap"],
+)
+def test_refuses_comparisons_in_words(client, models, iou, message):
+    with pytest.raises(AppError, match=message):
+        client.predict(handle_file(PHOTO), models, None, iou, api_name="/compare")
+
+
 def test_a_file_that_is_no_picture_is_told(client, tmp_path):
     text = tmp_path / "note.jpg"
     text.write_text("this is text")
@@ -100,7 +132,7 @@ def test_knows_users_models_while_they_are_there(client, tmp_path, monkeypatch):
 
 
 def test_nothing_else_is_public(client):
-    assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == {"/detect", "/models"}
+    assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == {"/compare", "/detect", "/models"}
 
 
 def test_requests_that_are_no_uploads_are_bounded(address):

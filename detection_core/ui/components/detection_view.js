@@ -41,6 +41,8 @@ const sliders = {
   opacity: createSlider(ui.opacity, (share) => `${Math.round(100 * share)}%`, (opacity) => change({ opacity })),
 };
 
+const formats = createExportMenu(ui.formats, EXPORT_FORMATS, ([format]) => askForDownload(format));
+
 const redrawSoon = oncePerFrame(() => redraw(false));
 const layLabelsSoon = oncePerFrame(layLabels);
 const commitSettings = debounce(() => { props.value = { settings, view: viewId }; }, COMMIT_DELAY);
@@ -125,7 +127,7 @@ function showResult(message) {
   hovered = selected = -1;
   ui.root.classList.remove("dv-without-result");
   overlay.setObjects(result);
-  labels.setObjects(objects, (object) => object.name);
+  labels.setObjects(objects, labelText);
   table.setObjects(objects, has("keypoints"));
   chips.build(classesOf(result), (id) => nameOf(result, id), (id) => (result.color_by === "class" ? objects.find((o) => o.class_id === id).color : null));
   const floor = Math.floor(result.floor * 100) / 100;
@@ -136,6 +138,7 @@ function showResult(message) {
   sliders.joints.show(has("keypoints"));
   sliders.opacity.show(has("polygons"));
   setText(ui.suggested, `Suggested ${formatScore(result.threshold)}`);
+  formats.setAvailable(result.formats, "This model does not find what this format is about.");
   setText(ui.model, result.model.title);
   show(ui.model, Boolean(result.model.title));
   show(ui.panel, true);
@@ -181,10 +184,6 @@ function summary(limit) {
   const rest = phrases.length - limit;
   const listed = rest > 1 ? [...phrases.slice(0, limit), `${rest} more kinds`] : phrases;
   return listed.join(", ") || "Nothing found";
-}
-
-function formatMs(ms) {
-  return ms >= 9995 ? `${Math.round(ms / 1000)} s` : ms >= 1000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms)} ms`;
 }
 
 // ---------------------------------------------------------------- settings and redrawing
@@ -353,12 +352,12 @@ function leavePicture() {
 
 // ---------------------------------------------------------------- download
 
-/** Asks Python for the picture; it answers with a message that has a `download`, and the browser saves that file. */
-function askForDownload() {
+/** Asks Python for a file; it answers with a message that has a `download`, and the browser saves that file. */
+function askForDownload(format) {
   setDownloading(true);
   downloadTimeout();
   commitSettings.now();
-  trigger("download", settings);
+  trigger("download", { format });
 }
 
 async function download(file, name) {
@@ -383,7 +382,7 @@ ui.frame.addEventListener("pointerleave", leavePicture);
 ui.zoomIn.addEventListener("click", viewport.zoomIn);
 ui.zoomOut.addEventListener("click", viewport.zoomOut);
 ui.zoomFit.addEventListener("click", viewport.fit);
-ui.download.addEventListener("click", askForDownload);
+ui.download.addEventListener("click", () => askForDownload("png"));
 ui.suggested.addEventListener("click", () => change({ threshold: sliders.threshold.set(result.threshold) }));
 ui.root.addEventListener("keydown", (event) => {
   if (event.key === "Escape") select(-1);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,8 @@ from gradio.components.base import Component
 from numpy.typing import NDArray
 
 from detection_core.detections import Detections
+from detection_core.ui.components.client_values import bounded, items_of_type, layer_switches
+from detection_core.ui.components.export_choices import format_choices
 from detection_core.ui.components.files import component_files
 from detection_core.ui.components.safe_image import NoAddresses
 from detection_core.ui.components.view_message import (
@@ -38,11 +40,8 @@ __all__ = [
     "view_payload",
 ]
 
-_SCRIPTS = ("dom", "geometry", "overlay", "labels", "viewport", "controls", "table", "feedback")
-_LAYERS = ("boxes", "masks", "contours", "skeletons", "labels")
+_SCRIPTS = ("dom", "geometry", "overlay", "labels", "viewport", "controls", "table", "feedback", "export_menu")
 _SKELETON_COLORS = [f"--skeleton-{side}: {to_hex(color)};" for side, color in SIDE_COLORS.items()]
-# More class ids than any model has.
-_MAX_CLASSES = 10_000
 
 
 @dataclass(frozen=True)
@@ -75,16 +74,12 @@ class ViewSettings:
     def from_client(cls, sent: object) -> ViewSettings:
         """Reads what a browser sent; anything missing, of a wrong type or out of range becomes a default or the nearest bound."""
         values = sent if isinstance(sent, Mapping) else {}
-        layers = {name: value for name in _LAYERS if isinstance(value := values.get(name), bool)}
-        hidden = values.get("hidden_classes")
-        # `type` and not isinstance: True is an int too.
-        ids = [value for value in hidden[:_MAX_CLASSES] if type(value) is int] if isinstance(hidden, list) else []
         return cls(
-            threshold=_bounded(values.get("threshold"), 0, 1, cls.threshold),
-            hidden_classes=frozenset(ids),
-            opacity=_bounded(values.get("opacity"), 0, 1, cls.opacity),
-            joint_threshold=_bounded(values.get("joint_threshold"), 0, 10, cls.joint_threshold),
-            **layers,
+            threshold=bounded(values.get("threshold"), 0, 1, cls.threshold),
+            hidden_classes=frozenset(items_of_type(values.get("hidden_classes"), int)),
+            opacity=bounded(values.get("opacity"), 0, 1, cls.opacity),
+            joint_threshold=bounded(values.get("joint_threshold"), 0, 10, cls.joint_threshold),
+            **layer_switches(values),
         )
 
     def visible(self, detections: Detections) -> NDArray[np.bool_]:
@@ -95,31 +90,23 @@ class ViewSettings:
         return seen
 
 
-def _bounded(value: object, low: float, high: float, default: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return default
-    try:
-        number = float(value)
-    except OverflowError:
-        return default
-    return min(max(number, low), high) if math.isfinite(number) else default
-
-
 class DetectionView(gr.HTML, NoAddresses):
     """A picture with its detections: threshold, classes, layers, hover, zoom and table, all in the browser.
 
     As an output it takes a `ViewMessage` (see `view_payload` and its neighbours), as an input it gives the `ViewSettings`. Its event
-    `download` asks for the annotated picture; the handler answers with `download_payload`. `change` fires whenever settings or
-    result have changed. Use `show_progress="hidden"` on events that write to it: it shows its own status.
+    `download` asks for a file in the `format` that its data names; the handler answers with `download_payload`. `change` fires whenever
+    settings or result have changed. Use `show_progress="hidden"` on events that write to it: it shows its own status.
     """
 
     is_template = True
     data_model = ViewMessage
 
     def __init__(self, value: ViewMessage | dict[str, Any] | None = None, **kwargs: Any) -> None:
-        files = component_files("detection_view", *_SCRIPTS)
+        files = component_files("detection_view", *_SCRIPTS, styles=("view", "export_menu"))
         # Declarations outside a rule belong to the component itself.
         files["css_template"] = "\n".join([*_SKELETON_COLORS, files["css_template"]])
+        # Not a property: Gradio forgets those when it builds a hidden component anew.
+        files["js_on_load"] = f"const EXPORT_FORMATS = {json.dumps(format_choices())};\n" + files["js_on_load"]
         super().__init__(value, **files, apply_default_css=False, **kwargs)
 
     def preprocess(self, payload: ViewMessage | None) -> ViewSettings:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 _HERE = Path(__file__).parent
 
 
-def component_files(name: str, *parts: str) -> dict[str, str]:
+def component_files(name: str, *parts: str, styles: Sequence[str] = ()) -> dict[str, str]:
     """Reads `name.html`, `name.css` and `name.js` as the arguments of `gr.HTML` that they are.
 
     Args:
         name: The component's files.
         parts: Scripts in `js/` that its own script builds on, put in front of it in this order.
+        styles: Style sheets in `css/` that its own builds on, put in front of it in this order.
     """
+    sheets = [*(_HERE / "css" / f"{style}.css" for style in styles), _HERE / f"{name}.css"]
     scripts = [*(_HERE / "js" / f"{part}.js" for part in parts), _HERE / f"{name}.js"]
     return {
         "html_template": (_HERE / f"{name}.html").read_text("utf-8"),
-        "css_template": (_HERE / f"{name}.css").read_text("utf-8"),
+        "css_template": "\n".join(sheet.read_text("utf-8") for sheet in sheets),
         "js_on_load": "\n".join(script.read_text("utf-8") for script in scripts),
     }

@@ -3,33 +3,8 @@ const select = element.querySelector("select");
 const card = element.querySelector(".card");
 const bestFor = element.querySelector(".best-for");
 const details = element.querySelector("details");
-let listed = "";
 
 const chosenModel = () => props.value.models.find((model) => model.key === props.value.selected);
-
-function fillSelect() {
-  const { models, selected } = props.value;
-  const names = models.map(({ key, title, group }) => ({ key, title, group }));
-  // A user's model can vanish while it is chosen; its file may come back.
-  const gone = chosenModel() ? [] : [{ key: selected, title: `${selected} (no longer there)`, group: "Your models" }];
-  const all = [...names.slice(0, 1), ...gone, ...names.slice(1)];
-  // An open list would close when it is written anew.
-  if (listed === JSON.stringify(all)) return;
-  listed = JSON.stringify(all);
-  const groups = [...new Set(all.map((model) => model.group))].map((group) => {
-    const options = make("optgroup");
-    options.label = group;
-    options.append(...all.filter((model) => model.group === group).map(makeOption));
-    return options;
-  });
-  select.replaceChildren(...groups);
-}
-
-function makeOption({ key, title }) {
-  const option = make("option", "", title);
-  option.value = key;
-  return option;
-}
 
 function showCard() {
   const model = chosenModel();
@@ -69,8 +44,7 @@ function finePrintOf({ metrics_on, recipe }) {
 }
 
 function draw() {
-  fillSelect();
-  select.value = props.value.selected;
+  fillModelSelect(select, props.value.models, props.value.selected);
   showCard();
 }
 

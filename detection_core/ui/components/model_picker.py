@@ -22,7 +22,9 @@ class ModelPicker(gr.HTML):
     is_template = True
 
     def __init__(self, states: dict[str, str], *, selected: str = EMBEDDED_MODEL, **kwargs: Any) -> None:
-        super().__init__(picker_value(selected, states), **component_files("model_picker", "dom"), apply_default_css=False, **kwargs)
+        super().__init__(
+            picker_value(selected, states), **component_files("model_picker", "dom", "model_options"), apply_default_css=False, **kwargs
+        )
 
     def preprocess(self, payload: Any) -> str:
         """Gives the chosen model's key, of which there may be no model any more.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from detection_core.detections import Detections, plural
+from detection_core.ui.components.export_choices import suiting_formats
 from detection_core.visualization import EDGES, ColorBy, Side, object_colors, resolve_color_by, side, to_hex
 
 Stage = Literal["queue", "download", "load", "run"]
@@ -92,6 +93,8 @@ class ViewMessage(GradioModel):
     keypoint_names: list[str] = Field(default_factory=list)
     objects: list[ViewObject] | None = None
     color_by: Literal["class", "instance"] = "class"
+    # Keys of the export formats that suit the result.
+    formats: list[str] = Field(default_factory=list)
     download: FileData | None = None
     # Gradio overwrites FileData.orig_name by the name on disk.
     download_name: str = ""
@@ -139,11 +142,12 @@ def view_payload(
         floor=floor,
         notes=list(notes),
         timings=[ViewTiming(name=name, ms=ms) for name, ms in (timings or {}).items()],
-        categories={str(label): ViewCategory(name=name, plural=plural(name)) for label, name in _present(detections).items()},
-        edges=_edges(detections.keypoint_names),
+        categories=view_categories(detections),
+        edges=view_edges(detections.keypoint_names),
         keypoint_names=list(detections.keypoint_names),
-        objects=_objects(detections, color_by),
+        objects=view_objects(detections, color_by),
         color_by=resolve_color_by(detections, color_by),
+        formats=suiting_formats(detections),
     )
 
 
@@ -167,11 +171,14 @@ def download_payload(path: str | Path, name: str) -> ViewMessage:
     return ViewMessage(download=FileData(path=str(path)), download_name=name)
 
 
-def _present(detections: Detections) -> dict[int, str]:
-    return dict(zip(detections.labels.tolist(), detections.names, strict=True))
+def view_categories(detections: Detections) -> dict[str, ViewCategory]:
+    """The classes that occur, by class id."""
+    present = dict(zip(detections.labels.tolist(), detections.names, strict=True))
+    return {str(label): ViewCategory(name=name, plural=plural(name)) for label, name in present.items()}
 
 
-def _objects(detections: Detections, color_by: ColorBy) -> list[ViewObject]:
+def view_objects(detections: Detections, color_by: ColorBy) -> list[ViewObject]:
+    """What is drawn of each object, with places rounded to 0.1 pixels."""
     colors = object_colors(detections, color_by)
     boxes = _rounded(detections.boxes)
     return [
@@ -187,6 +194,12 @@ def _objects(detections: Detections, color_by: ColorBy) -> list[ViewObject]:
     ]
 
 
+def view_edges(names: tuple[str, ...]) -> list[tuple[int, int, Side]]:
+    """Limbs between the joints of these names, as two indices and a side of the body."""
+    index = {name: i for i, name in enumerate(names)}
+    return [(index[a], index[b], side(a, b)) for a, b in EDGES if a in index and b in index]
+
+
 def _joints(detections: Detections, index: int) -> list[list[float]] | None:
     if detections.keypoints is None or detections.keypoint_scores is None:
         return None
@@ -199,8 +212,3 @@ def _joints(detections: Detections, index: int) -> list[list[float]] | None:
 def _rounded(values: NDArray[np.floating]) -> Any:
     """Nested lists rounded to 0.1; in float64, where such numbers print short."""
     return np.round(values.astype(np.float64), 1).tolist()
-
-
-def _edges(names: tuple[str, ...]) -> list[tuple[int, int, Side]]:
-    index = {name: i for i, name in enumerate(names)}
-    return [(index[a], index[b], side(a, b)) for a, b in EDGES if a in index and b in index]

@@ -44,6 +44,20 @@ function createLayerButtons(group, onToggle) {
   };
 }
 
+/** Buttons of which one is pressed: {update(chosen, isOffered)}. */
+function createChoice(group, onChoose) {
+  const buttons = [...group.querySelectorAll("button")];
+  for (const button of buttons) button.addEventListener("click", () => onChoose(button.dataset.choice));
+  return {
+    update(chosen, isOffered = () => true) {
+      for (const button of buttons) {
+        show(button, isOffered(button.dataset.choice));
+        setAttribute(button, "aria-pressed", button.dataset.choice === chosen);
+      }
+    },
+  };
+}
+
 /** One chip per class, in the order of its best score; `onToggle(classId)`, `onAll(on)`. */
 function createChips(container, bulk, { onToggle, onAll }) {
   let chips = new Map();

@@ -9,14 +9,15 @@ function createLabels(layer) {
   const pen = document.createElement("canvas").getContext("2d");
   let labels = [];
 
-  function setObjects(objects, nameOf) {
+  /** @param textOf function from an object to the whole text of its label; where that has no room, the label is its number */
+  function setObjects(objects, textOf) {
     pen.font = `600 12px ${getComputedStyle(layer).fontFamily}`;
     const widthOf = (text) => Math.ceil(pen.measureText(text).width) + LABEL_PADDING;
     labels = objects.map((object, i) => {
       const node = make("div", "dv-label");
       node.style.background = object.color;
       node.style.color = inkOn(object.color);
-      const texts = [`${shorten(nameOf(object))} ${formatScore(object.score)}`, String(i + 1)];
+      const texts = [textOf(object), String(i + 1)];
       show(node, false);
       return { node, texts, widths: texts.map(widthOf) };
     });
@@ -44,6 +45,11 @@ function createLabels(layer) {
   }
 
   return { setObjects, layout, setActive };
+}
+
+/** A class and how sure the model is. */
+function labelText({ name, score }) {
+  return `${shorten(name)} ${formatScore(score)}`;
 }
 
 function findSpot({ texts, widths }, box, taken, frameWidth, frameHeight) {

@@ -11,7 +11,7 @@ function createOverlay(svg) {
   const layers = Object.fromEntries(OVERLAY_LAYERS.map((name) => [name, makeSvg("g", `dv-layer-${name}`, camera)]));
   let drawn = [];
 
-  /** Large objects first, so that small ones lie on top. */
+  /** Large objects first, so that small ones lie on top. An object's `look` is a class that its nodes have. */
   function setObjects(result) {
     Object.values(layers).forEach((layer) => layer.replaceChildren());
     const objects = result ? result.objects : [];
@@ -22,7 +22,7 @@ function createOverlay(svg) {
 
   function drawObject(object, target, result) {
     const add = (name, tag = "g") => {
-      const node = makeSvg(tag, "dv-object", layers[name]);
+      const node = makeSvg(tag, object.look ? `dv-object ${object.look}` : "dv-object", layers[name]);
       node.style.setProperty("--color", object.color);
       show(node, false);
       target.nodes.push(node);

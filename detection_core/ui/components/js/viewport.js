@@ -128,6 +128,13 @@ function createViewport(frame, onChange, onTap) {
     zoomIn: () => zoomTo(view.zoom * ZOOM_STEP),
     zoomOut: () => zoomTo(view.zoom / ZOOM_STEP),
     fit: () => zoomTo(1),
+    /** Looks at the same part of the picture as another viewport: `center` in picture coordinates. */
+    look({ zoom, center }) {
+      view.zoom = clamp(zoom, 1, MAX_ZOOM);
+      view.x = room.width / 2 - center[0] * scale();
+      view.y = room.height / 2 - center[1] * scale();
+      settle();
+    },
     framePoint,
     isDragging: () => pointers.size > 0 && travelled > TAP_SLOP,
     /** Picture coordinates of a point in the frame. */

@@ -1,0 +1,29 @@
+// What is to be seen of pictures above a threshold, in numbers and words. Objects come sorted by score, highest first.
+
+function visibleCount(picture, threshold) {
+  const objects = picture.result?.objects ?? [];
+  let n = 0;
+  while (n < objects.length && objects[n].score >= threshold - 1e-9) n++;
+  return n;
+}
+
+/** Adds the picture's visible objects to a map of counts by class id. */
+function addCounts(counts, picture, visible) {
+  for (let i = 0; i < visible; i++) {
+    const { class_id: id } = picture.result.objects[i];
+    counts.set(id, (counts.get(id) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** "4 persons, 2 dogs", most frequent first; "nothing" for no objects. */
+function inWords(counts, categories, limit = Infinity) {
+  const sorted = [...counts].sort((a, b) => b[1] - a[1]);
+  const phrases = sorted.map(([id, n]) => `${n} ${n === 1 ? categories[id]?.name : categories[id]?.plural}`);
+  const rest = phrases.length - limit;
+  return (rest > 1 ? [...phrases.slice(0, limit), `${rest} more kinds`] : phrases).join(", ") || "nothing";
+}
+
+function counted(n, what) {
+  return `${n} ${what}${n === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,56 @@
+// Files that a visitor chooses, a folder or a drop: which of them are taken, in natural order, and what is said about the rest.
+
+const PICTURE_ENDINGS = /[.](jpe?g|jfif|mpo|png|webp|bmp|dib|gif|tiff?|avif|hei[cf]|jp2|jxl|svg|psd|dng|cr[23]|nef|arw|raf|orf|rw2)$/i;
+const naturalOrder = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+
+/** [{file, name, fromFolder}] of a file input's choice. */
+function chosenFiles(input) {
+  return [...input.files].map((file) => ({ file, name: file.webkitRelativePath || file.name, fromFolder: Boolean(file.webkitRelativePath) }));
+}
+
+/** The same of a drop, with all that dropped folders hold; must be called while the event is being handled. */
+async function droppedFiles(transfer) {
+  const sources = [...transfer.items].filter(({ kind }) => kind === "file").map((item) => ({ entry: item.webkitGetAsEntry?.(), file: item.getAsFile() }));
+  const found = await Promise.all(sources.map(({ entry, file }) => (entry ? filesOf(entry, entry.name, false) : [{ file, name: file.name, fromFolder: false }])));
+  return found.flat();
+}
+
+async function filesOf(entry, name, fromFolder) {
+  if (entry.isFile) {
+    const file = await new Promise((resolve) => entry.file(resolve, () => resolve(null)));
+    return file ? [{ file, name, fromFolder }] : [];
+  }
+  const children = await childrenOf(entry.createReader());
+  const found = await Promise.all(children.map((child) => filesOf(child, `${name}/${child.name}`, true)));
+  return found.flat();
+}
+
+/** A reader gives a hundred entries at a time. */
+async function childrenOf(reader) {
+  const all = [];
+  for (;;) {
+    const some = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
+    if (!some.length) return all;
+    all.push(...some);
+  }
+}
+
+/**
+ * Sorts what was chosen.
+ * @param isKnown tells whether a file is in the batch already
+ * @param room how many more pictures there may be
+ * @returns {{taken, notes}} files to add, and sentences on those left out
+ */
+function sortOut(files, isKnown, room, most) {
+  // A folder holds other things too; a file chosen by itself deserves an answer, whatever it is.
+  const pictures = files.filter(({ file, name, fromFolder }) => !fromFolder || ((file.type.startsWith("image/") || PICTURE_ENDINGS.test(name)) && !name.includes("/.")));
+  const fresh = pictures.filter((picture) => !isKnown(picture));
+  const taken = [...fresh].sort((a, b) => naturalOrder.compare(a.name, b.name)).slice(0, room);
+  const notes = [];
+  const others = files.length - pictures.length;
+  const known = pictures.length - fresh.length;
+  if (others) notes.push(`${counted(others, "file")} in the folder left out: no ${others === 1 ? "picture" : "pictures"}.`);
+  if (known) notes.push(`${counted(known, "picture")} not added again: already here.`);
+  if (taken.length < fresh.length) notes.push(`Only ${taken.length} of ${fresh.length} added: at most ${most} pictures at a time.`);
+  return { taken, notes };
+}

@@ -1,0 +1,105 @@
+// A button that opens a small menu of export formats: one to be had at once, or several to be ticked and then taken together.
+
+/**
+ * @param button opens the menu; the menu is put behind it
+ * @param formats [{key, title, description}], as Python knows them
+ * @param onChoose called with the keys chosen
+ * @param several what the entry under the ticks says, such as "Download ZIP"; without it, choosing one format is enough
+ * @param chosen keys ticked at first
+ * @returns {{setAvailable, setBusy}}
+ */
+function createExportMenu(button, formats, onChoose, { several = "", chosen = [] } = {}) {
+  const menu = make("div", "dv-menu");
+  const ticked = new Set(chosen);
+  const items = new Map(formats.map((format) => [format.key, makeItem(format)]));
+  const confirm = makeButton("dv-menu-confirm", several, () => choose([...items.keys()].filter((key) => ticked.has(key) && isAvailable(key))));
+
+  function makeItem({ key, title, description }) {
+    const item = makeButton("dv-menu-item", "", () => (several ? tick(key) : choose([key])));
+    const words = make("span", "dv-menu-words");
+    words.append(make("span", "dv-menu-title", title), make("span", "dv-menu-description", description));
+    item.setAttribute("role", several ? "menuitemcheckbox" : "menuitem");
+    if (several) item.append(make("span", "dv-menu-tick"));
+    item.append(words);
+    return item;
+  }
+
+  const isAvailable = (key) => items.get(key).getAttribute("aria-disabled") !== "true";
+
+  function tick(key) {
+    if (!isAvailable(key)) return;
+    if (!ticked.delete(key)) ticked.add(key);
+    draw();
+  }
+
+  function choose(keys) {
+    if (!keys.length || !keys.every(isAvailable)) return;
+    menu.hidePopover();
+    onChoose(keys);
+  }
+
+  function draw() {
+    for (const [key, item] of items) if (several) setAttribute(item, "aria-checked", ticked.has(key) && isAvailable(key));
+    setAttribute(confirm, "aria-disabled", ![...ticked].some(isAvailable));
+  }
+
+  /** Under the button, or over it where there is more room; never out of the window. */
+  function place() {
+    const { left, right, top, bottom } = button.getBoundingClientRect();
+    const [width, height] = [menu.offsetWidth, menu.offsetHeight];
+    const above = bottom + height + 8 > window.innerHeight && top > window.innerHeight - bottom;
+    menu.style.left = `${clamp(right - width, 8, Math.max(window.innerWidth - width - 8, 8))}px`;
+    menu.style.top = `${above ? Math.max(top - height - 4, 8) : bottom + 4}px`;
+    menu.style.maxHeight = `${(above ? top : window.innerHeight - bottom) - 12}px`;
+  }
+
+  function move(event) {
+    const all = [...menu.querySelectorAll("button")];
+    const at = all.indexOf(document.activeElement);
+    const goal = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
+    if (event.key === "Tab") menu.hidePopover();
+    if (goal === undefined) return;
+    event.preventDefault();
+    all.at(goal % all.length).focus();
+  }
+
+  menu.popover = "auto";
+  menu.setAttribute("role", "menu");
+  menu.setAttribute("aria-label", "Formats");
+  menu.append(...items.values());
+  if (several) {
+    confirm.setAttribute("role", "menuitem");
+    menu.append(confirm);
+  }
+  for (const item of menu.children) item.tabIndex = -1;
+  menu.addEventListener("keydown", move);
+  menu.addEventListener("toggle", ({ newState }) => {
+    setAttribute(button, "aria-expanded", newState === "open");
+    if (newState !== "open") return;
+    place();
+    menu.querySelector("button").focus({ preventScroll: true });
+  });
+  // A page that scrolls leaves the menu behind.
+  window.addEventListener("scroll", () => menu.matches(":popover-open") && place(), { passive: true });
+  button.setAttribute("aria-haspopup", "menu");
+  button.setAttribute("aria-expanded", "false");
+  button.popoverTargetElement = menu;
+  button.after(menu);
+  draw();
+
+  return {
+    /** Greys out all formats but these; `why` is what those then say on hover. */
+    setAvailable(keys, why = "") {
+      for (const [key, item] of items) {
+        const available = keys.includes(key);
+        setAttribute(item, "aria-disabled", !available);
+        item.title = available ? "" : why;
+      }
+      draw();
+    },
+    setBusy(busy) {
+      button.classList.toggle("dv-busy", busy);
+      setAttribute(button, "aria-busy", busy);
+    },
+  };
+}

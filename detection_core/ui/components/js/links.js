@@ -1,0 +1,78 @@
+// Links that bring a comparison back: settings under short names in an address; compare_link.py reads them again.
+
+const LINK_NAMES = { rule: "rule", threshold: "t", top: "top", iou: "iou", mode: "mode", votes: "votes", opacity: "opacity", joint_threshold: "joints" };
+
+/** Address of this page with the picture, the models that a link can bring back, and the settings that are not the `defaults`. */
+function comparisonLink(picture, models, settings, defaults) {
+  const ids = models.filter(({ linkable }) => linkable).map(({ id }) => id);
+  // Encoded twice, because the list is separated by commas.
+  const query = ["tab=compare", `picture=${encodeURIComponent(picture).replaceAll("%3A", ":")}`, `models=${ids.map((id) => encodeURIComponent(encodeURIComponent(id))).join(",")}`];
+  const add = (name, value) => query.push(`${name}=${encodeURIComponent(value)}`);
+  for (const [name, short] of Object.entries(LINK_NAMES)) {
+    if (settings[name] !== defaults[name]) add(short, settings[name]);
+  }
+  const thresholds = models.filter(({ linkable }) => linkable).map((model) => thresholdOf(model, settings));
+  if (settings.rule === "own") query.push(`ts=${thresholds.join(",")}`);
+  const pair = (settings.pair ?? []).map((id) => ids.indexOf(id));
+  if (pair.length && !pair.includes(-1)) query.push(`pair=${pair.join(",")}`);
+  const off = LAYERS.filter((layer) => !settings[layer]);
+  if (off.length) query.push(`off=${off.join(",")}`);
+  if (settings.hidden_classes.length) add("hide", settings.hidden_classes.join("\n"));
+  return `${location.origin}${location.pathname}?${query.join("&")}`;
+}
+
+/** Whether it worked; browsers allow it only on secure pages. */
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const KEEP_QUESTION = "This picture is in this visit only. To be in a link it must be kept on the server, without what the camera wrote into it; whoever has the link sees it.";
+const NO_KEEPING = "No link can bring this picture back: it is in this visit only. Choose an example to share a comparison.";
+
+/**
+ * The row that a button opens with the link in it, copied where the browser allows that.
+ *
+ * @param compared gives {picture, models, settings}
+ * @param defaults settings that need not be in a link
+ * @param onKeep asks for the picture to be kept; null where the server keeps none
+ * @returns {{refresh}} to be called when the picture has got a name
+ */
+function createLinkRow(ui, compared, defaults, onKeep) {
+  const isOpen = () => !ui.linkRow.hasAttribute("hidden");
+
+  function open(opens) {
+    show(ui.linkRow, opens);
+    ui.link.setAttribute("aria-expanded", String(opens));
+  }
+
+  async function write() {
+    const { picture, models, settings } = compared();
+    show(ui.linkField, picture !== "");
+    show(ui.linkKeep, picture === "" && onKeep !== null);
+    if (!picture) return setText(ui.linkText, onKeep ? KEEP_QUESTION : NO_KEEPING);
+    ui.linkField.value = comparisonLink(picture, models, settings, defaults);
+    const isCopied = await copyText(ui.linkField.value);
+    const left = models.filter(({ linkable }) => !linkable).map(({ title }) => title);
+    const without = left.length ? ` It leaves out what is in this visit only: ${left.join(", ")}.` : "";
+    setText(ui.linkText, (isCopied ? "The link is copied." : "Copy this link.") + without);
+    ui.linkField.focus();
+    ui.linkField.select();
+  }
+
+  ui.link.addEventListener("click", () => {
+    open(!isOpen());
+    if (isOpen()) write();
+  });
+  ui.linkKeep.addEventListener("click", () => onKeep());
+  ui.linkClose.addEventListener("click", () => {
+    open(false);
+    ui.link.focus();
+  });
+
+  return { refresh: () => isOpen() && write() };
+}

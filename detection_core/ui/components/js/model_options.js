@@ -1,0 +1,30 @@
+// The grouped options of a <select> of models.
+
+const YOUR_MODELS = "Your models";
+
+/** Writes the models into the select and chooses one; what is written already stays, because an open list would close. */
+function fillModelSelect(select, models, selected) {
+  const names = models.map(({ key, title, group }) => ({ key, title, group }));
+  const isThere = names.some(({ key }) => key === selected);
+  // A user's model can vanish while it is chosen; its file may come back.
+  const gone = isThere ? [] : [{ key: selected, title: `${selected} (no longer there)`, group: YOUR_MODELS }];
+  const all = [...names.slice(0, 1), ...gone, ...names.slice(1)];
+  const listed = JSON.stringify(all);
+  if (select.dataset.listed !== listed) {
+    select.dataset.listed = listed;
+    const groups = [...new Set(all.map((model) => model.group))].map((group) => {
+      const options = make("optgroup");
+      options.label = group;
+      options.append(...all.filter((model) => model.group === group).map(makeModelOption));
+      return options;
+    });
+    select.replaceChildren(...groups);
+  }
+  select.value = selected;
+}
+
+function makeModelOption({ key, title }) {
+  const option = make("option", "", title);
+  option.value = key;
+  return option;
+}

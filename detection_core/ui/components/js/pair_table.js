@@ -1,0 +1,103 @@
+// Every object of two models as a row of a table: sorts by its headers, moves by the arrow keys, lights up together with the pictures.
+
+/** A score difference with its sign, and a true minus. */
+function formatDifference(number) {
+  return `${number < 0 ? "−" : "+"}${Math.abs(number).toFixed(2)}`;
+}
+
+/**
+ * The table of pairs; rows are {kind, name, scores: [a, b], iou, refs}, with null where a model has no object.
+ * @param onHover called with the first ref of the row under the pointer, or null
+ * @param onSelect called with the first ref of the row that was clicked or reached by keys; `again` when it may be the selected one
+ */
+function createPairTable(table, { onHover, onSelect }) {
+  const body = table.tBodies[0];
+  const headers = [...table.tHead.rows[0].cells];
+  let rows = [];
+  let sorting = { key: "kind", ascending: true };
+
+  const SORT_VALUES = {
+    kind: ({ kind }) => KINDS.indexOf(kind),
+    name: ({ name }) => name,
+    a: ({ scores }) => scores[0] ?? -1,
+    b: ({ scores }) => scores[1] ?? -1,
+    iou: ({ iou }) => iou ?? -1,
+    difference: ({ scores: [a, b] }) => (a === null || b === null ? -2 : b - a),
+  };
+
+  function setRows(newRows, letters) {
+    rows = newRows.map((row) => ({ ...row, node: buildRow(row, letters) }));
+    setText(table.querySelector("[data-sort=a] button"), `Score ${letters[0]}`);
+    setText(table.querySelector("[data-sort=b] button"), `Score ${letters[1]}`);
+    setText(table.querySelector("[data-sort=difference] button"), `${letters[1]} − ${letters[0]}`);
+    sort();
+  }
+
+  function buildRow({ kind, name, scores: [a, b], iou }, letters) {
+    const node = make("tr");
+    const what = make("td", "cv-cell-kind");
+    const word = { matched: "agreed", onlyA: `only ${letters[0]}`, onlyB: `only ${letters[1]}`, other: "other class" }[kind];
+    what.append(make("span", `cv-key cv-${kind}`), make("span", "cv-kind-word", word));
+    const title = make("td", "cv-cell-name", name);
+    title.title = name;
+    const number = (value, format, place = "") => make("td", `cv-number ${place}`, value === null ? "–" : format(value));
+    const difference = a === null || b === null ? null : b - a;
+    node.append(what, title, number(a, formatScore), number(b, formatScore), number(iou, formatScore, "cv-cell-iou"));
+    node.append(number(difference, formatDifference, "cv-cell-difference"));
+    return node;
+  }
+
+  function sort() {
+    const valueOf = SORT_VALUES[sorting.key];
+    const sign = sorting.ascending ? 1 : -1;
+    rows = [...rows].sort((p, q) => (valueOf(p) < valueOf(q) ? -sign : valueOf(p) > valueOf(q) ? sign : 0));
+    body.replaceChildren(...rows.map(({ node }) => node));
+    for (const header of headers) {
+      setAttribute(header, "aria-sort", header.dataset.sort === sorting.key ? (sorting.ascending ? "ascending" : "descending") : "none");
+    }
+    refreshTabStop();
+  }
+
+  /** Exactly one row is in the tab order: the selected one, else the first. */
+  function refreshTabStop() {
+    const stop = rows.find(({ node }) => node.getAttribute("aria-selected") === "true") ?? rows[0];
+    for (const row of rows) row.node.tabIndex = row === stop ? 0 : -1;
+  }
+
+  function setActive(isActive, isSelected) {
+    for (const row of rows) {
+      row.node.classList.toggle("dv-active", isActive(row));
+      setAttribute(row.node, "aria-selected", isSelected(row));
+    }
+    refreshTabStop();
+  }
+
+  const rowOf = (event) => rows.find(({ node }) => node === event.target.closest("tr"));
+
+  function moveBy(event) {
+    const at = rows.indexOf(rowOf(event));
+    const goal = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1 }[event.key];
+    const activates = event.key === "Enter" || event.key === " ";
+    if (at < 0 || (goal === undefined && !activates)) return;
+    event.preventDefault();
+    const row = rows[clamp(goal ?? at, 0, rows.length - 1)];
+    onSelect(row.refs[0], activates);
+    row.node.focus();
+  }
+
+  body.addEventListener("click", (event) => onSelect(rowOf(event).refs[0], true));
+  body.addEventListener("pointerover", (event) => onHover(rowOf(event)?.refs[0] ?? null));
+  body.addEventListener("pointerleave", () => onHover(null));
+  body.addEventListener("keydown", moveBy);
+  for (const header of headers) {
+    const { sort: key } = header.dataset;
+    header.querySelector("button").addEventListener("click", () => {
+      // Numbers are most telling from the top; kinds and names from their start.
+      const startsAscending = key === "kind" || key === "name";
+      sorting = { key, ascending: sorting.key === key ? !sorting.ascending : startsAscending };
+      sort();
+    });
+  }
+
+  return { setRows, setActive };
+}

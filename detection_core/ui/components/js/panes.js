@@ -1,0 +1,97 @@
+// A pane: one picture in its frame with sheets over it, what is said of it, and a camera that it shares with the other panes.
+
+/**
+ * @param template the pane's markup
+ * @param onHover called with the object under the pointer, or null
+ * @param onSelect called with the object that was clicked, or null
+ * @param onCamera called when the visitor moves this pane's camera, or its room changes
+ */
+function createPane(template, { onHover, onSelect, onCamera }) {
+  const root = template.content.firstElementChild.cloneNode(true);
+  const ui = { ...collectRefs(root), root };
+  const sheets = [createSheet(ui.sheets), createSheet(ui.sheets)];
+  const viewport = createViewport(ui.frame, follow, (point) => onSelect(objectUnder(point)));
+  const layLabelsSoon = oncePerFrame(() => isVisible() && sheets.forEach((sheet) => sheet.layLabels(viewport)));
+  let split = null;
+
+  const isVisible = () => viewport.size().width > 1;
+
+  function follow(camera) {
+    ui.image.style.transform = `translate(${camera.x}px, ${camera.y}px) scale(${camera.scale})`;
+    sheets.forEach((sheet) => sheet.setCamera(camera));
+    layLabelsSoon();
+    if (isVisible()) onCamera(pane, camera);
+  }
+
+  function objectUnder(point) {
+    const slack = 4 / viewport.camera().scale;
+    const isRight = split !== null && point[0] > split * viewport.size().width;
+    return sheets[Number(isRight)].objectUnder(viewport.toPicture(point), slack);
+  }
+
+  function pointAt(event) {
+    if (event.pointerType !== "mouse" || viewport.isDragging() || event.target.closest("button, .dv-callout, .cv-failure")) return leave();
+    const point = viewport.framePoint(event);
+    const object = objectUnder(point);
+    onHover(object);
+    ui.frame.classList.toggle("dv-pointing", object !== null);
+    show(ui.tooltip, object !== null);
+    if (object) placeTooltip(object, point);
+  }
+
+  function placeTooltip(object, [px, py]) {
+    const [x1, y1, x2, y2] = object.box;
+    setText(ui.tooltip, object.tip ?? `${shorten(object.name)} · ${formatScore(object.score)} · ${Math.round(x2 - x1)}×${Math.round(y2 - y1)} px`);
+    const { width, height } = viewport.size();
+    const x = clamp(px + 14, 4, Math.max(width - ui.tooltip.offsetWidth - 4, 4));
+    ui.tooltip.style.transform = `translate(${Math.round(x)}px, ${Math.round(py + 44 > height ? py - 38 : py + 16)}px)`;
+  }
+
+  function leave() {
+    onHover(null);
+    show(ui.tooltip, false);
+    ui.frame.classList.remove("dv-pointing");
+  }
+
+  ui.frame.addEventListener("pointermove", pointAt);
+  ui.frame.addEventListener("pointerleave", leave);
+
+  const pane = {
+    ui,
+    sheets,
+    viewport,
+    layLabelsSoon,
+    isVisible,
+    setPicture({ image, width, height }) {
+      ui.image.src = image.url;
+      Object.assign(ui.image, { width, height });
+      root.style.setProperty("--aspect", `${width} / ${height}`);
+      viewport.setPicture(width, height);
+    },
+    /** Shows the first sheet left and the second right of a share of the width; null shows both everywhere. */
+    setSplit(share) {
+      split = share;
+      root.classList.toggle("cv-split", share !== null);
+      if (share !== null) root.style.setProperty("--split", `${100 * share}%`);
+    },
+    setActive(group) {
+      sheets.forEach((sheet) => sheet.setActive(group));
+      layLabelsSoon();
+    },
+    setRemark(text) {
+      setText(ui.remark, text);
+      show(ui.remark, text !== "");
+    },
+    setCallout(text) {
+      setText(ui.callout, text);
+      show(ui.callout, text !== "");
+    },
+  };
+  return pane;
+}
+
+/** What a pane's camera looks at, for the other panes to follow: {zoom, center} in picture coordinates. */
+function lookOf({ viewport }) {
+  const { width, height } = viewport.size();
+  return { zoom: viewport.camera().zoom, center: viewport.toPicture([width / 2, height / 2]) };
+}

@@ -1,0 +1,65 @@
+// A sheet over a picture: the drawing and the labels of one set of objects, of which some are shown.
+// Besides what is drawn, every object has `refs`, [model id, index] of the objects that it stands for, and a `label`.
+
+function createSheet(parent) {
+  const root = make("div", "cv-sheet");
+  const svg = makeSvg("svg", "dv-overlay", root);
+  const layer = make("div", "dv-labels");
+  root.append(layer);
+  root.setAttribute("aria-hidden", "true");
+  parent.append(root);
+  const overlay = createOverlay(svg);
+  const labels = createLabels(layer);
+  let objects = [];
+  let shown = new Set();
+  let active = [];
+  let hasLabels = true;
+
+  function setObjects(result) {
+    objects = result?.objects ?? [];
+    shown = new Set();
+    active = [];
+    overlay.setObjects(result);
+    labels.setObjects(objects, (object) => object.label);
+  }
+
+  function setShown(indices) {
+    const next = new Set(indices);
+    for (const i of shown) if (!next.has(i)) overlay.setVisible(i, false);
+    for (const i of next) if (!shown.has(i)) overlay.setVisible(i, true);
+    shown = next;
+  }
+
+  function draw(settings, layers) {
+    for (const name of OVERLAY_LAYERS) overlay.setLayer(name, layers.includes(name));
+    overlay.setOpacity(settings.opacity);
+    overlay.setJointThreshold(settings.joint_threshold);
+    hasLabels = layers.includes("labels");
+  }
+
+  /** Emphasises the objects that stand for `group`, a Map from model id to index; where there are none, all are dimmed. */
+  function setActive(group) {
+    const isMember = ({ refs }) => refs.some(([id, index]) => group.get(id) === index);
+    active = group.size ? objects.flatMap((object, i) => (isMember(object) ? [i] : [])) : [];
+    const emphasised = group.size && !active.length ? [-1] : active;
+    overlay.setActive(emphasised);
+    labels.setActive(emphasised);
+  }
+
+  function layLabels(viewport) {
+    const { width, height } = viewport.size();
+    const order = hasLabels ? [...new Set([...active.filter((i) => shown.has(i)), ...shown])] : [];
+    labels.layout(order, (i) => viewport.toFrame(objects[i].box), width, height);
+  }
+
+  return {
+    root,
+    setObjects,
+    setShown,
+    draw,
+    setActive,
+    layLabels,
+    setCamera: overlay.setCamera,
+    objectUnder: ([x, y], slack) => objects[objectAt(objects, (i) => shown.has(i), x, y, slack)] ?? null,
+  };
+}

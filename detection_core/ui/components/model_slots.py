@@ -1,0 +1,52 @@
+"""Model slots: two to four models to compare, each in a grouped list, drawn in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from detection_core.catalog import list_specs
+from detection_core.ui.components.files import component_files
+from detection_core.ui.components.model_picker import card
+
+FEWEST, MOST = 2, 4
+
+
+class ModelSlots(gr.HTML):
+    """Chooses models. As an input it gives their keys, as an output it takes `slots_value(...)`; its event `select` tells of changes."""
+
+    is_template = True
+
+    def __init__(self, selected: Sequence[str], states: dict[str, str], **kwargs: Any) -> None:
+        files = component_files("model_slots", "dom", "model_options")
+        super().__init__(slots_value(selected, states), **files, apply_default_css=False, **kwargs)
+
+    def preprocess(self, payload: Any) -> list[str]:
+        """Gives the chosen models' keys, of which there may be no models any more.
+
+        Raises:
+            gr.Error: If the browser sent something else.
+        """
+        selected = payload.get("selected") if isinstance(payload, dict) else None
+        if not isinstance(selected, list) or not FEWEST <= len(selected) <= MOST or not all(isinstance(key, str) for key in selected):
+            raise gr.Error("Choose two to four models from the lists.", print_exception=False)
+        if len(set(selected)) < len(selected):
+            raise gr.Error("Choose different models, each once.", print_exception=False)
+        return selected
+
+    def api_info(self) -> dict[str, Any]:
+        """The value as JSON schema."""
+        return {"type": "object"}
+
+
+def slots_value(selected: Sequence[str], states: dict[str, str]) -> dict[str, Any]:
+    """What the slots show: the chosen keys, and the models that there are at this moment.
+
+    Args:
+        selected: The chosen models' keys, two to four.
+        states: Where each model is, by its key; a model without a state has come or gone just now and is left out.
+    """
+    models = [card(spec) | {"state": states[spec.key]} for spec in list_specs() if spec.key in states]
+    return {"selected": list(selected), "least": FEWEST, "most": MOST, "models": models}

@@ -1,0 +1,34 @@
+"""The example pictures, and the first of them looked at before anybody asks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detection_core.catalog import ASSETS, EMBEDDED_MODEL
+from detection_core.engine import Engine
+from detection_core.images import read_image
+
+EXAMPLES = {
+    "Astronaut": ASSETS / "examples" / "astronaut.jpg",
+    "Grace Hopper": ASSETS / "examples" / "grace_hopper.jpg",
+    "Cameraman": ASSETS / "examples" / "cameraman.jpg",
+    "Cat": ASSETS / "examples" / "chelsea.jpg",
+    "Coffee": ASSETS / "examples" / "coffee.jpg",
+    "Rocket": ASSETS / "examples" / "rocket.jpg",
+}
+EXAMPLE_PATHS = list(EXAMPLES.values())
+
+
+def clicked_example(data: object) -> str:
+    """The path of the example that an event of the strip is about; the first where a browser sent something else."""
+    index = data.get("index") if isinstance(data, dict) else None
+    return str(EXAMPLE_PATHS[index] if isinstance(index, int) and 0 <= index < len(EXAMPLE_PATHS) else EXAMPLE_PATHS[0])
+
+
+def warm_up(engine: Engine) -> None:
+    """Looks at the first example in the background, so that its result is ready when the page is.
+
+    A blank picture goes before it: the first pass through a network is slow, and its timing would mislead.
+    """
+    engine.submit(read_image(np.zeros((480, 640, 3), np.uint8)), EMBEDDED_MODEL)
+    engine.submit(read_image(EXAMPLE_PATHS[0]), EMBEDDED_MODEL)

@@ -1,0 +1,66 @@
+"""Pictures that a link may show again, where the host allows keeping them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from PIL import Image
+
+from detection_core.images import encode_jpeg
+
+# Unguessable: whoever knows the name has seen the picture.
+_NAME = re.compile(r"[0-9a-f]{32}")
+_QUALITY = 95
+
+
+class KeptPictures:
+    """Keeps pictures in a folder, as JPEG files without what cameras write into them (place, time, device).
+
+    Args:
+        folder: Where they are; it is made if need be.
+        capacity: How many are kept; the least recently shown go first.
+
+    Raises:
+        OSError: If the folder cannot be made.
+    """
+
+    def __init__(self, folder: str | Path, capacity: int = 1000) -> None:
+        self._folder = Path(folder)
+        self._capacity = capacity
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def keep(self, image: Image.Image) -> str:
+        """Keeps an upright RGB picture; the same one is kept once.
+
+        Returns:
+            Its name: 32 hexadecimal digits, the same for the same pixels.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        data = encode_jpeg(image, _QUALITY)
+        name = hashlib.sha256(data).hexdigest()[:32]
+        path = self._path(name)
+        # Under another name first: whoever opens a link must not see half a file.
+        unfinished = path.with_suffix(".part")
+        unfinished.write_bytes(data)
+        unfinished.replace(path)
+        self._clean_up()
+        return name
+
+    def find(self, name: str) -> Path | None:
+        """The file of a kept picture, or None if there is none, or no longer."""
+        if not _NAME.fullmatch(name) or not self._path(name).exists():
+            return None
+        self._path(name).touch()
+        return self._path(name)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.jpg"
+
+    def _clean_up(self) -> None:
+        by_age = sorted(self._folder.glob("*.jpg"), key=lambda path: path.stat().st_mtime)
+        for path in by_age[: -self._capacity]:
+            path.unlink(missing_ok=True)

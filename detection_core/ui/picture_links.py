@@ -1,0 +1,67 @@
+"""What links call pictures, and which picture a link means: examples always, others where the host keeps them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+
+from detection_core.images import LoadedImage, read_image
+from detection_core.ui.examples import EXAMPLES
+from detection_core.ui.kept_pictures import KeptPictures
+
+_KNOWN = 10_000
+
+
+class PictureLinks:
+    """Names of pictures in links.
+
+    Args:
+        kept: Where the host allows visitors to keep pictures, or None.
+    """
+
+    def __init__(self, kept: KeptPictures | None = None) -> None:
+        self._kept = kept
+        self._examples = {name.lower().replace(" ", "-"): path for name, path in EXAMPLES.items()}
+        self._names: OrderedDict[str, str] = OrderedDict()
+        for name, path in self._examples.items():
+            self._know(read_image(path).digest, f"example:{name}")
+
+    @property
+    def can_keep(self) -> bool:
+        """Whether a visitor's own picture can be kept for a link."""
+        return self._kept is not None
+
+    def name(self, picture: LoadedImage) -> str:
+        """What links call a picture, or "" if no link can bring it back."""
+        return self._names.get(picture.digest, "")
+
+    def keep(self, picture: LoadedImage) -> str:
+        """Keeps a picture because its visitor asked for a link.
+
+        Returns:
+            Its name; "" where the host keeps none.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        if self.name(picture) or self._kept is None:
+            return self.name(picture)
+        name = self._kept.keep(picture.image)
+        self._know(picture.digest, f"kept:{name}")
+        return f"kept:{name}"
+
+    def find(self, name: str) -> Path | None:
+        """The picture that a link means, or None if there is none, or no longer."""
+        kind, _, rest = name.partition(":")
+        if kind == "example":
+            return self._examples.get(rest)
+        path = self._kept.find(rest) if kind == "kept" and self._kept else None
+        if path is not None:
+            self._know(read_image(path).digest, name)
+        return path
+
+    def _know(self, digest: str, name: str) -> None:
+        self._names[digest] = name
+        while len(self._names) > _KNOWN:
+            # The examples came first, and stay.
+            del self._names[next(digest for digest, name in self._names.items() if not name.startswith("example:"))]

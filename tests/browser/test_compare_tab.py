@@ -1,0 +1,190 @@
+"""What a visitor does to choose between models: compares them on a picture, moves thresholds, takes everything home, shares a link."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec
+from detection_core.engine import LocalEngine
+from detection_core.export import to_coco_results
+from detection_core.ui.app import build_app, launch_options
+from detection_core.ui.kept_pictures import KeptPictures
+from tests.download_host import DownloadHost
+from tests.factories import make_detections
+from tests.random_models import save_random_weights
+from tests.ui.model_files import PETS, put_model
+
+pytestmark = pytest.mark.browser
+
+SSDLITE = "ssdlite320_mobilenet_v3_large"
+HOPPER = ASSETS / "examples" / "grace_hopper.jpg"
+SECONDS = 1000
+
+
+@pytest.fixture(scope="module")
+def address(serve, tmp_path_factory):
+    """The whole app with SSDlite's weights on disk, a user's model, a place to keep pictures, and nothing to be downloaded."""
+    home = tmp_path_factory.mktemp("home")
+    with DownloadHost() as host, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCH_HOME", str(home))
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        patch.setenv("DETECTION_EXPLORER_WEIGHTS_MIRROR", host.url)
+        patch.setenv("DETECTION_EXPLORER_MODELS_DIR", str(home))
+        put_model(home / "pets.pt")
+        save_random_weights(get_spec(SSDLITE), home / "hub" / "checkpoints")
+        engine = LocalEngine()
+        yield serve(build_app(engine, keep=KeptPictures(home / "kept")), **launch_options())
+        engine.close()
+
+
+@pytest.fixture
+def compared(page: Page, address: str) -> Locator:
+    """The tab with the example compared; a browser that has complained fails the test."""
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(address)
+    page.get_by_role("tab", name="Compare").click()
+    expect(facts(page).nth(1)).to_contain_text("objects", timeout=30 * SECONDS)
+    yield page.locator(".cv")
+    assert complaints == []
+
+
+def facts(page: Page) -> Locator:
+    """What each view says of its model: "3 objects · from 0.50"."""
+    return page.locator(".cv-panes .cv-pane-facts")
+
+
+def add_file(page: Page, path: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Add results from a file").click()
+    chooser.value.set_files(path)
+
+
+def test_opens_with_the_example_compared(compared):
+    expect(compared).to_contain_text("Person MobileNetV2 FPN")
+    expect(compared).to_contain_text("SSDlite320 MobileNetV3")
+    expect(facts(compared.page)).to_have_text(["1 object · from 0.55", re.compile(r"\d+ objects")])
+
+
+def test_a_moved_threshold_changes_counts_without_a_request(compared):
+    page = compared.page
+    compared.get_by_role("button", name="Same threshold").click()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    slider = compared.get_by_label("Threshold", exact=True)
+    slider.fill("0.2")
+    before = facts(page).all_inner_texts()
+    slider.fill("0.99")
+    expect(facts(page).nth(1)).not_to_have_text(before[1])
+    assert [url for url in requests if not url.startswith(("data:", "blob:"))] == []
+
+
+def test_differences_and_everything_to_take_home(compared, tmp_path):
+    compared.get_by_role("button", name="Difference").click()
+    expect(compared).to_contain_text("only A")
+    with compared.page.expect_download(timeout=30 * SECONDS) as caught:
+        compared.get_by_role("button", name="Download").click()
+    assert caught.value.suggested_filename == "astronaut_comparison.zip"
+    caught.value.save_as(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        told = json.loads(archive.read("comparison.json"))
+        with Image.open(archive.open(f"difference_{EMBEDDED_MODEL}_{SSDLITE}.png")) as picture:
+            assert picture.width == 512
+    assert [model["name"] for model in told["models"]] == [EMBEDDED_MODEL, SSDLITE]
+    assert len(told["models"][0]["objects"]) == 1
+
+
+def test_models_are_measured_in_turns(compared):
+    compared.get_by_role("button", name=re.compile("Measure")).click()
+    expect(compared.locator(".cv-costs")).to_contain_text("5 runs", timeout=60 * SECONDS)
+    expect(compared.locator(".cv-costs")).to_contain_text("MB")
+
+
+def test_a_third_model_that_cannot_be_had_harms_nobody(compared):
+    page = compared.page
+    page.get_by_role("button", name="Add a model").click()
+    page.get_by_label("Model C", exact=True).select_option("fcos_resnet50_fpn")
+    expect(compared).to_contain_text("Not on this machine yet", timeout=20 * SECONDS)
+    page.get_by_role("button", name="Download 130 MB and compare").click()
+    expect(compared).to_contain_text("The model is not available", timeout=30 * SECONDS)
+    expect(facts(page).first).to_have_text("1 object · from 0.55")
+
+
+def test_results_of_another_tool_join_and_leave(compared, tmp_path):
+    page = compared.page
+    entries = to_coco_results(make_detections(3, image_size=(512, 512)), 7)
+    path = tmp_path / "theirs.json"
+    path.write_text(json.dumps(entries))
+    add_file(page, path)
+    expect(compared).to_contain_text("theirs.json", timeout=20 * SECONDS)
+    expect(facts(page)).to_have_count(3)
+    page.get_by_role("button", name="Remove the files' results").click()
+    expect(facts(page)).to_have_count(2, timeout=20 * SECONDS)
+    path.write_text("[7]")
+    add_file(page, path)
+    expect(compared).to_contain_text("cannot be used", timeout=20 * SECONDS)
+
+
+def test_a_link_brings_everything_back_for_somebody_else(compared, browser):
+    page = compared.page
+    page.locator("button[aria-label='Clear'], button[aria-label='Remove Image']").last.click()
+    page.locator("input[type=file][accept*=image]").last.set_input_files(HOPPER)
+    expect(page.locator(".cv img").first).to_have_attribute("src", re.compile("grace_hopper"), timeout=20 * SECONDS)
+    page.get_by_label("Model B", exact=True).select_option("pets")
+    expect(compared).to_contain_text(PETS[0], timeout=20 * SECONDS)
+    compared.get_by_role("button", name="Same number").click()
+    compared.get_by_role("button", name="Link").click()
+    # An example, even when it is uploaded, needs no keeping.
+    link = compared.get_by_label("Link to this comparison").input_value()
+    assert "picture=example:grace-hopper" in link
+    other = browser.new_context().new_page()
+    other.goto(link)
+    expect(facts(other)).to_have_text(facts(page).all_inner_texts(), timeout=30 * SECONDS)
+    assert other.get_by_label("Model B", exact=True).input_value() == "pets"
+    expect(other.get_by_role("button", name="Same number")).to_have_attribute("aria-pressed", "true")
+    other.context.close()
+
+
+def test_a_picture_of_ones_own_is_kept_only_when_asked(compared, address, tmp_path, browser):
+    page = compared.page
+    with Image.open(HOPPER) as photo:
+        photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "mine.jpg")
+    page.locator("button[aria-label='Clear'], button[aria-label='Remove Image']").last.click()
+    page.locator("input[type=file][accept*=image]").last.set_input_files(tmp_path / "mine.jpg")
+    expect(page.locator(".cv img").first).to_have_attribute("src", re.compile("mine"), timeout=20 * SECONDS)
+    expect(facts(page).nth(1)).to_contain_text("objects", timeout=20 * SECONDS)
+    compared.get_by_role("button", name="Link").click()
+    expect(compared.get_by_label("Link to this comparison")).to_be_hidden()
+    compared.get_by_role("button", name="Keep the picture").click()
+    field = compared.get_by_label("Link to this comparison")
+    expect(field).to_be_visible(timeout=20 * SECONDS)
+    query = urlsplit(field.input_value()).query
+    assert "picture=kept:" in query
+    other = browser.new_context().new_page()
+    other.goto(f"{address}?{query}")
+    expect(other.locator(".cv img").first).to_have_js_property("naturalWidth", 512, timeout=30 * SECONDS)
+    expect(facts(other).first).to_contain_text("object", timeout=30 * SECONDS)
+    other.context.close()
+
+
+def test_a_card_of_the_batch_opens_in_detect(compared):
+    page = compared.page
+    page.get_by_role("tab", name="Batch").click()
+    page.locator("input[type=file][multiple]").first.set_input_files([HOPPER])
+    card = page.get_by_role("button", name=re.compile("grace_hopper"))
+    expect(card).to_be_visible(timeout=20 * SECONDS)
+    expect(page.get_by_text("1 person", exact=True).last).to_be_visible(timeout=30 * SECONDS)
+    card.click()
+    expect(page.get_by_role("tab", name="Detect")).to_have_attribute("aria-selected", "true", timeout=10 * SECONDS)
+    expect(page.locator(".dv img").first).to_have_attribute("src", re.compile("grace_hopper"), timeout=20 * SECONDS)
+    expect(page.locator(".dv tbody tr").first).to_contain_text("person", timeout=20 * SECONDS)

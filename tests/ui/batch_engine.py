@@ -1,0 +1,51 @@
+"""An engine that finds three things in every picture, at once or when the test says so."""
+
+from __future__ import annotations
+
+from detection_core.catalog import EMBEDDED_MODEL, get_spec, list_models
+from detection_core.detector import Timings
+from detection_core.engine import Job, JobState, Result, Stage
+from detection_core.images import LoadedImage
+from tests.factories import make_detections
+
+
+class BatchEngine:
+    """Gives three objects with masks and joints, of scores 0.95, 0.525 and 0.1, all of the model's first class.
+
+    Attributes:
+        holds: Whether new jobs wait for `release`.
+        held: Jobs that wait.
+    """
+
+    def __init__(self, *, holds: bool = False) -> None:
+        self.holds = holds
+        self.held: list[tuple[Job, Result]] = []
+
+    def submit(self, image: LoadedImage, model: str, *, visitor: str = "") -> Job:
+        job = Job(model, visitor)
+        job.update(JobState(Stage.RUN))
+        size = (image.image.height, image.image.width)
+        found = make_detections(
+            3, image_size=size, labels=[1, 1, 1], categories=get_spec(model).categories, masks=True, keypoints=True, model=model
+        )
+        self.held.append((job, Result(found, Timings(network=0.25))))
+        if not self.holds:
+            self.release()
+        return job
+
+    def release(self) -> None:
+        """Lets all jobs that wait have their results."""
+        self.holds = False
+        while self.held:
+            job, result = self.held.pop()
+            if not job.cancelled:
+                job.future.set_result(result)
+
+    def cancel_visitor(self, visitor: str) -> None:
+        pass
+
+    def model_states(self) -> dict[str, str]:
+        return {key: "in memory" if key == EMBEDDED_MODEL else "to download" for key in list_models()}
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import gradio as gr
+import pytest
+
+from detection_core.catalog import EMBEDDED_MODEL, list_models
+from detection_core.ui.components.model_slots import ModelSlots, slots_value
+
+STATES = dict.fromkeys(list_models(), "on disk")
+TWO = [EMBEDDED_MODEL, "ssd300_vgg16"]
+
+
+def test_knows_all_models_and_what_is_chosen():
+    value = slots_value(TWO, STATES)
+    assert value["selected"] == TWO
+    assert [model["key"] for model in value["models"]] == list_models()
+    assert (value["least"], value["most"]) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [None, 7, {}, {"selected": "ab"}, {"selected": ["a"]}, {"selected": list("abcde")}, {"selected": ["a", 7]}, {"selected": [["a"], "b"]}],
+    ids=repr,
+)
+def test_refuses_what_is_no_choice(sent):
+    with pytest.raises(gr.Error, match="two to four"):
+        ModelSlots(TWO, STATES).preprocess(sent)
+
+
+def test_refuses_the_same_model_twice():
+    with pytest.raises(gr.Error, match="each once"):
+        ModelSlots(TWO, STATES).preprocess({"selected": ["a", "b", "a"]})
+
+
+def test_gives_the_keys():
+    assert ModelSlots(TWO, STATES).preprocess({"selected": ["a", "removed just now"]}) == ["a", "removed just now"]

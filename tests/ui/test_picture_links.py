@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detection_core.images import read_image
+from detection_core.ui.examples import EXAMPLE_PATHS, EXAMPLES
+from detection_core.ui.kept_pictures import KeptPictures
+from detection_core.ui.picture_links import PictureLinks
+
+
+def own(shade: int = 7):
+    return read_image(np.full((30, 40, 3), shade, np.uint8))
+
+
+def test_every_example_can_be_linked():
+    links = PictureLinks()
+    names = [links.name(read_image(path)) for path in EXAMPLE_PATHS]
+    assert len(set(names)) == len(EXAMPLES)
+    assert [links.find(name) for name in names] == EXAMPLE_PATHS
+    assert "example:grace-hopper" in names
+
+
+def test_own_pictures_are_kept_only_where_the_host_allows_it_and_the_visitor_asks(tmp_path):
+    without = PictureLinks()
+    assert (without.can_keep, without.keep(own()), without.name(own())) == (False, "", "")
+    links = PictureLinks(KeptPictures(tmp_path))
+    assert links.name(own()) == ""
+    assert not list(tmp_path.iterdir())
+    name = links.keep(own())
+    assert links.name(own()) == name == links.keep(own())
+    assert links.find(name) == next(tmp_path.iterdir())
+    assert links.keep(read_image(EXAMPLE_PATHS[0])).startswith("example:")
+
+
+def test_what_a_link_brought_back_can_be_linked_again(tmp_path):
+    name = PictureLinks(KeptPictures(tmp_path)).keep(own())
+    later = PictureLinks(KeptPictures(tmp_path))
+    path = later.find(name)
+    assert path is not None
+    assert later.name(read_image(path)) == name
+
+
+@pytest.mark.parametrize("name", ["", "example:", "example:moon", "kept:", "kept:../x", "file:/etc/passwd", "/etc/passwd"])
+def test_other_names_mean_no_picture(tmp_path, name: str):
+    assert PictureLinks(KeptPictures(tmp_path)).find(name) is None
