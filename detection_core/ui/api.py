@@ -18,12 +18,25 @@ from detection_core.engine import Engine, EngineError
 from detection_core.export import provenance_of, to_json
 from detection_core.images import ImageError, LoadedImage, read_image
 from detection_core.ui.components.model_slots import FEWEST, MOST
-from detection_core.ui.components.safe_image import SafeImage
+from detection_core.ui.components.safe_image import NoAddresses, SafeImage
 from detection_core.ui.session import visitor_of
 from detection_core.visualization import annotate, draw_difference
 from detection_core.weights import WeightsError
 
 _PATIENCE = 15 * 60
+
+
+# Whatever the type of an input is, Gradio looks for files in what is sent for it.
+class _Text(gr.Textbox, NoAddresses):
+    is_template = True
+
+
+class _Number(gr.Number, NoAddresses):
+    is_template = True
+
+
+class _List(gr.JSON, NoAddresses):
+    is_template = True
 
 
 def add_api(engine: Engine) -> None:
@@ -45,7 +58,11 @@ def add_api(engine: Engine) -> None:
             The detections as JSON (labels, scores, boxes in pixels, outlines, joints, where they come from), and the annotated picture.
         """
         loaded = await _read(image)
-        found = await _look(engine, loaded, model, _checked_threshold(threshold), request)
+        least = _checked_threshold(threshold)
+        try:
+            found = await _look(engine, loaded, model, least, request)
+        except _ModelError as error:
+            raise _refusal(str(error)) from error
         return to_json(found.detections, provenance=found.provenance), await to_thread.run_sync(annotate, loaded.image, found.detections)
 
     async def compare(  # noqa: D417
@@ -60,8 +77,8 @@ def add_api(engine: Engine) -> None:
             iou: From which overlap on two boxes are in the same place, 0.05–0.95; null is 0.5.
 
         Returns:
-            Each model's detections, every two models' agreement and what several agree on as JSON, and the picture of the difference
-            between the first two.
+            Each model's detections, every two models' agreement, what several agree on and which models failed why as JSON, and the
+            picture of the difference between the first two.
         """
         least = _checked_threshold(threshold)
         if not isinstance(models, list) or not FEWEST <= len(set(map(str, models))) == len(models) <= MOST:
@@ -69,8 +86,18 @@ def add_api(engine: Engine) -> None:
         if iou is not None and not (isinstance(iou, int | float) and 0.05 <= iou <= 0.95):
             raise _refusal("The iou must be a number from 0.05 to 0.95, or null.")
         loaded = await _read(image)
-        found = await asyncio.gather(*(_look(engine, loaded, str(model), least, request) for model in models))
-        report = ComparisonReport(Path(image or "").name, 0.5 if iou is None else iou, list(found))
+        looks = (_look(engine, loaded, str(model), least, request) for model in models)
+        report = ComparisonReport(Path(image or "").name, 0.5 if iou is None else iou)
+        for model, outcome in zip(models, await asyncio.gather(*looks, return_exceptions=True), strict=True):
+            if isinstance(outcome, _ModelError):
+                report.failed[str(model)] = str(outcome)
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                report.results.append(outcome)
+        if len(report.results) < FEWEST:
+            raise _refusal("Fewer than two models are left to compare. " + " ".join(report.failed.values()))
+        found = report.results
         pair = report.pairs[found[0].name, found[1].name]
         difference = partial(draw_difference, loaded.image, pair, names=(found[0].name, found[1].name))
         return await to_thread.run_sync(report.to_json), await to_thread.run_sync(difference)
@@ -83,15 +110,19 @@ def add_api(engine: Engine) -> None:
 
     # Endpoints take their types from components; these are never shown.
     image = SafeImage(visible=False, label="Picture")
-    model = gr.Textbox(visible=False, label="Model")
-    several = gr.JSON(visible=False, label="Models")
-    threshold = gr.Number(visible=False, label="Threshold", value=None)
-    iou = gr.Number(visible=False, label="IoU", value=None)
+    model = _Text(visible=False, label="Model")
+    several = _List(visible=False, label="Models")
+    threshold = _Number(visible=False, label="Threshold", value=None)
+    iou = _Number(visible=False, label="IoU", value=None)
     outputs = [gr.JSON(visible=False, label="Detections"), gr.Image(visible=False, format="png", label="Annotated picture")]
     compared = [gr.JSON(visible=False, label="Comparison"), gr.Image(visible=False, format="png", label="Difference")]
     gr.Button(visible=False).click(detect, [image, model, threshold], outputs, api_name="detect", concurrency_limit=None)
     gr.Button(visible=False).click(compare, [image, several, threshold, iou], compared, api_name="compare", concurrency_limit=None)
     gr.api(models, api_name="models")
+
+
+class _ModelError(Exception):
+    """One model gives no result, for this reason."""
 
 
 async def _read(image: str | None) -> LoadedImage:
@@ -118,11 +149,11 @@ async def _look(engine: Engine, loaded: LoadedImage, model: str, threshold: floa
         job = engine.submit(loaded, model, visitor=visitor_of(request, "api"))
         result = await asyncio.wait_for(asyncio.wrap_future(job.future), _PATIENCE)
     except (UnknownModelError, WeightsError, EngineError) as error:
-        raise _refusal(str(error)) from error
+        raise _ModelError(str(error)) from error
     except TimeoutError as error:
-        raise _refusal("This takes too long. What has arrived of a download is kept: try again later.") from error
+        raise _ModelError("This takes too long. What has arrived of a download is kept: try again later.") from error
     except asyncio.CancelledError as error:
-        raise _refusal("Cancelled.") from error
+        raise _ModelError("Cancelled.") from error
     least = spec.suggested_threshold if threshold is None else threshold
     seconds = result.timings.network + result.timings.post
     return Found(model, select(result.detections, threshold=least), provenance_of(spec, threshold=least), seconds)

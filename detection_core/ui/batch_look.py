@@ -33,6 +33,7 @@ _GLANCE = 0.02
 # Cards are up to 300 pixels wide, on screens with up to two pixels each.
 _THUMBNAIL = 480
 _LONGEST_NAME = 240
+_LONGEST_ID = 64
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 Answer = dict[str, Any]
@@ -56,7 +57,7 @@ async def look_at(sent: object, engine: Engine, batches: BatchStore, limit: int)
         batch = batches.find(_text(asked.get("batch")))
     except BatchExpiredError as error:
         return {"expired": str(error)}
-    key = _text(asked.get("id"))
+    key = _text(asked.get("id"))[:_LONGEST_ID]
     try:
         look = batch.looks.get(key) or await _begin(asked, key, batch, engine, limit)
         if look is None or look.job is None:
@@ -117,9 +118,10 @@ def uploaded_file(path: object) -> Path:
     folder = Path(get_upload_folder()).resolve()
     try:
         file = Path(_text(path)).resolve()
-    except (OSError, ValueError):
-        file = folder.parent
-    if not file.is_relative_to(folder) or file == folder:
+        is_upload = file.is_relative_to(folder) and file.is_file()
+    except (OSError, ValueError):  # No path at all, or one longer than any.
+        is_upload = False
+    if not is_upload:
         raise ImageError("The picture is no longer on the server. Choose it again.")
     return file
 

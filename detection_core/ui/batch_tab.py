@@ -104,6 +104,8 @@ def build_batch_tab(page: gr.Blocks, engine: Engine, batches: BatchStore) -> Bat
             path = pack(batch, order, Path(view.GRADIO_CACHE))
         except (BatchExpiredError, ImageError, NothingToPackError) as error:
             return batch_error("The files cannot be written", str(error))
+        except OSError as error:
+            return batch_error("The files cannot be written", f"The server says: {error.strerror}.")
         view.temp_files.add(str(path))
         return batch_download(str(path), path.name)
 

@@ -18,6 +18,8 @@ from detection_core.model_spec import ModelSpec
 
 MAX_BATCH = "DETECTION_EXPLORER_MAX_BATCH"
 _DEFAULT_PICTURES = 200
+# Empty ones take memory, too.
+_MAX_BATCHES = 1000
 # 100 objects with masks take 0.3 MB: as much as 1,600 crowded pictures, or 50,000 with three objects each.
 _MAX_BYTES = 512 * 2**20
 
@@ -97,12 +99,11 @@ class Batch:
     looks: dict[str, Look] = field(default_factory=dict)
     pictures: dict[str, BatchPicture] = field(default_factory=dict)
 
-    def give_up(self) -> None:
-        """Ends everything that is being looked at; results stay."""
-        looks = list(self.looks.values())
-        self.looks.clear()
-        for look in looks:
-            if look.job is not None:
+    def give_up(self, *keys: str) -> None:
+        """Ends what is being looked at, all of it or the pictures of these ids; results stay."""
+        for key in keys or list(self.looks):
+            look = self.looks.pop(key, None)
+            if look is not None and look.job is not None:
                 look.job.cancel()
 
 
@@ -110,7 +111,8 @@ class BatchStore:
     """Keeps batches in memory, where results are a hundredth of their pictures and need no cleaning up when the process ends.
 
     Args:
-        max_bytes: How large all results may be together; for a new one, the batches not used for longest go first.
+        max_bytes: How large all results may be together; for a new one, the batches not used for longest go first, as they do where
+            there are more than a thousand.
     """
 
     def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
@@ -129,6 +131,8 @@ class BatchStore:
                 self._drop(old)
             batch = Batch(visitor, spec)
             self._batches[batch.token] = batch
+            while len(self._batches) > _MAX_BATCHES:
+                self._drop(next(iter(self._batches.values())))
             return batch
 
     def find(self, token: str) -> Batch:
@@ -162,9 +166,10 @@ class BatchStore:
             self._bytes += size
 
     def forget(self, batch: Batch, keys: list[str]) -> None:
-        """Lets go of pictures' results; those that are not kept are ignored."""
+        """Lets go of pictures' results, and of looks at them that are under way; those that are not known are ignored."""
         with self._lock:
             for key in keys:
+                batch.give_up(key)
                 if (picture := batch.pictures.pop(key, None)) is not None:
                     self._bytes -= _bytes_of(picture)
 

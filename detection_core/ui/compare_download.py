@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from detection_core.comparison_report import ComparisonReport, Found, report_stems
+from detection_core.comparison_report import REPORT_FILE, ComparisonReport, Found, report_stems
 from detection_core.export import FORMATS, PictureResult, export
 from detection_core.export.target import Target, safe_stem
 from detection_core.ui.components.compare_view import CompareSettings
 from detection_core.ui.contender import Finding
+from detection_core.ui.detect_download import style_of
 from detection_core.ui.uploads import read_upload
-from detection_core.visualization import Style
 
 _FORMATS = ("json", "coco", "csv")
 
@@ -49,16 +49,7 @@ def comparison_archive(kept: KeptComparison, settings: CompareSettings) -> bytes
     if not kept.findings:
         raise ValueError("No model has found anything yet.")
     image = read_upload(kept.image_path).image
-    style = Style(
-        boxes=settings.boxes,
-        masks=settings.masks,
-        contours=settings.contours,
-        skeletons=settings.skeletons,
-        labels=settings.labels,
-        opacity=settings.opacity,
-        joint_threshold=settings.joint_threshold,
-        color_by="class",
-    )
+    style = style_of(settings, color_by="class")
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         target = Target(archive)
@@ -75,6 +66,8 @@ def _report(kept: KeptComparison, settings: CompareSettings) -> ComparisonReport
     chosen = asdict(settings) | {"hidden_classes": sorted(settings.hidden_classes)}
     report = ComparisonReport(kept.image_path.name, settings.iou)
     names = Target(Path())
+    # A folder of that name would be in the report's place.
+    names.free_stem(REPORT_FILE)
     for identity, finding in kept.findings.items():
         name = names.free_stem(safe_stem(f"{finding.provenance.model}.pt"))
         provenance = replace(finding.provenance, threshold=settings.threshold_of(identity, finding.threshold), settings=chosen)

@@ -15,7 +15,7 @@ from gradio.data_classes import FileData
 
 from detection_core.catalog import EMBEDDED_MODEL, UnknownModelError, get_spec
 from detection_core.engine import Cancelled, Engine, EngineError, Result, summarize, take_turns
-from detection_core.export import ImportFormatError, read_coco_results
+from detection_core.export import ImportFormatError, SeveralPicturesError, read_coco_results
 from detection_core.images import ImageError, LoadedImage
 from detection_core.ui.compare_download import KeptComparison, comparison_archive
 from detection_core.ui.components.compare_view import (
@@ -46,11 +46,21 @@ _DEFAULT_MODELS = [EMBEDDED_MODEL, "ssdlite320_mobilenet_v3_large"]
 _POLL_SECONDS = 0.5
 _ROUNDS = 5
 _MAX_RESULTS_FILE = 20 * 2**20
+# As many as any model here gives; ten thousand would take the server's memory to compare.
+_MAX_IMPORTED = 300
+# Comparisons and files, of everybody together.
+_KEPT = 128
 _IMPORT_HELP = "Results of another tool for this picture, as COCO results JSON (Detectron2, Ultralytics …), become one more model."
 
 Update = tuple[Any, Any, Any, Any, Any]
 # Gradio takes a generator that yields nothing for a fault.
 _NOTHING: Update = (gr.skip(),) * 5
+
+
+class _ImageId(gr.Textbox, NoAddresses):
+    """A line of text that fetches no address."""
+
+    is_template = True
 
 
 class _ResultsButton(gr.UploadButton, NoAddresses):
@@ -83,10 +93,12 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
         links: What links call pictures.
     """
     turns = Turns()
+    # A cancelled comparison still tells what has come in; a cancelled measurement just ends.
+    measuring = Turns()
     measurements = Measurements()
-    kept: ResultStore[KeptComparison] = ResultStore()
+    kept: ResultStore[KeptComparison] = ResultStore(_KEPT)
     # With the digest of the picture that they are about.
-    from_files: ResultStore[tuple[str, Finding]] = ResultStore()
+    from_files: ResultStore[tuple[str, Finding]] = ResultStore(_KEPT)
     shown = gr.State("")
     files = gr.State([])
     arrived = gr.State({})
@@ -99,6 +111,7 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
             cancel = gr.Button("Cancel", visible=False)
             add = _ResultsButton("Add results from a file", file_types=[".json"], type="filepath", size="sm")
             gr.Markdown(_IMPORT_HELP, elem_classes="fine-print")
+            which = _ImageId(label="Image id of this picture in the file", visible=False, max_length=200)
             remove = gr.Button("Remove the files' results", size="sm", visible=False)
         with gr.Column(scale=1, min_width=320):
             view = CompareView(can_keep=links.can_keep)
@@ -134,7 +147,7 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
         except ImageError as error:
             yield CompareMessage(error=explain(error, "")), gr.skip(), *controls(keys), _show(False)
             return
-        picture = shown_file(path, loaded, view)
+        picture, original = shown_file(path, loaded, view), Path(path)
         findings, notes = imports(names, loaded, MAX_MODELS - len(keys))
         contenders = [Contender(key, engine, loaded, visitor=visitor, may_download=may_download) for key in keys]
 
@@ -150,22 +163,28 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
                 restore=link or None,
             )
 
+        def keep_found(name: str = "") -> str:
+            """Keeps what has come in so far, so that it can be taken home as it is seen."""
+            found = {contender.key: contender.finding for contender in contenders if contender.finding}
+            return kept.put(KeptComparison(original, {**found, **findings}), name)
+
+        name = keep_found()
         changed = True
         while waiting := [contender.job.future for contender in contenders if contender.job]:
             if not turns.is_current(visitor, turn):
                 yield _NOTHING
                 return
             if changed:
-                yield message(), *_NOTHING[1:4], _show(True)
+                yield message(), name, *_NOTHING[2:4], _show(True)
             seen = [contender.job.state for contender in contenders if contender.job]
             wait(waiting, _POLL_SECONDS, FIRST_COMPLETED)
             came_in = [contender.look(measurements) for contender in contenders]
+            if any(came_in):
+                keep_found(name)
             changed = any(came_in) or seen != [contender.job.state for contender in contenders if contender.job]
         if not turns.is_current(visitor, turn):
             yield _NOTHING
             return
-        found = {contender.key: contender.finding for contender in contenders if contender.finding}
-        name = kept.put(KeptComparison(Path(path), {**found, **findings}))
         yield message(), name, *controls(keys), _show(False)
 
     def imports(names: Sequence[str], loaded: LoadedImage, room: int) -> tuple[dict[str, Finding], list[str]]:
@@ -187,35 +206,47 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
         return findings, notes
 
     def add_results(
-        file: str, path: str | None, keys: list[str], names: list[str], link: Mapping[str, Any], request: gr.Request
+        file: str | None,
+        image_id: str | None,
+        path: str | None,
+        keys: list[str],
+        names: list[str],
+        link: Mapping[str, Any],
+        request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
-        """Reads a results file for the picture, and compares with it."""
-        title = Path(file).name
+        """Reads a results file for the picture, and compares with it; asks for the picture's id where the file is about several."""
+        title = Path(file or "").name
         try:
+            if file is None:
+                raise ImportFormatError("It has not arrived. Choose it again.")
             if path is None:
                 raise ImageError("Choose the picture first that the results are about.")
             loaded = read_upload(path)
             if Path(file).stat().st_size > _MAX_RESULTS_FILE:
                 raise ImportFormatError(f"The file is larger than {_MAX_RESULTS_FILE >> 20} MB. Leave out what is about other pictures.")
-            detections = read_coco_results(Path(file).read_bytes(), (loaded.image.height, loaded.image.width))
-        except (ImageError, ImportFormatError, OSError) as error:
-            yield _failure(f"“{title}” cannot be used", str(error)), *_NOTHING[1:], gr.skip(), gr.skip()
+            size = loaded.image.height, loaded.image.width
+            found = read_coco_results(Path(file).read_bytes(), size, image_id=_image_id(image_id))
+        except SeveralPicturesError as error:
+            yield _failure(f"Which picture is it in “{title}”?", str(error)), *_NOTHING[1:], gr.skip(), gr.skip(), _show(True)
             return
-        names = [*names, from_files.put((loaded.digest, imported(title, detections)))]
+        except (ImageError, ImportFormatError, OSError) as error:
+            yield _failure(f"“{title}” cannot be used", str(error)), *_NOTHING[1:], gr.skip(), gr.skip(), gr.skip()
+            return
+        if len(found) > _MAX_IMPORTED:
+            title = f"{title} (the {_MAX_IMPORTED} surest of {len(found):,})"
+        names = [*names, from_files.put((loaded.digest, imported(title, found[:_MAX_IMPORTED])))]
         for update in look(path, keys, names, link, request):
-            yield *update, names, _show(True)
+            yield *update, names, _show(True), gr.update(visible=False, value="")
 
     def remove_results(path: str | None, keys: list[str], link: Mapping[str, Any], request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """Compares without the files' results."""
         for update in look(path, keys, [], link, request):
-            yield *update, [], _show(False)
+            yield *update, [], _show(False), gr.update(visible=False, value="")
 
-    def measure(
-        settings: CompareSettings, path: str | None, keys: list[str], names: list[str], link: Mapping[str, Any], request: gr.Request
-    ) -> Iterator[Update]:
+    def measure(path: str | None, keys: list[str], names: list[str], link: Mapping[str, Any], request: gr.Request) -> Iterator[Update]:
         """Times the models that are here, in turns."""
         visitor = visitor_of(request, "compare")
-        turn = turns.begin(visitor)
+        turn, measurement = turns.begin(visitor), measuring.begin(visitor)
         engine.cancel_visitor(visitor)
         states = engine.model_states()
         here = [key for key in keys if states.get(key, "to download") != "to download"]
@@ -226,16 +257,22 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
             results: dict[str, list[Result]] = {key: [] for key in here}
             numbers = count()
             for key, job in take_turns(engine, loaded, here, rounds=_ROUNDS, visitor=visitor):
+                # Between two runs there may be no job that could be cancelled.
+                if not (turns.is_current(visitor, turn) and measuring.is_current(visitor, measurement)):
+                    job.cancel()
+                    raise Cancelled
                 text = f"Measuring {get_spec(key).title}, round {next(numbers) // len(here) + 1} of {_ROUNDS}"
                 done = sum(map(len, results.values()))
                 status = ViewStatus(stage="run", text=text, done=done, total=_ROUNDS * len(here))
                 yield CompareMessage(status=status), *_NOTHING[1:4], _show(True)
                 results[key].append(job.result())
         except Cancelled:
-            yield _NOTHING
+            # Without a status: the last one may have come after the visitor's word.
+            yield (CompareMessage(), *_NOTHING[1:4], _show(False)) if turns.is_current(visitor, turn) else _NOTHING
             return
         except (UnknownModelError, ImageError, WeightsError, EngineError) as error:
-            yield _failure("The models cannot be measured", str(error)), *_NOTHING[1:4], _show(False)
+            failure = _failure("The models cannot be measured", str(error)), *_NOTHING[1:4], _show(False)
+            yield failure if turns.is_current(visitor, turn) else _NOTHING
             return
         for key, runs in results.items():
             if measured := summarize(runs):
@@ -246,6 +283,7 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
     def stop(request: gr.Request) -> tuple[CompareMessage, Any]:
         """Gives up what the visitor waits for."""
         visitor = visitor_of(request, "compare")
+        measuring.begin(visitor)
         engine.cancel_visitor(visitor)
         return CompareMessage(notes=["Cancelled. What has arrived of a download is kept."]), _show(False)
 
@@ -306,13 +344,20 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
     gr.on([image.input, image.clear, slots.select], look, inputs, outputs, **many, **quiet)
     examples.select(show_example, None, image, queue=False, **quiet).then(look, inputs, outputs, **many, **quiet)
     compare.click(press, inputs, outputs, **many, **quiet)
-    add.upload(add_results, [add, *inputs], [*outputs, files, remove], **many, **quiet)
-    remove.click(remove_results, [image, slots, arrived], [*outputs, files, remove], **many, **quiet)
+    imported_outputs = [*outputs, files, remove, which]
+    gr.on([add.upload, which.submit], add_results, [add, which, *inputs], imported_outputs, **many, **quiet)
+    remove.click(remove_results, [image, slots, arrived], imported_outputs, **many, **quiet)
     cancel.click(stop, None, [view, cancel], queue=False, **quiet)
-    view.measure(measure, [view, *inputs], outputs, **many, **quiet)
+    view.measure(measure, inputs, outputs, **many, **quiet)
     view.keep(keep, image, view, concurrency_limit=4, **quiet)
     view.download(download, [view, shown], view, concurrency_limit=4, **quiet)
     return CompareTab(slots, arrive, [image, slots, arrived])
+
+
+def _image_id(text: str | None) -> int | str | None:
+    """As files have it: a number, or a text."""
+    text = (text or "").strip()
+    return int(text) if text.isdecimal() and len(text) < 20 else text or None
 
 
 def _failure(title: str, text: str) -> CompareMessage:

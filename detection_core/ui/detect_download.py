@@ -10,10 +10,11 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from detection_core.export import FORMATS, PictureResult, export
+from detection_core.ui.components.compare_settings import CompareSettings
 from detection_core.ui.components.detection_view import ViewSettings
 from detection_core.ui.session import KeptResult
 from detection_core.ui.uploads import read_upload
-from detection_core.visualization import Style, object_colors
+from detection_core.visualization import ColorBy, Style, object_colors
 
 
 def result_file(kept: KeptResult, settings: ViewSettings, form: str) -> tuple[bytes, str]:
@@ -70,7 +71,7 @@ def seen_result(kept: KeptResult, settings: ViewSettings) -> PictureResult:
     )
 
 
-def style_of(settings: ViewSettings) -> Style:
+def style_of(settings: ViewSettings | CompareSettings, color_by: ColorBy = "auto") -> Style:
     """How the visitor sees objects."""
     return Style(
         boxes=settings.boxes,
@@ -80,4 +81,5 @@ def style_of(settings: ViewSettings) -> Style:
         labels=settings.labels,
         opacity=settings.opacity,
         joint_threshold=settings.joint_threshold,
+        color_by=color_by,
     )

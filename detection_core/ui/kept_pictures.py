@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import threading
 from pathlib import Path
 
 from PIL import Image
@@ -20,15 +22,16 @@ class KeptPictures:
 
     Args:
         folder: Where they are; it is made if need be.
-        capacity: How many are kept; the least recently shown go first.
+        max_bytes: How large their files may be together; the least recently shown go first, but never the one just kept.
 
     Raises:
         OSError: If the folder cannot be made.
     """
 
-    def __init__(self, folder: str | Path, capacity: int = 1000) -> None:
+    def __init__(self, folder: str | Path, max_bytes: int = 2 << 30) -> None:
         self._folder = Path(folder)
-        self._capacity = capacity
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def keep(self, image: Image.Image) -> str:
@@ -45,22 +48,31 @@ class KeptPictures:
         path = self._path(name)
         # Under another name first: whoever opens a link must not see half a file.
         unfinished = path.with_suffix(".part")
-        unfinished.write_bytes(data)
-        unfinished.replace(path)
-        self._clean_up()
+        with self._lock:
+            unfinished.write_bytes(data)
+            unfinished.replace(path)
+            self._clean_up(path)
         return name
 
     def find(self, name: str) -> Path | None:
         """The file of a kept picture, or None if there is none, or no longer."""
-        if not _NAME.fullmatch(name) or not self._path(name).exists():
+        if not _NAME.fullmatch(name):
             return None
-        self._path(name).touch()
+        try:
+            os.utime(self._path(name))
+        except FileNotFoundError:
+            return None
         return self._path(name)
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.jpg"
 
-    def _clean_up(self) -> None:
-        by_age = sorted(self._folder.glob("*.jpg"), key=lambda path: path.stat().st_mtime)
-        for path in by_age[: -self._capacity]:
-            path.unlink(missing_ok=True)
+    def _clean_up(self, newest: Path) -> None:
+        files = {path: path.stat() for path in self._folder.glob("*.jpg")}
+        size = sum(stat.st_size for stat in files.values())
+        for path in sorted(files, key=lambda path: files[path].st_mtime):
+            if size <= self._max_bytes:
+                return
+            if path != newest:
+                path.unlink(missing_ok=True)
+                size -= files[path].st_size

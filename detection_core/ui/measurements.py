@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 
 from detection_core.catalog import UnknownModelError, get_spec
 from detection_core.engine import Measurement
@@ -10,27 +11,32 @@ from detection_core.model_spec import ModelSpec
 from detection_core.ui.components.compare_view import CompareCost, ComparePoint
 from detection_core.ui.components.view_message import ViewTiming
 
+_REMEMBERED = 1000
+
 
 class Measurements:
-    """Remembers the last measurement of each model, and on which picture it was."""
+    """Remembers what each model took for each picture, by the picture's digest; those not asked for longest are forgotten."""
 
     def __init__(self) -> None:
-        self._last: dict[str, tuple[str, Measurement]] = {}
+        self._known: OrderedDict[tuple[str, str], Measurement] = OrderedDict()
         self._lock = threading.Lock()
 
     def put(self, key: str, digest: str, measured: Measurement) -> None:
-        """Remembers a measurement of a model on the picture of this digest; one of fewer runs on the same picture tells less."""
+        """Remembers a measurement; one of fewer runs on the same picture tells less than what is known, and is left out."""
         with self._lock:
-            earlier = self._last.get(key)
-            if earlier is None or earlier[0] != digest or earlier[1].runs <= measured.runs:
-                self._last[key] = digest, measured
+            earlier = self._known.get((key, digest))
+            if earlier is None or earlier.runs <= measured.runs:
+                self._known[key, digest] = measured
+            self._known.move_to_end((key, digest))
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
 
     def cost(self, spec: ModelSpec, digest: str) -> CompareCost:
         """What a model costs on the picture of this digest, as far as that has been measured."""
         with self._lock:
-            measured_on, measured = self._last.get(spec.key, ("", None))
+            measured = self._known.get((spec.key, digest))
         cost = CompareCost(box_ap=spec.metrics.get("box_map"), metrics_on=spec.metrics_on)
-        if measured is None or measured_on != digest:
+        if measured is None:
             return cost
         times = {"latency_ms": measured.median * 1000, "low_ms": measured.low * 1000, "high_ms": measured.high * 1000}
         parts = [ViewTiming(name=name, ms=seconds * 1000) for name, seconds in measured.parts.items()]
@@ -45,7 +51,8 @@ class Measurements:
             compared: Keys of the models being compared.
         """
         with self._lock:
-            medians = {key: measured.median for key, (_, measured) in self._last.items()}
+            # The last of each model wins.
+            medians = {key: measured.median for (key, _), measured in self._known.items()}
         points = []
         for key in dict.fromkeys([*compared, *medians]):
             try:

@@ -84,14 +84,14 @@ class ResultExpiredError(LookupError):
     """The result is no longer kept; the message is for people."""
 
     def __init__(self) -> None:
-        super().__init__("This result is no longer kept on the server. Press Detect and try again.")
+        super().__init__("This result is no longer kept on the server. Press the button beside the picture and try again.")
 
 
 class ResultStore(Generic[_Kept]):
     """Keeps the most recent results of one kind under names that nobody can guess: whoever knows the name may see the result.
 
     Args:
-        capacity: How many results are kept, each of up to 0.4 MB; the least recently used goes first.
+        capacity: How many results are kept, each of up to 0.4 MB for each model; the least recently used goes first.
     """
 
     def __init__(self, capacity: int = 256) -> None:
@@ -99,15 +99,20 @@ class ResultStore(Generic[_Kept]):
         self._results: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = threading.Lock()
 
-    def put(self, result: _Kept) -> str:
+    def put(self, result: _Kept, name: str = "") -> str:
         """Keeps a result.
+
+        Args:
+            result: What is kept.
+            name: Name of the earlier result that it takes the place of; "" for a new one.
 
         Returns:
             Its name.
         """
-        name = secrets.token_urlsafe(16)
+        name = name or secrets.token_urlsafe(16)
         with self._lock:
             self._results[name] = result
+            self._results.move_to_end(name)
             while len(self._results) > self._capacity:
                 self._results.popitem(last=False)
         return name

@@ -85,6 +85,12 @@ def test_compares(client, tmp_path, monkeypatch):
         assert picture.height > photo.height
 
 
+def test_fetches_no_address_in_place_of_a_list(client):
+    models = {"path": "http://127.0.0.1:9/a.png", "meta": {"_type": "gradio.FileData"}}
+    with pytest.raises(AppError, match="addresses are not fetched"):
+        client.predict(handle_file(PHOTO), models, None, None, api_name="/compare")
+
+
 @pytest.mark.parametrize(
     ("models", "iou", "message"),
     [

@@ -8,6 +8,7 @@ import pytest
 
 from detection_core.catalog import EMBEDDED_MODEL, get_spec
 from detection_core.engine import Job
+from detection_core.ui import batches
 from detection_core.ui.batches import Batch, BatchExpiredError, BatchFullError, BatchPicture, BatchStore, Look, most_pictures
 from tests.factories import make_detections
 
@@ -82,6 +83,25 @@ def test_a_visitor_who_leaves_leaves_nothing():
     assert store.find(other.token) is other
     with pytest.raises(BatchExpiredError):
         store.keep(batch, "1", picture())
+
+
+def test_what_is_forgotten_is_not_looked_at_any_longer():
+    store = BatchStore()
+    batch = store.begin("somebody", SPEC)
+    jobs = {key: Job(EMBEDDED_MODEL) for key in "12"}
+    batch.looks |= {key: Look(Path("a.png"), "a.png", job) for key, job in jobs.items()}
+    store.forget(batch, ["1"])
+    assert [job.cancelled for job in jobs.values()] == [True, False]
+    assert batch.looks.keys() == {"2"}
+
+
+def test_empty_batches_do_not_pile_up(monkeypatch):
+    monkeypatch.setattr(batches, "_MAX_BATCHES", 2)
+    store = BatchStore()
+    first, second, third = (store.begin("somebody", SPEC) for _ in range(3))
+    assert [store.find(batch.token) for batch in (second, third)] == [second, third]
+    with pytest.raises(BatchExpiredError):
+        store.find(first.token)
 
 
 def test_giving_up_keeps_results():

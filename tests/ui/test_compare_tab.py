@@ -69,8 +69,10 @@ class Tab:
         self.name = ""
         self.files: list[str] = []
 
-    def add(self, file: str, *keys: str) -> CompareMessage:
-        message, *_, files, _ = list(self.handlers["add_results"](file, PHOTO, list(keys), self.files, {}, REQUEST))[-1]
+    def add(self, file: str, *keys: str, image_id: str = "") -> CompareMessage:
+        message, *_, files, _, self.asks = list(self.handlers["add_results"](file, image_id, PHOTO, list(keys), self.files, {}, REQUEST))[
+            -1
+        ]
         if files != gr.skip():
             self.files = files
         return message
@@ -115,7 +117,7 @@ def test_without_a_picture_the_button_asks_for_one():
 def test_measuring_takes_turns_and_ends_with_figures():
     engine = FakeEngine()
     tab = Tab(engine)
-    updates = list(tab.handlers["measure"](CompareSettings(), PHOTO, [EMBEDDED_MODEL, SSD], [], {}, REQUEST))
+    updates = list(tab.handlers["measure"](PHOTO, [EMBEDDED_MODEL, SSD], [], {}, REQUEST))
     measured = [model for model, measure in engine.asked if measure]
     assert measured == [EMBEDDED_MODEL, SSD] * 5
     assert "round 5 of 5" in updates[9][0].status.text
@@ -125,8 +127,23 @@ def test_measuring_takes_turns_and_ends_with_figures():
 
 def test_measuring_without_a_model_is_told():
     tab = Tab(FakeEngine(missing=(SSD, FCOS)))
-    ((message, *_),) = tab.handlers["measure"](CompareSettings(), PHOTO, [FCOS, SSD], [], {}, REQUEST)
+    ((message, *_),) = tab.handlers["measure"](PHOTO, [FCOS, SSD], [], {}, REQUEST)
     assert "no model on this machine" in message.error.text
+
+
+@pytest.mark.parametrize("what_comes", ["cancel", "another comparison"])
+def test_measuring_ends_between_two_runs(what_comes: str):
+    engine = FakeEngine()
+    tab = Tab(engine)
+    updates = tab.handlers["measure"](PHOTO, [EMBEDDED_MODEL, SSD], [], {}, REQUEST)
+    assert "round 1 of 5" in next(updates)[0].status.text
+    if what_comes == "cancel":
+        tab.handlers["stop"](REQUEST)
+    else:
+        tab.compare(EMBEDDED_MODEL, SSD)
+    ((message, *_),) = updates
+    assert message == (CompareMessage() if what_comes == "cancel" else gr.skip())
+    assert sum(measure for _, measure in engine.asked) == 2
 
 
 def results_file(path, **changes: Any) -> str:
@@ -157,6 +174,35 @@ def test_a_file_that_is_no_results_says_so(tmp_path, content: str):
     assert tab.files == []
 
 
+def test_a_file_that_has_not_arrived_is_told():
+    ((message, *_),) = Tab(FakeEngine()).handlers["add_results"](None, "", PHOTO, [EMBEDDED_MODEL, SSD], [], {}, REQUEST)
+    assert "not arrived" in message.error.text
+
+
+def test_of_very_many_imported_objects_the_surest_are_compared(tmp_path):
+    entry = {"image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 20]}
+    path = tmp_path / "many.json"
+    path.write_text(json.dumps([entry | {"score": n / 400} for n in range(400)]))
+    theirs = Tab(FakeEngine()).add(str(path), EMBEDDED_MODEL, SSD).models[2]
+    assert theirs.title == "many.json (the 300 surest of 400)"
+    assert [len(theirs.objects), theirs.objects[-1].score] == [300, 0.25]
+
+
+def test_of_a_file_about_several_pictures_one_is_asked_for(tmp_path):
+    path = tmp_path / "all.json"
+    with Image.open(PHOTO) as photo:
+        size = photo.height, photo.width
+    path.write_text(json.dumps([entry for n in (1, 2, 3) for entry in to_coco_results(make_detections(n, image_size=size), n)]))
+    tab = Tab(FakeEngine())
+    message = tab.add(str(path), EMBEDDED_MODEL, SSD)
+    assert "Which picture" in message.error.title
+    assert tab.asks["visible"]
+    message = tab.add(str(path), EMBEDDED_MODEL, SSD, image_id=" 3 ")
+    assert len(message.models[2].objects) == 3
+    assert not tab.asks["visible"]
+    assert "has the image id 7" in tab.add(str(path), EMBEDDED_MODEL, SSD, image_id="7").error.text
+
+
 def test_four_models_leave_no_room_for_a_file(tmp_path):
     tab = Tab(FakeEngine())
     tab.add(results_file(tmp_path / "theirs.json"), EMBEDDED_MODEL, SSD)
@@ -181,6 +227,14 @@ def test_the_archive_holds_what_is_seen():
     (pair,) = facts["pairs"]
     assert pair["counts"] == {"matched": 5, "only_a": 0, "only_b": 0, "other_class": 0}
     assert [model["provenance"]["threshold"] for model in facts["models"]] == [0.2, 0.2]
+
+
+def test_until_all_have_answered_the_archive_is_of_what_has_come_in():
+    tab = Tab(FakeEngine())
+    tab.compare(EMBEDDED_MODEL, SSD, path=str(EXAMPLE_PATHS[0]))
+    _, name, *_ = next(tab.handlers["press"](PHOTO, [EMBEDDED_MODEL, SSD], [], {}, REQUEST))
+    message = tab.handlers["download"](CompareSettings(), name)
+    assert "found anything yet" in message.error.text
 
 
 def test_what_is_no_longer_kept_is_told():

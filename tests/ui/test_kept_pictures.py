@@ -35,11 +35,18 @@ def test_other_names_find_nothing(tmp_path, name: str):
 
 
 def test_the_least_recently_shown_go_first(tmp_path):
-    kept = KeptPictures(tmp_path, capacity=2)
-    first, second = (kept.keep(picture(shade)) for shade in (1, 100))
+    first, second = (KeptPictures(tmp_path).keep(picture(shade)) for shade in (1, 100))
+    both = sum(path.stat().st_size for path in tmp_path.iterdir())
+    kept = KeptPictures(tmp_path, max_bytes=both + 10)
     for age, name in ((100, second), (200, first)):
         path = tmp_path / f"{name}.jpg"
         os.utime(path, (path.stat().st_mtime - age,) * 2)
     assert kept.find(first)
     third = kept.keep(picture(200))
     assert [bool(kept.find(name)) for name in (first, second, third)] == [True, False, True]
+
+
+def test_the_one_just_kept_stays_even_if_it_is_too_large(tmp_path):
+    kept = KeptPictures(tmp_path, max_bytes=1)
+    first, second = kept.keep(picture(1)), kept.keep(picture(200))
+    assert [bool(kept.find(name)) for name in (first, second)] == [False, True]

@@ -32,6 +32,7 @@ def test_more_runs_on_the_same_picture_tell_more():
     assert known.cost(get_spec(SSD), "this").latency_ms == 400
     known.put(SSD, "that", measured(0.1, 1))
     assert known.cost(get_spec(SSD), "that").latency_ms == 100
+    assert known.cost(get_spec(SSD), "this").latency_ms == 400
 
 
 def test_points_are_the_compared_and_the_measured():

@@ -41,6 +41,23 @@ def test_what_a_link_brought_back_can_be_linked_again(tmp_path):
     assert later.name(read_image(path)) == name
 
 
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"")], ids=["gone", "damaged"])
+def test_a_kept_picture_that_is_gone_or_damaged_is_none(tmp_path, damage):
+    links = PictureLinks(KeptPictures(tmp_path))
+    name = links.keep(own())
+    damage(links.find(name))
+    assert links.find(name) is None
+
+
+def test_a_kept_picture_that_is_gone_can_be_kept_again(tmp_path):
+    links = PictureLinks(KeptPictures(tmp_path))
+    name = links.keep(own())
+    links.find(name).unlink()
+    assert links.name(own()) == ""
+    assert links.keep(own()) == name
+    assert links.find(name) is not None
+
+
 @pytest.mark.parametrize("name", ["", "example:", "example:moon", "kept:", "kept:../x", "file:/etc/passwd", "/etc/passwd"])
 def test_other_names_mean_no_picture(tmp_path, name: str):
     assert PictureLinks(KeptPictures(tmp_path)).find(name) is None

@@ -18,6 +18,13 @@ def test_gives_back_what_it_keeps():
     assert store.get(store.put(result)) is result
 
 
+def test_a_later_result_takes_the_place_of_an_earlier_one():
+    store = ResultStore(capacity=2)
+    first, second = store.put(kept("a.jpg")), store.put(kept("b.jpg"))
+    assert store.put(kept("c.jpg"), first) == first
+    assert [store.get(name).image_path.name for name in (first, second)] == ["c.jpg", "b.jpg"]
+
+
 def test_names_cannot_be_guessed():
     store = ResultStore()
     names = {store.put(kept("a.jpg")) for _ in range(100)}
@@ -32,7 +39,7 @@ def test_the_least_recently_used_goes_first():
     third = store.put(kept("c.jpg"))
     assert store.get(first).image_path.name == "a.jpg"
     assert store.get(third).image_path.name == "c.jpg"
-    with pytest.raises(ResultExpiredError, match="Press Detect"):
+    with pytest.raises(ResultExpiredError, match="Press the button"):
         store.get(second)
 
 

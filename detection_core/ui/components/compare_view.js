@@ -36,6 +36,8 @@ let comparison = createComparison([], settings);
 let hovered = null;
 let selected = null;
 let plotted = "";
+// Address of the picture that is to be kept.
+let keeping = "";
 let look = { zoom: 1, center: [0, 0] };
 let isLeading = true;
 const hook = { lastRedrawMs: 0, redraws: 0, redraw: () => redraw() };
@@ -65,7 +67,7 @@ const sliders = {
 };
 let ownSliders = new Map();
 
-const linkRow = createLinkRow(ui, () => ({ picture: picture.picture, models, settings }), DEFAULTS, CAN_KEEP ? () => ask("keep", ui.linkKeep) : null);
+const linkRow = createLinkRow(ui, () => ({ picture: picture.picture, models, settings }), DEFAULTS, CAN_KEEP ? keepPicture : null);
 
 const redrawSoon = oncePerFrame(redraw);
 const commitSettings = debounce(() => { props.value = { settings: settingsToSend(), view: viewId }; }, COMMIT_DELAY);
@@ -575,9 +577,15 @@ function ask(event, button) {
   trigger(event, settingsToSend());
 }
 
-/** The picture has got a name that a link can hold. */
+function keepPicture() {
+  keeping = picture.image.url;
+  ask("keep", ui.linkKeep);
+}
+
+/** The picture has got a name that a link can hold; another one may be shown by now. */
 function showLink(name) {
   setBusy(ui.linkKeep, false);
+  if (picture?.image.url !== keeping) return;
   picture.picture = name;
   linkRow.refresh();
 }

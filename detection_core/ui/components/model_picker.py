@@ -8,12 +8,13 @@ import gradio as gr
 
 from detection_core.catalog import EMBEDDED_MODEL, ModelSpec, list_specs
 from detection_core.ui.components.files import component_files
+from detection_core.ui.components.safe_image import NoAddresses
 
 _METRIC_NAMES = {"box_map": "Box AP", "mask_map": "Mask AP", "kp_map": "Joint AP"}
 _YOURS = "Your models"
 
 
-class ModelPicker(gr.HTML):
+class ModelPicker(gr.HTML, NoAddresses):
     """Chooses a model. As an input it gives the model's key, as an output it takes `picker_value(...)`.
 
     The chosen model stays chosen when it is none of those listed any more: its file may come back.

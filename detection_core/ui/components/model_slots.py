@@ -10,11 +10,12 @@ import gradio as gr
 from detection_core.catalog import list_specs
 from detection_core.ui.components.files import component_files
 from detection_core.ui.components.model_picker import card
+from detection_core.ui.components.safe_image import NoAddresses
 
 FEWEST, MOST = 2, 4
 
 
-class ModelSlots(gr.HTML):
+class ModelSlots(gr.HTML, NoAddresses):
     """Chooses models. As an input it gives their keys, as an output it takes `slots_value(...)`; its event `select` tells of changes."""
 
     is_template = True

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import gradio as gr
 import pytest
 from gradio.data_classes import ImageData
 
 from detection_core.ui.components.detection_view import DetectionView
+from detection_core.ui.components.model_picker import ModelPicker
+from detection_core.ui.components.model_slots import ModelSlots
 from detection_core.ui.components.safe_image import SafeImage
 
 
@@ -32,7 +35,7 @@ def finish(coroutine):
         return thread.submit(asyncio.run, coroutine).result()
 
 
-@pytest.mark.parametrize("component", [SafeImage, DetectionView])
+@pytest.mark.parametrize("component", [SafeImage, DetectionView, partial(ModelSlots, [], {}), partial(ModelPicker, {})])
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.png", "https://example.org/a.png"])
 def test_the_server_fetches_no_address(component, address):
     with pytest.raises(gr.Error, match="Send the picture as a file"):

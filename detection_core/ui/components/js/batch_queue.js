@@ -38,9 +38,11 @@ function createBatchQueue({ upload, server, largest }, tell) {
     end("");
   }
 
-  /** Forgets pictures that are not in hand yet. */
+  /** Forgets pictures; what is in hand is not asked for again. */
   function drop(pictures) {
-    if (current) current.waiting = current.waiting.filter((picture) => !pictures.includes(picture));
+    if (!current) return;
+    current.waiting = current.waiting.filter((picture) => !pictures.includes(picture));
+    for (const picture of pictures) current.inHand.delete(picture);
   }
 
   async function work(run) {
@@ -78,7 +80,8 @@ function createBatchQueue({ upload, server, largest }, tell) {
   }
 
   async function ask(run, picture) {
-    for (let silences = 0; current === run && silences < SILENCES; ) {
+    const isWanted = () => current === run && run.inHand.has(picture);
+    for (let silences = 0; isWanted() && silences < SILENCES; ) {
       const answer = await server.look_at({ batch: run.batch, id: picture.id, path: picture.path, name: picture.name });
       if (answer?.result) return { state: "done", result: answer.result, error: "" };
       if (answer?.error) return failed(answer.error);
@@ -88,7 +91,7 @@ function createBatchQueue({ upload, server, largest }, tell) {
       silences = answer ? 0 : silences + 1;
       if (!answer?.status) await new Promise((resolve) => setTimeout(resolve, BUSY_PAUSE));
     }
-    return current === run ? failed("The server does not answer. Press Detect to try again.") : null;
+    return isWanted() ? failed("The server does not answer. Press Detect to try again.") : null;
   }
 
   function advance(picture, state) {

@@ -18,7 +18,7 @@ function createScatter(svg) {
     const taken = createOccupancy(width, SCATTER_HEIGHT);
     const spots = points.map((point) => [scales.x(point.latency_ms), scales.y(point.box_ap)]);
     taken.claim(SCATTER_MARGIN.left, SCATTER_MARGIN.top, 52, 14);
-  spots.forEach(([x, y]) => taken.claim(x - 6, y - 6, 12, 12));
+    spots.forEach(([x, y]) => taken.claim(x - 6, y - 6, 12, 12));
     // The compared ones lie on top and choose the place of their names first.
     const order = [...points.keys()].sort((i, j) => Number(points[i].compared) - Number(points[j].compared));
     order.forEach((i) => drawDot(svg, points[i], spots[i]));
