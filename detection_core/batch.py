@@ -19,11 +19,10 @@ from detection_core.detections import Detections
 from detection_core.export import PictureResult, Provenance, annotated_png, export, from_json, to_json
 from detection_core.export.target import Target
 from detection_core.images import ImageError, ImageLimits, LoadedImage, load_image, read_image
-from detection_core.picture_files import ANNOTATED, PictureFile
+from detection_core.picture_files import ANNOTATED, Identity, PictureFile, identity
 
 RECORD = "_detections.json"
 _DIGEST = "picture_sha256"
-_Identity = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Batch:
         self._overwrite = overwrite
         self._annotate = annotate
         self._limits = limits or ImageLimits.from_environment()
-        self._inputs = {found for picture in pictures if (found := _identity(Path(picture.path)))}
+        self._inputs = {found for picture in pictures if (found := identity(Path(picture.path)))}
         self._stems = _stems(self.pictures, folder, self._inputs)
         self._done: set[str] = set()
 
@@ -128,7 +127,7 @@ class Batch:
         """Moves a file to the results, under another name where that would be over a picture."""
         path = PurePosixPath(name)
         for free in itertools.chain([path], (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))):
-            if _identity(self.folder / free) not in self._inputs:
+            if identity(self.folder / free) not in self._inputs:
                 break
         (self.folder / free).parent.mkdir(parents=True, exist_ok=True)
         (written_in / name).replace(self.folder / free)
@@ -199,7 +198,7 @@ def _digest(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _stems(pictures: Sequence[PictureFile], folder: Path, inputs: Set[_Identity]) -> dict[PictureFile, str]:
+def _stems(pictures: Sequence[PictureFile], folder: Path, inputs: Set[Identity]) -> dict[PictureFile, str]:
     """What each picture's files begin with: its place, numbered where another picture has that or a file would lie on a picture."""
     # Some file systems do not tell "A" from "a".
     taken: set[str] = set()
@@ -207,18 +206,9 @@ def _stems(pictures: Sequence[PictureFile], folder: Path, inputs: Set[_Identity]
     for picture in pictures:
         stem = str(PurePosixPath(picture.place).with_suffix("")) if picture.place else ""
         for candidate in itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2))):
-            written_to = {_identity(folder / f"{candidate}{ending}") for ending in (ANNOTATED, RECORD)}
+            written_to = {identity(folder / f"{candidate}{ending}") for ending in (ANNOTATED, RECORD)}
             if candidate.casefold() not in taken and not written_to & inputs:
                 break
         taken.add(candidate.casefold())
         stems[picture] = candidate
     return stems
-
-
-def _identity(path: Path) -> _Identity | None:
-    """What tells a file from all others, whatever it is called and however it is linked to; None if there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

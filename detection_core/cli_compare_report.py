@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from detection_core.cli_common import UsageError, print_table
 from detection_core.comparison import Comparison
 from detection_core.comparison_report import REPORT_FILE, ComparisonReport, Found, report_stems
 from detection_core.export.target import Target, safe_stem
+from detection_core.picture_files import identity
 
 
 def print_report(report: ComparisonReport) -> None:
@@ -79,9 +79,9 @@ class Files:
         """
         if not self._folder:
             return
-        outputs = [self._folder / name for name in (REPORT_FILE, *(f"{stem}.png" for stem in self._stems.values()))]
-        for output, given in itertools.product(outputs, map(Path, inputs)):
-            if output.exists() and given.exists() and output.samefile(given):
+        outputs = {identity(self._folder / name) for name in (REPORT_FILE, *(f"{stem}.png" for stem in self._stems.values()))}
+        for given in inputs:
+            if (found := identity(Path(given))) and found in outputs:
                 raise UsageError(f"“{given}” would be written over. Choose another folder for --out.")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from PIL import Image
 from detection_core.comparison import Agreed, Comparison, compare, consensus
 from detection_core.detections import Detections
 from detection_core.export import Provenance, annotated_png, png_with_facts, to_json
-from detection_core.export.target import Target
+from detection_core.export.target import Target, shortened
 from detection_core.visualization import Style, draw_difference
 
 REPORT_FILE = "comparison.json"
@@ -123,4 +123,4 @@ def report_stems(names: list[str], target: Target) -> dict[tuple[str, ...], str]
     """Names for the pictures of all models and of every two, without their ending and unlike any other file's there."""
     stems: dict[tuple[str, ...], str] = {(name,): target.free_stem(name) for name in names}
     pairs = itertools.combinations(names, 2)
-    return stems | {(a, b): target.free_stem(f"difference_{a}_{b}") for a, b in pairs}
+    return stems | {(a, b): target.free_stem(shortened(f"difference_{a}_{b}")) for a, b in pairs}

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+_AT_A_TIME = 10_000
+
 
 def iou_matrix(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     """Intersection over union of every box of one set with every box of another.
@@ -52,7 +54,7 @@ def match(iou: NDArray[np.float64], allowed: NDArray[np.bool_], iou_threshold: f
     taken: list[tuple[int, int]] = []
     rows: set[int] = set()
     columns: set[int] = set()
-    for _, _, i, j in sorted(_candidates(iou, allowed, iou_threshold)):
+    for i, j in _ascending(_candidates(iou, allowed, iou_threshold)):
         if i not in rows and j not in columns:
             rows.add(i)
             columns.add(j)
@@ -75,12 +77,13 @@ def agree(boxes: Sequence[ArrayLike], names: Sequence[Sequence[str]], iou_thresh
     Returns:
         Groups: the number of the result → the index of its object. Objects that agree with nothing are groups of their own.
     """
-    pairs = []
+    pairs = [np.empty((6, 0))]
     for first, second in itertools.combinations(range(len(boxes)), 2):
         iou, same = iou_matrix(boxes[first], boxes[second]), same_names(names[first], names[second])
-        pairs += [(overlap, place, first, second, i, j) for overlap, place, i, j in _candidates(iou, same, iou_threshold)]
+        overlap, place, i, j = _candidates(iou, same, iou_threshold)
+        pairs.append(np.stack([overlap, place, np.full_like(i, first), np.full_like(i, second), i, j]))
     group_of = {(result, index): {result: index} for result, found in enumerate(names) for index in range(len(found))}
-    for _, _, first, second, i, j in sorted(pairs):
+    for first, second, i, j in _ascending(np.concatenate(pairs, axis=1)):
         kept, joined = group_of[first, i], group_of[second, j]
         if kept.keys().isdisjoint(joined):
             kept |= joined
@@ -88,11 +91,17 @@ def agree(boxes: Sequence[ArrayLike], names: Sequence[Sequence[str]], iou_thresh
     return [dict(sorted(group.items())) for group in _distinct(group_of.values())]
 
 
-def _candidates(iou: NDArray[np.float64], allowed: NDArray[np.bool_], iou_threshold: float) -> Iterator[tuple[float, int, int, int]]:
-    """(-IoU, i + j, i, j) of the pairs that may be taken: the smallest comes first."""
-    rows, columns = np.nonzero(allowed & (iou >= iou_threshold))
-    for i, j, overlap in zip(rows.tolist(), columns.tolist(), iou[rows, columns].tolist(), strict=True):
-        yield -overlap, i + j, i, j
+def _candidates(iou: NDArray[np.float64], allowed: NDArray[np.bool_], iou_threshold: float) -> NDArray[np.float64]:
+    """The pairs that may be taken, float64 [4,K]: -IoU, i + j, i, j. The smallest comes first."""
+    i, j = np.nonzero(allowed & (iou >= iou_threshold))
+    return np.stack([-iou[i, j], i + j, i, j])
+
+
+def _ascending(pairs: NDArray[np.float64]) -> Iterator[tuple[int, ...]]:
+    """The columns of a table in ascending order, as whole numbers, without the first two rows. Piles of boxes make millions of them."""
+    order = np.lexsort(pairs[::-1])
+    for start in range(0, len(order), _AT_A_TIME):
+        yield from map(tuple, pairs[2:, order[start : start + _AT_A_TIME]].T.astype(int).tolist())
 
 
 def _distinct(groups: Iterable[dict[int, int]]) -> list[dict[int, int]]:

@@ -15,6 +15,8 @@ _ENDINGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", "
 ANNOTATED = "_detections.png"
 _PATTERN = re.compile(r"[*?\[]")
 
+Identity = tuple[int, int]
+
 
 class NoPicturesError(ValueError):
     """A folder or a pattern leads to no picture; the message says which and what to do."""
@@ -58,9 +60,13 @@ def find_pictures(names: Sequence[str]) -> list[PictureFile]:
 
 def _meant_by(name: str) -> list[PictureFile]:
     path = Path(name)
-    if path.is_dir():
+    try:
+        is_folder, exists = path.is_dir(), path.exists()
+    except OSError:  # Too long, or in a folder that may not be looked into: who reads it says so.
+        return [PictureFile(name, name, path.name)]
+    if is_folder:
         found, otherwise = _looked_for(path, "**/*"), f"The folder “{name}” holds no {READABLE} file."
-    elif _PATTERN.search(name) and not path.exists():
+    elif _PATTERN.search(name) and not exists:
         found, otherwise = _looked_for(*_split(path)), f"No {READABLE} file fits “{name}”. Check the pattern and the folder."
     else:
         return [PictureFile(name, name, path.name)]
@@ -87,6 +93,15 @@ def _looked_for(folder: Path, pattern: str) -> list[PictureFile]:
 def _is_picture(path: Path) -> bool:
     annotated = path.name.endswith(ANNOTATED) and path.with_suffix(".json").exists()
     return path.suffix.lower() in _ENDINGS and not annotated and path.is_file()
+
+
+def identity(path: Path) -> Identity | None:
+    """What tells a file from all others, whatever it is called and however it is linked to; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def natural(name: str) -> list[tuple[tuple[int, int, str], ...]]:

@@ -11,6 +11,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import pytest
 import torch
+from hypothesis import settings
+
+# A busy machine is no failure.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Before any test asks for the catalog: many are made for each of its models.
 os.environ["DETECTION_EXPLORER_MODELS_DIR"] = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -73,6 +74,31 @@ def test_tables(place, capsys):
     ]
     assert votes == [["MODELS THAT AGREE", "OBJECTS"], ["at least 2 of 3", "1"], ["all 3", "1"]]
     assert err.splitlines()[0] == "[1/3] one: 1 person, 1 dog, 1 cat"
+
+
+def test_long_names_have_files_all_the_same(place):
+    names = [f"{letter}{'x' * 200}.json" for letter in "abc"]
+    for name in names:
+        put_results(name, ONE)
+    assert compare(*names, options=("--out", "out")) == 0
+    assert len(list((place / "out").glob("difference_*.png"))) == 3
+
+
+@pytest.mark.parametrize("given", ["photo", "model"])
+def test_a_name_that_is_too_long_is_no_file(place, given, capsys):
+    long = "x" * 300 + ".json"
+    args = [long, "--models", "one.json", "two.json"] if given == "photo" else ["photo.png", "--models", "one.json", long]
+    assert main(["compare", *args, "--out", "out"]) == 1
+    assert ("could not be opened" if given == "photo" else "cannot be read") in capsys.readouterr().err
+
+
+def test_a_reader_who_leaves_is_no_error(place):
+    command = [sys.executable, "-m", "detection_core", "compare", "photo.png", "--models", "one.json", "two.json", "--format", "json"]
+    environment = {**os.environ, "PYTHONPATH": str(ASSETS.parent)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+    assert process.returncode == 1
 
 
 def test_nothing_in_common_is_a_dash(place, capsys):

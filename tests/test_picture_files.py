@@ -30,8 +30,9 @@ def photos(tmp_path, monkeypatch) -> Path:
         (["photos/img10.jpg", "photos", "./photos/b/2.png"], ["photos/img10.jpg", "b/2.png", "b/c/1.webp", "IMG9.JPG"]),
         (["photos/.hidden.jpg"], ["photos/.hidden.jpg"]),
         (["https://example.org/a.jpg"], ["https://example.org/a.jpg"]),
+        (["x" * 300, "x" * 300 + "*"], ["x" * 300, "x" * 300 + "*"]),
     ],
-    ids=["folder", "pattern", "any depth", "one folder", "named files", "found twice", "hidden", "web address"],
+    ids=["folder", "pattern", "any depth", "one folder", "named files", "found twice", "hidden", "web address", "too long"],
 )  # fmt: skip
 def test_what_is_found_in_which_order(photos, names, found):
     assert [picture.name for picture in find_pictures(names)] == found

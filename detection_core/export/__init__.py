@@ -3,7 +3,7 @@
 from detection_core.export.coco import to_coco_results
 from detection_core.export.coco_import import read_coco_results
 from detection_core.export.formats import FORMATS, Format, export
-from detection_core.export.import_error import ImportFormatError
+from detection_core.export.import_error import ImportFormatError, SeveralPicturesError
 from detection_core.export.own_json import from_json, to_json
 from detection_core.export.picture import annotated_png, png_with_facts
 from detection_core.export.provenance import Provenance, provenance_of
@@ -15,6 +15,7 @@ __all__ = [
     "ImportFormatError",
     "PictureResult",
     "Provenance",
+    "SeveralPicturesError",
     "annotated_png",
     "export",
     "from_json",

@@ -81,7 +81,8 @@ class ResultsWriter:
 
     def finish(self) -> None:
         """Writes the file."""
-        self._target.write(RESULTS_FILE, self._entries.end("]"))
+        with self._entries.end("]") as file:
+            self._target.write(RESULTS_FILE, file)
 
 
 class DatasetWriter:
@@ -136,7 +137,8 @@ class DatasetWriter:
             "categories": list(self._categories.values()),
             "info": info | {"provenance": [provenance.to_json() for provenance in self._provenances]},
         }
-        self._target.write(DATASET_FILE, self._annotations.end("], " + json.dumps(rest)[1:]))
+        with self._annotations.end("], " + json.dumps(rest)[1:]) as file:
+            self._target.write(DATASET_FILE, file)
 
 
 def _skeleton(names: tuple[str, ...]) -> list[list[int]]:

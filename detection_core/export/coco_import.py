@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from detection_core.detections import Detections
 from detection_core.export.coco_entry import Entry, read_entry
 from detection_core.export.coco_names import BACKGROUND, COCO_CLASSES, COCO_JOINTS, UNUSED
-from detection_core.export.import_error import ImportFormatError
+from detection_core.export.import_error import ImportFormatError, SeveralPicturesError
 from detection_core.export.mask_fit import grid_of_polygons, grid_of_runs, grid_pixels
 
-MOST_ENTRIES = 10_000
+# Detectors give 100 to 300. Two results are compared by a matrix of all pairs, so memory grows with the square.
+MOST_ENTRIES = 2_000
 _MOST_BYTES = 128 * 2**20
 # Masks are as large as those of an accurate model, and smaller where there are very many.
 _GRID, _SMALL_GRID, _MANY = 56, 28, 1000
@@ -25,6 +26,7 @@ _LARGEST_LABEL = 1000
 # Joints of other tools have a flag or a probability; logits beyond this say nothing more.
 _SURE = 10.0
 _SHOWN_IDS = 10
+_LONGEST_NAME = 100
 
 ImageId = int | str
 
@@ -50,6 +52,7 @@ def read_coco_results(
         image_size: (height, width) of the picture that it must be about.
         image_id: Which picture's entries; needed if there are several. Ultralytics writes the file's stem where that is no number.
         categories: Class names by category id; None takes the data set's, or else COCO's. Ids without a name become "class ID".
+            Names in the file are shortened to 100 characters, and what cannot be shown becomes a space.
         model: What the result is called.
 
     Raises:
@@ -124,7 +127,7 @@ def _of_one_picture(part: str, entries: list[Any], dataset: dict[str, Any], imag
     pictures = {*by_picture, *_picture_ids(dataset)}
     if image_id is None:
         if len(pictures) > 1:
-            raise ImportFormatError(f"The file is about {len(pictures):,} pictures; choose one of the image ids {_listed(pictures)}.")
+            raise SeveralPicturesError(f"The file is about {len(pictures):,} pictures; choose one of the image ids {_listed(pictures)}.")
         return next(iter(by_picture.values()), [])
     if image_id not in pictures and pictures:
         raise ImportFormatError(f"Nothing in the file has the image id {image_id!r}; it has {_listed(pictures)}.")
@@ -162,8 +165,13 @@ def _categories(dataset: dict[str, Any]) -> dict[int, str]:
         key, name = (category.get("id"), category.get("name")) if isinstance(category, dict) else (None, None)
         if isinstance(key, bool) or not isinstance(key, int) or not isinstance(name, str):
             raise ImportFormatError(f"categories[{index}] must have a whole number “id” and a text “name”.")
-        names[key] = name
+        names[key] = _fit_to_show(name) or f"class {key}"
     return names
+
+
+def _fit_to_show(name: str) -> str:
+    """A name without what cannot be drawn, printed or encoded, such as line breaks, terminal codes and halves of surrogates."""
+    return "".join(letter if letter.isprintable() else " " for letter in name[:_LONGEST_NAME]).strip()
 
 
 def _labelled(found: list[Entry], categories: Mapping[int, str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
@@ -221,7 +229,9 @@ def _logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _joint_names(dataset: dict[str, Any], count: int) -> tuple[str, ...]:
     for category in dataset.get("categories", []):
-        names = category.get("keypoints")
-        if isinstance(names, list) and len(set(map(str, names))) == count:
-            return tuple(map(str, names))
+        joints = category.get("keypoints")
+        if isinstance(joints, list) and len(joints) == count:
+            names = tuple(_fit_to_show(str(joint)) for joint in joints)
+            if len(set(names)) == count:
+                return names
     return COCO_JOINTS if count == len(COCO_JOINTS) else tuple(f"joint {number}" for number in range(1, count + 1))

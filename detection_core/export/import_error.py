@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class ImportFormatError(ValueError):
     """Results cannot be read; the message says in one sentence, for people, what is wrong and at which entry."""
+
+
+class SeveralPicturesError(ImportFormatError):
+    """The file is about several pictures and nobody has said which; the message lists their ids."""

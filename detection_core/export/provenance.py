@@ -69,6 +69,8 @@ class Provenance:
         """
         if not isinstance(data, dict) or not isinstance(data.get("model"), str):
             raise ImportFormatError("The provenance must be an object with a “model”.")
+        if not all(isinstance(data.get(name, {}), dict) for name in ("settings", "versions")):
+            raise ImportFormatError("The provenance's “settings” and “versions” must be objects.")
         try:
             return cls(**data)
         except TypeError as error:

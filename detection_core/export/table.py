@@ -9,18 +9,23 @@ import tempfile
 from typing import Any
 
 from detection_core.detections import Detections
+from detection_core.export.provenance import Provenance
 from detection_core.export.result import PictureResult
 from detection_core.export.shortest import shortest
 from detection_core.export.target import Target
 from detection_core.visualization import Style
 
 TABLE_FILE = "detections.csv"
-_COLUMNS = ["file_name", "width", "height", "model", "threshold", "label", "class_id", "score", "x0", "y0", "x1", "y1", "mask_area"]
+_COLUMNS = ["file_name", "width", "height", "label", "class_id", "score", "x0", "y0", "x1", "y1", "mask_area"]
+_COLUMNS += ["model", "weights", "revision", "threshold", "time", "versions"]
 _SPOOL_IN_MEMORY = 8 * 2**20
 
 
 class TableWriter:
-    """Writes one table: boxes in pixels, the mask's area in pixels, and three columns a joint; what a model does not give is empty."""
+    """Writes one table: boxes in pixels, the mask's area in pixels, where it comes from, and three columns a joint.
+
+    What a model does not give is empty.
+    """
 
     def __init__(self, target: Target, style: Style) -> None:
         self._target = target
@@ -32,8 +37,7 @@ class TableWriter:
         """Takes one picture's result."""
         found = result.detections
         height, width = found.image_size
-        threshold = result.provenance.threshold if result.provenance else None
-        picture = {"file_name": result.file_name, "width": width, "height": height, "model": found.model, "threshold": threshold}
+        picture = {"file_name": result.file_name, "width": width, "height": height, "model": found.model, **_source(result.provenance)}
         for index in range(len(found)):
             joints = _joints(found, index)
             self._joint_columns.update(dict.fromkeys(joints))
@@ -41,8 +45,9 @@ class TableWriter:
 
     def finish(self) -> None:
         """Writes the file."""
-        with tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY) as file:
-            text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
+        with self._rows, tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY) as file:
+            # Names of files that are no UTF-8 cannot be encoded.
+            text = io.TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="", write_through=True)
             table = csv.DictWriter(text, [*_COLUMNS, *self._joint_columns], restval="")
             table.writeheader()
             self._rows.seek(0)
@@ -50,6 +55,14 @@ class TableWriter:
             text.flush()
             self._target.write(TABLE_FILE, file)
             text.detach()
+
+
+def _source(provenance: Provenance | None) -> dict[str, Any]:
+    if provenance is None:
+        return {}
+    versions = ", ".join(f"{name} {version}" for name, version in provenance.versions.items())
+    told = {name: getattr(provenance, name) for name in ("weights", "revision", "threshold", "time")}
+    return told | {"versions": versions}
 
 
 def _object(found: Detections, index: int) -> dict[str, Any]:

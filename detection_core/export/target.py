@@ -10,8 +10,8 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-# What Windows does not allow in a file name, and control characters.
-_NOT_IN_NAMES = re.compile(r'[<>:"|?*\x00-\x1f]')
+# What Windows does not allow in a file name, control characters, and the surrogates that names which are no UTF-8 come with.
+_NOT_IN_NAMES = re.compile(r'[<>:"|?*\x00-\x1f\ud800-\udfff]')
 # Bytes; file systems take 255, and endings and numbers come on top.
 _LONGEST_STEM = 150
 # Compressed already.
@@ -81,8 +81,12 @@ class Target:
 def safe_stem(file_name: str) -> str:
     """Name of a picture without folders and ending, fit for every file system."""
     stem = PurePosixPath(file_name.replace("\\", "/")).stem
-    short = _NOT_IN_NAMES.sub("_", stem).encode()[:_LONGEST_STEM].decode(errors="ignore")
-    return short.strip(" .") or "picture"
+    return shortened(_NOT_IN_NAMES.sub("_", stem)).strip(" .") or "picture"
+
+
+def shortened(stem: str) -> str:
+    """As much of a file's name as every file system takes."""
+    return stem.encode()[:_LONGEST_STEM].decode(errors="ignore")
 
 
 def _fill(file: IO[bytes], content: bytes | IO[bytes]) -> None:

@@ -214,8 +214,25 @@ def test_another_pictures_size_is_said():
 
 
 def test_too_many_entries_are_refused():
-    with pytest.raises(ImportFormatError, match="10,001 entries"):
-        read_coco_results([entry()] * 10_001, SIZE)
+    with pytest.raises(ImportFormatError, match="2,001 entries"):
+        read_coco_results([entry()] * 2_001, SIZE)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("a\nb", "a b"), ("\x1b[31mred", "[31mred"), ("half \ud800", "half"), ("", "class 18"), ("\0", "class 18"), ("x" * 5000, "x" * 100)],
+    ids=["line break", "terminal code", "surrogate", "empty", "nothing to show", "long"],
+)
+def test_names_can_be_shown(name, shown):
+    data = {"annotations": [entry()], "categories": [{"id": 18, "name": name}]}
+    assert read_coco_results(data, SIZE).names == [shown]
+
+
+@pytest.mark.parametrize("joints", [["a", "b"], ["a", "a", "b"], ["a", "a"], ["a"], "ab", [["a"], 5]], ids=repr)
+def test_names_of_joints_are_taken_where_they_fit(joints):
+    data = {"annotations": [entry(keypoints=[1, 2, 1] * 2)], "categories": [{"id": 18, "name": "dog", "keypoints": joints}]}
+    fitting = {"['a', 'b']": ("a", "b"), "[['a'], 5]": ("['a']", "5")}
+    assert read_coco_results(data, SIZE).keypoint_names == fitting.get(repr(joints), ("joint 1", "joint 2"))
 
 
 def test_too_many_mask_pixels_are_refused():

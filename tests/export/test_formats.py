@@ -72,7 +72,14 @@ def test_names_never_collide(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("name", "stem"),
-    [("x/a.b.jpg", "a.b"), ("C:\\pics\\a.jpg", "a"), ("../../etc/passwd", "passwd"), ("..", "picture"), ("a\x00b?.png", "a_b_")],
+    [
+        ("x/a.b.jpg", "a.b"),
+        ("C:\\pics\\a.jpg", "a"),
+        ("../../etc/passwd", "passwd"),
+        ("..", "picture"),
+        ("a\x00b?.png", "a_b_"),
+        ("\udcff.jpg", "_"),
+    ],
 )
 def test_stems_fit_every_file_system(name, stem):
     assert safe_stem(name) == stem

@@ -39,7 +39,7 @@ def test_it_comes_back_from_json():
     assert Provenance.from_json(json.loads(json.dumps(made.to_json()))) == made
 
 
-@pytest.mark.parametrize("data", [None, [], {}, {"model": 3}, {"model": "m", "other": 1}], ids=repr)
+@pytest.mark.parametrize("data", [None, [], {}, {"model": 3}, {"model": "m", "other": 1}, {"model": "m", "settings": 5}], ids=repr)
 def test_something_else_is_refused(data):
     with pytest.raises(ImportFormatError, match="provenance"):
         Provenance.from_json(data)

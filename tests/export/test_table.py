@@ -18,7 +18,8 @@ def rows(folder: Path, *results: PictureResult) -> list[dict[str, str]]:
 
 def test_a_row_says_everything_exactly(tmp_path: Path):
     found = make_detections(3, masks=True, keypoints=True, model="m")
-    table = rows(tmp_path, PictureResult("x/a, “b”.jpg", found, Provenance("m", threshold=0.25)))
+    provenance = Provenance("m", "w.pth", "abc", 0.25, time="now", versions={"torch": "2", "torchvision": "3"})
+    table = rows(tmp_path, PictureResult("x/a, “b”.jpg", found, provenance))
     assert len(table) == 3
     for index, row in enumerate(table):
         assert (row["file_name"], row["width"], row["height"], row["model"], row["threshold"]) == (
@@ -28,6 +29,7 @@ def test_a_row_says_everything_exactly(tmp_path: Path):
             "m",
             "0.25",
         )
+        assert [row[name] for name in ("weights", "revision", "time", "versions")] == ["w.pth", "abc", "now", "torch 2, torchvision 3"]
         assert (row["label"], int(row["class_id"])) == (found.names[index], found.labels[index])
         np.testing.assert_array_equal(np.float32([row[name] for name in ("x0", "y0", "x1", "y1")]), found.boxes[index])
         assert np.float32(row["score"]) == found.scores[index]
@@ -41,6 +43,11 @@ def test_pictures_with_and_without_joints_share_a_table(tmp_path: Path):
     table = rows(tmp_path, PictureResult("a.jpg", make_detections(1)), PictureResult("b.jpg", make_detections(1, keypoints=True)))
     assert [bool(row["nose_x"]) for row in table] == [False, True]
     assert [row["mask_area"] for row in table] == ["", ""]
+
+
+def test_names_of_files_that_are_no_text_are_escaped(tmp_path: Path):
+    (row,) = rows(tmp_path, PictureResult("b\udcff.jpg", make_detections(1)))
+    assert row["file_name"] == "b\\udcff.jpg"
 
 
 def test_nothing_found_is_a_header(tmp_path: Path):
