@@ -16,8 +16,6 @@ from detection_core.ui.contender import Finding
 from detection_core.ui.detect_download import style_of
 from detection_core.ui.uploads import read_upload
 
-_FORMATS = ("json", "coco", "csv")
-
 
 @dataclass(frozen=True)
 class KeptComparison:
@@ -36,7 +34,7 @@ def comparison_archive(kept: KeptComparison, settings: CompareSettings) -> bytes
     """Writes everything that the visitor compares, as the visitor sees it: a ZIP archive.
 
     It holds `comparison.json` with all figures, an annotated picture of each model, the difference picture of each pair, and a folder
-    for each model with its objects as our JSON, COCO results and CSV.
+    for each model with its objects in all formats that have a place for them.
 
     Args:
         kept: Picture and findings.
@@ -56,7 +54,8 @@ def comparison_archive(kept: KeptComparison, settings: CompareSettings) -> bytes
         report = _report(kept, settings)
         report.write(image, target, report_stems([found.name for found in report.results], target), style)
         for found in report.results:
-            formats = [name for name in _FORMATS if FORMATS[name].suits(found.detections)]
+            # The annotated picture is there already.
+            formats = [name for name in FORMATS if name != "png" and FORMATS[name].suits(found.detections)]
             export([PictureResult(kept.image_path.name, found.detections, found.provenance)], formats, archive, folder=found.name)
     return file.getvalue()
 

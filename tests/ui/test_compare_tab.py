@@ -220,7 +220,9 @@ def test_the_archive_holds_what_is_seen():
     with zipfile.ZipFile(message.download.path) as archive:
         facts = json.loads(archive.read("comparison.json"))
         theirs = from_json(json.loads(archive.read(f"{SSD}/cameraman_detections.json")))
-        assert {f"{SSD}.png", f"{SSD}/coco_results.json", f"{SSD}/detections.csv"} < set(archive.namelist())
+        assert {f"{SSD}.png", f"{SSD}/coco_results.json", f"{SSD}/detections.csv", f"{SSD}/yolo_detect/labels/cameraman.txt"} < set(
+            archive.namelist()
+        )
         with Image.open(archive.open(f"difference_{EMBEDDED_MODEL}_{SSD}.png")) as picture:
             assert json.loads(picture.info["Settings"])["a"]["model"] == EMBEDDED_MODEL
     assert len(theirs) == 5
