@@ -17,6 +17,7 @@ FORBIDDEN = {
     "images": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector"},
     "visualization": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector", "detection_core.images"},
     "matching": {"torch", "torchvision", "gradio", "PIL"},
+    "tracking": {"torch", "torchvision", "gradio", "PIL"},
     "comparison": {"torch", "torchvision", "gradio", "PIL"},
     "comparison_report": {"torch", "torchvision", "gradio", "detection_core.detector"},
     "export": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector"},
