@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from detection_core.images import ImageError, load_image
     from detection_core.model_spec import Architecture, ModelSpec
     from detection_core.picture_files import find_pictures
+    from detection_core.tracking import Tracked, Tracker
     from detection_core.training.dataset import DataError, read_coco
     from detection_core.training.fine_tune import train
     from detection_core.training.preparation import Data
@@ -55,6 +56,8 @@ __all__ = [
     "Provenance",
     "Recipe",
     "Style",
+    "Tracked",
+    "Tracker",
     "UnknownModelError",
     "WeightsError",
     "annotate",
@@ -99,6 +102,8 @@ _HOMES = {
     "Provenance": "export",
     "Recipe": "training.recipe",
     "Style": "visualization",
+    "Tracked": "tracking",
+    "Tracker": "tracking",
     "UnknownModelError": "catalog",
     "WeightsError": "weights",
     "annotate": "visualization",
