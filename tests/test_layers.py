@@ -21,6 +21,7 @@ FORBIDDEN = {
     "comparison": {"torch", "torchvision", "gradio", "PIL"},
     "comparison_report": {"torch", "torchvision", "gradio", "detection_core.detector"},
     "export": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector"},
+    "video": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector", "detection_core.engine"},
     "picture_files": {"torch", "torchvision", "gradio", "PIL"},
     "batch": {"torch", "torchvision", "gradio", "detection_core.detector"},
     "catalog": {"gradio", "detection_core.loader", "detection_core.weights", "detection_core.detector", "detection_core.engine"},
