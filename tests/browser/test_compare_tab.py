@@ -113,6 +113,10 @@ def test_models_are_measured_in_turns(compared):
 def test_a_third_model_that_cannot_be_had_harms_nobody(compared):
     page = compared.page
     page.get_by_role("button", name="Add a model").click()
+    expect(facts(page).nth(2)).to_contain_text("object", timeout=20 * SECONDS)
+    expect(page.get_by_role("button", name="Cancel")).to_be_hidden(timeout=20 * SECONDS)
+    # The answer to that comparison also writes the lists anew.
+    page.wait_for_timeout(500)
     page.get_by_label("Model C", exact=True).select_option("fcos_resnet50_fpn")
     expect(compared).to_contain_text("Not on this machine yet", timeout=20 * SECONDS)
     page.get_by_role("button", name="Download 130 MB and compare").click()
