@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import tempfile
@@ -16,6 +15,7 @@ from typing import Any
 from PIL import Image, PngImagePlugin
 
 from detection_core.detections import Detections
+from detection_core.download import sha256
 from detection_core.export import PictureResult, Provenance, annotated_png, export, from_json, to_json
 from detection_core.export.target import Target
 from detection_core.images import ImageError, ImageLimits, LoadedImage, load_image, read_image
@@ -162,7 +162,7 @@ class Batch:
         record = None if self._overwrite else _Record.read(self._record_of(picture))
         if record is None or record.file_name != picture.name or not record.provenance.same_run(self._provenance):
             return None
-        return record if record.digest == _digest(picture.path) else None
+        return record if record.digest == sha256(Path(picture.path)) else None
 
     def _is_annotated(self, picture: PictureFile, provenance: Provenance) -> bool:
         """Whether the annotated picture shows the record: it holds the same provenance, the time of the run included."""
@@ -190,12 +190,6 @@ class _Record:
             return cls(data["file_name"], data[_DIGEST], from_json(data), Provenance.from_json(data["provenance"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
-
-
-def _digest(path: str) -> str:
-    """As `LoadedImage.digest`, without reading the picture into memory."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _stems(pictures: Sequence[PictureFile], folder: Path, inputs: Set[Identity]) -> dict[PictureFile, str]:

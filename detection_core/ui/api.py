@@ -18,7 +18,7 @@ from detection_core.engine import Engine, EngineError
 from detection_core.export import provenance_of, to_json
 from detection_core.images import ImageError, LoadedImage, read_image
 from detection_core.ui.components.model_slots import FEWEST, MOST
-from detection_core.ui.components.safe_image import NoAddresses, SafeImage
+from detection_core.ui.components.safe_image import NoAddresses, SafeImage, SafeText
 from detection_core.ui.session import visitor_of
 from detection_core.visualization import annotate, draw_difference
 from detection_core.weights import WeightsError
@@ -27,10 +27,6 @@ _PATIENCE = 15 * 60
 
 
 # Whatever the type of an input is, Gradio looks for files in what is sent for it.
-class _Text(gr.Textbox, NoAddresses):
-    is_template = True
-
-
 class _Number(gr.Number, NoAddresses):
     is_template = True
 
@@ -110,7 +106,7 @@ def add_api(engine: Engine) -> None:
 
     # Endpoints take their types from components; these are never shown.
     image = SafeImage(visible=False, label="Picture")
-    model = _Text(visible=False, label="Model")
+    model = SafeText(visible=False, label="Model")
     several = _List(visible=False, label="Models")
     threshold = _Number(visible=False, label="Threshold", value=None)
     iou = _Number(visible=False, label="IoU", value=None)

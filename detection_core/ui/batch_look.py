@@ -17,9 +17,9 @@ from PIL import Image
 
 from detection_core.catalog import UnknownModelError
 from detection_core.engine import Engine, EngineError, Job, Result
-from detection_core.export import FORMATS
 from detection_core.images import ImageError, encode_jpeg
 from detection_core.ui.batches import Batch, BatchExpiredError, BatchFullError, BatchPicture, BatchStore, Look
+from detection_core.ui.components.export_choices import suiting_formats
 from detection_core.ui.progress import status_of
 from detection_core.ui.uploads import read_upload
 from detection_core.visualization import object_colors, to_hex
@@ -143,7 +143,7 @@ def _result(look: Look, result: Result) -> Answer:
         "thumbnail": look.thumbnail,
         "notes": list(look.notes),
         "ms": round(1000 * (result.timings.network + result.timings.post)),
-        "formats": [key for key, known in FORMATS.items() if known.suits(found)],
+        "formats": suiting_formats(found),
         "objects": [
             {"class_id": int(found.labels[i]), "score": round(float(found.scores[i]), 6), "box": boxes[i], "color": to_hex(colors[i])}
             for i in range(len(found))

@@ -30,7 +30,7 @@ from detection_core.ui.components.compare_view import (
 from detection_core.ui.components.example_strip import ExampleStrip
 from detection_core.ui.components.model_picker import megabytes
 from detection_core.ui.components.model_slots import FEWEST, ModelSlots, slots_value
-from detection_core.ui.components.safe_image import NoAddresses, SafeImage
+from detection_core.ui.components.safe_image import NoAddresses, SafeImage, SafeText
 from detection_core.ui.components.view_message import ViewError, ViewStatus
 from detection_core.ui.contender import Contender, Finding, imported, imported_message
 from detection_core.ui.examples import EXAMPLE_PATHS, EXAMPLES, clicked_example
@@ -55,12 +55,6 @@ _IMPORT_HELP = "Results of another tool for this picture, as COCO results JSON (
 Update = tuple[Any, Any, Any, Any, Any]
 # Gradio takes a generator that yields nothing for a fault.
 _NOTHING: Update = (gr.skip(),) * 5
-
-
-class _ImageId(gr.Textbox, NoAddresses):
-    """A line of text that fetches no address."""
-
-    is_template = True
 
 
 class _ResultsButton(gr.UploadButton, NoAddresses):
@@ -111,7 +105,7 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
             cancel = gr.Button("Cancel", visible=False)
             add = _ResultsButton("Add results from a file", file_types=[".json"], type="filepath", size="sm")
             gr.Markdown(_IMPORT_HELP, elem_classes="fine-print")
-            which = _ImageId(label="Image id of this picture in the file", visible=False, max_length=200)
+            which = SafeText(label="Image id of this picture in the file", visible=False, max_length=200)
             remove = gr.Button("Remove the files' results", size="sm", visible=False)
         with gr.Column(scale=1, min_width=320):
             view = CompareView(can_keep=links.can_keep)

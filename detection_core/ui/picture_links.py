@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
+from detection_core.download import sha256
 from detection_core.images import ImageError, LoadedImage, read_image
 from detection_core.ui.examples import EXAMPLES
 from detection_core.ui.kept_pictures import KeptPictures
@@ -26,7 +27,7 @@ class PictureLinks:
         self._names: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()
         for name, path in self._examples.items():
-            self._know(read_image(path).digest, f"example:{name}")
+            self._know(sha256(path), f"example:{name}")
 
     @property
     def can_keep(self) -> bool:

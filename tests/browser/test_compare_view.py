@@ -32,13 +32,10 @@ from detection_core.ui.components.compare_view import (
 )
 from detection_core.ui.components.view_message import ViewError, ViewStatus, ViewTiming
 from detection_core.ui.theme import CSS, theme
-from tests.browser.test_detection_view import send, set_slider
+from tests.browser.test_detection_view import NAMES, SCRIPT_NAME, SIZE, send, set_slider
 
 pytestmark = pytest.mark.browser
 
-SIZE = (300, 400)
-SCRIPT_NAME = "<img src=x onerror='window.hacked=1'>"
-NAMES = ("__background__", "person", "dog", "car", SCRIPT_NAME)
 PERSON, DOG, CAR = [20, 40, 180, 280], [220, 60, 380, 200], [220, 220, 380, 290]
 SCRIPTS = Path(compare_view.__file__).parent / "js"
 

@@ -9,7 +9,6 @@ from typing import Any
 import gradio as gr
 from gradio.components.base import Component
 from gradio.data_classes import FileData, GradioModel
-from pydantic import Field, model_validator
 
 from detection_core.detections import plural
 from detection_core.export import FORMATS
@@ -19,7 +18,7 @@ from detection_core.ui.components.client_values import bounded, items_of_type
 from detection_core.ui.components.export_choices import format_choices
 from detection_core.ui.components.files import component_files
 from detection_core.ui.components.safe_image import NoAddresses
-from detection_core.ui.components.view_message import ViewCategory, ViewError, ViewModel
+from detection_core.ui.components.view_message import PageMessage, ViewCategory, ViewError, ViewModel
 
 _SCRIPTS = (
     *("dom", "geometry", "controls", "feedback", "export_menu"),
@@ -45,24 +44,12 @@ class BatchStart(GradioModel):
     categories: dict[str, ViewCategory]
 
 
-class BatchMessage(GradioModel):
+class BatchMessage(PageMessage):
     """What Python tells the view; a part that is None or empty leaves the view's part as it is, except `error`, which goes away."""
 
     start: BatchStart | None = None
-    error: ViewError | None = None
-    notes: list[str] = Field(default_factory=list)
-    download: FileData | None = None
-    # Gradio overwrites FileData.orig_name by the name on disk.
-    download_name: str = ""
     # Only on the way from the browser.
     batch: str = ""
-    view: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_nothing(cls, value: Any) -> Any:
-        """Gradio's page sends an empty string for a component without a value."""
-        return {} if value == "" else value
 
 
 @dataclass(frozen=True)

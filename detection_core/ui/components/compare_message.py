@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gradio.data_classes import FileData, GradioModel
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from detection_core.detections import Detections
 from detection_core.ui.components.view_message import (
+    PageMessage,
     ViewCategory,
     ViewError,
     ViewObject,
@@ -71,7 +72,7 @@ class ComparePoint(GradioModel):
     compared: bool = False
 
 
-class CompareMessage(GradioModel):
+class CompareMessage(PageMessage):
     """What Python tells the view.
 
     With an `image` a message is whole: all that is known of all models. Without one it leaves the picture and the models as they are
@@ -86,24 +87,12 @@ class CompareMessage(GradioModel):
     picture: str = ""
     models: list[CompareModel] = Field(default_factory=list)
     points: list[ComparePoint] = Field(default_factory=list)
-    notes: list[str] = Field(default_factory=list)
-    # Of all models together; each has its own, too.
+    # Of all models together, like `error`; each has its own, too.
     status: ViewStatus | None = None
-    error: ViewError | None = None
     # Settings from a link as the browser sends them; applied once, however often they come.
     restore: dict[str, Any] | None = None
-    download: FileData | None = None
-    # Gradio overwrites FileData.orig_name by the name on disk.
-    download_name: str = ""
     # Only on the way from the browser.
     settings: dict[str, Any] | None = None
-    view: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_nothing(cls, value: Any) -> Any:
-        """Gradio's page sends an empty string for a component without a value."""
-        return {} if value == "" else value
 
 
 def compare_model(

@@ -26,6 +26,12 @@ class NoAddresses(Block):
         return cached
 
 
+class SafeText(gr.Textbox, NoAddresses):
+    """`gr.Textbox` that fetches no address: whatever an input's type is, Gradio looks for files in what is sent for it."""
+
+    is_template = True
+
+
 class SafeImage(gr.Image, NoAddresses):
     """`gr.Image` that never decodes what it is given; `detection_core.images` does, with limits and readable errors."""
 

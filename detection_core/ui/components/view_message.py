@@ -69,7 +69,25 @@ class ViewObject(GradioModel):
     keypoints: list[list[float]] | None = None
 
 
-class ViewMessage(GradioModel):
+class PageMessage(GradioModel):
+    """What every view's messages have."""
+
+    error: ViewError | None = None
+    notes: list[str] = Field(default_factory=list)
+    download: FileData | None = None
+    # Gradio overwrites FileData.orig_name by the name on disk.
+    download_name: str = ""
+    # Only on the way from the browser.
+    view: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_nothing(cls, value: Any) -> Any:
+        """Gradio's page sends an empty string for a component without a value."""
+        return {} if value == "" else value
+
+
+class ViewMessage(PageMessage):
     """What Python tells the view.
 
     A part that is None or empty leaves the view's part as it is, except `status` and `error`, which go away: so a status keeps the
@@ -84,8 +102,6 @@ class ViewMessage(GradioModel):
     threshold: float = 0.5
     floor: float = 0.0
     status: ViewStatus | None = None
-    error: ViewError | None = None
-    notes: list[str] = Field(default_factory=list)
     timings: list[ViewTiming] = Field(default_factory=list)
     # By class id, written as a string because JSON has no other keys.
     categories: dict[str, ViewCategory] = Field(default_factory=dict)
@@ -95,18 +111,8 @@ class ViewMessage(GradioModel):
     color_by: Literal["class", "instance"] = "class"
     # Keys of the export formats that suit the result.
     formats: list[str] = Field(default_factory=list)
-    download: FileData | None = None
-    # Gradio overwrites FileData.orig_name by the name on disk.
-    download_name: str = ""
     # Only on the way from the browser.
     settings: dict[str, Any] | None = None
-    view: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_nothing(cls, value: Any) -> Any:
-        """Gradio's page sends an empty string for a component without a value."""
-        return {} if value == "" else value
 
 
 def view_payload(
