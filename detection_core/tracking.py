@@ -40,10 +40,14 @@ class Tracked:
     Attributes:
         detections: They, with smoothed boxes within the picture; scores, masks and joints are those of this frame.
         ids: int64 [N], from 1: the same number in all frames, and never given again.
+        indices: int64 [N], their places among the objects that the tracker was given.
+        velocities: float32 [N,2], how their centres move, in pixels a second; 0 for newcomers.
     """
 
     detections: Detections
     ids: NDArray[np.int64]
+    indices: NDArray[np.int64]
+    velocities: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -116,9 +120,10 @@ class Tracker:
         tracks = self._tracks
         self._tracks = tracks[tracks["seen"] | (tracks["id"] > 0) & (time_s - tracks["seen_s"] <= self.max_unseen_s)]
         found = found[tracks["id"][rows[found]] > 0]
+        theirs = tracks[rows[found]]
         height, width = detections.image_size
-        boxes = _boxes(tracks[rows[found]]).clip(0, (width, height, width, height))
-        return Tracked(replace(detections[found], boxes=boxes.astype(np.float32)), tracks["id"][rows[found]])
+        boxes = _boxes(theirs).clip(0, (width, height, width, height)).astype(np.float32)
+        return Tracked(replace(detections[found], boxes=boxes), theirs["id"], found, theirs["velocity"].astype(np.float32))
 
     def _predict(self, seconds: float) -> None:
         tracks, move = self._tracks, np.array([[1, seconds], [0, 1]])

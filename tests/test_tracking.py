@@ -253,6 +253,16 @@ def test_masks_and_joints_are_those_of_the_detection():
     assert (tracked.detections.model, tracked.detections.keypoint_names) == ("some", full.keypoint_names)
 
 
+def test_tells_which_objects_are_followed_and_how_they_move():
+    tracker, speed = Tracker(), 150
+    for number in range(15):
+        newcomers = [(550, 300, 60, 120, 0.95)] if number == 14 else []
+        tracked = tracker.update(frame(*newcomers, (100 + speed * number * STEP, 200), (400, 100)), number * STEP)
+    assert tracked.indices.tolist() == [1, 2]
+    np.testing.assert_allclose(tracked.velocities, [[speed, 0], [0, 0]], atol=0.1 * speed)
+    assert tracker.update(frame(), 16 * STEP).velocities.shape == (0, 2)
+
+
 def test_what_was_given_is_not_changed():
     detections = frame((300, 200), (100, 200))
     boxes = detections.boxes.copy()

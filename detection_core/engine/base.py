@@ -120,8 +120,10 @@ class Job:
 class Engine(Protocol):
     """Anything that detects. `ModelSpec.key` names models, and `visitor` whoever waits."""
 
-    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", measure: bool = False) -> Job:
+    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", measure: bool = False, keep: bool = True) -> Job:
         """Accepts a picture for detection; returns at once. With `measure` the model runs even where its result is kept.
+
+        Without `keep` results are neither taken from those kept nor kept: frames of a video come only once.
 
         Raises:
             UnknownModelError: If there is no such model.
@@ -133,6 +135,12 @@ class Engine(Protocol):
 
     def model_states(self) -> dict[str, str]:
         """Where each model is: "in memory", "on disk" or "to download"."""
+
+    def run_seconds(self) -> dict[str, float]:
+        """What a picture takes here, from pixels to results: the median of the latest runs, by key of the models that have run."""
+
+    def jobs_of_others(self, visitor: str) -> int:
+        """How many jobs are in hand that are not this visitor's."""
 
     def close(self) -> None:
         """Gives up all jobs and ends the engine's threads."""

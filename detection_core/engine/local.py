@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import statistics
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from concurrent.futures import InvalidStateError, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 _KEPT_RESULTS = 128
 _MAX_JOBS = 64
 _MAX_JOBS_PER_VISITOR = 8
+# Of how many runs the median tells what a model takes here.
+_LATEST_RUNS = 15
 
 _Key = tuple[str, tuple[str, str]]
 
@@ -39,6 +42,7 @@ class _Order:
     image: LoadedImage
     spec: ModelSpec
     measure: bool
+    keep: bool
 
     @property
     def key(self) -> _Key:
@@ -91,8 +95,9 @@ class LocalEngine:
         self._max_jobs = max_jobs
         self._max_jobs_per_visitor = max_jobs_per_visitor
         self._modules_run: WeakSet[nn.Module] = WeakSet()
+        self._seconds: dict[str, deque[float]] = {}
 
-    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", measure: bool = False) -> Job:
+    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", measure: bool = False, keep: bool = True) -> Job:
         """Accepts a picture for detection; returns at once.
 
         Args:
@@ -100,12 +105,13 @@ class LocalEngine:
             model: Key of the model.
             visitor: Whoever waits, so that the jobs of one who leaves can be given up; "" for nobody in particular.
             measure: Whether the model is to run even if its result is kept, and its memory to be watched.
+            keep: Whether the result is kept for whoever asks again, and may be one that is kept already.
 
         Raises:
             UnknownModelError: If there is no such model.
             EngineError: If too many pictures are waiting already.
         """
-        order = _Order(image, get_spec(model), measure)
+        order = _Order(image, get_spec(model), measure, keep)
         job = Job(model, visitor)
         with self._lock:
             kept = self._look_up(order)
@@ -129,6 +135,16 @@ class LocalEngine:
         """Where each model is: "in memory", "on disk" or "to download"."""
         return {spec.key: self.loader.state(spec) for spec in list_specs()}
 
+    def run_seconds(self) -> dict[str, float]:
+        """What a picture takes here: the median of the latest runs, without the first since the model was loaded."""
+        with self._lock:
+            return {key: statistics.median(seconds) for key, seconds in self._seconds.items()}
+
+    def jobs_of_others(self, visitor: str) -> int:
+        """How many jobs are in hand that are not this visitor's."""
+        with self._lock:
+            return sum(job.visitor != visitor for job in self._jobs)
+
     def close(self) -> None:
         """Gives up all jobs and ends the engine's threads."""
         with self._lock:
@@ -139,7 +155,7 @@ class LocalEngine:
         self._runs.shutdown()
 
     def _look_up(self, order: _Order) -> Result | None:
-        kept = None if order.measure else self._kept.get(order.key)
+        kept = None if order.measure or not order.keep else self._kept.get(order.key)
         if kept is not None:
             self._kept.move_to_end(order.key)
         return kept
@@ -233,7 +249,10 @@ class LocalEngine:
             _settle(job, _readable(error, order.spec))
             return
         with self._lock:
-            self._kept[order.key] = Result(detections, timings, kept=True)
+            if not first_run:
+                self._seconds.setdefault(order.spec.key, deque(maxlen=_LATEST_RUNS)).append(timings.network + timings.post)
+            if order.keep:
+                self._kept[order.key] = Result(detections, timings, kept=True)
             while len(self._kept) > self._max_kept:
                 self._kept.popitem(last=False)
         memory = None if taken is None else taken + size_in_memory(module)

@@ -290,3 +290,27 @@ def test_measuring_runs_again_and_tells_the_memory(engine, network):
     # A network without weights takes next to nothing, and elsewhere than on Linux nobody knows.
     assert (measured.memory is not None) == sys.platform.startswith("linux")
     assert engine.submit(picture(7), MODEL).result(10).memory is None
+
+
+def test_frames_of_a_video_are_neither_kept_nor_taken_from_those_kept(engine, network):
+    engine.submit(picture(7), MODEL, keep=False).result(10)
+    engine.submit(picture(7), MODEL).result(10)
+    assert not engine.submit(picture(7), MODEL, keep=False).result(10).kept
+    assert engine.submit(picture(7), MODEL).result(10).kept
+    assert network.seen == [7, 7, 7]
+
+
+def test_tells_what_a_picture_takes_here(engine):
+    assert engine.run_seconds() == {}
+    engine.submit(picture(1), MODEL).result(10)
+    assert engine.run_seconds() == {}, "the first run is slower than the rest"
+    timings = [engine.submit(picture(shade), MODEL).result(10).timings for shade in (2, 3, 4)]
+    taken = sorted(one.network + one.post for one in timings)
+    assert engine.run_seconds() == {MODEL: taken[1]}
+
+
+def test_tells_how_many_others_are_served(engine, network):
+    network.go.clear()
+    for visitor in ("a", "a", "b"):
+        engine.submit(picture(ord(visitor)), MODEL, visitor=visitor)
+    assert [engine.jobs_of_others(visitor) for visitor in ("a", "b", "c")] == [1, 2, 3]
