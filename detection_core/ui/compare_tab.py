@@ -326,7 +326,7 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
         return (
             gr.Tabs(selected=tab.id),
             str(picture or EXAMPLE_PATHS[0]),
-            slots_value(keys, engine.model_states()),
+            slots_value(keys, engine.model_states(), choose=True),
             settings_from_link(query),
         )
 

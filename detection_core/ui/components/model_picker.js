@@ -4,6 +4,7 @@ const card = element.querySelector(".card");
 const bestFor = element.querySelector(".best-for");
 const details = element.querySelector("details");
 
+const chosen = createChosen(props);
 const chosenModel = () => props.value.models.find((model) => model.key === props.value.selected);
 
 function showCard() {
@@ -51,9 +52,12 @@ function draw() {
 draw();
 // On a phone the facts would push the picture off the screen.
 details.open = window.matchMedia("(min-width: 800px)").matches;
-watch("value", draw);
+watch("value", () => {
+  chosen.receive();
+  draw();
+});
 select.addEventListener("change", () => {
-  props.value = { ...props.value, selected: select.value };
+  chosen.set(select.value);
   showCard();
   trigger("select", { key: select.value });
 });

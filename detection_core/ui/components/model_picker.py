@@ -28,12 +28,12 @@ class ModelPicker(gr.HTML, NoAddresses):
         )
 
     def preprocess(self, payload: Any) -> str:
-        """Gives the chosen model's key, of which there may be no model any more.
+        """Gives the chosen model's key, of which there may be no model any more; programs may send just that.
 
         Raises:
             gr.Error: If the browser sent something else.
         """
-        selected = payload.get("selected") if isinstance(payload, dict) else None
+        selected = payload.get("selected") if isinstance(payload, dict) else payload
         if not isinstance(selected, str):
             raise gr.Error("Choose a model from the list.", print_exception=False)
         return selected
@@ -43,14 +43,16 @@ class ModelPicker(gr.HTML, NoAddresses):
         return {"type": "object"}
 
 
-def picker_value(selected: str, states: dict[str, str]) -> dict[str, Any]:
+def picker_value(selected: str, states: dict[str, str], *, choose: bool = False) -> dict[str, Any]:
     """What the picker shows: the chosen key, and the models that there are at this moment.
 
     Args:
         selected: The chosen model's key.
         states: Where each model is, by its key; a model without a state has come or gone just now and is left out.
+        choose: Whether the picker is to choose that model; else the visitor's choice holds, which may be newer than what an event saw.
     """
-    return {"selected": selected, "models": [card(spec) | {"state": states[spec.key]} for spec in list_specs() if spec.key in states]}
+    models = [card(spec) | {"state": states[spec.key]} for spec in list_specs() if spec.key in states]
+    return {"selected": selected, "choose": choose, "models": models}
 
 
 def card(spec: ModelSpec) -> dict[str, Any]:

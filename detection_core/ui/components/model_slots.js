@@ -2,6 +2,7 @@
 
 const list = element.querySelector("ol");
 const add = element.querySelector(".add");
+const chosen = createChosen(props);
 
 function draw() {
   const { selected, models, least, most } = props.value;
@@ -52,7 +53,7 @@ function replaced(index, key) {
 }
 
 function choose(selected) {
-  props.value = { ...props.value, selected };
+  chosen.set(selected);
   draw();
   trigger("select", { keys: selected });
 }
@@ -76,4 +77,7 @@ add.addEventListener("click", () => {
   list.lastChild.querySelector("select").focus();
 });
 draw();
-watch("value", draw);
+watch("value", () => {
+  chosen.receive();
+  draw();
+});

@@ -42,12 +42,13 @@ class ModelSlots(gr.HTML, NoAddresses):
         return {"type": "object"}
 
 
-def slots_value(selected: Sequence[str], states: dict[str, str]) -> dict[str, Any]:
+def slots_value(selected: Sequence[str], states: dict[str, str], *, choose: bool = False) -> dict[str, Any]:
     """What the slots show: the chosen keys, and the models that there are at this moment.
 
     Args:
         selected: The chosen models' keys, two to four.
         states: Where each model is, by its key; a model without a state has come or gone just now and is left out.
+        choose: As for `picker_value`.
     """
     models = [card(spec) | {"state": states[spec.key]} for spec in list_specs() if spec.key in states]
-    return {"selected": list(selected), "least": FEWEST, "most": MOST, "models": models}
+    return {"selected": list(selected), "choose": choose, "least": FEWEST, "most": MOST, "models": models}

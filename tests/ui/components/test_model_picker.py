@@ -48,7 +48,7 @@ def test_a_card_leaves_out_what_nobody_knows(models_folder):
     assert (told["metrics_on"], told["recipe"]) == ("", "")
 
 
-@pytest.mark.parametrize("sent", [None, "yolo", {}, {"selected": None}, {"selected": ["a"]}, 7], ids=repr)
+@pytest.mark.parametrize("sent", [None, ["yolo"], {}, {"selected": None}, {"selected": ["a"]}, 7], ids=repr)
 def test_refuses_what_is_no_choice(sent):
     with pytest.raises(gr.Error, match="Choose a model"):
         ModelPicker(STATES).preprocess(sent)
@@ -57,6 +57,7 @@ def test_refuses_what_is_no_choice(sent):
 @pytest.mark.parametrize("key", [EMBEDDED_MODEL, "removed just now"])
 def test_gives_the_key(key):
     assert ModelPicker(STATES).preprocess({"selected": key, "models": []}) == key
+    assert ModelPicker(STATES).preprocess(key) == key, "programs send the key alone"
 
 
 def test_megabytes():

@@ -2,6 +2,25 @@
 
 const YOUR_MODELS = "Your models";
 
+/**
+ * Keeps the visitor's choice in `props.value.selected`: what Python sends repeats the choice that an event saw, which may be older than
+ * the visitor's, unless it says `choose`.
+ */
+function createChosen(props) {
+  let chosen = props.value.selected;
+  return {
+    set(selected) {
+      chosen = selected;
+      props.value = { ...props.value, selected, choose: false };
+    },
+    receive() {
+      const { selected, choose } = props.value;
+      if (choose) chosen = selected;
+      if (choose || JSON.stringify(selected) !== JSON.stringify(chosen)) this.set(chosen);
+    },
+  };
+}
+
 /** Writes the models into the select and chooses one; what is written already stays, because an open list would close. */
 function fillModelSelect(select, models, selected) {
   const names = models.map(({ key, title, group }) => ({ key, title, group }));
