@@ -29,11 +29,13 @@ def main() -> None:
     from detection_core.ui.examples import warm_up
     from detection_core.ui.kept_pictures import KeptPictures
     from detection_core.user_models import use_folder
+    from detection_core.video import VideoLimits
 
     try:
         if args.models is not None:
             use_folder(args.models)
         ImageLimits.from_environment()
+        VideoLimits.from_environment()
         most_pictures()
         keep = KeptPictures(args.keep_pictures) if args.keep_pictures else None
         engine = LocalEngine(args.device)

@@ -88,12 +88,16 @@ def new_picture(size: tuple[int, int], number: int) -> bytes:
     return encode_jpeg(picture)
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def started_app() -> Iterator[tuple[str, float]]:
     """Starts the app as a visitor's host does; gives its address and the moment of the start."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     begun = time.perf_counter()
     command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)

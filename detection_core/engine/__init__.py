@@ -1,12 +1,13 @@
 """Where detection runs: one interface, and the engine that runs in this process."""
 
-from detection_core.engine.base import Cancelled, Engine, EngineError, Job, JobState, Result, Stage
+from detection_core.engine.base import Cancelled, Engine, EngineBusyError, EngineError, Job, JobState, Result, Stage
 from detection_core.engine.local import LocalEngine
 from detection_core.engine.measurement import Measurement, summarize, take_turns
 
 __all__ = [
     "Cancelled",
     "Engine",
+    "EngineBusyError",
     "EngineError",
     "Job",
     "JobState",

@@ -61,6 +61,10 @@ class EngineError(RuntimeError):
     """Detection failed; the message is for people."""
 
 
+class EngineBusyError(EngineError):
+    """Too many pictures are waiting already; the message is for people."""
+
+
 Cancelled = CancelledError
 
 
@@ -127,7 +131,7 @@ class Engine(Protocol):
 
         Raises:
             UnknownModelError: If there is no such model.
-            EngineError: If too many pictures are waiting already.
+            EngineBusyError: If too many pictures are waiting already.
         """
 
     def cancel_visitor(self, visitor: str) -> None:

@@ -18,7 +18,7 @@ from torch import nn
 
 from detection_core.catalog import ModelSpec, get_spec, list_specs
 from detection_core.detector import run
-from detection_core.engine.base import EngineError, Job, JobState, Result, Stage
+from detection_core.engine.base import EngineBusyError, EngineError, Job, JobState, Result, Stage
 from detection_core.engine.peak_memory import peak_memory
 from detection_core.images import LoadedImage
 from detection_core.loader import LoadProgress, ModelLoader, size_in_memory
@@ -109,7 +109,7 @@ class LocalEngine:
 
         Raises:
             UnknownModelError: If there is no such model.
-            EngineError: If too many pictures are waiting already.
+            EngineBusyError: If too many pictures are waiting already.
         """
         order = _Order(image, get_spec(model), measure, keep)
         job = Job(model, visitor)
@@ -163,7 +163,7 @@ class LocalEngine:
     def _admit(self, job: Job, order: _Order) -> None:
         theirs = sum(other.visitor == job.visitor for other in self._jobs) if job.visitor else 0
         if len(self._jobs) >= self._max_jobs or theirs >= self._max_jobs_per_visitor:
-            raise EngineError("Too many pictures are waiting already. Try again in a moment.")
+            raise EngineBusyError("Too many pictures are waiting already. Try again in a moment.")
         self._jobs[job] = order
 
     def _fetch_model(self, job: Job, spec: ModelSpec) -> None:

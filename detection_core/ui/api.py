@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ from anyio import to_thread
 from detection_core.catalog import UnknownModelError, get_spec, list_specs
 from detection_core.comparison import select
 from detection_core.comparison_report import ComparisonReport, Found
-from detection_core.engine import Engine, EngineError
+from detection_core.engine import Engine, EngineError, Result
 from detection_core.export import provenance_of, to_json
-from detection_core.images import ImageError, LoadedImage, read_image
+from detection_core.images import ImageError, LoadedImage
 from detection_core.ui.components.model_slots import FEWEST, MOST
 from detection_core.ui.components.safe_image import NoAddresses, SafeImage, SafeText
+from detection_core.ui.live_look import tell
+from detection_core.ui.live_streams import LiveFrame, LiveStreams, StreamEndedError, TooManyStreamsError
 from detection_core.ui.session import visitor_of
+from detection_core.ui.uploads import read_upload
 from detection_core.visualization import annotate, draw_difference
 from detection_core.weights import WeightsError
 
@@ -35,11 +39,12 @@ class _List(gr.JSON, NoAddresses):
     is_template = True
 
 
-def add_api(engine: Engine) -> None:
-    """Adds `/detect`, `/compare` and `/models` to the page being built.
+def add_api(engine: Engine, streams: LiveStreams) -> None:
+    """Adds `/detect`, `/compare`, `/live` and `/models` to the page being built.
 
     Args:
         engine: Where detection runs.
+        streams: The live streams of all visitors.
     """
 
     async def detect(image: str | None, model: str, threshold: float | None, request: gr.Request) -> tuple[dict[str, Any], Any]:  # noqa: D417
@@ -98,6 +103,34 @@ def add_api(engine: Engine) -> None:
         difference = partial(draw_difference, loaded.image, pair, names=(found[0].name, found[1].name))
         return await to_thread.run_sync(report.to_json), await to_thread.run_sync(difference)
 
+    async def live(image: str | None, model: str, threshold: float | None, stream: str, request: gr.Request) -> dict[str, Any]:  # noqa: D417
+        """Finds objects in one frame of a live stream and follows them from frame to frame. Send a frame when the one before is answered.
+
+        Args:
+            image: The frame as a picture file.
+            model: Key of the model, as `/models` lists them.
+            threshold: From which score on an object is followed, 0–1; null takes the model's suggestion.
+            stream: What the answer to the frame before has as its `stream`; "" for the first. After ten seconds of silence it is over.
+
+        Returns:
+            `stream`, the `objects` with their `track` (the same number as long as it is the same object), box, velocity in pixels a second,
+            outlines and joints, how many are `in_view` and have been in `total`, and where the time went in `ms`.
+        """
+        loaded = await _read(image)
+        least = _checked_threshold(threshold)
+        try:
+            known = streams.find(stream) if stream else streams.begin(visitor_of(request, "api"), get_spec(model))
+            if place := streams.place(known):
+                raise _refusal(f"All places are taken. Yours in the line is {place}: send the next frame in two seconds.")
+            frame = LiveFrame(time.monotonic(), known.spec.suggested_threshold if least is None else least, stable=True)
+            result = await _run(engine, loaded, known.spec.key, request, keep=False)
+        except (StreamEndedError, TooManyStreamsError, UnknownModelError, _ModelError) as error:
+            raise _refusal(str(error)) from error
+        told = await to_thread.run_sync(tell, result, frame, known)
+        if told is None:
+            raise _refusal("A later frame has overtaken this one. Send one at a time.")
+        return told | {"stream": known.token}
+
     def models() -> list[dict[str, Any]]:
         """Lists all models with what they give, their published accuracy, cost and whether their weights are on disk."""
         states = engine.model_states()
@@ -110,10 +143,13 @@ def add_api(engine: Engine) -> None:
     several = _List(visible=False, label="Models")
     threshold = _Number(visible=False, label="Threshold", value=None)
     iou = _Number(visible=False, label="IoU", value=None)
+    stream = SafeText(visible=False, label="Stream", value="")
+    told = gr.JSON(visible=False, label="Frame")
     outputs = [gr.JSON(visible=False, label="Detections"), gr.Image(visible=False, format="png", label="Annotated picture")]
     compared = [gr.JSON(visible=False, label="Comparison"), gr.Image(visible=False, format="png", label="Difference")]
     gr.Button(visible=False).click(detect, [image, model, threshold], outputs, api_name="detect", concurrency_limit=None)
     gr.Button(visible=False).click(compare, [image, several, threshold, iou], compared, api_name="compare", concurrency_limit=None)
+    gr.Button(visible=False).click(live, [image, model, threshold, stream], told, api_name="live", concurrency_limit=None)
     gr.api(models, api_name="models")
 
 
@@ -125,7 +161,7 @@ async def _read(image: str | None) -> LoadedImage:
     if image is None:
         raise _refusal("Send a picture file.")
     try:
-        return await to_thread.run_sync(read_image, image)
+        return await to_thread.run_sync(read_upload, image)
     except ImageError as error:
         raise _refusal(str(error)) from error
 
@@ -141,18 +177,25 @@ async def _look(engine: Engine, loaded: LoadedImage, model: str, threshold: floa
     try:
         # Looked up first: the file may be gone when the result is there.
         spec = get_spec(model)
+    except UnknownModelError as error:
+        raise _ModelError(str(error)) from error
+    result = await _run(engine, loaded, model, request)
+    least = spec.suggested_threshold if threshold is None else threshold
+    seconds = result.timings.network + result.timings.post
+    return Found(model, select(result.detections, threshold=least), provenance_of(spec, threshold=least), seconds)
+
+
+async def _run(engine: Engine, loaded: LoadedImage, model: str, request: gr.Request, *, keep: bool = True) -> Result:
+    try:
         # Waiting must not hold one of the server's few threads: a slow download would stop everybody else.
-        job = engine.submit(loaded, model, visitor=visitor_of(request, "api"))
-        result = await asyncio.wait_for(asyncio.wrap_future(job.future), _PATIENCE)
+        job = engine.submit(loaded, model, visitor=visitor_of(request, "api"), keep=keep)
+        return await asyncio.wait_for(asyncio.wrap_future(job.future), _PATIENCE)
     except (UnknownModelError, WeightsError, EngineError) as error:
         raise _ModelError(str(error)) from error
     except TimeoutError as error:
         raise _ModelError("This takes too long. What has arrived of a download is kept: try again later.") from error
     except asyncio.CancelledError as error:
         raise _ModelError("Cancelled.") from error
-    least = spec.suggested_threshold if threshold is None else threshold
-    seconds = result.timings.network + result.timings.post
-    return Found(model, select(result.detections, threshold=least), provenance_of(spec, threshold=least), seconds)
 
 
 def _refusal(message: str) -> gr.Error:

@@ -17,11 +17,15 @@ from detection_core.ui.components.model_slots import slots_value
 from detection_core.ui.components.model_table import table_value
 from detection_core.ui.detect_tab import build_detect_tab
 from detection_core.ui.kept_pictures import KeptPictures
-from detection_core.ui.limits import UPLOAD_LIMIT, BodyLimit
+from detection_core.ui.limits import PICTURE_LIMIT, BodyLimit
+from detection_core.ui.live_models import live_picker_value
+from detection_core.ui.live_streams import LiveStreams
+from detection_core.ui.live_tab import build_live_tab
 from detection_core.ui.models_tab import build_models_tab
 from detection_core.ui.picture_links import PictureLinks
 from detection_core.ui.session import KeptResult, ResultStore, cancel_all
 from detection_core.ui.theme import CSS, theme
+from detection_core.video import VideoLimits
 
 # How often uploads are cleaned up, and how old they may get, in seconds.
 _CLEAN_UP = (15 * 60, 6 * 3600)
@@ -40,7 +44,7 @@ def build_app(engine: Engine, *, keep: KeptPictures | None = None) -> gr.Blocks:
         The page; serve it with `app.launch(**launch_options())`.
     """
     results: ResultStore[KeptResult] = ResultStore()
-    links = PictureLinks(keep)
+    links, streams = PictureLinks(keep), LiveStreams()
     with gr.Blocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_CLEAN_UP, fill_width=True) as app:
         gr.HTML(_MASTHEAD, elem_id="masthead")
         with gr.Tabs() as tabs:
@@ -48,20 +52,23 @@ def build_app(engine: Engine, *, keep: KeptPictures | None = None) -> gr.Blocks:
                 detect = build_detect_tab(app, engine, results)
             with gr.Tab("Compare", id="compare") as compare_tab:
                 compare = build_compare_tab(compare_tab, engine, links)
+            with gr.Tab("Live", id="live") as live_tab:
+                live = build_live_tab(app, engine, streams)
             with gr.Tab("Batch", id="batch") as batch_tab:
                 batch = build_batch_tab(app, engine, BatchStore())
             with gr.Tab("Models", id="models") as models_tab:
                 table = build_models_tab(engine)
-        add_api(engine)
+        add_api(engine, streams)
 
-        def refresh(selected: str, compared: list[str], batched: str) -> tuple[dict[str, Any], ...]:
+        def refresh(selected: str, compared: list[str], batched: str, live: str) -> tuple[dict[str, Any], ...]:
             """Looks which models there are now; a user's may have come, changed or gone."""
             states = engine.model_states()
-            return picker_value(selected, states), slots_value(compared, states), picker_value(batched, states), table_value(states)
+            pickers = (picker_value(selected, states), slots_value(compared, states), picker_value(batched, states))
+            return *pickers, live_picker_value(live, states, engine.run_seconds()), table_value(states)
 
         quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
-        models = [detect.picker, compare.slots, batch.picker]
-        gr.on([tab.select for tab in (compare_tab, batch_tab, models_tab)], refresh, models, [*models, table], **quiet)
+        models = [detect.picker, compare.slots, batch.picker, live.picker]
+        gr.on([tab.select for tab in (compare_tab, live_tab, batch_tab, models_tab)], refresh, models, [*models, table], **quiet)
         app.load(refresh, models, [*models, table], **quiet).then(compare.arrive, None, [tabs, *compare.arrival], **quiet)
 
         def open_in_detect(event: gr.EventData) -> tuple[Any, ...]:
@@ -71,9 +78,19 @@ def build_app(engine: Engine, *, keep: KeptPictures | None = None) -> gr.Blocks:
                 gr.Warning("This picture is no longer kept on the server. Add it again.")
                 return (gr.skip(),) * 3
             path, key = found
-            return gr.Tabs(selected="detect"), str(path), picker_value(key, engine.model_states())
+            return gr.Tabs(selected="detect"), str(path), picker_value(key, engine.model_states(), choose=True)
 
         detect.look(batch.view.open(open_in_detect, None, [tabs, *detect.inputs], **quiet))
+
+        def show_frame(key: str, event: gr.EventData) -> tuple[Any, ...]:
+            """Shows a frame of the camera in the Detect tab, with everything that it offers."""
+            path = live.snapped(event._data)
+            if path is None:
+                gr.Warning("The frame did not reach the server. Try again.")
+                return (gr.skip(),) * 3
+            return gr.Tabs(selected="detect"), str(path), picker_value(key, engine.model_states(), choose=True)
+
+        detect.look(live.view.snapshot(show_frame, live.picker, [tabs, *detect.inputs], **quiet))
 
         def leave(request: gr.Request) -> None:
             cancel_all(engine, request)
@@ -86,13 +103,18 @@ def build_app(engine: Engine, *, keep: KeptPictures | None = None) -> gr.Blocks:
 
 
 def launch_options() -> dict[str, Any]:
-    """Everything that `launch()` must know about this page, apart from where it listens."""
+    """Everything that `launch()` must know about this page, apart from where it listens.
+
+    Raises:
+        ValueError: If a limit that the environment sets is none.
+    """
+    largest = max(PICTURE_LIMIT, VideoLimits.from_environment().max_bytes)
     return {
         "theme": theme(),
         "css": CSS,
         "footer_links": ["api", "settings"],
         "run_history": False,
         "show_error": False,
-        "max_file_size": UPLOAD_LIMIT,
-        "app_kwargs": {"middleware": [Middleware(BodyLimit)]},
+        "max_file_size": largest,
+        "app_kwargs": {"middleware": [Middleware(BodyLimit, largest_file=largest)]},
     }

@@ -19,6 +19,7 @@ from detection_core.catalog import UnknownModelError
 from detection_core.engine import Engine, EngineError, Job, Result
 from detection_core.images import ImageError, encode_jpeg
 from detection_core.ui.batches import Batch, BatchExpiredError, BatchFullError, BatchPicture, BatchStore, Look
+from detection_core.ui.components.client_values import text_of
 from detection_core.ui.components.export_choices import suiting_formats
 from detection_core.ui.progress import status_of
 from detection_core.ui.uploads import read_upload
@@ -54,10 +55,10 @@ async def look_at(sent: object, engine: Engine, batches: BatchStore, limit: int)
     """
     asked = sent if isinstance(sent, Mapping) else {}
     try:
-        batch = batches.find(_text(asked.get("batch")))
+        batch = batches.find(text_of(asked.get("batch")))
     except BatchExpiredError as error:
         return {"expired": str(error)}
-    key = _text(asked.get("id"))[:_LONGEST_ID]
+    key = text_of(asked.get("id"))[:_LONGEST_ID]
     try:
         look = batch.looks.get(key) or await _begin(asked, key, batch, engine, limit)
         if look is None or look.job is None:
@@ -117,7 +118,7 @@ def uploaded_file(path: object) -> Path:
     """
     folder = Path(get_upload_folder()).resolve()
     try:
-        file = Path(_text(path)).resolve()
+        file = Path(text_of(path)).resolve()
         is_upload = file.is_relative_to(folder) and file.is_file()
     except (OSError, ValueError):  # No path at all, or one longer than any.
         is_upload = False
@@ -128,7 +129,7 @@ def uploaded_file(path: object) -> Path:
 
 def picture_name(sent: object, path: Path) -> str:
     """What the visitor calls a picture, as a relative path: nothing in it leads out of a folder."""
-    parts = [part for part in re.split(r"[/\\]+", _CONTROL.sub("", _text(sent))) if part.strip(". ")]
+    parts = [part for part in re.split(r"[/\\]+", _CONTROL.sub("", text_of(sent))) if part.strip(". ")]
     return "/".join(parts)[-_LONGEST_NAME:] or path.name
 
 
@@ -156,7 +157,3 @@ def _thumbnail(image: Image.Image) -> str:
     size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
     small = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
     return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(small, 80)).decode("ascii")
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

@@ -23,7 +23,7 @@ from detection_core.ui.batches import Batch, BatchExpiredError, BatchPicture, Ba
 from detection_core.ui.components.batch_view import BatchMessage, BatchOrder, BatchView, batch_download, batch_error, batch_start
 from detection_core.ui.components.client_values import items_of_type
 from detection_core.ui.components.model_picker import ModelPicker, picker_value
-from detection_core.ui.limits import UPLOAD_LIMIT
+from detection_core.ui.limits import PICTURE_LIMIT
 from detection_core.ui.progress import explain
 from detection_core.ui.session import visitor_of
 from detection_core.ui.uploads import read_upload
@@ -74,7 +74,7 @@ def build_batch_tab(page: gr.Blocks, engine: Engine, batches: BatchStore) -> Bat
             picker = ModelPicker(engine.model_states())
             detect = gr.Button("Detect", variant="primary")
         with gr.Column(scale=1, min_width=320):
-            view = BatchView(look_at, give_up, forget, most=most, largest=UPLOAD_LIMIT)
+            view = BatchView(look_at, give_up, forget, most=most, largest=PICTURE_LIMIT)
 
     def choose(key: str) -> tuple[dict[str, Any], Any]:
         """The picker, and the button that says what pressing it entails."""

@@ -1,11 +1,13 @@
-"""What a visitor may send at a time: Gradio bounds each uploaded file, this bounds whole requests."""
+"""What a visitor may send at a time: Gradio bounds each uploaded file, this bounds whole requests, and pictures more than videos."""
 
 from __future__ import annotations
+
+import json
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-UPLOAD_LIMIT = 50 * 2**20
+PICTURE_LIMIT = 50 * 2**20
 _JSON_LIMIT = 2 * 2**20
 _UPLOAD_PATH = "/gradio_api/upload"
 # What a form adds around the file in it.
@@ -17,10 +19,12 @@ class BodyLimit:
 
     Args:
         app: The application behind it.
+        largest_file: Size of the largest file accepted, in bytes.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, largest_file: int = PICTURE_LIMIT) -> None:
         self._app = app
+        self._largest_file = largest_file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes one request on, or answers 413."""
@@ -28,10 +32,10 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         is_upload = scope["path"].rstrip("/").endswith(_UPLOAD_PATH)
-        limit = UPLOAD_LIMIT + _FORM_OVERHEAD if is_upload else _JSON_LIMIT
+        limit = self._largest_file + _FORM_OVERHEAD if is_upload else _JSON_LIMIT
         length = dict(scope["headers"]).get(b"content-length", b"")
         if length.isdigit() and int(length) > limit:
-            await _refuse(send)
+            await self._refuse(send)
             return
         received = 0
         answered = False
@@ -43,7 +47,7 @@ class BodyLimit:
             if received > limit and not answered:
                 # A body without a length: there is nobody left to read it for.
                 answered = True
-                await _refuse(send)
+                await self._refuse(send)
                 return {"type": "http.disconnect"}
             return message
 
@@ -57,8 +61,8 @@ class BodyLimit:
             if not answered:
                 raise
 
-
-async def _refuse(send: Send) -> None:
-    body = b'{"detail": "This request is too large. Upload pictures one at a time, as files of at most 50 MB."}'
-    await send({"type": "http.response.start", "status": 413, "headers": [(b"content-type", b"application/json")]})
-    await send({"type": "http.response.body", "body": body})
+    async def _refuse(self, send: Send) -> None:
+        largest = self._largest_file / 2**20
+        text = f"This request is too large. Upload files one at a time, pictures of at most 50 MB, videos of at most {largest:.0f} MB."
+        await send({"type": "http.response.start", "status": 413, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": json.dumps({"detail": text}).encode()})

@@ -17,7 +17,7 @@ from detection_core.engine import Engine
 from detection_core.export import Provenance
 
 _Kept = TypeVar("_Kept")
-Place = Literal["detect", "compare", "batch", "api"]
+Place = Literal["detect", "compare", "batch", "live", "video", "api"]
 
 
 def visitor_of(request: gr.Request, place: Place) -> str:

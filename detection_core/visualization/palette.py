@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from typing import Literal
 
@@ -72,6 +73,11 @@ def object_colors(detections: Detections, color_by: ColorBy) -> list[Color]:
     by_class = resolve_color_by(detections, color_by) == "class"
     keys = detections.labels.tolist() if by_class else range(len(detections))
     return [PALETTE[key % len(PALETTE)] for key in keys]
+
+
+def identity_colors(ids: Iterable[int]) -> list[Color]:
+    """Colour of each object that is followed from frame to frame: the same as long as its id is."""
+    return [PALETTE[(int(identity) - 1) % len(PALETTE)] for identity in ids]
 
 
 @cache

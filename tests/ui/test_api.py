@@ -138,7 +138,7 @@ def test_knows_users_models_while_they_are_there(client, tmp_path, monkeypatch):
 
 
 def test_nothing_else_is_public(client):
-    assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == {"/compare", "/detect", "/models"}
+    assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == {"/compare", "/detect", "/live", "/models"}
 
 
 def test_requests_that_are_no_uploads_are_bounded(address):
@@ -149,3 +149,27 @@ def test_requests_that_are_no_uploads_are_bounded(address):
 @pytest.mark.parametrize("path", ["/etc/hostname", str(ASSETS.parent / "app.py")])
 def test_files_of_the_machine_are_not_served(address, path):
     assert httpx.get(f"{address}gradio_api/file={path}").status_code == 403
+
+
+def test_follows_who_is_in_a_stream(client):
+    first = client.predict(handle_file(PHOTO), EMBEDDED_MODEL, None, "", api_name="/live")
+    again = client.predict(handle_file(PHOTO), EMBEDDED_MODEL, None, first["stream"], api_name="/live")
+    assert again["stream"] == first["stream"]
+    (person,) = [thing for thing in again["objects"] if thing["track"]]
+    assert (person["track"], again["in_view"], again["total"]) == (1, {"person": 1}, {"person": 1})
+    assert {"box", "velocity", "polygons", "keypoints", "score"} <= set(person)
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        ((None, EMBEDDED_MODEL, 0.5, ""), "Send a picture file"),
+        ((handle_file(PHOTO), "yolo", 0.5, ""), "There is no model"),
+        ((handle_file(PHOTO), EMBEDDED_MODEL, 7, ""), "from 0 to 1"),
+        ((handle_file(PHOTO), EMBEDDED_MODEL, 0.5, "unknown"), "has ended"),
+    ],
+    ids=["no picture", "unknown model", "wrong threshold", "unknown stream"],
+)
+def test_a_stream_says_what_is_wrong(client, sent, message):
+    with pytest.raises(AppError, match=message):
+        client.predict(*sent, api_name="/live")

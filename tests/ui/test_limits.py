@@ -41,7 +41,7 @@ def test_bounds_requests(client, path, make, megabytes, status):
     answer = client.post(path, content=make(megabytes * MEGABYTE))
     assert answer.status_code == status
     if status == 413:
-        assert "at most 50 MB" in answer.json()["detail"]
+        assert "pictures of at most 50 MB" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["/gradio_api/upload", "/sub/gradio_api/upload/"])
@@ -49,3 +49,14 @@ def test_uploads_have_their_own_limit(client, path):
     assert client.post(path, content=b"x" * 3 * MEGABYTE).text == str(3 * MEGABYTE)
     assert client.post(path, content=b"x" * 52 * MEGABYTE).status_code == 413
     assert client.post(path, content=chunks(52 * MEGABYTE)).status_code == 413
+
+
+def test_uploads_may_be_as_large_as_videos():
+    app = Starlette(
+        routes=[Route("/gradio_api/upload", count, methods=["POST"])], middleware=[Middleware(BodyLimit, largest_file=60 * MEGABYTE)]
+    )
+    client = TestClient(app)
+    assert client.post("/gradio_api/upload", content=b"x" * 60 * MEGABYTE).status_code == 200
+    answer = client.post("/gradio_api/upload", content=b"x" * 62 * MEGABYTE)
+    assert answer.status_code == 413
+    assert "videos of at most 60 MB" in answer.json()["detail"]

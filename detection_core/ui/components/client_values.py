@@ -23,6 +23,11 @@ def bounded(value: object, low: float, high: float, default: float) -> float:
     return min(max(number, low), high) if math.isfinite(number) else default
 
 
+def text_of(value: object) -> str:
+    """A text; "" for anything else."""
+    return value if isinstance(value, str) else ""
+
+
 def layer_switches(values: Mapping[str, object]) -> dict[str, bool]:
     """Which of `LAYERS` are on or off, where it says so."""
     return {name: value for name in LAYERS if isinstance(value := values.get(name), bool)}

@@ -9,7 +9,7 @@ function createLabels(layer) {
   const pen = document.createElement("canvas").getContext("2d");
   let labels = [];
 
-  /** @param textOf function from an object to the whole text of its label; where that has no room, the label is its number */
+  /** @param textOf function from an object to the whole text of its label; where that has no room, the label is its `number` or place */
   function setObjects(objects, textOf) {
     pen.font = `600 12px ${getComputedStyle(layer).fontFamily}`;
     const widthOf = (text) => Math.ceil(pen.measureText(text).width) + LABEL_PADDING;
@@ -17,7 +17,7 @@ function createLabels(layer) {
       const node = make("div", "dv-label");
       node.style.background = object.color;
       node.style.color = inkOn(object.color);
-      const texts = [textOf(object), String(i + 1)];
+      const texts = [textOf(object), String(object.number ?? i + 1)];
       show(node, false);
       return { node, texts, widths: texts.map(widthOf) };
     });
@@ -44,7 +44,12 @@ function createLabels(layer) {
     labels.forEach(({ node }, i) => node.classList.toggle("dv-active", indices.includes(i)));
   }
 
-  return { setObjects, layout, setActive };
+  /** Moves a label away from where it was laid, in pixels of the screen. */
+  function setMotion(index, dx, dy) {
+    labels[index].node.style.translate = `${dx.toFixed(1)}px ${dy.toFixed(1)}px`;
+  }
+
+  return { setObjects, layout, setActive, setMotion };
 }
 
 /** A class and how sure the model is. */

@@ -40,6 +40,8 @@ function createOverlay(svg) {
   return {
     setObjects,
     setVisible: (index, visible) => drawn[index].nodes.forEach((node) => show(node, visible)),
+    /** Moves an object away from where it was found, in pixels of the picture. */
+    setMotion: (index, dx, dy) => drawn[index].nodes.forEach((node) => node.setAttribute("transform", `translate(${dx} ${dy})`)),
     setJointThreshold: (threshold) => drawn.forEach(({ skeleton }) => skeleton?.setThreshold(threshold)),
     setLayer: (name, visible) => show(layers[name], visible),
     setOpacity: (opacity) => setAttribute(layers.masks, "opacity", opacity),

@@ -1,0 +1,33 @@
+// How many objects of each class are in view, and how many different ones there have been.
+
+/** @param ui elements by name: count (a line of text) and counts (the body of a table) */
+function createCounts(ui) {
+  let drawn = "";
+  return {
+    /** @param inView, total numbers by class name; `total` null when nothing is tracked */
+    draw(inView, total) {
+      const rows = Object.keys({ ...inView, ...total }).map((name) => [name, inView[name] ?? 0, total?.[name]]);
+      rows.sort((a, b) => b[1] - a[1] || (b[2] ?? 0) - (a[2] ?? 0) || a[0].localeCompare(b[0]));
+      const news = JSON.stringify([rows, total !== null]);
+      if (news === drawn) return;
+      drawn = news;
+      const parts = [`${sumOf(inView)} in view`, ...(total ? [`${sumOf(total)} in total`] : [])];
+      setText(ui.count, parts.join(" · "));
+      ui.counts.replaceChildren(...rows.map(rowOf));
+      show(ui.countTable, rows.length > 0);
+      ui.countTable.classList.toggle("lv-without-total", !total);
+    },
+  };
+}
+
+function rowOf([name, inView, total]) {
+  const row = make("tr", inView ? "" : "lv-gone");
+  const cell = make("td", "", name);
+  cell.title = name;
+  row.append(cell, make("td", "lv-cell-number", String(inView)), make("td", "lv-cell-number lv-cell-total", String(total ?? 0)));
+  return row;
+}
+
+function sumOf(counts) {
+  return Object.values(counts).reduce((sum, n) => sum + n, 0);
+}

@@ -1,0 +1,56 @@
+// The camera's newest picture as the server takes it: a small JPEG, with the time at which the camera gave it.
+
+const LONGEST_SIDE = 640;
+const JPEG_QUALITY = 0.8;
+
+/** @param onFrame called whenever the camera has given another picture */
+function createFrames(video, onFrame) {
+  const canvas = document.createElement("canvas");
+  // Read back at once: a canvas on the graphics card would have to be fetched each time.
+  const pen = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+  let newest = null;
+  let watch = 0;
+
+  function start() {
+    const mine = ++watch;
+    // Older browsers do not tell when a picture is new.
+    const wait = (next) => (video.requestVideoFrameCallback ? video.requestVideoFrameCallback(next) : requestAnimationFrame(next));
+    const next = (now) => {
+      if (mine !== watch) return;
+      newest = now;
+      onFrame();
+      wait(next);
+    };
+    wait(next);
+  }
+
+  function stop() {
+    watch += 1;
+    newest = null;
+  }
+
+  /** The newest picture {image, time, taken}, which then is no longer fresh; times in ms of the page's clock. */
+  function take() {
+    const time = newest;
+    newest = null;
+    const shrink = Math.min(1, LONGEST_SIDE / Math.max(video.videoWidth, video.videoHeight));
+    const [width, height] = [video.videoWidth, video.videoHeight].map((side) => Math.max(1, Math.round(side * shrink)));
+    // Setting a size clears the canvas, the same one too.
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    pen.drawImage(video, 0, 0, width, height);
+    // At once, unlike toBlob, which waits until the browser has nothing better to do.
+    const image = canvas.toDataURL("image/jpeg", JPEG_QUALITY);
+    return { image: image.slice(image.indexOf(",") + 1), time, sent: performance.now() };
+  }
+
+  return { start, stop, take, isFresh: () => newest !== null && video.videoWidth > 0 };
+}
+
+/** What the camera shows, as large as it gives it. */
+async function stillOf(video) {
+  const canvas = document.createElement("canvas");
+  Object.assign(canvas, { width: video.videoWidth, height: video.videoHeight });
+  canvas.getContext("2d", { alpha: false }).drawImage(video, 0, 0);
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.95));
+  return new File([blob], "camera.jpg", { type: blob.type });
+}

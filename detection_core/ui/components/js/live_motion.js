@@ -1,0 +1,20 @@
+// Lets what is drawn go on between two answers, each object as fast as the tracker saw it, but not for long: then it may have turned.
+
+const LONGEST_AHEAD_MS = 400;
+
+/** @param move called with an object's index and how far it has gone, in pixels of the picture */
+function createMotion(move) {
+  let moving = [];
+  let since = 0;
+  return {
+    /** Takes over what an answer tells of a frame that was taken at `time`, ms of the page's clock. */
+    follow(objects, time) {
+      moving = objects.flatMap(({ velocity }, index) => (velocity[0] || velocity[1] ? [{ index, velocity }] : []));
+      since = time;
+    },
+    step(now) {
+      const seconds = clamp(now - since, 0, LONGEST_AHEAD_MS) / 1000;
+      for (const { index, velocity: [vx, vy] } of moving) move(index, vx * seconds, vy * seconds);
+    },
+  };
+}

@@ -1,0 +1,120 @@
+// Sends frames to the server and takes the answers: the newest frame wins, and at most two are under way. Knows nothing of the page.
+
+const BUSY_PAUSE = 2000;
+const SILENCE_PAUSE = 500;
+const MOST_SILENCES = 4;
+const ANSWER_PATIENCE = 15000;
+
+/**
+ * @param server Python's functions frame and end
+ * @param frames where frames come from, see live_frames.js
+ * @param tell {wishes(): what the visitor wants, sent along; result(result, frame); status(ViewStatus);
+ *   expired(sentence); failed({title, text})}; after the last two nothing is sent any more
+ */
+function createLiveQueue(server, frames, tell) {
+  const stats = { answers: 0, latencies: [], modelMs: [], sent: 0, dropped: 0 };
+  const pace = createPace();
+  let run = null;
+  let lastId = 0;
+
+  function start(stream) {
+    stop();
+    pace.reset();
+    run = { stream, underWay: 0, newestAnswer: 0, silences: 0, resumeAt: 0, timer: 0 };
+    sendWhenDue();
+  }
+
+  function stop() {
+    const ended = halt();
+    if (ended) server.end({ stream: ended.stream });
+  }
+
+  function halt() {
+    const ended = run;
+    clearTimeout(run?.timer);
+    run = null;
+    return ended;
+  }
+
+  /** Sends a frame if it is time, or sees to it that it will be; called whenever something has changed. */
+  function sendWhenDue() {
+    if (!run || run.underWay >= pace.limit() || !frames.isFresh()) return;
+    const now = performance.now();
+    const delay = Math.max(run.underWay ? pace.due() : now, run.resumeAt) - now;
+    clearTimeout(run.timer);
+    if (delay >= 1) run.timer = setTimeout(sendWhenDue, delay);
+    else send(run);
+  }
+
+  async function send(mine) {
+    mine.underWay += 1;
+    const frame = { ...frames.take(), id: ++lastId, ...tell.wishes() };
+    pace.sent(frame.sent);
+    stats.sent += 1;
+    const answer = await follow(mine, frame);
+    if (run !== mine) return;
+    mine.underWay -= 1;
+    take(mine, frame, answer);
+    sendWhenDue();
+  }
+
+  /** Asks until there is an answer to a frame, or none to be had. */
+  async function follow(mine, { id, image, time, threshold, stable }) {
+    const { stream } = mine;
+    let answer = await patiently(server.frame({ stream, id, image, time, threshold, stable }));
+    while (run === mine && answer?.status) {
+      tell.status(answer.status);
+      answer = await patiently(server.frame({ stream, id }));
+    }
+    return answer;
+  }
+
+  function take(mine, frame, answer) {
+    // Gradio gives nothing where the server could not be reached.
+    mine.silences = answer ? 0 : mine.silences + 1;
+    if (!answer) return takeSilence(mine);
+    if (answer.result) return takeResult(mine, frame, answer.result);
+    if (answer.busy) {
+      mine.resumeAt = performance.now() + BUSY_PAUSE;
+      pace.reset();
+      return tell.status({ stage: "queue", text: answer.busy });
+    }
+    if (answer.dropped) {
+      stats.dropped += 1;
+      return;
+    }
+    halt();
+    if (answer.expired) tell.expired(answer.expired);
+    else tell.failed(answer.error ?? { title: "The server refused the camera's picture", text: answer.refused ?? "It gave no reason." });
+  }
+
+  function takeSilence(mine) {
+    pace.reset();
+    mine.resumeAt = performance.now() + SILENCE_PAUSE * mine.silences;
+    if (mine.silences < MOST_SILENCES) return;
+    stop();
+    tell.failed({ title: "The server does not answer", text: "Is the connection still there? Press Start to try again." });
+  }
+
+  function takeResult(mine, frame, result) {
+    pace.answered({ ...result, sent: frame.sent, received: performance.now() });
+    stats.answers += 1;
+    if (frame.id < mine.newestAnswer) {
+      stats.dropped += 1;
+      return;
+    }
+    mine.newestAnswer = frame.id;
+    tell.result(result, { ...frame, image: null, received: performance.now() });
+  }
+
+  return { start, stop, sendWhenDue, stats, stream: () => run?.stream ?? "" };
+}
+
+/** Null when there is no answer in good time. */
+function patiently(answer) {
+  let timer = 0;
+  const silence = new Promise((resolve) => {
+    timer = setTimeout(resolve, ANSWER_PATIENCE, null);
+  });
+  return Promise.race([answer, silence]).finally(() => clearTimeout(timer));
+}

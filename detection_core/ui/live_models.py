@@ -1,0 +1,49 @@
+"""Which models are fast enough for a camera here, from what the engine has measured on this machine."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from detection_core.catalog import ModelSpec, list_specs
+from detection_core.ui.components.model_picker import picker_value
+
+# From here on, a stream is a series of pictures.
+_LIVE_SECONDS = 0.4
+_FAST, _SLOW = "Fast enough for live here", "Slower here"
+# A model's time on a CPU grows with its GFLOPs from a base of its own; fitted to all models, see `benchmarks.live`.
+_BASE_GFLOPS = 2.0
+
+
+def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[str, float]) -> dict[str, Any]:
+    """As `picker_value`, with fast models first and the others marked by what a frame takes here.
+
+    Args:
+        selected: The chosen model's key.
+        states: Where each model is, by its key.
+        seconds: What a picture takes here, by the keys of the models that have run.
+    """
+    value = picker_value(selected, states)
+    expected = {spec.key: seconds.get(spec.key) or _estimate(spec, seconds) for spec in list_specs()}
+
+    def marked(model: dict[str, Any]) -> dict[str, Any]:
+        taken = expected[model["key"]]
+        if taken is None:
+            return model | {"group": _SLOW}
+        if taken <= _LIVE_SECONDS:
+            return model | {"group": _FAST}
+        return model | {"group": _SLOW, "title": f"{model['title']} – about {_rounded(taken)} s per frame"}
+
+    ordered = sorted(value["models"], key=lambda model: expected[model["key"]] or float("inf"))
+    return value | {"models": [marked(model) for model in ordered]}
+
+
+def _estimate(spec: ModelSpec, seconds: Mapping[str, float]) -> float | None:
+    """What a model that has not run yet would take, by its GFLOPs and the pace of those that have; None if nobody can tell."""
+    paces = [seconds[known.key] / (known.gflops + _BASE_GFLOPS) for known in list_specs() if known.key in seconds and known.gflops]
+    return statistics.median(paces) * (spec.gflops + _BASE_GFLOPS) if paces and spec.gflops else None
+
+
+def _rounded(seconds: float) -> str:
+    return f"{seconds:.1f}" if seconds < 1.95 else f"{seconds:.0f}"

@@ -1,0 +1,36 @@
+"""Which models the Live tab offers first, from what has been measured."""
+
+from __future__ import annotations
+
+from detection_core.catalog import EMBEDDED_MODEL, list_specs
+from detection_core.ui.live_models import live_picker_value
+
+STATES = {spec.key: "to download" for spec in list_specs()}
+HEAVY = "maskrcnn_resnet50_fpn"
+
+
+def listed(seconds: dict[str, float]) -> dict[str, dict[str, object]]:
+    value = live_picker_value(EMBEDDED_MODEL, STATES, seconds)
+    assert value["selected"] == EMBEDDED_MODEL
+    return {model["key"]: model for model in value["models"]}
+
+
+def test_fast_models_come_first_and_slow_ones_say_what_they_take():
+    models = listed({EMBEDDED_MODEL: 0.1, HEAVY: 3.2})
+    groups = [model["group"] for model in models.values()]
+    assert groups == sorted(groups), "fast before slower"
+    assert {EMBEDDED_MODEL, "ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn"} <= {
+        key for key, model in models.items() if model["group"] == "Fast enough for live here"
+    }
+    assert models[HEAVY]["title"] == "Mask R-CNN ResNet-50 FPN – about 3 s per frame"
+
+
+def test_what_has_been_measured_comes_before_what_is_estimated():
+    assert listed({EMBEDDED_MODEL: 0.1, HEAVY: 0.05})[HEAVY]["group"] == "Fast enough for live here"
+    assert "– about 0.7 s per frame" in str(listed({EMBEDDED_MODEL: 0.7})[EMBEDDED_MODEL]["title"])
+
+
+def test_what_nobody_knows_is_not_promised():
+    models = listed({})
+    assert {model["group"] for model in models.values()} == {"Slower here"}
+    assert not any("about" in str(model["title"]) for model in models.values())
