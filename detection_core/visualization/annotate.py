@@ -26,6 +26,7 @@ def annotate(
     *,
     colors: Sequence[Color] | None = None,
     numbers: Sequence[int] | None = None,
+    ids: Sequence[int] | None = None,
 ) -> Image.Image:
     """Draws detections over a picture: mask fills, contours, boxes, skeletons, labels, in this order.
 
@@ -35,6 +36,7 @@ def annotate(
         style: What is drawn and how.
         colors: One colour per object, instead of those that `style.color_by` gives.
         numbers: What objects are called where their label finds no room; by default their ranks, counted from 1.
+        ids: Identities of objects that are followed from frame to frame, which their labels then tell; instead of `numbers`.
 
     Returns:
         A new RGB picture of the same size.
@@ -62,7 +64,8 @@ def annotate(
         draw_skeletons(picture, detections, style.joint_threshold, line)
     if style.labels:
         font_size = style.font_size(size)
-        draw_labels(picture, lay_out_labels(detections, rectangles, font_size, numbers or range(1, len(detections) + 1)), colors, font_size)
+        numbers = ids or numbers or range(1, len(detections) + 1)
+        draw_labels(picture, lay_out_labels(detections, rectangles, font_size, numbers, numbered=bool(ids)), colors, font_size)
     return picture
 
 

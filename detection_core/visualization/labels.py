@@ -92,7 +92,9 @@ def _candidates(box: list[float], w: int, h: int) -> Iterator[tuple[float, float
     yield (x0 + x1 - w) / 2, (y0 + y1 - h) / 2
 
 
-def lay_out_labels(detections: Detections, rectangles: ArrayLike, font_size: float, numbers: Sequence[int]) -> list[Label]:
+def lay_out_labels(
+    detections: Detections, rectangles: ArrayLike, font_size: float, numbers: Sequence[int], *, numbered: bool = False
+) -> list[Label]:
     """Writes and places labels such as "person 0.93"; where there is no room, the object's number.
 
     Args:
@@ -100,9 +102,11 @@ def lay_out_labels(detections: Detections, rectangles: ArrayLike, font_size: flo
         rectangles: [N,4], the boxes as drawn, XYXY in pixels.
         font_size: In pixels.
         numbers: One per object.
+        numbered: Whether the number is always there, as in "person #3 0.93".
     """
-    scores = detections.scores.tolist()
-    texts = [(f"{name} {score:.2f}", str(number)) for name, score, number in zip(detections.names, scores, numbers, strict=True)]
+    texts = []
+    for name, score, number in zip(detections.names, detections.scores.tolist(), numbers, strict=True):
+        texts.append((f"{name} #{number} {score:.2f}" if numbered else f"{name} {score:.2f}", str(number)))
     sizes = [[label_size(text, font_size) for text in variants] for variants in texts]
     labels = []
     for owner, placement in enumerate(place_labels(rectangles, sizes, detections.image_size)):

@@ -76,6 +76,12 @@ def test_texts_are_name_and_score_or_the_rank_where_there_is_no_room():
     assert all(int(label.text) == label.owner + 1 for label in numbers)
 
 
+def test_identities_are_always_told():
+    found = make_detections(2, image_size=(400, 800))
+    labels = lay_out_labels(found, [[10, 100, 300, 300], [400, 100, 700, 300]], 12, [7, 12], numbered=True)
+    assert [label.text for label in labels] == ["person #7 0.95", "dog #12 0.10"]
+
+
 @pytest.mark.parametrize(("plate", "ink"), [((255, 255, 0), (0, 0, 0)), ((0, 0, 120), (255, 255, 255))], ids=["bright", "dark"])
 @pytest.mark.parametrize("font_size", [11, 57.6])
 def test_text_fits_its_plate_and_contrasts(plate, ink, font_size):

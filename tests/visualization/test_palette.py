@@ -2,7 +2,7 @@
 
 import pytest
 
-from detection_core.visualization import COMPARISON, PALETTE, from_hex, ink, object_colors, resolve_color_by, to_hex
+from detection_core.visualization import COMPARISON, PALETTE, from_hex, identity_colors, ink, object_colors, resolve_color_by, to_hex
 from detection_core.visualization.palette import BLACK, WHITE, contrast
 from tests.factories import make_detections
 
@@ -63,3 +63,7 @@ def test_ink_reads_on_every_colour(color):
     assert contrast(ink(color), color) >= 4.5
     assert ink(BLACK) == WHITE
     assert ink(WHITE) == BLACK
+
+
+def test_an_identity_keeps_its_colour():
+    assert identity_colors([3, 1, 13]) == [PALETTE[2], PALETTE[0], PALETTE[2]]
