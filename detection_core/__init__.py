@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from detection_core.batch import Batch
     from detection_core.catalog import UnknownModelError, get_spec, list_models
     from detection_core.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
+    from detection_core.clips import ClipOptions, ClipRecords, count_series, detect_clip, export_clip, render_clip
     from detection_core.comparison import Comparison, compare, consensus
     from detection_core.detections import Detections
     from detection_core.detector import Detector
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from detection_core.training.preparation import Data
     from detection_core.training.recipe import Augmentation, Recipe
     from detection_core.user_models import spec_of_file
+    from detection_core.video import VideoError, open_video
     from detection_core.visualization import Style, annotate, draw_difference
     from detection_core.weights import WeightsError
 
@@ -43,6 +45,8 @@ __all__ = [
     "Batch",
     "Checkpoint",
     "CheckpointError",
+    "ClipOptions",
+    "ClipRecords",
     "Comparison",
     "Data",
     "DataError",
@@ -59,22 +63,28 @@ __all__ = [
     "Tracked",
     "Tracker",
     "UnknownModelError",
+    "VideoError",
     "WeightsError",
     "annotate",
     "compare",
     "consensus",
+    "count_series",
+    "detect_clip",
     "detector_on_backbone",
     "draw_difference",
     "evaluate",
+    "export_clip",
     "find_pictures",
     "from_json",
     "get_spec",
     "list_models",
     "load_image",
+    "open_video",
     "provenance_of",
     "read_checkpoint",
     "read_coco",
     "read_coco_results",
+    "render_clip",
     "spec_of_file",
     "to_coco_results",
     "to_json",
@@ -89,6 +99,8 @@ _HOMES = {
     "Batch": "batch",
     "Checkpoint": "checkpoint",
     "CheckpointError": "checkpoint",
+    "ClipOptions": "clips",
+    "ClipRecords": "clips",
     "Comparison": "comparison",
     "Data": "training.preparation",
     "DataError": "training.dataset",
@@ -105,22 +117,28 @@ _HOMES = {
     "Tracked": "tracking",
     "Tracker": "tracking",
     "UnknownModelError": "catalog",
+    "VideoError": "video",
     "WeightsError": "weights",
     "annotate": "visualization",
     "compare": "comparison",
     "consensus": "comparison",
+    "count_series": "clips",
+    "detect_clip": "clips",
     "detector_on_backbone": "architectures",
     "draw_difference": "visualization",
     "evaluate": "evaluation",
+    "export_clip": "clips",
     "find_pictures": "picture_files",
     "from_json": "export",
     "get_spec": "catalog",
     "list_models": "catalog",
     "load_image": "images",
+    "open_video": "video",
     "provenance_of": "export",
     "read_checkpoint": "checkpoint",
     "read_coco": "training.dataset",
     "read_coco_results": "export",
+    "render_clip": "clips",
     "spec_of_file": "user_models",
     "to_coco_results": "export",
     "to_json": "export",

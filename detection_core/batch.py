@@ -6,7 +6,7 @@ import itertools
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -19,7 +19,7 @@ from detection_core.download import sha256
 from detection_core.export import PictureResult, Provenance, annotated_png, export, from_json, to_json
 from detection_core.export.target import Target
 from detection_core.images import ImageError, ImageLimits, LoadedImage, load_image, read_image
-from detection_core.picture_files import ANNOTATED, Identity, PictureFile, identity
+from detection_core.picture_files import ANNOTATED, PictureFile, free_stems, identity
 
 RECORD = "_detections.json"
 _DIGEST = "picture_sha256"
@@ -81,7 +81,7 @@ class Batch:
         self._annotate = annotate
         self._limits = limits or ImageLimits.from_environment()
         self._inputs = {found for picture in pictures if (found := identity(Path(picture.path)))}
-        self._stems = _stems(self.pictures, folder, self._inputs)
+        self._stems = free_stems(self.pictures, folder, self._inputs, (ANNOTATED, RECORD))
         self._done: set[str] = set()
 
     def run(self, detect: Callable[[Image.Image], Detections]) -> Iterator[Outcome]:
@@ -190,19 +190,3 @@ class _Record:
             return cls(data["file_name"], data[_DIGEST], from_json(data), Provenance.from_json(data["provenance"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
-
-
-def _stems(pictures: Sequence[PictureFile], folder: Path, inputs: Set[Identity]) -> dict[PictureFile, str]:
-    """What each picture's files begin with: its place, numbered where another picture has that or a file would lie on a picture."""
-    # Some file systems do not tell "A" from "a".
-    taken: set[str] = set()
-    stems = {}
-    for picture in pictures:
-        stem = str(PurePosixPath(picture.place).with_suffix("")) if picture.place else ""
-        for candidate in itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2))):
-            written_to = {identity(folder / f"{candidate}{ending}") for ending in (ANNOTATED, RECORD)}
-            if candidate.casefold() not in taken and not written_to & inputs:
-                break
-        taken.add(candidate.casefold())
-        stems[picture] = candidate
-    return stems

@@ -138,6 +138,13 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
+def duration(seconds: float) -> str:
+    """A time for people, such as "2 min 5 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def say(text: str) -> None:
     """Writes a line for people to stderr, so that stdout stays a result."""
     print(text, file=sys.stderr, flush=True)

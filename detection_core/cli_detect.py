@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,14 +21,17 @@ from detection_core.cli_common import (
     settings,
     use_models_folder,
 )
+from detection_core.cli_detect_clips import VIDEO, ClipRun, add_clip_options, limits_of_clips, moves, options_of_clips
+from detection_core.cli_detect_pictures import detect_in_pictures
 
 if TYPE_CHECKING:
-    from detection_core.batch import Batch, Outcome
     from detection_core.detections import Detections
     from detection_core.detector import Detector
     from detection_core.export import Provenance
     from detection_core.loader import ModelLoader
     from detection_core.model_spec import ModelSpec
+    from detection_core.picture_files import PictureFile
+    from detection_core.video import VideoLimits
 
 _EXAMPLE = """\
 example:
@@ -39,20 +39,26 @@ example:
 
 Each picture's result goes into out/ as soon as it is there. The same command goes on where it was interrupted, and does again what has
 changed: a picture, the model, its weights or the threshold.
+
+clips:
+  python -m detection_core detect clip.mp4 --model person_mobilenet_v2_fpn --out out/ --fps 10
+
+Clips are files and patterns that end in .mp4, .m4v, .mov, .webm, .mkv or .avi, and animated .gif with --every or --fps; folders are
+searched for pictures only. Each gives NAME_detections.mp4 and NAME_detections.json, with an identity for each object. A clip that is
+interrupted keeps what was done, and begins anew the next time.
 """
-_FORMATS = "json, png, coco, coco-dataset, yolo-detect, yolo-segment, yolo-pose, csv"
-# Formats that are one file, or one picture's own.
+_FORMATS = "json, png, coco, coco-dataset, yolo-detect, yolo-segment, yolo-pose, csv; of clips: json, mp4, coco, csv, mot"
+# Formats that are one file.
 _FOR_STDOUT = ("json", "coco", "coco-dataset", "csv")
-_BESIDE_EACH = {"json", "png"}
 
 
 def add_detect(commands: Any) -> None:
     """Adds the command to a parser's commands."""
     parser = commands.add_parser(
-        "detect", help="find objects in pictures", epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+        "detect", help="find objects in pictures and clips", epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "images", nargs="+", metavar="IMAGE", help="picture files, folders with pictures, or quoted patterns like '**/*.jpg'"
+        "files", nargs="+", metavar="FILE", help="pictures, clips, folders with pictures, or quoted patterns like '**/*.jpg'"
     )
     parser.add_argument("--model", required=True, metavar="KEY", help="a key that `models` lists, or a .pt file")
     parser.add_argument("--threshold", type=fraction, metavar="T", help="lowest score shown, 0–1; default: the model's suggestion")
@@ -62,63 +68,98 @@ def add_detect(commands: Any) -> None:
         action="append",
         type=lambda text: text.split(","),
         metavar="F[,F]",
-        help=f"what is wanted: {_FORMATS}; default: json,png, or json on stdout. With --out, each picture's json is always written",
+        help=f"what is wanted: {_FORMATS}; default: json with png or mp4, or json on stdout. With --out, json is always written",
     )
     parser.add_argument("--overwrite", action="store_true", help="do again what is done already")
     parser.add_argument("--device", default="cpu", metavar="D", help="where the model runs: cpu, cuda, cuda:1, mps")
     parser.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, where there is one")
+    add_clip_options(parser)
     parser.set_defaults(command=_detect)
 
 
 def _detect(args: argparse.Namespace) -> int:
     use_models_folder(args.models)
     spec = find_spec(args.model)
-    formats = _formats(args.format, spec, args.out)
+    clip_limits = limits_of_clips()
+    clips, pictures = _find(args, clip_limits)
+    formats, clip_formats = _formats(args, spec, clips=bool(clips), pictures=bool(pictures))
     check_device(args.device)
     limits, loader = settings(args.device)
-    from detection_core.batch import Batch
-    from detection_core.picture_files import NoPicturesError, find_pictures
+    threshold = spec.suggested_threshold if args.threshold is None else args.threshold
+    options = options_of_clips(args, threshold)
+    from detection_core.clips import lowest_kept
 
-    try:
-        pictures = find_pictures(args.images)
-    except NoPicturesError as error:
-        raise UsageError(str(error)) from error
     with _folder(args.out) as folder:
         detector = _load(spec, args.device, loader)
         if detector is None:
             return 1
-        threshold = spec.suggested_threshold if args.threshold is None else args.threshold
         provenance = _provenance(spec, threshold)
-        batch = Batch(pictures, folder, provenance, overwrite=args.overwrite, annotate="png" in formats, limits=limits)
-        report = _Report(len(pictures))
-        try:
-            for outcome in batch.run(detector.detect):
-                report.add(outcome)
-        finally:  # Also when interrupted: what was found so far took its time.
-            report.finish(resumable=args.out is not None)
-            complete = _finish(batch, formats, on_stdout=args.out is None)
-    return 1 if report.failed or not complete else 0
+        fine = True
+        if pictures:
+            how = {"limits": limits, "overwrite": args.overwrite, "on_stdout": args.out is None}
+            fine = detect_in_pictures(pictures, folder, detector.detect, provenance, formats, **how)
+        if clips:
+            floor = lowest_kept(spec.floor_score, spec.suggested_threshold, threshold)
+            run = ClipRun(folder, detector.detect, provenance, clip_formats, options, floor, clip_limits)
+            fine = run.over(_stems(clips, pictures, folder)) and fine
+    return 0 if fine else 1
 
 
-def _formats(chosen: Sequence[Sequence[str]] | None, spec: ModelSpec, out: Path | None) -> list[str]:
-    """What is to be written, each once.
+def _find(args: argparse.Namespace, limits: VideoLimits) -> tuple[list[PictureFile], list[PictureFile]]:
+    """The clips and the pictures that are meant.
+
+    Raises:
+        UsageError: If a folder or a pattern leads to nothing, or clips are to go to standard output.
+    """
+    from detection_core.picture_files import NoPicturesError, find_clips, find_pictures
+
+    try:
+        clips, others = find_clips(args.files, gifs=args.every is not None or args.fps is not None)
+        still = [clip.path for clip in clips if Path(clip.path).suffix.lower() == ".gif" and not moves(clip.path, limits)]
+        pictures = find_pictures([*others, *still])
+    except NoPicturesError as error:
+        raise UsageError(str(error)) from error
+    clips = [clip for clip in clips if clip.path not in still]
+    if clips and args.out is None:
+        raise UsageError("What is found in clips goes into files. Add --out DIR.")
+    return clips, pictures
+
+
+def _formats(args: argparse.Namespace, spec: ModelSpec, *, clips: bool, pictures: bool) -> tuple[list[str], list[str]]:
+    """What is to be written of pictures and of clips, each once.
 
     Raises:
         UsageError: If that cannot be.
     """
+    from detection_core.clips import CLIP_FORMATS
     from detection_core.export import FORMATS
 
-    if chosen is None:
-        return ["json"] if out is None else ["json", "png"]
-    formats = list(dict.fromkeys(name.strip() for names in chosen for name in names))
+    if args.format is None:
+        return ["json"] if args.out is None else ["json", "png"], ["json", VIDEO]
+    of_clips = (*CLIP_FORMATS, VIDEO) if clips else ()
+    known = list(dict.fromkeys([*(FORMATS if pictures else ()), *of_clips]))
+    formats = list(dict.fromkeys(name.strip() for names in args.format for name in names))
     for name in formats:
-        if name not in FORMATS:
-            raise UsageError(f"There is no format “{name}”. The formats are: {', '.join(FORMATS)}.")
-        if not FORMATS[name].suits(_example_of(spec)):
+        if name not in known:
+            raise UsageError(f"There is no format “{name}”. The formats are: {', '.join(known)}.")
+        if name in FORMATS and name not in of_clips and not FORMATS[name].suits(_example_of(spec)):
             raise UsageError(f"{spec.title} gives {', '.join(spec.tasks)} only, too little for the format “{name}”.")
-    if out is None and (len(formats) > 1 or formats[0] not in _FOR_STDOUT):
+    if "mot" in formats and args.no_track:
+        raise UsageError("The format “mot” is about who is who: leave --no-track out.")
+    if args.out is None and (len(formats) > 1 or formats[0] not in _FOR_STDOUT):
         raise UsageError(f"Only one of {', '.join(_FOR_STDOUT)} can go to standard output. Add --out DIR for {','.join(formats)}.")
-    return formats
+    return [name for name in formats if name in FORMATS], list(dict.fromkeys(["json", *(name for name in formats if name in of_clips)]))
+
+
+def _stems(clips: Sequence[PictureFile], pictures: Sequence[PictureFile], folder: Path) -> dict[PictureFile, str]:
+    """What the names of each clip's files begin with: nothing that a picture's files do, and nothing that leads to an input."""
+    from detection_core.batch import RECORD
+    from detection_core.clips import CLIP_FILES
+    from detection_core.picture_files import ANNOTATED, ANNOTATED_CLIP, free_stems, identity
+
+    inputs = {found for file in (*clips, *pictures) if (found := identity(Path(file.path)))}
+    taken = free_stems(pictures, folder, inputs, (ANNOTATED, RECORD)).values()
+    return free_stems(clips, folder, inputs, (ANNOTATED_CLIP, *(f"_{name}" for name in CLIP_FILES)), taken)
 
 
 def _example_of(spec: ModelSpec) -> Detections:
@@ -174,87 +215,3 @@ def _provenance(spec: ModelSpec, threshold: float) -> Provenance:
     provenance = provenance_of(spec, threshold=threshold)
     file = find_weights(spec)
     return replace(provenance, revision=sha256(file)) if file else provenance
-
-
-class _Report:
-    """Says on stderr what becomes of each picture, and how long the rest will take."""
-
-    def __init__(self, total: int) -> None:
-        self.failed = 0
-        self._total = total
-        self._detected = 0
-        self._reused = 0
-        self._seconds = 0.0
-
-    def add(self, outcome: Outcome) -> None:
-        """Says one picture's line; those done before are only counted, there may be thousands."""
-        if outcome.reused:
-            self._reused += 1
-            return
-        self.failed += outcome.error is not None
-        self._detected += outcome.error is None
-        number = self.failed + self._detected + self._reused
-        place = f"[{number}/{self._total}] " if self._total > 1 else ""
-        if outcome.error is not None:
-            say(f"{place}{outcome.picture.name}: {in_a_line(outcome.error)}")
-        elif outcome.found is not None:
-            self._seconds += outcome.seconds
-            say(f"{place}{outcome.picture.name}: {outcome.found.describe()} ({outcome.seconds:.2f} s{self._pace(number)})")
-
-    def _pace(self, number: int) -> str:
-        if self._total == 1:
-            return ""
-        each = self._seconds / self._detected
-        return f"; {1 / each:.1f} pictures/s, {_duration(each * (self._total - number))} left"
-
-    def finish(self, *, resumable: bool) -> None:
-        """Says what came of all."""
-        left = self._total - self._detected - self._reused - self.failed
-        if self._total > 1 or self._reused:
-            parts = {"detected": self._detected, "done before (--overwrite does them again)": self._reused, "failed": self.failed}
-            told = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
-            say(f"{self._total} picture{'s'[: self._total > 1]}: {told or 'none done'}.")
-        if left and resumable:
-            say(f"{left} left: the same command goes on from here.")
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _finish(batch: Batch, formats: Sequence[str], *, on_stdout: bool) -> bool:
-    """Writes what stands in one place for all pictures; False if that fails, which has been said."""
-    together = [name for name in formats if name not in _BESIDE_EACH]
-    try:
-        if on_stdout and not together:
-            _print_results(batch)
-        elif on_stdout:
-            _print_file(batch, together)
-        elif together:
-            batch.export(together)
-    except OSError as error:
-        say(f"The results cannot be written: {error.strerror}.")
-        return False
-    return True
-
-
-def _print_file(batch: Batch, formats: Sequence[str]) -> None:
-    from detection_core.export.formats import PROVENANCE_FILE
-
-    (name,) = (name for name in batch.export(formats) if name != PROVENANCE_FILE)
-    with (batch.folder / name).open(encoding="utf-8", newline="") as file:
-        shutil.copyfileobj(file, sys.stdout)
-
-
-def _print_results(batch: Batch) -> None:
-    """Our JSON of all pictures as one list, without ever holding more than one of them."""
-    from detection_core.export import to_json
-
-    separator = "["
-    for result in batch.results():
-        print(separator)
-        json.dump(to_json(result.detections, file_name=result.file_name, provenance=result.provenance), sys.stdout)
-        separator = ","
-    print("[]" if separator == "[" else "\n]")

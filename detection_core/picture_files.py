@@ -1,18 +1,22 @@
-"""Which picture files are meant by names, folders and patterns, in the order in which people count."""
+"""Which pictures and clips are meant by names, folders and patterns, in the order in which people count, and what results are called."""
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from detection_core.image_formats import READABLE
 
 # Endings of the formats in READABLE. They matter only where files are looked for: what is named is read whatever it is called.
 _ENDINGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".avif"}
-# What the command line calls its annotated pictures; the result of the same name stands beside each.
+# Of clips; by their ending only they are told from pictures. Animated GIFs are either.
+_CLIP_ENDINGS = {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi"}
+# What the command line calls its annotated pictures and clips; the result of the same name stands beside each.
 ANNOTATED = "_detections.png"
+ANNOTATED_CLIP = "_detections.mp4"
 _PATTERN = re.compile(r"[*?\[]")
 
 Identity = tuple[int, int]
@@ -24,7 +28,7 @@ class NoPicturesError(ValueError):
 
 @dataclass(frozen=True)
 class PictureFile:
-    """A picture to be read.
+    """A picture or clip to be read.
 
     Attributes:
         path: Where it is.
@@ -58,12 +62,66 @@ def find_pictures(names: Sequence[str]) -> list[PictureFile]:
     return list(found.values())
 
 
+def find_clips(names: Sequence[str], *, gifs: bool = False) -> tuple[list[PictureFile], list[str]]:
+    """Finds the clips that are meant.
+
+    Args:
+        names: As `find_pictures` takes them. Clips are files and patterns that end as clips do; what folders hold is pictures.
+        gifs: Whether GIFs are clips.
+
+    Returns:
+        Each clip once, in the order of the names; and all other names.
+
+    Raises:
+        NoPicturesError: If a pattern leads to nothing.
+    """
+    endings = _CLIP_ENDINGS | ({".gif"} if gifs else set())
+    found: dict[Path, PictureFile] = {}
+    others = []
+    for name in names:
+        path = Path(name)
+        is_folder, exists = _status(path)
+        if is_folder or path.suffix.lower() not in endings:
+            others.append(name)
+            continue
+        is_pattern = _PATTERN.search(name) and not exists
+        clips = _looked_for(*_split(path), endings) if is_pattern else [PictureFile(name, name, path.name)]
+        if not clips:
+            raise NoPicturesError(f"No clip fits “{name}”. Check the pattern and the folder.")
+        for clip in clips:
+            found.setdefault(Path(clip.path).absolute(), clip)
+    return list(found.values()), others
+
+
+def free_stems(
+    files: Sequence[PictureFile], folder: Path, inputs: Set[Identity], endings: Collection[str], taken: Collection[str] = ()
+) -> dict[PictureFile, str]:
+    """What the names of each file's results begin with: its place, numbered where another has that or a result would lie on an input.
+
+    Args:
+        files: Pictures or clips.
+        folder: Where results go.
+        inputs: All files that are read.
+        endings: What the names of results end with.
+        taken: Beginnings that are not free.
+    """
+    # Some file systems do not tell "A" from "a".
+    used = {stem.casefold() for stem in taken}
+    stems = {}
+    for file in files:
+        stem = str(PurePosixPath(file.place).with_suffix("")) if file.place else ""
+        for candidate in itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2))):
+            written_to = {identity(folder / f"{candidate}{ending}") for ending in endings}
+            if candidate.casefold() not in used and not written_to & inputs:
+                break
+        used.add(candidate.casefold())
+        stems[file] = candidate
+    return stems
+
+
 def _meant_by(name: str) -> list[PictureFile]:
     path = Path(name)
-    try:
-        is_folder, exists = path.is_dir(), path.exists()
-    except OSError:  # Too long, or in a folder that may not be looked into: who reads it says so.
-        return [PictureFile(name, name, path.name)]
+    is_folder, exists = _status(path)
     if is_folder:
         found, otherwise = _looked_for(path, "**/*"), f"The folder “{name}” holds no {READABLE} file."
     elif _PATTERN.search(name) and not exists:
@@ -75,24 +133,32 @@ def _meant_by(name: str) -> list[PictureFile]:
     return found
 
 
+def _status(path: Path) -> tuple[bool, bool]:
+    """Whether it is a folder, and whether it is there."""
+    try:
+        return path.is_dir(), path.exists()
+    except OSError:  # Too long, or in a folder that may not be looked into: who reads it says so.
+        return False, True
+
+
 def _split(pattern: Path) -> tuple[Path, str]:
     """The folders before the first part that is no plain name, and the rest."""
     plain = next(index for index, part in enumerate(pattern.parts) if _PATTERN.search(part))
     return Path(*pattern.parts[:plain]), str(Path(*pattern.parts[plain:]))
 
 
-def _looked_for(folder: Path, pattern: str) -> list[PictureFile]:
+def _looked_for(folder: Path, pattern: str, endings: Set[str] = frozenset(_ENDINGS)) -> list[PictureFile]:
     try:
-        named = {path.relative_to(folder).as_posix(): path for path in folder.glob(pattern) if _is_picture(path)}
+        named = {path.relative_to(folder).as_posix(): path for path in folder.glob(pattern) if _is_one(path, endings)}
     except ValueError as error:
         raise NoPicturesError(f"The pattern “{pattern}” cannot be understood: {error}.") from error
     visible = [name for name in named if not any(part.startswith(".") for part in name.split("/"))]
     return [PictureFile(str(named[name]), name, name) for name in sorted(visible, key=natural)]
 
 
-def _is_picture(path: Path) -> bool:
-    annotated = path.name.endswith(ANNOTATED) and path.with_suffix(".json").exists()
-    return path.suffix.lower() in _ENDINGS and not annotated and path.is_file()
+def _is_one(path: Path, endings: Set[str]) -> bool:
+    annotated = path.name.endswith((ANNOTATED, ANNOTATED_CLIP)) and path.with_suffix(".json").exists()
+    return path.suffix.lower() in endings and not annotated and path.is_file()
 
 
 def identity(path: Path) -> Identity | None:

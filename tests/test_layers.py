@@ -22,6 +22,8 @@ FORBIDDEN = {
     "comparison_report": {"torch", "torchvision", "gradio", "detection_core.detector"},
     "export": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector"},
     "video": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector", "detection_core.engine"},
+    "clips": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector", "detection_core.engine"},
+    "cli_detect_clips": {"gradio", "detection_core.ui"},
     "picture_files": {"torch", "torchvision", "gradio", "PIL"},
     "batch": {"torch", "torchvision", "gradio", "detection_core.detector"},
     "catalog": {"gradio", "detection_core.loader", "detection_core.weights", "detection_core.detector", "detection_core.engine"},

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from detection_core.picture_files import NoPicturesError, PictureFile, find_pictures, natural
+from detection_core.picture_files import NoPicturesError, PictureFile, find_clips, find_pictures, free_stems, identity, natural
 
 
 @pytest.fixture
@@ -70,3 +70,45 @@ def test_what_leads_to_nothing_is_said(photos, name):
 def test_natural_order():
     names = ["b/2.jpg", "a10.jpg", "B1.jpg", "a9.jpg", "a.jpg", "b/10.jpg", "9.jpg", "a09b.jpg"]
     assert sorted(names, key=natural) == ["9.jpg", "a09b.jpg", "a9.jpg", "a10.jpg", "a.jpg", "b/2.jpg", "b/10.jpg", "B1.jpg"]
+
+
+@pytest.fixture
+def clips(photos) -> Path:
+    """Clips among the pictures."""
+    for name in ("clip10.mp4", "Clip9.MOV", "moving.gif", "b/deep.webm", "done_detections.mp4", "done_detections.json"):
+        (photos / name).touch()
+    return photos
+
+
+@pytest.mark.parametrize(
+    ("names", "found", "others"),
+    [
+        (["photos/clip10.mp4", "photos/img10.jpg", "photos"], ["photos/clip10.mp4"], ["photos/img10.jpg", "photos"]),
+        (["photos/*.mp4"], ["clip10.mp4"], []),
+        (["photos/**/*.webm", "photos/*.[Mm][Oo]v"], ["b/deep.webm"], ["photos/*.[Mm][Oo]v"]),
+        (["photos/clip10.mp4", "./photos/clip10.mp4"], ["photos/clip10.mp4"], []),
+        (["photos/moving.gif"], [], ["photos/moving.gif"]),
+        (["missing.avi", "x" * 300 + ".mp4"], ["missing.avi", "x" * 300 + ".mp4"], []),
+        (["photos/done_detections.mp4"], ["photos/done_detections.mp4"], []),
+    ],
+    ids=["file", "pattern", "any depth", "found twice", "GIF", "missing", "result by its own name"],
+)  # fmt: skip
+def test_clips_are_told_from_pictures_by_their_ending(clips, names, found, others):
+    files, rest = find_clips(names)
+    assert ([file.name for file in files], rest) == (found, others)
+
+
+def test_gifs_are_clips_where_that_is_meant(clips):
+    assert [file.name for file in find_clips(["photos/moving.gif"], gifs=True)[0]] == ["photos/moving.gif"]
+
+
+def test_a_pattern_without_clips_is_told(clips):
+    with pytest.raises(NoPicturesError, match="No clip fits"):
+        find_clips(["photos/*.avi"])
+
+
+def test_results_never_share_a_name_nor_lie_on_an_input(tmp_path):
+    (tmp_path / "b_out.mp4").touch()
+    files = [PictureFile(name, name, name) for name in ("a.mp4", "A.mov", "b.mp4", "c.mp4")]
+    inputs = {identity(tmp_path / "b_out.mp4")}
+    assert list(free_stems(files, tmp_path, inputs, ("_out.mp4",), ["c", "c-2"]).values()) == ["a", "A-2", "b-2", "c-3"]

@@ -7,11 +7,13 @@ from detection_core.export.import_error import ImportFormatError, SeveralPicture
 from detection_core.export.own_json import from_json, to_json
 from detection_core.export.picture import annotated_png, png_with_facts
 from detection_core.export.provenance import Provenance, provenance_of
-from detection_core.export.result import PictureResult
+from detection_core.export.result import ClipFacts, FrameFacts, PictureResult
 
 __all__ = [
     "FORMATS",
+    "ClipFacts",
     "Format",
+    "FrameFacts",
     "ImportFormatError",
     "PictureResult",
     "Provenance",

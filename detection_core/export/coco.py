@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from detection_core import __version__
 from detection_core.detections import Detections
 from detection_core.export.coco_names import UNUSED
+from detection_core.export.json_list import JsonList
 from detection_core.export.provenance import Provenance
 from detection_core.export.result import PictureResult
 from detection_core.export.run_length import encode
@@ -22,7 +23,6 @@ RESULTS_FILE = "coco_results.json"
 DATASET_FILE = "coco_dataset.json"
 # COCO's words for a joint that is not labelled, and for one that is and can be seen.
 _NOT_LABELLED, _VISIBLE = 0, 2
-_SPOOL_IN_MEMORY = 8 * 2**20
 
 
 def to_coco_results(detections: Detections, image_id: int) -> list[dict[str, Any]]:
@@ -70,7 +70,7 @@ class ResultsWriter:
 
     def __init__(self, target: Target, style: Style) -> None:
         self._target = target
-        self._entries = _JsonList("[")
+        self._entries = JsonList("[")
         self._pictures = 0
 
     def add(self, result: PictureResult, stem: str) -> None:
@@ -86,13 +86,17 @@ class ResultsWriter:
 
 
 class DatasetWriter:
-    """Writes one data set file: pictures, objects, classes, and where they come from."""
+    """Writes one data set file: pictures, objects, classes, and where they come from.
+
+    For frames of clips also COCO's `videos`, as data sets for tracking have them: frames say which video and when, objects who they are.
+    """
 
     def __init__(self, target: Target, style: Style) -> None:
         self._target = target
         self._joint_threshold = style.joint_threshold
-        self._annotations = _JsonList('{"annotations": [')
-        self._images: list[dict[str, Any]] = []
+        self._annotations = JsonList('{"annotations": [')
+        self._images = JsonList("[")
+        self._videos: dict[str, dict[str, Any]] = {}
         self._categories: dict[str, dict[str, Any]] = {}
         self._provenances: list[Provenance] = []
 
@@ -100,10 +104,18 @@ class DatasetWriter:
         """Takes one picture's result."""
         found = result.detections
         height, width = found.image_size
-        self._images.append({"id": len(self._images) + 1, "file_name": result.file_name, "width": width, "height": height})
+        size = {"width": width, "height": height}
+        number, frame = self._images.length + 1, result.frame
+        if frame is None:
+            self._images.append({"id": number, "file_name": result.file_name, **size})
+        else:
+            video = {"id": len(self._videos) + 1, "name": result.file_name, "file_name": result.file_name, **size, **asdict(frame.clip)}
+            video_id = self._videos.setdefault(result.file_name, video)["id"]
+            facts = {"video_id": video_id, "frame_id": frame.index, "time_s": frame.time_s}
+            self._images.append({"id": number, "file_name": f"{stem}.jpg", **size, **facts})
         self._add_categories(found)
-        for index, entry in enumerate(to_coco_results(found, len(self._images))):
-            self._annotations.append(self._annotation(entry, found, index))
+        for index, entry in enumerate(to_coco_results(found, number)):
+            self._annotations.append(self._annotation(entry, found, index) | (frame.track(index) if frame else {}))
         if result.provenance and not any(known.same_run(result.provenance) for known in self._provenances):
             self._provenances.append(result.provenance)
 
@@ -133,10 +145,11 @@ class DatasetWriter:
         """Writes the file."""
         info = {"description": "Detections, not annotations by people", "version": __version__}
         rest = {
-            "images": self._images,
+            **({"videos": list(self._videos.values())} if self._videos else {}),
             "categories": list(self._categories.values()),
             "info": info | {"provenance": [provenance.to_json() for provenance in self._provenances]},
         }
+        self._annotations.take_over(self._images, '], "images": ')
         with self._annotations.end("], " + json.dumps(rest)[1:]) as file:
             self._target.write(DATASET_FILE, file)
 
@@ -144,20 +157,3 @@ class DatasetWriter:
 def _skeleton(names: tuple[str, ...]) -> list[list[int]]:
     """Limbs as COCO has them: pairs of joints counted from 1."""
     return [[names.index(start) + 1, names.index(end) + 1] for start, end in EDGES if start in names and end in names]
-
-
-class _JsonList:
-    """A long list in a JSON file, written entry by entry; what outgrows memory goes to a temporary file."""
-
-    def __init__(self, beginning: str) -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)  # noqa: SIM115  (handed on to the target)
-        self._file.write(beginning.encode())
-        self.length = 0
-
-    def append(self, entry: dict[str, Any]) -> None:
-        self._file.write(((",\n" if self.length else "\n") + json.dumps(entry)).encode())
-        self.length += 1
-
-    def end(self, ending: str) -> tempfile.SpooledTemporaryFile[bytes]:
-        self._file.write(ending.encode())
-        return self._file

@@ -129,15 +129,19 @@ def export(
     *,
     style: Style = _STYLE,
     folder: str = "",
+    prefix: str = "",
+    known: Mapping[str, Format] = FORMATS,
 ) -> list[str]:
     """Writes results in several formats, in one pass and with one picture in memory at a time.
 
     Args:
         results: One per picture; may be a generator.
-        formats: Keys of `FORMATS`.
+        formats: Keys of `known`.
         target: Folder, made if it is not there, in which each file is replaced whole; or an archive open for writing.
         style: How the annotated pictures are drawn; its joint threshold also says which joints YOLO and COCO data sets call visible.
         folder: Folder within the target, such as a model's name; "" for none.
+        prefix: What the names of all files begin with.
+        known: The formats that there are.
 
     Returns:
         Names of the files written, relative to the target, with "/" between folders.
@@ -147,12 +151,12 @@ def export(
         FileExistsError: If the archive has a file of that name already.
         OSError: If a file cannot be written.
     """
-    unknown = [key for key in formats if key not in FORMATS]
+    unknown = [key for key in formats if key not in known]
     if unknown:
-        raise ValueError(f"There is no format “{unknown[0]}”. The formats are: {', '.join(FORMATS)}.")
+        raise ValueError(f"There is no format “{unknown[0]}”. The formats are: {', '.join(known)}.")
     chosen = list(dict.fromkeys(formats))
-    files = Target(target, folder)
-    writers = [(FORMATS[key], FORMATS[key].writer(files, style)) for key in chosen]
+    files = Target(target, folder, prefix)
+    writers = [(known[key], known[key].writer(files, style)) for key in chosen]
     sources: list[Provenance] = []
     for result in results:
         stem = files.free_stem(result.stem or safe_stem(result.file_name))

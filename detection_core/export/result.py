@@ -5,11 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from detection_core.detections import Detections
 from detection_core.export.provenance import Provenance
 from detection_core.visualization import Color
+
+
+@dataclass(frozen=True)
+class ClipFacts:
+    """What files say about a clip as a whole.
+
+    Attributes:
+        seconds: How long it is.
+        fps: Its frames per second, on average.
+    """
+
+    seconds: float
+    fps: float
+
+
+@dataclass(frozen=True, eq=False)
+class FrameFacts:
+    """What a picture is as a frame of a clip.
+
+    Attributes:
+        clip: The clip, whose name is the picture's `file_name`.
+        index: The frame's number among all frames of the clip, from 0.
+        time_s: When it is shown, in seconds.
+        ids: int64 [N], each object's number, the same in all frames; None if they are not known.
+    """
+
+    clip: ClipFacts
+    index: int
+    time_s: float
+    ids: NDArray[np.int64] | None
+
+    def track(self, index: int) -> dict[str, int]:
+        """One object's `track_id` for an entry in a file; empty if it is not known."""
+        return {} if self.ids is None else {"track_id": int(self.ids[index])}
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +60,7 @@ class PictureResult:
         colors: One colour per object for the annotated picture, or None for those that the style gives.
         numbers: What objects are called where their label finds no room, or None for their ranks.
         stem: Name of this picture's own files, without their endings; "" makes it from `file_name`.
+        frame: What it is as a frame of a clip, or None for a picture.
     """
 
     file_name: str
@@ -33,3 +70,4 @@ class PictureResult:
     colors: Sequence[Color] | None = None
     numbers: Sequence[int] | None = None
     stem: str = ""
+    frame: FrameFacts | None = None

@@ -16,6 +16,7 @@ from detection_core.export.target import Target
 from detection_core.visualization import Style
 
 TABLE_FILE = "detections.csv"
+_FRAME_COLUMNS = ["frame", "time_s", "track_id"]
 _COLUMNS = ["file_name", "width", "height", "label", "class_id", "score", "x0", "y0", "x1", "y1", "mask_area"]
 _COLUMNS += ["model", "weights", "revision", "threshold", "time", "versions"]
 _SPOOL_IN_MEMORY = 8 * 2**20
@@ -24,7 +25,7 @@ _SPOOL_IN_MEMORY = 8 * 2**20
 class TableWriter:
     """Writes one table: boxes in pixels, the mask's area in pixels, where it comes from, and three columns a joint.
 
-    What a model does not give is empty.
+    What a model does not give is empty. For frames of clips, their number, their time and the object's identity come first.
     """
 
     def __init__(self, target: Target, style: Style) -> None:
@@ -32,23 +33,29 @@ class TableWriter:
         # Which joints there are is known at the end only, so rows wait for the header.
         self._rows = tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)  # noqa: SIM115  (needed until the end)
         self._joint_columns: dict[str, None] = {}
+        self._frame_columns: list[str] = []
 
     def add(self, result: PictureResult, stem: str) -> None:
         """Takes one picture's result."""
         found = result.detections
         height, width = found.image_size
         picture = {"file_name": result.file_name, "width": width, "height": height, "model": found.model, **_source(result.provenance)}
+        frame = result.frame
+        if frame is not None:
+            self._frame_columns = _FRAME_COLUMNS
+            picture |= {"frame": frame.index, "time_s": frame.time_s}
         for index in range(len(found)):
+            track = frame.track(index) if frame else {}
             joints = _joints(found, index)
             self._joint_columns.update(dict.fromkeys(joints))
-            self._rows.write(json.dumps(picture | _object(found, index) | joints).encode() + b"\n")
+            self._rows.write(json.dumps(picture | track | _object(found, index) | joints).encode() + b"\n")
 
     def finish(self) -> None:
         """Writes the file."""
         with self._rows, tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY) as file:
             # Names of files that are no UTF-8 cannot be encoded.
             text = io.TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="", write_through=True)
-            table = csv.DictWriter(text, [*_COLUMNS, *self._joint_columns], restval="")
+            table = csv.DictWriter(text, [*self._frame_columns, *_COLUMNS, *self._joint_columns], restval="")
             table.writeheader()
             self._rows.seek(0)
             table.writerows(json.loads(line) for line in self._rows)

@@ -21,12 +21,18 @@ _STORED = {".png"}
 class Target:
     """Takes files by name.
 
+    Args:
+        place: The folder, or an archive open for writing.
+        folder: Folder within it; "" for none.
+        prefix: What all names of files begin with.
+
     Attributes:
         written: Names of all files taken, in order, with "/" between folders.
     """
 
-    def __init__(self, place: Path | zipfile.ZipFile, folder: str = "") -> None:
+    def __init__(self, place: Path | zipfile.ZipFile, folder: str = "", prefix: str = "") -> None:
         self._place = place
+        self._prefix = prefix
         self._folder = folder
         self._stems: set[str] = set()
         self.written: list[str] = []
@@ -42,7 +48,7 @@ class Target:
             FileExistsError: If the archive has a file of that name already.
             OSError: If it cannot be written.
         """
-        name = str(PurePosixPath(self._folder, name))
+        name = str(PurePosixPath(self._folder, self._prefix + name))
         if isinstance(self._place, zipfile.ZipFile):
             self._write_to_archive(self._place, name, content)
         else:

@@ -25,19 +25,24 @@ class VideoLimits:
     """
 
     max_seconds: float = 600.0
-    max_bytes: int = 1_000_000_000
+    max_bytes: int = 200_000_000
     frame: ImageLimits = field(default_factory=lambda: ImageLimits(max_pixels=10_000_000, max_side=8192))
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> VideoLimits:
+    def from_environment(cls, environ: Mapping[str, str] = os.environ, default: VideoLimits | None = None) -> VideoLimits:
         """The limits with those that DETECTION_EXPLORER_MAX_VIDEO_SECONDS and DETECTION_EXPLORER_MAX_VIDEO_MEGABYTES set.
+
+        Args:
+            environ: The variables.
+            default: What holds where they are not set; None is `VideoLimits()`.
 
         Raises:
             ValueError: If a variable is not a positive number.
         """
-        seconds = _positive(environ, "DETECTION_EXPLORER_MAX_VIDEO_SECONDS", cls.max_seconds)
-        megabytes = _positive(environ, "DETECTION_EXPLORER_MAX_VIDEO_MEGABYTES", cls.max_bytes / 1e6)
-        return cls(max_seconds=seconds, max_bytes=int(megabytes * 1e6))
+        default = default or cls()
+        seconds = _positive(environ, "DETECTION_EXPLORER_MAX_VIDEO_SECONDS")
+        megabytes = _positive(environ, "DETECTION_EXPLORER_MAX_VIDEO_MEGABYTES")
+        return cls(seconds or default.max_seconds, int(megabytes * 1e6) if megabytes else default.max_bytes, default.frame)
 
     def check_bytes(self, size: int) -> None:
         """Refuses a file's size in bytes.
@@ -79,14 +84,14 @@ def clock(seconds: float) -> str:
     return f"{minutes}:{rest:02} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02} h"
 
 
-def _positive(environ: Mapping[str, str], name: str, default: float) -> float:
+def _positive(environ: Mapping[str, str], name: str) -> float | None:
     text = environ.get(name, "").strip()
     if not text:
-        return default
+        return None
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:
-        raise ValueError(f"{name} must be a positive number such as {default:g}, got {text!r}")
+        raise ValueError(f"{name} must be a positive number such as 500, got {text!r}")
     return value

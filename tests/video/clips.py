@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -39,6 +39,7 @@ def make_clip(
     sound_codec: str = "aac",
     options: dict[str, str] | None = None,
     pixel_aspect: Fraction | None = None,
+    draw: Callable[[int, tuple[int, int]], np.ndarray] = picture,
 ) -> Path:
     """Writes a clip.
 
@@ -48,6 +49,7 @@ def make_clip(
         times_ms: Each frame's time stamp.
         beep: Sound of so many seconds, silent but from the second number on.
         options: For the container.
+        draw: Gives the picture of a number and a size.
     """
     with av.open(str(path), "w", container_options=options or {}) as container:
         video = container.add_stream(codec, rate=fps)
@@ -63,7 +65,7 @@ def make_clip(
         audio = container.add_stream(sound_codec, rate=RATE, layout="mono") if beep else None
         container.start_encoding()
         for index in range(frames):
-            frame = av.VideoFrame.from_ndarray(picture(index, size), "rgb24")
+            frame = av.VideoFrame.from_ndarray(draw(index, size), "rgb24")
             if times_ms:
                 frame.pts, frame.time_base = times_ms[index], MILLISECOND
             container.mux(video.encode(frame))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from fractions import Fraction
@@ -262,6 +263,9 @@ def test_limits_come_from_the_environment():
     limits = VideoLimits.from_environment(dict(zip(names, ("90", "2.5"), strict=True)))
     assert (limits.max_seconds, limits.max_bytes) == (90, 2_500_000)
     assert VideoLimits.from_environment({}) == VideoLimits()
+    mine = VideoLimits(max_seconds=math.inf, max_bytes=10)
+    assert VideoLimits.from_environment({}, mine) == mine
+    assert VideoLimits.from_environment({names[0]: "90"}, mine) == VideoLimits(max_seconds=90, max_bytes=10)
     for name in names:
         with pytest.raises(ValueError, match=name):
             VideoLimits.from_environment({name: "-1"})

@@ -1,0 +1,69 @@
+"""How far the work on a clip is, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+# Long enough to be steady, short enough to notice that the machine has become busy.
+_WINDOW_S = 5.0
+
+
+@dataclass(frozen=True)
+class ClipProgress:
+    """How far the work on a clip is.
+
+    Attributes:
+        frames_done: Frames that are finished.
+        frames_total: How many there will be, as far as the clip's header tells; never fewer than are done.
+        fps: Frames finished per second of work, over the last seconds; 0 before the first.
+        seconds_left: How long the rest will take, or None before the first is finished.
+    """
+
+    frames_done: int
+    frames_total: int
+    fps: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """What came of the work on a clip.
+
+    Attributes:
+        frames: Frames that are finished.
+        complete: Whether the clip was worked on to its end.
+        seconds: How much of the clip's time that is.
+        out: The annotated video, or None if none was wanted or there was no frame.
+        notes: Sentences for the user on what was changed or left out.
+    """
+
+    frames: int
+    complete: bool
+    seconds: float
+    out: Path | None
+    notes: tuple[str, ...]
+
+
+class Pace:
+    """Counts finished frames, and says after each how fast it goes."""
+
+    def __init__(self, frames_total: int, on_progress: Callable[[ClipProgress], None]) -> None:
+        self._total = frames_total
+        self._on_progress = on_progress
+        self._ends = deque([time.monotonic()])
+        self.done = 0
+
+    def add(self) -> None:
+        """One more frame is finished."""
+        self.done += 1
+        now = time.monotonic()
+        self._ends.append(now)
+        while len(self._ends) > 2 and self._ends[0] < now - _WINDOW_S:
+            self._ends.popleft()
+        fps = (len(self._ends) - 1) / max(now - self._ends[0], 1e-6)
+        total = max(self._total, self.done)
+        self._on_progress(ClipProgress(self.done, total, fps, (total - self.done) / fps))

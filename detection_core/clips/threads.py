@@ -1,0 +1,122 @@
+"""Work side by side: an iterator that runs ahead and a worker that comes behind, each in a thread that ends in every case."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from threading import Condition, Thread
+from types import TracebackType
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class _Channel(Generic[T]):
+    """A queue of few places between two threads, either of which may end it; an error that ends it reaches the other."""
+
+    def __init__(self, places: int) -> None:
+        self._items: deque[T] = deque()
+        self._places = places
+        self._changed = Condition()
+        self._ended = False
+        self.error: BaseException | None = None
+
+    def put(self, item: T) -> bool:
+        """Waits for a place; False, or the error, if there will be none."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or len(self._items) < self._places)
+            if self.error is not None:
+                raise self.error
+            if not self._ended:
+                self._items.append(item)
+                self._changed.notify_all()
+            return not self._ended
+
+    def __iter__(self) -> Iterator[T]:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended or self._items)
+                if not self._items:
+                    if self.error is not None:
+                        raise self.error
+                    return
+                item = self._items.popleft()
+                self._changed.notify_all()
+            yield item
+
+    def end(self, error: BaseException | None = None, *, drop: bool = False) -> None:
+        """No more items come; those that wait are still taken, unless they are dropped."""
+        with self._changed:
+            self._ended = True
+            self.error = self.error or error
+            if drop:
+                self._items.clear()
+            self._changed.notify_all()
+
+
+def ahead(items: Iterable[T], places: int) -> Generator[T, None, None]:
+    """Items that are made in a thread of their own, so many before they are asked for. Close the iterator if it is left early.
+
+    An error in making them comes out here, after the items before it.
+    """
+    channel: _Channel[T] = _Channel(places)
+
+    def make() -> None:
+        try:
+            for item in items:
+                if not channel.put(item):
+                    break
+        except BaseException as error:  # Whatever it is, somebody waits for it.
+            channel.end(error)
+        channel.end()
+
+    thread = Thread(target=make, name="clip-ahead", daemon=True)
+    thread.start()
+    try:
+        yield from channel
+    finally:
+        channel.end(drop=True)
+        thread.join()
+
+
+class Behind(Generic[T]):
+    """Handles items in a thread of its own, in order; use it in a `with` statement, which ends when all are handled.
+
+    An error in handling comes out of `put`, or at the end of the statement; what waits then is dropped. An error in the statement lets
+    those be handled that were put before it.
+
+    Args:
+        handle: What is done with each item.
+        places: How many items may wait.
+    """
+
+    def __init__(self, handle: Callable[[T], None], places: int) -> None:
+        self._handle = handle
+        self._channel: _Channel[T] = _Channel(places)
+        self._thread = Thread(target=self._work, name="clip-behind", daemon=True)
+        self._thread.start()
+
+    def put(self, item: T) -> None:
+        """Gives an item over, once there is a place for it."""
+        self._channel.put(item)
+
+    def _work(self) -> None:
+        try:
+            for item in self._channel:
+                self._handle(item)
+        except BaseException as error:  # Whatever it is, somebody waits for it.
+            self._channel.end(error, drop=True)
+
+    def __enter__(self) -> Behind[T]:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._channel.end()
+        try:
+            self._thread.join()
+        except BaseException:  # Interrupted while waiting: nothing may go on in what the caller closes next.
+            self._channel.end(drop=True)
+            self._thread.join()
+            raise
+        if self._channel.error is not None and error is None:
+            raise self._channel.error
