@@ -25,6 +25,7 @@ from detection_core.ui.models_tab import build_models_tab
 from detection_core.ui.picture_links import PictureLinks
 from detection_core.ui.session import KeptResult, ResultStore, cancel_all
 from detection_core.ui.theme import CSS, theme
+from detection_core.ui.video_tab import build_video_tab
 from detection_core.video import VideoLimits
 
 # How often uploads are cleaned up, and how old they may get, in seconds.
@@ -54,22 +55,32 @@ def build_app(engine: Engine, *, keep: KeptPictures | None = None) -> gr.Blocks:
                 compare = build_compare_tab(compare_tab, engine, links)
             with gr.Tab("Live", id="live") as live_tab:
                 live = build_live_tab(app, engine, streams)
+            with gr.Tab("Video", id="video") as video_tab:
+                video = build_video_tab(app, engine)
             with gr.Tab("Batch", id="batch") as batch_tab:
                 batch = build_batch_tab(app, engine, BatchStore())
             with gr.Tab("Models", id="models") as models_tab:
                 table = build_models_tab(engine)
         add_api(engine, streams)
 
-        def refresh(selected: str, compared: list[str], batched: str, live: str) -> tuple[dict[str, Any], ...]:
+        def refresh(detecting: str, comparing: list[str], watching: str, clip: str, batch: str) -> tuple[Any, ...]:
             """Looks which models there are now; a user's may have come, changed or gone."""
             states = engine.model_states()
-            pickers = (picker_value(selected, states), slots_value(compared, states), picker_value(batched, states))
-            return *pickers, live_picker_value(live, states, engine.run_seconds()), table_value(states)
+            return (
+                picker_value(detecting, states),
+                slots_value(comparing, states),
+                live_picker_value(watching, states, engine.run_seconds()),
+                picker_value(clip, states),
+                picker_value(batch, states),
+                video.model(clip),
+                table_value(states),
+            )
 
         quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
-        models = [detect.picker, compare.slots, batch.picker, live.picker]
-        gr.on([tab.select for tab in (compare_tab, live_tab, batch_tab, models_tab)], refresh, models, [*models, table], **quiet)
-        app.load(refresh, models, [*models, table], **quiet).then(compare.arrive, None, [tabs, *compare.arrival], **quiet)
+        models = [detect.picker, compare.slots, live.picker, video.picker, batch.picker]
+        told = [*models, video.view, table]
+        gr.on([tab.select for tab in (compare_tab, live_tab, video_tab, batch_tab, models_tab)], refresh, models, told, **quiet)
+        app.load(refresh, models, told, **quiet).then(compare.arrive, None, [tabs, *compare.arrival], **quiet)
 
         def open_in_detect(event: gr.EventData) -> tuple[Any, ...]:
             """Shows a picture of the batch in the Detect tab, with everything that it offers."""

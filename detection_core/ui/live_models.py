@@ -33,7 +33,9 @@ def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[st
             return model | {"group": _SLOW}
         if taken <= _LIVE_SECONDS:
             return model | {"group": _FAST}
-        return model | {"group": _SLOW, "title": f"{model['title']} – about {_rounded(taken)} s per frame"}
+        pace = f"about {_rounded(taken)} s per frame here"
+        told = {"title": f"{model['title']} · {pace}", "best_for": f"{model['best_for']} {pace.capitalize()}."}
+        return model | {"group": _SLOW} | told
 
     ordered = sorted(value["models"], key=lambda model: expected[model["key"]] or float("inf"))
     return value | {"models": [marked(model) for model in ordered]}

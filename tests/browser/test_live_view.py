@@ -7,7 +7,6 @@ import base64
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -18,10 +17,10 @@ from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 from detection_core.catalog import EMBEDDED_MODEL, get_spec
 from detection_core.ui.components.live_view import LiveMessage, LiveView, live_error, live_start
 from detection_core.ui.theme import CSS, theme
+from tests.browser.camera import launch_with_camera
 
 pytestmark = pytest.mark.browser
 
-PHOTO = Path(__file__).parents[2] / "assets/examples/astronaut.jpg"
 SCRIPT_NAME = "<img src=x onerror='window.hacked=1'>"
 ERROR_NAMES = {
     "NotAllowedError": "The camera is not allowed",
@@ -110,20 +109,9 @@ def browser(
     playwright: Playwright, browser_type_launch_args: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Browser]:
     """A Chromium of its own, whose camera pans over a photo."""
-    film = tmp_path_factory.mktemp("camera") / "pan.mjpeg"
-    film.write_bytes(b"".join(panned_frames()))
-    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
-    browser = playwright.chromium.launch(**(browser_type_launch_args | {"args": [*browser_type_launch_args["args"], *camera]}))
+    browser = launch_with_camera(playwright, browser_type_launch_args, tmp_path_factory.mktemp("camera"))
     yield browser
     browser.close()
-
-
-def panned_frames() -> Iterator[bytes]:
-    photo = Image.open(PHOTO).convert("RGB").resize((800, 800))
-    for left in [*range(0, 160, 16), *range(160, 0, -16)]:
-        data = io.BytesIO()
-        photo.crop((left, 100, left + 640, 580)).save(data, "JPEG")
-        yield data.getvalue()
 
 
 @dataclass

@@ -22,12 +22,13 @@ def test_fast_models_come_first_and_slow_ones_say_what_they_take():
     assert {EMBEDDED_MODEL, "ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn"} <= {
         key for key, model in models.items() if model["group"] == "Fast enough for live here"
     }
-    assert models[HEAVY]["title"] == "Mask R-CNN ResNet-50 FPN – about 3 s per frame"
+    assert models[HEAVY]["title"] == "Mask R-CNN ResNet-50 FPN · about 3 s per frame here"
+    assert str(models[HEAVY]["best_for"]).endswith(" About 3 s per frame here.")
 
 
 def test_what_has_been_measured_comes_before_what_is_estimated():
     assert listed({EMBEDDED_MODEL: 0.1, HEAVY: 0.05})[HEAVY]["group"] == "Fast enough for live here"
-    assert "– about 0.7 s per frame" in str(listed({EMBEDDED_MODEL: 0.7})[EMBEDDED_MODEL]["title"])
+    assert "· about 0.7 s per frame" in str(listed({EMBEDDED_MODEL: 0.7})[EMBEDDED_MODEL]["title"])
 
 
 def test_what_nobody_knows_is_not_promised():

@@ -1,0 +1,238 @@
+"""What the server keeps of visitors' clips, and the work on them: looking with a model, and drawing again without one."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from detection_core.clips import (
+    ClipOptions,
+    ClipProgress,
+    ClipRecords,
+    ClipResult,
+    CountSeries,
+    count_series,
+    detect_clip,
+    lowest_kept,
+    render_clip,
+)
+from detection_core.detections import Detections
+from detection_core.engine import Engine, EngineBusyError, EngineError, Job, JobState, Stage
+from detection_core.images import read_image
+from detection_core.model_spec import ModelSpec
+from detection_core.ui.clip_jobs import ClipJob
+from detection_core.ui.frame_times import FrameTimes
+from detection_core.ui.progress import status_of
+from detection_core.video import VideoError, VideoFile
+from detection_core.weights import WeightsError
+
+_GLANCE = 0.25
+_PAUSE_WHEN_FULL = 0.5
+
+
+class ClipExpiredError(LookupError):
+    """The clip's results are no longer kept; the message is for people."""
+
+    def __init__(self) -> None:
+        super().__init__("This clip's results are no longer kept on the server. Press Detect to look at it again.")
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """One annotated video and what is told of it.
+
+    Attributes:
+        path: The video.
+        options: How it was made.
+        counts: What is to be seen at which time.
+        complete: Whether the model looked at the clip to its end.
+        seconds: How long that took.
+        notes: Remarks for the visitor.
+    """
+
+    path: Path
+    options: ClipOptions
+    counts: CountSeries
+    complete: bool
+    seconds: float
+    notes: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class Clip:
+    """One visitor's clip that a model looks at.
+
+    Attributes:
+        visitor: Whose it is.
+        spec: The model.
+        video: The uploaded file.
+        name: What the visitor calls it.
+        folder: Where its records and videos are; it goes with the clip.
+        token: Its name, which nobody can guess: whoever knows it may see the results.
+        job: What is being done with it, or was last.
+        records: Everything that was found.
+        drawn: The latest annotated video.
+    """
+
+    visitor: str
+    spec: ModelSpec
+    video: VideoFile
+    name: str
+    folder: Path
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    job: ClipJob | None = None
+    records: ClipRecords | None = None
+    drawn: Drawn | None = None
+
+
+class ClipStore:
+    """Keeps the clips, one a visitor, each with a folder of its own.
+
+    Args:
+        folder: Where the folders are made.
+        capacity: How many clips are kept; the one not used for longest goes first, unless something is being done with it.
+    """
+
+    def __init__(self, folder: Path, capacity: int = 200) -> None:
+        self._folder = folder
+        self._capacity = capacity
+        self._clips: OrderedDict[str, Clip] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def begin(self, visitor: str, spec: ModelSpec, video: VideoFile, name: str) -> Clip:
+        """A new clip in place of the visitor's earlier one."""
+        with self._lock:
+            self.leave(visitor)
+            idle = [clip for clip in self._clips.values() if clip.job is None or clip.job.state.is_over]
+            for clip in idle[: max(0, len(self._clips) + 1 - self._capacity)]:
+                self._drop(clip)
+            folder = self._folder / secrets.token_hex(16)
+            folder.mkdir(parents=True)
+            clip = Clip(visitor, spec, video, name, folder)
+            self._clips[clip.token] = clip
+            return clip
+
+    def find(self, token: object) -> Clip:
+        """Finds a clip by its name.
+
+        Raises:
+            ClipExpiredError: If there is none, or no longer.
+        """
+        with self._lock:
+            if not isinstance(token, str) or token not in self._clips:
+                raise ClipExpiredError
+            self._clips.move_to_end(token)
+            return self._clips[token]
+
+    def leave(self, visitor: str) -> None:
+        """Lets go of the clip of a visitor who has gone; its job must have been given up."""
+        with self._lock:
+            for clip in [clip for clip in self._clips.values() if clip.visitor == visitor]:
+                self._drop(clip)
+
+    def _drop(self, clip: Clip) -> None:
+        self._clips.pop(clip.token)
+        # In a thread of its own: what is written just now would come back after the folder.
+        threading.Thread(target=_discard, args=[clip], name="discard", daemon=True).start()
+
+
+def _discard(clip: Clip) -> None:
+    """Removes everything of a clip from the disk, when its job is over."""
+    if clip.job is not None:
+        clip.job.wait()
+    if clip.records is not None:
+        clip.records.close()
+    shutil.rmtree(clip.folder, ignore_errors=True)
+
+
+def look(clip: Clip, options: ClipOptions, engine: Engine, times: FrameTimes, job: ClipJob) -> None:
+    """Has the model look at the clip, frame after frame, and draws what it finds; a clip that ends early is kept as far as it came.
+
+    Raises:
+        Cancelled: If it was given up before the first frame.
+        VideoError, WeightsError, EngineError: If it fails before the first frame.
+    """
+    started = time.monotonic()
+    records = clip.records = ClipRecords(clip.video, clip.folder / "found.records")
+    out = clip.folder / f"{secrets.token_hex(8)}.mp4"
+    floor = lowest_kept(clip.spec.floor_score, clip.spec.suggested_threshold, options.threshold)
+    detect = frame_detector(engine, clip.spec, clip.visitor, job)
+    try:
+        result = detect_clip(records, detect, out, options, floor=floor, on_progress=_teller(job), cancelled=job.cancelled)
+    except (CancelledError, VideoError, WeightsError, EngineError) as error:
+        if not records or not out.exists():
+            raise
+        notes = () if isinstance(error, CancelledError) else (f"It ended early. {error}",)
+        result = ClipResult(len(records), False, 0.0, out, notes)
+    if not result.frames:
+        raise CancelledError
+    seconds = time.monotonic() - started
+    if result.complete:
+        times.put(clip.spec, clip.video.size, seconds / result.frames)
+    clip.drawn = Drawn(out, options, count_series(records, options), result.complete, seconds, result.notes)
+
+
+def draw_again(clip: Clip, options: ClipOptions, job: ClipJob) -> None:
+    """Draws what was found in another way; when it is given up or fails, the former video stays.
+
+    Raises:
+        Cancelled: If it was given up.
+        VideoError: If it fails.
+    """
+    former, records = clip.drawn, clip.records
+    if records is None or former is None:
+        raise ClipExpiredError
+    out = clip.folder / f"{secrets.token_hex(8)}.mp4"
+    try:
+        result = render_clip(records, out, options, on_progress=_teller(job), cancelled=job.cancelled)
+        if not result.complete and job.cancelled():
+            raise CancelledError
+        # How far the model looked, and how long, is as before.
+        clip.drawn = Drawn(out, options, count_series(records, options), former.complete, former.seconds, result.notes)
+    except BaseException:
+        out.unlink(missing_ok=True)
+        raise
+    former.path.unlink(missing_ok=True)
+
+
+def _teller(job: ClipJob) -> Callable[[ClipProgress], None]:
+    return lambda progress: job.tell(progress=progress)
+
+
+def frame_detector(engine: Engine, spec: ModelSpec, visitor: str, job: ClipJob) -> Callable[[Image.Image], Detections]:
+    """A function that sends one frame through the engine, where other visitors' pictures have their turns in between."""
+
+    def detect(image: Image.Image) -> Detections:
+        frame = _submit(image, engine, spec, visitor, job)
+        seen = JobState(Stage.LOAD)
+        while not frame.future.done():
+            # A frame in the network is worth waiting for; a download is not.
+            if job.cancelled() and frame.state.stage in (Stage.DOWNLOAD, Stage.LOAD):
+                frame.cancel()
+            seen = frame.wait_for_change(seen, _GLANCE)
+            if seen.stage in (Stage.DOWNLOAD, Stage.LOAD) and not frame.future.done():
+                job.tell(status=status_of(seen, spec.title))
+        return frame.result(0).detections
+
+    return detect
+
+
+def _submit(image: Image.Image, engine: Engine, spec: ModelSpec, visitor: str, job: ClipJob) -> Job:
+    """Submits a frame; where too many pictures wait already, a clip has time."""
+    loaded = read_image(image)
+    while True:
+        try:
+            return engine.submit(loaded, spec.key, visitor=visitor, keep=False)
+        except EngineBusyError:
+            if job.cancelled():
+                raise CancelledError from None
+            time.sleep(_PAUSE_WHEN_FULL)

@@ -1,0 +1,50 @@
+// Asks the server how far the work on a clip is, until it is over. Knows nothing of the page, so that it goes on while the visitor looks
+// at another tab.
+
+const FOLLOW_PAUSE = 1000;
+const FOLLOW_SILENCES = 5;
+
+/**
+ * @param server Python's functions watch and stop
+ * @param tell {news(answer of `watch`); ended(stage or "expired" or "silent", sentence)}
+ */
+function createClipFollower(server, tell) {
+  let clip = null;
+  let last = "";
+
+  async function follow(followed) {
+    clip = last = followed;
+    let seen = null;
+    for (let silences = 0; clip === followed; ) {
+      const answer = await server.watch({ clip, seen }).catch(() => null);
+      if (clip !== followed) return;
+      // Gradio gives nothing where the server could not be reached.
+      silences = answer ? 0 : silences + 1;
+      if (answer?.expired) return end("expired", answer.expired);
+      if (["done", "failed", "cancelled"].includes(answer?.stage)) return end(answer.stage, answer.error ?? "");
+      if (silences >= FOLLOW_SILENCES) return end("silent", "The server does not answer. Is it still running? The work may go on there.");
+      if (answer) tell.news((seen = answer));
+      else await new Promise((resolve) => setTimeout(resolve, FOLLOW_PAUSE));
+    }
+  }
+
+  function end(stage, text) {
+    clip = null;
+    tell.ended(stage, text);
+  }
+
+  return {
+    follow,
+    /** The clip followed last. */
+    last: () => last,
+    /** Ends the work; what has been found comes back like everything else. */
+    stop() {
+      if (clip) server.stop({ clip });
+    },
+    /** Forgets it: another clip has taken its place. */
+    drop() {
+      if (clip) server.stop({ clip });
+      clip = null;
+    },
+  };
+}

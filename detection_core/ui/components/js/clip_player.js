@@ -1,0 +1,51 @@
+// The video on the page: one of two versions of a clip, at the same time of it.
+
+/**
+ * @param video the element
+ * @param onTime told the time in seconds whenever it is another, as often as the page is drawn
+ * @param onFailure told that the browser cannot play what it was given
+ */
+function createClipPlayer(video, onTime, onFailure) {
+  let told = -1;
+
+  function tell() {
+    if (video.currentTime !== told) onTime((told = video.currentTime));
+  }
+
+  function run() {
+    tell();
+    if (!video.paused && !video.ended && video.isConnected) requestAnimationFrame(run);
+  }
+
+  video.addEventListener("play", run);
+  for (const event of ["seeking", "seeked", "timeupdate", "loadedmetadata"]) video.addEventListener(event, tell);
+  video.addEventListener("error", () => video.getAttribute("src") && onFailure());
+  return {
+    /** Plays another file from where the last one was. */
+    show(url, time = video.currentTime) {
+      if (video.getAttribute("src") === url) return;
+      const wasPlaying = !video.paused && !video.ended;
+      video.src = url;
+      told = -1;
+      video.addEventListener("loadedmetadata", () => {
+        video.currentTime = time;
+        if (wasPlaying) video.play().catch(() => {});
+      }, { once: true });
+    },
+    clear() {
+      if (!video.hasAttribute("src")) return;
+      video.removeAttribute("src");
+      video.removeAttribute("poster");
+      video.load();
+    },
+    seek(time) {
+      video.currentTime = clamp(time, 0, Number.isFinite(video.duration) ? video.duration : time);
+      tell();
+    },
+    toggle() {
+      if (video.paused) video.play().catch(() => {});
+      else video.pause();
+    },
+    time: () => video.currentTime,
+  };
+}

@@ -1,0 +1,248 @@
+"""What a visitor does with a clip: chooses it, has it looked at, seeks in the counts, draws again, cancels, and takes files home."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from detection_core.engine import EngineError
+from detection_core.ui.app import launch_options
+from detection_core.ui.video_tab import build_video_tab
+from detection_core.video import open_video
+from tests.ui.clip_engine import ClipEngine
+from tests.video.clips import make_clip
+
+pytestmark = pytest.mark.browser
+
+SECONDS = 1000
+
+
+@pytest.fixture(scope="module")
+def engine() -> ClipEngine:
+    return ClipEngine()
+
+
+@pytest.fixture(scope="module")
+def address(serve, engine):
+    """The tab beside another one, for clips of up to a minute."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DETECTION_EXPLORER_MAX_VIDEO_SECONDS", "60")
+        patch.setenv("DETECTION_EXPLORER_MAX_VIDEO_MEGABYTES", "2")
+        with gr.Blocks(analytics_enabled=False) as page:
+            with gr.Tab("Video"):
+                build_video_tab(page, engine)
+            with gr.Tab("Elsewhere"):
+                gr.HTML("<p>Nothing here</p>")
+        yield serve(page, **launch_options())
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory) -> Path:
+    """Two seconds with sound, twenty frames; from 0.9 s on there are two persons."""
+    return make_clip(tmp_path_factory.mktemp("clips") / "walk.mp4", size=(160, 96), beep=(2, 1))
+
+
+@pytest.fixture
+def tab(page: Page, address: str, engine: ClipEngine) -> Page:
+    """The page, still empty; a browser that has complained fails the test."""
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(address)
+    expect(page.get_by_text("Drop a clip here")).to_be_visible(timeout=30 * SECONDS)
+    yield page
+    engine.gate.set()
+    assert complaints == []
+
+
+def give(page: Page, file: Path | dict) -> None:
+    page.get_by_label("Clip", exact=True).set_input_files(file)
+
+
+def look(page: Page) -> None:
+    page.get_by_role("button", name=re.compile("^Detect")).click()
+    expect(page.locator(".vv-counts")).to_be_visible(timeout=20 * SECONDS)
+
+
+def chart(page: Page):
+    return page.get_by_role("slider", name="Place in the clip")
+
+
+def now(page: Page) -> float:
+    return page.locator(".vv video").evaluate("video => video.currentTime")
+
+
+def test_a_clip_is_looked_at_and_the_counts_seek_in_it(tab, walk):
+    give(tab, walk)
+    expect(tab.locator(".vv-facts")).to_contain_text("160×96 · 0:02 · 10 frames/s · with sound", timeout=20 * SECONDS)
+    expect(tab.locator(".vv-words")).to_have_text(re.compile(r"^20 frames, about 1 s here\.$"), timeout=20 * SECONDS)
+    video = tab.locator(".vv video")
+    # It plays at once, from the visitor's own disk.
+    assert video.evaluate("video => video.src").startswith("blob:")
+    expect(video).to_have_js_property("videoWidth", 160)
+    look(tab)
+    expect(tab.locator(".vv-words")).to_contain_text("20 frames looked at in")
+    expect(tab.locator(".vv-legend")).to_contain_text("1 person")
+    expect(tab.locator(".vv-legend")).to_contain_text("2 in all")
+    assert "/file=" in video.evaluate("video => video.src")
+    expect(video).to_have_js_property("readyState", 4)
+    chart(tab).click(position={"x": chart(tab).bounding_box()["width"] * 0.75, "y": 60})
+    expect(chart(tab)).to_have_attribute("aria-valuetext", re.compile(r"^0:01\.[4-6]: 2 persons$"))
+    expect(tab.locator(".vv-legend")).to_contain_text("2 persons")
+    assert 1.3 < now(tab) < 1.7
+    expect(tab.locator(".vv-track .dv-tooltip")).to_contain_text("2 persons")
+
+
+def test_the_counts_are_worked_by_keys(tab, walk):
+    give(tab, walk)
+    look(tab)
+    chart(tab).focus()
+    tab.keyboard.press("End")
+    expect(chart(tab)).to_have_attribute("aria-valuetext", "0:01.9: 2 persons")
+    tab.keyboard.press("ArrowLeft")
+    expect(chart(tab)).to_have_attribute("aria-valuenow", "1.80")
+    tab.keyboard.press("Home")
+    expect(chart(tab)).to_have_attribute("aria-valuetext", "0:00.0: 1 person")
+    tab.keyboard.press("Space")
+    expect(tab.locator(".vv video")).to_have_js_property("paused", False)
+    # The playhead follows the video.
+    expect(chart(tab)).to_have_attribute("aria-valuetext", re.compile("2 persons"))
+
+
+def test_drawing_again_asks_no_model(tab, walk, engine):
+    give(tab, walk)
+    look(tab)
+    asked = engine.frames
+    first = tab.locator(".vv video").evaluate("video => video.src")
+    tab.get_by_role("slider", name="Threshold").fill("0.7")
+    tab.get_by_role("group", name="Follow objects").get_by_role("button", name="Off").click()
+    expect(tab.locator(".vv-words")).to_contain_text("the model is not needed")
+    tab.get_by_role("button", name="Draw again").click()
+    expect(tab.locator(".vv-words")).to_contain_text("20 frames looked at in", timeout=20 * SECONDS)
+    expect(tab.locator(".vv-legend")).to_have_text("1 person")
+    chart(tab).focus()
+    tab.keyboard.press("End")
+    expect(chart(tab)).to_have_attribute("aria-valuetext", "0:01.9: 1 person")
+    assert tab.locator(".vv video").evaluate("video => video.src") != first
+    assert engine.frames == asked
+    # Other frames, on the other hand, must be looked at.
+    tab.get_by_role("group", name="Frames a second").get_by_role("button", name="5").click()
+    expect(tab.locator(".vv-words")).to_contain_text("10 frames at 5 a second")
+    expect(tab.get_by_role("button", name="Detect again")).to_be_visible()
+
+
+def test_a_cancelled_look_shows_what_it_has(tab, walk, engine):
+    give(tab, walk)
+    expect(tab.locator(".vv-words")).to_contain_text("20 frames", timeout=20 * SECONDS)
+    expect(tab.locator(".vv-words")).not_to_contain_text("Measuring")
+    begun = engine.frames
+    engine.gate.clear()
+    tab.get_by_role("button", name="Detect", exact=True).click()
+    while engine.frames == begun:
+        tab.wait_for_timeout(50)
+    tab.get_by_role("button", name="Cancel").click()
+    expect(tab.locator(".vv-working")).to_contain_text("Ending after this frame")
+    engine.gate.set()
+    expect(tab.locator(".vv-words")).to_contain_text("It ended early", timeout=20 * SECONDS)
+    expect(tab.locator(".vv-track")).to_contain_text("not looked at")
+    expect(tab.get_by_role("button", name="Detect again")).to_be_visible()
+
+
+def test_a_look_goes_on_while_the_visitor_is_in_another_tab(tab, walk, engine):
+    give(tab, walk)
+    expect(tab.locator(".vv-words")).not_to_contain_text("Measuring", timeout=20 * SECONDS)
+    engine.gate.clear()
+    tab.get_by_role("button", name="Detect", exact=True).click()
+    expect(tab.locator(".vv-working")).to_be_visible()
+    tab.get_by_role("tab", name="Elsewhere").click()
+    expect(tab.get_by_text("Nothing here")).to_be_visible()
+    engine.gate.set()
+    tab.get_by_role("tab", name="Video").click()
+    expect(tab.locator(".vv-words")).to_contain_text("20 frames looked at in", timeout=20 * SECONDS)
+    expect(tab.locator(".vv-name")).to_have_text("walk.mp4")
+
+
+def test_a_failing_model_is_told_and_nothing_is_lost(tab, walk, engine):
+    give(tab, walk)
+    expect(tab.locator(".vv-words")).not_to_contain_text("Measuring", timeout=20 * SECONDS)
+    engine.failures = [EngineError("The device has too little memory.")]
+    tab.get_by_role("button", name="Detect", exact=True).click()
+    with tab.expect_response(re.compile("/queue/join|/run/|/call/"), timeout=20 * SECONDS):
+        expect(tab.get_by_role("alert")).to_contain_text("The device has too little memory.", timeout=20 * SECONDS)
+    tab.wait_for_timeout(500)
+    expect(tab.get_by_role("alert")).to_be_visible()
+    look(tab)
+    expect(tab.get_by_role("alert")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"this is text, not a clip", "This is not a video that can be read"), (bytes(2_100_000), "It has 2.1 MB; at most 2 MB are allowed")],
+    ids=["text", "too large"],
+)
+def test_a_file_that_is_no_clip_says_why(tab, content, words):
+    give(tab, {"name": "letter.mp4", "mimeType": "video/mp4", "buffer": content})
+    expect(tab.get_by_role("alert")).to_contain_text(words, timeout=20 * SECONDS)
+    expect(tab.get_by_text("Drop a clip here")).to_be_visible()
+
+
+def test_a_clip_that_no_browser_plays_is_looked_at_all_the_same(tab, tmp_path):
+    give(tab, make_clip(tmp_path / "old.avi", 10, codec="mpeg4"))
+    expect(tab.locator(".vv-unplayable")).to_contain_text("Your browser does not play files of this kind.", timeout=20 * SECONDS)
+    expect(tab.locator(".vv video")).to_have_attribute("poster", re.compile("^data:image/jpeg"), timeout=20 * SECONDS)
+    look(tab)
+    expect(tab.locator(".vv video")).to_have_js_property("videoWidth", 64)
+    expect(tab.locator(".vv-unplayable")).to_be_hidden()
+
+
+def test_files_are_saved(tab, walk, tmp_path):
+    give(tab, walk)
+    look(tab)
+    button = tab.get_by_role("button", name="Download")
+    button.click()
+    with tab.expect_download(timeout=20 * SECONDS) as caught:
+        tab.get_by_role("menuitem", name="Download").click()
+    assert caught.value.suggested_filename == "walk_detections.mp4"
+    caught.value.save_as(tmp_path / "walk.mp4")
+    assert (open_video(tmp_path / "walk.mp4").codec, open_video(tmp_path / "walk.mp4").has_audio) == ("h264", True)
+    button.click()
+    for name in ("CSV", "MOT"):
+        tab.get_by_role("menuitemcheckbox", name=re.compile(f"^{name}")).click()
+    with tab.expect_download(timeout=20 * SECONDS) as caught:
+        tab.get_by_role("menuitem", name="Download").click()
+    assert caught.value.suggested_filename == "walk_detections.zip"
+    caught.value.save_as(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        table = next(name for name in archive.namelist() if name.endswith(".csv"))
+        rows = list(csv.DictReader(io.TextIOWrapper(archive.open(table), "utf-8")))
+        assert any(name.endswith(".mp4") for name in archive.namelist())
+    assert {row["track_id"] for row in rows} == {"1", "2"}
+    expect(button).not_to_have_class(re.compile("dv-busy"))
+
+
+def test_the_example_comes_from_the_server(tab):
+    expect(tab.locator(".vv-limits")).to_contain_text("MP4, MOV, WebM, AVI or GIF, up to 60 s and 2 MB.")
+    expect(tab.get_by_role("button", name="Download")).to_be_hidden()
+    tab.get_by_role("button", name="Try an example").click()
+    expect(tab.locator(".vv-facts")).to_contain_text("640×360 · 0:08", timeout=30 * SECONDS)
+    expect(tab.locator(".vv video")).to_have_js_property("videoWidth", 640)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_on_a_phone_that_does_not_scroll_sideways(page, address, walk, theme):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{address}?__theme={theme}")
+    expect(page.get_by_text("Drop a clip here")).to_be_visible(timeout=30 * SECONDS)
+    give(page, walk)
+    look(page)
+    violations = Axe().run(page, context=".vv").response["violations"]
+    assert [(violation["id"], violation["nodes"][0]["html"]) for violation in violations] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

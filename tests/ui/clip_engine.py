@@ -1,0 +1,73 @@
+"""An engine that finds a person in every frame and, in the later ones, another; at once or when the test says so."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from detection_core.catalog import EMBEDDED_MODEL, get_spec, list_models
+from detection_core.detections import Detections
+from detection_core.detector import Timings
+from detection_core.engine import Job, JobState, Result, Stage
+from detection_core.images import LoadedImage
+
+# Clips of tests.video.clips become redder with every frame: from their tenth on, some red is above this.
+_REDDER = 82
+
+
+class ClipEngine:
+    """Finds a person on the left with a score of 0.9 and, from the tenth frame on, one on the right with 0.6.
+
+    Attributes:
+        gate: Results come while it is set.
+        failures: Errors that come in place of results, those of the next frames.
+        refusals: Errors that come in place of jobs, likewise.
+        frames: How many it has been given.
+        keeps: What was said of keeping results.
+    """
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.failures: list[Exception | None] = []
+        self.refusals: list[Exception] = []
+        self.frames = 0
+        self.keeps: set[bool] = set()
+
+    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", measure: bool = False, keep: bool = True) -> Job:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.frames += 1
+        self.keeps.add(keep)
+        job = Job(model, visitor)
+        job.update(JobState(Stage.RUN))
+        failure = self.failures.pop(0) if self.failures else None
+        threading.Thread(target=self._answer, args=[job, _find(image, model), failure], daemon=True).start()
+        return job
+
+    def _answer(self, job: Job, found: Detections, failure: Exception | None) -> None:
+        self.gate.wait()
+        if job.cancelled:
+            return
+        if failure is not None:
+            job.future.set_exception(failure)
+        else:
+            job.future.set_result(Result(found, Timings(network=0.02)))
+
+    def cancel_visitor(self, visitor: str) -> None:
+        pass
+
+    def model_states(self) -> dict[str, str]:
+        return {key: "in memory" if key == EMBEDDED_MODEL else "to download" for key in list_models()}
+
+    def close(self) -> None:
+        pass
+
+
+def _find(image: LoadedImage, model: str) -> Detections:
+    width, height = image.image.size
+    boxes = np.array([[2, 2, width / 2 - 2, height - 2], [width / 2 + 2, 2, width - 2, height - 2]], np.float32)
+    n = 1 + (np.asarray(image.image)[..., 0].max() > _REDDER)
+    scores = np.array([0.9, 0.6], np.float32)
+    return Detections(boxes[:n], np.ones(n, np.int64), scores[:n], (height, width), get_spec(model).categories, model=model)

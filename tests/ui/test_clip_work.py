@@ -1,0 +1,142 @@
+"""Looking at clips and drawing them again, and what is kept of them for how long."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import CancelledError
+from functools import partial
+
+import pytest
+
+from detection_core.catalog import EMBEDDED_MODEL, get_spec
+from detection_core.clips import ClipOptions
+from detection_core.engine import EngineBusyError, EngineError
+from detection_core.ui.clip_jobs import ClipJob, ClipJobs
+from detection_core.ui.clip_work import Clip, ClipExpiredError, ClipStore, draw_again, look
+from detection_core.ui.frame_times import FrameTimes
+from detection_core.video import open_video
+from tests.ui.clip_engine import ClipEngine
+from tests.video.clips import make_clip
+
+SPEC = get_spec(EMBEDDED_MODEL)
+PATIENCE = 20
+
+
+@pytest.fixture
+def store(tmp_path):
+    return ClipStore(tmp_path / "cache")
+
+
+@pytest.fixture
+def clip(store, tmp_path) -> Clip:
+    """Twenty frames of two seconds; from the tenth on there are two persons."""
+    return store.begin("somebody/video", SPEC, open_video(make_clip(tmp_path / "walk.mp4")), "walk.mp4")
+
+
+def job() -> ClipJob:
+    return ClipJob("somebody/video", lambda job: None)
+
+
+def test_a_look_gives_a_video_and_counts(clip):
+    engine, times = ClipEngine(), FrameTimes()
+    look(clip, ClipOptions(0.5), engine, times, job())
+    drawn = clip.drawn
+    assert (drawn.complete, drawn.notes, engine.frames, engine.keeps) == (True, (), 20, {False})
+    assert drawn.counts.counts == {"person": [1] * 9 + [2] * 11}
+    assert drawn.counts.total == {"person": 2}
+    assert open_video(drawn.path).frame_count == 20
+    assert times.get(SPEC, (64, 48)) == pytest.approx(drawn.seconds / 20)
+
+
+def test_drawing_again_asks_no_model_and_replaces_the_video(clip):
+    engine = ClipEngine()
+    look(clip, ClipOptions(0.5, fps=5), engine, FrameTimes(), job())
+    former = clip.drawn
+    draw_again(clip, ClipOptions(0.7, fps=5, track=False), job())
+    assert engine.frames == 10
+    assert clip.drawn.counts.counts == {"person": [1] * 10}
+    assert clip.drawn.counts.total is None
+    assert (clip.drawn.seconds, clip.drawn.complete) == (former.seconds, True)
+    assert clip.drawn.path.exists()
+    assert not former.path.exists()
+
+
+def test_drawing_again_that_is_given_up_leaves_the_former_video(clip):
+    look(clip, ClipOptions(0.5), ClipEngine(), FrameTimes(), job())
+    former, given_up = clip.drawn, job()
+    given_up._given_up.set()
+    with pytest.raises(CancelledError):
+        draw_again(clip, ClipOptions(0.7), given_up)
+    assert clip.drawn is former
+    assert [path.name for path in clip.folder.glob("*.mp4")] == [former.path.name]
+
+
+def test_what_is_found_before_a_failure_is_kept(clip):
+    engine, times = ClipEngine(), FrameTimes()
+    engine.failures = [None] * 5 + [EngineError("The device has too little memory.")]
+    look(clip, ClipOptions(0.5), engine, times, job())
+    assert not clip.drawn.complete
+    assert clip.drawn.notes == ("It ended early. The device has too little memory.",)
+    assert len(clip.drawn.counts.times) == 5
+    assert open_video(clip.drawn.path).frame_count in (4, 5)
+    assert times.get(SPEC, (64, 48)) is None
+
+
+def test_a_failure_before_the_first_frame_is_one(clip):
+    engine = ClipEngine()
+    engine.failures = [EngineError("no")]
+    with pytest.raises(EngineError):
+        look(clip, ClipOptions(0.5), engine, FrameTimes(), job())
+    assert clip.drawn is None
+
+
+def test_a_cancelled_look_keeps_what_it_has(clip):
+    engine, jobs = ClipEngine(), ClipJobs()
+    engine.gate.clear()
+    running = jobs.submit(clip.visitor, partial(look, clip, ClipOptions(0.5), engine, FrameTimes()))
+    while not engine.frames:
+        time.sleep(0.01)
+    jobs.cancel(running)
+    engine.gate.set()
+    assert running.wait(PATIENCE)
+    assert running.state.stage == "done"
+    assert not clip.drawn.complete
+    assert 1 <= len(clip.drawn.counts.times) < 20
+
+
+def test_a_busy_engine_is_waited_for(clip):
+    engine = ClipEngine()
+    engine.refusals = [EngineBusyError("Too many pictures are waiting already.")]
+    look(clip, ClipOptions(0.5, fps=1), engine, FrameTimes(), job())
+    assert len(clip.drawn.counts.times) == 2
+
+
+def test_one_clip_a_visitor_is_kept(store, clip):
+    (clip.folder / "found.records").write_text("something")
+    newer = store.begin(clip.visitor, SPEC, clip.video, "walk.mp4")
+    other = store.begin("another/video", SPEC, clip.video, "walk.mp4")
+    with pytest.raises(ClipExpiredError, match="Press Detect"):
+        store.find(clip.token)
+    assert store.find(newer.token) is newer
+    store.leave(clip.visitor)
+    assert store.find(other.token) is other
+    deadline = time.monotonic() + PATIENCE
+    while (clip.folder.exists() or newer.folder.exists()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not clip.folder.exists()
+    assert not newer.folder.exists()
+    assert other.folder.exists()
+
+
+@pytest.mark.parametrize("token", [None, 3, "guessed", ["x"]], ids=str)
+def test_names_are_not_trusted(store, token):
+    with pytest.raises(ClipExpiredError):
+        store.find(token)
+
+
+def test_clips_do_not_pile_up(tmp_path, clip):
+    store = ClipStore(tmp_path, capacity=2)
+    first, second, third = (store.begin(visitor, SPEC, clip.video, "a.mp4") for visitor in "abc")
+    assert [store.find(each.token) for each in (second, third)] == [second, third]
+    with pytest.raises(ClipExpiredError):
+        store.find(first.token)
