@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import gradio as gr
+from gradio.data_classes import ImageData
 from PIL import Image
 
 from detection_core.catalog import UnknownModelError, get_spec
-from detection_core.engine import Engine, EngineError
+from detection_core.engine import Cancelled, Engine, EngineError
 from detection_core.images import ImageError, encode_jpeg
 from detection_core.ui.components.model_picker import ModelPicker
-from detection_core.ui.components.safe_image import SafeImage
+from detection_core.ui.components.safe_image import NoAddresses
+from detection_core.ui.live_look import read_frame
 from detection_core.ui.served_files import serve_bytes
 from detection_core.ui.session import visitor_of
-from detection_core.ui.uploads import read_upload
 from detection_core.visualization import annotate
 from detection_core.weights import WeightsError
 
@@ -25,6 +27,16 @@ _STREAMS = 2
 _CAMERA = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}}}
 
 
+class FrameImage(gr.Image, NoAddresses):
+    """Gradio's camera, which sends frames as data URLs; as an input it gives a JPEG in base64, or None."""
+
+    is_template = True
+
+    def preprocess(self, payload: ImageData | None) -> str | None:
+        """Gives the frame's JPEG in base64, not looked at yet."""
+        return payload.url.partition("base64,")[2] if payload is not None and payload.url else None
+
+
 def add_plain_stream(engine: Engine, picker: ModelPicker) -> None:
     """Adds the stream to the tab being built.
 
@@ -33,12 +45,12 @@ def add_plain_stream(engine: Engine, picker: ModelPicker) -> None:
         picker: Gives the model's key.
     """
     gr.Markdown(
-        "The plain way sends whole pictures there and back: fewer a second, without identities, and each passes through a file. "
+        "The plain way sends whole pictures there and back: fewer a second, without identities, and results pass through files. "
         "Allow the camera, and press the round button.",
         elem_classes="fine-print",
     )
     with gr.Row():
-        camera = SafeImage(
+        camera = FrameImage(
             label="Camera",
             sources=["webcam"],
             streaming=True,
@@ -49,15 +61,20 @@ def add_plain_stream(engine: Engine, picker: ModelPicker) -> None:
         seen = gr.Image(label="What the model sees", height=240, buttons=[], format="jpeg")
     told = gr.Markdown("", elem_classes="fine-print")
 
-    def look(path: str | None, key: str, request: gr.Request) -> tuple[Any, str]:
+    def look(frame: str | None, key: str, request: gr.Request) -> tuple[Any, str]:
         """One frame with what was found in it, and that in words."""
-        if path is None:
+        if frame is None:
             return gr.skip(), ""
         try:
-            spec, loaded = get_spec(key), read_upload(path)
+            spec, loaded = get_spec(key), read_frame(frame)
             result = engine.submit(loaded, key, visitor=visitor_of(request, "live"), keep=False).result(_PATIENCE)
+        except Cancelled:
+            # The visitor has gone.
+            return gr.skip(), ""
         except (UnknownModelError, ImageError, WeightsError, EngineError) as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise gr.Error(html.escape(str(error)), print_exception=False) from error
+        except TimeoutError as error:
+            raise gr.Error("The model takes too long for a stream. Choose a faster one.", print_exception=False) from error
         found = result.detections[result.detections.scores >= spec.suggested_threshold]
         return _served(annotate(loaded.image, found), seen), found.describe()
 
