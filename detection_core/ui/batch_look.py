@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from anyio import to_thread
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from detection_core.catalog import UnknownModelError
@@ -22,7 +21,7 @@ from detection_core.ui.batches import Batch, BatchExpiredError, BatchFullError, 
 from detection_core.ui.components.client_values import text_of
 from detection_core.ui.components.export_choices import suiting_formats
 from detection_core.ui.progress import status_of
-from detection_core.ui.uploads import read_upload
+from detection_core.ui.uploads import read_upload, uploaded_path
 from detection_core.visualization import object_colors, to_hex
 from detection_core.weights import WeightsError
 
@@ -111,18 +110,13 @@ async def _wait(job: Job) -> None:
 
 
 def uploaded_file(path: object) -> Path:
-    """The file that a browser says it has uploaded.
+    """The picture's file that a browser says it has uploaded.
 
     Raises:
         ImageError: If it lies anywhere but where Gradio keeps uploads.
     """
-    folder = Path(get_upload_folder()).resolve()
-    try:
-        file = Path(text_of(path)).resolve()
-        is_upload = file.is_relative_to(folder) and file.is_file()
-    except (OSError, ValueError):  # No path at all, or one longer than any.
-        is_upload = False
-    if not is_upload:
+    file = uploaded_path(path)
+    if file is None:
         raise ImageError("The picture is no longer on the server. Choose it again.")
     return file
 

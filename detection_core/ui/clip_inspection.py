@@ -6,11 +6,9 @@ import asyncio
 import base64
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
-from pathlib import Path
 from typing import Any
 
 from anyio import to_thread
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from detection_core.catalog import UnknownModelError, get_spec
@@ -18,6 +16,7 @@ from detection_core.engine import Engine, EngineError
 from detection_core.images import ImageError, encode_jpeg, read_image
 from detection_core.model_spec import ModelSpec
 from detection_core.ui.frame_times import FrameTimes
+from detection_core.ui.uploads import uploaded_path
 from detection_core.video import VideoError, VideoFile, VideoLimits, open_video
 from detection_core.weights import WeightsError
 
@@ -35,13 +34,8 @@ def uploaded_video(path: object, limits: VideoLimits) -> VideoFile:
     Raises:
         VideoError: If it lies anywhere but where Gradio keeps uploads, or cannot be used.
     """
-    folder = Path(get_upload_folder()).resolve()
-    try:
-        file = Path(path if isinstance(path, str) else "").resolve()
-        is_upload = file.is_relative_to(folder) and file.is_file()
-    except (OSError, ValueError):  # No path at all, or one longer than any.
-        is_upload = False
-    if not is_upload:
+    file = uploaded_path(path)
+    if file is None:
         raise VideoError("The clip is no longer on the server. Choose it again.")
     return open_video(file, limits)
 

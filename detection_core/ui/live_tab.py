@@ -12,8 +12,6 @@ import gradio as gr
 
 from detection_core.catalog import UnknownModelError, get_spec
 from detection_core.engine import Engine
-from detection_core.images import ImageError
-from detection_core.ui.batch_look import uploaded_file
 from detection_core.ui.components.live_view import LiveMessage, LiveView, live_error, live_start
 from detection_core.ui.components.model_picker import ModelPicker
 from detection_core.ui.components.view_message import ViewError
@@ -23,6 +21,7 @@ from detection_core.ui.live_plain import add_plain_stream
 from detection_core.ui.live_streams import LiveStreams, TooManyStreamsError
 from detection_core.ui.progress import explain
 from detection_core.ui.session import visitor_of
+from detection_core.ui.uploads import uploaded_path
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,4 @@ def build_live_tab(page: gr.Blocks, engine: Engine, streams: LiveStreams) -> Liv
 
 def snapped(data: object) -> Path | None:
     """The file of the frame that an event of the view is about, or None if it is no longer on the server."""
-    try:
-        return uploaded_file(data.get("path") if isinstance(data, dict) else None)
-    except ImageError:
-        return None
+    return uploaded_path(data.get("path") if isinstance(data, dict) else None)

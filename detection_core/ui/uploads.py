@@ -1,8 +1,10 @@
-"""Pictures that visitors gave: read again as long as the server keeps them."""
+"""Files that visitors gave: found where Gradio keeps them, and pictures read as long as it does."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from gradio.utils import get_upload_folder
 
 from detection_core.images import ImageError, LoadedImage, read_image
 from detection_core.ui.limits import PICTURE_LIMIT
@@ -21,3 +23,13 @@ def read_upload(path: str | Path) -> LoadedImage:
     if size > PICTURE_LIMIT:
         raise ImageError(f"The file has {size / 2**20:.0f} MB; at most {PICTURE_LIMIT / 2**20:.0f} MB are allowed for a picture.")
     return read_image(path)
+
+
+def uploaded_path(sent: object) -> Path | None:
+    """The file that a browser says it has uploaded; None if it lies anywhere but where Gradio keeps uploads, or is gone."""
+    folder = Path(get_upload_folder()).resolve()
+    try:
+        file = Path(sent if isinstance(sent, str) else "").resolve()
+        return file if file.is_relative_to(folder) and file.is_file() else None
+    except (OSError, ValueError):  # No path at all, or one longer than any.
+        return None
