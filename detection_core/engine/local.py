@@ -19,6 +19,7 @@ from torch import nn
 from detection_core.catalog import ModelSpec, get_spec, list_specs
 from detection_core.detector import run
 from detection_core.engine.base import EngineBusyError, EngineError, Job, JobState, Result, Stage
+from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.peak_memory import peak_memory
 from detection_core.images import LoadedImage
 from detection_core.loader import LoadProgress, ModelLoader, size_in_memory
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 _KEPT_RESULTS = 128
 _MAX_JOBS = 64
 _MAX_JOBS_PER_VISITOR = 8
+# What a picture is taken to cost until its model has run.
+_UNKNOWN_SECONDS = 0.5
 # Of how many runs the median tells what a model takes here.
 _LATEST_RUNS = 15
 
@@ -50,6 +53,17 @@ class _Order:
         return self.image.digest, self.spec.identity
 
 
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    """A job whose model is there: it waits for the device since `queued`."""
+
+    job: Job
+    order: _Order
+    module: nn.Module
+    load_time: float
+    queued: float
+
+
 @dataclass
 class _Load:
     """A model under way, those who wait for it, and how far it has come."""
@@ -61,9 +75,10 @@ class _Load:
 class LocalEngine:
     """Detects in this process.
 
-    One thread feeds the device, first come first served: forward passes side by side would fight for the same cores. Each model loads
-    in a thread of its own, and all who wait for it wait together, so that nobody waits for somebody else's download. A model runs once
-    per picture: results are kept, by the picture's content, for whoever asks again.
+    One thread feeds the device, fairly between visitors by the time that their pictures take, see `FairQueue`: forward passes side by
+    side would fight for the same cores. Each model loads in a thread of its own, and all who wait for it wait together, so that nobody
+    waits for somebody else's download. A model runs once per picture: results are kept, by the picture's content, for whoever asks
+    again.
 
     Args:
         device: Where models run, as torch names it.
@@ -89,7 +104,7 @@ class LocalEngine:
         self._lock = threading.Lock()
         self._jobs: dict[Job, _Order] = {}
         self._under_way: dict[tuple[str, str], _Load] = {}
-        self._queue: dict[Job, None] = {}
+        self._queue: FairQueue[_Ready] = FairQueue()
         self._kept: OrderedDict[_Key, Result] = OrderedDict()
         self._max_kept = kept_results
         self._max_jobs = max_jobs
@@ -219,25 +234,32 @@ class LocalEngine:
 
     def _enqueue(self, job: Job, module: nn.Module, load_time: float) -> None:
         with self._lock:
-            if job not in self._jobs:
-                return
-            self._queue[job] = None
-        self._report_places()
-        # The module goes along: it could be let go before its turn comes, and the device must not wait for a load.
-        self._runs.submit(self._run, job, module, load_time, time.perf_counter())
-
-    def _run(self, job: Job, module: nn.Module, load_time: float, queued: float) -> None:
-        with self._lock:
-            self._queue.pop(job, None)
             order = self._jobs.get(job)
-            kept = self._look_up(order) if order else None
+            if order is None:
+                return
+            seconds = self._seconds.get(order.spec.key)
+            cost = statistics.median(seconds) if seconds else _UNKNOWN_SECONDS
+            # The module goes along: it could be let go before its turn comes, and the device must not wait for a load.
+            self._queue.put(_Ready(job, order, module, load_time, time.perf_counter()), job.visitor, cost)
         self._report_places()
-        if order is None:
+        self._runs.submit(self._run_next)
+
+    def _run_next(self) -> None:
+        with self._lock:
+            # Of those who have queued, some may have given up since.
+            ready = self._queue.pop() if len(self._queue) else None
+            kept = self._look_up(ready.order) if ready else None
+        self._report_places()
+        if ready is None:
             return
         if kept is not None:
-            _settle(job, kept)
+            _settle(ready.job, kept)
             return
-        waited = time.perf_counter() - queued
+        self._run(ready)
+
+    def _run(self, ready: _Ready) -> None:
+        job, order, module = ready.job, ready.order, ready.module
+        waited = time.perf_counter() - ready.queued
         job.update(JobState(Stage.RUN))
         first_run = module not in self._modules_run
         self._modules_run.add(module)
@@ -256,18 +278,18 @@ class LocalEngine:
             while len(self._kept) > self._max_kept:
                 self._kept.popitem(last=False)
         memory = None if taken is None else taken + size_in_memory(module)
-        _settle(job, Result(detections, replace(timings, load=load_time, wait=waited), first_run, memory=memory))
+        _settle(job, Result(detections, replace(timings, load=ready.load_time, wait=waited), first_run, memory=memory))
 
     def _report_places(self) -> None:
         with self._lock:
             waiting = list(self._queue)
-        for place, job in enumerate(waiting):
-            job.update(JobState(Stage.QUEUE, place))
+        for place, ready in enumerate(waiting):
+            ready.job.update(JobState(Stage.QUEUE, place))
 
     def _forget(self, job: Job) -> None:
         with self._lock:
             self._jobs.pop(job, None)
-            self._queue.pop(job, None)
+            self._queue.discard(lambda ready: ready.job is job)
 
 
 def _unknown() -> None:

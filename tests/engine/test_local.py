@@ -314,3 +314,20 @@ def test_tells_how_many_others_are_served(engine, network):
     for visitor in ("a", "a", "b"):
         engine.submit(picture(ord(visitor)), MODEL, visitor=visitor)
     assert [engine.jobs_of_others(visitor) for visitor in ("a", "b", "c")] == [1, 2, 3]
+
+
+def test_visitors_take_turns(engine, network):
+    engine.submit(picture(0), MODEL).result(10)
+    network.go.clear()
+    network.started.clear()
+    first = engine.submit(picture(10), MODEL, visitor="many")
+    assert network.started.wait(10)
+    jobs = [first, *(engine.submit(picture(10 + number), MODEL, visitor="many") for number in (1, 2, 3))]
+    wait_for(jobs[-1], Stage.QUEUE)
+    jobs.append(engine.submit(picture(20), MODEL, visitor="one"))
+    wait_for(jobs[-1], Stage.QUEUE)
+    assert [job.state.done for job in jobs[1:]] == [1, 2, 3, 0]
+    network.go.set()
+    for job in jobs:
+        job.result(10)
+    assert network.seen == [0, 10, 20, 11, 12, 13]

@@ -1,0 +1,83 @@
+"""The line in front of the device: fair between visitors by the time that their jobs take, first come first served otherwise."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+_Item = TypeVar("_Item")
+# So many visitors are remembered while none of theirs waits; who is forgotten counts as new.
+_REMEMBERED = 10_000
+
+
+@dataclass(order=True)
+class _Entry(Generic[_Item]):
+    start: float
+    number: int
+    item: _Item = field(compare=False)
+    visitor: str = field(compare=False)
+
+
+class FairQueue(Generic[_Item]):
+    """Start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996): every visitor gets the same share of the device.
+
+    Each job begins, in a clock that only moves as jobs are served, when the visitor's job before it ends, but not in the past; whoever
+    begins first is next. So one picture comes before the tenth of somebody else's, a stream of frames takes turns with all others
+    however fast it sends, and a heavy model's next job waits for as many light ones as take its time. Nobody can save up turns.
+
+    Not safe for threads: its owner has a lock.
+    """
+
+    def __init__(self) -> None:
+        self._entries: list[_Entry[_Item]] = []
+        self._ends: dict[str, float] = {}
+        self._now = 0.0
+        self._numbers = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[_Item]:
+        """All that wait, the next one first; who comes later may still come before them."""
+        return (entry.item for entry in sorted(self._entries))
+
+    def put(self, item: _Item, visitor: str, cost: float) -> None:
+        """Adds a job.
+
+        Args:
+            item: The job.
+            visitor: Whose it is; "" is nobody in particular, and each such job is a visitor's of its own.
+            cost: How long it is expected to take, in any unit that all jobs share.
+
+        Raises:
+            ValueError: If the cost is not above 0.
+        """
+        if not cost > 0:
+            raise ValueError(f"a job must cost more than 0, got {cost}")
+        start = max(self._now, self._ends.get(visitor, 0.0)) if visitor else self._now
+        if visitor:
+            self._ends.pop(visitor, None)
+            self._ends[visitor] = start + cost
+            while len(self._ends) > _REMEMBERED:
+                self._ends.pop(next(iter(self._ends)))
+        heapq.heappush(self._entries, _Entry(start, next(self._numbers), item, visitor))
+
+    def pop(self) -> _Item:
+        """Takes out the next job.
+
+        Raises:
+            IndexError: If nobody waits.
+        """
+        entry = heapq.heappop(self._entries)
+        self._now = entry.start
+        return entry.item
+
+    def discard(self, is_given_up: Callable[[_Item], bool]) -> None:
+        """Takes out jobs that were given up; what their visitors have asked for after them keeps its place."""
+        kept = [entry for entry in self._entries if not is_given_up(entry.item)]
+        if len(kept) < len(self._entries):
+            self._entries = kept
+            heapq.heapify(self._entries)
