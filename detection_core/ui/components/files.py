@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 _HERE = Path(__file__).parent
+# A line of a template that stands for a file in `html/`.
+_PART = re.compile(r"^( *)<!-- part (\w+) -->\n", re.MULTILINE)
 
 
 def component_files(name: str, *parts: str, styles: Sequence[str] = ()) -> dict[str, str]:
     """Reads `name.html`, `name.css` and `name.js` as the arguments of `gr.HTML` that they are.
+
+    Where a line of the template says `<!-- part error -->`, `html/error.html` is put in.
 
     Args:
         name: The component's files.
@@ -19,7 +24,12 @@ def component_files(name: str, *parts: str, styles: Sequence[str] = ()) -> dict[
     sheets = [*(_HERE / "css" / f"{style}.css" for style in styles), _HERE / f"{name}.css"]
     scripts = [*(_HERE / "js" / f"{part}.js" for part in parts), _HERE / f"{name}.js"]
     return {
-        "html_template": (_HERE / f"{name}.html").read_text("utf-8"),
+        "html_template": _PART.sub(_read_part, (_HERE / f"{name}.html").read_text("utf-8")),
         "css_template": "\n".join(sheet.read_text("utf-8") for sheet in sheets),
         "js_on_load": "\n".join(script.read_text("utf-8") for script in scripts),
     }
+
+
+def _read_part(found: re.Match[str]) -> str:
+    indent, part = found.groups()
+    return "".join(indent + line for line in (_HERE / "html" / f"{part}.html").read_text("utf-8").splitlines(keepends=True))
