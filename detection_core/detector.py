@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,9 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.ops.poolers import MultiScaleRoIAlign, _filter_input, _setup_scales
 
 from detection_core.catalog import ModelSpec, get_spec
 from detection_core.detections import Detections
+from detection_core.families import Task
+from detection_core.fast import heads_with_tasks, takes_bytes
 from detection_core.images import load_image
 from detection_core.loader import ModelLoader
 
@@ -97,34 +101,43 @@ def as_array(image: Picture) -> NDArray[np.uint8]:
 
 @torch.inference_mode()
 def run(
-    module: nn.Module, spec: ModelSpec, pictures: Sequence[NDArray[np.uint8]], device: torch.device
+    module: nn.Module,
+    spec: ModelSpec,
+    pictures: Sequence[NDArray[np.uint8]],
+    device: torch.device,
+    *,
+    tasks: Collection[Task] | None = None,
 ) -> tuple[list[Detections], Timings]:
     """Runs a loaded model on one batch.
 
     Args:
-        module: The model, in eval mode and on `device`.
+        module: The model, in eval mode and on `device`; torchvision's own, or what `fast.optimise` makes of it.
         spec: What the catalog knows of it.
         pictures: RGB uint8 [H,W,3], each of its own size.
         device: Where the module is.
+        tasks: What is wanted of what the model gives; None for all. Boxes are always given, and are the same whatever else is wanted.
+            An optimised model does not compute what is not; to have it later, run again.
 
     Returns:
         One result per picture, equal to torchvision's own output except that masks stay on their grid, and the timings of the
         batch (`network` and `post`).
     """
+    wanted = spec.tasks if tasks is None else tasks
     started = time.perf_counter()
-    outputs = _forward(module, [_to_tensor(picture).to(device) for picture in pictures])
+    outputs = _forward(module, [_to_tensor(picture, module).to(device) for picture in pictures], wanted)
     outputs = [{name: value.cpu() for name, value in output.items()} for output in outputs]
     finished = time.perf_counter()
-    results = [_to_detections(output, picture.shape[:2], spec) for output, picture in zip(outputs, pictures, strict=True)]
+    results = [_to_detections(output, picture.shape[:2], spec, wanted) for output, picture in zip(outputs, pictures, strict=True)]
     return results, Timings(network=finished - started, post=time.perf_counter() - finished)
 
 
-def _to_tensor(picture: NDArray[np.uint8]) -> Tensor:
-    """What `weights.transforms()` does: float32 [3,H,W] in 0–1."""
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous().float().div(255)
+def _to_tensor(picture: NDArray[np.uint8], module: nn.Module) -> Tensor:
+    """What `weights.transforms()` does, float32 [3,H,W] in 0–1; or the bytes [3,H,W] for a model that takes them."""
+    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+    return pixels if takes_bytes(module) else pixels.contiguous().float().div(255)
 
 
-def _forward(module: nn.Module, images: list[Tensor]) -> list[dict[str, Tensor]]:
+def _forward(module: nn.Module, images: list[Tensor], tasks: Collection[Task]) -> list[dict[str, Tensor]]:
     """The model's own forward pass, without pasting masks into full-frame float images: 100 of them on 12 MP take 5 GB."""
     if not isinstance(module, GeneralizedRCNN):
         outputs: list[dict[str, Tensor]] = module(images)
@@ -135,13 +148,29 @@ def _forward(module: nn.Module, images: list[Tensor]) -> list[dict[str, Tensor]]
     if isinstance(features, Tensor):
         features = OrderedDict([("0", features)])
     proposals, _ = module.rpn(batch, features)
-    outputs, _ = module.roi_heads(features, proposals, batch.image_sizes)
+    _settle_scales(module.roi_heads, features, batch.tensors.shape[-2:])
+    outputs, _ = heads_with_tasks(module.roi_heads, tasks)(features, proposals, batch.image_sizes)
     masks = [output.pop("masks", None) for output in outputs]
     outputs = module.transform.postprocess(outputs, batch.image_sizes, sizes)
     return [output if mask is None else {**output, "masks": mask} for output, mask in zip(outputs, masks, strict=True)]
 
 
-def _to_detections(output: dict[str, Tensor], image_size: tuple[int, ...], spec: ModelSpec) -> Detections:
+def _settle_scales(heads: RoIHeads, features: dict[str, Tensor], padded_size: tuple[int, int]) -> None:
+    """Tells a model's poolings the scales of its feature maps, once.
+
+    torchvision finds them out from its first picture, without the padding that the backbone saw; should that picture be very thin, it
+    is mistaken by a factor of two from then on.
+    """
+    for pool in heads.children():
+        if isinstance(pool, MultiScaleRoIAlign) and pool.scales is None:
+            maps = _filter_input(features, pool.featmap_names)
+            scales, levels = _setup_scales(maps, [tuple(padded_size)], pool.canonical_scale, pool.canonical_level)
+            # Others may run the same model: the scales are what torchvision looks at first.
+            pool.map_levels = levels
+            pool.scales = scales
+
+
+def _to_detections(output: dict[str, Tensor], image_size: tuple[int, ...], spec: ModelSpec, tasks: Collection[Task]) -> Detections:
     arrays = {name: value.numpy() for name, value in output.items()}
     found = Detections(
         boxes=arrays["boxes"],
@@ -149,10 +178,10 @@ def _to_detections(output: dict[str, Tensor], image_size: tuple[int, ...], spec:
         scores=arrays["scores"],
         image_size=(image_size[0], image_size[1]),
         categories=spec.categories,
-        masks=arrays["masks"][:, 0] if "masks" in arrays else None,
+        masks=arrays["masks"][:, 0] if "masks" in arrays and "masks" in tasks else None,
         model=spec.key,
     )
-    if "keypoints" not in arrays:
+    if "keypoints" not in arrays or "keypoints" not in tasks:
         return found
     return replace(
         found,

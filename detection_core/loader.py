@@ -16,6 +16,7 @@ from torch import nn
 from detection_core.build import build_model
 from detection_core.catalog import ModelSpec, get_spec
 from detection_core.checkpoint import CheckpointError
+from detection_core.fast import optimise
 from detection_core.memory_budget import memory_budget
 from detection_core.weights import DownloadCancelled, WeightsError, fetch_weights, find_weights, reject_if_damaged
 
@@ -86,13 +87,15 @@ class ModelLoader:
             just loaded. None takes the environment variable `DETECTION_EXPLORER_MEMORY_BUDGET` ("4GiB", "500MB" or bytes), and
             without it half of the memory that is free now.
         device: Where the models are put.
+        stock: Leave torchvision's modules as they are. Otherwise, on the CPU, `fast.optimise` makes them faster.
 
     Raises:
         ValueError: If the environment variable is not a size.
     """
 
-    def __init__(self, budget_bytes: int | None = None, device: str | torch.device = "cpu") -> None:
+    def __init__(self, budget_bytes: int | None = None, device: str | torch.device = "cpu", *, stock: bool = False) -> None:
         self.device = torch.device(device)
+        self._optimises = self.device.type == "cpu" and not stock
         self.budget_bytes = memory_budget(self.device) if budget_bytes is None else budget_bytes
         self._lock = threading.Lock()
         self._residents: OrderedDict[str, _Resident] = OrderedDict()
@@ -207,7 +210,7 @@ class ModelLoader:
         except Exception:
             reject_if_damaged(spec, path)
             raise
-        return module.to(self.device)
+        return optimise(module) if self._optimises else module.to(self.device)
 
     def _is_deserted(self, flight: _Flight) -> bool:
         with self._lock:

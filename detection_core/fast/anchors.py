@@ -1,0 +1,49 @@
+"""Anchors are made once per shape of the feature maps, not once per picture."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
+from torchvision.models.detection.image_list import ImageList
+
+# Anchors of a large picture take 4 MB, and videos and cameras have one size.
+_KEPT_SHAPES = 4
+
+_Shape = tuple[object, ...]
+
+
+class _Kept:
+    """The anchors of the last few shapes. Threads may share it: each operation on the dict is atomic, and losing a race costs only time."""
+
+    _anchors: OrderedDict[_Shape, Tensor]
+
+    def _look_up(self, make: Callable[[ImageList, list[Tensor]], list[Tensor]], images: ImageList, maps: list[Tensor]) -> list[Tensor]:
+        shape = (images.tensors.shape[-2:], maps[0].dtype, maps[0].device, *(features.shape[-2:] for features in maps))
+        kept = self.__dict__.setdefault("_anchors", OrderedDict())
+        anchors = kept.get(shape)
+        if anchors is None:
+            one = ImageList(images.tensors, images.image_sizes[:1])
+            anchors = kept[shape] = make(one, maps)[0]
+            if len(kept) > _KEPT_SHAPES:
+                kept.popitem(last=False)
+        return [anchors] * len(images.image_sizes)
+
+
+class KeptAnchors(_Kept, AnchorGenerator):
+    """`AnchorGenerator` that remembers."""
+
+    def forward(self, image_list: ImageList, feature_maps: list[Tensor]) -> list[Tensor]:
+        """Gives the anchors [A,4] of each image; they are shared, so they must not be changed."""
+        return self._look_up(super().forward, image_list, feature_maps)
+
+
+class KeptDefaultBoxes(_Kept, DefaultBoxGenerator):
+    """`DefaultBoxGenerator` that remembers."""
+
+    def forward(self, image_list: ImageList, feature_maps: list[Tensor]) -> list[Tensor]:
+        """Gives the default boxes [A,4] of each image; they are shared, so they must not be changed."""
+        return self._look_up(super().forward, image_list, feature_maps)

@@ -1,0 +1,66 @@
+"""The one place where a loaded detector is made fast: a copy of it, whose parts are replaced by equal, faster ones."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+from torchvision.models.detection import FCOS, RetinaNet
+from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.models.detection.rpn import RegionProposalNetwork
+from torchvision.models.detection.ssd import SSD
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.ops import MultiScaleRoIAlign
+
+from detection_core.fast.anchors import KeptAnchors, KeptDefaultBoxes
+from detection_core.fast.dense import SparseFCOS, SparseRetinaNet
+from detection_core.fast.folding import fold_norms
+from detection_core.fast.heads import LazyHeads
+from detection_core.fast.layout import put_channels_last
+from detection_core.fast.proposals import BestFirstProposals
+from detection_core.fast.resize_first import ResizeFirst
+from detection_core.fast.roi_align import GatherRoIAlign
+from detection_core.fast.ssd import BestFirstSSD
+
+# Each has the state of the class that it replaces, and only computes differently.
+_FASTER: dict[type[nn.Module], type[nn.Module]] = {
+    GeneralizedRCNNTransform: ResizeFirst,
+    AnchorGenerator: KeptAnchors,
+    DefaultBoxGenerator: KeptDefaultBoxes,
+    RegionProposalNetwork: BestFirstProposals,
+    MultiScaleRoIAlign: GatherRoIAlign,
+    RoIHeads: LazyHeads,
+    RetinaNet: SparseRetinaNet,
+    FCOS: SparseFCOS,
+    SSD: BestFirstSSD,
+}
+
+
+def optimise(module: nn.Module) -> nn.Module:
+    """Makes a detector fast on the CPU without changing what it finds.
+
+    Boxes stay within 0.1 px, scores within 0.001, joints within half a pixel: the same numbers, added up in another order.
+
+    Args:
+        module: One of torchvision's detectors, or one built from its parts, in evaluation mode on the CPU. It is not changed. Parts of
+            other classes than torchvision's own stay as they are.
+
+    Returns:
+        A detector that is called in the same way, and only for inference. Weights that need no change are shared.
+    """
+    faster = _with_shared_weights(module)
+    fold_norms(faster)
+    put_channels_last(faster)
+    for part in list(faster.modules()):
+        if type(part) in _FASTER and not (isinstance(part, MultiScaleRoIAlign) and part.sampling_ratio < 1):
+            part.__class__ = _FASTER[type(part)]
+    return faster
+
+
+def _with_shared_weights(module: nn.Module) -> nn.Module:
+    # Parameters are new objects around the same numbers: `Module.to` would turn those of the original as well.
+    shared: dict[int, object] = {id(own): nn.Parameter(own.detach(), requires_grad=False) for own in module.parameters()}
+    shared |= {id(own): own for own in module.buffers()}
+    return copy.deepcopy(module, shared)

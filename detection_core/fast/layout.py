@@ -1,0 +1,71 @@
+"""Convolutions read and write channels last, whatever the number of threads.
+
+With the channels of a pixel side by side, oneDNN's convolutions need not gather them, depthwise ones take half the time, and a pixel's
+features can be picked up as one row (see `roi_align`). Reference: PyTorch's tutorial "Channels Last Memory Format in PyTorch".
+
+With one thread, torch hands 1x1 convolutions and small images to an older kernel that knows only channels first, and copies there and
+back (`use_mkldnn` in aten/src/ATen/native/Convolution.cpp). `Convolution` asks oneDNN itself.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.faster_rcnn import FastRCNNConvFCHead, TwoMLPHead
+from torchvision.models.detection.roi_heads import RoIHeads
+
+
+class Convolution(nn.Conv2d):
+    """`nn.Conv2d` that oneDNN always computes."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Takes float32 [B,C,H,W] on the CPU, and gives what `nn.Conv2d` would."""
+        return torch.mkldnn_convolution(input, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups)
+
+
+class PixelMajorHead(TwoMLPHead):
+    """`TwoMLPHead` whose first layer's weights are in the order that channels last have in memory, so that flattening copies nothing."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Takes pooled features [N,C,P,P], and gives [N, representation size]."""
+        return super().forward(x.permute(0, 2, 3, 1))
+
+
+class PixelMajorFlatten(nn.Flatten):
+    """`nn.Flatten` of the pixels [N,C,H,W] in the order that channels last have in memory."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Gives [N, H·W·C]."""
+        return super().forward(input.permute(0, 2, 3, 1))
+
+
+def put_channels_last(module: nn.Module) -> None:
+    """Turns the weights of all convolutions, in place, and those behind a flattening with them."""
+    module.to(memory_format=torch.channels_last)
+    for child in list(module.modules()):
+        if type(child) is nn.Conv2d and _is_for_onednn(child):
+            child.__class__ = Convolution
+        elif isinstance(child, RoIHeads):
+            _turn_flattening(child)
+
+
+def _is_for_onednn(conv: nn.Conv2d) -> bool:
+    return torch.backends.mkldnn.is_available() and conv.weight.device.type == "cpu" and conv.padding_mode == "zeros"
+
+
+def _turn_flattening(heads: RoIHeads) -> None:
+    pixels = heads.box_roi_pool.output_size[0] * heads.box_roi_pool.output_size[1]
+    head = heads.box_head
+    if type(head) is TwoMLPHead:
+        head.__class__ = PixelMajorHead
+        _turn_columns(head.fc6, pixels)
+    elif type(head) is FastRCNNConvFCHead:
+        position = next(index for index, layer in enumerate(head) if isinstance(layer, nn.Flatten))
+        head[position] = PixelMajorFlatten()
+        _turn_columns(head[position + 1], pixels)
+
+
+def _turn_columns(linear: nn.Linear, pixels: int) -> None:
+    """Reorders the inputs of a layer from channel-major to pixel-major."""
+    weight = linear.weight.unflatten(1, (-1, pixels)).transpose(1, 2).flatten(1)
+    linear.weight = nn.Parameter(weight, requires_grad=False)

@@ -1,0 +1,97 @@
+"""RoIAlign as one gather: every output is a weighted sum of sixteen rows of the feature map, which `embedding_bag` adds up in one pass.
+
+torchvision's kernel for the CPU goes through channels first, one number at a time. With channels last (see `layout`) a pixel's features
+are a row of a table, and RoIAlign is a lookup: bilinear interpolation at 2x2 points of a bin, four pixels each. Reference: He et al.,
+"Mask R-CNN" (2017), section 3; the arithmetic is that of torchvision/csrc/ops/cpu/roi_align_kernel.cpp with `aligned=False`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+from torchvision.ops import MultiScaleRoIAlign
+from torchvision.ops.poolers import _convert_to_roi_format, _filter_input, _setup_scales
+
+
+class GatherRoIAlign(MultiScaleRoIAlign):
+    """`MultiScaleRoIAlign` on the CPU; its sampling ratio must be fixed, as that of torchvision's detectors is."""
+
+    def forward(self, x: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
+        """Pools every box from the level of its size.
+
+        Args:
+            x: Feature maps float32 [B,C,H,W] by level.
+            boxes: One tensor of boxes [N,4] per image, XYXY in pixels of the images as the backbone saw them.
+            image_shapes: Their (height, width).
+
+        Returns:
+            float32 [sum of N, C, *output_size], channels last.
+        """
+        maps = _filter_input(x, self.featmap_names)
+        if self.scales is None or self.map_levels is None:
+            self.scales, self.map_levels = _setup_scales(maps, image_shapes, self.canonical_scale, self.canonical_level)
+        rois = _convert_to_roi_format(boxes)
+        if len(maps) == 1:
+            return roi_align(maps[0], rois, self.output_size, self.scales[0], self.sampling_ratio)
+        levels = self.map_levels(boxes)
+        height, width = self.output_size
+        pooled = maps[0].new_empty((len(rois), height, width, maps[0].shape[1])).permute(0, 3, 1, 2)
+        for level, (features, scale) in enumerate(zip(maps, self.scales, strict=True)):
+            here = torch.where(levels == level)[0]
+            pooled[here] = roi_align(features, rois[here], self.output_size, scale, self.sampling_ratio)
+        return pooled
+
+
+def roi_align(features: Tensor, rois: Tensor, output_size: tuple[int, int], scale: float, sampling_ratio: int) -> Tensor:
+    """What `torchvision.ops.roi_align` gives with `aligned=False`.
+
+    Args:
+        features: float32 [B,C,H,W], preferably channels last.
+        rois: float32 [N,5]: index of the image, and the box, XYXY in pixels of the image.
+        output_size: Bins of the result, (height, width).
+        scale: Pixels of the feature map per pixel of the image.
+        sampling_ratio: Points per bin and direction, at least 1.
+
+    Returns:
+        float32 [N, C, *output_size], channels last.
+    """
+    _, channels, height, width = features.shape
+    table = features.permute(0, 2, 3, 1).reshape(-1, channels)
+    x0, y0, x1, y1 = (rois[:, 1:] * scale).unbind(1)
+    rows, row_weights = _taps(y0, y1, height, output_size[0], sampling_ratio)
+    columns, column_weights = _taps(x0, x1, width, output_size[1], sampling_ratio)
+    rows = (rois[:, 0].long()[:, None, None] * height + rows) * width
+    # [N, bins down, bins across, taps down, taps across]
+    places = rows[:, :, None, :, None] + columns[:, None, :, None, :]
+    weights = row_weights[:, :, None, :, None] * column_weights[:, None, :, None, :]
+    taps = places.shape[-2] * places.shape[-1]
+    pooled = embedding_bag(places.reshape(-1, taps), table, per_sample_weights=weights.reshape(-1, taps), mode="sum")
+    return pooled.view(len(rois), *output_size, channels).permute(0, 3, 1, 2)
+
+
+def _taps(start: Tensor, end: Tensor, size: int, bins: int, ratio: int) -> tuple[Tensor, Tensor]:
+    """Which pixels along one direction each bin adds up, and how much of each.
+
+    Args:
+        start: float32 [N], where the boxes begin, in pixels of the feature map.
+        end: float32 [N], where they end.
+        size: Pixels of the feature map in this direction.
+        bins: Bins per box.
+        ratio: Points per bin.
+
+    Returns:
+        Indices int64 and weights float32 [N, bins, 2 · ratio]; each bin's weights add up to 1, if it lies on the map.
+    """
+    step = ((end - start).clamp(min=1) / bins)[:, None, None]
+    bin_index = torch.arange(bins, dtype=start.dtype, device=start.device)[:, None]
+    point = torch.arange(ratio, dtype=start.dtype, device=start.device) + 0.5
+    position = start[:, None, None] + bin_index * step + point * step / ratio
+    # Up to a pixel outside counts as the border, everything beyond as zero.
+    on_map = (position >= -1) & (position <= size)
+    position = position.clamp(0, size - 1)
+    lower = position.floor()
+    fraction = position - lower
+    index = torch.stack([lower, (lower + 1).clamp(max=size - 1)], dim=-1).long()
+    weight = torch.stack([1 - fraction, fraction], dim=-1) * (on_map / ratio)[..., None]
+    return index.flatten(2), weight.flatten(2)
