@@ -162,12 +162,9 @@ def _settle_scales(heads: RoIHeads, features: dict[str, Tensor], padded_size: tu
     is mistaken by a factor of two from then on.
     """
     for pool in heads.children():
-        if isinstance(pool, MultiScaleRoIAlign) and pool.scales is None:
+        if isinstance(pool, MultiScaleRoIAlign) and pool.map_levels is None:
             maps = _filter_input(features, pool.featmap_names)
-            scales, levels = _setup_scales(maps, [tuple(padded_size)], pool.canonical_scale, pool.canonical_level)
-            # Others may run the same model: the scales are what torchvision looks at first.
-            pool.map_levels = levels
-            pool.scales = scales
+            pool.scales, pool.map_levels = _setup_scales(maps, [tuple(padded_size)], pool.canonical_scale, pool.canonical_level)
 
 
 def _to_detections(output: dict[str, Tensor], image_size: tuple[int, ...], spec: ModelSpec, tasks: Collection[Task]) -> Detections:

@@ -55,14 +55,14 @@ def random_module(key: str, *, size: int | None = 128, seed: int = 0) -> nn.Modu
             module.roi_heads.detections_per_img = 20
             # Of a thousand, which the box head would take a second for.
             module.rpn._post_nms_top_n["testing"] = 100
-    _calibrate(module)
+    calibrate(module)
     return module
 
 
 _CLASSIFIERS = ("cls_score", "cls_logits", "classification_head.module_list")
 
 
-def _calibrate(module: nn.Module) -> None:
+def calibrate(module: nn.Module) -> None:
     """Gives batch norms the statistics of a real photo, as training would, and box classifiers logits around zero.
 
     Without the first, features explode or fade with depth; without the second, one class takes all.

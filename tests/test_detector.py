@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torchvision.transforms.functional import pil_to_tensor
 from detection_core.catalog import ASSETS, get_spec
 from detection_core.detections import Detections
 from detection_core.detector import Detector, run
+from detection_core.fast import optimise
 from tests.random_models import FAMILIES, random_module
 
 CPU = torch.device("cpu")
@@ -71,6 +74,30 @@ def test_the_most_extreme_pictures_allowed_pass(key, width, height):
     module = random_module(key)
     (found,), _ = run(module, get_spec(key), [np.zeros((height, width, 3), np.uint8)], CPU)
     assert found.image_size == (height, width)
+
+
+def test_a_thin_first_picture_misleads_nobody():
+    """torchvision takes the scales of a model's feature maps from the first picture, without its padding."""
+    key = "fasterrcnn_mobilenet_v3_large_320_fpn"
+    module = copy.deepcopy(random_module(key))
+    pool = module.roi_heads.box_roi_pool
+    for size in [(160, 9), (200, 150)]:
+        pool.scales = pool.map_levels = None
+        run(module, get_spec(key), [np.asarray(picture(*size))], CPU)
+        assert pool.scales == [1 / 32, 1 / 32]
+        assert (pool.map_levels.k_min, pool.map_levels.k_max) == (5, 5)
+
+
+@pytest.mark.parametrize("tasks", [("boxes",), ("boxes", "keypoints")], ids=", ".join)
+@pytest.mark.parametrize("fast", [False, True], ids=["stock", "optimised"])
+def test_only_what_is_wanted_is_given(tasks, fast):
+    key = "person_mobilenet_v2_fpn"
+    module = optimise(random_module(key)) if fast else random_module(key)
+    (whole,), _ = run(module, get_spec(key), [np.asarray(picture())], CPU)
+    (found,), _ = run(module, get_spec(key), [np.asarray(picture())], CPU, tasks=tasks)
+    np.testing.assert_array_equal(found.boxes, whole.boxes)
+    assert found.masks is None
+    assert (found.keypoints is not None) == ("keypoints" in tasks)
 
 
 def test_a_batch_takes_pictures_of_different_sizes():

@@ -26,7 +26,8 @@ class SparseRetinaNet(RetinaNet):
     ) -> list[dict[str, Tensor]]:
         """Decodes and suppresses; arguments and result are torchvision's."""
         kept = _promising(head_outputs, anchors, self.score_thresh)
-        return super().postprocess_detections(*kept, image_shapes)
+        found: list[dict[str, Tensor]] = super().postprocess_detections(*kept, image_shapes)
+        return found
 
 
 class SparseFCOS(FCOS):
@@ -38,7 +39,8 @@ class SparseFCOS(FCOS):
         """Decodes and suppresses; arguments and result are torchvision's."""
         # A score is the root of class times centerness, and centerness is at most 1.
         kept = _promising(head_outputs, anchors, self.score_thresh**2)
-        return super().postprocess_detections(*kept, image_shapes)
+        found: list[dict[str, Tensor]] = super().postprocess_detections(*kept, image_shapes)
+        return found
 
 
 def _promising(outputs: _Outputs, anchors: list[list[Tensor]], threshold: float) -> tuple[_Outputs, list[list[Tensor]]]:

@@ -9,6 +9,8 @@ same for one pair, but not for frozen norms.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +18,7 @@ from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.ops import FrozenBatchNorm2d
 
-_Norm = nn.BatchNorm2d | FrozenBatchNorm2d
+_NORMS = (nn.BatchNorm2d, FrozenBatchNorm2d)
 # Where a norm registered right behind a convolution is what the convolution's output goes through, and nothing else sees that output.
 _IN_ORDER = (nn.Sequential, IntermediateLayerGetter, BasicBlock, Bottleneck)
 
@@ -39,17 +41,16 @@ def fold_norms(module: nn.Module) -> None:
             setattr(parent, name, nn.Identity())
 
 
-def _pairs(parent: nn.Module) -> Iterator[tuple[nn.Conv2d, str, _Norm]]:
+def _pairs(parent: nn.Module) -> Iterator[tuple[nn.Conv2d, str, Any]]:
     if not isinstance(parent, _IN_ORDER):
         return
     taken_out = parent.return_layers if isinstance(parent, IntermediateLayerGetter) else {}
-    children = list(parent.named_children())
-    for (conv_name, conv), (name, norm) in zip(children, children[1:], strict=False):
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, _Norm) and conv_name not in taken_out:
+    for (conv_name, conv), (name, norm) in pairwise(parent.named_children()):
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, _NORMS) and conv_name not in taken_out:
             yield conv, name, norm
 
 
-def _affine(norm: _Norm) -> tuple[Tensor, Tensor]:
+def _affine(norm: Any) -> tuple[Tensor, Tensor]:
     """A norm as a scale and a shift [C]. In double precision, because tiny variances make large scales."""
     mean, variance = norm.running_mean.double(), norm.running_var.double()
     weight = torch.ones_like(mean) if norm.weight is None else norm.weight.double()

@@ -42,17 +42,17 @@ class LazyHeads(RoIHeads):
         Returns:
             torchvision's result of each image, its masks on their grid and without those that are not wanted; and no losses.
         """
-        pooled = self.box_predictor(self.box_head(self.box_roi_pool(features, proposals, image_shapes)))
-        names = ("boxes", "scores", "labels")
-        results = [dict(zip(names, found, strict=True)) for found in zip(*self.postprocess_detections(*pooled, proposals, image_shapes))]
-        boxes = [result["boxes"] for result in results]
+        logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, proposals, image_shapes)))
+        boxes, scores, labels = self.postprocess_detections(logits, deltas, proposals, image_shapes)
+        each = zip(boxes, scores, labels, strict=True)
+        results = [{"boxes": own_boxes, "labels": own_labels, "scores": own_scores} for own_boxes, own_scores, own_labels in each]
         if "masks" in tasks and self.has_mask():
-            masks = self._masks(self.mask_roi_pool(features, boxes, image_shapes), [result["labels"] for result in results])
+            masks = self._masks(self.mask_roi_pool(features, boxes, image_shapes), labels)
             for result, values in zip(results, masks, strict=True):
                 result["masks"] = values
         if "keypoints" in tasks and self.has_keypoint():
             maps = self.keypoint_predictor(self.keypoint_head(self.keypoint_roi_pool(features, boxes, image_shapes)))
-            for result, own in zip(results, maps.split([len(found) for found in boxes]), strict=True):
+            for result, own in zip(results, maps.split([len(own) for own in boxes]), strict=True):
                 result["keypoints"], result["keypoints_scores"] = heatmaps_to_keypoints(own, result["boxes"])
         return results, {}
 
@@ -60,7 +60,8 @@ class LazyHeads(RoIHeads):
         """Soft masks [N,1,M,M] of each image's objects."""
         inner = self.mask_head(pooled)
         if type(self.mask_predictor) is not MaskRCNNPredictor:
-            return maskrcnn_inference(self.mask_predictor(inner), labels)
+            of_all_classes: list[Tensor] = maskrcnn_inference(self.mask_predictor(inner), labels)
+            return of_all_classes
         *first, last = self.mask_predictor
         logits = own_class(nn.Sequential(*first)(inner), last, torch.cat(labels))
         return list(logits.sigmoid().split([len(own) for own in labels]))
@@ -68,7 +69,8 @@ class LazyHeads(RoIHeads):
 
 def heads_with_tasks(heads: RoIHeads, tasks: Collection[Task]) -> Callable[..., tuple[list[dict[str, Tensor]], dict[str, Tensor]]]:
     """The forward pass of an R-CNN's heads with what is wanted of them; torchvision's own heads always give all."""
-    return partial(heads, tasks=tasks) if isinstance(heads, LazyHeads) else heads
+    forward: Callable[..., tuple[list[dict[str, Tensor]], dict[str, Tensor]]] = heads
+    return partial(forward, tasks=tasks) if isinstance(heads, LazyHeads) else forward
 
 
 def own_class(features: Tensor, last: nn.Conv2d, labels: Tensor) -> Tensor:
@@ -82,6 +84,7 @@ def own_class(features: Tensor, last: nn.Conv2d, labels: Tensor) -> Tensor:
     Returns:
         float32 [N,1,H,W].
     """
+    assert last.bias is not None
     weights = last.weight[labels].flatten(1)[:, :, None]
     values = torch.baddbmm(last.bias[labels][:, None, None], features.permute(0, 2, 3, 1).flatten(1, 2), weights)
     return values.view(len(labels), 1, *features.shape[2:])

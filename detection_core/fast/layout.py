@@ -20,6 +20,7 @@ class Convolution(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Takes float32 [B,C,H,W] on the CPU, and gives what `nn.Conv2d` would."""
+        assert not isinstance(self.padding, str)
         return torch.mkldnn_convolution(input, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups)
 
 
@@ -28,7 +29,8 @@ class PixelMajorHead(TwoMLPHead):
 
     def forward(self, x: Tensor) -> Tensor:
         """Takes pooled features [N,C,P,P], and gives [N, representation size]."""
-        return super().forward(x.permute(0, 2, 3, 1))
+        hidden: Tensor = super().forward(x.permute(0, 2, 3, 1))
+        return hidden
 
 
 class PixelMajorFlatten(nn.Flatten):
@@ -50,7 +52,11 @@ def put_channels_last(module: nn.Module) -> None:
 
 
 def _is_for_onednn(conv: nn.Conv2d) -> bool:
-    return torch.backends.mkldnn.is_available() and conv.weight.device.type == "cpu" and conv.padding_mode == "zeros"
+    return torch.backends.mkldnn.is_available() and conv.weight.device.type == "cpu" and _pads_with_zeros(conv)
+
+
+def _pads_with_zeros(conv: nn.Conv2d) -> bool:
+    return conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
 
 
 def _turn_flattening(heads: RoIHeads) -> None:

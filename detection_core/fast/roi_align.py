@@ -7,6 +7,8 @@ are a row of a table, and RoIAlign is a lookup: bilinear interpolation at 2x2 po
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
@@ -16,6 +18,9 @@ from torchvision.ops.poolers import _convert_to_roi_format, _filter_input, _setu
 
 class GatherRoIAlign(MultiScaleRoIAlign):
     """`MultiScaleRoIAlign` on the CPU; its sampling ratio must be fixed, as that of torchvision's detectors is."""
+
+    scales: Any
+    map_levels: Any
 
     def forward(self, x: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
         """Pools every box from the level of its size.
@@ -29,14 +34,14 @@ class GatherRoIAlign(MultiScaleRoIAlign):
             float32 [sum of N, C, *output_size], channels last.
         """
         maps = _filter_input(x, self.featmap_names)
-        if self.scales is None or self.map_levels is None:
+        if self.map_levels is None:
             self.scales, self.map_levels = _setup_scales(maps, image_shapes, self.canonical_scale, self.canonical_level)
         rois = _convert_to_roi_format(boxes)
         if len(maps) == 1:
             return roi_align(maps[0], rois, self.output_size, self.scales[0], self.sampling_ratio)
         levels = self.map_levels(boxes)
         height, width = self.output_size
-        pooled = maps[0].new_empty((len(rois), height, width, maps[0].shape[1])).permute(0, 3, 1, 2)
+        pooled: Tensor = maps[0].new_empty((len(rois), height, width, maps[0].shape[1])).permute(0, 3, 1, 2)
         for level, (features, scale) in enumerate(zip(maps, self.scales, strict=True)):
             here = torch.where(levels == level)[0]
             pooled[here] = roi_align(features, rois[here], self.output_size, scale, self.sampling_ratio)

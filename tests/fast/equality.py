@@ -1,0 +1,99 @@
+"""How far two results of the same picture are apart, when sums were added up in another order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection_core.detections import Detections
+
+BOX_PIXELS, SCORE, JOINT_PIXELS, MASK_SHARE = 0.1, 1e-3, 0.5, 0.999
+# Of two candidates that overlap and whose scores tie within rounding, one or the other survives: this share of all objects may be such.
+_FLIPS = 0.01
+
+
+@dataclass(frozen=True)
+class Distance:
+    """The largest differences between objects that are the same.
+
+    Attributes:
+        objects: Of both results together.
+        missing: Objects that only one of the results has, without those whose scores tie for the last place.
+        moved: Objects in another place of the order; their scores must be equal within rounding.
+        box: Pixels.
+        score: Of the same object, and at the same place of the order.
+        joint: Pixels, or 0 where there are none.
+        mask: Smallest share of equal pixels in an object's box, or 1 where there are none.
+    """
+
+    objects: int
+    missing: int
+    moved: int
+    box: float
+    score: float
+    joint: float
+    mask: float
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the results count as equal."""
+        close = self.box <= BOX_PIXELS and self.score <= SCORE and self.joint <= JOINT_PIXELS and self.mask >= MASK_SHARE
+        return self.missing <= _FLIPS * self.objects and close
+
+
+def distance(found: Detections, expected: Detections) -> Distance:
+    """Compares two results of one picture."""
+    ours, theirs = _partners(found, expected)
+    common = min(len(found), len(expected))
+    joints = 0.0
+    if found.keypoints is not None and expected.keypoints is not None:
+        joints = _largest(found.keypoints[ours] - expected.keypoints[theirs])
+    shares = [1.0]
+    if found.masks is not None and expected.masks is not None:
+        shares += [_equal_share(found, i, expected, j) for i, j in zip(ours, theirs, strict=True)]
+    return Distance(
+        objects=len(found) + len(expected),
+        missing=_missing(found, ours) + _missing(expected, theirs),
+        moved=int((ours != theirs).sum()),
+        box=_largest(found.boxes[ours] - expected.boxes[theirs]),
+        score=max(_largest(found.scores[ours] - expected.scores[theirs]), _largest(found.scores[:common] - expected.scores[:common])),
+        joint=joints,
+        mask=min(shares),
+    )
+
+
+def _partners(found: Detections, expected: Detections) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Indices of the same objects in both: of the same class, and nowhere more than a pixel apart."""
+    apart = np.abs(found.boxes[:, None] - expected.boxes[None]).max(axis=2) + 1e6 * (found.labels[:, None] != expected.labels[None])
+    # Of boxes that lie on each other, the one with the same score.
+    apart += 10 * np.abs(found.scores[:, None] - expected.scores[None])
+    if not apart.size:
+        return np.zeros(0, np.intp), np.zeros(0, np.intp)
+    partner = apart.argmin(axis=1)
+    mutual = (apart.argmin(axis=0)[partner] == np.arange(len(found))) & (apart.min(axis=1) < 1)
+    return np.flatnonzero(mutual), partner[mutual]
+
+
+def _missing(detections: Detections, partnered: NDArray[np.intp]) -> int:
+    alone = np.delete(detections.scores, partnered)
+    return int((alone > detections.scores.min(initial=np.inf) + SCORE).sum())
+
+
+def _equal_share(found: Detections, ours: int, expected: Detections, theirs: int) -> float:
+    """The share of equal pixels of an object's mask, within its box."""
+    first, second = _pixels(found, ours), _pixels(expected, theirs)
+    width, height = np.maximum(expected.boxes[theirs, 2:] - expected.boxes[theirs, :2], 1)
+    return 1 - float((first != second).sum() / (width * height))
+
+
+def _pixels(detections: Detections, index: int) -> NDArray[np.bool_]:
+    whole = np.zeros(detections.image_size, bool)
+    crop, (x, y) = detections.mask(index)
+    whole[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
+    return whole
+
+
+def _largest(differences: NDArray[np.floating]) -> float:
+    return float(np.abs(differences).max(initial=0))
