@@ -32,6 +32,7 @@ FORBIDDEN = {
     "user_models": {"gradio", "detection_core.catalog", "detection_core.build", "detection_core.weights", "detection_core.loader"},
     "build": {"gradio", "detection_core.catalog", "detection_core.weights", "detection_core.loader"},
     "weights": {"gradio", "detection_core.loader", "detection_core.detector", "detection_core.engine"},
+    "fast": {"gradio", "detection_core.catalog", "detection_core.loader", "detection_core.detector", "detection_core.engine"},
     "loader": {"gradio", "detection_core.detector", "detection_core.engine"},
     "detector": {"gradio", "detection_core.engine"},
     "training": {"gradio", "detection_core.engine"},

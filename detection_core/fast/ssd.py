@@ -41,8 +41,8 @@ class BestFirstSSD(SSD):
         scores = scores[places, labels]
         total = len(scores)
         if total > _BEST:
-            order = scores.sort(stable=True, descending=True).indices[:_BEST]
-            scores, labels, places = scores[order], labels[order], places[order]
+            best = scores.topk(_BEST).indices.sort().values
+            scores, labels, places = scores[best], labels[best], places[best]
         if len(labels) and labels.bincount().max() > self.topk_candidates:
             return None
         boxes = box_ops.clip_boxes_to_image(self.box_coder.decode_single(codes[places], anchors[places]), image_shape)
