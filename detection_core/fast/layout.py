@@ -1,10 +1,7 @@
-"""Convolutions read and write channels last, whatever the number of threads.
+"""Convolutions read and write channels last.
 
 With the channels of a pixel side by side, oneDNN's convolutions need not gather them, depthwise ones take half the time, and a pixel's
 features can be picked up as one row (see `roi_align`). Reference: PyTorch's tutorial "Channels Last Memory Format in PyTorch".
-
-With one thread, torch hands 1x1 convolutions and small images to an older kernel that knows only channels first, and copies there and
-back (`use_mkldnn` in aten/src/ATen/native/Convolution.cpp). `Convolution` asks oneDNN itself.
 """
 
 from __future__ import annotations
@@ -13,15 +10,6 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNConvFCHead, TwoMLPHead
 from torchvision.models.detection.roi_heads import RoIHeads
-
-
-class Convolution(nn.Conv2d):
-    """`nn.Conv2d` that oneDNN always computes."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Takes float32 [B,C,H,W] on the CPU, and gives what `nn.Conv2d` would."""
-        assert not isinstance(self.padding, str)
-        return torch.mkldnn_convolution(input, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups)
 
 
 class PixelMajorHead(TwoMLPHead):
@@ -45,18 +33,8 @@ def put_channels_last(module: nn.Module) -> None:
     """Turns the weights of all convolutions, in place, and those behind a flattening with them."""
     module.to(memory_format=torch.channels_last)
     for child in list(module.modules()):
-        if type(child) is nn.Conv2d and _is_for_onednn(child):
-            child.__class__ = Convolution
-        elif isinstance(child, RoIHeads):
+        if isinstance(child, RoIHeads):
             _turn_flattening(child)
-
-
-def _is_for_onednn(conv: nn.Conv2d) -> bool:
-    return torch.backends.mkldnn.is_available() and conv.weight.device.type == "cpu" and _pads_with_zeros(conv)
-
-
-def _pads_with_zeros(conv: nn.Conv2d) -> bool:
-    return conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
 
 
 def _turn_flattening(heads: RoIHeads) -> None:
