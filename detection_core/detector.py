@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
-from torchvision.models.detection.roi_heads import RoIHeads
-from torchvision.ops.poolers import MultiScaleRoIAlign, _filter_input, _setup_scales
 
 from detection_core.catalog import ModelSpec, get_spec
 from detection_core.detections import Detections
@@ -148,23 +146,10 @@ def _forward(module: nn.Module, images: list[Tensor], tasks: Collection[Task]) -
     if isinstance(features, Tensor):
         features = OrderedDict([("0", features)])
     proposals, _ = module.rpn(batch, features)
-    _settle_scales(module.roi_heads, features, batch.tensors.shape[-2:])
     outputs, _ = heads_with_tasks(module.roi_heads, tasks)(features, proposals, batch.image_sizes)
     masks = [output.pop("masks", None) for output in outputs]
     outputs = module.transform.postprocess(outputs, batch.image_sizes, sizes)
     return [output if mask is None else {**output, "masks": mask} for output, mask in zip(outputs, masks, strict=True)]
-
-
-def _settle_scales(heads: RoIHeads, features: dict[str, Tensor], padded_size: tuple[int, int]) -> None:
-    """Tells a model's poolings the scales of its feature maps, once.
-
-    torchvision finds them out from its first picture, without the padding that the backbone saw; should that picture be very thin, it
-    is mistaken by a factor of two from then on.
-    """
-    for pool in heads.children():
-        if isinstance(pool, MultiScaleRoIAlign) and pool.map_levels is None:
-            maps = _filter_input(features, pool.featmap_names)
-            pool.scales, pool.map_levels = _setup_scales(maps, [tuple(padded_size)], pool.canonical_scale, pool.canonical_level)
 
 
 def _to_detections(output: dict[str, Tensor], image_size: tuple[int, ...], spec: ModelSpec, tasks: Collection[Task]) -> Detections:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import pytest
 import torch
@@ -74,18 +72,6 @@ def test_the_most_extreme_pictures_allowed_pass(key, width, height):
     module = random_module(key)
     (found,), _ = run(module, get_spec(key), [np.zeros((height, width, 3), np.uint8)], CPU)
     assert found.image_size == (height, width)
-
-
-def test_a_thin_first_picture_misleads_nobody():
-    """torchvision takes the scales of a model's feature maps from the first picture, without its padding."""
-    key = "fasterrcnn_mobilenet_v3_large_320_fpn"
-    module = copy.deepcopy(random_module(key))
-    pool = module.roi_heads.box_roi_pool
-    for size in [(160, 9), (200, 150)]:
-        pool.scales = pool.map_levels = None
-        run(module, get_spec(key), [np.asarray(picture(*size))], CPU)
-        assert pool.scales == [1 / 32, 1 / 32]
-        assert (pool.map_levels.k_min, pool.map_levels.k_max) == (5, 5)
 
 
 @pytest.mark.parametrize("tasks", [("boxes",), ("boxes", "keypoints")], ids=", ".join)
