@@ -117,8 +117,8 @@ def run(
             An optimised model does not compute what is not; to have it later, run again.
 
     Returns:
-        One result per picture, equal to torchvision's own output except that masks stay on their grid, and the timings of the
-        batch (`network` and `post`).
+        One result per picture, equal to torchvision's own output except that masks stay on their grid (for an optimised model, equal up
+        to rounding), and the timings of the batch (`network` and `post`).
     """
     wanted = spec.tasks if tasks is None else tasks
     started = time.perf_counter()

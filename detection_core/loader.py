@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 ModelState = Literal["in memory", "on disk", "to download"]
 
 _POLL_SECONDS = 0.1
+_STOCK = "DETECTION_EXPLORER_STOCK"
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,16 @@ class ModelLoader:
             just loaded. None takes the environment variable `DETECTION_EXPLORER_MEMORY_BUDGET` ("4GiB", "500MB" or bytes), and
             without it half of the memory that is free now.
         device: Where the models are put.
-        stock: Leave torchvision's modules as they are. Otherwise, on the CPU, `fast.optimise` makes them faster.
+        stock: Leave torchvision's modules as they are. Otherwise, on the CPU, `fast.optimise` makes them faster. None takes the
+            environment variable `DETECTION_EXPLORER_STOCK`, where "1" is yes.
 
     Raises:
         ValueError: If the environment variable is not a size.
     """
 
-    def __init__(self, budget_bytes: int | None = None, device: str | torch.device = "cpu", *, stock: bool = False) -> None:
+    def __init__(self, budget_bytes: int | None = None, device: str | torch.device = "cpu", *, stock: bool | None = None) -> None:
         self.device = torch.device(device)
+        stock = os.environ.get(_STOCK, "") == "1" if stock is None else stock
         self._optimises = self.device.type == "cpu" and not stock
         self.budget_bytes = memory_budget(self.device) if budget_bytes is None else budget_bytes
         self._lock = threading.Lock()

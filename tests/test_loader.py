@@ -361,3 +361,21 @@ def make_downloadable(monkeypatch: pytest.MonkeyPatch, content: bytes) -> ModelS
     spec = dataclasses.replace(SSDLITE, file_name=f"ssdlite-{hashlib.sha256(content).hexdigest()[:8]}.pth")
     monkeypatch.setattr(loader, "get_spec", lambda key: spec)
     return spec
+
+
+class TestOptimising:
+    @pytest.mark.parametrize(
+        ("stock", "variable", "is_fast"),
+        [(None, None, True), (None, "1", False), (None, "0", True), (True, None, False), (False, "1", True)],
+        ids=["usually", "variable", "variable off", "argument", "argument over variable"],
+    )
+    def test_models_are_made_fast_unless_torchvisions_own_are_wanted(self, fake, monkeypatch, stock, variable, is_fast):
+        if variable is not None:
+            monkeypatch.setenv(loader._STOCK, variable)
+        monkeypatch.setattr(loader, "optimise", lambda module: nn.Identity())
+        module = ModelLoader(10**9, stock=stock).load(A)
+        assert isinstance(module, nn.Identity) == is_fast
+
+    def test_other_devices_get_torchvisions_own(self, fake, monkeypatch):
+        monkeypatch.setattr(loader, "optimise", lambda module: nn.Identity())
+        assert not isinstance(ModelLoader(10**9, device="meta").load(A), nn.Identity)
