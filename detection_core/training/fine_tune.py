@@ -234,7 +234,7 @@ def _start(
     module = empty_model(architecture)
     report = transfer(
         module,
-        ModelLoader().load(spec).state_dict(),
+        ModelLoader(stock=True).load(spec).state_dict(),
         categories=categories,
         source_categories=spec.categories,
         keypoint_names=joints,

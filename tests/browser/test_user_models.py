@@ -126,6 +126,7 @@ def test_the_models_tab_notices_what_comes_and_goes(visit, folder):
     assert [(violation["id"], violation["nodes"][0]["html"]) for violation in violations] == []
     visited.set_viewport_size({"width": 390, "height": 844})
     assert visited.evaluate("document.documentElement.scrollWidth") <= 390
+    visited.set_viewport_size({"width": 1280, "height": 900})
 
     visited.get_by_role("tab", name="Detect").click()
     expect(yours(visited)).to_have_text(["pets"])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from detection_core.images import ImageError
 from detection_core.ui import batch_look
 from detection_core.ui.batch_look import look_at, picture_name, uploaded_file
 from detection_core.ui.batches import Batch, BatchStore
+from tests.ui.asynchronous import finish
 from tests.ui.batch_engine import BatchEngine
 
 
@@ -52,9 +51,7 @@ def ask(
     engine: BatchEngine, batches: BatchStore, batch: Batch, path: str, key: str = "1", *, limit: int = 10, **more: Any
 ) -> dict[str, Any]:
     sent = {"batch": batch.token, "id": key, "path": path, "name": "trip/a.png"} | more
-    # In another thread: the browser tests leave an event loop running in this one.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, look_at(sent, engine, batches, limit)).result()
+    return finish(look_at(sent, engine, batches, limit))
 
 
 def test_a_picture_gives_its_objects_and_a_thumbnail(uploads, batches, batch):
@@ -122,8 +119,7 @@ def test_an_engine_that_refuses_says_why(uploads, batches, batch, monkeypatch):
 
 @pytest.mark.parametrize("sent", [None, 7, [], {}, {"batch": 7}, {"batch": "guessed"}, {"batch": ["x"], "id": {}}], ids=str)
 def test_nothing_is_done_without_a_batch(sent, batches):
-    with ThreadPoolExecutor(1) as thread:
-        answer = thread.submit(asyncio.run, look_at(sent, BatchEngine(), batches, 10)).result()
+    answer = finish(look_at(sent, BatchEngine(), batches, 10))
     assert set(answer) == {"expired"}
 
 

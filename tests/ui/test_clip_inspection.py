@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from detection_core.engine import EngineError
 from detection_core.ui.clip_inspection import inspect_clip, time_model
 from detection_core.ui.frame_times import FrameTimes
 from detection_core.video import VideoLimits
+from tests.ui.asynchronous import finish
 from tests.ui.clip_engine import ClipEngine
 from tests.video.clips import make_clip
 
@@ -27,7 +27,7 @@ def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def inspect(path: object) -> dict:
-    return asyncio.run(inspect_clip({"path": path}, LIMITS))
+    return finish(inspect_clip({"path": path}, LIMITS))
 
 
 def test_the_facts_of_a_clip(uploads):
@@ -57,7 +57,7 @@ def test_paths_are_not_trusted(uploads, sent):
 def test_a_model_is_timed_once(uploads):
     sent = {"path": str(make_clip(uploads / "a.mp4")), "model": EMBEDDED_MODEL}
     engine, times = ClipEngine(), FrameTimes()
-    first, again = (asyncio.run(time_model(sent, engine, times, LIMITS)) for _ in range(2))
+    first, again = (finish(time_model(sent, engine, times, LIMITS)) for _ in range(2))
     # The engine says 20 ms.
     assert first == again == {"seconds": pytest.approx(0.023)}
     assert engine.frames == 1
@@ -72,5 +72,5 @@ def test_what_nobody_knows_stays_unsaid(uploads, changes):
     engine, times = ClipEngine(), FrameTimes()
     engine.failures = [EngineError("no")]
     sent = {"path": str(make_clip(uploads / "a.mp4")), "model": EMBEDDED_MODEL} | changes
-    assert asyncio.run(time_model(sent, engine, times, LIMITS)) == {}
+    assert finish(time_model(sent, engine, times, LIMITS)) == {}
     assert times.get(get_spec(EMBEDDED_MODEL), (64, 48)) is None

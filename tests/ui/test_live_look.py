@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ from detection_core.ui.live_look import look_at_frame, read_frame
 from detection_core.ui.live_streams import LiveStream, LiveStreams
 from detection_core.visualization import PALETTE, to_hex
 from detection_core.weights import WeightsError
+from tests.ui.asynchronous import finish
 
 SPEC = get_spec(EMBEDDED_MODEL)
 BROKEN = base64.b64encode(b"\xff\xd8\xff but not really").decode()
@@ -88,9 +87,7 @@ def stream(streams: LiveStreams) -> LiveStream:
 
 
 def ask(engine: Walk, streams: LiveStreams, sent: object) -> dict[str, Any]:
-    # In another thread: the browser tests leave an event loop running in this one.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, look_at_frame(sent, engine, streams)).result()  # type: ignore[arg-type]
+    return finish(look_at_frame(sent, engine, streams))  # type: ignore[arg-type]
 
 
 def frame(stream: LiveStream, number: int, **more: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from detection_core.catalog import EMBEDDED_MODEL
 from detection_core.ui.components.video_message import VideoMessage
 from detection_core.ui.video_tab import build_video_tab
+from tests.ui.asynchronous import finish
 from tests.ui.clip_engine import ClipEngine
 from tests.video.clips import make_clip
 
@@ -41,7 +41,7 @@ class Tab:
         return self.handlers["finish"](EMBEDDED_MODEL, self.event(clip=clip))[1]
 
     def watch(self, clip: str, seen: object = None) -> dict[str, Any]:
-        return asyncio.run(self.view.watch({"clip": clip, "seen": seen}))
+        return finish(self.view.watch({"clip": clip, "seen": seen}))
 
     def wait(self, clip: str) -> list[str]:
         """Watches until it is over; all stages on the way."""
@@ -90,7 +90,7 @@ def test_work_is_watched_and_stopped(tab):
     clip = tab.begin().start.clip
     told = tab.watch(clip)
     assert (told["stage"], told["error"]) == ("running", None)
-    asyncio.run(tab.view.stop({"clip": clip}))
+    finish(tab.view.stop({"clip": clip}))
     tab.engine.gate.set()
     assert tab.wait(clip)[-1] == "done"
     assert not tab.finish(clip).outcome.complete
@@ -117,10 +117,10 @@ def test_what_cannot_begin_is_told(tab, key, changes, title):
 
 @pytest.mark.parametrize("sent", [None, "x", {"clip": 3}, {"clip": "guessed"}], ids=str)
 def test_clips_that_are_gone_are_told(tab, sent):
-    assert "Press Detect" in asyncio.run(tab.view.watch(sent))["expired"]
+    assert "Press Detect" in finish(tab.view.watch(sent))["expired"]
     assert tab.handlers["redraw"](SimpleNamespace(_data=sent), REQUEST).error.title == "The clip cannot be drawn again"
     assert tab.handlers["download"](SimpleNamespace(_data=sent)).error.title == "The files cannot be written"
-    asyncio.run(tab.view.stop(sent))
+    finish(tab.view.stop(sent))
 
 
 def test_a_model_that_must_be_downloaded_says_so(tab):

@@ -254,7 +254,11 @@ function redraw() {
   setText(ui.name, source.name);
   ui.name.title = source.name;
   setText(ui.facts, [source.facts ? factsInWords(source.facts) : "Reading the file", source.size ? fileSize(source.size) : ""].filter(Boolean).join(" · "));
-  if (source.facts) ui.screen.style.setProperty("--aspect", `${source.facts.width} / ${source.facts.height}`);
+  if (source.facts) {
+    ui.screen.style.setProperty("--aspect", `${source.facts.width} / ${source.facts.height}`);
+    // For browsers that cannot play the file.
+    setAttribute(ui.video, "poster", source.facts.poster);
+  }
   versions.update(state.shown);
   drawVideo();
 }
@@ -278,7 +282,6 @@ function unplayable() {
   if (!source) return;
   show(ui.unplayable, true);
   if (shown === "annotated" && outcome) return setText(ui.unplayable, "The video is no longer on the server. Have the clip looked at again.");
-  if (source.facts) ui.video.poster = source.facts.poster;
   setText(ui.unplayable, "Your browser does not play files of this kind. The annotated video will be one that it plays.");
 }
 

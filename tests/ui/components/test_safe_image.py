@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import gradio as gr
@@ -12,6 +10,7 @@ from detection_core.ui.components.detection_view import DetectionView
 from detection_core.ui.components.model_picker import ModelPicker
 from detection_core.ui.components.model_slots import ModelSlots
 from detection_core.ui.components.safe_image import SafeImage
+from tests.ui.asynchronous import finish
 
 
 @pytest.mark.parametrize(
@@ -27,12 +26,6 @@ from detection_core.ui.components.safe_image import SafeImage
 )
 def test_hands_on_files_and_nothing_else(payload, path):
     assert SafeImage().preprocess(payload) == path
-
-
-def finish(coroutine):
-    """Runs a coroutine in another thread: the browser tests leave an event loop running in this one."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, coroutine).result()
 
 
 @pytest.mark.parametrize("component", [SafeImage, DetectionView, partial(ModelSlots, [], {}), partial(ModelPicker, {})])
