@@ -73,7 +73,7 @@ def add_file(page: Page, path: Path) -> None:
 def test_opens_with_the_example_compared(compared):
     expect(compared).to_contain_text("Person MobileNetV2 FPN")
     expect(compared).to_contain_text("SSDlite320 MobileNetV3")
-    expect(facts(compared.page)).to_have_text(["1 object · from 0.55", re.compile(r"\d+ objects")])
+    expect(facts(compared.page)).to_have_text(["1 object · from 0.45", re.compile(r"\d+ objects")])
 
 
 def test_a_moved_threshold_changes_counts_without_a_request(compared):
@@ -121,7 +121,7 @@ def test_a_third_model_that_cannot_be_had_harms_nobody(compared):
     expect(compared).to_contain_text("Not on this machine yet", timeout=20 * SECONDS)
     page.get_by_role("button", name="Download 130 MB and compare").click()
     expect(compared).to_contain_text("The model is not available", timeout=30 * SECONDS)
-    expect(facts(page).first).to_have_text("1 object · from 0.55")
+    expect(facts(page).first).to_have_text("1 object · from 0.45")
 
 
 def test_results_of_another_tool_join_and_leave(compared, tmp_path):
