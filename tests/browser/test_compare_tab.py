@@ -26,6 +26,7 @@ pytestmark = pytest.mark.browser
 
 SSDLITE = "ssdlite320_mobilenet_v3_large"
 HOPPER = ASSETS / "examples" / "grace_hopper.jpg"
+CAMERAMAN = ASSETS / "examples" / "cameraman.jpg"
 SECONDS = 1000
 
 
@@ -184,11 +185,11 @@ def test_a_picture_of_ones_own_is_kept_only_when_asked(compared, address, tmp_pa
 def test_a_card_of_the_batch_opens_in_detect(compared):
     page = compared.page
     page.get_by_role("tab", name="Batch").click()
-    page.locator("input[type=file][multiple]").first.set_input_files([HOPPER])
-    card = page.get_by_role("button", name=re.compile("grace_hopper"))
+    page.locator("input[type=file][multiple]").first.set_input_files([CAMERAMAN])
+    card = page.get_by_role("button", name=re.compile("cameraman"))
     expect(card).to_be_visible(timeout=20 * SECONDS)
     expect(page.get_by_text("1 person", exact=True).last).to_be_visible(timeout=30 * SECONDS)
     card.click()
     expect(page.get_by_role("tab", name="Detect")).to_have_attribute("aria-selected", "true", timeout=10 * SECONDS)
-    expect(page.locator(".dv img").first).to_have_attribute("src", re.compile("grace_hopper"), timeout=20 * SECONDS)
+    expect(page.locator(".dv img").first).to_have_attribute("src", re.compile("cameraman"), timeout=20 * SECONDS)
     expect(page.locator(".dv tbody tr").first).to_contain_text("person", timeout=20 * SECONDS)

@@ -458,7 +458,7 @@ def test_names_are_text_never_markup(page: Page, view: Locator, server: FakeServ
     assert page.evaluate("window.hacked") is None
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_nothing(page: Page, app: Served, server: FakeServer, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page.set_viewport_size({"width": 640, "height": 640})

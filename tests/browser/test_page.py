@@ -213,7 +213,7 @@ def test_the_models_tab_sorts(opened):
     expect(opened.locator("#accuracy-cost svg")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("tab", ["Detect", "Compare", "Batch", "Models"])
 def test_axe_finds_nothing(page, address, theme, tab):
     page.goto(f"{address}?__theme={theme}")
@@ -224,7 +224,7 @@ def test_axe_finds_nothing(page, address, theme, tab):
     assert [(violation["id"], violation["nodes"][0]["html"]) for violation in violations] == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_a_phone_has_no_sideways_scroll(page, address, theme):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}?__theme={theme}")

@@ -236,7 +236,7 @@ def test_the_example_comes_from_the_server(tab):
     expect(tab.locator(".vv video")).to_have_js_property("videoWidth", 640)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_nothing_on_a_phone_that_does_not_scroll_sideways(page, address, walk, theme):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}?__theme={theme}")

@@ -141,6 +141,7 @@ def test_resume_refuses_another_run(finished, data, tmp_path, options, other_dat
         run(other_data(data), out, resume=True, **{"recipe": QUICK, **options})
 
 
+@pytest.mark.slow
 def test_longer_training_over_several_runs(data, tmp_path):
     out = tmp_path / "mine.pt"
     run(data, out, recipe=replace(QUICK, epochs=1))
@@ -260,6 +261,7 @@ def test_goes_on_without_faulty_data_and_says_how_much(data, tmp_path):
     assert any("without 1 photos and 3 annotations" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_two_processes_train_together(data, tmp_path):
     out = tmp_path / "mine.pt"
     partial = coco_folder(tmp_path / "partial", photos=1, seed=5)

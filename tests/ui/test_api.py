@@ -152,8 +152,9 @@ def test_files_of_the_machine_are_not_served(address, path):
 
 
 def test_follows_who_is_in_a_stream(client):
-    first = client.predict(handle_file(PHOTO), EMBEDDED_MODEL, None, "", api_name="/live")
-    again = client.predict(handle_file(PHOTO), EMBEDDED_MODEL, None, first["stream"], api_name="/live")
+    frame = handle_file(ASSETS / "examples" / "astronaut.jpg")
+    first = client.predict(frame, EMBEDDED_MODEL, None, "", api_name="/live")
+    again = client.predict(frame, EMBEDDED_MODEL, None, first["stream"], api_name="/live")
     assert again["stream"] == first["stream"]
     (person,) = [thing for thing in again["objects"] if thing["track"]]
     assert (person["track"], again["in_view"], again["total"]) == (1, {"person": 1}, {"person": 1})
