@@ -59,11 +59,15 @@ def throughput(folder: Path, rounds: int) -> dict[str, Any]:
     from detection_core.catalog import get_spec
     from detection_core.clips import ClipOptions, ClipRecords, detect_clip, lowest_kept
     from detection_core.detector import Detector
+    from detection_core.engine.threads import ThreadChooser
     from detection_core.video import open_video
 
     make(folder / "clip.mp4", FRAMES)
     spec = get_spec(MODEL)
     detector = Detector(spec)
+    threads = torch.get_num_threads()
+    # As the command line and the engine do.
+    steered = ThreadChooser(threads).steer(detector.detect)
     pictures = [Image.fromarray(frame.image) for frame in open_video(folder / "clip.mp4").frames()]
     options = ClipOptions(spec.suggested_threshold)
     floor = lowest_kept(spec.floor_score, spec.suggested_threshold)
@@ -76,7 +80,8 @@ def throughput(folder: Path, rounds: int) -> dict[str, Any]:
         ways["detector alone"].append((time.perf_counter() - started) / FRAMES)
         started = time.perf_counter()
         with ClipRecords(open_video(folder / "clip.mp4")) as records:
-            detect_clip(records, detector.detect, folder / "out.mp4", options, floor=floor)
+            detect_clip(records, steered, folder / "out.mp4", options, floor=floor)
+        torch.set_num_threads(threads)
         ways["file to file"].append((time.perf_counter() - started) / FRAMES)
     return {"ways": ways, "objects": statistics.mean(found), "threads": torch.get_num_threads()}
 

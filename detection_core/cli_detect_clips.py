@@ -135,13 +135,18 @@ class ClipRun:
 
     def _detect(self, clip: PictureFile, stem: str, records: ClipRecords, line: _Line) -> Sequence[str]:
         """Detects in a clip and writes its files, those of a part if it does not come to the end; gives notes for the user."""
-        from detection_core.clips import detect_clip, export_clip
+        import torch
 
+        from detection_core.clips import detect_clip, export_clip
+        from detection_core.engine.threads import ThreadChooser
+
+        # Reading, drawing and writing go on beside it.
+        detect = ThreadChooser(torch.get_num_threads()).steer(self.detect)
         base = self.folder / stem
         base.parent.mkdir(parents=True, exist_ok=True)
         out = base.with_name(f"{base.name}{ANNOTATED_CLIP}") if VIDEO in self.formats else None
         try:
-            result = detect_clip(records, self.detect, out, self.options, floor=self.floor, on_progress=line.progress)
+            result = detect_clip(records, detect, out, self.options, floor=self.floor, on_progress=line.progress)
         finally:
             formats = [name for name in self.formats if name != VIDEO]
             if len(records):

@@ -21,6 +21,7 @@ from detection_core.detector import run
 from detection_core.engine.base import EngineBusyError, EngineError, Job, JobState, Result, Stage
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.peak_memory import peak_memory
+from detection_core.engine.threads import ThreadChooser
 from detection_core.images import LoadedImage
 from detection_core.loader import LoadProgress, ModelLoader, size_in_memory
 from detection_core.weights import DownloadCancelled, WeightsError
@@ -111,6 +112,8 @@ class LocalEngine:
         self._max_jobs_per_visitor = max_jobs_per_visitor
         self._modules_run: WeakSet[nn.Module] = WeakSet()
         self._seconds: dict[str, deque[float]] = {}
+        self._cores = torch.get_num_threads() if self.device.type == "cpu" else 1
+        self._threads: dict[str, ThreadChooser] = {}
 
     def submit(self, image: LoadedImage, model: str, *, visitor: str = "", measure: bool = False, keep: bool = True) -> Job:
         """Accepts a picture for detection; returns at once.
@@ -263,6 +266,11 @@ class LocalEngine:
         job.update(JobState(Stage.RUN))
         first_run = module not in self._modules_run
         self._modules_run.add(module)
+        chooser = self._threads.setdefault(order.spec.key, ThreadChooser(self._cores))
+        threads = chooser.choose()
+        # Only of this thread, in which all models run.
+        if self._cores > 1:
+            torch.set_num_threads(threads)
         try:
             with peak_memory(self.device) if order.measure else nullcontext(_unknown) as peak:
                 (detections,), timings = run(module, order.spec, [np.asarray(order.image.image)], self.device)
@@ -272,6 +280,7 @@ class LocalEngine:
             return
         with self._lock:
             if not first_run:
+                chooser.ran(threads, timings.network)
                 self._seconds.setdefault(order.spec.key, deque(maxlen=_LATEST_RUNS)).append(timings.network + timings.post)
             if order.keep:
                 self._kept[order.key] = Result(detections, timings, kept=True)

@@ -4,6 +4,9 @@ const BUSY_PAUSE = 2000;
 const SILENCE_PAUSE = 500;
 const MOST_SILENCES = 4;
 const ANSWER_PATIENCE = 15000;
+// Most cameras give 30 pictures a second.
+const PICTURE_INTERVAL = 34;
+const MOST_EARLY = 8;
 
 /**
  * @param server Python's functions frame and end
@@ -42,7 +45,8 @@ function createLiveQueue(server, frames, tell) {
     const now = performance.now();
     const delay = Math.max(run.underWay ? pace.due() : now, run.resumeAt) - now;
     clearTimeout(run.timer);
-    if (delay >= 1) run.timer = setTimeout(sendWhenDue, delay);
+    // The next picture will be fresher than this one is then; the timer is for cameras that give few.
+    if (delay > MOST_EARLY) run.timer = setTimeout(sendWhenDue, delay + PICTURE_INTERVAL);
     else send(run);
   }
 
