@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from PIL import Image
 from torch import nn
@@ -27,6 +29,11 @@ FAMILIES = (
     "ssd300_vgg16",
     "ssdlite320_mobilenet_v3_large",
 )
+
+
+def quick_first(keys: Iterable[str], quick: Collection[str]) -> list[Any]:
+    """Models as a test's parameters, those that are not among the quick ones marked as slow."""
+    return [key if key in quick else pytest.param(key, marks=pytest.mark.slow) for key in keys]
 
 
 @cache

@@ -33,7 +33,7 @@ def both(key: str) -> tuple[nn.Module, LazyHeads]:
     return stock, ours
 
 
-@pytest.mark.parametrize("images", [1, 2])
+@pytest.mark.parametrize("images", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("key", KEYS)
 def test_results_are_torchvisions(key, images):
     stock, ours = both(key)
