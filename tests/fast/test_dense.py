@@ -49,7 +49,8 @@ def test_candidates_are_torchvisions(key, images, places, shift, threshold, seed
     found = ours.postprocess_detections(outputs, anchors, sizes)
     for ours_here, stock_here in zip(found, expected, strict=True):
         for name, values in stock_here.items():
-            np.testing.assert_array_equal(ours_here[name], values)
+            # Where a number stands in its array decides how it is rounded: the last digit may differ.
+            np.testing.assert_allclose(ours_here[name], values, rtol=2e-7)
 
 
 @pytest.mark.parametrize("key", KINDS)
