@@ -156,13 +156,13 @@ class ClipRun:
 
     def _told(self, records: ClipRecords) -> str:
         from detection_core.clips import count_series
-        from detection_core.detections import plural
+        from detection_core.detections import in_words
 
         frames = f"{len(records)} frame{'s' * (len(records) != 1)}"
         total = count_series(records, self.options).total
         if total is None:
             return frames
-        return f"{frames}, {', '.join(f'{n} {name if n == 1 else plural(name)}' for name, n in total.items()) or 'nothing'}"
+        return f"{frames}, {in_words(total)}"
 
 
 def _kept(records: ClipRecords) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -125,7 +125,7 @@ class Detections:
 
     def describe(self) -> str:
         """One phrase for people and screen readers, such as "4 persons, 1 dog"; "nothing" when empty."""
-        return ", ".join(f"{n} {name if n == 1 else plural(name)}" for name, n in self.counts().items()) or "nothing"
+        return in_words(self.counts())
 
     def mask(self, index: int) -> tuple[NDArray[np.bool_], tuple[int, int]]:
         """Pixels of one object's mask, equal to torchvision's full-frame `masks >= 0.5` inside the crop and False outside.
@@ -159,6 +159,11 @@ _PER_OBJECT = tuple(f.name for f in fields(Detections) if f.name in {"boxes", "l
 
 # The COCO names that English does not form with an s.
 _IRREGULAR = {"knife": "knives", "mouse": "mice", "sheep": "sheep", "skis": "skis", "scissors": "scissors", "broccoli": "broccoli"}
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Numbers by class name as one phrase, such as "4 persons, 1 dog"; "nothing" when empty."""
+    return ", ".join(f"{n} {name if n == 1 else plural(name)}" for name, n in counts.items()) or "nothing"
 
 
 def plural(name: str) -> str:

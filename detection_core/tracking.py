@@ -17,6 +17,8 @@ _OF_A_BOX = 0.05  # as in DeepSORT
 _OF_A_NEW_VELOCITY = 2.0  # per second; people who walk past move by 1–2
 _OF_A_CHANGE = 2.0  # of velocity, after a second; lower is smoother, and loses those who turn
 _LONGEST_STEP_S = 10.0  # nobody knows how something moved in a longer time without frames
+# Down to which score an object that is being followed is believed in, where nothing else is said.
+LOW_SCORE = 0.1
 _IOU_OF_LOW_SCORES = 0.5  # as in ByteTrack: doubtful objects must be where they are expected
 _TRACK = np.dtype(
     [
@@ -75,7 +77,7 @@ class Tracker:
     """
 
     def __init__(
-        self, *, high_score: float = 0.5, low_score: float = 0.1, iou: float = 0.2, min_hits: int = 2, max_unseen_s: float = 1.0
+        self, *, high_score: float = 0.5, low_score: float = LOW_SCORE, iou: float = 0.2, min_hits: int = 2, max_unseen_s: float = 1.0
     ) -> None:
         if not (0 <= low_score <= 1 and 0 <= high_score <= 1 and 0 < iou <= 1 and min_hits >= 1 and 0 <= max_unseen_s < np.inf):
             raise ValueError(

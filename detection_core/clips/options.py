@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from detection_core.tracking import LOW_SCORE
 from detection_core.video import VideoFile
 from detection_core.visualization import Style
 
-# The tracker goes on with objects down to this score, so nothing below is worth keeping for it.
-_LOWEST_FOLLOWED = 0.1
 _STYLE = Style()
 
 
@@ -49,7 +48,7 @@ class ClipOptions:
     @property
     def low_score(self) -> float:
         """Lowest score at which an object that is known is still believed in."""
-        return min(_LOWEST_FOLLOWED, self.threshold)
+        return min(LOW_SCORE, self.threshold)
 
     def rate(self, video: VideoFile) -> float:
         """How many frames of a video are looked at for each of its seconds, on average."""
@@ -71,4 +70,5 @@ def lowest_kept(model_floor: float, suggested: float, threshold: float = 1.0) ->
         suggested: Its suggested threshold.
         threshold: The one chosen now, which must be served in any case.
     """
-    return max(model_floor, min(_LOWEST_FOLLOWED, suggested / 2, threshold))
+    # The tracker goes on with objects down to its low score, so nothing below is worth keeping for it.
+    return max(model_floor, min(LOW_SCORE, suggested / 2, threshold))

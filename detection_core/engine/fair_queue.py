@@ -18,7 +18,6 @@ class _Entry(Generic[_Item]):
     start: float
     number: int
     item: _Item = field(compare=False)
-    visitor: str = field(compare=False)
 
 
 class FairQueue(Generic[_Item]):
@@ -63,7 +62,7 @@ class FairQueue(Generic[_Item]):
             self._ends[visitor] = start + cost
             while len(self._ends) > _REMEMBERED:
                 self._ends.pop(next(iter(self._ends)))
-        heapq.heappush(self._entries, _Entry(start, next(self._numbers), item, visitor))
+        heapq.heappush(self._entries, _Entry(start, next(self._numbers), item))
 
     def pop(self) -> _Item:
         """Takes out the next job.

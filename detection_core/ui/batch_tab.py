@@ -22,7 +22,7 @@ from detection_core.ui.batch_look import look_at as look_at_picture
 from detection_core.ui.batches import Batch, BatchExpiredError, BatchPicture, BatchStore, most_pictures
 from detection_core.ui.components.batch_view import BatchMessage, BatchOrder, BatchView, batch_download, batch_error, batch_start
 from detection_core.ui.components.client_values import items_of_type
-from detection_core.ui.components.model_picker import ModelPicker, picker_value
+from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
 from detection_core.ui.limits import PICTURE_LIMIT
 from detection_core.ui.progress import explain
 from detection_core.ui.session import visitor_of
@@ -78,9 +78,8 @@ def build_batch_tab(page: gr.Blocks, engine: Engine, batches: BatchStore) -> Bat
 
     def choose(key: str) -> tuple[dict[str, Any], Any]:
         """The picker, and the button that says what pressing it entails."""
-        value = picker_value(key, engine.model_states())
-        missing = [model for model in value["models"] if model["key"] == key and model["state"] == "to download"]
-        return value, gr.update(value=f"Download {missing[0]['size']} and detect" if missing else "Detect")
+        states = engine.model_states()
+        return picker_value(key, states), gr.update(value=detect_label(key, states))
 
     def begin(key: str, held: str, request: gr.Request) -> BatchMessage:
         """Says that the model may look; what it has looked at already stays."""

@@ -26,7 +26,7 @@ from detection_core.ui.components.detection_view import (
     view_payload,
 )
 from detection_core.ui.components.example_strip import ExampleStrip
-from detection_core.ui.components.model_picker import ModelPicker, picker_value
+from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
 from detection_core.ui.components.safe_image import SafeImage
 from detection_core.ui.detect_download import result_file
 from detection_core.ui.examples import EXAMPLE_PATHS, EXAMPLES, clicked_example
@@ -89,9 +89,8 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore[KeptR
 
     def model_parts(key: str) -> tuple[Any, Any]:
         """The picker, and the button that says what pressing it entails."""
-        value = picker_value(key, engine.model_states())
-        missing = [model for model in value["models"] if model["key"] == key and model["state"] == "to download"]
-        return value, gr.update(value=f"Download {missing[0]['size']} and detect" if missing else "Detect")
+        states = engine.model_states()
+        return picker_value(key, states), gr.update(value=detect_label(key, states))
 
     def look(path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
         """Follows one picture through the engine; whatever the visitor does next ends it."""

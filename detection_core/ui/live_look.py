@@ -18,10 +18,10 @@ from detection_core.catalog import UnknownModelError
 from detection_core.detections import Detections
 from detection_core.engine import Engine, EngineBusyError, EngineError, Job, Result, Stage
 from detection_core.images import ImageError, ImageLimits, LoadedImage, read_image
-from detection_core.tracking import Tracked
+from detection_core.tracking import LOW_SCORE, Tracked
 from detection_core.ui.components.client_values import bounded, text_of
 from detection_core.ui.components.view_message import view_objects
-from detection_core.ui.live_streams import LOW_SCORE, LiveFrame, LiveStream, LiveStreams, StreamEndedError
+from detection_core.ui.live_streams import LiveFrame, LiveStream, LiveStreams, StreamEndedError
 from detection_core.ui.progress import explain, status_of
 from detection_core.visualization import identity_colors, to_hex
 from detection_core.weights import WeightsError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from detection_core.catalog import ModelSpec, list_specs
@@ -12,7 +12,8 @@ from detection_core.ui.components.model_picker import picker_value
 # From here on, a stream is a series of pictures.
 _LIVE_SECONDS = 0.4
 _FAST, _SLOW = "Fast enough for live here", "Slower here"
-# A model's time on a CPU grows with its GFLOPs from a base of its own; fitted to all models, see `benchmarks.live`.
+# A model's time on a CPU grows with its GFLOPs from a base of its own. A guess, of which `benchmarks.speed` is within a factor of about two
+# for most models.
 _BASE_GFLOPS = 2.0
 
 
@@ -25,7 +26,9 @@ def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[st
         seconds: What a picture takes here, by the keys of the models that have run.
     """
     value = picker_value(selected, states)
-    expected = {spec.key: seconds.get(spec.key) or _estimate(spec, seconds) for spec in list_specs()}
+    specs = list_specs()
+    pace = _pace(specs, seconds)
+    expected = {spec.key: seconds.get(spec.key) or _estimate(spec, pace) for spec in specs}
 
     def marked(model: dict[str, Any]) -> dict[str, Any]:
         taken = expected[model["key"]]
@@ -41,10 +44,15 @@ def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[st
     return value | {"models": [marked(model) for model in ordered]}
 
 
-def _estimate(spec: ModelSpec, seconds: Mapping[str, float]) -> float | None:
-    """What a model that has not run yet would take, by its GFLOPs and the pace of those that have; None if nobody can tell."""
-    paces = [seconds[known.key] / (known.gflops + _BASE_GFLOPS) for known in list_specs() if known.key in seconds and known.gflops]
-    return statistics.median(paces) * (spec.gflops + _BASE_GFLOPS) if paces and spec.gflops else None
+def _pace(specs: Sequence[ModelSpec], seconds: Mapping[str, float]) -> float | None:
+    """Seconds that the models that have run take for a GFLOP; None if none has."""
+    paces = [seconds[spec.key] / (spec.gflops + _BASE_GFLOPS) for spec in specs if spec.key in seconds and spec.gflops]
+    return statistics.median(paces) if paces else None
+
+
+def _estimate(spec: ModelSpec, pace: float | None) -> float | None:
+    """What a model that has not run yet would take; None if nobody can tell."""
+    return pace * (spec.gflops + _BASE_GFLOPS) if pace is not None and spec.gflops else None
 
 
 def _rounded(seconds: float) -> str:

@@ -16,8 +16,6 @@ from detection_core.tracking import Tracker
 # More at a time would each get less than one frame a second of a light model on two cores.
 _MAX_SERVED = 12
 _MAX_WAITING = 88
-# As the tracker's own.
-LOW_SCORE = 0.1
 # Waiting pages ask every two seconds.
 _MAX_SILENCE = 12.0
 

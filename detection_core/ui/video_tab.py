@@ -20,7 +20,7 @@ from detection_core.ui.clip_inspection import inspect_clip, time_model, uploaded
 from detection_core.ui.clip_jobs import ClipJobs, JobsFullError
 from detection_core.ui.clip_watching import named_clip, watch_clip
 from detection_core.ui.clip_work import Clip, ClipExpiredError, ClipStore, Drawn, draw_again, look
-from detection_core.ui.components.model_picker import ModelPicker, megabytes, picker_value
+from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
 from detection_core.ui.components.video_message import (
     VideoMessage,
     VideoOrder,
@@ -183,8 +183,7 @@ def _model_message(engine: Engine, key: str) -> VideoMessage:
         spec = get_spec(key)
     except UnknownModelError:
         return VideoMessage()
-    missing = engine.model_states().get(key) == "to download"
-    return video_model(spec, f"Download {megabytes(spec.file_size)} and detect" if missing else "Detect")
+    return video_model(spec, detect_label(key, engine.model_states()))
 
 
 def _outcome(clip: Clip, drawn: Drawn) -> VideoOutcome:

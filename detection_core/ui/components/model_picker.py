@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from detection_core.catalog import EMBEDDED_MODEL, ModelSpec, list_specs
+from detection_core.catalog import EMBEDDED_MODEL, ModelSpec, get_spec, list_specs
 from detection_core.ui.components.files import component_files
 from detection_core.ui.components.safe_image import NoAddresses
 
@@ -53,6 +53,11 @@ def picker_value(selected: str, states: dict[str, str], *, choose: bool = False)
     """
     models = [card(spec) | {"state": states[spec.key]} for spec in list_specs() if spec.key in states]
     return {"selected": selected, "choose": choose, "models": models}
+
+
+def detect_label(key: str, states: dict[str, str]) -> str:
+    """What the button says that has a model look: what pressing it entails."""
+    return f"Download {megabytes(get_spec(key).file_size)} and detect" if states.get(key) == "to download" else "Detect"
 
 
 def card(spec: ModelSpec) -> dict[str, Any]:
