@@ -15,6 +15,7 @@ from detection_core.architectures import PERSON_FLOOR_SCORE
 from detection_core.checkpoint import BACKGROUND, COCO_KEYPOINT_NAMES
 from detection_core.families import FAMILIES, Family, Task, family_of, title_of
 from detection_core.model_spec import Architecture, ModelSpec
+from detection_core.precision import split_key
 from detection_core.structure import FROZEN_NORM_EPSILON
 from detection_core.user_models import Rejected, find_user_models
 
@@ -68,13 +69,17 @@ def list_specs() -> list[ModelSpec]:
 def get_spec(key: str) -> ModelSpec:
     """Looks a model up.
 
+    Args:
+        key: One of `list_models`, in another precision than the usual one if it ends so: `ssd300_vgg16@fast`, `ssd300_vgg16@stock`.
+
     Raises:
         UnknownModelError: If there is no such model; the message lists those there are.
     """
-    spec = _built_in().get(key) or find_user_models(_built_in()).specs.get(key)
+    name, precision = split_key(key)
+    spec = _built_in().get(name) or find_user_models(_built_in()).specs.get(name)
     if spec is None:
         raise UnknownModelError(key)
-    return spec
+    return spec.in_precision(precision)
 
 
 def rejected_files() -> list[Rejected]:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detection_core.precision import Precision, split_key, usual_precision
+
 if TYPE_CHECKING:
     from detection_core.catalog import ModelSpec
     from detection_core.images import ImageLimits
@@ -48,12 +50,32 @@ def use_models_folder(name: str | None) -> None:
         raise UsageError(str(error)) from error
 
 
-def find_spec(model: str) -> ModelSpec:
-    """The model of a key or of a checkpoint file.
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """Adds the choice of a precision to a parser."""
+    told = "exact (float32, the usual), fast (16 bits, where the machine has them), stock (torchvision's own modules)"
+    parser.add_argument("--precision", choices=list(map(str, Precision)), help=f"in which numbers models compute: {told}")
+
+
+def find_spec(model: str, precision: str | None = None) -> ModelSpec:
+    """The model of a key or of a checkpoint file, either of which may end in a precision: "mine.pt@fast".
+
+    Args:
+        model: What the user called it.
+        precision: The one that the user chose for all; None leaves what the model's name says, or the usual one.
 
     Raises:
         UsageError: If it is neither.
     """
+    spec = _find_spec(model)
+    try:
+        usual = usual_precision()
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    named = spec.precision is not Precision.EXACT
+    return spec.in_precision(Precision(precision) if precision else spec.precision if named else usual)
+
+
+def _find_spec(model: str) -> ModelSpec:
     from detection_core.catalog import UnknownModelError, get_spec
     from detection_core.checkpoint import CheckpointError
     from detection_core.user_models import is_model_file, spec_of_file
@@ -61,10 +83,11 @@ def find_spec(model: str) -> ModelSpec:
     try:
         return get_spec(model)
     except UnknownModelError as error:
-        if not is_model_file(Path(model)):
+        name, precision = split_key(model)
+        if not is_model_file(Path(name)):
             raise UsageError(str(error)) from error
     try:
-        return spec_of_file(Path(model))
+        return spec_of_file(Path(name)).in_precision(precision)
     except CheckpointError as error:
         raise UsageError(str(error)) from error
 

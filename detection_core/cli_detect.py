@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from detection_core.cli_common import (
     LoadReport,
     UsageError,
+    add_precision,
     check_device,
     find_spec,
     fraction,
@@ -71,6 +72,7 @@ def add_detect(commands: Any) -> None:
         help=f"what is wanted: {_FORMATS}; default: json with png or mp4, or json on stdout. With --out, json is always written",
     )
     parser.add_argument("--overwrite", action="store_true", help="do again what is done already")
+    add_precision(parser)
     parser.add_argument("--device", default="cpu", metavar="D", help="where the model runs: cpu, cuda, cuda:1, mps")
     parser.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, where there is one")
     add_clip_options(parser)
@@ -79,7 +81,7 @@ def add_detect(commands: Any) -> None:
 
 def _detect(args: argparse.Namespace) -> int:
     use_models_folder(args.models)
-    spec = find_spec(args.model)
+    spec = find_spec(args.model, args.precision)
     clip_limits = limits_of_clips()
     clips, pictures = _find(args, clip_limits)
     formats, clip_formats = _formats(args, spec, clips=bool(clips), pictures=bool(pictures))

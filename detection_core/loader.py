@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,8 +16,9 @@ from torch import nn
 from detection_core.build import build_model
 from detection_core.catalog import ModelSpec, get_spec
 from detection_core.checkpoint import CheckpointError
-from detection_core.fast import optimise
+from detection_core.fast import optimise, sixteen_bits
 from detection_core.memory_budget import memory_budget
+from detection_core.precision import Precision
 from detection_core.weights import DownloadCancelled, WeightsError, fetch_weights, find_weights, reject_if_damaged
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 ModelState = Literal["in memory", "on disk", "to download"]
 
 _POLL_SECONDS = 0.1
-_STOCK = "DETECTION_EXPLORER_STOCK"
+# Where `fast.optimise` has been measured and held to torchvision's results.
+_OPTIMISED = ("cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -89,17 +90,13 @@ class ModelLoader:
             just loaded. None takes the environment variable `DETECTION_EXPLORER_MEMORY_BUDGET` ("4GiB", "500MB" or bytes), and
             without it half of the memory that is free now.
         device: Where the models are put.
-        stock: Leave torchvision's modules as they are. Otherwise, on the CPU, `fast.optimise` makes them faster. None takes the
-            environment variable `DETECTION_EXPLORER_STOCK`, where "1" is yes.
 
     Raises:
         ValueError: If the environment variable is not a size.
     """
 
-    def __init__(self, budget_bytes: int | None = None, device: str | torch.device = "cpu", *, stock: bool | None = None) -> None:
+    def __init__(self, budget_bytes: int | None = None, device: str | torch.device = "cpu") -> None:
         self.device = torch.device(device)
-        stock = os.environ.get(_STOCK, "") == "1" if stock is None else stock
-        self._optimises = self.device.type == "cpu" and not stock
         self.budget_bytes = memory_budget(self.device) if budget_bytes is None else budget_bytes
         self._lock = threading.Lock()
         self._residents: OrderedDict[str, _Resident] = OrderedDict()
@@ -114,6 +111,8 @@ class ModelLoader:
     ) -> nn.Module:
         """Returns a model, from memory or built from its weights, which are downloaded where they are missing.
 
+        Unless the spec says stock, `fast.optimise` makes it faster, on a CPU and on CUDA.
+
         All who ask for a model while it loads share that one load, its result or its error; it is only given up when nobody waits
         for it any more. The module is shared, so it must not be changed. A user's file that has been overwritten is loaded anew.
 
@@ -124,7 +123,8 @@ class ModelLoader:
 
         Raises:
             UnknownModelError: If there is no such model.
-            WeightsError: If its weights cannot be had or are damaged. The next call tries again.
+            WeightsError: If its weights cannot be had or are damaged, or the device has no numbers of sixteen bits and the spec says
+                fast. The next call tries again.
             DownloadCancelled: If `cancelled` said so.
         """
         spec = _spec(model)
@@ -199,6 +199,7 @@ class ModelLoader:
                 flight.progress = progress
                 flight.changed.notify_all()
 
+        dtype = self._dtype(spec)
         path = fetch_weights(
             spec,
             on_progress=lambda done, total: tell(LoadProgress("download", done, total)),
@@ -214,7 +215,22 @@ class ModelLoader:
         except Exception:
             reject_if_damaged(spec, path)
             raise
-        return optimise(module) if self._optimises else module.to(self.device)
+        module = module.to(self.device)
+        return module if dtype is None else optimise(module, dtype)
+
+    def _dtype(self, spec: ModelSpec) -> torch.dtype | None:
+        """In which numbers a model is to compute when it is optimised; None to leave it as it is."""
+        if spec.precision is Precision.EXACT:
+            return torch.float32 if self.device.type in _OPTIMISED else None
+        if spec.precision is Precision.STOCK:
+            return None
+        dtype = sixteen_bits(self.device)
+        if dtype is None:
+            raise WeightsError(
+                f"{spec.title} cannot run here: this {self.device.type.upper()} has no instructions for numbers of sixteen bits. "
+                "Choose the exact precision."
+            )
+        return dtype
 
     def _is_deserted(self, flight: _Flight) -> bool:
         with self._lock:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from torchvision.models._api import WeightsEnum
 
 from detection_core.families import Family, Task
+from detection_core.precision import Precision, join_key, split_key
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class ModelSpec:
     """A model as the catalog knows it, without loading anything.
 
     Attributes:
-        key: Name under which the whole project knows it, such as `maskrcnn_resnet50_fpn_v2`.
+        key: Name under which the whole project knows it, such as `maskrcnn_resnet50_fpn_v2`; in another precision than the usual one,
+            that is part of it: `maskrcnn_resnet50_fpn_v2@fast`.
         title: Name for people.
         family: Which kind of detector it is.
         architecture: How it is built.
@@ -52,6 +54,7 @@ class ModelSpec:
         weights: torchvision's enum member, or None for other models.
         file: A user's file, or None for other models.
         revision: Which content of a user's file this is about, or "" for other models; it changes when the file is overwritten.
+        precision: In which numbers it computes.
     """
 
     key: str
@@ -76,6 +79,14 @@ class ModelSpec:
     weights: WeightsEnum | None = None
     file: Path | None = None
     revision: str = ""
+    precision: Precision = Precision.EXACT
+
+    def in_precision(self, precision: Precision) -> ModelSpec:
+        """The same model in another precision, under a key and a title of its own."""
+        if precision is self.precision:
+            return self
+        name, usual = split_key(self.key)[0], self.title.removesuffix(_marked(self.precision))
+        return replace(self, key=join_key(name, precision), title=usual + _marked(precision), precision=precision)
 
     @property
     def group(self) -> str:
@@ -105,6 +116,7 @@ class ModelSpec:
             "gflops": self.gflops,
             "params": self.params,
             "file_size_mib": self.file_size,
+            "precision": str(self.precision),
             "floor_score": self.floor_score,
             "suggested_threshold": self.suggested_threshold,
             "categories": [name for name in self.categories[1:] if name != "N/A"],
@@ -113,3 +125,8 @@ class ModelSpec:
             "recipe": self.recipe,
             "url": self.url,
         }
+
+
+def _marked(precision: Precision) -> str:
+    """How a title ends."""
+    return "" if precision is Precision.EXACT else f" · {precision}"

@@ -72,7 +72,7 @@ def test_facts_survive_json(key):
     assert json.loads(json.dumps(facts)) == facts
     assert {type(value) for value in facts.values()} <= {str, int, float, list, dict}
     own = {"key", "title", "family", "metrics", "metrics_on", "gflops", "params", "floor_score", "suggested_threshold", "best_for"}
-    own |= {"recipe", "url", "source"}
+    own |= {"recipe", "url", "source", "precision"}
     assert {name: facts[name] for name in own} == {name: getattr(spec, name) for name in own}
     assert facts["file_size_mib"] == spec.file_size
     assert tuple(facts["tasks"]) == spec.tasks

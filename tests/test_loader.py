@@ -18,6 +18,7 @@ from detection_core import catalog, download, loader, weights
 from detection_core.build import empty_model
 from detection_core.catalog import EMBEDDED_MODEL, ModelSpec, UnknownModelError, get_spec, list_models
 from detection_core.loader import LoadProgress, ModelLoader, ResidentModel
+from detection_core.precision import Precision
 from detection_core.weights import DownloadCancelled, WeightsError
 from tests.download_host import DownloadHost
 
@@ -365,17 +366,29 @@ def make_downloadable(monkeypatch: pytest.MonkeyPatch, content: bytes) -> ModelS
 
 class TestOptimising:
     @pytest.mark.parametrize(
-        ("stock", "variable", "is_fast"),
-        [(None, None, True), (None, "1", False), (None, "0", True), (True, None, False), (False, "1", True)],
-        ids=["usually", "variable", "variable off", "argument", "argument over variable"],
+        ("precision", "dtype"),
+        [(Precision.EXACT, torch.float32), (Precision.FAST, torch.bfloat16), (Precision.STOCK, None)],
+        ids=str,
     )
-    def test_models_are_made_fast_unless_torchvisions_own_are_wanted(self, fake, monkeypatch, stock, variable, is_fast):
-        if variable is not None:
-            monkeypatch.setenv(loader._STOCK, variable)
-        monkeypatch.setattr(loader, "optimise", lambda module: nn.Identity())
-        module = ModelLoader(10**9, stock=stock).load(A)
-        assert isinstance(module, nn.Identity) == is_fast
+    def test_models_are_made_fast_unless_torchvisions_own_are_wanted(self, fake, monkeypatch, precision, dtype):
+        asked = []
+        monkeypatch.setattr(loader, "optimise", lambda module, dtype: asked.append(dtype) or module)
+        monkeypatch.setattr(loader, "sixteen_bits", lambda device: torch.bfloat16)
+        ModelLoader(10**9).load(get_spec(A).in_precision(precision))
+        assert asked == ([] if dtype is None else [dtype])
+
+    def test_a_model_is_in_memory_once_for_each_precision(self, fake, monkeypatch):
+        monkeypatch.setattr(loader, "optimise", lambda module, dtype: module)
+        models = ModelLoader(10**9)
+        first, second = models.load(A), models.load(f"{A}@stock")
+        assert first is not second
+        assert [resident.key for resident in models.resident()] == [A, f"{A}@stock"]
+
+    def test_a_device_without_the_instructions_says_so(self, fake, monkeypatch):
+        monkeypatch.setattr(loader, "sixteen_bits", lambda device: None)
+        with pytest.raises(WeightsError, match="no instructions for numbers of sixteen bits"):
+            ModelLoader(10**9).load(f"{A}@fast")
 
     def test_other_devices_get_torchvisions_own(self, fake, monkeypatch):
-        monkeypatch.setattr(loader, "optimise", lambda module: nn.Identity())
+        monkeypatch.setattr(loader, "optimise", lambda module, dtype: nn.Identity())
         assert not isinstance(ModelLoader(10**9, device="meta").load(A), nn.Identity)

@@ -138,7 +138,7 @@ class Engine(Protocol):
         """Gives up all jobs of a visitor who has gone."""
 
     def model_states(self) -> dict[str, str]:
-        """Where each model is: "in memory", "on disk" or "to download"."""
+        """Where each model is, in every precision that can run: "in memory", "on disk" or "to download", by its key."""
 
     def run_seconds(self) -> dict[str, float]:
         """What a picture takes here, from pixels to results: the median of the latest runs, by key of the models that have run."""

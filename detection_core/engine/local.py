@@ -22,8 +22,10 @@ from detection_core.engine.base import EngineBusyError, EngineError, Job, JobSta
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.peak_memory import peak_memory
 from detection_core.engine.threads import ThreadChooser
+from detection_core.fast import sixteen_bits
 from detection_core.images import LoadedImage
 from detection_core.loader import LoadProgress, ModelLoader, size_in_memory
+from detection_core.precision import Precision
 from detection_core.weights import DownloadCancelled, WeightsError
 
 logger = logging.getLogger(__name__)
@@ -150,8 +152,10 @@ class LocalEngine:
             job.cancel()
 
     def model_states(self) -> dict[str, str]:
-        """Where each model is: "in memory", "on disk" or "to download"."""
-        return {spec.key: self.loader.state(spec) for spec in list_specs()}
+        """Where each model is, in every precision that the device has: "in memory", "on disk" or "to download"."""
+        precisions = [p for p in Precision if p is not Precision.FAST or sixteen_bits(self.device)]
+        variants = [spec.in_precision(precision) for spec in list_specs() for precision in precisions]
+        return {variant.key: self.loader.state(variant) for variant in variants}
 
     def run_seconds(self) -> dict[str, float]:
         """What a picture takes here: the median of the latest runs, without the first since the model was loaded."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
 from torchvision.models.detection.image_list import ImageList
@@ -21,12 +22,14 @@ class _Kept:
     _anchors: OrderedDict[_Shape, Tensor]
 
     def _look_up(self, make: Callable[[ImageList, list[Tensor]], list[Tensor]], images: ImageList, maps: list[Tensor]) -> list[Tensor]:
-        shape = (images.tensors.shape[-2:], maps[0].dtype, maps[0].device, *(features.shape[-2:] for features in maps))
+        shape = (images.tensors.shape[-2:], maps[0].device, *(features.shape[-2:] for features in maps))
         kept = self.__dict__.setdefault("_anchors", OrderedDict())
         anchors = kept.get(shape)
         if anchors is None:
             one = ImageList(images.tensors, images.image_sizes[:1])
-            anchors = kept[shape] = make(one, maps)[0]
+            # torchvision takes the maps' type for the anchors, which in sixteen bits would be pixels off; only their shape matters.
+            shapes = [features.new_empty((), dtype=torch.float32).expand(features.shape) for features in maps]
+            anchors = kept[shape] = make(one, shapes)[0]
             if len(kept) > _KEPT_SHAPES:
                 kept.popitem(last=False)
         return [anchors] * len(images.image_sizes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import torch
 from torch import nn
 from torchvision.models.detection import FCOS, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
@@ -18,6 +19,7 @@ from detection_core.fast.dense import SparseFCOS, SparseRetinaNet
 from detection_core.fast.folding import fold_norms
 from detection_core.fast.heads import LazyHeads
 from detection_core.fast.layout import put_channels_last
+from detection_core.fast.low_precision import FloatRoIAlign, lower_precision
 from detection_core.fast.proposals import BestFirstProposals
 from detection_core.fast.resize_first import ResizeFirst
 from detection_core.fast.roi_align import GatherRoIAlign
@@ -29,7 +31,6 @@ _FASTER: dict[type[nn.Module], type[nn.Module]] = {
     AnchorGenerator: KeptAnchors,
     DefaultBoxGenerator: KeptDefaultBoxes,
     RegionProposalNetwork: BestFirstProposals,
-    MultiScaleRoIAlign: GatherRoIAlign,
     RoIHeads: LazyHeads,
     RetinaNet: SparseRetinaNet,
     FCOS: SparseFCOS,
@@ -37,25 +38,36 @@ _FASTER: dict[type[nn.Module], type[nn.Module]] = {
 }
 
 
-def optimise(module: nn.Module) -> nn.Module:
-    """Makes a detector fast on the CPU without changing what it finds.
+def optimise(module: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """Makes a detector fast without changing what it finds; or, in numbers of sixteen bits, several times faster and a little off.
 
-    Boxes stay within 0.1 px, scores within 0.001, joints within half a pixel: the same numbers, added up in another order.
+    In float32, boxes stay within 0.1 px, scores within 0.001, joints within half a pixel: the same numbers, added up in another order.
 
     Args:
-        module: One of torchvision's detectors, or one built from its parts, in evaluation mode on the CPU. It is not changed. Parts of
-            other classes than torchvision's own stay as they are.
+        module: One of torchvision's detectors, or one built from its parts, in evaluation mode, on the CPU or a GPU. It is not changed.
+            Parts of other classes than torchvision's own stay as they are.
+        dtype: In which numbers its networks compute: float32, or what `sixteen_bits` gives for its device.
 
     Returns:
         A detector that is called in the same way, and only for inference. Weights that need no change are shared.
     """
     faster = _with_shared_weights(module)
+    on_cpu = next(module.parameters()).device.type == "cpu"
     fold_norms(faster)
     put_channels_last(faster)
     for part in list(faster.modules()):
-        if type(part) in _FASTER and not (isinstance(part, MultiScaleRoIAlign) and part.sampling_ratio < 1):
+        if type(part) is MultiScaleRoIAlign:
+            part.__class__ = _pooling(part, on_cpu=on_cpu)
+        elif type(part) in _FASTER:
             part.__class__ = _FASTER[type(part)]
+    if dtype != torch.float32:
+        lower_precision(faster, dtype)
     return faster
+
+
+def _pooling(part: MultiScaleRoIAlign, *, on_cpu: bool) -> type[MultiScaleRoIAlign]:
+    """A GPU's own kernel is as fast as it gets; how many points an adaptive ratio takes differs from box to box."""
+    return GatherRoIAlign if on_cpu and part.sampling_ratio > 0 else FloatRoIAlign
 
 
 def _with_shared_weights(module: nn.Module) -> nn.Module:

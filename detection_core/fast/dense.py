@@ -52,8 +52,8 @@ def _promising(outputs: _Outputs, anchors: list[list[Tensor]], threshold: float)
         threshold: A probability.
     """
     if not 0 < threshold < 1:
-        return outputs, anchors
+        return {name: [values.float() for values in levels] for name, levels in outputs.items()}, anchors
     least = math.log(threshold / (1 - threshold)) - _MARGIN
     places = [torch.where(logits.amax(dim=(0, 2)) > least)[0] for logits in outputs["cls_logits"]]
-    kept = {name: [values[:, here] for values, here in zip(levels, places, strict=True)] for name, levels in outputs.items()}
+    kept = {name: [values[:, here].float() for values, here in zip(levels, places, strict=True)] for name, levels in outputs.items()}
     return kept, [[boxes[here] for boxes, here in zip(levels, places, strict=True)] for levels in anchors]

@@ -42,7 +42,8 @@ class LazyHeads(RoIHeads):
         Returns:
             torchvision's result of each image, its masks on their grid and without those that are not wanted; and no losses.
         """
-        logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, proposals, image_shapes)))
+        pooled = self.box_roi_pool(features, proposals, image_shapes)
+        logits, deltas = (values.float() for values in self.box_predictor(self.box_head(pooled)))
         boxes, scores, labels = self.postprocess_detections(logits, deltas, proposals, image_shapes)
         each = zip(boxes, scores, labels, strict=True)
         results = [{"boxes": own_boxes, "labels": own_labels, "scores": own_scores} for own_boxes, own_scores, own_labels in each]
@@ -51,7 +52,7 @@ class LazyHeads(RoIHeads):
             for result, values in zip(results, masks, strict=True):
                 result["masks"] = values
         if "keypoints" in tasks and self.has_keypoint():
-            maps = self.keypoint_predictor(self.keypoint_head(self.keypoint_roi_pool(features, boxes, image_shapes)))
+            maps = self.keypoint_predictor(self.keypoint_head(self.keypoint_roi_pool(features, boxes, image_shapes))).float()
             for result, own in zip(results, maps.split([len(own) for own in boxes]), strict=True):
                 result["keypoints"], result["keypoints_scores"] = heatmaps_to_keypoints(own, result["boxes"])
         return results, {}
@@ -60,10 +61,10 @@ class LazyHeads(RoIHeads):
         """Soft masks [N,1,M,M] of each image's objects."""
         inner = self.mask_head(pooled)
         if type(self.mask_predictor) is not MaskRCNNPredictor:
-            of_all_classes: list[Tensor] = maskrcnn_inference(self.mask_predictor(inner), labels)
+            of_all_classes: list[Tensor] = maskrcnn_inference(self.mask_predictor(inner).float(), labels)
             return of_all_classes
         *first, last = self.mask_predictor
-        logits = own_class(nn.Sequential(*first)(inner), last, torch.cat(labels))
+        logits = own_class(nn.Sequential(*first)(inner), last, torch.cat(labels)).float()
         return list(logits.sigmoid().split([len(own) for own in labels]))
 
 

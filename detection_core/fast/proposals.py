@@ -32,7 +32,7 @@ class BestFirstProposals(RegionProposalNetwork):
             deltas = permute_and_flatten(deltas, batch, per_place, 4, height, width)
             here, anchors = anchors.split([scores.shape[1], len(anchors) - scores.shape[1]])
             values, best = scores.topk(min(self.pre_nms_top_n(), scores.shape[1]), dim=1)
-            picked.append((values, deltas.take_along_dim(best[..., None], dim=1), here[best]))
+            picked.append((values.float(), deltas.take_along_dim(best[..., None], dim=1).float(), here[best]))
             counts.append(best.shape[1])
         scores, deltas, anchors = (torch.cat(parts, dim=1) for parts in zip(*picked, strict=True))
         proposals = self.box_coder.decode(deltas, list(anchors)).view(len(scores), -1, 4)

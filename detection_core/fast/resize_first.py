@@ -16,7 +16,13 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 
 class ResizeFirst(GeneralizedRCNNTransform):
-    """`GeneralizedRCNNTransform` for inference that also takes bytes."""
+    """`GeneralizedRCNNTransform` for inference that also takes bytes.
+
+    Attributes:
+        dtype: Of the batches that it gives.
+    """
+
+    dtype = torch.float32
 
     def forward(self, images: list[Tensor], targets: None = None) -> tuple[ImageList, None]:
         """Resizes, normalises and pads pictures to a batch.
@@ -30,7 +36,7 @@ class ResizeFirst(GeneralizedRCNNTransform):
         """
         sizes = [self._target_size(image.shape[-2], image.shape[-1]) for image in images]
         height, width = (math.ceil(max(side) / self.size_divisible) * self.size_divisible for side in zip(*sizes, strict=True))
-        batch = torch.zeros((len(images), height, width, 3), device=images[0].device).permute(0, 3, 1, 2)
+        batch = torch.zeros((len(images), height, width, 3), dtype=self.dtype, device=images[0].device).permute(0, 3, 1, 2)
         for image, place, (height, width) in zip(images, batch, sizes, strict=True):
             self._write(image, place[:, :height, :width])
         return ImageList(batch, sizes), None
@@ -45,7 +51,7 @@ class ResizeFirst(GeneralizedRCNNTransform):
         white = 1.0 if image.is_floating_point() else 255.0
         mean, std = (torch.tensor(values, device=image.device)[:, None, None] * white for values in (self.image_mean, self.image_std))
         resized = interpolate(_needed_rows(image, place.shape[1])[None], size=tuple(place.shape[1:]), mode="bilinear")[0]
-        torch.sub(resized, mean, out=place).div_(std)
+        torch.div(resized.sub_(mean), std, out=place)
 
 
 def _needed_rows(image: Tensor, height: int) -> Tensor:

@@ -52,14 +52,14 @@ def roi_align(features: Tensor, rois: Tensor, output_size: tuple[int, int], scal
     """What `torchvision.ops.roi_align` gives with `aligned=False`.
 
     Args:
-        features: float32 [B,C,H,W], preferably channels last.
+        features: [B,C,H,W], preferably channels last; float32 or, with results that are a little off, of sixteen bits.
         rois: float32 [N,5]: index of the image, and the box, XYXY in pixels of the image.
         output_size: Bins of the result, (height, width).
         scale: Pixels of the feature map per pixel of the image.
         sampling_ratio: Points per bin and direction, at least 1.
 
     Returns:
-        float32 [N, C, *output_size], channels last.
+        [N, C, *output_size] of the features' type, channels last.
     """
     _, channels, height, width = features.shape
     table = features.permute(0, 2, 3, 1).reshape(-1, channels)
@@ -71,7 +71,7 @@ def roi_align(features: Tensor, rois: Tensor, output_size: tuple[int, int], scal
     places = rows[:, :, None, :, None] + columns[:, None, :, None, :]
     weights = row_weights[:, :, None, :, None] * column_weights[:, None, :, None, :]
     taps = places.shape[-2] * places.shape[-1]
-    pooled = embedding_bag(places.reshape(-1, taps), table, per_sample_weights=weights.reshape(-1, taps), mode="sum")
+    pooled = embedding_bag(places.reshape(-1, taps), table, per_sample_weights=weights.reshape(-1, taps).to(table.dtype), mode="sum")
     return pooled.view(len(rois), *output_size, channels).permute(0, 3, 1, 2)
 
 

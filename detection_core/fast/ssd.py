@@ -25,7 +25,7 @@ class BestFirstSSD(SSD):
         """Decodes and suppresses; arguments and result are torchvision's."""
         found = []
         for index, (anchors, shape) in enumerate(zip(image_anchors, image_shapes, strict=True)):
-            outputs = {name: values[index] for name, values in head_outputs.items()}
+            outputs = {name: values[index].float() for name, values in head_outputs.items()}
             few = self._among_the_best(outputs["cls_logits"], outputs["bbox_regression"], anchors, shape)
             if few is None:
                 whole = {name: values[None] for name, values in outputs.items()}

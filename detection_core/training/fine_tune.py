@@ -24,6 +24,7 @@ from detection_core.device import require_device
 from detection_core.families import Task
 from detection_core.loader import ModelLoader
 from detection_core.model_spec import Architecture
+from detection_core.precision import Precision
 from detection_core.recognition import has_masks, num_keypoints
 from detection_core.structure import outline
 from detection_core.training import TrainingError
@@ -234,7 +235,7 @@ def _start(
     module = empty_model(architecture)
     report = transfer(
         module,
-        ModelLoader(stock=True).load(spec).state_dict(),
+        ModelLoader().load(spec.in_precision(Precision.STOCK)).state_dict(),
         categories=categories,
         source_categories=spec.categories,
         keypoint_names=joints,

@@ -13,6 +13,7 @@ from detection_core.catalog import get_spec
 from detection_core.detections import Detections
 from detection_core.detector import run
 from detection_core.fast import optimise
+from detection_core.fast.low_precision import FloatRoIAlign
 from tests.fast.equality import distance
 from tests.fast.models import calibrated_module, photo
 from tests.random_models import FAMILIES, quick_first
@@ -93,7 +94,7 @@ def test_parts_of_others_stay():
     assert type(optimise(module).roi_heads.box_roi_pool) is Own
 
 
-def test_an_adaptive_sampling_ratio_stays_torchvisions():
+def test_an_adaptive_sampling_ratio_keeps_torchvisions_kernel():
     module = copy.deepcopy(calibrated_module("fasterrcnn_mobilenet_v3_large_320_fpn"))
     module.roi_heads.box_roi_pool = MultiScaleRoIAlign(["0", "1"], 7, 0)
-    assert type(optimise(module).roi_heads.box_roi_pool) is MultiScaleRoIAlign
+    assert type(optimise(module).roi_heads.box_roi_pool) is FloatRoIAlign
