@@ -58,16 +58,23 @@ def throughput(folder: Path, rounds: int) -> dict[str, Any]:
 
     from detection_core.catalog import get_spec
     from detection_core.clips import ClipOptions, ClipRecords, detect_clip, lowest_kept
+    from detection_core.detections import Detections
     from detection_core.detector import Detector
-    from detection_core.engine.threads import ThreadChooser
+    from detection_core.engine import LocalEngine
+    from detection_core.images import read_image
+    from detection_core.loader import ModelLoader
     from detection_core.video import open_video
 
     make(folder / "clip.mp4", FRAMES)
     spec = get_spec(MODEL)
-    detector = Detector(spec)
-    threads = torch.get_num_threads()
-    # As the command line and the engine do.
-    steered = ThreadChooser(threads).steer(detector.detect)
+    loader = ModelLoader()
+    detector = Detector(spec, loader=loader)
+    # As the command line and the page do.
+    engine = LocalEngine(loader=loader)
+
+    def detect(picture: Image.Image) -> Detections:
+        return engine.submit(read_image(picture), spec, keep=False).result().detections
+
     pictures = [Image.fromarray(frame.image) for frame in open_video(folder / "clip.mp4").frames()]
     options = ClipOptions(spec.suggested_threshold)
     floor = lowest_kept(spec.floor_score, spec.suggested_threshold)
@@ -80,8 +87,7 @@ def throughput(folder: Path, rounds: int) -> dict[str, Any]:
         ways["detector alone"].append((time.perf_counter() - started) / FRAMES)
         started = time.perf_counter()
         with ClipRecords(open_video(folder / "clip.mp4")) as records:
-            detect_clip(records, steered, folder / "out.mp4", options, floor=floor)
-        torch.set_num_threads(threads)
+            detect_clip(records, detect, folder / "out.mp4", options, floor=floor, at_once=engine.at_once + 1)
         ways["file to file"].append((time.perf_counter() - started) / FRAMES)
     return {"ways": ways, "objects": statistics.mean(found), "threads": torch.get_num_threads()}
 

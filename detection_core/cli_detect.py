@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from detection_core.cli_detect_clips import VIDEO, ClipRun, add_clip_options, li
 from detection_core.cli_detect_pictures import detect_in_pictures
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from detection_core.detections import Detections
     from detection_core.detector import Detector
     from detection_core.export import Provenance
@@ -102,8 +105,9 @@ def _detect(args: argparse.Namespace) -> int:
             fine = detect_in_pictures(pictures, folder, detector.detect, provenance, formats, **how)
         if clips:
             floor = lowest_kept(spec.floor_score, spec.suggested_threshold, threshold)
-            run = ClipRun(folder, detector.detect, provenance, clip_formats, options, floor, clip_limits)
-            fine = run.over(_stems(clips, pictures, folder)) and fine
+            with _frame_detector(spec, args.device, loader) as (detect, at_once):
+                run = ClipRun(folder, detect, provenance, clip_formats, options, floor, clip_limits, at_once)
+                fine = run.over(_stems(clips, pictures, folder)) and fine
     return 0 if fine else 1
 
 
@@ -206,6 +210,29 @@ def _load(spec: ModelSpec, device: str, loader: ModelLoader) -> Detector | None:
     except (RuntimeError, MemoryError) as error:
         say(f"{spec.title} cannot be loaded: {in_a_line(error)}")
     return None
+
+
+@contextmanager
+def _frame_detector(spec: ModelSpec, device: str, loader: ModelLoader) -> Iterator[tuple[Callable[[Image.Image], Detections], int]]:
+    """A function that finds objects in a frame, and how many frames it should have in hand at a time."""
+    from detection_core.engine import EngineError, LocalEngine
+    from detection_core.images import read_image
+
+    # Its errors are said in a line each, and without a server nobody reads its log.
+    logging.getLogger("detection_core.engine").setLevel(logging.CRITICAL)
+    engine = LocalEngine(device, loader=loader)
+
+    def detect(frame: Image.Image) -> Detections:
+        try:
+            return engine.submit(read_image(frame), spec, keep=False).result().detections
+        except EngineError as error:
+            raise error.__cause__ or error from None
+
+    try:
+        # One more than run at a time, so that the engine need not wait for the next one.
+        yield detect, engine.at_once + 1
+    finally:
+        engine.close()
 
 
 def _provenance(spec: ModelSpec, threshold: float) -> Provenance:

@@ -90,6 +90,7 @@ class ClipRun:
         options: How clips are looked at.
         floor: Lowest score of an object that is kept at all.
         limits: Which clips are accepted.
+        at_once: How many frames are with the model at a time.
     """
 
     folder: Path
@@ -99,6 +100,7 @@ class ClipRun:
     options: ClipOptions
     floor: float
     limits: VideoLimits
+    at_once: int
 
     def over(self, clips: Mapping[PictureFile, str]) -> bool:
         """Takes each clip, with what the names of its files begin with; says what becomes of it, and whether nothing failed."""
@@ -135,18 +137,14 @@ class ClipRun:
 
     def _detect(self, clip: PictureFile, stem: str, records: ClipRecords, line: _Line) -> Sequence[str]:
         """Detects in a clip and writes its files, those of a part if it does not come to the end; gives notes for the user."""
-        import torch
-
         from detection_core.clips import detect_clip, export_clip
-        from detection_core.engine.threads import ThreadChooser
 
-        # Reading, drawing and writing go on beside it.
-        detect = ThreadChooser(torch.get_num_threads()).steer(self.detect)
         base = self.folder / stem
         base.parent.mkdir(parents=True, exist_ok=True)
         out = base.with_name(f"{base.name}{ANNOTATED_CLIP}") if VIDEO in self.formats else None
         try:
-            result = detect_clip(records, detect, out, self.options, floor=self.floor, on_progress=line.progress)
+            how: dict[str, Any] = {"floor": self.floor, "at_once": self.at_once, "on_progress": line.progress}
+            result = detect_clip(records, self.detect, out, self.options, **how)
         finally:
             formats = [name for name in self.formats if name != VIDEO]
             if len(records):

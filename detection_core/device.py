@@ -29,4 +29,4 @@ def require_device(name: str) -> None:
 
 def is_lack_of_memory(error: BaseException) -> bool:
     """Whether this is what Python or torch raises when memory runs out; torch raises a RuntimeError like any other."""
-    return isinstance(error, MemoryError) or bool(_NO_MEMORY.search(str(error)))
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or bool(_NO_MEMORY.search(str(error)))

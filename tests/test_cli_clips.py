@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import _thread
 import csv
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from pycocotools.coco import COCO
 
 from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec
 from detection_core.cli import main
 from detection_core.detections import Detections
-from detection_core.detector import Detector
+from detection_core.detector import Detector, Timings
 from detection_core.video import VideoWriter, open_video
 from tests.clips.scenes import Finder, make_scene
 from tests.video.clips import times_of
@@ -22,7 +24,7 @@ PHOTO = ASSETS / "examples" / "grace_hopper.jpg"
 
 
 class Arm:
-    """What the model does: finds coloured things, and raises an error at one call."""
+    """What the model does: finds coloured things, and raises an error or has the user press Ctrl-C at one call."""
 
     def __init__(self) -> None:
         self.finder = Finder()
@@ -32,14 +34,20 @@ class Arm:
     def detect(self, image) -> Detections:
         if self.error is not None and self.finder.calls + 1 == self.fails_at:
             error, self.error = self.error, None
-            raise error
+            if not isinstance(error, KeyboardInterrupt):
+                raise error
+            _thread.interrupt_main()
         return self.finder(image)
+
+    def run(self, module, spec, pictures, device) -> tuple[list[Detections], Timings]:
+        return [self.detect(Image.fromarray(picture)) for picture in pictures], Timings(network=0.01)
 
 
 @pytest.fixture(autouse=True)
 def model(monkeypatch) -> Arm:
     arm = Arm()
     monkeypatch.setattr(Detector, "detect", lambda self, image: arm.detect(image))
+    monkeypatch.setattr("detection_core.engine.local.run", arm.run)
     return arm
 
 
@@ -117,10 +125,12 @@ def test_interrupted_what_is_done_is_kept_and_said(tmp_path, clip, model, capsys
     model.error, model.fails_at = KeyboardInterrupt(), 8
     assert detect(clip, "--out", tmp_path / "out") == 130
     assert names_in(tmp_path / "out") == ["clip_detections.json", "clip_detections.mp4"]
-    assert len(times_of(open_video(tmp_path / "out" / "clip_detections.mp4"))) == 6
-    assert len(json.loads((tmp_path / "out" / "clip_detections.json").read_text())["frames"]) == 7
+    frames = len(json.loads((tmp_path / "out" / "clip_detections.json").read_text())["frames"])
+    assert 5 <= frames < 20
+    # The tracker waits for one more frame before it shows one, and there may be one between it and the video.
+    assert frames - 2 <= len(times_of(open_video(tmp_path / "out" / "clip_detections.mp4"))) < frames
     lines = capsys.readouterr().err.splitlines()
-    assert lines[-2:] == [f"{clip}: It was not finished. What was found in 7 frames is kept.", "Interrupted."]
+    assert lines[-2:] == [f"{clip}: It was not finished. What was found in {frames} frames is kept.", "Interrupted."]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from PIL import Image
@@ -11,6 +11,7 @@ from detection_core.clips.looking import look_through
 from detection_core.clips.options import ClipOptions
 from detection_core.clips.progress import ClipProgress, ClipResult
 from detection_core.clips.records import ClipRecords, FrameRecord
+from detection_core.clips.threads import side_by_side
 from detection_core.detections import Detections
 from detection_core.video import Frame
 
@@ -22,6 +23,7 @@ def detect_clip(
     options: ClipOptions,
     *,
     floor: float,
+    at_once: int = 1,
     on_progress: Callable[[ClipProgress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> ClipResult:
@@ -32,10 +34,11 @@ def detect_clip(
 
     Args:
         records: Of the clip, and empty; they take what is found in each frame.
-        detect: Finds objects in an RGB picture; called in this thread.
+        detect: Finds objects in an RGB picture; called in threads of its own.
         out: The MP4 file, in a folder that exists; None writes none.
         options: Which frames, and how they are shown. The video holds the frames looked at only, each at its own time.
         floor: Objects of lower scores are not even kept; see `lowest_kept`.
+        at_once: How many frames are with the detector at a time.
         on_progress: Told after each frame, in this thread.
         cancelled: Asked before each frame, in this thread; True ends the work, and the result is not complete.
 
@@ -44,10 +47,10 @@ def detect_clip(
         OSError: If the records cannot be written.
     """
 
-    def find(frame: Frame) -> FrameRecord:
-        found = detect(Image.fromarray(frame.image))
-        found = found[found.scores >= floor]
-        records.append(frame.index, frame.time_s, found)
-        return FrameRecord(frame.index, frame.time_s, found)
+    def find(frames: Iterator[Frame]) -> Iterator[tuple[Frame, FrameRecord]]:
+        for frame, found in side_by_side(lambda frame: detect(Image.fromarray(frame.image)), frames, at_once):
+            kept = found[found.scores >= floor]
+            records.append(frame.index, frame.time_s, kept)
+            yield frame, FrameRecord(frame.index, frame.time_s, kept)
 
     return look_through(records.video, find, out, options, on_progress, cancelled)

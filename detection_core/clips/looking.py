@@ -1,4 +1,4 @@
-"""Goes through a clip once: reading ahead, finding in the calling thread, drawing and writing behind."""
+"""Goes through a clip once: reading ahead, finding in between, drawing and writing behind."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from detection_core.video import Frame, VideoFile
 
 def look_through(
     video: VideoFile,
-    find: Callable[[Frame], FrameRecord | None],
+    find: Callable[[Iterator[Frame]], Iterator[tuple[Frame, FrameRecord]]],
     out: Path | None,
     options: ClipOptions,
     on_progress: Callable[[ClipProgress], None],
     cancelled: Callable[[], bool],
 ) -> ClipResult:
-    """Takes each frame looked at through `find`, tracker and drawing; ends early where `find` gives None.
+    """Takes the frames looked at through `find`, which gives each with what is in it, and through tracker and drawing.
 
     Arguments, result and errors are otherwise as `detect_clip` has them.
     """
@@ -32,15 +32,17 @@ def look_through(
     to_draw: deque[Frame] = deque()
     complete, seconds = True, 0.0
 
-    def found(frames: Iterator[Frame]) -> Iterator[FrameRecord]:
-        nonlocal complete, seconds
+    def until_cancelled(frames: Iterator[Frame]) -> Iterator[Frame]:
+        nonlocal complete
         for frame in frames:
             if cancelled():
                 complete = False
                 return
-            record = find(frame)
-            if record is None:
-                return
+            yield frame
+
+    def found(frames: Iterator[Frame]) -> Iterator[FrameRecord]:
+        nonlocal seconds
+        for frame, record in find(until_cancelled(frames)):
             seconds = frame.time_s + 1 / options.rate(video)
             to_draw.append(frame)
             pace.add()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from detection_core.clips.looking import look_through
@@ -27,12 +27,13 @@ def render_clip(
     Raises:
         ValueError: If the options look at other frames than the records hold.
     """
-    found = iter(records)
 
-    def find(frame: Frame) -> FrameRecord | None:
-        record = next(found, None)
-        if record is not None and record.index != frame.index:
-            raise ValueError(f"what was found is of other frames; give the every and fps of then (frame {record.index}, not {frame.index})")
-        return record
+    def find(frames: Iterator[Frame]) -> Iterator[tuple[Frame, FrameRecord]]:
+        for record, frame in zip(records, frames, strict=False):
+            if record.index != frame.index:
+                raise ValueError(
+                    f"what was found is of other frames; give the every and fps of then (frame {record.index}, not {frame.index})"
+                )
+            yield frame, record
 
     return look_through(records.video, find, out, options, on_progress, cancelled)

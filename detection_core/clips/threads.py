@@ -1,14 +1,16 @@
-"""Work side by side: an iterator that runs ahead and a worker that comes behind, each in a thread that ends in every case."""
+"""Work side by side: iterators that run ahead or several at a time, and a worker that comes behind, in threads that end in every case."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Condition, Thread
 from types import TracebackType
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class _Channel(Generic[T]):
@@ -77,6 +79,34 @@ def ahead(items: Iterable[T], places: int) -> Generator[T, None, None]:
     finally:
         channel.end(drop=True)
         thread.join()
+
+
+def side_by_side(function: Callable[[T], R], items: Iterable[T], at_once: int) -> Generator[tuple[T, R], None, None]:
+    """Each item with what the function makes of it, in the items' order, so many of them worked on at a time in threads.
+
+    Items are asked for in the calling thread. An error in getting the next one, or in working on one, comes out after all before it.
+    """
+    pending: deque[tuple[T, Future[R]]] = deque()
+    source, error = iter(items), None
+    with ThreadPoolExecutor(at_once, thread_name_prefix="clip-side") as pool:
+        try:
+            while True:
+                while error is None and len(pending) < at_once:
+                    try:
+                        item = next(source)
+                    except Exception as caught:
+                        error = caught
+                    else:
+                        pending.append((item, pool.submit(function, item)))
+                if not pending:
+                    break
+                item, made = pending.popleft()
+                yield item, made.result()
+        finally:
+            for _, made in pending:
+                made.cancel()
+    if error is not None and not isinstance(error, StopIteration):
+        raise error
 
 
 class Behind(Generic[T]):

@@ -11,6 +11,7 @@ from typing import Protocol
 from detection_core.detections import Detections
 from detection_core.detector import Timings
 from detection_core.images import LoadedImage
+from detection_core.model_spec import ModelSpec
 
 
 class Stage(StrEnum):
@@ -122,9 +123,15 @@ class Job:
 
 
 class Engine(Protocol):
-    """Anything that detects. `ModelSpec.key` names models, and `visitor` whoever waits."""
+    """Anything that detects. `ModelSpec.key` names models, and `visitor` whoever waits.
 
-    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", measure: bool = False, keep: bool = True) -> Job:
+    Attributes:
+        at_once: How many pictures of a light model it looks at side by side; who has many keeps one more than that in hand.
+    """
+
+    at_once: int
+
+    def submit(self, image: LoadedImage, model: str | ModelSpec, *, visitor: str = "", measure: bool = False, keep: bool = True) -> Job:
         """Accepts a picture for detection; returns at once. With `measure` the model runs even where its result is kept.
 
         Without `keep` results are neither taken from those kept nor kept: frames of a video come only once.

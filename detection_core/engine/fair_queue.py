@@ -64,6 +64,14 @@ class FairQueue(Generic[_Item]):
                 self._ends.pop(next(iter(self._ends)))
         heapq.heappush(self._entries, _Entry(start, next(self._numbers), item))
 
+    def peek(self) -> _Item:
+        """The next job, which stays.
+
+        Raises:
+            IndexError: If nobody waits.
+        """
+        return self._entries[0].item
+
     def pop(self) -> _Item:
         """Takes out the next job.
 
@@ -74,9 +82,15 @@ class FairQueue(Generic[_Item]):
         self._now = entry.start
         return entry.item
 
-    def discard(self, is_given_up: Callable[[_Item], bool]) -> None:
-        """Takes out jobs that were given up; what their visitors have asked for after them keeps its place."""
+    def discard(self, is_given_up: Callable[[_Item], bool]) -> bool:
+        """Takes out jobs that were given up; what their visitors have asked for after them keeps its place.
+
+        Returns:
+            Whether there were any.
+        """
         kept = [entry for entry in self._entries if not is_given_up(entry.item)]
-        if len(kept) < len(self._entries):
-            self._entries = kept
-            heapq.heapify(self._entries)
+        if len(kept) == len(self._entries):
+            return False
+        self._entries = kept
+        heapq.heapify(self._entries)
+        return True

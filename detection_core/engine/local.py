@@ -1,4 +1,4 @@
-"""The engine that runs in this process: models load side by side, pictures pass through the device one at a time."""
+"""The engine that runs in this process: models load side by side, pictures pass through the device in fair turns."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import statistics
 import threading
 import time
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from concurrent.futures import InvalidStateError, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -18,10 +19,11 @@ from torch import nn
 
 from detection_core.catalog import ModelSpec, get_spec, list_specs
 from detection_core.detector import run
+from detection_core.device import is_lack_of_memory
 from detection_core.engine.base import EngineBusyError, EngineError, Job, JobState, Result, Stage
+from detection_core.engine.cores import Cores, Share
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.peak_memory import peak_memory
-from detection_core.engine.threads import ThreadChooser
 from detection_core.fast import sixteen_bits
 from detection_core.images import LoadedImage
 from detection_core.loader import LoadProgress, ModelLoader, size_in_memory
@@ -35,6 +37,8 @@ _MAX_JOBS = 64
 _MAX_JOBS_PER_VISITOR = 8
 # What a picture is taken to cost until its model has run.
 _UNKNOWN_SECONDS = 0.5
+# No clock is finer.
+_LEAST_SECONDS = 1e-6
 # Of how many runs the median tells what a model takes here.
 _LATEST_RUNS = 15
 
@@ -78,10 +82,10 @@ class _Load:
 class LocalEngine:
     """Detects in this process.
 
-    One thread feeds the device, fairly between visitors by the time that their pictures take, see `FairQueue`: forward passes side by
-    side would fight for the same cores. Each model loads in a thread of its own, and all who wait for it wait together, so that nobody
-    waits for somebody else's download. A model runs once per picture: results are kept, by the picture's content, for whoever asks
-    again.
+    Pictures wait in one line, fair between visitors by the time that their pictures take, see `FairQueue`. Whose turn it is gets cores as
+    soon as there are enough, see `Cores`; nobody overtakes meanwhile, so that light models never starve a heavy one. Each model loads in
+    a thread of its own, and all who wait for it wait together, so that nobody waits for somebody else's download. A model runs once per
+    picture: results are kept, by the picture's content, for whoever asks again.
 
     Args:
         device: Where models run, as torch names it.
@@ -89,6 +93,10 @@ class LocalEngine:
         kept_results: How many results are kept.
         max_jobs: How many pictures may wait at a time, each of them decoded in memory.
         max_jobs_per_visitor: How many of them may be one visitor's.
+        cores: Among how many pictures the device may be shared; None: a CPU's cores as torch counts them, and one for anything else.
+
+    Attributes:
+        at_once: How many pictures of a light model are looked at side by side.
     """
 
     def __init__(
@@ -99,30 +107,33 @@ class LocalEngine:
         kept_results: int = _KEPT_RESULTS,
         max_jobs: int = _MAX_JOBS,
         max_jobs_per_visitor: int = _MAX_JOBS_PER_VISITOR,
+        cores: int | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.loader = loader or ModelLoader(device=device)
         self._loads = ThreadPoolExecutor(max_jobs, thread_name_prefix="load")
-        self._runs = ThreadPoolExecutor(1, thread_name_prefix="run")
+        self.at_once = cores or (torch.get_num_threads() if self.device.type == "cpu" else 1)
+        self._runs = ThreadPoolExecutor(self.at_once, thread_name_prefix="run")
         self._lock = threading.Lock()
         self._jobs: dict[Job, _Order] = {}
         self._under_way: dict[tuple[str, str], _Load] = {}
         self._queue: FairQueue[_Ready] = FairQueue()
+        self._running: set[_Ready] = set()
+        self._cores = Cores(self.at_once)
         self._kept: OrderedDict[_Key, Result] = OrderedDict()
         self._max_kept = kept_results
         self._max_jobs = max_jobs
         self._max_jobs_per_visitor = max_jobs_per_visitor
         self._modules_run: WeakSet[nn.Module] = WeakSet()
         self._seconds: dict[str, deque[float]] = {}
-        self._cores = torch.get_num_threads() if self.device.type == "cpu" else 1
-        self._threads: dict[str, ThreadChooser] = {}
+        self._costs: dict[str, deque[float]] = {}
 
-    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", measure: bool = False, keep: bool = True) -> Job:
+    def submit(self, image: LoadedImage, model: str | ModelSpec, *, visitor: str = "", measure: bool = False, keep: bool = True) -> Job:
         """Accepts a picture for detection; returns at once.
 
         Args:
             image: The picture.
-            model: Key of the model.
+            model: Key of the model, or its spec.
             visitor: Whoever waits, so that the jobs of one who leaves can be given up; "" for nobody in particular.
             measure: Whether the model is to run even if its result is kept, and its memory to be watched.
             keep: Whether the result is kept for whoever asks again, and may be one that is kept already.
@@ -131,8 +142,8 @@ class LocalEngine:
             UnknownModelError: If there is no such model.
             EngineBusyError: If too many pictures are waiting already.
         """
-        order = _Order(image, get_spec(model), measure, keep)
-        job = Job(model, visitor)
+        order = _Order(image, get_spec(model) if isinstance(model, str) else model, measure, keep)
+        job = Job(order.spec.key, visitor)
         with self._lock:
             kept = self._look_up(order)
             if kept is None:
@@ -244,54 +255,82 @@ class LocalEngine:
             order = self._jobs.get(job)
             if order is None:
                 return
-            seconds = self._seconds.get(order.spec.key)
-            cost = statistics.median(seconds) if seconds else _UNKNOWN_SECONDS
+            costs = self._costs.get(order.spec.key)
+            cost = max(statistics.median(costs), _LEAST_SECONDS) if costs else _UNKNOWN_SECONDS
             # The module goes along: it could be let go before its turn comes, and the device must not wait for a load.
             self._queue.put(_Ready(job, order, module, load_time, time.perf_counter()), job.visitor, cost)
-        self._report_places()
-        self._runs.submit(self._run_next)
+        self._run_those_due()
 
-    def _run_next(self) -> None:
+    def _run_those_due(self) -> None:
+        """Begins with whoever is first in line, as long as there are cores for them."""
         with self._lock:
-            # Of those who have queued, some may have given up since.
-            ready = self._queue.pop() if len(self._queue) else None
-            kept = self._look_up(ready.order) if ready else None
+            due = list(self._due())
+        for ready, outcome in due:
+            if isinstance(outcome, Share):
+                self._runs.submit(self._run, ready, outcome)
+            else:
+                _settle(ready.job, outcome)
         self._report_places()
-        if ready is None:
-            return
-        if kept is not None:
-            _settle(ready.job, kept)
-            return
-        self._run(ready)
 
-    def _run(self, ready: _Ready) -> None:
+    def _due(self) -> Iterator[tuple[_Ready, Share | Result]]:
+        """Takes out of the line who can be served now, with their cores or with a result that is kept."""
+        while len(self._queue):
+            order = self._queue.peek().order
+            kept = self._look_up(order)
+            if kept is not None:
+                yield self._queue.pop(), kept
+                continue
+            # Who asks for what is being looked at just now gets that.
+            if order.keep and any(running.order.key == order.key for running in self._running):
+                return
+            share = self._cores.take(order.spec.key, others_wait=len(self._queue) > 1, undisturbed=order.measure)
+            if share is None:
+                return
+            ready = self._queue.pop()
+            self._running.add(ready)
+            yield ready, share
+
+    def _run(self, ready: _Ready, share: Share) -> None:
         job, order, module = ready.job, ready.order, ready.module
         waited = time.perf_counter() - ready.queued
         job.update(JobState(Stage.RUN))
-        first_run = module not in self._modules_run
-        self._modules_run.add(module)
-        chooser = self._threads.setdefault(order.spec.key, ThreadChooser(self._cores))
-        threads = chooser.choose()
-        # Only of this thread, in which all models run.
-        if self._cores > 1:
-            torch.set_num_threads(threads)
+        with self._lock:
+            first_run = module not in self._modules_run
+            self._modules_run.add(module)
+        # Only of this thread.
+        if self.at_once > 1:
+            torch.set_num_threads(share.threads)
+        outcome: Result | Exception
         try:
             with peak_memory(self.device) if order.measure else nullcontext(_unknown) as peak:
                 (detections,), timings = run(module, order.spec, [np.asarray(order.image.image)], self.device)
                 taken = peak()
+            memory = None if taken is None else taken + size_in_memory(module)
+            timings = replace(timings, load=ready.load_time, wait=waited)
+            outcome = Result(detections, timings, first_run, memory=memory)
         except Exception as error:
-            _settle(job, _readable(error, order.spec))
-            return
+            outcome = _readable(error, order.spec)
         with self._lock:
-            if not first_run:
-                chooser.ran(threads, timings.network)
-                self._seconds.setdefault(order.spec.key, deque(maxlen=_LATEST_RUNS)).append(timings.network + timings.post)
-            if order.keep:
-                self._kept[order.key] = Result(detections, timings, kept=True)
-            while len(self._kept) > self._max_kept:
-                self._kept.popitem(last=False)
-        memory = None if taken is None else taken + size_in_memory(module)
-        _settle(job, Result(detections, replace(timings, load=ready.load_time, wait=waited), first_run, memory=memory))
+            self._running.remove(ready)
+            self._note(order, outcome, share)
+        self._run_those_due()
+        _settle(job, outcome)
+
+    def _note(self, order: _Order, outcome: Result | Exception, share: Share) -> None:
+        """Keeps what came of a run, and remembers what it took."""
+        if isinstance(outcome, Exception):
+            self._cores.give_back(share, None)
+            return
+        timings = outcome.timings
+        self._cores.give_back(share, None if outcome.first_run else timings.network)
+        if not outcome.first_run:
+            seconds = timings.network + timings.post
+            self._seconds.setdefault(order.spec.key, deque(maxlen=_LATEST_RUNS)).append(seconds)
+            self._costs.setdefault(order.spec.key, deque(maxlen=_LATEST_RUNS)).append(seconds * share.cores / self.at_once)
+        if order.keep:
+            self._kept[order.key] = Result(outcome.detections, replace(timings, load=0.0, wait=0.0), kept=True)
+        while len(self._kept) > self._max_kept:
+            self._kept.popitem(last=False)
 
     def _report_places(self) -> None:
         with self._lock:
@@ -302,7 +341,10 @@ class LocalEngine:
     def _forget(self, job: Job) -> None:
         with self._lock:
             self._jobs.pop(job, None)
-            self._queue.discard(lambda ready: ready.job is job)
+            gave_up = self._queue.discard(lambda ready: ready.job is job)
+        # They may have been first in line, and waited for more cores than the next one needs.
+        if gave_up:
+            self._run_those_due()
 
 
 def _unknown() -> None:
@@ -310,13 +352,17 @@ def _unknown() -> None:
 
 
 def _readable(error: Exception, spec: ModelSpec) -> Exception:
-    """What went wrong in words for people; the log has the rest."""
+    """What went wrong in words for people, with the error as its cause; the log has the rest."""
     if isinstance(error, WeightsError):
         return error
-    if isinstance(error, torch.OutOfMemoryError):
-        return EngineError("The device has too little memory for this picture with this model. Try a smaller picture or a lighter model.")
-    logger.error("Detection with %s failed", spec.key, exc_info=error)
-    return EngineError(f"Detection with {spec.title} failed unexpectedly. Try another model; the server's log has the details.")
+    if is_lack_of_memory(error):
+        told = "The device has too little memory for this picture with this model. Try a smaller picture or a lighter model."
+    else:
+        logger.error("Detection with %s failed", spec.key, exc_info=error)
+        told = f"Detection with {spec.title} failed unexpectedly. Try another model; the server's log has the details."
+    readable = EngineError(told)
+    readable.__cause__ = error
+    return readable
 
 
 def _settle(job: Job, outcome: Result | Exception) -> None:

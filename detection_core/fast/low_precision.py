@@ -39,7 +39,7 @@ def lower_precision(module: nn.Module, dtype: torch.dtype) -> None:
 
 
 class FloatRoIAlign(MultiScaleRoIAlign):
-    """`MultiScaleRoIAlign` by torchvision's own kernel, which wants boxes of the maps' type: in sixteen bits they would have too few digits."""
+    """`MultiScaleRoIAlign` by torchvision's own kernel, in float32: it wants boxes of the maps' type, and sixteen bits are too few."""
 
     def forward(self, x: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
         """Pools every box from the level of its size, in float32; the result has the maps' type again."""

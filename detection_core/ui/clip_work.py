@@ -37,6 +37,8 @@ from detection_core.weights import WeightsError
 
 _GLANCE = 0.25
 _PAUSE_WHEN_FULL = 0.5
+# Frames of a clip in the engine; it takes eight pictures of a visitor at a time.
+_MOST_AT_ONCE = 6
 
 
 class ClipExpiredError(LookupError):
@@ -167,7 +169,9 @@ def look(clip: Clip, options: ClipOptions, engine: Engine, times: FrameTimes, jo
     floor = lowest_kept(clip.spec.floor_score, clip.spec.suggested_threshold, options.threshold)
     detect = frame_detector(engine, clip.spec, clip.visitor, job)
     try:
-        result = detect_clip(records, detect, out, options, floor=floor, on_progress=_teller(job), cancelled=job.cancelled)
+        # One more than run at a time, so that the engine need not wait for the next one.
+        at_once = min(engine.at_once + 1, _MOST_AT_ONCE)
+        result = detect_clip(records, detect, out, options, floor=floor, at_once=at_once, on_progress=_teller(job), cancelled=job.cancelled)
     except (CancelledError, VideoError, WeightsError, EngineError) as error:
         if not records or not out.exists():
             raise

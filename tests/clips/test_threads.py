@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
-from detection_core.clips.threads import Behind, ahead
+from detection_core.clips.threads import Behind, ahead, side_by_side
 
 
 @pytest.fixture(autouse=True)
@@ -97,3 +98,52 @@ def test_an_error_in_front_lets_those_before_be_handled():
     with pytest.raises(ValueError, match="in front"):
         give_two()
     assert handled == [1, 2]
+
+
+def test_results_come_in_the_order_of_the_items():
+    pairs = list(side_by_side(lambda number: time.sleep(0.02 * (number % 2 == 0)) or number**2, range(9), 3))
+    assert pairs == [(number, number**2) for number in range(9)]
+
+
+def test_as_many_as_allowed_are_worked_on_at_a_time():
+    company = threading.Barrier(3)
+
+    def work(number: int) -> int:
+        # Nobody leaves before three have met.
+        company.wait(10)
+        return number
+
+    assert [made for _, made in side_by_side(work, range(6), 3)] == list(range(6))
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_what_comes_before_an_error_is_given(at_once):
+    def items():
+        yield from range(4)
+        raise ValueError("the tail is broken")
+
+    assert _until_error(side_by_side(str, items(), at_once)) == [(number, str(number)) for number in range(4)]
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_an_error_in_the_work_comes_after_all_before_it(at_once):
+    pairs = _until_error(side_by_side(lambda number: 6 // (number - 2), range(9), at_once))
+    assert pairs == [(0, -3), (1, -6)]
+
+
+def test_leaving_early_works_on_no_more_than_was_begun():
+    seen: list[int] = []
+    with closing(side_by_side(seen.append, range(9), 3)) as pairs:
+        next(pairs)
+    assert len(seen) <= 3
+
+
+def _until_error(pairs):
+    """What an iterator gives before it fails, which it must."""
+    given = []
+    try:
+        for pair in pairs:
+            given.append(pair)
+    except (ValueError, ZeroDivisionError):
+        return given
+    raise AssertionError("no error came")

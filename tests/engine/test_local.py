@@ -3,6 +3,8 @@ from __future__ import annotations
 import sys
 import threading
 from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from detection_core.catalog import ModelSpec, UnknownModelError
+from detection_core.catalog import ModelSpec, UnknownModelError, get_spec
 from detection_core.engine import Cancelled, EngineError, LocalEngine, Stage
 from detection_core.images import LoadedImage, read_image
 from detection_core.loader import LoadProgress
@@ -28,17 +30,24 @@ class Network(nn.Module):
         self.go.set()
         self.started = threading.Event()
         self.seen: list[int] = []
+        self.lock = threading.Lock()
         self.running = 0
         self.most_running = 0
         self.error: Exception | None = None
+        self.company: threading.Barrier | None = None
 
     def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
-        self.running += 1
-        self.most_running = max(self.most_running, self.running)
+        with self.lock:
+            self.running += 1
+            self.most_running = max(self.most_running, self.running)
         self.seen.append(round(float(images[0][0, 0, 0]) * 255))
         self.started.set()
         assert self.go.wait(10)
-        self.running -= 1
+        if self.company and len(self.seen) > 1:
+            with suppress(threading.BrokenBarrierError):
+                self.company.wait(10)
+        with self.lock:
+            self.running -= 1
         if self.error:
             raise self.error
         return [{"boxes": torch.tensor([[1.0, 2.0, 5.0, 6.0]]), "labels": torch.tensor([1]), "scores": torch.tensor([0.9])}]
@@ -82,7 +91,7 @@ def loader(network: Network) -> Loader:
 
 @pytest.fixture
 def engine(loader: Loader, network: Network):
-    engine = LocalEngine(loader=loader)  # type: ignore[arg-type]
+    engine = LocalEngine(loader=loader, cores=1)  # type: ignore[arg-type]
     yield engine
     network.go.set()
     loader.go.set()
@@ -331,3 +340,72 @@ def test_visitors_take_turns(engine, network):
     for job in jobs:
         job.result(10)
     assert network.seen == [0, 10, 20, 11, 12, 13]
+
+
+@pytest.fixture
+def shared(loader: Loader, network: Network):
+    """An engine of two cores that knows the model to be light."""
+    engine = LocalEngine(loader=loader, cores=2)  # type: ignore[arg-type]
+    for shade in (201, 202):
+        engine.submit(picture(shade), MODEL).result(10)
+    network.seen.clear()
+    network.most_running = 0
+    yield engine
+    network.go.set()
+    engine.close()
+
+
+def hold(engine: LocalEngine, network: Network, model: str, shades: list[int], **options: Any) -> list[Any]:
+    """Submits pictures to a network that lets none go, until as many as possible are in it."""
+    network.go.clear()
+    network.started.clear()
+    jobs = [engine.submit(picture(shades[0]), model, **options)]
+    assert network.started.wait(10)
+    jobs += [engine.submit(picture(shade), model, **options) for shade in shades[1:]]
+    for job in jobs[1:]:
+        state = job.state
+        while state.stage is Stage.LOAD:
+            state = job.wait_for_change(state, 0.01)
+    return jobs
+
+
+def test_pictures_of_a_light_model_run_side_by_side(shared, network):
+    jobs = hold(shared, network, MODEL, list(range(6)))
+    # The first has all cores, because nobody else was there.
+    assert [job.state.stage for job in jobs] == [Stage.RUN] + 5 * [Stage.QUEUE]
+    # From now on, nobody leaves the network before two have met in it.
+    network.company = threading.Barrier(2)
+    network.go.set()
+    for job in jobs[1:5]:
+        job.result(10)
+    network.company.abort()
+    assert network.most_running == 2
+
+
+def test_a_heavy_model_has_the_device_for_itself(shared, network):
+    jobs = hold(shared, network, MODEL, [1, 2, 3])
+    jobs.append(shared.submit(picture(4), OTHER))
+    wait_for(jobs[-1], Stage.QUEUE)
+    running: list[int] = []
+    jobs[-1].future.add_done_callback(lambda _: running.append(network.running))
+    network.go.set()
+    for job in jobs:
+        job.result(10)
+    # A model of which nothing is known is taken to be heavy.
+    assert running == [0]
+
+
+def test_who_gives_up_at_the_head_of_the_line_lets_the_next_one_run(shared, network):
+    jobs = hold(shared, network, MODEL, [1, 2])
+    heavy = shared.submit(picture(3), OTHER)
+    wait_for(heavy, Stage.QUEUE)
+    network.go.set()
+    heavy.cancel()
+    for job in jobs:
+        job.result(10)
+    assert shared.submit(picture(4), MODEL).result(10).detections is not None
+
+
+def test_a_spec_will_do_for_a_model_that_has_no_key_here(engine):
+    spec = replace(get_spec(MODEL), key="elsewhere.pt")
+    assert engine.submit(picture(1), spec).result(10).detections.model == "elsewhere.pt"

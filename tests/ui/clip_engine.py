@@ -27,6 +27,9 @@ class ClipEngine:
         keeps: What was said of keeping results.
     """
 
+    # Frames come one after the other, as they are.
+    at_once = 0
+
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.gate.set()
