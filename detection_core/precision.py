@@ -7,6 +7,7 @@ with its exact self, and found named in every result wherever models are. Import
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from enum import StrEnum
 
 _USUAL = "DETECTION_EXPLORER_PRECISION"
@@ -38,6 +39,21 @@ def split_key(key: str) -> tuple[str, Precision]:
 def join_key(name: str, precision: Precision) -> str:
     """The key of a model in a precision, of its key in the usual one."""
     return name if precision is Precision.EXACT else f"{name}{_BEFORE}{precision}"
+
+
+def precisions_in(keys: Collection[str], name: str) -> list[Precision]:
+    """The precisions in which a model is among the keys, such as those of `Engine.model_states`."""
+    return [precision for precision in Precision if join_key(name, precision) in keys]
+
+
+def usual_key(name: str, keys: Collection[str]) -> str:
+    """The key of a model in the usual precision, or in the exact one where the keys have none in that.
+
+    Raises:
+        ValueError: If the environment names no precision.
+    """
+    key = join_key(name, usual_precision())
+    return key if key in keys else name
 
 
 def usual_precision() -> Precision:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+import app
 from detection_core.catalog import UnknownModelError, get_spec
-from detection_core.precision import Precision, join_key, split_key, use_precision, usual_precision
+from detection_core.precision import Precision, join_key, precisions_in, split_key, use_precision, usual_key, usual_precision
 
 KEY = "ssd300_vgg16"
 
@@ -58,3 +59,27 @@ def test_the_usual_precision_can_be_set(monkeypatch):
     monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", "half")
     with pytest.raises(ValueError, match="must be one of exact, fast, stock"):
         usual_precision()
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [([], []), ([KEY], ["exact"]), ([f"{KEY}@stock", KEY], ["exact", "stock"]), ([f"{KEY}@fast", "other", "other@stock"], ["fast"])],
+    ids=str,
+)
+def test_a_models_precisions_are_read_from_the_keys(keys, expected):
+    assert precisions_in(keys, KEY) == expected
+
+
+def test_the_usual_key_is_one_that_there_is(monkeypatch):
+    monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", "fast")
+    assert usual_key(KEY, [KEY, f"{KEY}@fast"]) == f"{KEY}@fast"
+    assert usual_key(KEY, [KEY, f"{KEY}@stock"]) == KEY
+
+
+def test_the_page_does_not_start_in_a_precision_that_the_device_has_not(monkeypatch, capsys):
+    monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", "exact")
+    monkeypatch.setattr("detection_core.fast.sixteen_bits", lambda device: None)
+    monkeypatch.setattr("sys.argv", ["app.py", "--precision", "fast"])
+    with pytest.raises(SystemExit, match="2"):
+        app.main()
+    assert "There is no fast precision here" in capsys.readouterr().err

@@ -18,6 +18,7 @@ from detection_core.comparison_report import ComparisonReport, Found
 from detection_core.engine import Engine, EngineError, Result
 from detection_core.export import provenance_of, to_json
 from detection_core.images import ImageError, LoadedImage
+from detection_core.precision import precisions_in
 from detection_core.ui.components.model_slots import FEWEST, MOST
 from detection_core.ui.components.safe_image import NoAddresses, SafeImage, SafeText
 from detection_core.ui.live_look import tell
@@ -52,7 +53,7 @@ def add_api(engine: Engine, streams: LiveStreams) -> None:
 
         Args:
             image: The picture file.
-            model: Key of the model, as `/models` lists them.
+            model: Key of the model, as `/models` lists them; with "@" and one of its precisions behind it, in that.
             threshold: Lowest score wanted, 0–1; null takes the model's suggestion.
 
         Returns:
@@ -73,7 +74,7 @@ def add_api(engine: Engine, streams: LiveStreams) -> None:
 
         Args:
             image: The picture file.
-            models: Keys of the models, as `/models` lists them.
+            models: Keys of the models, as for `/detect`; one in two precisions counts as two.
             threshold: Lowest score that counts, 0–1; null takes each model's suggestion.
             iou: From which overlap on two boxes are in the same place, 0.05–0.95; null is 0.5.
 
@@ -108,7 +109,7 @@ def add_api(engine: Engine, streams: LiveStreams) -> None:
 
         Args:
             image: The frame as a picture file.
-            model: Key of the model, as `/models` lists them.
+            model: Key of the model, as `/models` lists them; with "@" and one of its precisions behind it, in that.
             threshold: From which score on an object is followed, 0–1; null takes the model's suggestion.
             stream: What the answer to the frame before has as its `stream`; "" for the first. After ten seconds of silence it is over.
 
@@ -132,10 +133,14 @@ def add_api(engine: Engine, streams: LiveStreams) -> None:
         return told | {"stream": known.token}
 
     def models() -> list[dict[str, Any]]:
-        """Lists all models with what they give, their published accuracy, cost and whether their weights are on disk."""
+        """Lists all models with what they give, their published accuracy, cost, whether their weights are on disk, and `precisions`.
+
+        Of those, "exact" is the model under its own key; "ssd300_vgg16@fast" is one in the precision "fast".
+        """
         states = engine.model_states()
         # One without a state has come or gone just now.
-        return [spec.facts() | {"state": states[spec.key]} for spec in list_specs() if spec.key in states]
+        here = [spec for spec in list_specs() if spec.key in states]
+        return [spec.facts() | {"state": states[spec.key], "precisions": list(map(str, precisions_in(states, spec.key)))} for spec in here]
 
     # Endpoints take their types from components; these are never shown.
     image = SafeImage(visible=False, label="Picture")

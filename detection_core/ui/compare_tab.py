@@ -17,6 +17,7 @@ from detection_core.catalog import EMBEDDED_MODEL, UnknownModelError, get_spec
 from detection_core.engine import Cancelled, Engine, EngineError, Result, summarize, take_turns
 from detection_core.export import ImportFormatError, SeveralPicturesError, read_coco_results
 from detection_core.images import ImageError, LoadedImage
+from detection_core.precision import split_key, usual_key
 from detection_core.ui.compare_download import KeptComparison, comparison_archive
 from detection_core.ui.components.compare_view import (
     MAX_MODELS,
@@ -86,6 +87,12 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
         engine: Where detection runs.
         links: What links call pictures.
     """
+
+    def usual_models() -> list[str]:
+        """The two that are compared where nobody has chosen."""
+        states = engine.model_states()
+        return [usual_key(name, states) for name in _DEFAULT_MODELS]
+
     turns = Turns()
     # A cancelled comparison still tells what has come in; a cancelled measurement just ends.
     measuring = Turns()
@@ -100,7 +107,7 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
         with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
             image = SafeImage(str(EXAMPLE_PATHS[0]), label="Picture", sources=["upload", "clipboard"], height=220, buttons=[])
             examples = ExampleStrip(EXAMPLES)
-            slots = ModelSlots(_DEFAULT_MODELS, engine.model_states())
+            slots = ModelSlots(usual_models(), engine.model_states())
             compare = gr.Button("Compare", variant="primary")
             cancel = gr.Button("Cancel", visible=False)
             add = _ResultsButton("Add results from a file", file_types=[".json"], type="filepath", size="sm")
@@ -113,7 +120,8 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
     def controls(keys: Sequence[str]) -> tuple[Any, Any]:
         """The slots, and the button that says what pressing it entails."""
         states = engine.model_states()
-        missing = sum(get_spec(key).file_size for key in keys if states.get(key) == "to download")
+        # A model's precisions have one file.
+        missing = sum(get_spec(name).file_size for name in {split_key(key)[0] for key in keys if states.get(key) == "to download"})
         return slots_value(keys, states), gr.update(value=f"Download {megabytes(missing)} and compare" if missing else "Compare")
 
     def look(path: str | None, keys: list[str], names: list[str], link: Mapping[str, Any], request: gr.Request) -> Iterator[Update]:
@@ -322,7 +330,7 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
         if picture is None:
             gr.Warning("The picture of this link is not kept here (any more). This is an example instead.")
         keys = link_models(query)
-        keys += [key for key in _DEFAULT_MODELS if key not in keys][: max(FEWEST - len(keys), 0)]
+        keys += [key for key in usual_models() if key not in keys][: max(FEWEST - len(keys), 0)]
         return (
             gr.Tabs(selected=tab.id),
             str(picture or EXAMPLE_PATHS[0]),

@@ -7,6 +7,7 @@ import numpy as np
 from detection_core.catalog import ASSETS, EMBEDDED_MODEL
 from detection_core.engine import Engine
 from detection_core.images import read_image
+from detection_core.precision import usual_key
 
 EXAMPLES = {
     "Astronaut": ASSETS / "examples" / "astronaut.jpg",
@@ -30,5 +31,6 @@ def warm_up(engine: Engine) -> None:
 
     A blank picture goes before it: the first pass through a network is slow, and its timing would mislead.
     """
-    engine.submit(read_image(np.zeros((480, 640, 3), np.uint8)), EMBEDDED_MODEL)
-    engine.submit(read_image(EXAMPLE_PATHS[0]), EMBEDDED_MODEL)
+    model = usual_key(EMBEDDED_MODEL, engine.model_states())
+    engine.submit(read_image(np.zeros((480, 640, 3), np.uint8)), model)
+    engine.submit(read_image(EXAMPLE_PATHS[0]), model)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from detection_core.catalog import ModelSpec, list_specs
+from detection_core.precision import Precision, split_key
 from detection_core.ui.components.model_picker import picker_value
 
 # From here on, a stream is a series of pictures.
@@ -18,7 +19,9 @@ _BASE_GFLOPS = 2.0
 
 
 def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[str, float]) -> dict[str, Any]:
-    """As `picker_value`, with fast models first and the others marked by what a frame takes here.
+    """As `picker_value`, with fast models first and the others marked by what a frame takes here in the chosen precision.
+
+    Where no model has run in that yet, what they take in the exact one is told, and said to be so.
 
     Args:
         selected: The chosen model's key.
@@ -27,6 +30,9 @@ def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[st
     """
     value = picker_value(selected, states)
     specs = list_specs()
+    precision = split_key(selected)[1]
+    own, exact = _in_precision(precision, seconds), _in_precision(Precision.EXACT, seconds)
+    seconds, remark = (own, "") if own or precision is Precision.EXACT else (exact, ", if exact")
     pace = _pace(specs, seconds)
     expected = {spec.key: seconds.get(spec.key) or _estimate(spec, pace) for spec in specs}
 
@@ -36,12 +42,18 @@ def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[st
             return model | {"group": _SLOW}
         if taken <= _LIVE_SECONDS:
             return model | {"group": _FAST}
-        pace = f"about {_rounded(taken)} s per frame here"
+        pace = f"about {_rounded(taken)} s per frame here{remark}"
         told = {"title": f"{model['title']} · {pace}", "best_for": f"{model['best_for']} {pace.capitalize()}."}
         return model | {"group": _SLOW} | told
 
     ordered = sorted(value["models"], key=lambda model: expected[model["key"]] or float("inf"))
     return value | {"models": [marked(model) for model in ordered]}
+
+
+def _in_precision(precision: Precision, seconds: Mapping[str, float]) -> dict[str, float]:
+    """What a picture takes in one precision, by the models' names."""
+    split = [(*split_key(key), taken) for key, taken in seconds.items()]
+    return {name: taken for name, own, taken in split if own is precision}
 
 
 def _pace(specs: Sequence[ModelSpec], seconds: Mapping[str, float]) -> float | None:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from detection_core.catalog import UnknownModelError, get_spec
 from detection_core.engine import Measurement
 from detection_core.model_spec import ModelSpec
+from detection_core.precision import Precision
 from detection_core.ui.components.compare_view import CompareCost, ComparePoint
 from detection_core.ui.components.view_message import ViewTiming
 
@@ -35,7 +36,8 @@ class Measurements:
         """What a model costs on the picture of this digest, as far as that has been measured."""
         with self._lock:
             measured = self._known.get((spec.key, digest))
-        cost = CompareCost(box_ap=spec.metrics.get("box_map"), metrics_on=spec.metrics_on)
+        accuracy = _measured_accuracy(spec)
+        cost = CompareCost(box_ap=accuracy, metrics_on="" if accuracy is None else spec.metrics_on)
         if measured is None:
             return cost
         times = {"latency_ms": measured.median * 1000, "low_ms": measured.low * 1000, "high_ms": measured.high * 1000}
@@ -60,6 +62,11 @@ class Measurements:
             except UnknownModelError:  # A user's model that has gone.
                 continue
             latency = medians[key] * 1000 if key in medians else None
-            accuracy = spec.metrics.get("box_map")
+            accuracy = _measured_accuracy(spec)
             points.append(ComparePoint(id=key, title=spec.title, latency_ms=latency, box_ap=accuracy, compared=key in compared))
         return points
+
+
+def _measured_accuracy(spec: ModelSpec) -> float | None:
+    """Average precision of the boxes in percent; nobody has measured it in the fast precision."""
+    return None if spec.precision is Precision.FAST else spec.metrics.get("box_map")

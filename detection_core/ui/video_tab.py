@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData
 
-from detection_core.catalog import EMBEDDED_MODEL, UnknownModelError, get_spec
+from detection_core.catalog import UnknownModelError, get_spec
 from detection_core.engine import Engine
 from detection_core.ui.batch_look import picture_name
 from detection_core.ui.clip_download import NothingToSaveError, save_clip
@@ -85,7 +85,7 @@ def build_video_tab(page: gr.Blocks, engine: Engine) -> VideoTab:
         with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
             picker = ModelPicker(engine.model_states())
         with gr.Column(scale=1, min_width=320):
-            view = VideoView(inspect, pace, watch, stop, limits=limits, value=_model_message(engine, EMBEDDED_MODEL))
+            view = VideoView(inspect, pace, watch, stop, limits=limits, value=_model_message(engine, picker.value["selected"]))
     folder = Path(view.GRADIO_CACHE)
     clips = ClipStore(folder)
     # Not one that an earlier version has made.

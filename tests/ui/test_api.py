@@ -9,17 +9,20 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import httpx
 import numpy as np
 import pytest
+import torch
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
 from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec, list_models
 from detection_core.engine import LocalEngine
+from detection_core.fast import sixteen_bits
 from detection_core.ui.app import build_app, launch_options
 from detection_core.user_models import MODELS_DIR
 from tests.download_host import DownloadHost
 from tests.ui.model_files import PETS, put_model
 
+PRECISIONS = ["exact", "fast", "stock"] if sixteen_bits(torch.device("cpu")) else ["exact", "stock"]
 PHOTO = ASSETS / "examples" / "grace_hopper.jpg"
 
 
@@ -120,6 +123,23 @@ def test_lists_models(client):
     assert [model["key"] for model in models] == list_models()
     assert models[0]["state"] in ("in memory", "on disk")
     assert {model["state"] for model in models[1:]} == {"to download"}
+    assert [model["precisions"] for model in models] == [PRECISIONS] * len(models)
+
+
+def test_a_model_runs_in_a_precision(client):
+    key = f"{EMBEDDED_MODEL}@stock"
+    told, _ = client.predict(handle_file(PHOTO), key, 0.3, api_name="/detect")
+    assert told["provenance"]["model"] == key
+    compared, _ = client.predict(handle_file(PHOTO), [EMBEDDED_MODEL, key], 0.3, None, api_name="/compare")
+    assert [model["name"] for model in compared["models"]] == [EMBEDDED_MODEL, key]
+    assert compared["pairs"][0]["counts"]["only_a"] == compared["pairs"][0]["counts"]["only_b"] == 0
+    assert client.predict(handle_file(PHOTO), key, None, "", api_name="/live")["in_view"]["person"]
+
+
+def test_a_precision_that_the_machine_has_not_is_refused_in_words(client, monkeypatch):
+    monkeypatch.setattr("detection_core.loader.sixteen_bits", lambda device: None)
+    with pytest.raises(AppError, match="no instructions for numbers of sixteen bits"):
+        client.predict(handle_file(PHOTO), f"{EMBEDDED_MODEL}@fast", 0.3, api_name="/detect")
 
 
 def test_knows_users_models_while_they_are_there(client, tmp_path, monkeypatch):

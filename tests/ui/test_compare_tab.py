@@ -56,7 +56,8 @@ class FakeEngine:
         pass
 
     def model_states(self) -> dict[str, str]:
-        return {key: "to download" if key in self.missing else "on disk" for key in list_models()}
+        here = {key: "to download" if key in self.missing else "on disk" for key in list_models()}
+        return here | {f"{key}@stock": state for key, state in here.items()}
 
 
 class Tab:
@@ -106,6 +107,26 @@ def test_nothing_is_downloaded_unasked():
     assert "178 MB" in message.models[1].error.text
     assert [model for model, _ in engine.asked] == [EMBEDDED_MODEL]
     assert tab.compare(EMBEDDED_MODEL, MASKS).models[1].objects is not None
+
+
+def test_a_models_precisions_share_a_download():
+    tab = Tab(FakeEngine(missing=(MASKS,)))
+    *_, (_, _, _, button, _) = tab.handlers["look"](PHOTO, [MASKS, f"{MASKS}@stock"], [], {}, REQUEST)
+    assert button["value"] == "Download 178 MB and compare"
+
+
+def test_a_model_beside_itself_in_another_precision():
+    tab = Tab(FakeEngine())
+    message = tab.compare(SSD, f"{SSD}@stock")
+    assert [(model.id, model.title) for model in message.models] == [(SSD, "SSD300 VGG-16"), (f"{SSD}@stock", "SSD300 VGG-16 · stock")]
+    told = tab.handlers["download"](CompareSettings(), tab.name)
+    with zipfile.ZipFile(told.download.path) as archive:
+        assert {f"{SSD}.png", f"{SSD}@stock.png", f"difference_{SSD}_{SSD}@stock.png"} <= set(archive.namelist())
+
+
+def test_begins_in_the_usual_precision(monkeypatch):
+    monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", "stock")
+    assert Tab(FakeEngine()).built.slots.value["selected"] == [f"{EMBEDDED_MODEL}@stock", "ssdlite320_mobilenet_v3_large@stock"]
 
 
 def test_without_a_picture_the_button_asks_for_one():
@@ -249,9 +270,10 @@ def test_what_is_no_longer_kept_is_told():
     [
         ({"tab": "compare", "picture": "example:cat", "models": f"{SSD},{FCOS}", "iou": "0.7"}, 3, [SSD, FCOS], {"iou": 0.7}),
         ({"tab": "compare", "picture": "kept:gone", "models": SSD}, 0, [SSD, EMBEDDED_MODEL], {}),
+        ({"tab": "compare", "models": f"{SSD}%40fast,{SSD}"}, 0, [f"{SSD}@fast", SSD], {}),
         ({"tab": "compare"}, 0, [EMBEDDED_MODEL, "ssdlite320_mobilenet_v3_large"], {}),
     ],
-    ids=["whole", "picture gone", "bare"],
+    ids=["whole", "picture gone", "two precisions", "bare"],
 )
 def test_a_link_brings_a_comparison_back(query, picture: int, models: list[str], settings: dict[str, Any]):
     tab = Tab(FakeEngine())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from detection_core.catalog import EMBEDDED_MODEL, list_specs
 from detection_core.ui.live_models import live_picker_value
 
@@ -9,9 +11,9 @@ STATES = {spec.key: "to download" for spec in list_specs()}
 HEAVY = "maskrcnn_resnet50_fpn"
 
 
-def listed(seconds: dict[str, float]) -> dict[str, dict[str, object]]:
-    value = live_picker_value(EMBEDDED_MODEL, STATES, seconds)
-    assert value["selected"] == EMBEDDED_MODEL
+def listed(seconds: dict[str, float], selected: str = EMBEDDED_MODEL) -> dict[str, dict[str, Any]]:
+    value = live_picker_value(selected, STATES, seconds)
+    assert value["selected"] == selected
     return {model["key"]: model for model in value["models"]}
 
 
@@ -35,3 +37,16 @@ def test_what_nobody_knows_is_not_promised():
     models = listed({})
     assert {model["group"] for model in models.values()} == {"Slower here"}
     assert not any("about" in str(model["title"]) for model in models.values())
+
+
+def test_marks_are_about_the_chosen_precision():
+    seconds = {EMBEDDED_MODEL: 0.7, f"{EMBEDDED_MODEL}@fast": 0.1, f"{HEAVY}@fast": 0.9, HEAVY: 3.2}
+    models = listed(seconds, f"{EMBEDDED_MODEL}@fast")
+    assert models[EMBEDDED_MODEL]["group"] == "Fast enough for live here"
+    assert models[HEAVY]["title"] == "Mask R-CNN ResNet-50 FPN · about 0.9 s per frame here"
+    assert models[EMBEDDED_MODEL]["title"] == listed(seconds, f"{EMBEDDED_MODEL}@stock")[EMBEDDED_MODEL]["title"].partition(" · ")[0]
+
+
+def test_where_nothing_has_run_in_the_chosen_precision_the_exact_one_is_told():
+    assert listed({HEAVY: 3.2}, f"{EMBEDDED_MODEL}@fast")[HEAVY]["title"].endswith(" · about 3 s per frame here, if exact")
+    assert listed({f"{HEAVY}@fast": 0.9})[HEAVY]["title"] == "Mask R-CNN ResNet-50 FPN"

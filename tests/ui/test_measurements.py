@@ -49,3 +49,12 @@ def test_a_model_that_has_gone_is_no_point(models_folder):
     assert [point.id for point in known.points([])] == ["pets"]
     path.unlink()
     assert known.points([]) == []
+
+
+@pytest.mark.parametrize(("precision", "is_published"), [("", True), ("@stock", True), ("@fast", False)])
+def test_published_accuracy_is_not_that_of_the_fast_precision(precision, is_published):
+    key, known = SSD + precision, Measurements()
+    known.put(key, "any", measured(0.1))
+    cost, (point,) = known.cost(get_spec(key), "any"), known.points([])
+    assert (cost.box_ap is not None, bool(cost.metrics_on), point.box_ap is not None) == (is_published,) * 3
+    assert cost.latency_ms == point.latency_ms == 100

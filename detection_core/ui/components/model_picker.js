@@ -1,23 +1,27 @@
-// A grouped <select> of all models and the card of the chosen one. value: {selected, models: [{key, title, group, state, ...}]}.
+// A grouped <select> of all models, the precisions of the chosen one and its card.
+// value: {selected: "name" or "name@precision", models: [{key, title, group, states: {precision: state}, ...}]}.
 const select = element.querySelector("select");
 const card = element.querySelector(".card");
 const bestFor = element.querySelector(".best-for");
 const details = element.querySelector("details");
 
 const chosen = createChosen(props);
-const chosenModel = () => props.value.models.find((model) => model.key === props.value.selected);
+const precisions = createPrecisionChoice((precision) => choose(select.value, precision));
+element.querySelector(".picker-precision").replaceWith(precisions.node);
+const looked = () => lookUp(props.value.selected, props.value.models);
 
 function showCard() {
-  const model = chosenModel();
+  const { model, precision, states, state } = looked();
+  precisions.draw(states, precision, "Precision");
   show(details, Boolean(model));
   setText(bestFor, model ? model.best_for : "The file of this model has been removed. Put it back, or choose another model.");
-  if (model) card.replaceChildren(...[pillsOf(model), factsOf(model), finePrintOf(model)].filter(Boolean));
+  if (model) card.replaceChildren(...[pillsOf(model, state), factsOf(model), finePrintOf(model, precision)].filter(Boolean));
 }
 
-function pillsOf({ tasks, state, size }) {
+function pillsOf({ tasks, size }, state) {
   const pills = make("div", "pills");
   for (const task of tasks) pills.append(make("span", "pill", task));
-  pills.append(make("span", state === "to download" ? "pill" : "pill ready", state === "to download" ? `${size} download` : state));
+  if (state) pills.append(make("span", state === "to download" ? "pill" : "pill ready", state === "to download" ? `${size} download` : state));
   return pills;
 }
 
@@ -31,9 +35,9 @@ function factsOf(model) {
   return facts;
 }
 
-function finePrintOf({ metrics_on, recipe }) {
+function finePrintOf({ metrics_on, recipe }, precision) {
   if (!metrics_on && !recipe) return null;
-  const fine = make("p", "fine", metrics_on ? `Measured on ${metrics_on}. ` : "");
+  const fine = make("p", "fine", metrics_on ? `Measured on ${metrics_on}${precision === "fast" ? ", not in fast precision" : ""}. ` : "");
   if (recipe) {
     const link = make("a", "", "How it was trained");
     link.href = recipe;
@@ -45,7 +49,7 @@ function finePrintOf({ metrics_on, recipe }) {
 }
 
 function draw() {
-  fillModelSelect(select, props.value.models, props.value.selected);
+  fillModelSelect(select, props.value.models, looked().name);
   showCard();
 }
 
@@ -56,8 +60,11 @@ watch("value", () => {
   chosen.receive();
   draw();
 });
-select.addEventListener("change", () => {
-  chosen.set(select.value);
+select.addEventListener("change", () => choose(select.value, looked().precision));
+
+function choose(name, precision) {
+  const key = keyIn(precision, name, props.value.models);
+  chosen.set(key);
   showCard();
-  trigger("select", { key: select.value });
-});
+  trigger("select", { key });
+}

@@ -1,4 +1,4 @@
-"""The model picker: a grouped list of all models and the card of the chosen one, drawn in the browser."""
+"""The model picker: a grouped list of all models, their precisions, and the card of the chosen one, drawn in the browser."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from detection_core.catalog import EMBEDDED_MODEL, ModelSpec, get_spec, list_specs
+from detection_core.precision import join_key, precisions_in, usual_key
 from detection_core.ui.components.files import component_files
 from detection_core.ui.components.safe_image import NoAddresses
 
@@ -15,17 +16,17 @@ _YOURS = "Your models"
 
 
 class ModelPicker(gr.HTML, NoAddresses):
-    """Chooses a model. As an input it gives the model's key, as an output it takes `picker_value(...)`.
+    """Chooses a model and its precision. As an input it gives the key, "name" or "name@fast", as an output it takes `picker_value(...)`.
 
-    The chosen model stays chosen when it is none of those listed any more: its file may come back.
+    At first the built-in model is chosen, in the usual precision if the states have it in that. The chosen model stays chosen when it is
+    none of those listed any more: its file may come back.
     """
 
     is_template = True
 
-    def __init__(self, states: dict[str, str], *, selected: str = EMBEDDED_MODEL, **kwargs: Any) -> None:
-        super().__init__(
-            picker_value(selected, states), **component_files("model_picker", "dom", "model_options"), apply_default_css=False, **kwargs
-        )
+    def __init__(self, states: dict[str, str], **kwargs: Any) -> None:
+        files = component_files("model_picker", "dom", "model_options", "precision_choice", styles=["precision_choice"])
+        super().__init__(picker_value(usual_key(EMBEDDED_MODEL, states), states), **files, apply_default_css=False, **kwargs)
 
     def preprocess(self, payload: Any) -> str:
         """Gives the chosen model's key, of which there may be no model any more; programs may send just that.
@@ -48,11 +49,19 @@ def picker_value(selected: str, states: dict[str, str], *, choose: bool = False)
 
     Args:
         selected: The chosen model's key.
-        states: Where each model is, by its key; a model without a state has come or gone just now and is left out.
+        states: Where each model is in each precision, by its key; a model without a state has come or gone just now and is left out.
         choose: Whether the picker is to choose that model; else the visitor's choice holds, which may be newer than what an event saw.
     """
-    models = [card(spec) | {"state": states[spec.key]} for spec in list_specs() if spec.key in states]
-    return {"selected": selected, "choose": choose, "models": models}
+    return {"selected": selected, "choose": choose, "models": cards(states)}
+
+
+def cards(states: dict[str, str]) -> list[dict[str, Any]]:
+    """What is told of every model, and where it is in each precision that can run here: `states`, by the name of the precision."""
+    models = []
+    for spec in list_specs():
+        if precisions := precisions_in(states, spec.key):
+            models.append(card(spec) | {"states": {str(precision): states[join_key(spec.key, precision)] for precision in precisions}})
+    return models
 
 
 def detect_label(key: str, states: dict[str, str]) -> str:

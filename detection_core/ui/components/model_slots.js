@@ -1,8 +1,10 @@
-// Two to four grouped selects of models. value: {selected: [key, ...], least, most, models: [{key, title, group, state, size, facts, ...}]}.
+// Two to four grouped selects of models, each with its precisions.
+// value: {selected: [key, ...], least, most, models: [{key, title, group, states: {precision: state}, size, facts, ...}]}.
 
 const list = element.querySelector("ol");
 const add = element.querySelector(".add");
 const chosen = createChosen(props);
+const precisions = new WeakMap();
 
 function draw() {
   const { selected, models, least, most } = props.value;
@@ -16,32 +18,39 @@ function buildSlot() {
   const slot = make("li");
   const choice = make("div", "choice");
   const select = make("select");
-  select.addEventListener("change", () => choose(replaced(indexOf(slot), select.value)));
+  const ownKey = () => props.value.selected[indexOf(slot)];
+  const replace = (name, precision) => choose(replaced(indexOf(slot), keyIn(precision, name, props.value.models)));
+  select.addEventListener("change", () => replace(select.value, splitKey(ownKey()).precision));
+  const precision = createPrecisionChoice((wanted) => replace(splitKey(ownKey()).name, wanted));
+  precisions.set(slot, precision);
   choice.append(select);
   const remove = makeButton("remove", "", () => removeSlot(slot));
   const cross = makeSvg("svg", "", remove);
   cross.setAttribute("viewBox", "0 0 16 16");
   cross.setAttribute("aria-hidden", "true");
   makeSvg("path", "", cross).setAttribute("d", "M4 4l8 8M12 4l-8 8");
-  slot.append(make("span", "letter"), choice, remove, make("p", "facts"));
+  slot.append(make("span", "letter"), choice, remove, precision.node, make("p", "facts"));
   return slot;
 }
 
 function drawSlot(slot, key, index, models, removable) {
-  const [letter, choice, remove, facts] = slot.children;
-  const model = models.find((other) => other.key === key);
+  const [letter, choice, remove, , facts] = slot.children;
+  const looked = lookUp(key, models);
   const name = `Model ${String.fromCharCode(65 + index)}`;
   setText(letter, name.slice(-1));
   setAttribute(choice.firstChild, "aria-label", name);
   setAttribute(remove, "aria-label", `Remove model ${name.slice(-1)}`);
-  fillModelSelect(choice.firstChild, models, key);
+  fillModelSelect(choice.firstChild, models, looked.name);
+  precisions.get(slot).draw(looked.states, looked.precision, `Precision of model ${name.slice(-1)}`);
   remove.disabled = !removable;
-  setText(facts, model ? factsOf(model) : "The file of this model has been removed.");
+  setText(facts, looked.model ? factsOf(looked) : "The file of this model has been removed.");
 }
 
-function factsOf({ tasks, facts, state, size }) {
-  const accuracy = facts.find(([name]) => name === "Box AP");
-  return [tasks.join(", "), accuracy?.join(" "), state === "to download" ? `${size} download` : ""].filter(Boolean).join(" · ");
+function factsOf({ model: { tasks, facts, size }, precision, state }) {
+  if (!state) return NO_SUCH_PRECISION;
+  const accuracy = facts.find(([name]) => name === "Box AP")?.join(" ");
+  const measured = accuracy && precision === "fast" ? `${accuracy} if exact` : accuracy;
+  return [tasks.join(", "), measured, state === "to download" ? `${size} download` : ""].filter(Boolean).join(" · ");
 }
 
 const indexOf = (slot) => [...list.children].indexOf(slot);
@@ -65,11 +74,12 @@ function removeSlot(slot) {
   list.children[Math.min(index, list.children.length - 1)].querySelector("select").focus();
 }
 
-/** The first model that is here already and not yet chosen, or any other: adding must not entail a download without need. */
+/** The first model that is here already and not yet chosen, or any other, in A's precision: adding must not entail a download without need. */
 function nextModel() {
   const { models, selected } = props.value;
-  const free = models.filter(({ key }) => !selected.includes(key));
-  return (free.find(({ state }) => state !== "to download") ?? free[0] ?? models[0]).key;
+  const names = selected.map((key) => splitKey(key).name);
+  const free = models.filter(({ key }) => !names.includes(key)).map(({ key }) => keyIn(splitKey(selected[0]).precision, key, models));
+  return free.find((key) => lookUp(key, models).state !== "to download") ?? free[0];
 }
 
 add.addEventListener("click", () => {

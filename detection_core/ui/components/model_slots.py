@@ -1,4 +1,4 @@
-"""Model slots: two to four models to compare, each in a grouped list, drawn in the browser."""
+"""Model slots: two to four models to compare, each in a grouped list and in a precision of its own, drawn in the browser."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from typing import Any
 
 import gradio as gr
 
-from detection_core.catalog import list_specs
 from detection_core.ui.components.files import component_files
-from detection_core.ui.components.model_picker import card
+from detection_core.ui.components.model_picker import cards
 from detection_core.ui.components.safe_image import NoAddresses
 
 FEWEST, MOST = 2, 4
 
 
 class ModelSlots(gr.HTML, NoAddresses):
-    """Chooses models. As an input it gives their keys, as an output it takes `slots_value(...)`; its event `select` tells of changes."""
+    """Chooses models; one in two precisions counts as two. As an input it gives their keys, as an output it takes `slots_value(...)`.
+
+    Its event `select` tells of changes.
+    """
 
     is_template = True
 
     def __init__(self, selected: Sequence[str], states: dict[str, str], **kwargs: Any) -> None:
-        files = component_files("model_slots", "dom", "model_options")
+        files = component_files("model_slots", "dom", "model_options", "precision_choice", styles=["precision_choice"])
         super().__init__(slots_value(selected, states), **files, apply_default_css=False, **kwargs)
 
     def preprocess(self, payload: Any) -> list[str]:
@@ -47,8 +49,7 @@ def slots_value(selected: Sequence[str], states: dict[str, str], *, choose: bool
 
     Args:
         selected: The chosen models' keys, two to four.
-        states: Where each model is, by its key; a model without a state has come or gone just now and is left out.
+        states: As for `picker_value`.
         choose: As for `picker_value`.
     """
-    models = [card(spec) | {"state": states[spec.key]} for spec in list_specs() if spec.key in states]
-    return {"selected": list(selected), "choose": choose, "least": FEWEST, "most": MOST, "models": models}
+    return {"selected": list(selected), "choose": choose, "least": FEWEST, "most": MOST, "models": cards(states)}

@@ -4,7 +4,7 @@ import gradio as gr
 import pytest
 
 from detection_core.catalog import EMBEDDED_MODEL, get_spec, list_models
-from detection_core.ui.components.model_picker import ModelPicker, card, megabytes, picker_value
+from detection_core.ui.components.model_picker import ModelPicker, card, detect_label, megabytes, picker_value
 from tests.ui.model_files import put_model
 
 STATES = dict.fromkeys(list_models(), "on disk")
@@ -13,7 +13,27 @@ STATES = dict.fromkeys(list_models(), "on disk")
 def test_knows_all_models_and_where_they_are():
     value = picker_value(EMBEDDED_MODEL, STATES | {"ssd300_vgg16": "in memory"})
     assert [model["key"] for model in value["models"]] == list_models()
-    assert [model["key"] for model in value["models"] if model["state"] == "in memory"] == ["ssd300_vgg16"]
+    assert [model["key"] for model in value["models"] if model["states"] == {"exact": "in memory"}] == ["ssd300_vgg16"]
+
+
+def test_a_model_is_listed_once_with_its_precisions():
+    value = picker_value("ssd300_vgg16@fast", STATES | {"ssd300_vgg16@stock": "on disk", "ssd300_vgg16@fast": "in memory"})
+    assert value["selected"] == "ssd300_vgg16@fast"
+    assert [model["key"] for model in value["models"]] == list_models()
+    (listed,) = [model for model in value["models"] if model["key"] == "ssd300_vgg16"]
+    assert list(listed["states"].items()) == [("exact", "on disk"), ("fast", "in memory"), ("stock", "on disk")]
+
+
+@pytest.mark.parametrize(("usual", "chosen"), [("exact", EMBEDDED_MODEL), ("stock", f"{EMBEDDED_MODEL}@stock"), ("fast", EMBEDDED_MODEL)])
+def test_begins_in_the_usual_precision_where_there_is_that(monkeypatch, usual, chosen):
+    monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", usual)
+    assert ModelPicker(STATES | {f"{EMBEDDED_MODEL}@stock": "on disk"}).value["selected"] == chosen
+
+
+def test_the_button_says_what_a_precision_entails():
+    states = {"ssd300_vgg16@fast": "to download", "ssd300_vgg16": "on disk"}
+    assert detect_label("ssd300_vgg16@fast", states) == "Download 143 MB and detect"
+    assert detect_label("ssd300_vgg16", states) == "Detect"
 
 
 def test_the_users_models_come_second_in_a_group_of_their_own(models_folder):
@@ -54,7 +74,7 @@ def test_refuses_what_is_no_choice(sent):
         ModelPicker(STATES).preprocess(sent)
 
 
-@pytest.mark.parametrize("key", [EMBEDDED_MODEL, "removed just now"])
+@pytest.mark.parametrize("key", [EMBEDDED_MODEL, f"{EMBEDDED_MODEL}@fast", "removed just now"])
 def test_gives_the_key(key):
     assert ModelPicker(STATES).preprocess({"selected": key, "models": []}) == key
     assert ModelPicker(STATES).preprocess(key) == key, "programs send the key alone"

@@ -17,6 +17,12 @@ def test_knows_all_models_and_what_is_chosen():
     assert (value["least"], value["most"]) == (2, 4)
 
 
+def test_a_model_in_two_precisions_is_two():
+    keys = [EMBEDDED_MODEL, f"{EMBEDDED_MODEL}@stock"]
+    assert [model["key"] for model in slots_value(keys, STATES | {keys[1]: "on disk"})["models"]] == list_models()
+    assert ModelSlots(keys, STATES).preprocess({"selected": keys}) == keys
+
+
 @pytest.mark.parametrize(
     "sent",
     [None, 7, {}, {"selected": "ab"}, {"selected": ["a"]}, {"selected": list("abcde")}, {"selected": ["a", 7]}, {"selected": [["a"], "b"]}],

@@ -1,4 +1,4 @@
-// The grouped options of a <select> of models.
+// The grouped options of a <select> of models, and the keys that name a model in a precision.
 
 const YOUR_MODELS = "Your models";
 
@@ -19,6 +19,27 @@ function createChosen(props) {
       if (choose || JSON.stringify(selected) !== JSON.stringify(chosen)) this.set(chosen);
     },
   };
+}
+
+/** "ssd300_vgg16@fast" is the model "ssd300_vgg16" in the precision "fast"; without an "@", which no name has, it is "exact". */
+function splitKey(key) {
+  const [name, precision = "exact"] = key.split("@");
+  return { name, precision };
+}
+
+/** The key of a model in a precision, or in its first one where this machine does not have it in that. */
+function keyIn(precision, name, models) {
+  const states = models.find((model) => model.key === name)?.states ?? {};
+  const chosen = precision in states ? precision : Object.keys(states)[0] ?? "exact";
+  return chosen === "exact" ? name : `${name}@${chosen}`;
+}
+
+/** What is known of a model in the precision of its key: {name, precision, model, states, state}; without a model, states are empty. */
+function lookUp(key, models) {
+  const { name, precision } = splitKey(key);
+  const model = models.find((other) => other.key === name);
+  const states = model?.states ?? {};
+  return { name, precision, model, states, state: states[precision] };
 }
 
 /** Writes the models into the select and chooses one; what is written already stays, because an open list would close. */

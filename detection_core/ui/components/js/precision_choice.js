@@ -1,0 +1,50 @@
+// Radio buttons for the precision of a model: in which numbers it computes, and by whose modules.
+
+const PRECISIONS = {
+  exact: { title: "Exact", hint: "32-bit numbers: finds what torchvision finds, sooner." },
+  fast: { title: "Fast", hint: "16-bit numbers: up to several times as fast, a little off: scores by about a hundredth, unsure joints by more." },
+  stock: { title: "Stock", hint: "torchvision's own modules, 32-bit: the reference, and the slowest." },
+};
+const NO_SUCH_PRECISION = "This machine cannot compute in it. Choose another precision.";
+
+/** The buttons as a `node`, to be put somewhere; `onChoose` is told which was chosen. */
+function createPrecisionChoice(onChoose) {
+  // The same name in another picker of the page would make one group of both.
+  const name = `precision-${Math.random().toString(36).slice(2)}`;
+  const node = make("fieldset", "precision");
+  const legend = make("legend");
+  const segments = make("div", "precision-segments");
+  const hint = make("p", "precision-hint");
+  hint.id = `${name}-hint`;
+  node.setAttribute("aria-describedby", hint.id);
+  const labels = new Map(Object.entries(PRECISIONS).map(([precision, { title }]) => [precision, makePrecisionLabel(name, precision, title, onChoose)]));
+  segments.append(...labels.values());
+  node.append(legend, segments, hint);
+  return {
+    node,
+    /** Shows the precisions of `states`, which has none where there is no model, and the chosen one; nothing where there is no choice. */
+    draw(states, chosen, label) {
+      for (const [precision, choice] of labels) {
+        const isThere = precision in states;
+        show(choice, isThere || precision === chosen);
+        choice.classList.toggle("missing", !isThere);
+        choice.title = isThere ? PRECISIONS[precision].hint : NO_SUCH_PRECISION;
+        choice.firstChild.checked = precision === chosen;
+      }
+      setText(legend, label);
+      setText(hint, chosen in states ? PRECISIONS[chosen].hint : NO_SUCH_PRECISION);
+      show(node, new Set([...Object.keys(states), chosen]).size > 1 && Object.keys(states).length > 0);
+    },
+  };
+}
+
+function makePrecisionLabel(name, precision, title, onChoose) {
+  const label = make("label");
+  const radio = make("input");
+  radio.type = "radio";
+  radio.name = name;
+  radio.value = precision;
+  radio.addEventListener("change", () => onChoose(precision));
+  label.append(radio, make("span", "", title));
+  return label;
+}
