@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PIL import Image
@@ -53,7 +53,7 @@ class Drawn:
     Attributes:
         path: The video.
         options: How it was made.
-        counts: What is to be seen at which time.
+        counts: What there is at which time, in all classes: those that are switched off too, to choose from.
         complete: Whether the model looked at the clip to its end.
         seconds: How long that took.
         notes: Remarks for the visitor.
@@ -178,7 +178,7 @@ def look(clip: Clip, options: ClipOptions, engine: Engine, times: FrameTimes, jo
     seconds = time.monotonic() - started
     if result.complete:
         times.put(clip.spec, clip.video.size, seconds / result.frames)
-    clip.drawn = Drawn(out, options, count_series(records, options), result.complete, seconds, result.notes)
+    clip.drawn = Drawn(out, options, _count_all(records, options), result.complete, seconds, result.notes)
 
 
 def draw_again(clip: Clip, options: ClipOptions, job: ClipJob) -> None:
@@ -197,11 +197,15 @@ def draw_again(clip: Clip, options: ClipOptions, job: ClipJob) -> None:
         if not result.complete and job.cancelled():
             raise CancelledError
         # How far the model looked, and how long, is as before.
-        clip.drawn = Drawn(out, options, count_series(records, options), former.complete, former.seconds, result.notes)
+        clip.drawn = Drawn(out, options, _count_all(records, options), former.complete, former.seconds, result.notes)
     except BaseException:
         out.unlink(missing_ok=True)
         raise
     former.path.unlink(missing_ok=True)
+
+
+def _count_all(records: ClipRecords, options: ClipOptions) -> CountSeries:
+    return count_series(records, replace(options, classes=None))
 
 
 def _teller(job: ClipJob) -> Callable[[ClipProgress], None]:

@@ -61,6 +61,15 @@ def test_drawing_again_asks_no_model_and_replaces_the_video(clip):
     assert not former.path.exists()
 
 
+def test_classes_that_are_off_are_counted_all_the_same_to_choose_from(clip):
+    clip.spec = get_spec("ssdlite320_mobilenet_v3_large")
+    look(clip, ClipOptions(0.5, classes=frozenset({"person"})), ClipEngine(), FrameTimes(), job())
+    assert clip.drawn.counts.total == {"person": 1, "dog": 1}
+    assert clip.drawn.options.classes == {"person"}
+    draw_again(clip, ClipOptions(0.5, classes=frozenset({"dog"})), job())
+    assert clip.drawn.counts.total == {"person": 1, "dog": 1}
+
+
 def test_drawing_again_that_is_given_up_leaves_the_former_video(clip):
     look(clip, ClipOptions(0.5), ClipEngine(), FrameTimes(), job())
     former, given_up = clip.drawn, job()
