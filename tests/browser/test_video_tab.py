@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import time
 import zipfile
 from pathlib import Path
 
@@ -194,6 +195,21 @@ def test_a_cancelled_look_shows_what_it_has(tab, walk, engine):
     expect(tab.locator(".vv-words")).to_contain_text("It ended early", timeout=20 * SECONDS)
     expect(tab.locator(".vv-track")).to_contain_text("not looked at")
     expect(tab.get_by_role("button", name="Detect again")).to_be_visible()
+
+
+def test_a_clip_leaves_the_server_when_the_visitor_has_begun_another(tab, tmp_path):
+    sent: list[Path] = []
+    for frames in (6, 7):
+        with tab.expect_response("**/upload") as answer:
+            give(tab, make_clip(tmp_path / "a.mp4", frames))
+        sent.append(Path(answer.value.json()[0]))
+        expect(tab.locator(".vv-words")).to_contain_text(f"{frames} frames", timeout=20 * SECONDS)
+        look(tab)
+    first, second = sent
+    deadline = time.monotonic() + 20
+    while first.exists() and time.monotonic() < deadline:
+        tab.wait_for_timeout(50)
+    assert (first.exists(), second.exists()) == (False, True)
 
 
 def test_a_look_goes_on_while_the_visitor_is_in_another_tab(tab, walk, engine):
