@@ -315,7 +315,7 @@ function drawPanel() {
   if (!source?.facts) return setText(ui.rateWords, "");
   const frames = framesAt(source.facts, settings.rate, LIMITS.seconds);
   const isAll = settings.rate === "all" || Number(settings.rate) >= source.facts.fps;
-  setText(ui.rateWords, isAll ? `All ${several(frames, "frame")}.` : `${several(frames, "frame")} of the clip; the video shows these.`);
+  setText(ui.rateWords, isAll ? `All ${counted(frames, "frame")}.` : `${counted(frames, "frame")} of the clip; the video shows these.`);
 }
 
 function drawAction() {
@@ -334,13 +334,13 @@ function wordsFor(kind) {
   const { source, settings, outcome } = state;
   if (kind === "draw") return "The settings have changed. Drawing again is quick: the model is not needed.";
   if (kind === "detect") return estimate(framesAt(source.facts, settings.rate, LIMITS.seconds), settings.rate, source);
-  const looked = `${several(outcome.frames, "frame")} looked at in ${roughly(outcome.seconds)}.`;
+  const looked = `${counted(outcome.frames, "frame")} looked at in ${roughly(outcome.seconds)}.`;
   return outcome.complete ? looked : `${looked} It ended early: ${clockTime(seriesEnd(outcome.times), true)} of ${clockTime(source.facts.seconds, true)} are annotated.`;
 }
 
 /** "80 frames at 10 a second, about 12 s here". */
 function estimate(frames, rate, { facts, pace }) {
-  const much = rate === "all" || Number(rate) >= facts.fps ? several(frames, "frame") : `${several(frames, "frame")} at ${rate} a second`;
+  const much = rate === "all" || Number(rate) >= facts.fps ? counted(frames, "frame") : `${counted(frames, "frame")} at ${rate} a second`;
   if (!pace || pace.seconds === null) return `${much}. Measuring how long that takes here.`;
   return pace.seconds ? `${much}, about ${roughly(frames * pace.seconds)} here.` : `${much}.`;
 }
@@ -378,7 +378,7 @@ function workingNow({ kind, news: told, stopping }) {
   const { done, total, fps, left } = progress;
   const pace = fps > 0 ? ` · ${fps >= 10 ? Math.round(fps) : fps.toFixed(1)} frames/s` : "";
   const rest = left !== null && done < total ? ` · about ${roughly(left)} left` : "";
-  return { text: `${kind === "draw" ? "Drawn" : "Looked at"} ${done.toLocaleString("en")} of ${several(total, "frame")}${pace}${rest}`, share: done / total };
+  return { text: `${kind === "draw" ? "Drawn" : "Looked at"} ${done.toLocaleString("en")} of ${counted(total, "frame")}${pace}${rest}`, share: done / total };
 }
 
 // ---------------------------------------------------------------- counts
@@ -504,19 +504,7 @@ ui.cancel.addEventListener("click", () => {
   redraw();
 });
 ui.suggested.addEventListener("click", () => change({ threshold: state.model.threshold }));
-ui.root.addEventListener("dragover", (event) => {
-  if (!event.dataTransfer.types.includes("Files")) return;
-  event.preventDefault();
-  ui.root.classList.add("vv-dropping");
-});
-ui.root.addEventListener("dragleave", (event) => {
-  if (!ui.root.contains(event.relatedTarget)) ui.root.classList.remove("vv-dropping");
-});
-ui.root.addEventListener("drop", (event) => {
-  event.preventDefault();
-  ui.root.classList.remove("vv-dropping");
-  take(event.dataTransfer.files[0]);
-});
+createDropZone(ui.root, ({ files }) => take(files[0]));
 
 setText(ui.limits, `MP4, MOV, WebM, AVI or GIF, up to ${roughly(LIMITS.seconds)} and ${fileSize(LIMITS.bytes)}. Longer clips must be cut first.`);
 writeError(ui, state.error);
