@@ -209,7 +209,9 @@ def test_results_that_cannot_be_written_are_told(capsys, monkeypatch, tmp_path):
     assert "cannot be written: No space left on device" in capsys.readouterr().err
 
 
-def test_help_names_all_formats(capsys):
+def test_help_names_all_formats(capsys, monkeypatch):
+    # On narrow terminals lines end at hyphens.
+    monkeypatch.setenv("COLUMNS", "1000")
     with pytest.raises(SystemExit):
         main(["detect", "--help"])
     told = capsys.readouterr().out
