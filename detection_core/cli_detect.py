@@ -91,7 +91,7 @@ def _detect(args: argparse.Namespace) -> int:
     check_device(args.device)
     limits, loader = settings(args.device)
     threshold = spec.suggested_threshold if args.threshold is None else args.threshold
-    options = options_of_clips(args, threshold)
+    options = options_of_clips(args, spec, threshold)
     from detection_core.clips import lowest_kept
 
     with _folder(args.out) as folder:
@@ -115,7 +115,7 @@ def _find(args: argparse.Namespace, limits: VideoLimits) -> tuple[list[PictureFi
     """The clips and the pictures that are meant.
 
     Raises:
-        UsageError: If a folder or a pattern leads to nothing, or clips are to go to standard output.
+        UsageError: If a folder or a pattern leads to nothing, clips are to go to standard output, or what is for clips is said of pictures.
     """
     from detection_core.picture_files import NoPicturesError, find_clips, find_pictures
 
@@ -128,6 +128,8 @@ def _find(args: argparse.Namespace, limits: VideoLimits) -> tuple[list[PictureFi
     clips = [clip for clip in clips if clip.path not in still]
     if clips and args.out is None:
         raise UsageError("What is found in clips goes into files. Add --out DIR.")
+    if pictures and (args.classes is not None or args.joint_threshold is not None):
+        raise UsageError("--classes and --joint-threshold are for clips only: leave them out where there are pictures.")
     return clips, pictures
 
 

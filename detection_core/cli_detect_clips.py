@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from detection_core.clips import ClipOptions, ClipProgress, ClipRecords
     from detection_core.detections import Detections
     from detection_core.export import Provenance
+    from detection_core.model_spec import ModelSpec
     from detection_core.picture_files import PictureFile
     from detection_core.video import VideoLimits
 
@@ -36,22 +37,48 @@ def add_clip_options(parser: Any) -> None:
     frames = group.add_mutually_exclusive_group()
     frames.add_argument("--every", type=int, metavar="N", help="look at every Nth frame only")
     frames.add_argument("--fps", type=float, metavar="F", help="look at no more than F frames per second")
+    group.add_argument(
+        "--classes", action="append", type=_names, metavar="NAME[,NAME]", help="only these are drawn, counted and written; default: all"
+    )
+    group.add_argument("--joint-threshold", type=float, metavar="LOGIT", help="joints above it are drawn, and visible in COCO; default: 2")
     group.add_argument("--no-track", action="store_true", help="give objects no identity, and leave their boxes as they are")
     group.add_argument("--no-sound", action="store_true", help="leave the sound out")
 
 
-def options_of_clips(args: argparse.Namespace, threshold: float) -> ClipOptions:
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def options_of_clips(args: argparse.Namespace, spec: ModelSpec, threshold: float) -> ClipOptions:
     """What was said about clips.
 
     Raises:
         UsageError: If that cannot be.
     """
     from detection_core.clips import ClipOptions
+    from detection_core.visualization import Style
 
     try:
-        return ClipOptions(threshold, every=args.every, fps=args.fps, track=not args.no_track, sound=not args.no_sound)
+        return ClipOptions(
+            threshold,
+            every=args.every,
+            fps=args.fps,
+            track=not args.no_track,
+            classes=_classes(args, spec),
+            style=Style() if args.joint_threshold is None else Style(joint_threshold=args.joint_threshold),
+            sound=not args.no_sound,
+        )
     except ValueError as error:
         raise UsageError(f"{error}.") from error
+
+
+def _classes(args: argparse.Namespace, spec: ModelSpec) -> frozenset[str] | None:
+    if args.classes is None:
+        return None
+    wanted = frozenset(name for names in args.classes for name in names)
+    if unknown := sorted(wanted.difference(spec.class_names)):
+        raise UsageError(f"{spec.title} knows no class “{unknown[0]}”. Its classes are: {', '.join(spec.class_names)}.")
+    return wanted
 
 
 def limits_of_clips() -> VideoLimits:

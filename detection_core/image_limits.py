@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from detection_core.environment import positive_number
 
 
 class ImageError(ValueError):
@@ -35,16 +36,8 @@ class ImageLimits:
         Raises:
             ValueError: If the variable is not a positive number.
         """
-        text = environ.get("DETECTION_EXPLORER_MAX_MEGAPIXELS", "").strip()
-        if not text:
-            return cls()
-        try:
-            megapixels = float(text)
-        except ValueError:
-            megapixels = math.nan
-        if not 0 < megapixels < math.inf:
-            raise ValueError(f"DETECTION_EXPLORER_MAX_MEGAPIXELS must be a positive number such as 50, got {text!r}")
-        return cls(max_pixels=int(megapixels * 1e6))
+        megapixels = positive_number(environ, "DETECTION_EXPLORER_MAX_MEGAPIXELS", 50)
+        return cls(max_pixels=int(megapixels * 1e6)) if megapixels else cls()
 
     def check(self, size: tuple[int, int]) -> None:
         """Refuses a size.

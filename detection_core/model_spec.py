@@ -98,6 +98,11 @@ class ModelSpec:
         """What tells it from all other models, and from what its own file held before it was overwritten."""
         return self.key, self.revision
 
+    @property
+    def class_names(self) -> list[str]:
+        """The classes that it can find, in the order of their labels."""
+        return [name for name in self.categories[1:] if name != "N/A"]
+
     def facts(self) -> dict[str, Any]:
         """What programs may want to know, as plain types that JSON can hold.
 
@@ -119,7 +124,7 @@ class ModelSpec:
             "precision": str(self.precision),
             "floor_score": self.floor_score,
             "suggested_threshold": self.suggested_threshold,
-            "categories": [name for name in self.categories[1:] if name != "N/A"],
+            "categories": self.class_names,
             "keypoint_names": list(self.keypoint_names),
             "best_for": self.best_for,
             "recipe": self.recipe,

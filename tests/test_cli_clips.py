@@ -6,8 +6,10 @@ import _thread
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from pycocotools.coco import COCO
@@ -17,7 +19,7 @@ from detection_core.cli import main
 from detection_core.detections import Detections
 from detection_core.detector import Detector, Timings
 from detection_core.video import VideoWriter, open_video
-from tests.clips.scenes import Finder, make_scene
+from tests.clips.scenes import Finder, frames_of, make_scene
 from tests.video.clips import times_of
 
 PHOTO = ASSETS / "examples" / "grace_hopper.jpg"
@@ -88,7 +90,7 @@ def test_fewer_frames_without_tracking_or_sound(tmp_path, clip, capsys, choice, 
     assert (len(times_of(video)), video.has_audio) == (frames, False)
     data = json.loads((tmp_path / "out" / "clip_detections.json").read_text())
     assert "track_id" not in data["frames"][0]["objects"][0]
-    assert data["provenance"]["settings"] == {choice[0][2:]: choice[1], "tracking": False}
+    assert data["provenance"]["settings"] == {choice[0][2:]: choice[1], "tracking": False, "joint_threshold": 2.0}
     assert f"{clip}: {frames} frames (" in capsys.readouterr().err
 
 
@@ -100,6 +102,20 @@ def test_all_formats_of_clips(tmp_path, clip):
     assert len(COCO(out / "clip_coco_dataset.json").getAnnIds()) == 20
     with (out / "clip_detections.csv").open(newline="") as file:
         assert {row["label"] for row in csv.DictReader(file)} == {"red thing"}
+
+
+def test_only_some_classes_are_drawn_counted_and_written(tmp_path, clip, model, capsys):
+    finder = model.finder
+    model.finder = lambda image: replace(finder(image), categories=("__background__", "person", "blue thing"))
+    assert detect(clip, "--out", tmp_path / "all") == 0
+    assert detect(clip, "--out", tmp_path / "out", "--classes", " person,", "--joint-threshold", "3") == 0
+    data = json.loads((tmp_path / "out" / "clip_detections.json").read_text())
+    assert {entry["label"] for frame in data["frames"] for entry in frame["objects"]} == {"person"}
+    assert data["provenance"]["settings"] == {"classes": ["person"], "tracking": True, "joint_threshold": 3.0}
+    assert f"{clip}: 20 frames, 1 person (" in capsys.readouterr().err
+    before, after = (frames_of(tmp_path / folder / "clip_detections.mp4")[3].astype(int) for folder in ("all", "out"))
+    # The blue thing is above, the person below.
+    assert np.abs(before - after)[:30].max() > 60 > np.abs(before - after)[40:].max()
 
 
 def test_pictures_and_clips_together(tmp_path, clip, capsys):
@@ -192,8 +208,10 @@ def test_there_is_no_limit_unless_the_environment_sets_one(tmp_path, clip, monke
         (["--out", "OUT", "--format", "mot", "--no-track"], "leave --no-track out"),
         (["--out", "OUT", "--every", "0"], "every must be 1 or more"),
         (["--out", "OUT", "--fps", "-3"], "fps must be positive"),
+        (["--out", "OUT", "--classes", "person,dgo"], "knows no class “dgo”. Its classes are: person."),
+        (["--out", "OUT", "--joint-threshold", "nan"], "joint_threshold must be a finite logit"),
     ],
-    ids=["stdout", "a picture's format", "mot without tracking", "no frame", "negative rate"],
+    ids=["stdout", "a picture's format", "mot without tracking", "no frame", "negative rate", "unknown class", "no logit"],
 )
 def test_bad_usage_is_status_2(tmp_path, clip, capsys, args, message):
     assert detect(clip, *(tmp_path / "out" if arg == "OUT" else arg for arg in args)) == 2
@@ -204,6 +222,13 @@ def test_bad_usage_is_status_2(tmp_path, clip, capsys, args, message):
 def test_a_format_of_clips_needs_a_clip(tmp_path, capsys):
     assert detect(PHOTO, "--out", tmp_path / "out", "--format", "mp4") == 2
     assert "There is no format “mp4”" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("choice", [["--classes", "person"], ["--joint-threshold", "3"]], ids=str)
+def test_what_is_for_clips_only_is_not_silently_left_out_of_pictures(tmp_path, clip, capsys, choice):
+    assert detect(clip, PHOTO, "--out", tmp_path / "out", *choice) == 2
+    assert "are for clips only: leave them out where there are pictures" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_every_and_fps_exclude_each_other(clip):

@@ -62,6 +62,12 @@ def _results(
 
 
 def _with_options(provenance: Provenance, options: ClipOptions) -> Provenance:
-    chosen = {"every": options.every, "fps": options.fps, "tracking": options.track}
+    chosen = {
+        "every": options.every,
+        "fps": options.fps,
+        "tracking": options.track,
+        "classes": None if options.classes is None else sorted(options.classes),
+        "joint_threshold": options.style.joint_threshold,
+    }
     settings = {**provenance.settings, **{name: value for name, value in chosen.items() if value is not None}}
     return replace(provenance, threshold=options.threshold, settings=settings)

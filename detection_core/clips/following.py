@@ -36,16 +36,28 @@ class FollowedFrame:
 
 
 def follow(records: ClipRecords, options: ClipOptions) -> Iterator[FollowedFrame]:
-    """What is shown of each frame, by threshold and, if wanted, tracker; the same for the same records and options.
+    """What is shown of each frame, by threshold, classes and, if wanted, tracker; the same for the same records and options.
 
     From five frames a second on, an object must be found in two frames running to be one, and is then shown in both of them. One that
-    is found in a single frame is not shown, also if the clip ends there.
+    is found in a single frame is not shown, also if the clip ends there. An object's number does not depend on which classes are shown.
     """
     return follow_frames(records, options, options.rate(records.video))
 
 
 def follow_frames(records: Iterable[FrameRecord], options: ClipOptions, rate: float) -> Iterator[FollowedFrame]:
     """As `follow`, for records that are being made, at so many frames a second; gives each frame when the next one is there."""
+    frames = _follow_all(records, options, rate)
+    return frames if options.classes is None else (_only(frame, options.classes) for frame in frames)
+
+
+def _only(frame: FollowedFrame, classes: frozenset[str]) -> FollowedFrame:
+    """A frame with the objects of these classes."""
+    shown = np.array([name in classes for name in frame.detections.names], np.bool_)
+    return replace(frame, detections=frame.detections[shown], ids=None if frame.ids is None else frame.ids[shown])
+
+
+def _follow_all(records: Iterable[FrameRecord], options: ClipOptions, rate: float) -> Iterator[FollowedFrame]:
+    """What is shown of each frame where all classes are."""
     if not options.track:
         for record in records:
             shown = record.detections[record.detections.scores >= options.threshold]

@@ -21,23 +21,28 @@ class ClipOptions:
         every: Only frames 0, n, 2n … are looked at; None: all, or as `fps` says.
         fps: At most so many frames per second are looked at; None: all, or as `every` says.
         track: Whether objects have an identity and steadier boxes.
-        style: How the annotated video is drawn.
+        classes: Names of the classes that are shown: drawn, counted and exported; None: all.
+        style: How the annotated video is drawn; its joint threshold also says which joints exports call visible.
         sound: Whether it keeps the clip's sound.
 
     Raises:
-        ValueError: If a value is out of its range, or both `every` and `fps` are given.
+        ValueError: If a value is out of its range, `classes` is a single name, or both `every` and `fps` are given.
     """
 
     threshold: float
     every: int | None = None
     fps: float | None = None
     track: bool = True
+    classes: frozenset[str] | None = None
     style: Style = _STYLE
     sound: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold must lie in 0–1, got {self.threshold}")
+        # `in` would find parts of the one name.
+        if isinstance(self.classes, str):
+            raise ValueError(f"classes must be a set of names, got {self.classes!r}")
         if self.every is not None and self.fps is not None:
             raise ValueError("give either every or fps, not both")
         if self.every is not None and self.every < 1:

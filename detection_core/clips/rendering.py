@@ -20,7 +20,7 @@ def render_clip(
     on_progress: Callable[[ClipProgress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> ClipResult:
-    """Draws a clip again, with another threshold, style or tracking; `every` and `fps` must be those of the records.
+    """Draws a clip again, with another threshold, other classes, style or tracking; `every` and `fps` must be those of the records.
 
     Arguments, result and errors are otherwise as `detect_clip` has them.
 

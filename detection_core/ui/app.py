@@ -48,7 +48,7 @@ def build_app(engine: Engine, *, keep: KeptPictures | None = None) -> gr.Blocks:
     links, streams = PictureLinks(keep), LiveStreams()
     with gr.Blocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_CLEAN_UP, fill_width=True) as app:
         gr.HTML(_MASTHEAD, elem_id="masthead")
-        with gr.Tabs() as tabs:
+        with gr.Tabs(overflow_behavior="wrap") as tabs:
             with gr.Tab("Detect", id="detect"):
                 detect = build_detect_tab(app, engine, results)
             with gr.Tab("Compare", id="compare") as compare_tab:

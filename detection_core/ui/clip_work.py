@@ -7,9 +7,10 @@ import shutil
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PIL import Image
@@ -32,6 +33,7 @@ from detection_core.model_spec import ModelSpec
 from detection_core.ui.clip_jobs import ClipJob
 from detection_core.ui.frame_times import FrameTimes
 from detection_core.ui.progress import status_of
+from detection_core.ui.uploads import is_upload, version_of
 from detection_core.video import VideoError, VideoFile
 from detection_core.weights import WeightsError
 
@@ -55,7 +57,7 @@ class Drawn:
     Attributes:
         path: The video.
         options: How it was made.
-        counts: What is to be seen at which time.
+        counts: What there is at which time, in all classes: those that are switched off too, to choose from.
         complete: Whether the model looked at the clip to its end.
         seconds: How long that took.
         notes: Remarks for the visitor.
@@ -80,6 +82,7 @@ class Clip:
         name: What the visitor calls it.
         folder: Where its records and videos are; it goes with the clip.
         token: Its name, which nobody can guess: whoever knows it may see the results.
+        upload: Which upload of that file it is, see `version_of`.
         job: What is being done with it, or was last.
         records: Everything that was found.
         drawn: The latest annotated video.
@@ -91,6 +94,7 @@ class Clip:
     name: str
     folder: Path
     token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    upload: tuple[int, int] | None = None
     job: ClipJob | None = None
     records: ClipRecords | None = None
     drawn: Drawn | None = None
@@ -99,13 +103,18 @@ class Clip:
 class ClipStore:
     """Keeps the clips, one a visitor, each with a folder of its own.
 
+    The file that a visitor sent goes with the clip, too, when the visitor has left or begun another one: it is large, and Gradio would
+    keep it for hours. But Gradio names files by their content, so it may be somebody else's as well; then it stays.
+
     Args:
         folder: Where the folders are made.
+        uploads: What visitors have sent, see `is_upload`; no other file is deleted.
         capacity: How many clips are kept; the one not used for longest goes first, unless something is being done with it.
     """
 
-    def __init__(self, folder: Path, capacity: int = 200) -> None:
+    def __init__(self, folder: Path, uploads: Collection[str] = (), capacity: int = 200) -> None:
         self._folder = folder
+        self._uploads = uploads
         self._capacity = capacity
         self._clips: OrderedDict[str, Clip] = OrderedDict()
         self._lock = threading.RLock()
@@ -116,10 +125,11 @@ class ClipStore:
             self.leave(visitor)
             idle = [clip for clip in self._clips.values() if clip.job is None or clip.job.state.is_over]
             for clip in idle[: max(0, len(self._clips) + 1 - self._capacity)]:
-                self._drop(clip)
+                # Its visitor is still there, and may have it looked at again.
+                self._drop(clip, with_upload=False)
             folder = self._folder / secrets.token_hex(16)
             folder.mkdir(parents=True)
-            clip = Clip(visitor, spec, video, name, folder)
+            clip = Clip(visitor, spec, video, name, folder, upload=version_of(video.path))
             self._clips[clip.token] = clip
             return clip
 
@@ -139,21 +149,29 @@ class ClipStore:
         """Lets go of the clip of a visitor who has gone; its job must have been given up."""
         with self._lock:
             for clip in [clip for clip in self._clips.values() if clip.visitor == visitor]:
-                self._drop(clip)
+                self._drop(clip, with_upload=True)
 
-    def _drop(self, clip: Clip) -> None:
+    def _drop(self, clip: Clip, *, with_upload: bool) -> None:
         self._clips.pop(clip.token)
         # In a thread of its own: what is written just now would come back after the folder.
-        threading.Thread(target=_discard, args=[clip], name="discard", daemon=True).start()
+        threading.Thread(target=self._discard, args=[clip, with_upload], name="discard", daemon=True).start()
 
+    def _discard(self, clip: Clip, with_upload: bool) -> None:
+        """Removes everything of a clip from the disk, when its job is over."""
+        if clip.job is not None:
+            clip.job.wait()
+        if clip.records is not None:
+            clip.records.close()
+        shutil.rmtree(clip.folder, ignore_errors=True)
+        if with_upload and is_upload(clip.video.path, self._uploads):
+            self._free(clip)
 
-def _discard(clip: Clip) -> None:
-    """Removes everything of a clip from the disk, when its job is over."""
-    if clip.job is not None:
-        clip.job.wait()
-    if clip.records is not None:
-        clip.records.close()
-    shutil.rmtree(clip.folder, ignore_errors=True)
+    def _free(self, clip: Clip) -> None:
+        """Deletes the file that the visitor sent, unless another clip is of it, or somebody has just sent the same again."""
+        path = clip.video.path
+        with self._lock, suppress(OSError):
+            if version_of(path) == clip.upload and all(kept.video.path != path for kept in self._clips.values()):
+                path.unlink()
 
 
 def look(clip: Clip, options: ClipOptions, engine: Engine, times: FrameTimes, job: ClipJob) -> None:
@@ -182,7 +200,7 @@ def look(clip: Clip, options: ClipOptions, engine: Engine, times: FrameTimes, jo
     seconds = time.monotonic() - started
     if result.complete:
         times.put(clip.spec, clip.video.size, seconds / result.frames)
-    clip.drawn = Drawn(out, options, count_series(records, options), result.complete, seconds, result.notes)
+    clip.drawn = Drawn(out, options, _count_all(records, options), result.complete, seconds, result.notes)
 
 
 def draw_again(clip: Clip, options: ClipOptions, job: ClipJob) -> None:
@@ -201,11 +219,15 @@ def draw_again(clip: Clip, options: ClipOptions, job: ClipJob) -> None:
         if not result.complete and job.cancelled():
             raise CancelledError
         # How far the model looked, and how long, is as before.
-        clip.drawn = Drawn(out, options, count_series(records, options), former.complete, former.seconds, result.notes)
+        clip.drawn = Drawn(out, options, _count_all(records, options), former.complete, former.seconds, result.notes)
     except BaseException:
         out.unlink(missing_ok=True)
         raise
     former.path.unlink(missing_ok=True)
+
+
+def _count_all(records: ClipRecords, options: ClipOptions) -> CountSeries:
+    return count_series(records, replace(options, classes=None))
 
 
 def _teller(job: ClipJob) -> Callable[[ClipProgress], None]:

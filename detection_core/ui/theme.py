@@ -29,12 +29,22 @@ def theme() -> Soft:
     )
 
 
+# Media rules are nested: in those that are not, Gradio finds nothing outside its `.contain`.
 CSS = """
 .gradio-container { width: 100%; }
-.gradio-container .main.app { max-width: 1760px; margin: 0 auto; padding: 12px 24px 24px; }
+.gradio-container .main.app {
+  max-width: 1760px;
+  margin: 0 auto;
+  padding: 12px 24px 24px;
+  @media (max-width: 640px) { padding: 8px 12px 24px; }
+}
+.tab-container > button { @media (max-width: 640px) { padding: 0 2vw; } }
 .gradio-container .html-container { padding: 0; }
 .workbench { gap: 20px; }
-.workbench > .inputs { flex: 0 0 320px; }
+.workbench > .inputs {
+  flex: 0 0 320px;
+  @media (max-width: 800px) { flex: 1 1 100%; }
+}
 #masthead > div > div { display: flex; align-items: baseline; gap: 0 14px; flex-wrap: wrap; }
 #masthead h1 { font-size: 1.375rem; font-weight: 700; letter-spacing: -0.01em; margin: 0; color: var(--body-text-color); }
 #masthead p { margin: 0; color: var(--body-text-color-subdued); }
@@ -42,6 +52,5 @@ CSS = """
 .section p { margin: 0 0 8px; max-width: 72ch; color: var(--body-text-color-subdued); }
 .fine-print, .fine-print p { font-size: 13px; line-height: 1.45; color: var(--body-text-color-subdued); }
 #accuracy-cost svg { width: 100%; max-width: 1000px; height: auto; color: var(--body-text-color); font-family: var(--font); }
-@media (max-width: 800px) { .workbench > .inputs { flex: 1 1 100%; } }
-@media (max-width: 640px) { .gradio-container .main.app { padding: 8px 12px 24px; } footer .divider { display: none; } }
+footer .divider { @media (max-width: 640px) { display: none; } }
 """

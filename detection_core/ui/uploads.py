@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from gradio.utils import get_upload_folder
@@ -33,3 +34,23 @@ def uploaded_path(sent: object) -> Path | None:
         return file if file.is_relative_to(folder) and file.is_file() else None
     except (OSError, ValueError):  # No path at all, or one longer than any.
         return None
+
+
+def version_of(path: Path) -> tuple[int, int] | None:
+    """Tells this upload from a later one of the same content, which takes its place; None if it is gone."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns
+
+
+def is_upload(path: Path, uploads: Collection[str]) -> bool:
+    """Whether a visitor sent that file, and not only named one that the server has made or shows.
+
+    Args:
+        path: The file, resolved.
+        uploads: `Blocks.upload_file_set`, in which Gradio notes what it is sent.
+    """
+    # A copy: Gradio adds to it in another thread.
+    return uploaded_path(str(path)) == path and any(Path(each).resolve() == path for each in tuple(uploads) if Path(each).name == path.name)

@@ -87,7 +87,7 @@ def build_video_tab(page: gr.Blocks, engine: Engine) -> VideoTab:
         with gr.Column(scale=1, min_width=320):
             view = VideoView(inspect, pace, watch, stop, limits=limits, value=_model_message(engine, picker.value["selected"]))
     folder = Path(view.GRADIO_CACHE)
-    clips = ClipStore(folder)
+    clips = ClipStore(folder, page.upload_file_set)
     # Not one that an earlier version has made.
     example_path = folder / f"example-{secrets.token_hex(8)}" / EXAMPLE_NAME
 

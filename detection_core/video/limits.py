@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from detection_core.environment import positive_number
 from detection_core.image_limits import ImageError, ImageLimits
 
 
@@ -40,8 +40,8 @@ class VideoLimits:
             ValueError: If a variable is not a positive number.
         """
         default = default or cls()
-        seconds = _positive(environ, "DETECTION_EXPLORER_MAX_VIDEO_SECONDS")
-        megabytes = _positive(environ, "DETECTION_EXPLORER_MAX_VIDEO_MEGABYTES")
+        seconds = positive_number(environ, "DETECTION_EXPLORER_MAX_VIDEO_SECONDS", 600)
+        megabytes = positive_number(environ, "DETECTION_EXPLORER_MAX_VIDEO_MEGABYTES", 200)
         return cls(seconds or default.max_seconds, int(megabytes * 1e6) if megabytes else default.max_bytes, default.frame)
 
     def check_bytes(self, size: int) -> None:
@@ -82,16 +82,3 @@ def clock(seconds: float) -> str:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02} h"
-
-
-def _positive(environ: Mapping[str, str], name: str) -> float | None:
-    text = environ.get(name, "").strip()
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name} must be a positive number such as 500, got {text!r}")
-    return value

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+
+from tests.browser.camera import launch_with_camera
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
@@ -40,6 +42,16 @@ def browser_type_launch_args() -> dict[str, Any]:
             pytest.fail(message)
         pytest.skip(message)
     return {"executable_path": chromium, "args": _ARGUMENTS}
+
+
+@pytest.fixture(scope="module")
+def camera_browser(
+    playwright: Playwright, browser_type_launch_args: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Browser]:
+    """A Chromium of its own, whose camera pans over a photo; a module whose pages need it calls it `browser`."""
+    browser = launch_with_camera(playwright, browser_type_launch_args, tmp_path_factory.mktemp("camera"))
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="module")

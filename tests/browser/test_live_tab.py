@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, Page, expect
 
 from detection_core.engine import LocalEngine
 from detection_core.ui.app import build_app, launch_options
-from tests.browser.camera import launch_with_camera
 
 pytestmark = pytest.mark.browser
 
@@ -20,13 +19,9 @@ STATS = "[...document.querySelectorAll('*')].find((node) => node.liveStats).live
 
 
 @pytest.fixture(scope="module")
-def browser(
-    playwright: Playwright, browser_type_launch_args: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Browser]:
+def browser(camera_browser: Browser) -> Browser:
     """Replaces pytest-playwright's own: with a camera."""
-    browser = launch_with_camera(playwright, browser_type_launch_args, tmp_path_factory.mktemp("camera"))
-    yield browser
-    browser.close()
+    return camera_browser
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,11 @@ from typing import Any
 import gradio as gr
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from detection_core.catalog import EMBEDDED_MODEL, get_spec
 from detection_core.ui.components.live_view import LiveMessage, LiveView, live_error, live_start
 from detection_core.ui.theme import CSS, theme
-from tests.browser.camera import launch_with_camera
 
 pytestmark = pytest.mark.browser
 
@@ -105,13 +104,9 @@ LEFT, RIGHT, LOW = [40.0, 100.0, 160.0, 300.0], [400.0, 100.0, 500.0, 300.0], [2
 
 
 @pytest.fixture(scope="module")
-def browser(
-    playwright: Playwright, browser_type_launch_args: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Browser]:
-    """A Chromium of its own, whose camera pans over a photo."""
-    browser = launch_with_camera(playwright, browser_type_launch_args, tmp_path_factory.mktemp("camera"))
-    yield browser
-    browser.close()
+def browser(camera_browser: Browser) -> Browser:
+    """Replaces pytest-playwright's own: with a camera."""
+    return camera_browser
 
 
 @dataclass

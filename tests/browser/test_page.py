@@ -232,6 +232,15 @@ def test_a_phone_has_no_sideways_scroll(page, address, theme):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_on_a_phone_all_tabs_are_in_one_line(page, address):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(address)
+    expect(page.get_by_role("tab")).to_have_text(["Detect", "Compare", "Live", "Video", "Batch", "Models"], timeout=30 * SECONDS)
+    assert len({tab.bounding_box()["y"] for tab in page.get_by_role("tab").all()}) == 1
+    page.get_by_role("tab", name="Models").click()
+    expect(page.get_by_role("tab", name="Models")).to_have_attribute("aria-selected", "true")
+
+
 def test_on_a_phone_the_answer_comes_into_view(page, address):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(address)

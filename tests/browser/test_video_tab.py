@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import time
 import zipfile
 from pathlib import Path
 
@@ -139,6 +140,46 @@ def test_drawing_again_asks_no_model(tab, walk, engine):
     expect(tab.get_by_role("button", name="Detect again")).to_be_visible()
 
 
+def test_classes_are_switched_off_in_the_chart_at_once_and_in_the_video_when_it_is_drawn_again(tab, walk, engine, tmp_path):
+    tab.get_by_role("combobox", name="Model", exact=True).select_option("ssdlite320_mobilenet_v3_large")
+    give(tab, walk)
+    tab.get_by_role("button", name=re.compile("^Download .* and detect$")).click()
+    chips = tab.get_by_role("group", name="Classes")
+    expect(chips.get_by_role("button")).to_have_text(["person×1", "dog×1"], timeout=20 * SECONDS)
+    expect(tab.locator(".vv-legend li")).to_have_text(["1 person1 in all", "0 dogs1 in all"])
+    # It gives no joints.
+    expect(tab.get_by_role("slider", name="Joint confidence")).to_be_hidden()
+    asked = engine.frames
+    chips.get_by_role("button", name="dog").click()
+    expect(chips.get_by_role("button", name="dog")).to_have_attribute("aria-pressed", "false")
+    expect(tab.locator(".vv-legend li")).to_have_text(["1 person1 in all"])
+    tab.get_by_role("button", name="Draw again").click()
+    expect(tab.locator(".vv-words")).to_contain_text("20 frames looked at in", timeout=20 * SECONDS)
+    expect(tab.locator(".vv video")).to_have_attribute("aria-label", "The annotated clip: 1 person in all")
+    expect(chips.get_by_role("button")).to_have_text(["person×1", "dog×1"])
+    chart(tab).focus()
+    tab.keyboard.press("End")
+    expect(chart(tab)).to_have_attribute("aria-valuetext", "0:01.9: 1 person")
+    chips.get_by_role("button", name="person").click()
+    expect(tab.locator(".vv-legend")).to_have_text("All classes are switched off.")
+    chips.get_by_role("button", name="person").click()
+    # That is how it is drawn.
+    expect(tab.get_by_role("button", name="Draw again")).to_be_hidden()
+    assert engine.frames == asked
+
+
+def test_the_joint_threshold_is_for_drawing_again(tab, walk):
+    give(tab, walk)
+    look(tab)
+    slider = tab.get_by_role("slider", name="Joint confidence")
+    slider.fill("4")
+    expect(tab.get_by_role("button", name="Draw again")).to_be_visible()
+    slider.fill("2")
+    expect(tab.get_by_role("button", name="Draw again")).to_be_hidden()
+    tab.get_by_role("button", name="Skeletons").click()
+    expect(slider).to_be_hidden()
+
+
 def test_a_cancelled_look_shows_what_it_has(tab, walk, engine):
     give(tab, walk)
     expect(tab.locator(".vv-words")).to_contain_text("20 frames", timeout=20 * SECONDS)
@@ -154,6 +195,21 @@ def test_a_cancelled_look_shows_what_it_has(tab, walk, engine):
     expect(tab.locator(".vv-words")).to_contain_text("It ended early", timeout=20 * SECONDS)
     expect(tab.locator(".vv-track")).to_contain_text("not looked at")
     expect(tab.get_by_role("button", name="Detect again")).to_be_visible()
+
+
+def test_a_clip_leaves_the_server_when_the_visitor_has_begun_another(tab, tmp_path):
+    sent: list[Path] = []
+    for frames in (6, 7):
+        with tab.expect_response("**/upload") as answer:
+            give(tab, make_clip(tmp_path / "a.mp4", frames))
+        sent.append(Path(answer.value.json()[0]))
+        expect(tab.locator(".vv-words")).to_contain_text(f"{frames} frames", timeout=20 * SECONDS)
+        look(tab)
+    first, second = sent
+    deadline = time.monotonic() + 20
+    while first.exists() and time.monotonic() < deadline:
+        tab.wait_for_timeout(50)
+    assert (first.exists(), second.exists()) == (False, True)
 
 
 def test_a_look_goes_on_while_the_visitor_is_in_another_tab(tab, walk, engine):
@@ -229,7 +285,7 @@ def test_files_are_saved(tab, walk, tmp_path):
 
 
 def test_the_example_comes_from_the_server(tab):
-    expect(tab.locator(".vv-limits")).to_contain_text("MP4, MOV, WebM, AVI or GIF, up to 60 s and 2 MB.")
+    expect(tab.locator(".dv-drop-limits")).to_contain_text("MP4, MOV, WebM, AVI or GIF, up to 60 s and 2 MB.")
     expect(tab.get_by_role("button", name="Download")).to_be_hidden()
     tab.get_by_role("button", name="Try an example").click()
     expect(tab.locator(".vv-facts")).to_contain_text("640×360 · 0:08", timeout=30 * SECONDS)

@@ -29,6 +29,12 @@ def test_without_tracking_nobody_knows_how_many_there_were(tmp_path):
     assert series.total is None
 
 
+def test_only_the_classes_shown_are_counted(tmp_path):
+    records = records_of(make_scene(tmp_path / "a.mp4", 4))
+    series = count_series(records, ClipOptions(0.5, classes=frozenset({"blue thing"})))
+    assert (series.counts, series.total) == ({"blue thing": [1] * 4}, {"blue thing": 1})
+
+
 def test_nothing_found(tmp_path):
     series = count_series(records_of(make_scene(tmp_path / "a.mp4", 4)), ClipOptions(0.99))
     assert (len(series.times), series.counts, series.total) == (4, {}, {})

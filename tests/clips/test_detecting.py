@@ -199,10 +199,11 @@ def same_video(one: Path, other: Path) -> bool:
     [
         ClipOptions(0.7),
         ClipOptions(0.7, track=False),
+        ClipOptions(0.5, classes=frozenset({"blue thing"})),
         ClipOptions(0.5, style=Style(boxes=False)),
         ClipOptions(0.3, style=Style(color_by="class")),
     ],
-    ids=["threshold", "no tracking", "style", "class colours"],
+    ids=["threshold", "no tracking", "classes", "style", "class colours"],
 )
 def test_drawn_again_it_is_as_if_it_was_detected_so(tmp_path, options):
     clip = make_scene(tmp_path / "a.mp4", 8, beep=(0.8, 0.2))

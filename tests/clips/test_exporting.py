@@ -15,6 +15,7 @@ from pycocotools.coco import COCO
 from detection_core.clips import CLIP_FILES, CLIP_FORMATS, ClipOptions, ClipRecords, export_clip, follow
 from detection_core.export import Provenance, from_json
 from detection_core.export.own_json import FORMAT
+from detection_core.visualization import Style
 from tests.clips.scenes import MODEL, Finder, make_scene, records_of
 
 OPTIONS = ClipOptions(0.5, every=2)
@@ -60,7 +61,7 @@ def test_provenance_is_that_of_the_options(exported):
     assert len(sources) == 3
     for source in sources:
         assert source["threshold"] == 0.5
-        assert source["settings"] == {"nms": 0.5, "every": 2, "tracking": True}
+        assert source["settings"] == {"nms": 0.5, "every": 2, "tracking": True, "joint_threshold": 2.0}
 
 
 def test_coco_is_loaded_by_pycocotools(records, exported, capsys):
@@ -114,6 +115,27 @@ def test_an_archive_holds_the_same_files(records, exported):
         assert archive.namelist() == names
         for name in NAMES:
             assert archive.read(name) == (exported / name).read_bytes()
+
+
+def test_only_the_classes_shown_are_written(records, exported, tmp_path):
+    options = ClipOptions(0.5, every=2, classes=frozenset({"blue thing"}))
+    export_clip(records, options, list(CLIP_FORMATS), tmp_path, file_name="clip.mp4", provenance=RUN)
+    data = json.loads((tmp_path / "clip_detections.json").read_text())
+    assert {entry["label"] for frame in data["frames"] for entry in frame["objects"]} == {"blue thing"}
+    assert data["provenance"]["settings"]["classes"] == ["blue thing"]
+    coco = COCO(tmp_path / "clip_coco_dataset.json")
+    assert {coco.loadCats(entry["category_id"])[0]["name"] for entry in coco.dataset["annotations"]} == {"blue thing"}
+    with (tmp_path / "clip_detections.csv").open(newline="", encoding="utf-8") as file:
+        assert {(row["label"], row["track_id"]) for row in csv.DictReader(file)} == {("blue thing", "2")}
+    of_all = (exported / "clip_mot.txt").read_text().splitlines()
+    assert (tmp_path / "clip_mot.txt").read_text().splitlines() == [line for line in of_all if line.split(",")[1] == "2"]
+
+
+def test_the_joint_threshold_says_which_joints_are_visible(records, tmp_path):
+    options = ClipOptions(0.5, every=2, style=Style(joint_threshold=9))
+    export_clip(records, options, ["coco"], tmp_path, file_name="clip.mp4")
+    entries = json.loads((tmp_path / "clip_coco_dataset.json").read_text())["annotations"]
+    assert {flag for entry in entries for flag in entry["keypoints"][2::3]}.isdisjoint({2})
 
 
 def test_without_tracking_there_are_no_identities(records, tmp_path):

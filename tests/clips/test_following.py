@@ -81,6 +81,18 @@ def test_newcomers_find_their_own_past(clip):
         assert by_id[number] == pytest.approx(left, abs=3)
 
 
+@pytest.mark.parametrize("track", [True, False], ids=["followed", "not followed"])
+def test_classes_that_are_not_shown_leave_the_others_as_they_are(clip, track):
+    records = records_of(clip, Finder(masks=True))
+    everything = list(follow(records, ClipOptions(0.5, track=track)))
+    blue = list(follow(records, ClipOptions(0.5, track=track, classes=frozenset({"blue thing", "green thing"}))))
+    assert all(frame.detections.names == ["blue thing"] for frame in blue)
+    for some, frame in zip(blue, everything, strict=True):
+        assert some.detections.boxes.tolist() == frame.detections.boxes[1:].tolist()
+        assert some.ids is None if frame.ids is None else some.ids.tolist() == frame.ids[1:].tolist() == [2]
+    assert [len(frame.detections) for frame in follow(records, ClipOptions(0.5, track=track, classes=frozenset()))] == [0] * 12
+
+
 def test_following_again_gives_the_same(clip):
     records, options = records_of(clip, Finder(masks=True)), ClipOptions(0.5)
     first, second = ([facts(frame) for frame in follow(records, options)] for _ in range(2))

@@ -11,7 +11,15 @@ from tests.clips.scenes import make_scene
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"threshold": -0.1}, {"threshold": 1.1}, {"every": 0}, {"fps": 0}, {"fps": float("inf")}, {"every": 2, "fps": 5}],
+    [
+        {"threshold": -0.1},
+        {"threshold": 1.1},
+        {"every": 0},
+        {"fps": 0},
+        {"fps": float("inf")},
+        {"every": 2, "fps": 5},
+        {"classes": "person"},
+    ],
     ids=str,
 )
 def test_impossible_options_are_refused(wrong):

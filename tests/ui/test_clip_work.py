@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
 import time
 from concurrent.futures import CancelledError
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +62,15 @@ def test_drawing_again_asks_no_model_and_replaces_the_video(clip):
     assert (clip.drawn.seconds, clip.drawn.complete) == (former.seconds, True)
     assert clip.drawn.path.exists()
     assert not former.path.exists()
+
+
+def test_classes_that_are_off_are_counted_all_the_same_to_choose_from(clip):
+    clip.spec = get_spec("ssdlite320_mobilenet_v3_large")
+    look(clip, ClipOptions(0.5, classes=frozenset({"person"})), ClipEngine(), FrameTimes(), job())
+    assert clip.drawn.counts.total == {"person": 1, "dog": 1}
+    assert clip.drawn.options.classes == {"person"}
+    draw_again(clip, ClipOptions(0.5, classes=frozenset({"dog"})), job())
+    assert clip.drawn.counts.total == {"person": 1, "dog": 1}
 
 
 def test_drawing_again_that_is_given_up_leaves_the_former_video(clip):
@@ -128,6 +140,72 @@ def test_one_clip_a_visitor_is_kept(store, clip):
     assert other.folder.exists()
 
 
+@pytest.fixture
+def sent(tmp_path, monkeypatch) -> Path:
+    """A clip as Gradio keeps what it is sent."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    (tmp_path / "uploads" / "5ha256").mkdir(parents=True)
+    return make_clip(tmp_path / "uploads" / "5ha256" / "walk.mp4", 4)
+
+
+def still_there(clip: Clip) -> bool:
+    """Whether the visitor's file is, once everything else of the clip is gone."""
+    deadline = time.monotonic() + PATIENCE
+    while any(thread.name == "discard" for thread in threading.enumerate()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not clip.folder.exists()
+    return clip.video.path.exists()
+
+
+@pytest.mark.parametrize("ends", ["leaves", "begins another"])
+def test_what_was_sent_goes_with_the_clip(tmp_path, sent, ends):
+    store = ClipStore(tmp_path / "cache", {str(sent)})
+    clip = store.begin("a", SPEC, open_video(sent), "walk.mp4")
+    if ends == "leaves":
+        store.leave("a")
+    else:
+        store.begin("a", SPEC, open_video(make_clip(tmp_path / "other.mp4", 4)), "other.mp4")
+    assert not still_there(clip)
+
+
+def test_what_was_sent_stays_for_another_clip_of_the_same_file(tmp_path, sent):
+    store = ClipStore(tmp_path / "cache", {str(sent)})
+    first = store.begin("a", SPEC, open_video(sent), "walk.mp4")
+    other = store.begin("b", SPEC, open_video(sent), "walk.mp4")
+    store.leave("a")
+    assert still_there(first)
+    # The same visitor has it looked at by another model.
+    again = store.begin("b", SPEC, open_video(sent), "walk.mp4")
+    assert still_there(other)
+    store.leave("b")
+    assert not still_there(again)
+
+
+def test_what_somebody_has_just_sent_again_stays(tmp_path, sent):
+    store = ClipStore(tmp_path / "cache", {str(sent)})
+    clip = store.begin("a", SPEC, open_video(sent), "walk.mp4")
+    shutil.copy(sent, tmp_path / "sending")
+    (tmp_path / "sending").rename(sent)
+    store.leave("a")
+    assert still_there(clip)
+
+
+def test_what_was_sent_is_kept_while_its_visitor_is_there(tmp_path, sent):
+    store = ClipStore(tmp_path / "cache", {str(sent)}, capacity=1)
+    clip = store.begin("a", SPEC, open_video(sent), "walk.mp4")
+    store.begin("b", SPEC, open_video(make_clip(tmp_path / "other.mp4", 4)), "other.mp4")
+    assert still_there(clip)
+
+
+def test_what_nobody_sent_is_never_deleted(tmp_path, sent):
+    elsewhere = make_clip(tmp_path / "walk.mp4", 4)
+    for file, sent_files in ((sent, {str(tmp_path / "uploads" / "a.mp4")}), (elsewhere, {str(elsewhere)})):
+        store = ClipStore(tmp_path / "cache", sent_files)
+        clip = store.begin("a", SPEC, open_video(file), "walk.mp4")
+        store.leave("a")
+        assert still_there(clip)
+
+
 @pytest.mark.parametrize("token", [None, 3, "guessed", ["x"]], ids=str)
 def test_names_are_not_trusted(store, token):
     with pytest.raises(ClipExpiredError):
@@ -135,7 +213,7 @@ def test_names_are_not_trusted(store, token):
 
 
 def test_clips_do_not_pile_up(tmp_path, clip):
-    store = ClipStore(tmp_path, capacity=2)
+    store = ClipStore(tmp_path / "cache", capacity=2)
     first, second, third = (store.begin(visitor, SPEC, clip.video, "a.mp4") for visitor in "abc")
     assert [store.find(each.token) for each in (second, third)] == [second, third]
     with pytest.raises(ClipExpiredError):

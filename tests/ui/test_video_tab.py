@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -83,6 +84,16 @@ def test_a_clip_from_beginning_to_end(tab):
     assert (outcome.frames, outcome.classes[0].counts, outcome.classes[0].total) == (10, [1] * 10, None)
     saved = tab.handlers["download"](tab.event(clip=start.clip, formats=["csv", "json"]))
     assert saved.download_name == "a_detections.zip"
+
+
+def test_a_class_that_is_off_is_in_no_file(tab):
+    model = "ssdlite320_mobilenet_v3_large"
+    clip = tab.begin(model, hidden_classes=["dog"]).start.clip
+    assert tab.wait(clip)[-1] == "done"
+    outcome = tab.finish(clip).outcome
+    assert [(each.name, each.total) for each in outcome.classes] == [("person", 1), ("dog", 1)]
+    saved = tab.handlers["download"](tab.event(clip=clip, formats=["csv"])).download
+    assert {row["label"] for row in csv.DictReader(Path(saved.path).read_text("utf-8").splitlines())} == {"person"}
 
 
 def test_work_is_watched_and_stopped(tab):

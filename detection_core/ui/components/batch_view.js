@@ -231,19 +231,7 @@ ui.chooseNone.addEventListener("click", () => selectAll(false));
 ui.remove.addEventListener("click", removeSelected);
 ui.cancel.addEventListener("click", () => state.queue.stop());
 ui.suggested.addEventListener("click", () => change({ threshold: slider.set(state.start.threshold) }));
-ui.root.addEventListener("dragover", (event) => {
-  if (!event.dataTransfer.types.includes("Files")) return;
-  event.preventDefault();
-  ui.root.classList.add("bv-dropping");
-});
-ui.root.addEventListener("dragleave", (event) => {
-  if (!ui.root.contains(event.relatedTarget)) ui.root.classList.remove("bv-dropping");
-});
-ui.root.addEventListener("drop", async (event) => {
-  event.preventDefault();
-  ui.root.classList.remove("bv-dropping");
-  add(await droppedFiles(event.dataTransfer));
-});
+createDropZone(ui.root, async (transfer) => add(await droppedFiles(transfer)));
 
 setText(ui.limits, `Up to ${props.most} pictures at a time, each up to ${Math.round(props.largest / 2 ** 20)} MB: ${props.readable}. A file that cannot be read is told on its card; the rest goes on.`);
 drawModel();

@@ -21,7 +21,7 @@ from detection_core.ui.components.safe_image import NoAddresses
 from detection_core.ui.components.view_message import PageMessage, ViewCategory, ViewError, ViewModel
 
 _SCRIPTS = (
-    *("dom", "geometry", "controls", "feedback", "export_menu"),
+    *("dom", "geometry", "controls", "feedback", "export_menu", "drop_zone"),
     *("batch_files", "batch_queue", "batch_counts", "batch_gallery", "batch_table"),
 )
 _DEFAULT_FORMATS = ("json", "png")
@@ -112,7 +112,7 @@ class BatchView(gr.HTML, NoAddresses):
     ) -> None:
         super().__init__(
             None,
-            **component_files("batch_view", *_SCRIPTS, styles=("view", "export_menu")),
+            **component_files("batch_view", *_SCRIPTS, styles=("view", "export_menu", "drop_zone")),
             apply_default_css=False,
             server_functions=[look_at, give_up, forget],
             most=most,

@@ -55,7 +55,7 @@ const kindChips = createKindChips(ui.kinds, toggleKind);
 const pairTable = createPairTable(ui.pairTable, { onHover: hover, onSelect: (ref, again) => select(again && isSame(ref, selected) ? null : ref) });
 const scatter = createScatter(ui.scatter);
 const chips = createChips(ui.chips, ui.bulk, {
-  onToggle: (name) => change({ hidden_classes: settings.hidden_classes.includes(name) ? settings.hidden_classes.filter((c) => c !== name) : [...settings.hidden_classes, name] }),
+  onToggle: (name) => change({ hidden_classes: toggled(settings.hidden_classes, name) }),
   onAll: (on) => change({ hidden_classes: on ? [] : classNames() }),
 });
 const sliders = {

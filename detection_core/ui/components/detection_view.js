@@ -32,7 +32,7 @@ const table = createTable(ui.scroller, { onHover: hover, onSelect: (index, again
 const histogram = createHistogram(ui.histogram);
 const layerButtons = createLayerButtons(ui.layers, (layer) => change({ [layer]: !settings[layer] }));
 const chips = createChips(ui.chips, ui.bulk, {
-  onToggle: (id) => setHiddenClasses(settings.hidden_classes.includes(id) ? settings.hidden_classes.filter((c) => c !== id) : [...settings.hidden_classes, id]),
+  onToggle: (id) => setHiddenClasses(toggled(settings.hidden_classes, id)),
   onAll: (on) => setHiddenClasses(on ? [] : classesOf(result)),
 });
 const sliders = {

@@ -78,7 +78,7 @@ class VideoOutcome(GradioModel):
         seconds: How long that took.
         complete: Whether it came to the clip's end.
         times: Seconds of each frame.
-        classes: What was found, most frequent first.
+        classes: What was found, most frequent first; also those that are switched off.
     """
 
     turn: str
@@ -117,6 +117,7 @@ class VideoOrder:
         rate: Key of `RATES`.
         threshold: Lowest score shown, or None for the model's suggested one.
         track: Whether objects are followed.
+        hidden_classes: Names of the classes that are switched off.
         style: How the video is drawn.
         formats: `VIDEO_FORMAT` and keys of `CLIP_FORMATS`, those that exist.
     """
@@ -127,6 +128,7 @@ class VideoOrder:
     rate: str = DEFAULT_RATE
     threshold: float | None = None
     track: bool = True
+    hidden_classes: frozenset[str] = frozenset()
     style: Style = field(default_factory=Style)
     formats: tuple[str, ...] = ()
 
@@ -144,15 +146,26 @@ class VideoOrder:
             rate=rate if isinstance(rate, str) and rate in RATES else DEFAULT_RATE,
             threshold=None if threshold < 0 else threshold,
             track=track if isinstance(track, bool) else True,
-            style=Style(opacity=bounded(values.get("opacity"), 0, 1, Style.opacity), **layers),
+            hidden_classes=frozenset(items_of_type(values.get("hidden_classes"), str)),
+            style=Style(
+                opacity=bounded(values.get("opacity"), 0, 1, Style.opacity),
+                joint_threshold=bounded(values.get("joint_threshold"), 0, 10, Style.joint_threshold),
+                **layers,
+            ),
             formats=tuple(key for key in (VIDEO_FORMAT, *CLIP_FORMATS) if key in wanted),
         )
 
     def options(self, spec: ModelSpec) -> ClipOptions:
         """The same for the clip's way through a model."""
         threshold = spec.suggested_threshold if self.threshold is None else self.threshold
-        # The slider ends at the floor rounded down.
-        return ClipOptions(threshold=max(threshold, model_floor(spec)), fps=RATES[self.rate], track=self.track, style=self.style)
+        return ClipOptions(
+            # The slider ends at the floor rounded down.
+            threshold=max(threshold, model_floor(spec)),
+            fps=RATES[self.rate],
+            track=self.track,
+            classes=frozenset(spec.class_names) - self.hidden_classes if self.hidden_classes else None,
+            style=self.style,
+        )
 
 
 def model_floor(spec: ModelSpec) -> float:

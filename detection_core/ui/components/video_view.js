@@ -5,7 +5,7 @@
 
 const PACKING_PATIENCE = 600000;
 const VIDEO_LAYERS = ["boxes", "masks", "contours", "skeletons", "labels"];
-const DRAWN = ["threshold", "track", "opacity", ...VIDEO_LAYERS];
+const DRAWN = ["threshold", "track", "hidden_classes", "opacity", "joint_threshold", ...VIDEO_LAYERS];
 
 const ui = collectRefs(element);
 // Gradio builds the component anew when its tab changes; what each view has waits here for that, and its work goes on.
@@ -21,8 +21,13 @@ const rates = createRates();
 const tracks = createChoice(ui.tracks, (choice) => change({ track: choice === "on" }));
 const versions = createChoice(ui.versions, (shown) => showVersion(shown));
 const layerButtons = createLayerButtons(ui.layers, (layer) => change({ [layer]: !state.settings[layer] }));
+const chips = createChips(ui.chips, ui.bulk, {
+  onToggle: (name) => change({ hidden_classes: toggled(state.settings.hidden_classes, name) }),
+  onAll: (on) => change({ hidden_classes: on ? [] : state.outcome.classes.map(({ name }) => name) }),
+});
 const sliders = {
   threshold: createSlider(ui.threshold, formatScore, (threshold) => change({ threshold })),
+  joints: createSlider(ui.jointThreshold, (logit) => logit.toFixed(1), (joint_threshold) => change({ joint_threshold })),
   opacity: createSlider(ui.opacity, (share) => `${Math.round(100 * share)}%`, (opacity) => change({ opacity })),
 };
 const menu = createExportMenu(ui.download, CLIP_FORMATS, download, { several: "Download", chosen: ["mp4"] });
@@ -34,7 +39,8 @@ const packingTimeout = debounce(() => menu.setBusy(false), PACKING_PATIENCE);
  * with the settings that it was drawn with.
  */
 function begin() {
-  const settings = { rate: DEFAULT_RATE, track: true, threshold: 0.5, opacity: 0.4, ...Object.fromEntries(VIDEO_LAYERS.map((layer) => [layer, true])) };
+  const layers = Object.fromEntries(VIDEO_LAYERS.map((layer) => [layer, true]));
+  const settings = { rate: DEFAULT_RATE, track: true, threshold: 0.5, hidden_classes: [], opacity: 0.4, joint_threshold: 2, ...layers };
   const fresh = { settings, model: null, source: null, sending: null, work: null, outcome: null, shown: "original", notes: [], time: 0, waits: "", error: null, turns: new Set(), tell: null };
   const tell = Object.fromEntries(["news", "ended"].map((name) => [name, (...told) => fresh.tell[name](...told)]));
   fresh.follower = createClipFollower(server, tell);
@@ -129,6 +135,8 @@ function setSource(source) {
   state.follower.drop();
   if (state.source?.url.startsWith("blob:")) URL.revokeObjectURL(state.source.url);
   Object.assign(state, { source: { facts: null, pace: null, ...source }, sending: null, work: null, outcome: null, shown: "original", notes: [], time: 0, waits: "" });
+  // Nobody should miss what another clip had too much of.
+  state.settings.hidden_classes = [];
   return state.source;
 }
 
@@ -223,8 +231,12 @@ function takeOutcome(outcome, notes) {
 function wanted() {
   const { outcome, settings, model } = state;
   if (!outcome || outcome.model !== model.key || outcome.settings.rate !== settings.rate) return "detect";
-  const isOther = DRAWN.some((name) => (name === "threshold" || name === "opacity" ? Math.abs(outcome.settings[name] - settings[name]) > 0.004 : outcome.settings[name] !== settings[name]));
-  return isOther ? "draw" : "";
+  return DRAWN.every((name) => isSame(outcome.settings[name], settings[name])) ? "" : "draw";
+}
+
+function isSame(a, b) {
+  if (Array.isArray(a)) return a.length === b.length && a.every((item) => b.includes(item));
+  return typeof a === "number" ? Math.abs(a - b) < 0.004 : a === b;
 }
 
 // ---------------------------------------------------------------- redrawing
@@ -293,6 +305,8 @@ function drawPanel() {
   tracks.update(settings.track ? "on" : "off");
   layerButtons.update(settings, model.layers);
   settings.threshold = sliders.threshold.set(settings.threshold, Math.floor(model.floor * 100) / 100);
+  settings.joint_threshold = sliders.joints.set(settings.joint_threshold);
+  sliders.joints.show(model.layers.includes("skeletons") && settings.skeletons);
   settings.opacity = sliders.opacity.set(settings.opacity);
   sliders.opacity.show(model.layers.includes("masks") && settings.masks);
   setText(ui.suggested, `Suggested ${formatScore(model.threshold)}`);
@@ -301,7 +315,7 @@ function drawPanel() {
   if (!source?.facts) return setText(ui.rateWords, "");
   const frames = framesAt(source.facts, settings.rate, LIMITS.seconds);
   const isAll = settings.rate === "all" || Number(settings.rate) >= source.facts.fps;
-  setText(ui.rateWords, isAll ? `All ${several(frames, "frame")}.` : `${several(frames, "frame")} of the clip; the video shows these.`);
+  setText(ui.rateWords, isAll ? `All ${counted(frames, "frame")}.` : `${counted(frames, "frame")} of the clip; the video shows these.`);
 }
 
 function drawAction() {
@@ -320,13 +334,13 @@ function wordsFor(kind) {
   const { source, settings, outcome } = state;
   if (kind === "draw") return "The settings have changed. Drawing again is quick: the model is not needed.";
   if (kind === "detect") return estimate(framesAt(source.facts, settings.rate, LIMITS.seconds), settings.rate, source);
-  const looked = `${several(outcome.frames, "frame")} looked at in ${roughly(outcome.seconds)}.`;
+  const looked = `${counted(outcome.frames, "frame")} looked at in ${roughly(outcome.seconds)}.`;
   return outcome.complete ? looked : `${looked} It ended early: ${clockTime(seriesEnd(outcome.times), true)} of ${clockTime(source.facts.seconds, true)} are annotated.`;
 }
 
 /** "80 frames at 10 a second, about 12 s here". */
 function estimate(frames, rate, { facts, pace }) {
-  const much = rate === "all" || Number(rate) >= facts.fps ? several(frames, "frame") : `${several(frames, "frame")} at ${rate} a second`;
+  const much = rate === "all" || Number(rate) >= facts.fps ? counted(frames, "frame") : `${counted(frames, "frame")} at ${rate} a second`;
   if (!pace || pace.seconds === null) return `${much}. Measuring how long that takes here.`;
   return pace.seconds ? `${much}, about ${roughly(frames * pace.seconds)} here.` : `${much}.`;
 }
@@ -364,26 +378,52 @@ function workingNow({ kind, news: told, stopping }) {
   const { done, total, fps, left } = progress;
   const pace = fps > 0 ? ` · ${fps >= 10 ? Math.round(fps) : fps.toFixed(1)} frames/s` : "";
   const rest = left !== null && done < total ? ` · about ${roughly(left)} left` : "";
-  return { text: `${kind === "draw" ? "Drawn" : "Looked at"} ${done.toLocaleString("en")} of ${several(total, "frame")}${pace}${rest}`, share: done / total };
+  return { text: `${kind === "draw" ? "Drawn" : "Looked at"} ${done.toLocaleString("en")} of ${counted(total, "frame")}${pace}${rest}`, share: done / total };
 }
 
 // ---------------------------------------------------------------- counts
 
-let charted = null;
+let charted = {};
 let legend = [];
 
+/** The chart shows at once which classes are on; the video follows when it is drawn again. */
 function drawCounts() {
-  const { outcome, source } = state;
+  const { outcome, source, settings } = state;
   show(ui.counts, Boolean(outcome));
-  if (charted === outcome) return;
-  charted = outcome;
-  const lines = outcome ? seriesLines(outcome.classes) : [];
+  const { hidden_classes: hidden } = settings;
+  if (charted.outcome === outcome && charted.hidden === hidden) return;
+  drawChips();
+  charted = { outcome, hidden };
+  const lines = outcome ? seriesLines(shownClasses(hidden)) : [];
   chart.setSeries(outcome && { times: outcome.times, lines, seconds: source.facts.seconds });
   legend = lines.map(makeLegendItem);
   ui.legend.replaceChildren(...legend.map(({ item }) => item));
-  if (outcome && !lines.length) ui.legend.append(make("li", "vv-nothing", `Nothing above ${formatScore(outcome.threshold)}. Lower the threshold and draw again.`));
+  if (outcome && !lines.length) ui.legend.append(make("li", "vv-nothing", outcome.classes.length ? "All classes are switched off." : `Nothing above ${formatScore(outcome.threshold)}. Lower the threshold and draw again.`));
   if (outcome) menu.setAvailable(CLIP_FORMATS.map(({ key }) => key).filter((key) => key !== "mot" || outcome.track), "This format is about objects that are followed: turn that on and draw again.");
   onTime(state.time);
+}
+
+/** How many there are of each class, by which it is switched off and on. */
+function drawChips() {
+  const { outcome, settings } = state;
+  show(ui.classChoice, Boolean(outcome?.classes.length));
+  if (!outcome) return;
+  const { classes, track } = outcome;
+  if (charted.outcome !== outcome) {
+    const byName = new Map(classes.map((each) => [each.name, each]));
+    chips.build([...byName.keys()], (name) => name, (name) => byName.get(name).color);
+  }
+  chips.update(new Map(classes.map((each) => [each.name, numberOf(each)])), new Set(settings.hidden_classes));
+  setText(ui.classWords, track ? "How many different ones there are in the clip." : "The most at a time.");
+}
+
+function shownClasses(hidden) {
+  return state.outcome.classes.filter(({ name }) => !hidden.includes(name));
+}
+
+/** How many of a class there are in the clip, or the most at a time where nobody followed them. */
+function numberOf({ counts, total }) {
+  return total ?? counts.reduce((most, n) => Math.max(most, n), 0);
 }
 
 function makeLegendItem(line) {
@@ -398,12 +438,9 @@ function makeLegendItem(line) {
 
 /** "3 persons and 1 dog in the clip", or the most at a time where nobody followed them. */
 function inTotal() {
-  const { classes, track } = state.outcome;
-  const named = ({ name, plural, counts, total }) => {
-    const n = track ? total : Math.max(...counts);
-    return `${n} ${n === 1 ? name : plural}`;
-  };
-  const words = classes.slice(0, 5).map(named).join(", ");
+  const { track, settings } = state.outcome;
+  const named = (each) => `${numberOf(each)} ${numberOf(each) === 1 ? each.name : each.plural}`;
+  const words = shownClasses(settings.hidden_classes).slice(0, 5).map(named).join(", ");
   return words ? `${words} ${track ? "in all" : "at most at a time"}` : "nothing found";
 }
 
@@ -467,19 +504,7 @@ ui.cancel.addEventListener("click", () => {
   redraw();
 });
 ui.suggested.addEventListener("click", () => change({ threshold: state.model.threshold }));
-ui.root.addEventListener("dragover", (event) => {
-  if (!event.dataTransfer.types.includes("Files")) return;
-  event.preventDefault();
-  ui.root.classList.add("vv-dropping");
-});
-ui.root.addEventListener("dragleave", (event) => {
-  if (!ui.root.contains(event.relatedTarget)) ui.root.classList.remove("vv-dropping");
-});
-ui.root.addEventListener("drop", (event) => {
-  event.preventDefault();
-  ui.root.classList.remove("vv-dropping");
-  take(event.dataTransfer.files[0]);
-});
+createDropZone(ui.root, ({ files }) => take(files[0]));
 
 setText(ui.limits, `MP4, MOV, WebM, AVI or GIF, up to ${roughly(LIMITS.seconds)} and ${fileSize(LIMITS.bytes)}. Longer clips must be cut first.`);
 writeError(ui, state.error);

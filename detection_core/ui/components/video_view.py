@@ -16,7 +16,7 @@ from detection_core.ui.components.video_message import DEFAULT_RATE, RATES, VIDE
 from detection_core.video import VideoLimits
 
 _SCRIPTS = (
-    *("dom", "controls", "feedback", "export_menu"),
+    *("dom", "controls", "feedback", "export_menu", "drop_zone"),
     *("clip_words", "clip_upload", "clip_follow", "clip_player", "clip_series", "clip_chart"),
 )
 
@@ -51,7 +51,7 @@ class VideoView(gr.HTML, NoAddresses):
         value: VideoMessage | None = None,
         **kwargs: Any,
     ) -> None:
-        files = component_files("video_view", *_SCRIPTS, styles=("view", "export_menu"))
+        files = component_files("video_view", *_SCRIPTS, styles=("view", "export_menu", "drop_zone"))
         constants = {
             "LIMITS": {"seconds": limits.max_seconds, "bytes": limits.max_bytes},
             "RATES": list(RATES),

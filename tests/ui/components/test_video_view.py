@@ -27,6 +27,8 @@ SPEC = get_spec(EMBEDDED_MODEL)
         pytest.param({"rate": "1000", "threshold": math.nan, "track": 1}, VideoOrder(), id="wrong"),
         pytest.param({"threshold": 7, "opacity": -1}, VideoOrder(threshold=1, style=Style(opacity=0)), id="clamped"),
         pytest.param({"boxes": False, "masks": "no"}, VideoOrder(style=Style(boxes=False)), id="layers"),
+        pytest.param({"hidden_classes": ["dog", 3, "dog"]}, VideoOrder(hidden_classes=frozenset({"dog"})), id="classes"),
+        pytest.param({"joint_threshold": 12}, VideoOrder(style=Style(joint_threshold=10)), id="joints"),
         pytest.param({"clip": "c", "path": 3, "name": "a.mp4"}, VideoOrder(clip="c", name="a.mp4"), id="texts"),
         pytest.param({"formats": ["csv", "exe", "mp4", 3]}, VideoOrder(formats=("mp4", "csv")), id="formats"),
     ],
@@ -45,6 +47,13 @@ def test_orders_from_a_browser_are_never_trusted(sent: Any, expected: VideoOrder
 )
 def test_options(order: VideoOrder, threshold: float, fps: float | None) -> None:
     assert order.options(SPEC) == ClipOptions(threshold=threshold, fps=fps)
+
+
+def test_classes_that_are_off_leave_the_model_with_the_others() -> None:
+    ssdlite = get_spec("ssdlite320_mobilenet_v3_large")
+    classes = VideoOrder(hidden_classes=frozenset({"dog", "unicorn"})).options(ssdlite).classes
+    assert classes == frozenset(ssdlite.class_names) - {"dog"}
+    assert VideoOrder(hidden_classes=frozenset({"person"})).options(SPEC).classes == frozenset()
 
 
 def test_a_model_says_what_can_be_drawn() -> None:

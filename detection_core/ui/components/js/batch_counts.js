@@ -23,7 +23,3 @@ function inWords(counts, categories, limit = Infinity) {
   const rest = phrases.length - limit;
   return (rest > 1 ? [...phrases.slice(0, limit), `${rest} more kinds`] : phrases).join(", ") || "nothing";
 }
-
-function counted(n, what) {
-  return `${n} ${what}${n === 1 ? "" : "s"}`;
-}

@@ -21,10 +21,6 @@ function fileSize(bytes) {
   return bytes >= 1e6 ? `${Number((bytes / 1e6).toPrecision(3))} MB` : `${Math.max(1, Math.round(bytes / 1e3))} kB`;
 }
 
-function several(n, what) {
-  return `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
-}
-
 /** "640×360 · 0:08 · 25 frames/s · with sound". */
 function factsInWords({ width, height, seconds, fps, sound }) {
   return [`${width}×${height}`, clockTime(seconds), `${Number(fps.toFixed(2))} frames/s`, sound ? "with sound" : "no sound"].join(" · ");

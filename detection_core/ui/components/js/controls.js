@@ -58,6 +58,11 @@ function createChoice(group, onChoose) {
   };
 }
 
+/** A list with an item added, or taken out if it was there. */
+function toggled(items, item) {
+  return items.includes(item) ? items.filter((each) => each !== item) : [...items, item];
+}
+
 /** One chip per class, in the order of its best score; `onToggle(classId)`, `onAll(on)`. */
 function createChips(container, bulk, { onToggle, onAll }) {
   let chips = new Map();

@@ -85,6 +85,11 @@ function formatMs(ms) {
   return ms >= 9995 ? `${Math.round(ms / 1000)} s` : ms >= 1000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms)} ms`;
 }
 
+/** "1 frame", "1,200 frames". */
+function counted(n, what) {
+  return `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
+}
+
 /** A class name for where there is little room; names come from users' models and may be sentences. */
 function shorten(name, longest = 28) {
   return name.length > longest ? `${name.slice(0, longest - 1).trimEnd()}…` : name;
