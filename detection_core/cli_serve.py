@@ -10,13 +10,14 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from detection_core.cli_common import UsageError, use_models_folder
 
 if TYPE_CHECKING:
-    from detection_core.engine import Engine
+    from detection_core.engine import Engine, Result
     from detection_core.ui.kept_pictures import KeptPictures
 
 DESCRIPTION = "Explore torchvision's detection models in a browser."
@@ -52,8 +53,11 @@ def serve(args: argparse.Namespace) -> int:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     # Before the page is served there is nothing to tidy up: Ctrl-C ends the process at once, in the midst of an import too.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    port = _free_port(args.host, args.port)
-    address = f"http://{'localhost' if args.host == '0.0.0.0' else args.host}:{port}"
+    host = args.host.strip("[]")
+    port = _free_port(host, args.port)
+    # Addresses want IPv6 in brackets, and so does Gradio.
+    host = f"[{host}]" if ":" in host else host
+    address = f"http://{'localhost' if host == '0.0.0.0' else host}:{port}"
     print(f"Detection Explorer is starting on {address}", flush=True)
 
     with _no_garbage_collection():
@@ -66,11 +70,11 @@ def serve(args: argparse.Namespace) -> int:
         example = warm_up(engine)
         app = build_app(engine, keep=keep)
         try:
-            app.launch(server_name=args.host, server_port=port, share=args.share, quiet=True, prevent_thread_lock=True, **launch_options())
+            app.launch(server_name=host, server_port=port, share=args.share, quiet=True, prevent_thread_lock=True, **launch_options())
         except OSError as error:
-            raise UsageError(_cannot_listen(args.host, port)) from error
-    print(f"The page is ready: {address}", flush=True)
-    example.future.add_done_callback(lambda _: print("The model is warm. Ctrl-C ends the server.", flush=True))
+            raise UsageError(_cannot_listen(host, port)) from error
+    print(f"The page is ready: {address} (Ctrl-C ends it)", flush=True)
+    example.future.add_done_callback(_tell)
     try:
         _wait_for_interruption()
     finally:
@@ -126,6 +130,13 @@ def _start_engine(device: str) -> Engine:
         return LocalEngine(device)
     except (ValueError, RuntimeError) as error:
         raise UsageError(str(error)) from error
+
+
+def _tell(example: Future[Result]) -> None:
+    """Says how the first example went, unless the server ended before."""
+    if not example.cancelled():
+        error = example.exception()
+        print("The model is warm." if error is None else f"The built-in model cannot be used: {error}", flush=True)
 
 
 @contextmanager

@@ -75,10 +75,10 @@ def test_the_package_imports_nothing_heavy():
 def test_serves_the_page_and_ends_on_ctrl_c():
     with started() as (process, address):
         assert process.stdout is not None
-        assert process.stdout.readline() == f"The page is ready: {address}\n"
+        assert process.stdout.readline() == f"The page is ready: {address} (Ctrl-C ends it)\n"
         with urllib.request.urlopen(address) as page:
             assert "Detection Explorer" in page.read().decode()
-        assert process.stdout.readline().startswith("The model is warm.")
+        assert process.stdout.readline() == "The model is warm.\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
         assert process.stdout.read() == "Ending.\n"
