@@ -1,4 +1,4 @@
-"""The command line: list models, detect in files, compare models, train.
+"""The command line: list models, detect in files, compare models, train, serve the page.
 
 Exit status 0: fine; 1: something failed, the rest is done; 2: bad usage; 130: interrupted, what was done is written.
 """
@@ -15,6 +15,7 @@ from typing import Any
 from detection_core.cli_common import UsageError, print_json, print_table, say, use_models_folder
 from detection_core.cli_compare import add_compare
 from detection_core.cli_detect import add_detect
+from detection_core.cli_serve import add_serve
 from detection_core.cli_train import add_train
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
@@ -29,7 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    args = _parser().parse_args(argv)
+    return run(_parser().parse_args(argv))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command that a parser found, and says what goes wrong; returns the exit status."""
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     try:
         status: int = args.command(args)
@@ -56,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     add_detect(commands)
     add_compare(commands)
     add_train(commands)
+    add_serve(commands)
     return parser
 
 

@@ -7,8 +7,6 @@ import itertools
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -304,17 +302,3 @@ def test_missing_weights_are_status_1(capsys, monkeypatch, tmp_path):
     message = capsys.readouterr().err
     assert "ssdlite320_mobilenet_v3_large_coco-a79551df.pth" in message
     assert EMBEDDED_MODEL in message
-
-
-def test_runs_as_a_module_and_help_needs_no_torch():
-    code = """
-import runpy, sys
-sys.argv = ["d", "--help"]
-try:
-    runpy.run_module("detection_core", run_name="__main__")
-except SystemExit:
-    print("torch" in sys.modules)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("False\n")
-    assert "COMMAND" in done.stdout

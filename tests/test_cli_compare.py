@@ -268,17 +268,3 @@ def test_results_that_cannot_be_written_are_said(place, capsys):
     out, err = capsys.readouterr()
     assert "MATCHED" in out
     assert "cannot be written to “out”" in err
-
-
-def test_help_needs_no_torch():
-    code = """
-import sys
-from detection_core.cli import main
-try:
-    main(["compare", "--help"])
-except SystemExit:
-    print("torch" in sys.modules, "numpy" in sys.modules)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("False False\n")
-    assert "--models MODEL" in done.stdout

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-import app
 from detection_core.catalog import UnknownModelError, get_spec
 from detection_core.precision import Precision, join_key, precisions_in, split_key, use_precision, usual_key, usual_precision
 
@@ -74,12 +73,3 @@ def test_the_usual_key_is_one_that_there_is(monkeypatch):
     monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", "fast")
     assert usual_key(KEY, [KEY, f"{KEY}@fast"]) == f"{KEY}@fast"
     assert usual_key(KEY, [KEY, f"{KEY}@stock"]) == KEY
-
-
-def test_the_page_does_not_start_in_a_precision_that_the_device_has_not(monkeypatch, capsys):
-    monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", "exact")
-    monkeypatch.setattr("detection_core.fast.sixteen_bits", lambda device: None)
-    monkeypatch.setattr("sys.argv", ["app.py", "--precision", "fast"])
-    with pytest.raises(SystemExit, match="2"):
-        app.main()
-    assert "There is no fast precision here" in capsys.readouterr().err

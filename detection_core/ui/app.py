@@ -60,7 +60,7 @@ def build_app(engine: Engine, *, keep: KeptPictures | None = None) -> gr.Blocks:
             with gr.Tab("Batch", id="batch") as batch_tab:
                 batch = build_batch_tab(app, engine, BatchStore())
             with gr.Tab("Models", id="models") as models_tab:
-                table = build_models_tab(engine)
+                table = build_models_tab(models_tab, engine)
         add_api(engine, streams)
 
         def refresh(detecting: str, comparing: list[str], watching: str, clip: str, batch: str) -> tuple[Any, ...]:

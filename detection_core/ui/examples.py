@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detection_core.catalog import ASSETS, EMBEDDED_MODEL
-from detection_core.engine import Engine
+from detection_core.engine import Engine, Job
 from detection_core.images import read_image
 from detection_core.precision import usual_key
 
@@ -26,11 +26,14 @@ def clicked_example(data: object) -> str:
     return str(EXAMPLE_PATHS[index] if isinstance(index, int) and 0 <= index < len(EXAMPLE_PATHS) else EXAMPLE_PATHS[0])
 
 
-def warm_up(engine: Engine) -> None:
+def warm_up(engine: Engine) -> Job:
     """Looks at the first example in the background, so that its result is ready when the page is.
 
     A blank picture goes before it: the first pass through a network is slow, and its timing would mislead.
+
+    Returns:
+        The example's job.
     """
     model = usual_key(EMBEDDED_MODEL, engine.model_states())
     engine.submit(read_image(np.zeros((480, 640, 3), np.uint8)), model)
-    engine.submit(read_image(EXAMPLE_PATHS[0]), model)
+    return engine.submit(read_image(EXAMPLE_PATHS[0]), model)

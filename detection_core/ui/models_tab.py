@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 import gradio as gr
 
 from detection_core.catalog import list_specs
 from detection_core.engine import Engine
 from detection_core.ui.components.model_table import ModelTable
-from detection_core.visualization.charts import ChartPoint, accuracy_cost_chart
+
+if TYPE_CHECKING:
+    from detection_core.visualization.charts import ChartPoint
 
 _SERIES = {"box_map": "boxes", "mask_map": "masks", "kp_map": "keypoints"}
 
 
-def build_models_tab(engine: Engine) -> ModelTable:
+def build_models_tab(tab: gr.Tab, engine: Engine) -> ModelTable:
     """Adds the tab's content to the page being built.
+
+    Args:
+        tab: The tab; its chart is drawn when somebody opens it.
+        engine: Where detection runs.
 
     Returns:
         The table, so that the page can refresh it when the tab is opened.
@@ -26,12 +35,23 @@ def build_models_tab(engine: Engine) -> ModelTable:
     )
     table = ModelTable(engine.model_states())
     gr.HTML("<h2>What accuracy costs</h2>", elem_classes="section")
-    gr.HTML(accuracy_cost_chart(chart_points()), elem_id="accuracy-cost")
+    chart = gr.HTML(elem_id="accuracy-cost")
+    tab.select(_chart, None, chart, queue=False, api_visibility="private", show_progress="hidden")
     return table
+
+
+@cache
+def _chart() -> str:
+    """The chart as SVG. Importing matplotlib and drawing take half a second, for which the page's start should not wait."""
+    from detection_core.visualization.charts import accuracy_cost_chart
+
+    return accuracy_cost_chart(chart_points())
 
 
 def chart_points() -> list[ChartPoint]:
     """All published average precisions of torchvision's models; the others are measured on other photos and left out."""
+    from detection_core.visualization.charts import ChartPoint
+
     return [
         ChartPoint(spec.title.replace(" FPN", ""), _SERIES[metric], spec.gflops, value)
         for spec in list_specs()

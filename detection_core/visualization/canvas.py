@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.backends.backend_agg import RendererAgg
-from matplotlib.path import Path
-from matplotlib.transforms import Affine2D
 from numpy.typing import ArrayLike
 from PIL import Image
 
@@ -25,7 +22,13 @@ class Canvas:
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
+        # Here, because the page's start needs no drawing, and matplotlib takes a fifth of a second to import.
+        from matplotlib.backends.backend_agg import RendererAgg
+        from matplotlib.path import Path
+        from matplotlib.transforms import Affine2D
+
         self.size = size
+        self._path, self._affine = Path, Affine2D
         self._agg = RendererAgg(*size, _DOTS_PER_INCH)
         self._to_agg = Affine2D().scale(1, -1).translate(0, size[1])
 
@@ -42,7 +45,7 @@ class Canvas:
         vertices = np.asarray(points, float)
         if closed:
             vertices = np.concatenate([vertices, vertices[:1]])
-        self._agg.draw_path(self._pen(width, color, opacity), Path(vertices, closed=closed), self._to_agg)
+        self._agg.draw_path(self._pen(width, color, opacity), self._path(vertices, closed=closed), self._to_agg)
 
     def halo(self, points: ArrayLike, width: float, *, closed: bool = False) -> None:
         """Darkens the surroundings of a line of `width`, so that the line reads on any picture; draw it before the line."""
@@ -50,8 +53,8 @@ class Canvas:
 
     def dot(self, center: tuple[float, float], radius: float, color: Color) -> None:
         """Draws a filled circle with a dark rim."""
-        place = Affine2D().scale(radius).translate(*center) + self._to_agg
-        self._agg.draw_path(self._pen(max(1.0, radius / 3), BLACK, _HALO_OPACITY), Path.unit_circle(), place, _unit(color))
+        place = self._affine().scale(radius).translate(*center) + self._to_agg
+        self._agg.draw_path(self._pen(max(1.0, radius / 3), BLACK, _HALO_OPACITY), self._path.unit_circle(), place, _unit(color))
 
     def put_on(self, image: Image.Image) -> None:
         """Blends everything drawn so far into an RGB `image` of the canvas's size, in place."""

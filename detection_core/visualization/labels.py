@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
 import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
@@ -163,4 +162,6 @@ def _word(word: str, font_size: float) -> tuple[Image.Image, int]:
 @lru_cache(maxsize=32)
 def _font(size: float) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which comes with matplotlib and knows Latin, Greek and Cyrillic class names."""
+    import matplotlib  # Takes a fifth of a second with its parts, and the page's start needs no drawing.
+
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
