@@ -135,6 +135,7 @@ def test_what_is_no_port_is_said(capsys, monkeypatch, flags, environment):
     assert "--port" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("_in_this_process")
 def test_a_precision_that_the_device_has_not_is_said(capsys, monkeypatch):
     monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", "exact")
     monkeypatch.setattr("detection_core.fast.sixteen_bits", lambda device: None)
