@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torchvision.models import mobilenet_v2
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -246,16 +248,21 @@ def _with_pyramid(body: nn.Sequential, stages: Mapping[str, int]) -> BackboneWit
 
 
 @torch.no_grad()
+def map_shapes(backbone: nn.Module, side: int) -> dict[str, torch.Size]:
+    """The shapes of a backbone's feature maps of one square picture, by name; nothing is computed for it."""
+    weights = {name: weight.to("meta") for name, weight in chain(backbone.named_parameters(), backbone.named_buffers())}
+    maps = functional_call(backbone, weights, torch.zeros(1, 3, side, side, device="meta"))
+    # A single map gets this name from torchvision too.
+    return {"0": maps.shape} if isinstance(maps, Tensor) else {name: features.shape for name, features in maps.items()}
+
+
 def _level_strides(backbone: nn.Module, out_channels: int) -> dict[str, int]:
-    """The names and strides in pixels of a backbone's feature maps, found by showing it a small black picture."""
-    device = next((parameter.device for parameter in backbone.parameters()), None)
+    """The names and strides in pixels of a backbone's feature maps, found by showing it a small picture."""
     modes = {module: module.training for module in backbone.modules()}
-    maps = backbone.eval()(torch.zeros(1, 3, _TRIAL_SIDE, _TRIAL_SIDE, device=device))
+    shapes = map_shapes(backbone.eval(), _TRIAL_SIDE)
     for module, training in modes.items():
         module.training = training
-    # A single map gets this name from torchvision too.
-    maps = {"0": maps} if isinstance(maps, Tensor) else maps
-    channels = {features.shape[1] for features in maps.values()}
+    channels = {shape[1] for shape in shapes.values()}
     if channels != {out_channels}:
         raise ValueError(f"The backbone's feature maps have {sorted(channels)} channels, not out_channels={out_channels}.")
-    return {name: _TRIAL_SIDE // features.shape[-1] for name, features in maps.items()}
+    return {name: _TRIAL_SIDE // shape[-1] for name, shape in shapes.items()}

@@ -73,8 +73,7 @@ def _settle_roi_scales(module: Any) -> None:
     """
     if next(module.parameters()).is_meta:
         return
-    features = module.eval().backbone(torch.zeros(1, 3, _SETTLING_SIDE, _SETTLING_SIDE))
-    features = {"0": features} if isinstance(features, Tensor) else features
+    features = {name: torch.zeros(shape) for name, shape in architectures.map_shapes(module.eval().backbone, _SETTLING_SIDE).items()}
     heads = module.roi_heads
     for pool in (heads.box_roi_pool, heads.mask_roi_pool, heads.keypoint_roi_pool):
         if pool is not None:
