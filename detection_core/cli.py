@@ -17,6 +17,7 @@ from detection_core.cli_compare import add_compare
 from detection_core.cli_detect import add_detect
 from detection_core.cli_serve import add_serve
 from detection_core.cli_train import add_train
+from detection_core.process import settle
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
 
@@ -36,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> int:
     """Runs the command that a parser found, and says what goes wrong; returns the exit status."""
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
+    settle()
     try:
         status: int = args.command(args)
     except UsageError as error:

@@ -27,6 +27,10 @@ def heatmaps_to_keypoints(maps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Joints float32 [N,K,3], x and y in pixels and a 1; and the height of the maps there, float32 [N,K].
     """
+    if maps.is_cuda:
+        # Some hundred small products, each of which a GPU would take longer to begin than the CPU takes for all of it.
+        points, scores = heatmaps_to_keypoints(maps.cpu(), boxes.cpu())
+        return points.to(maps.device), scores.to(maps.device)
     sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)
     pixels = sides.ceil()
     points = maps.new_ones((*maps.shape[:2], 3))
@@ -39,13 +43,13 @@ def heatmaps_to_keypoints(maps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
 
 def _highest(maps: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
     """The value, x and y of the highest pixel of each map [K,H,W], enlarged to (height, width)."""
-    widened = maps @ _cubic_weights(maps.shape[2], width).T.to(maps.device)
+    widened = maps @ _cubic_weights(maps.shape[2], width).T
     peaks = []
     top = 0
-    for rows in _cubic_weights(maps.shape[1], height).to(maps.device).split(max(_BLOCK // (len(maps) * width), 1)):
+    for rows in _cubic_weights(maps.shape[1], height).split(max(_BLOCK // (len(maps) * width), 1)):
         block = rows @ widened
         value, y = block.amax(2).max(1)
-        x = block[torch.arange(len(maps), device=maps.device), y].argmax(1)
+        x = block[torch.arange(len(maps)), y].argmax(1)
         peaks.append(torch.stack([value, x, y + top]))
         top += len(rows)
     values, x, y = torch.stack(peaks, dim=-1)

@@ -30,6 +30,8 @@ class Network(nn.Module):
         self.go.set()
         self.started = threading.Event()
         self.seen: list[int] = []
+        self.passes: list[list[int]] = []
+        self.most_together = 100
         self.lock = threading.Lock()
         self.running = 0
         self.most_running = 0
@@ -40,7 +42,9 @@ class Network(nn.Module):
         with self.lock:
             self.running += 1
             self.most_running = max(self.most_running, self.running)
-        self.seen.append(round(float(images[0][0, 0, 0]) * 255))
+        shades = [round(float(image[0, 0, 0]) * 255) for image in images]
+        self.seen += shades
+        self.passes.append(shades)
         self.started.set()
         assert self.go.wait(10)
         if self.company and len(self.seen) > 1:
@@ -50,7 +54,10 @@ class Network(nn.Module):
             self.running -= 1
         if self.error:
             raise self.error
-        return [{"boxes": torch.tensor([[1.0, 2.0, 5.0, 6.0]]), "labels": torch.tensor([1]), "scores": torch.tensor([0.9])}]
+        if len(images) > self.most_together:
+            raise torch.OutOfMemoryError("CUDA")
+        one = {"boxes": torch.tensor([[1.0, 2.0, 5.0, 6.0]]), "labels": torch.tensor([1]), "scores": torch.tensor([0.9])}
+        return [one for _ in images]
 
 
 class Loader:
@@ -409,3 +416,48 @@ def test_who_gives_up_at_the_head_of_the_line_lets_the_next_one_run(shared, netw
 def test_a_spec_will_do_for_a_model_that_has_no_key_here(engine):
     spec = replace(get_spec(MODEL), key="elsewhere.pt")
     assert engine.submit(picture(1), spec).result(10).detections.model == "elsewhere.pt"
+
+
+@pytest.fixture
+def batching(loader: Loader, network: Network):
+    """An engine that takes up to three pictures in a pass, as one on a GPU does."""
+    engine = LocalEngine(loader=loader, cores=1, batch=3)  # type: ignore[arg-type]
+    yield engine
+    network.go.set()
+    engine.close()
+
+
+def passes(engine: LocalEngine, network: Network, orders: list[tuple[LoadedImage, str, dict[str, Any]]]) -> list[list[int]]:
+    """The shades that went through the network together, of orders that waited in line."""
+    hold(engine, network, MODEL, [99])
+    jobs = [engine.submit(image, model, **how) for image, model, how in orders]
+    for job in jobs:
+        wait_for(job, Stage.QUEUE)
+    network.go.set()
+    for job in jobs:
+        assert len(job.result(10).detections) == 1
+    return network.passes[1:]
+
+
+LARGE = read_image(np.full((40, 30, 3), 7, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("orders", "expected"),
+    [
+        ([(picture(shade), MODEL, {}) for shade in range(4)], [[0, 1, 2], [3]]),
+        ([(picture(0), MODEL, {}), (picture(0), MODEL, {}), (picture(1), MODEL, {})], [[0], [1]]),
+        ([(picture(0), MODEL, {"keep": False}), (picture(0), MODEL, {"keep": False})], [[0, 0]]),
+        ([(picture(0), MODEL, {}), (LARGE, MODEL, {}), (picture(1), MODEL, {})], [[0], [7], [1]]),
+        ([(picture(0), MODEL, {"measure": True}), (picture(1), MODEL, {})], [[0], [1]]),
+        ([(picture(0), MODEL, {}), (picture(1), MODEL, {"measure": True})], [[0], [1]]),
+    ],
+    ids=["at most three", "one picture twice", "frames twice", "another size", "measured first", "measured next"],
+)
+def test_pictures_next_to_each_other_share_a_pass(batching, network, orders, expected):
+    assert passes(batching, network, orders) == expected
+
+
+def test_a_pass_of_several_that_fails_is_done_one_by_one(batching, network):
+    network.most_together = 1
+    assert passes(batching, network, [(picture(shade), MODEL, {}) for shade in range(3)]) == [[0, 1, 2], [0], [1], [2]]
