@@ -22,7 +22,8 @@ from detection_core.checkpoint import read_checkpoint
 from detection_core.detections import Detections
 from detection_core.detector import run
 from detection_core.evaluation import Evaluation, evaluate
-from detection_core.fast import optimise
+from detection_core.fast import optimise, sixteen_bits
+from detection_core.precision import Precision
 from detection_core.quantisation import quantise
 from detection_core.training.dataset import read_coco
 from detection_core.weights import fetch_weights
@@ -43,6 +44,13 @@ def load_model(args: argparse.Namespace) -> nn.Module:
     if args.max_size:
         transform.max_size = args.max_size
     return module
+
+
+def in_precisions(stock: nn.Module) -> dict[Precision, nn.Module]:
+    """The model in every precision that this machine has."""
+    dtype = sixteen_bits(CPU)
+    modules = {Precision.STOCK: stock, Precision.EXACT: optimise(stock)}
+    return modules if dtype is None else {**modules, Precision.FAST: optimise(stock, dtype)}
 
 
 class Watch:
@@ -117,11 +125,13 @@ def main() -> None:
     if args.export:
         torch.save(quantise(read_checkpoint(args.export).state), args.weights)
     stock = load_model(args)
-    # As the app runs it.
-    module = optimise(stock)
+    modules = in_precisions(stock)
+    # As the app usually runs it; the card and the threshold are about this.
+    module = modules[Precision.EXACT]
     data = read_coco(args.data)
-    watch = Watch(module)
-    evaluation = evaluate(data, watch)
+    watches = {precision: Watch(each) for precision, each in modules.items()}
+    evaluations = {precision: evaluate(data, each) for precision, each in watches.items()}
+    watch, evaluation = watches[Precision.EXACT], evaluations[Precision.EXACT]
     params = sum(parameter.numel() for parameter in module.parameters())
     gflops = giga_multiply_adds(stock)
     size = (args.weights or fetch_weights(SPEC)).stat().st_size / 2**20
@@ -131,13 +141,16 @@ def main() -> None:
     print(f"{len(data.photos)} photos; shorter side scaled to {transform.min_size[0]} px, longer to {transform.max_size} px at most.")
     print("Sizes are COCO's: small is below 32² px of area in the photo as it is stored, large above 96². Average precision in percent:\n")
     rows = [
-        [task, str(figures.photos), *("–" if (value := getattr(figures, name)) is None else f"{value:.1f}" for name in FIGURES)]
-        for task, figures in evaluation.tasks.items()
+        [task, precision, str(figures.photos), *("–" if (value := getattr(figures, name)) is None else f"{value:.2f}" for name in FIGURES)]
+        for precision, each in evaluations.items()
+        for task, figures in each.tasks.items()
     ]
-    print(markdown_table(["AP of", "photos", *FIGURES], rows))
-    print(f"\nms per photo of the data, median (range): {median_and_range([1000 * value for value in watch.seconds])}.")
-    took = [median_and_range([1000 * value for value in vga_seconds(one)]) for one in (stock, module)]
-    print(f"ms on {VGA_EXAMPLE} at {VGA[0]}×{VGA[1]}, torchvision's modules; made fast: {'; '.join(took)}.")
+    print(markdown_table(["AP of", "precision", "photos", *FIGURES], rows))
+    took = [
+        [precision, *(median_and_range([1000 * value for value in seconds]) for seconds in (watches[precision].seconds, vga_seconds(each)))]
+        for precision, each in modules.items()
+    ]
+    print(f"\n{markdown_table(['ms, median (range)', 'per photo of the data', f'{VGA_EXAMPLE} at {VGA[0]}×{VGA[1]}'], took)}\n")
     print(f"Objects per photo above the floor score of {SPEC.floor_score}: {median_and_range(watch.objects)}; each costs time.")
     print(f"{params} parameters, {gflops:.2f} billion multiply-adds on that picture, {size:.1f} MiB.\n")
     best = evaluation.best()
