@@ -17,6 +17,7 @@ from torchvision.ops import MultiScaleRoIAlign
 from detection_core.fast.anchors import KeptAnchors, KeptDefaultBoxes
 from detection_core.fast.dense import SparseFCOS, SparseRetinaNet
 from detection_core.fast.folding import fold_norms
+from detection_core.fast.fused import fuse_activations
 from detection_core.fast.heads import LazyHeads
 from detection_core.fast.layout import put_channels_last
 from detection_core.fast.low_precision import FloatRoIAlign, lower_precision
@@ -55,6 +56,8 @@ def optimise(module: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module
     on_cpu = next(module.parameters()).device.type == "cpu"
     fold_norms(faster)
     put_channels_last(faster)
+    if on_cpu and dtype in (torch.float32, torch.bfloat16):
+        fuse_activations(faster)
     for part in list(faster.modules()):
         if type(part) is MultiScaleRoIAlign:
             part.__class__ = _pooling(part, on_cpu=on_cpu)
