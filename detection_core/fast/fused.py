@@ -69,8 +69,8 @@ def fuse_activations(module: nn.Module) -> None:
                 _fuse(conv, activation)
                 setattr(part, name, nn.Identity())
         elif type(part) is Bottleneck and all(type(norm) is nn.Identity for norm in (part.bn1, part.bn2, part.bn3)):
-            for conv in (part.conv1, part.conv2):
-                _fuse(cast(nn.Conv2d, conv), cast(nn.Module, part.relu))
+            _fuse(cast(nn.Conv2d, part.conv1), cast(nn.Module, part.relu))
+            _fuse(cast(nn.Conv2d, part.conv2), cast(nn.Module, part.relu))
             part.__class__ = FusedBottleneck
 
 
