@@ -31,6 +31,7 @@ def calibrated_module(spec: ModelSpec, pixels: NDArray[np.uint8]) -> nn.Module:
     """A model as torchvision has it, with random weights that find things in a picture and are not all too sure of them."""
     # Imported by name because mypy checks whatever it sees imported, and tests are not typed that strictly. Not kept: they are large.
     module: nn.Module = import_module("tests.fast.models").calibrated_module.__wrapped__(spec.key, size=None)
+    import_module("tests.random_models").random_module.cache_clear()
     for _ in range(_MOST_SOFTENINGS):
         (found,), _ = run(module, spec, [pixels], _CPU)
         if np.median(found.scores) < _SATURATED:
