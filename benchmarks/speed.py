@@ -163,7 +163,7 @@ def measured_tables(options: argparse.Namespace) -> Iterator[str]:
 def report(options: argparse.Namespace) -> Iterator[str]:
     """The whole report in Markdown, part by part."""
     rate = 2 * _MATRIX_SIDE**3 / min(matrix_product_seconds()) / 1e9
-    yield f"{machine_facts(options.threads)} Matrix product: {rate:.0f} GFLOP/s."
+    yield f"{machine_facts(options.threads)} Matrix product before the first model: {rate:.0f} GFLOP/s."
     if options.device != "cpu":
         yield f"Models on {torch.cuda.get_device_name(options.device)}."
     yield f"Milliseconds, minimum / median of {options.rounds} runs in turns (pieces: {_PIECE_ROUNDS}); gains are of the minima.\n"

@@ -19,7 +19,7 @@ from detection_core.weights import find_weights
 _CPU = torch.device("cpu")
 # Above it, scores of sixteen bits are all the same.
 _SATURATED = 0.99
-_MOST_SOFTENINGS = 6
+_MOST_SOFTENINGS = 3
 
 
 def trained_weights(spec: ModelSpec, *, wanted: bool) -> Path | None:
@@ -39,7 +39,7 @@ def calibrated_module(spec: ModelSpec, pixels: NDArray[np.uint8]) -> nn.Module:
         for name, layer in module.named_modules():
             if name.endswith(("cls_score", "cls_logits")):
                 for values in layer.parameters():
-                    values.mul_(0.5)
+                    values.mul_(0.25)
     return module
 
 
