@@ -1,13 +1,16 @@
-"""What the benchmarks share: facts about the machine, medians, and tables in Markdown."""
+"""What the benchmarks share: facts about the machine, times taken in turns, and tables in Markdown."""
 
 from __future__ import annotations
 
 import os
 import platform
 import statistics
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+
+Action = Callable[[], object]
 
 _CPU_FACTS = Path("/proc/cpuinfo")
 
@@ -26,6 +29,18 @@ def _cpu_model() -> str:
     lines = _CPU_FACTS.read_text().splitlines() if _CPU_FACTS.exists() else []
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(models, platform.processor() or platform.machine())
+
+
+def interleaved(actions: Sequence[Action], rounds: int) -> list[list[float]]:
+    """Seconds of each run of each action; the actions take turns, after one that is not counted."""
+    seconds: list[list[float]] = [[] for _ in actions]
+    for round_ in range(rounds + 1):
+        for action, own in zip(actions, seconds, strict=True):
+            started = time.perf_counter()
+            action()
+            if round_:
+                own.append(time.perf_counter() - started)
+    return seconds
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,18 +1,20 @@
-"""Peak memory of Mask R-CNN with 100 objects on a 12-megapixel photo: ours against torchvision's documented way, in fresh processes.
+"""Peak memory of Mask R-CNN with 100 objects on one photo: ours, loaded as the app does, against torchvision's documented way.
 
-This process imports nothing heavy: a child's peak begins at what its parent holds when it is started.
+Each of them runs in fresh processes. This process imports nothing heavy: a child's peak begins at what its parent holds when it is started.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,24 @@ from benchmarks.common import machine_facts, markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = "maskrcnn_resnet50_fpn"
-PHOTO_SIZE = (4000, 3000)
 EXAMPLE = "astronaut.jpg"
+WEIGHTS_DIR = "DETECTION_EXPLORER_WEIGHTS_DIR"
+PRECISIONS = ("exact", "fast", "stock")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a fresh process is to do.
+
+    Attributes:
+        folder: Where weights and photo are.
+        size: (width, height) of the photo.
+        precision: Of our model.
+    """
+
+    folder: Path
+    size: tuple[int, int]
+    precision: str
 
 
 def peak_bytes() -> int:
@@ -30,37 +48,39 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def prepare(folder: Path) -> dict[str, Any]:
+def prepare(task: Task) -> dict[str, Any]:
     """Leaves random weights that find 100 objects, and the photo, where the other steps look for them."""
     import torch
     from PIL import Image
 
-    from detection_core.catalog import ASSETS
+    from detection_core.catalog import ASSETS, get_spec
 
     # Imported by name because mypy checks whatever it sees imported, and tests are not typed that strictly.
     random_module = import_module("tests.random_models").random_module
-    torch.save(random_module(MODEL, size=None).state_dict(), folder / "weights.pth")
+    torch.save(random_module(MODEL, size=None).state_dict(), task.folder / get_spec(MODEL).file_name)
     with Image.open(ASSETS / "examples" / EXAMPLE) as example:
-        example.convert("RGB").resize(PHOTO_SIZE, Image.Resampling.BICUBIC).save(folder / "photo.jpg", quality=90)
+        example.convert("RGB").resize(task.size, Image.Resampling.BICUBIC).save(task.folder / "photo.jpg", quality=90)
     return {"threads": torch.get_num_threads()}
 
 
-def run_ours(folder: Path) -> dict[str, Any]:
+def run_ours(task: Task) -> dict[str, Any]:
     """What the page and the command line do: find, outline and draw everything."""
     import numpy as np
     import torch
 
-    from detection_core.build import build_model
     from detection_core.catalog import get_spec
     from detection_core.detector import run
     from detection_core.images import load_image
+    from detection_core.loader import ModelLoader
+    from detection_core.precision import Precision
     from detection_core.visualization import annotate
 
+    os.environ[WEIGHTS_DIR] = str(task.folder)
     peaks = {"imports": peak_bytes()}
-    spec = get_spec(MODEL)
-    module = build_model(spec, folder / "weights.pth")
+    spec = get_spec(MODEL).in_precision(Precision(task.precision))
+    module = ModelLoader().load(spec)
     peaks["model"] = peak_bytes()
-    picture = load_image(folder / "photo.jpg")
+    picture = load_image(task.folder / "photo.jpg")
     (detections,), _ = run(module, spec, [np.asarray(picture)], torch.device("cpu"))
     peaks["detection"] = peak_bytes()
     points = sum(len(ring) for index in range(len(detections)) for ring in detections.polygons(index))
@@ -68,7 +88,7 @@ def run_ours(folder: Path) -> dict[str, Any]:
     return {**peaks, "all": peak_bytes(), "objects": len(detections), "points": points}
 
 
-def run_torchvision(folder: Path) -> dict[str, Any]:
+def run_torchvision(task: Task) -> dict[str, Any]:
     """What torchvision's documentation shows, as far as boolean masks; drawing them would come on top."""
     import torch
     from torchvision.io import decode_image
@@ -78,9 +98,10 @@ def run_torchvision(folder: Path) -> dict[str, Any]:
     from detection_core.catalog import get_spec
 
     peaks = {"imports": peak_bytes()}
-    model = build_model(get_spec(MODEL), folder / "weights.pth")
+    spec = get_spec(MODEL)
+    model = build_model(spec, task.folder / spec.file_name)
     peaks["model"] = peak_bytes()
-    image = decode_image(str(folder / "photo.jpg"))
+    image = decode_image(str(task.folder / "photo.jpg"))
     with torch.no_grad():
         prediction = model([MaskRCNN_ResNet50_FPN_Weights.DEFAULT.transforms()(image)])[0]
     peaks["detection"] = peak_bytes()
@@ -88,11 +109,12 @@ def run_torchvision(folder: Path) -> dict[str, Any]:
     return {**peaks, "all": peak_bytes(), "objects": len(masks)}
 
 
-STEPS: dict[str, Callable[[Path], dict[str, Any]]] = {"prepare": prepare, "ours": run_ours, "torchvision": run_torchvision}
+STEPS: dict[str, Callable[[Task], dict[str, Any]]] = {"prepare": prepare, "ours": run_ours, "torchvision": run_torchvision}
 
 
-def in_fresh_process(step: str, folder: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.memory", "--step", step, str(folder)]
+def in_fresh_process(step: str, task: Task) -> dict[str, Any]:
+    options = ["--size", *map(str, task.size), "--precision", task.precision]
+    command = [sys.executable, "-m", "benchmarks.memory", "--step", step, str(task.folder), *options]
     output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     result: dict[str, Any] = json.loads(output)
     return result
@@ -101,24 +123,28 @@ def in_fresh_process(step: str, folder: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="fresh processes for each way (default 3)")
+    parser.add_argument("--size", type=int, nargs=2, default=(4000, 3000), metavar=("WIDTH", "HEIGHT"), help="default 4000 3000")
+    parser.add_argument("--precision", nargs="+", default=["exact"], choices=PRECISIONS, help="of ours (default exact)")
     parser.add_argument("--step", nargs=2, metavar=("STEP", "DIR"), help=argparse.SUPPRESS)
     args = parser.parse_args()
+    size = (args.size[0], args.size[1])
     if args.step:
-        print(json.dumps(STEPS[args.step[0]](Path(args.step[1]))))
+        print(json.dumps(STEPS[args.step[0]](Task(Path(args.step[1]), size, args.precision[0]))))
         return
     with tempfile.TemporaryDirectory() as name:
-        facts = in_fresh_process("prepare", Path(name))
+        tasks = {f"ours, {precision}": ("ours", Task(Path(name), size, precision)) for precision in args.precision}
+        tasks["torchvision"] = ("torchvision", Task(Path(name), size, "stock"))
+        facts = in_fresh_process("prepare", tasks["torchvision"][1])
         print(f"{machine_facts(facts['threads'])}\n")
-        records = {way: [in_fresh_process(way, Path(name)) for _ in range(args.rounds)] for way in ("ours", "torchvision")}
-    width, height = PHOTO_SIZE
+        records = {way: [in_fresh_process(*task) for _ in range(args.rounds)] for way, task in tasks.items()}
+    width, height = size
     print(f"{MODEL} with random weights, {width}×{height}; peak resident memory so far in GB (1e9 bytes), median of {args.rounds}.")
-    print("Ours goes on to 100 outlines and the drawn picture, torchvision's way ends at boolean masks.\n")
+    print("Ours goes on to all outlines and the drawn picture, torchvision's way ends at boolean masks.\n")
     rows = []
     for way, runs in records.items():
         peaks = [f"{statistics.median(run[stage] for run in runs) / 1e9:.2f}" for stage in ("imports", "model", "detection", "all")]
-        rows.append([way, *peaks, f"{statistics.median(run['objects'] for run in runs):.0f}"])
-    print(markdown_table(["peak after, GB", "imports", "model", "detection", "everything", "objects"], rows))
-    print(f"\nPoints in ours' outlines, all objects: {statistics.median(run['points'] for run in records['ours']):.0f}.")
+        rows.append([way, *peaks, *(str(runs[0].get(count, "")) for count in ("objects", "points"))])
+    print(markdown_table(["peak after, GB", "imports", "model", "detection", "everything", "objects", "points of outlines"], rows))
 
 
 if __name__ == "__main__":

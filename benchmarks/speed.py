@@ -1,151 +1,219 @@
 """Measures detection as torchvision documents it against the optimised models, and both against the machine: `python benchmarks/speed.py`.
 
-The documented way is `model([weights.transforms()(image)])` under `no_grad`; ours is `detector.run` with what `fast.optimise` makes of the
-same module. Both take a decoded picture in turns, so that a slow minute of the machine is everybody's, and the shortest of the runs
-counts. The floor is the time in which the machine's own matrix product would do the model's multiplications.
+The documented way is `model([weights.transforms()(image)])` under `no_grad`, then `torchvision.utils.draw_*` and a JPEG; ours is
+`detector.run` with what `fast.optimise` makes of the same module, then `annotate` and a JPEG. All take a decoded picture in turns, so
+that a slow minute of the machine is everybody's, and the shortest of the runs counts. The floor is the time in which the machine's own
+matrix product, measured in the same turns, would do the exact model's multiplications.
+
+Weights are random unless told otherwise, and a threshold inside the models lets as many objects out as asked for. The built-in model
+has its own weights and threshold, and finds what there is.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
-from torchvision.transforms.functional import pil_to_tensor
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.common import machine_facts, markdown_table
-from detection_core.build import build_model
+from benchmarks import peers, pieces
+from benchmarks.common import Action, interleaved, machine_facts, markdown_table
+from benchmarks.subjects import set_threshold, stock_module, threshold_between, trained_weights
+from benchmarks.ways import Way, documented_way, our_way
 from detection_core.catalog import ASSETS, ModelSpec, get_spec, list_specs
 from detection_core.detector import run
-from detection_core.fast import optimise
-from detection_core.weights import find_weights
-
-Action = Callable[[], object]
+from detection_core.fast import optimise, sixteen_bits
+from detection_core.precision import Precision
 
 _EXAMPLE = ASSETS / "examples" / "astronaut.jpg"
+_DOCUMENTED = "documented"
 _MATRIX_SIDE = 2048
+# Matrix products in each turn: one is soon done, and easily disturbed.
+_PRODUCTS = 3
+_PIECE_ROUNDS = 9
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one model took, in seconds.
+    """What one model took for one picture.
 
     Attributes:
         model: Its key.
-        documented: As torchvision documents it.
-        exact: Optimised.
-        objects: Found by the optimised model.
-        floor: For its multiplications at the machine's best rate.
+        objects: Found by the exact model.
+        detection: Seconds of each run, by way.
+        whole: The same, with drawing and encoding.
+        floor: Seconds that the machine's matrix product would take; None if not measured.
     """
 
     model: str
-    documented: float
-    exact: float
     objects: int
-    floor: float
+    detection: dict[str, list[float]]
+    whole: dict[str, list[float]]
+    floor: float | None
 
-    def cells(self) -> list[str]:
-        """As the table has it."""
-        return [
-            self.model,
-            str(self.objects),
-            f"{self.documented * 1e3:.0f}",
-            f"{self.exact * 1e3:.0f}",
-            f"{self.documented / self.exact:.2f}",
-            f"{self.floor * 1e3:.0f}",
-            f"{self.floor / self.exact:.0%}",
-        ]
+    def cells(self) -> dict[str, str]:
+        """Column and figure."""
+        cells = {"model": self.model, "objects": str(self.objects)}
+        for part, seconds in {"detection": self.detection, "whole": self.whole}.items():
+            for way, own in seconds.items():
+                cells[f"{part}: {way}, ms"] = f"{min(own) * 1e3:.0f} / {statistics.median(own) * 1e3:.0f}"
+                if way != _DOCUMENTED:
+                    cells[f"{part}: {way}, gain"] = f"{min(seconds[_DOCUMENTED]) / min(own):.2f}"
+        if self.floor is not None:
+            cells["floor, ms"] = f"{self.floor * 1e3:.0f}"
+            cells["share of exact"] = f"{self.floor / min(self.detection[Precision.EXACT]):.0%}"
+        return cells
 
 
-def gemm_rate() -> float:
-    """Multiply-adds a second of a large float32 matrix product, the best of some."""
+class Subject:
+    """One model, ready for all the ways in which it is measured."""
+
+    def __init__(self, spec: ModelSpec, picture: Image.Image, device: torch.device, *, trained: bool) -> None:
+        self.spec, self.device = spec, device
+        self.finds_what_it_finds = trained_weights(spec, wanted=trained) is not None
+        self.stock = stock_module(spec, np.asarray(picture), trained=trained).to(device)
+        self.ours = {str(Precision.EXACT): optimise(self.stock)}
+        if dtype := sixteen_bits(device):
+            self.ours[str(Precision.FAST)] = optimise(self.stock, dtype)
+
+    def ways(self, picture: Image.Image, objects: int) -> dict[str, Way]:
+        """All ways for one picture, from which as many objects come as asked for."""
+        threshold = floor = self.spec.floor_score
+        if not self.finds_what_it_finds:
+            exact = self.ours[Precision.EXACT]
+            set_threshold(exact, floor)
+            (found,), _ = run(exact, self.spec, [np.asarray(picture)], self.device)
+            threshold = threshold_between(found.scores, objects, floor)
+        for module in (self.stock, *self.ours.values()):
+            set_threshold(module, threshold)
+        documented = documented_way(self.stock, self.spec, picture, threshold, self.device)
+        return {_DOCUMENTED: documented} | {name: our_way(own, self.spec, picture, self.device) for name, own in self.ours.items()}
+
+    def measure(self, picture: Image.Image, objects: int, rounds: int) -> Row:
+        """Times all ways in turns, after one turn that is not counted."""
+        ways = self.ways(picture, objects)
+        detection: dict[str, list[float]] = {name: [] for name in ways}
+        whole: dict[str, list[float]] = {name: [] for name in ways}
+        products: list[float] = []
+        for round_ in range(rounds + 1):
+            for name, way in ways.items():
+                first, second = _seconds(way)
+                if round_:
+                    detection[name].append(first)
+                    whole[name].append(second)
+            if self.device.type == "cpu":
+                products += matrix_product_seconds()
+        exact = ways[Precision.EXACT].detect
+        floor = multiply_adds(exact) / _MATRIX_SIDE**3 * min(products) if products else None
+        return Row(self.spec.key, len(exact()), detection, whole, floor)
+
+
+def _seconds(way: Way) -> tuple[float, float]:
+    """Of detection alone, and with drawing and encoding."""
+    started = time.perf_counter()
+    found = way.detect()
+    detected = time.perf_counter()
+    way.present(found)
+    return detected - started, time.perf_counter() - started
+
+
+def matrix_product_seconds() -> list[float]:
+    """Of a large float32 matrix product, some times."""
     matrix = torch.rand(_MATRIX_SIDE, _MATRIX_SIDE)
-    return _MATRIX_SIDE**3 / min(interleaved([lambda: matrix @ matrix], 5)[0])
-
-
-def interleaved(actions: list[Action], rounds: int) -> list[list[float]]:
-    """Seconds of each run of each action; the actions take turns, after one that is not counted."""
-    seconds: list[list[float]] = [[] for _ in actions]
-    for round_ in range(rounds + 1):
-        for action, own in zip(actions, seconds, strict=True):
-            started = time.perf_counter()
-            action()
-            if round_:
-                own.append(time.perf_counter() - started)
-    return seconds
+    return interleaved([lambda: matrix @ matrix], _PRODUCTS)[0]
 
 
 def multiply_adds(action: Action) -> float:
     """Of the convolutions and matrix products of a run."""
-    with FlopCounterMode(display=False) as counter:
+    fused = torch.ops.mkldnn._convolution_pointwise
+
+    def of_one(maps: list[int], weights: list[int], *_: object, out_shape: list[int]) -> int:
+        return conv_flop_count(maps, weights, out_shape)
+
+    def of_one_with_sum(maps: list[int], _: list[int], weights: list[int], *__: object, out_shape: list[int]) -> int:
+        return conv_flop_count(maps, weights, out_shape)
+
+    with FlopCounterMode(display=False, custom_mapping={fused.default: of_one, fused.binary: of_one_with_sum}) as counter:
         action()
     return float(counter.get_total_flops()) / 2
 
 
-def stock_module(spec: ModelSpec, *, random: bool) -> nn.Module:
-    """The model as torchvision has it: with its weights, or with random ones that find things."""
-    path = None if random else find_weights(spec)
-    if path is not None:
-        return build_model(spec, path)
-    calibrated: nn.Module = import_module("tests.fast.models").calibrated_module.__wrapped__(spec.key, size=None)
-    return calibrated
+def measured_tables(options: argparse.Namespace) -> Iterator[str]:
+    """One table for each size of the picture and number of objects."""
+    device = torch.device(options.device)
+    pictures = [Image.open(_EXAMPLE).convert("RGB").resize(size, Image.Resampling.BICUBIC) for size in options.size]
+    rows: dict[tuple[tuple[int, int], int], list[Row]] = {}
+    for key in options.models:
+        subject = Subject(get_spec(key), pictures[0], device, trained=options.trained)
+        for picture in pictures:
+            for objects in options.objects:
+                rows.setdefault((picture.size, objects), []).append(subject.measure(picture, objects, options.rounds))
+                print(rows[picture.size, objects][-1].cells(), file=sys.stderr)
+        del subject
+        gc.collect()
+    for ((width, height), objects), own in rows.items():
+        cells = [row.cells() for row in own]
+        yield f"### {width}×{height}, {objects} objects\n"
+        yield markdown_table(list(cells[0]), [list(row.values()) for row in cells]) + "\n"
 
 
-def measure(spec: ModelSpec, picture: Image.Image, rounds: int, rate: float, *, random: bool) -> Row:
-    """Times one model."""
-    stock = stock_module(spec, random=random)
-    faster = optimise(stock)
-    pixels, cpu = np.asarray(picture), torch.device("cpu")
+def report(options: argparse.Namespace) -> Iterator[str]:
+    """The whole report in Markdown, part by part."""
+    rate = 2 * _MATRIX_SIDE**3 / min(matrix_product_seconds()) / 1e9
+    yield f"{machine_facts(options.threads)} Matrix product before the first model: {rate:.0f} GFLOP/s."
+    if options.device != "cpu":
+        yield f"Models on {torch.cuda.get_device_name(options.device)}."
+    yield f"Milliseconds, minimum / median of {options.rounds} runs in turns (pieces: {_PIECE_ROUNDS}); gains are of the minima.\n"
+    if not options.pieces_only:
+        yield from measured_tables(options)
+    if options.pieces or options.pieces_only:
+        yield "### Pieces\n"
+        yield pieces.measured_table(_PIECE_ROUNDS) + "\n"
+    if options.peers:
+        yield "### Peers\n"
+        yield peers.measured_table(Image.open(_EXAMPLE).convert("RGB").resize(options.size[0]), options.rounds) + "\n"
 
-    @torch.no_grad()
-    def documented() -> object:
-        # What `weights.transforms()`, ObjectDetection, does.
-        return stock([pil_to_tensor(picture).float() / 255])
 
-    def exact() -> object:
-        return run(faster, spec, [pixels], cpu)
-
-    with torch.no_grad():
-        work = multiply_adds(documented)
-    (found,), _ = run(faster, spec, [pixels], cpu)
-    slow, fast = interleaved([documented, exact], rounds)
-    return Row(spec.key, min(slow), min(fast), len(found), work / rate)
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0] + ".")
+    parser.add_argument("--models", nargs="+", default=[spec.key for spec in list_specs()], metavar="KEY", help="default: all")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each way (default: 3)")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="torch's threads (default: all)")
+    parser.add_argument(
+        "--size", type=int, nargs=2, action="append", metavar=("WIDTH", "HEIGHT"), help="of a picture (default: 640 480); may be repeated"
+    )
+    parser.add_argument("--objects", type=int, nargs="+", default=[20], metavar="N", help="found in each picture (default: 20)")
+    parser.add_argument("--device", default="cpu", help="where models run (default: cpu)")
+    parser.add_argument("--trained", action="store_true", help="trained weights where they are on the disk")
+    parser.add_argument("--pieces", action=argparse.BooleanOptionalAction, default=True, help="measure single pieces as well (default)")
+    parser.add_argument("--pieces-only", action="store_true", help="no models")
+    parser.add_argument("--peers", action="store_true", help="Ultralytics' smallest models as well, for orientation")
+    parser.add_argument("--write", type=Path, metavar="FILE.md", help="put the report here, too")
+    options = parser.parse_args()
+    options.size = [tuple(size) for size in options.size or [(640, 480)]]
+    return options
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0] + ".")
-    parser.add_argument("--models", nargs="+", default=[spec.key for spec in list_specs()], metavar="KEY", help="default: all")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each way (default: 5)")
-    parser.add_argument("--threads", type=int, default=1, help="torch's threads (default: 1)")
-    parser.add_argument(
-        "--size", type=int, nargs=2, default=(640, 480), metavar=("WIDTH", "HEIGHT"), help="of the picture (default: 640 480)"
-    )
-    parser.add_argument("--random", action="store_true", help="random weights even where the trained ones are on the disk")
-    options = parser.parse_args()
+    options = parse_arguments()
     torch.set_num_threads(options.threads)
-    picture = Image.open(_EXAMPLE).convert("RGB").resize(tuple(options.size))
-    rate = gemm_rate()
-    rows = []
-    for key in options.models:
-        rows.append(measure(get_spec(key), picture, options.rounds, rate, random=options.random))
-        print(rows[-1].cells(), file=sys.stderr)
-        gc.collect()
-    header = ["model", "objects", "documented, ms", "exact, ms", "gain", "floor, ms", "share of the floor"]
-    print(markdown_table(header, [row.cells() for row in rows]))
-    width, height = options.size
-    print(f"\nPicture: {width}×{height}. Matrix product: {2 * rate / 1e9:.0f} GFLOP/s. {machine_facts(options.threads)}")
+    parts = []
+    for part in report(options):
+        print(part, flush=True)
+        parts.append(part)
+    if options.write:
+        options.write.write_text("\n".join(parts))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from detection_core.build import build_model
 from detection_core.catalog import ModelSpec, get_spec
 from detection_core.checkpoint import CheckpointError
 from detection_core.fast import optimise, sixteen_bits
+from detection_core.freed_memory import give_back_freed_memory
 from detection_core.memory_budget import memory_budget
 from detection_core.precision import Precision
 from detection_core.weights import DownloadCancelled, WeightsError, fetch_weights, find_weights, reject_if_damaged
@@ -150,7 +151,9 @@ class ModelLoader:
     def unload(self, key: str) -> bool:
         """Lets a model go; whoever still computes with it keeps it alive until done. Returns whether it was in memory."""
         with self._lock:
-            return self._residents.pop(key, None) is not None
+            was_there = self._residents.pop(key, None) is not None
+        give_back_freed_memory()
+        return was_there
 
     def resident(self) -> list[ResidentModel]:
         """The models in memory, least recently used first."""
@@ -192,6 +195,8 @@ class ModelLoader:
                 self._keep(spec, module)
             flight.module, flight.error, flight.landed = module, error, True
             flight.changed.notify_all()
+        # Of models that were let go, and of what this one was made from; nobody waits for it.
+        give_back_freed_memory()
 
     def _read(self, spec: ModelSpec, flight: _Flight) -> nn.Module:
         def tell(progress: LoadProgress) -> None:

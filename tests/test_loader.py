@@ -242,6 +242,15 @@ class TestBudget:
         models.load(A)
         assert fake.fetched == [A, A]
 
+    def test_what_models_took_goes_back_to_the_system(self, fake, monkeypatch):
+        given_back = threading.Semaphore(0)
+        monkeypatch.setattr(loader, "give_back_freed_memory", given_back.release)
+        models = ModelLoader(0)
+        models.load(A)
+        assert given_back.acquire(timeout=10)
+        models.unload(A)
+        assert given_back.acquire(timeout=10)
+
     def test_from_the_environment(self, monkeypatch):
         monkeypatch.setenv("DETECTION_EXPLORER_MEMORY_BUDGET", "1.5GiB")
         assert ModelLoader().budget_bytes == 3 << 29

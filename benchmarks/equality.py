@@ -1,0 +1,124 @@
+"""How far what the optimised models find is from what torchvision's modules find, over a folder of photos: `python benchmarks/equality.py`.
+
+For the exact precision the largest differences, and the flips: objects that only one of them has, because two candidates overlapped and
+tied within rounding. For the fast one, as information, how many objects stay where they are. Weights are random, calibrated on a photo,
+except those of the built-in model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.common import machine_facts, markdown_table
+from benchmarks.subjects import stock_module
+from detection_core.catalog import ModelSpec, get_spec, list_specs
+from detection_core.detections import Detections
+from detection_core.detector import as_array, run
+from detection_core.fast import optimise, sixteen_bits
+from detection_core.matching import iou_matrix, match
+from detection_core.picture_files import find_pictures
+
+_CPU = torch.device("cpu")
+_SAME_PLACE = 0.9
+
+
+@dataclass
+class Comparison:
+    """What one model's photos have shown.
+
+    Attributes:
+        model: Its key.
+        distances: Of each photo, as `tests.fast.equality` measures it, stock against exact.
+        same: Of each object that stock finds, whether fast finds one of the same class in the same place.
+        scores: How far apart the scores of those are.
+    """
+
+    model: str
+    distances: list[Any] = field(default_factory=list)
+    same: list[bool] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+
+    def add_fast(self, expected: Detections, found: Detections) -> None:
+        """Counts the objects of one photo."""
+        allowed = expected.labels[:, None] == found.labels[None]
+        pairs = match(iou_matrix(expected.boxes, found.boxes), allowed, _SAME_PLACE)
+        self.same += [True] * len(pairs) + [False] * (len(expected) - len(pairs))
+        self.scores += [float(abs(expected.scores[i] - found.scores[j])) for i, j in pairs]
+
+    def cells(self) -> list[str]:
+        """As the table has it."""
+        objects = sum(each.objects for each in self.distances)
+        equal = sum(each.is_small for each in self.distances)
+        return [
+            self.model,
+            f"{equal} of {len(self.distances)}",
+            f"{sum(each.missing for each in self.distances)} of {objects}",
+            f"{max(each.box for each in self.distances):.1e}",
+            f"{max(each.score for each in self.distances):.1e}",
+            f"{max(each.joint for each in self.distances):.2g}",
+            f"{min(each.mask for each in self.distances):.5f}",
+            f"{np.mean(self.same):.1%}" if self.same else "",
+            f"{np.median(self.scores):.4f}" if self.scores else "",
+        ]
+
+
+def compare(spec: ModelSpec, photos: Sequence[NDArray[np.uint8]]) -> Comparison:
+    """Looks at all photos with one model in all precisions."""
+    distance = import_module("tests.fast.equality").distance
+    stock = stock_module(spec, photos[0])
+    exact = optimise(stock)
+    dtype = sixteen_bits(_CPU)
+    fast = optimise(stock, dtype) if dtype else None
+    comparison = Comparison(spec.key)
+    for number, photo in enumerate(photos):
+        (expected,), _ = run(stock, spec, [photo], _CPU)
+        (found,), _ = run(exact, spec, [photo], _CPU)
+        comparison.distances.append(distance(found, expected))
+        if not comparison.distances[-1].is_small:
+            print(f"{spec.key}, photo {number + 1}: {comparison.distances[-1]}", file=sys.stderr)
+        if fast is not None:
+            (found,), _ = run(fast, spec, [photo], _CPU)
+            comparison.add_fast(expected, found)
+    return comparison
+
+
+def comparisons(keys: Sequence[str], photos: Sequence[NDArray[np.uint8]]) -> Iterator[Comparison]:
+    """One model after the other, so that only one is in memory."""
+    for key in keys:
+        yield compare(get_spec(key), photos)
+        gc.collect()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0] + ".")
+    parser.add_argument("--photos", type=Path, required=True, metavar="DIR", help="a folder of photos")
+    parser.add_argument("--count", type=int, metavar="N", help="only the first so many (default: all)")
+    parser.add_argument("--models", nargs="+", default=[spec.key for spec in list_specs()], metavar="KEY", help="default: all")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="torch's threads (default: all)")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    photos = [as_array(file.path) for file in find_pictures([str(options.photos)])[: options.count]]
+    print(f"{len(photos)} photos. {machine_facts(options.threads)}\n")
+    header = ["model", "photos equal", "flips", "box, px", "score", "joint, px", "mask, equal px"]
+    rows = []
+    for comparison in comparisons(options.models, photos):
+        rows.append(comparison.cells())
+        print(rows[-1], file=sys.stderr, flush=True)
+    print(markdown_table([*header, f"fast: same class, IoU > {_SAME_PLACE}", "fast: median score difference"], rows))
+
+
+if __name__ == "__main__":
+    main()

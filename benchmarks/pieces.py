@@ -1,0 +1,142 @@
+"""Single pieces of the way against those they stand in for, on the same input: how much sooner, and how far apart."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torchvision.models.detection import roi_heads
+from torchvision.ops import MultiScaleRoIAlign
+
+from benchmarks.common import Action, interleaved, markdown_table
+from benchmarks.drawing import full_masks, make_scene, our_actions, torchvision_actions
+from detection_core.detections import Detections
+from detection_core.fast.joints import heatmaps_to_keypoints
+from detection_core.fast.roi_align import GatherRoIAlign
+from detection_core.images import encode_jpeg
+
+_VGA, _FULL_HD = (480, 640), (1080, 1920)
+_PERSONS, _JOINTS, _HEATMAP = 20, 17, 56
+_CHANNELS = 256
+# Of an R-CNN with a ResNet-50: what a VGA picture becomes, and the strides of its levels.
+_BATCH = (800, 1088)
+_STRIDES = (4, 8, 16, 32)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One comparison.
+
+    Attributes:
+        name: What is done, and to what.
+        theirs: The way that is usual.
+        ours: Ours.
+        apart: How far the results differ, in words; "" where they are not meant to be the same.
+    """
+
+    name: str
+    theirs: Action
+    ours: Action
+    apart: str = ""
+
+
+def pieces() -> Iterator[Piece]:
+    """All pieces, one after the other, so that their inputs are not in memory together."""
+    yield _roi_align()
+    yield _mask_paste("VGA", *make_scene(20, _VGA)[1:])
+    yield _mask_paste("1080p", *make_scene(100, _FULL_HD)[1:])
+    yield _mask_drawing()
+    yield _joints()
+    yield _encoding()
+
+
+def measured_table(rounds: int) -> str:
+    """The table in Markdown; minimum and median of so many rounds in turns."""
+    rows = []
+    for piece in pieces():
+        theirs, ours = interleaved([piece.theirs, piece.ours], rounds)
+        times = [f"{min(seconds) * 1e3:.2f} / {np.median(seconds) * 1e3:.2f}" for seconds in (theirs, ours)]
+        rows.append([piece.name, *times, f"{min(theirs) / min(ours):.1f}", piece.apart])
+    rows.append(["threshold moved over 100 outlines, in the browser", "", "`python -m benchmarks.browser_redraw`", "", ""])
+    return markdown_table(["piece", "theirs, ms", "ours, ms", "gain", "difference"], rows)
+
+
+def _roi_align() -> Piece:
+    torch.manual_seed(0)
+    maps = {str(level): torch.randn(1, _CHANNELS, _BATCH[0] // stride, _BATCH[1] // stride) for level, stride in enumerate(_STRIDES)}
+    last = {level: values.to(memory_format=torch.channels_last) for level, values in maps.items()}
+    sides = torch.exp(torch.empty(1000, 2).uniform_(np.log(16), np.log(600)))
+    corners = torch.rand(1000, 2) * (torch.tensor(_BATCH[::-1]) - sides).clamp(min=0)
+    boxes = [torch.cat([corners, corners + sides], dim=1)]
+    stock, gather = (pool(list(maps), output_size=7, sampling_ratio=2) for pool in (MultiScaleRoIAlign, GatherRoIAlign))
+
+    # Each gets the maps as its network gives them.
+    def theirs() -> Any:
+        return stock(maps, boxes, [_BATCH])
+
+    def ours() -> Any:
+        return gather(last, boxes, [_BATCH])
+
+    difference = (theirs() - ours()).abs().max()
+    return Piece("RoIAlign, 1,000 boxes, 4 levels of 256 channels", theirs, ours, f"≤ {difference:.1e}")
+
+
+def _mask_paste(name: str, detections: Detections) -> Piece:
+    assert detections.masks is not None
+    grids, boxes = torch.from_numpy(detections.masks)[:, None], torch.from_numpy(detections.boxes)
+
+    def theirs() -> Any:
+        return roi_heads.paste_masks_in_image(grids, boxes, detections.image_size) >= 0.5
+
+    def ours() -> Any:
+        return [detections.mask(index) for index in range(len(detections))]
+
+    different = int((theirs()[:, 0].numpy() != full_masks(detections)).sum())
+    return Piece(f"masks to pixels and cut at ½, {name}, {len(detections)} objects", theirs, ours, f"{different} px")
+
+
+def _mask_drawing() -> Piece:
+    image, detections = make_scene(100, _FULL_HD)
+    theirs = torchvision_actions(image, detections, full_masks(detections))["masks"]
+    return Piece("masks drawn, 1080p, 100 objects (ours with outlines)", theirs, our_actions(image, detections)["masks"])
+
+
+def _joints() -> Piece:
+    torch.manual_seed(0)
+    boxes = torch.from_numpy(make_scene(_PERSONS, _FULL_HD)[1].boxes)
+    coarse = torch.randn(_PERSONS, _JOINTS, _HEATMAP // 8, _HEATMAP // 8)
+    maps = torch.nn.functional.interpolate(coarse, size=(_HEATMAP, _HEATMAP), mode="bicubic")
+
+    def theirs() -> Any:
+        return roi_heads.heatmaps_to_keypoints(maps, boxes)
+
+    def ours() -> Any:
+        return heatmaps_to_keypoints(maps, boxes)
+
+    (joints, heights), (own_joints, own_heights) = theirs(), ours()
+    moved = (joints - own_joints)[..., :2].abs().amax(-1)
+    # Neighbouring pixels at a flat top may be equally high within rounding.
+    apart = (
+        f"{int((moved > 0.5).sum())} of {moved.numel()} moved, ≤ {moved.max():.2g} px; heights ≤ {(heights - own_heights).abs().max():.1e}"
+    )
+    return Piece(f"joints from heat maps, 1080p, {_PERSONS} persons", theirs, ours, apart)
+
+
+def _encoding() -> Piece:
+    image = make_scene(100, _FULL_HD)[0]
+
+    def theirs() -> bytes:
+        # `gr.Image` shows results as WebP unless told otherwise.
+        stream = io.BytesIO()
+        image.save(stream, "WEBP")
+        return stream.getvalue()
+
+    def ours() -> bytes:
+        return encode_jpeg(image)
+
+    sizes = f"{len(theirs()) / 1e3:.0f} kB, {len(ours()) / 1e3:.0f} kB"
+    return Piece("1080p encoded: WebP as Gradio does, JPEG q90", theirs, ours, sizes)

@@ -1,0 +1,74 @@
+"""The ways from a decoded picture to an annotated JPEG that are compared: as torchvision's documentation shows, and ours."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+from torchvision.utils import draw_bounding_boxes, draw_keypoints, draw_segmentation_masks
+
+from detection_core.catalog import ModelSpec
+from detection_core.detector import run
+from detection_core.images import encode_jpeg
+from detection_core.visualization import annotate
+
+# As in torchvision's gallery, "Visualization utilities".
+_CONNECTIONS = [(0, 1), (0, 2), (1, 3), (2, 4), (0, 5), (0, 6), (5, 7), (6, 8), (7, 9), (8, 10), (5, 11), (6, 12)]
+_CONNECTIONS += [(11, 13), (12, 14), (13, 15), (14, 16)]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to do it.
+
+    Attributes:
+        detect: From the picture to what was found in it, on the device or not.
+        present: From there to the bytes of a JPEG.
+    """
+
+    detect: Callable[[], Any]
+    present: Callable[[Any], bytes]
+
+
+def documented_way(module: nn.Module, spec: ModelSpec, picture: Image.Image, threshold: float, device: torch.device) -> Way:
+    """What somebody writes who follows torchvision's documentation."""
+    image = pil_to_tensor(picture)
+
+    @torch.no_grad()
+    def detect() -> dict[str, Tensor]:
+        # What `weights.transforms()`, ObjectDetection, does.
+        output: dict[str, Tensor] = module([(pil_to_tensor(picture).float() / 255).to(device)])[0]
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return output
+
+    @torch.no_grad()
+    def present(output: dict[str, Tensor]) -> bytes:
+        kept = output["scores"] > threshold
+        found = {name: values[kept].cpu() for name, values in output.items()}
+        drawn = image
+        if "masks" in found:
+            drawn = draw_segmentation_masks(drawn, (found["masks"] > 0.5).squeeze(1), alpha=0.9)
+        if "keypoints" in found and len(found["keypoints"]):
+            drawn = draw_keypoints(drawn, found["keypoints"], connectivity=_CONNECTIONS, colors="blue", radius=4, width=3)
+        if len(found["boxes"]):
+            labels = [spec.categories[label] for label in found["labels"]]
+            drawn = draw_bounding_boxes(drawn, found["boxes"], labels, colors="red", width=4)
+        stream = io.BytesIO()
+        to_pil_image(drawn).save(stream, "JPEG", quality=90)
+        return stream.getvalue()
+
+    return Way(detect, present)
+
+
+def our_way(module: nn.Module, spec: ModelSpec, picture: Image.Image, device: torch.device) -> Way:
+    """What the app does for a picture in its memory, without the network in between."""
+    pixels = np.asarray(picture)
+    return Way(lambda: run(module, spec, [pixels], device)[0][0], lambda found: encode_jpeg(annotate(picture, found)))
