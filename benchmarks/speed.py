@@ -136,15 +136,12 @@ def matrix_product_seconds() -> list[float]:
 
 def multiply_adds(action: Action) -> float:
     """Of the convolutions and matrix products of a run."""
-    fused = torch.ops.mkldnn._convolution_pointwise
 
-    def of_one(maps: list[int], weights: list[int], *_: object, out_shape: list[int]) -> int:
-        return conv_flop_count(maps, weights, out_shape)
+    def of_fused(maps: list[int], second: list[int], third: list[int] | None, *_: object, out_shape: list[int], **__: object) -> int:
+        # With a sum, its other part comes before the weights; without, their biases come after them.
+        return conv_flop_count(maps, third if third is not None and len(third) == len(maps) else second, out_shape)
 
-    def of_one_with_sum(maps: list[int], _: list[int], weights: list[int], *__: object, out_shape: list[int]) -> int:
-        return conv_flop_count(maps, weights, out_shape)
-
-    with FlopCounterMode(display=False, custom_mapping={fused.default: of_one, fused.binary: of_one_with_sum}) as counter:
+    with FlopCounterMode(display=False, custom_mapping={torch.ops.mkldnn._convolution_pointwise: of_fused}) as counter:
         action()
     return float(counter.get_total_flops()) / 2
 
