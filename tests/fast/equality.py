@@ -24,7 +24,9 @@ class Distance:
         moved: Objects in another place of the order; their scores must be equal within rounding.
         box: Pixels.
         score: Of the same object, and at the same place of the order.
-        joint: Pixels, or 0 where there are none.
+        joint: Pixels, or 0 where there are none; without those that flipped.
+        joints: Of objects that are the same.
+        flipped_joints: Joints elsewhere, because the heat map is as high there within rounding.
         mask: Smallest share of equal pixels in an object's box, or 1 where there are none.
     """
 
@@ -35,21 +37,24 @@ class Distance:
     score: float
     joint: float
     mask: float
+    joints: int = 0
+    flipped_joints: int = 0
 
     @property
     def is_small(self) -> bool:
         """Whether the results count as equal."""
         close = self.box <= BOX_PIXELS and self.score <= SCORE and self.joint <= JOINT_PIXELS and self.mask >= MASK_SHARE
-        return self.missing <= _FLIPS * self.objects and close
+        return self.missing <= _FLIPS * self.objects and self.flipped_joints <= _FLIPS * self.joints and close
 
 
 def distance(found: Detections, expected: Detections) -> Distance:
     """Compares two results of one picture."""
     ours, theirs = _partners(found, expected)
     common = min(len(found), len(expected))
-    joints = 0.0
+    moved, flipped = np.zeros(0), np.zeros(0, bool)
     if found.keypoints is not None and expected.keypoints is not None:
-        joints = _largest(found.keypoints[ours] - expected.keypoints[theirs])
+        moved = np.abs(found.keypoints[ours] - expected.keypoints[theirs]).max(axis=2)
+        flipped = (moved > JOINT_PIXELS) & (np.abs(found.keypoint_scores[ours] - expected.keypoint_scores[theirs]) <= SCORE)
     shares = [1.0]
     if found.masks is not None and expected.masks is not None:
         shares += [_equal_share(found, i, expected, j) for i, j in zip(ours, theirs, strict=True)]
@@ -59,8 +64,10 @@ def distance(found: Detections, expected: Detections) -> Distance:
         moved=int((ours != theirs).sum()),
         box=_largest(found.boxes[ours] - expected.boxes[theirs]),
         score=max(_largest(found.scores[ours] - expected.scores[theirs]), _largest(found.scores[:common] - expected.scores[:common])),
-        joint=joints,
+        joint=_largest(moved[~flipped]),
         mask=min(shares),
+        joints=moved.size,
+        flipped_joints=int(flipped.sum()),
     )
 
 
