@@ -1,1 +1,5 @@
-"""Measurements behind the project's claims; each script prints its own table."""
+"""One script for each figure in the README, in processes that use memory and threads as the app does."""
+
+from detection_core.process import settle
+
+settle()

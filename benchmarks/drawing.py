@@ -1,4 +1,4 @@
-"""Measures drawing against torchvision's and supervision's on the same detections: `python benchmarks/drawing.py`."""
+"""Measures drawing against torchvision's and supervision's on the same detections: `python -m benchmarks.drawing`."""
 
 from __future__ import annotations
 

@@ -53,10 +53,6 @@ def make(path: Path, frames: int) -> None:
 
 def throughput(folder: Path, rounds: int) -> dict[str, Any]:
     """Seconds a frame, detector alone and from file to file, in turns."""
-    from detection_core.process import settle
-
-    # As the command line and the page do.
-    settle()
     import torch
     from PIL import Image
 

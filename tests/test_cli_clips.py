@@ -41,7 +41,7 @@ class Arm:
             _thread.interrupt_main()
         return self.finder(image)
 
-    def run(self, module, spec, pictures, device) -> tuple[list[Detections], Timings]:
+    def run(self, module, spec, pictures, device, *, tasks) -> tuple[list[Detections], Timings]:
         return [self.detect(Image.fromarray(picture)) for picture in pictures], Timings(network=0.01)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +11,7 @@ from typing import Protocol
 
 from detection_core.detections import Detections
 from detection_core.detector import Timings
+from detection_core.families import Task
 from detection_core.images import LoadedImage
 from detection_core.model_spec import ModelSpec
 
@@ -131,10 +133,20 @@ class Engine(Protocol):
 
     at_once: int
 
-    def submit(self, image: LoadedImage, model: str | ModelSpec, *, visitor: str = "", measure: bool = False, keep: bool = True) -> Job:
+    def submit(
+        self,
+        image: LoadedImage,
+        model: str | ModelSpec,
+        *,
+        visitor: str = "",
+        measure: bool = False,
+        keep: bool = True,
+        tasks: Collection[Task] | None = None,
+    ) -> Job:
         """Accepts a picture for detection; returns at once. With `measure` the model runs even where its result is kept.
 
-        Without `keep` results are neither taken from those kept nor kept: frames of a video come only once.
+        Without `keep` results are neither taken from those kept nor kept: frames of a video come only once. With `tasks` only these are
+        wanted of what the model gives, and boxes, which it always gives.
 
         Raises:
             UnknownModelError: If there is no such model.

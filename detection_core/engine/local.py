@@ -7,7 +7,7 @@ import statistics
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import InvalidStateError, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -24,6 +24,7 @@ from detection_core.engine.base import EngineBusyError, EngineError, Job, JobSta
 from detection_core.engine.cores import Cores, Share
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.peak_memory import peak_memory
+from detection_core.families import Task
 from detection_core.fast import sixteen_bits
 from detection_core.images import LoadedImage
 from detection_core.loader import LoadProgress, ModelLoader, size_in_memory
@@ -44,7 +45,7 @@ _LATEST_RUNS = 15
 # On an H100 a picture takes a third to two thirds of the time in a pass of eight; hardly less in a larger one.
 _GPU_BATCH = 8
 
-_Key = tuple[str, tuple[str, str]]
+_Key = tuple[str, tuple[str, str], frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,12 @@ class _Order:
     spec: ModelSpec
     measure: bool
     keep: bool
+    tasks: frozenset[str]
 
     @property
     def key(self) -> _Key:
-        """Under which the result is kept: the picture, the model, and the revision of its weights."""
-        return self.image.digest, self.spec.identity
+        """Under which the result is kept: the picture, the model, the revision of its weights, and what was wanted."""
+        return self.image.digest, self.spec.identity, self.tasks
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +137,16 @@ class LocalEngine:
         self._seconds: dict[str, deque[float]] = {}
         self._costs: dict[str, deque[float]] = {}
 
-    def submit(self, image: LoadedImage, model: str | ModelSpec, *, visitor: str = "", measure: bool = False, keep: bool = True) -> Job:
+    def submit(
+        self,
+        image: LoadedImage,
+        model: str | ModelSpec,
+        *,
+        visitor: str = "",
+        measure: bool = False,
+        keep: bool = True,
+        tasks: Collection[Task] | None = None,
+    ) -> Job:
         """Accepts a picture for detection; returns at once.
 
         Args:
@@ -144,12 +155,15 @@ class LocalEngine:
             visitor: Whoever waits, so that the jobs of one who leaves can be given up; "" for nobody in particular.
             measure: Whether the model is to run even if its result is kept, and its memory to be watched.
             keep: Whether the result is kept for whoever asks again, and may be one that is kept already.
+            tasks: What is wanted of what the model gives; None for all. Boxes are always given. Masks and joints that nobody looks at
+                need not be computed; who wants them later asks again, and the model runs again.
 
         Raises:
             UnknownModelError: If there is no such model.
             EngineBusyError: If too many pictures are waiting already.
         """
-        order = _Order(image, get_spec(model) if isinstance(model, str) else model, measure, keep)
+        spec = get_spec(model) if isinstance(model, str) else model
+        order = _Order(image, spec, measure, keep, frozenset(spec.tasks if tasks is None else {"boxes", *tasks}.intersection(spec.tasks)))
         job = Job(order.spec.key, visitor)
         with self._lock:
             kept = self._look_up(order)
@@ -302,7 +316,8 @@ class LocalEngine:
     def _goes_along(self, ready: _Ready, batch: list[_Ready]) -> bool:
         """Whether the next in line may share a pass: only pictures of one size, because a smaller one would be padded and change."""
         first, order = batch[0], ready.order
-        alike = ready.module is first.module and order.image.image.size == first.order.image.image.size
+        size, tasks = first.order.image.image.size, first.order.tasks
+        alike = ready.module is first.module and order.image.image.size == size and order.tasks == tasks
         again = order.keep and any(order.key == other.order.key for other in batch)
         return alike and not again and not (order.measure or first.order.measure) and self._look_up(order) is None
 
@@ -342,7 +357,7 @@ class LocalEngine:
         try:
             with peak_memory(self.device) if order.measure else nullcontext(_unknown) as peak:
                 pictures = [np.asarray(ready.order.image.image) for ready in batch]
-                found, timings = run(module, order.spec, pictures, self.device)
+                found, timings = run(module, order.spec, pictures, self.device, tasks=order.tasks)
                 taken = peak()
         except Exception as error:
             return [_readable(error, order.spec)] * len(batch)

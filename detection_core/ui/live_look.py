@@ -17,6 +17,7 @@ from anyio import to_thread
 from detection_core.catalog import UnknownModelError
 from detection_core.detections import Detections
 from detection_core.engine import Engine, EngineBusyError, EngineError, Job, Result, Stage
+from detection_core.families import Task
 from detection_core.images import ImageError, ImageLimits, LoadedImage, read_image
 from detection_core.tracking import LOW_SCORE, Tracked
 from detection_core.ui.components.client_values import bounded, text_of
@@ -37,6 +38,8 @@ _LONG_PATIENCE = 10.0
 # Of what scores lower than this share of the threshold, the browser is not told: the slider will hardly get there before the next frame.
 _SHARE_SENT = 1 / 3
 _MOST_OBJECTS = 60
+# What a visitor may switch off and the model then need not compute.
+_LAYERED: tuple[Task, ...] = ("masks", "keypoints")
 # A newcomer must be seen twice, unless frames come more slowly than this, in seconds.
 _SLOW = 0.25
 
@@ -49,7 +52,7 @@ async def look_at_frame(sent: object, engine: Engine, streams: LiveStreams) -> A
     Args:
         sent: What the browser sent: `stream`, the stream's name; `id`, the frame's number; `image`, a JPEG in base64, or nothing where a
             frame is asked for again; `time`, when it was taken, in milliseconds by the browser's clock; `threshold`; `stable`, whether
-            objects are followed from frame to frame.
+            objects are followed from frame to frame; `tasks`, a list of what is looked at: "masks", "keypoints".
         engine: Where detection runs.
         streams: All streams.
 
@@ -86,6 +89,7 @@ async def _follow(asked: Mapping[str, Any], stream: LiveStream, engine: Engine, 
             time_s=bounded(asked.get("time"), 0, 1e15, 0) / 1000,
             threshold=bounded(asked.get("threshold"), 0, 1, stream.spec.suggested_threshold),
             stable=asked.get("stable") is not False,
+            tasks=_tasks(asked.get("tasks")),
         )
         try:
             await _submit(asked["image"], frame, stream, engine)
@@ -112,7 +116,12 @@ async def _submit(image: object, frame: LiveFrame, stream: LiveStream, engine: E
     started = time.perf_counter()
     loaded = await to_thread.run_sync(read_frame, image)
     frame.decode_s = time.perf_counter() - started
-    frame.job = engine.submit(loaded, stream.spec.key, visitor=stream.visitor, keep=False)
+    frame.job = engine.submit(loaded, stream.spec.key, visitor=stream.visitor, keep=False, tasks=frame.tasks)
+
+
+def _tasks(sent: object) -> frozenset[Task] | None:
+    """What the visitor looks at, besides boxes; all, where a browser does not say."""
+    return frozenset(task for task in _LAYERED if task in sent) if isinstance(sent, list) else None
 
 
 def read_frame(image: object) -> LoadedImage:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from detection_core.engine import Job
+from detection_core.families import Task
 from detection_core.model_spec import ModelSpec
 from detection_core.tracking import Tracker
 
@@ -42,6 +43,7 @@ class LiveFrame:
         time_s: When it was taken, in seconds by the browser's clock.
         threshold: From which score on an object counts.
         stable: Whether objects are followed from frame to frame.
+        tasks: What is looked at of what the model gives, besides boxes; None for all.
         decode_s: How long decoding took, in seconds.
         job: Its way through the engine; None while it is decoded.
     """
@@ -49,6 +51,7 @@ class LiveFrame:
     time_s: float
     threshold: float
     stable: bool
+    tasks: frozenset[Task] | None = None
     decode_s: float = 0.0
     job: Job | None = None
 

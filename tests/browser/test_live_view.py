@@ -218,6 +218,7 @@ def test_frames_go_to_the_server_and_objects_appear_over_the_camera(page: Page, 
         values = [sent[name] for sent in server.asked]
         assert values == sorted(set(values))
     assert {(sent["stream"], sent["threshold"], sent["stable"]) for sent in server.asked} == {("stream-1", 0.5, True)}
+    assert {tuple(sent["tasks"]) for sent in server.asked} == {("masks", "keypoints")}
     expect(labels(view)).to_have_text(["person #1 0.90", "person #2 0.60"])
     expect(view.locator("tbody tr")).to_have_text(["person24"])
     expect(view.get_by_role("status")).to_have_text("2 persons")
@@ -290,8 +291,10 @@ def test_threshold_and_layers_act_without_an_answer(page: Page, view: Locator, s
     assert stats(view)["answers"] == answers
     set_slider(slider, 0.65)
     view.get_by_label("Stable boxes").uncheck()
+    view.get_by_role("button", name="Skeletons").click()
     server.is_open = True
     wait_for(page, lambda: (server.asked[-1]["threshold"], server.asked[-1]["stable"]) == (0.65, False), "the wishes were not sent")
+    assert server.asked[-1]["tasks"] == ["masks"]
     expect(view.locator(".lv-count")).to_have_text("1 in view")
 
 

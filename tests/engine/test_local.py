@@ -12,13 +12,14 @@ import pytest
 import torch
 from torch import nn
 
+from detection_core import detector
 from detection_core.catalog import ModelSpec, UnknownModelError, get_spec
 from detection_core.engine import Cancelled, EngineError, LocalEngine, Stage
 from detection_core.images import LoadedImage, read_image
 from detection_core.loader import LoadProgress
 from detection_core.weights import DownloadCancelled, WeightsError
 
-MODEL, OTHER = "ssdlite320_mobilenet_v3_large", "ssd300_vgg16"
+MODEL, OTHER, MASKS = "ssdlite320_mobilenet_v3_large", "ssd300_vgg16", "maskrcnn_resnet50_fpn"
 
 
 class Network(nn.Module):
@@ -461,3 +462,17 @@ def test_pictures_next_to_each_other_share_a_pass(batching, network, orders, exp
 def test_a_pass_of_several_that_fails_is_done_one_by_one(batching, network):
     network.most_together = 1
     assert passes(batching, network, [(picture(shade), MODEL, {}) for shade in range(3)]) == [[0, 1, 2], [0], [1], [2]]
+
+
+def test_only_what_is_wanted_is_computed(engine, monkeypatch):
+    asked = []
+
+    def run(module, spec, pictures, device, *, tasks):
+        asked.append(tasks)
+        return detector.run(module, spec, pictures, device, tasks=tasks)
+
+    monkeypatch.setattr("detection_core.engine.local.run", run)
+    everything = engine.submit(picture(1), MASKS).result(10)
+    assert engine.submit(picture(1), MASKS, tasks=["boxes", "masks"]).result(10).detections is everything.detections
+    assert not engine.submit(picture(1), MASKS, tasks=["keypoints"]).result(10).kept, "a result without masks is another one"
+    assert asked == [{"boxes", "masks"}, {"boxes"}]

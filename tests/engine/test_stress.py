@@ -188,7 +188,7 @@ class Line:
             for _ in range(2):
                 self.engine.submit(picture(0), key, keep=False).result(10)
 
-    def run(self, module: nn.Module, spec: ModelSpec, pictures: list[Any], device: torch.device) -> Any:
+    def run(self, module: nn.Module, spec: ModelSpec, pictures: list[Any], device: torch.device, *, tasks: Any) -> Any:
         self.began.set()
         assert self.gate.wait(10)
         return [Detections.empty((20, 30), spec.categories)], Timings(network=self.seconds[spec.key])

@@ -42,14 +42,16 @@ class Walk:
         self.others = 0
         self.jobs: list[Job] = []
         self.kept: list[bool] = []
+        self.tasks: list[Any] = []
 
-    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", keep: bool = True) -> Job:
+    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", keep: bool = True, tasks: Any = None) -> Job:
         if isinstance(self.error, EngineBusyError):
             raise self.error
         job = Job(model, visitor)
         job.update(JobState(self.stage))
         self.jobs.append(job)
         self.kept.append(keep)
+        self.tasks.append(tasks)
         if not self.holds:
             self.release()
         return job
@@ -212,3 +214,19 @@ def test_what_names_no_stream_is_over(engine, streams, sent: object):
 @pytest.mark.parametrize("wrong", [{"id": None}, {"time": float("nan")}, {"time": "now"}, {"threshold": 9}, {"threshold": None}], ids=repr)
 def test_numbers_that_are_none_become_usual_ones(engine, streams, stream, wrong: dict[str, Any]):
     assert 0 <= ask(engine, streams, frame(stream, 1, **wrong))["result"]["threshold"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "tasks"),
+    [(["masks", "keypoints"], {"masks", "keypoints"}), (["masks"], {"masks"}), ([], set()), (["boxes", "money", 3, {}], set())],
+    ids=["both", "masks", "none", "nonsense"],
+)
+def test_what_nobody_looks_at_is_not_computed(engine, streams, stream, sent, tasks):
+    results(engine, streams, stream, range(1, 2), tasks=sent)
+    assert engine.tasks == [tasks]
+
+
+@pytest.mark.parametrize("more", [{}, {"tasks": "masks"}, {"tasks": None}], ids=str)
+def test_who_does_not_say_what_they_look_at_gets_everything(engine, streams, stream, more):
+    results(engine, streams, stream, range(1, 2), **more)
+    assert engine.tasks == [None]

@@ -179,9 +179,10 @@ function onVisibility() {
 
 // ---------------------------------------------------------------- answers
 
+/** What is sent along with a frame; what nobody sees need not be computed, and is there again with the next frame. */
 function wishes() {
-  const { threshold, stable } = state.settings;
-  return { threshold, stable };
+  const { threshold, stable, masks, contours, skeletons } = state.settings;
+  return { threshold, stable, tasks: [(masks || contours) && "masks", skeletons && "keypoints"].filter(Boolean) };
 }
 
 function showStatus(status) {

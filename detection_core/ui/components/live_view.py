@@ -30,9 +30,10 @@ class LiveView(gr.HTML, NoAddresses):
     wants to see one frame in full (its data has `path`, the uploaded file). Use `show_progress="hidden"` on events that write to it.
 
     Args:
-        frame: Server function of the name `frame`. The browser sends one frame: `stream`, `id` (growing), `image` (a JPEG's base64; the
-            longer side has up to 640 pixels), `time` (of its capture, in ms of the page's clock), `threshold`, `stable` (whether objects
-            are to be tracked); or `stream` and `id` alone, to ask for that frame again. The answer is a mapping with one of
+        frame: Server function of the name `frame`. The browser sends one frame: `stream`, `id` (growing), `image` (a JPEG's
+            base64; the longer side has up to 640 pixels), `time` (of its capture, in ms of the page's clock), `threshold`,
+            `stable` (whether objects are to be tracked), `tasks` (which of "masks" and "keypoints" are shown); or `stream` and
+            `id` alone, to ask for that frame again. The answer is a mapping with one of
 
             - `result`: `id`, `time`, `threshold` (as they were sent), `width`, `height` (of the frame), `objects` (`track`, 0 without one;
               `class_id`, `score`, `box`, `velocity` in pixels a second, `color`, `polygons` or None, `keypoints` or None), `in_view` and

@@ -63,9 +63,9 @@ function createLiveQueue(server, frames, tell) {
   }
 
   /** Asks until there is an answer to a frame, or none to be had. */
-  async function follow(mine, { id, image, time, threshold, stable }) {
+  async function follow(mine, { id, image, time, threshold, stable, tasks }) {
     const { stream } = mine;
-    let answer = await patiently(server.frame({ stream, id, image, time, threshold, stable }));
+    let answer = await patiently(server.frame({ stream, id, image, time, threshold, stable, tasks }));
     while (run === mine && answer?.status) {
       tell.status(answer.status);
       answer = await patiently(server.frame({ stream, id }));
