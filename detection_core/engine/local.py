@@ -332,18 +332,21 @@ class LocalEngine:
         if self._cores.count > 1:
             torch.set_num_threads(share.threads)
         outcomes = self._pass_through(batch)
+        passes = 1
         if len(batch) > 1 and isinstance(outcomes[0], Exception):
             # Together they may have been too much, or one of them has spoilt it for all.
             outcomes = [self._pass_through([ready])[0] for ready in batch]
-        seconds = time.perf_counter() - started
+            passes = len(batch)
+        # Of pictures that shared a pass each tells the time of the whole.
+        taken = [outcome.timings.network + outcome.timings.post for outcome in outcomes if isinstance(outcome, Result)]
+        seconds = sum(taken) * passes / len(batch)
         with self._lock:
             self._running.difference_update(batch)
-            well = not first_run and not any(isinstance(outcome, Exception) for outcome in outcomes)
-            self._cores.give_back(share, seconds if well else None)
+            tells = not first_run and len(taken) == len(batch)
+            self._cores.give_back(share, seconds if tells else None)
             for ready, outcome in zip(batch, outcomes, strict=True):
                 if isinstance(outcome, Result):
-                    outcome = replace(outcome, first_run=first_run)
-                    self._note(ready.order, outcome, seconds * share.cores / self._cores.count / len(batch))
+                    self._note(ready.order, replace(outcome, first_run=first_run), seconds * share.cores / self._cores.count / len(batch))
         self._run_those_due()
         for ready, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Result):

@@ -118,7 +118,8 @@ def build_batch_tab(page: gr.Blocks, engine: Engine, batches: BatchStore) -> Bat
         batches.leave(visitor_of(request, "batch"))
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    picker.select(choose, picker, [picker, detect], queue=False, **quiet)
+    # A choice that follows quickly, of a precision say, must not be lost.
+    picker.select(choose, picker, [picker, detect], queue=False, trigger_mode="always_last", **quiet)
     # A look may have downloaded the model.
     view.settled(choose, picker, [picker, detect], queue=False, **quiet)
     detect.click(begin, [picker, view], view, queue=False, **quiet)

@@ -91,7 +91,8 @@ def build_live_tab(page: gr.Blocks, engine: Engine, streams: LiveStreams) -> Liv
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
     view.begin(begin, picker, view, **quiet)
-    picker.select(choose, [picker, view], view, **quiet).then(refresh, picker, picker, **quiet)
+    # A choice that follows quickly, of a precision say, must not be lost.
+    picker.select(choose, [picker, view], view, trigger_mode="always_last", **quiet).then(refresh, picker, picker, **quiet)
     # A stream may have downloaded the model, and its pace is known now.
     view.settled(refresh, picker, picker, **quiet)
     page.unload(leave)

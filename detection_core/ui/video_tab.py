@@ -167,7 +167,8 @@ def build_video_tab(page: gr.Blocks, engine: Engine) -> VideoTab:
         clips.leave(visitor)
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    picker.select(choose, picker, [picker, view], queue=False, **quiet)
+    # A choice that follows quickly, of a precision say, must not be lost.
+    picker.select(choose, picker, [picker, view], queue=False, trigger_mode="always_last", **quiet)
     view.begin(begin, picker, view, concurrency_limit=4, **quiet)
     view.redraw(redraw, None, view, queue=False, **quiet)
     view.settled(finish, picker, [picker, view], queue=False, **quiet)

@@ -37,7 +37,8 @@ def components(serve) -> str:
     with gr.Blocks() as blocks:
         picker, slots = ModelPicker(STATES), ModelSlots([EMBEDDED_MODEL, SSD], STATES)
         gave = gr.Textbox(label="Gave")
-        gr.on([picker.select, slots.select], lambda key, keys: f"{key} {keys}", [picker, slots], gave, show_progress="hidden")
+        tell = {"show_progress": "hidden", "trigger_mode": "always_last"}
+        gr.on([picker.select, slots.select], lambda key, keys: f"{key} {keys}", [picker, slots], gave, **tell)
         elsewhere = gr.Button("Fast elsewhere")
         elsewhere.click(lambda: picker_value(f"{SSD}@fast", STATES, choose=True), None, picker, show_progress="hidden")
     return serve(blocks)
