@@ -64,6 +64,18 @@ def outline(architecture: Architecture) -> nn.Module:
         return empty_model(architecture)
 
 
+def useful_sides(architecture: Architecture) -> tuple[int, int | None]:
+    """Up to which shorter and longer side, in pixels, a picture tells a model more: a larger one is made smaller first.
+
+    Returns:
+        The shorter side, and the longer one or None where that does not matter.
+    """
+    transform: Any = outline(architecture).transform
+    if transform.fixed_size is not None:
+        return max(transform.fixed_size), None
+    return transform.min_size[-1], transform.max_size
+
+
 @torch.no_grad()
 def _settle_roi_scales(module: Any) -> None:
     """Lets RoI pooling see how much smaller feature maps are than pictures.

@@ -15,7 +15,7 @@ from detection_core.architectures import person_mobilenet_v2_fpn
 from detection_core.build import build_model, empty_model
 from detection_core.catalog import EMBEDDED_MODEL, ModelSpec, get_spec, list_models
 from detection_core.quantisation import dequantise, quantise
-from detection_core.structure import NoRandomInitialisation
+from detection_core.structure import NoRandomInitialisation, useful_sides
 from tests.random_models import FAMILIES, quick_first, random_state, raw_output
 
 SSDLITE = get_spec("ssdlite320_mobilenet_v3_large")
@@ -150,3 +150,16 @@ def test_a_flat_panorama_does_not_decide_how_later_pictures_are_pooled(key):
 def pools(module):
     heads = module.roi_heads
     return [pool for pool in (heads.box_roi_pool, heads.mask_roi_pool, heads.keypoint_roi_pool) if pool is not None]
+
+
+@pytest.mark.parametrize(
+    ("key", "sides"),
+    [
+        ("person_mobilenet_v2_fpn", (320, 512)),
+        ("fasterrcnn_resnet50_fpn", (800, 1333)),
+        ("fasterrcnn_mobilenet_v3_large_320_fpn", (320, 640)),
+        ("ssd300_vgg16", (300, None)),
+    ],
+)
+def test_how_large_a_picture_is_of_use_is_known_without_weights(key, sides):
+    assert useful_sides(get_spec(key).architecture) == sides

@@ -379,10 +379,10 @@ class LocalEngine:
             self._kept.popitem(last=False)
 
     def _report_places(self) -> None:
+        # Within the lock: whoever begins to run meanwhile must not be told to wait afterwards.
         with self._lock:
-            waiting = list(self._queue)
-        for place, ready in enumerate(waiting):
-            ready.job.update(JobState(Stage.QUEUE, place))
+            for place, ready in enumerate(self._queue):
+                ready.job.update(JobState(Stage.QUEUE, place))
 
     def _forget(self, job: Job) -> None:
         with self._lock:

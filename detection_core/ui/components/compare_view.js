@@ -518,14 +518,14 @@ function drawPair() {
   show(ui.nothing, ui.nothing.textContent !== "");
   for (const part of [ui.scroller, ui.kinds]) show(part, Boolean(found));
   show(ui.tablePair, pair.length === 2);
-  if (!found) return [ui.agreement, ui.meanIou, ui.meanDifference].forEach((node) => setText(node, "–"));
   const [a, b] = pair;
+  setText(ui.differenceName, b ? `Mean score ${b.letter} − ${a.letter}` : "Mean score");
+  if (!found) return [ui.agreement, ui.meanIou, ui.meanDifference].forEach((node) => setText(node, "–"));
   const letters = [a.letter, b.letter];
   kindChips.update(Object.fromEntries(KINDS.map((kind) => [kind, found[kind].length])), kinds, letters);
   const { agreement, iou, difference } = agreementOf(found, (i) => a.objects[i].score, (j) => b.objects[j].score);
   setText(ui.agreement, agreement === null ? "–" : `${Math.round(100 * agreement)} %`);
   setText(ui.meanIou, iou === null ? "–" : formatScore(iou));
-  setText(ui.differenceName, `Mean score ${b.letter} − ${a.letter}`);
   setText(ui.meanDifference, difference === null ? "–" : formatDifference(difference));
   pairTable.setRows(pairRows(found, a, b).filter(({ kind }) => kinds.has(kind)), letters);
   show(ui.scroller, ui.pairTable.tBodies[0].rows.length > 0);

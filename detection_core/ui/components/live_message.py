@@ -8,6 +8,7 @@ from gradio.data_classes import GradioModel
 
 from detection_core.detections import plural
 from detection_core.model_spec import ModelSpec
+from detection_core.structure import useful_sides
 from detection_core.ui.components.view_message import PageMessage, ViewCategory, ViewError, ViewModel, view_edges
 from detection_core.visualization import Side
 
@@ -25,6 +26,7 @@ class LiveStart(GradioModel):
         edges: Limbs as two indices of joints and a side of the body.
         keypoint_names: Names of the joints.
         tasks: What the model gives, of "boxes", "masks", "keypoints": the layers that the view offers.
+        sides: Shorter and longer side in pixels (null: any) beyond which a frame tells the model no more.
         color_by: What colours stand for.
     """
 
@@ -37,6 +39,7 @@ class LiveStart(GradioModel):
     edges: list[tuple[int, int, Side]]
     keypoint_names: list[str]
     tasks: list[str]
+    sides: tuple[int, int | None]
     color_by: Literal["class", "instance"] = "instance"
 
 
@@ -63,6 +66,7 @@ def live_start(turn: str, stream: str, spec: ModelSpec) -> LiveMessage:
         edges=view_edges(tuple(spec.keypoint_names)),
         keypoint_names=list(spec.keypoint_names),
         tasks=list(spec.tasks),
+        sides=useful_sides(spec.architecture),
     )
     return LiveMessage(start=start)
 

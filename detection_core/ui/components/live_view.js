@@ -69,6 +69,7 @@ function commit() {
 function takeStart(start) {
   if (state.start?.model.key !== start.model.key) state.settings.threshold = start.threshold;
   state.start = start;
+  frames.fit(start.sides);
   drawModel();
   if (phase !== "waiting" && phase !== "running") return server.end({ stream: start.stream });
   phase = "running";

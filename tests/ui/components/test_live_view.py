@@ -30,6 +30,7 @@ def test_start_says_everything_that_frames_do_not() -> None:
     assert (start.threshold, start.floor) == (spec.suggested_threshold, spec.floor_score)
     assert (start.categories["1"].name, start.categories["1"].plural) == ("person", "persons")
     assert start.tasks == ["boxes", "masks", "keypoints"]
+    assert start.sides == (320, 512)
     sides = {(start.keypoint_names[a], start.keypoint_names[b]): side for a, b, side in start.edges}
     assert sides["left_knee", "left_hip"] == "left"
 
@@ -37,6 +38,7 @@ def test_start_says_everything_that_frames_do_not() -> None:
 def test_a_model_without_joints_has_no_limbs() -> None:
     start = live_start("turn", "stream", get_spec("ssdlite320_mobilenet_v3_large")).start
     assert start is not None
+    assert start.sides == (320, None)
     assert (start.tasks, start.edges, start.keypoint_names) == (["boxes"], [], [])
 
 

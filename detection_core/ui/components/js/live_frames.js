@@ -10,6 +10,7 @@ function createFrames(video, onFrame) {
   const pen = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
   let newest = null;
   let watch = 0;
+  let limits = [Infinity, Infinity];
 
   function start() {
     const mine = ++watch;
@@ -33,8 +34,10 @@ function createFrames(video, onFrame) {
   function take() {
     const time = newest;
     newest = null;
-    const shrink = Math.min(1, LONGEST_SIDE / Math.max(video.videoWidth, video.videoHeight));
-    const [width, height] = [video.videoWidth, video.videoHeight].map((side) => Math.max(1, Math.round(side * shrink)));
+    const sides = [video.videoWidth, video.videoHeight];
+    const [shorter, longer] = [Math.min(...sides), Math.max(...sides)];
+    const shrink = Math.min(1, LONGEST_SIDE / longer, limits[0] / shorter, limits[1] / longer);
+    const [width, height] = sides.map((side) => Math.max(1, Math.round(side * shrink)));
     // Setting a size clears the canvas, the same one too.
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     pen.drawImage(video, 0, 0, width, height);
@@ -43,7 +46,12 @@ function createFrames(video, onFrame) {
     return { image: image.slice(image.indexOf(",") + 1), time, sent: performance.now() };
   }
 
-  return { start, stop, take, isFresh: () => newest !== null && video.videoWidth > 0 };
+  /** Beyond these sides, shorter and longer (null: any), pixels would be sent for nothing: the model makes pictures smaller itself. */
+  function fit(sides) {
+    limits = sides.map((side) => side ?? Infinity);
+  }
+
+  return { start, stop, take, fit, isFresh: () => newest !== null && video.videoWidth > 0 };
 }
 
 /** What the camera shows, as large as it gives it. */
