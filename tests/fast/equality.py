@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from detection_core.detections import Detections
 
 BOX_PIXELS, SCORE, JOINT_PIXELS, MASK_SHARE = 0.1, 1e-3, 0.5, 0.999
+# Larger pictures are made smaller first, so what is found in them is off in proportion.
+_FULL_HD = 1920
 # Of two candidates that overlap and whose scores tie within rounding, one or the other survives: this share of all objects may be such.
 _FLIPS = 0.01
 
@@ -28,6 +30,7 @@ class Distance:
         joints: Of objects that are the same.
         flipped_joints: Joints elsewhere, because the heat map is as high there within rounding.
         mask: Smallest share of equal pixels in an object's box, or 1 where there are none.
+        longer_side: Of the picture, in pixels.
     """
 
     objects: int
@@ -39,11 +42,13 @@ class Distance:
     mask: float
     joints: int = 0
     flipped_joints: int = 0
+    longer_side: int = 0
 
     @property
     def is_small(self) -> bool:
         """Whether the results count as equal."""
-        close = self.box <= BOX_PIXELS and self.score <= SCORE and self.joint <= JOINT_PIXELS and self.mask >= MASK_SHARE
+        box = BOX_PIXELS * max(1, self.longer_side / _FULL_HD)
+        close = self.box <= box and self.score <= SCORE and self.joint <= JOINT_PIXELS and self.mask >= MASK_SHARE
         return self.missing <= _FLIPS * self.objects and self.flipped_joints <= _FLIPS * self.joints and close
 
 
@@ -68,6 +73,7 @@ def distance(found: Detections, expected: Detections) -> Distance:
         mask=min(shares),
         joints=moved.size,
         flipped_joints=int(flipped.sum()),
+        longer_side=max(found.image_size),
     )
 
 
