@@ -38,6 +38,7 @@ class FakeServer:
         objects: What is found; the boxes are in pixels of a frame of 640×480.
         total: What the tracker says of the whole stream.
         room: Whether a second frame may be sent early.
+        network: What the model is said to take of the 50 ms that an answer takes; the rest is the way.
         answers: Answers that come first, one for each question.
         always: An answer instead of results.
         begun: What Python says when the visitor starts.
@@ -48,6 +49,7 @@ class FakeServer:
     objects: list[dict[str, Any]] = field(default_factory=list)
     total: dict[str, int] = field(default_factory=dict)
     room: bool = False
+    network: float = 50
     answers: list[Any] = field(default_factory=list)
     always: Any = None
     begun: Callable[[], LiveMessage] | None = None
@@ -78,7 +80,7 @@ class FakeServer:
     def result(self, sent: dict[str, Any]) -> dict[str, Any]:
         if "image" not in sent:
             return {"dropped": True}
-        ms = {"decode": 1, "wait": 0, "network": 50, "post": 1, "track": 1}
+        ms = {"decode": 1, "wait": 0, "network": self.network, "post": 1, "track": 1}
         known = {name: sent[name] for name in ("id", "time", "threshold")}
         counts = {"in_view": {}, "total": self.total}
         return {"result": {**known, **counts, "objects": self.objects, "width": 640, "height": 480, "ms": ms, "room": self.room}}
@@ -399,6 +401,9 @@ def test_two_frames_are_under_way_only_where_there_is_room_for_them(page: Page, 
     wait_for(page, lambda: len(server.asked) > 5, "no more frames were sent")
     assert server.most_under_way == 1
     server.room = True
+    page.wait_for_timeout(400)
+    assert server.most_under_way == 1, "the way is short"
+    server.network = 10
     wait_for(page, lambda: server.most_under_way == 2, "there was never a second frame under way")
     server.is_open = False
     wait_for(page, lambda: server.under_way == 2, "there was no second frame under way")
@@ -407,8 +412,9 @@ def test_two_frames_are_under_way_only_where_there_is_room_for_them(page: Page, 
 
 
 def test_an_answer_that_comes_too_late_is_not_shown(page: Page, view: Locator, server: FakeServer) -> None:
-    server.room = True
+    server.room, server.network = True, 10
     start(view)
+    wait_for(page, lambda: server.most_under_way == 2, "there was never a second frame under way")
     server.is_open = False
     wait_for(page, lambda: server.under_way == 2, "there was no second frame under way")
     server.late = {server.asked[-2]["id"]}
