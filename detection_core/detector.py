@@ -17,6 +17,7 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 from detection_core.catalog import ModelSpec, get_spec
 from detection_core.detections import Detections
+from detection_core.families import Task
 from detection_core.fast import heads_with_tasks, takes_bytes
 from detection_core.images import load_image
 from detection_core.loader import ModelLoader
@@ -103,7 +104,7 @@ def run(
     pictures: Sequence[NDArray[np.uint8]],
     device: torch.device,
     *,
-    tasks: Collection[str] | None = None,
+    tasks: Collection[Task] | None = None,
 ) -> tuple[list[Detections], Timings]:
     """Runs a loaded model on one batch.
 
@@ -134,7 +135,7 @@ def _to_tensor(picture: NDArray[np.uint8], module: nn.Module) -> Tensor:
     return pixels if takes_bytes(module) else pixels.contiguous().float().div(255)
 
 
-def _forward(module: nn.Module, images: list[Tensor], tasks: Collection[str]) -> list[dict[str, Tensor]]:
+def _forward(module: nn.Module, images: list[Tensor], tasks: Collection[Task]) -> list[dict[str, Tensor]]:
     """The model's own forward pass, without pasting masks into full-frame float images: 100 of them on 12 MP take 5 GB."""
     if not isinstance(module, GeneralizedRCNN):
         outputs: list[dict[str, Tensor]] = module(images)
@@ -151,7 +152,7 @@ def _forward(module: nn.Module, images: list[Tensor], tasks: Collection[str]) ->
     return [output if mask is None else {**output, "masks": mask} for output, mask in zip(outputs, masks, strict=True)]
 
 
-def _to_detections(output: dict[str, Tensor], image_size: tuple[int, ...], spec: ModelSpec, tasks: Collection[str]) -> Detections:
+def _to_detections(output: dict[str, Tensor], image_size: tuple[int, ...], spec: ModelSpec, tasks: Collection[Task]) -> Detections:
     arrays = {name: value.numpy() for name, value in output.items()}
     found = Detections(
         boxes=arrays["boxes"],

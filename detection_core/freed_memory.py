@@ -7,10 +7,16 @@ from collections.abc import Callable
 from functools import cache
 
 
-def give_back_freed_memory() -> None:
-    """Gives back whole pages that nothing is in any more; takes about 10 ms. Does nothing where the C library is not glibc."""
-    if trim := _malloc_trim():
+def give_back_freed_memory() -> bool:
+    """Gives back whole pages that nothing is in any more; takes about 10 ms.
+
+    Returns:
+        False where the C library is not glibc, and nothing is done.
+    """
+    trim = _malloc_trim()
+    if trim is not None:
         trim(0)
+    return trim is not None
 
 
 @cache

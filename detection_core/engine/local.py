@@ -45,7 +45,7 @@ _LATEST_RUNS = 15
 # On an H100 a picture takes a third to two thirds of the time in a pass of eight; hardly less in a larger one.
 _GPU_BATCH = 8
 
-_Key = tuple[str, tuple[str, str], frozenset[str]]
+_Key = tuple[str, tuple[str, str], frozenset[Task]]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class _Order:
     spec: ModelSpec
     measure: bool
     keep: bool
-    tasks: frozenset[str]
+    tasks: frozenset[Task]
 
     @property
     def key(self) -> _Key:
@@ -163,7 +163,9 @@ class LocalEngine:
             EngineBusyError: If too many pictures are waiting already.
         """
         spec = get_spec(model) if isinstance(model, str) else model
-        order = _Order(image, spec, measure, keep, frozenset(spec.tasks if tasks is None else {"boxes", *tasks}.intersection(spec.tasks)))
+        order = _Order(
+            image, spec, measure, keep, frozenset(task for task in spec.tasks if tasks is None or task == "boxes" or task in tasks)
+        )
         job = Job(order.spec.key, visitor)
         with self._lock:
             kept = self._look_up(order)
@@ -331,11 +333,11 @@ class LocalEngine:
         # Only of this thread.
         if self._cores.count > 1:
             torch.set_num_threads(share.threads)
-        outcomes = self._pass_through(batch)
+        outcomes = self._pass_through(batch, first_run)
         passes = 1
         if len(batch) > 1 and isinstance(outcomes[0], Exception):
             # Together they may have been too much, or one of them has spoilt it for all.
-            outcomes = [self._pass_through([ready])[0] for ready in batch]
+            outcomes = [self._pass_through([ready], first_run)[0] for ready in batch]
             passes = len(batch)
         # Of pictures that shared a pass each tells the time of the whole.
         taken = [outcome.timings.network + outcome.timings.post for outcome in outcomes if isinstance(outcome, Result)]
@@ -346,15 +348,15 @@ class LocalEngine:
             self._cores.give_back(share, seconds if tells else None)
             for ready, outcome in zip(batch, outcomes, strict=True):
                 if isinstance(outcome, Result):
-                    self._note(ready.order, replace(outcome, first_run=first_run), seconds * share.cores / self._cores.count / len(batch))
+                    self._note(ready.order, outcome, seconds * share.cores / self._cores.count / len(batch))
         self._run_those_due()
         for ready, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Result):
                 timings = replace(outcome.timings, load=ready.load_time, wait=started - ready.queued)
-                outcome = replace(outcome, timings=timings, first_run=first_run)
+                outcome = replace(outcome, timings=timings)
             _settle(ready.job, outcome)
 
-    def _pass_through(self, batch: list[_Ready]) -> Sequence[Result | Exception]:
+    def _pass_through(self, batch: list[_Ready], first_run: bool) -> Sequence[Result | Exception]:
         """Runs the model once on some pictures."""
         order, module = batch[0].order, batch[0].module
         try:
@@ -365,7 +367,7 @@ class LocalEngine:
         except Exception as error:
             return [_readable(error, order.spec)] * len(batch)
         memory = None if taken is None else taken + size_in_memory(module)
-        return [Result(detections, timings, memory=memory) for detections in found]
+        return [Result(detections, timings, first_run, memory=memory) for detections in found]
 
     def _note(self, order: _Order, result: Result, cost: float) -> None:
         """Keeps a result, and remembers what it took: seconds, and its share of all the device's time."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import re
 from collections.abc import Callable, Iterator
@@ -10,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+
+from detection_core.freed_memory import give_back_freed_memory
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -46,10 +47,11 @@ def _reset() -> int | None:
     """Lets the peak begin anew, and returns the bytes that are resident now; None where there is no such thing."""
     try:
         gc.collect()
-        ctypes.CDLL(None).malloc_trim(0)
+        if not give_back_freed_memory():
+            return None
         _CLEAR_REFS.write_text(_RESET_PEAK)
         return _from_status("VmRSS")
-    except (OSError, AttributeError, TypeError):  # No Linux, no glibc, or a container that forbids it.
+    except OSError:  # No Linux, or a container that forbids it.
         return None
 
 

@@ -28,7 +28,7 @@ class LazyHeads(RoIHeads):
         proposals: list[Tensor],
         image_shapes: list[tuple[int, int]],
         targets: None = None,
-        tasks: Collection[str] = _ALL,
+        tasks: Collection[Task] = _ALL,
     ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
         """Classifies proposals, and finds masks and joints of those that remain.
 
@@ -68,7 +68,7 @@ class LazyHeads(RoIHeads):
         return list(logits.sigmoid().split([len(own) for own in labels]))
 
 
-def heads_with_tasks(heads: RoIHeads, tasks: Collection[str]) -> Callable[..., tuple[list[dict[str, Tensor]], dict[str, Tensor]]]:
+def heads_with_tasks(heads: RoIHeads, tasks: Collection[Task]) -> Callable[..., tuple[list[dict[str, Tensor]], dict[str, Tensor]]]:
     """The forward pass of an R-CNN's heads with what is wanted of them; torchvision's own heads always give all."""
     forward: Callable[..., tuple[list[dict[str, Tensor]], dict[str, Tensor]]] = heads
     return partial(forward, tasks=tasks) if isinstance(heads, LazyHeads) else forward
