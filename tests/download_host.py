@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 
 @dataclass
@@ -87,3 +93,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Tests need no access log."""
+
+
+@contextmanager
+def machine_without_weights(home: Path, **host: Any) -> Iterator[pytest.MonkeyPatch]:
+    """A machine of its own, with no weights in its cache and nothing to download but what the host's options say."""
+    with DownloadHost(**host) as served, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCH_HOME", str(home))
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        patch.setenv("DETECTION_EXPLORER_WEIGHTS_MIRROR", served.url)
+        yield patch

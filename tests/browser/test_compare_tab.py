@@ -17,7 +17,7 @@ from detection_core.engine import LocalEngine
 from detection_core.export import to_coco_results
 from detection_core.ui.app import build_app, launch_options
 from detection_core.ui.kept_pictures import KeptPictures
-from tests.download_host import DownloadHost
+from tests.download_host import machine_without_weights
 from tests.factories import make_detections
 from tests.random_models import save_random_weights
 from tests.ui.model_files import PETS, put_model
@@ -34,10 +34,7 @@ SECONDS = 1000
 def address(serve, tmp_path_factory):
     """The whole app with SSDlite's weights on disk, a user's model, a place to keep pictures, and nothing to be downloaded."""
     home = tmp_path_factory.mktemp("home")
-    with DownloadHost() as host, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TORCH_HOME", str(home))
-        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
-        patch.setenv("DETECTION_EXPLORER_WEIGHTS_MIRROR", host.url)
+    with machine_without_weights(home) as patch:
         patch.setenv("DETECTION_EXPLORER_MODELS_DIR", str(home))
         put_model(home / "pets.pt")
         save_random_weights(get_spec(SSDLITE), home / "hub" / "checkpoints")

@@ -19,7 +19,7 @@ from detection_core.engine import LocalEngine
 from detection_core.export import from_json
 from detection_core.ui.app import build_app, launch_options
 from detection_core.ui.examples import warm_up
-from tests.download_host import DownloadHost
+from tests.download_host import machine_without_weights
 from tests.random_models import save_random_weights
 
 pytestmark = pytest.mark.browser
@@ -34,10 +34,7 @@ def address(serve, tmp_path_factory):
     """The whole app, with SSDlite's weights on disk, two models whose download stalls, and others that cannot be had."""
     home = tmp_path_factory.mktemp("home")
     stalling = {get_spec(key).file_name: bytes(5_000_000) for key in ("fcos_resnet50_fpn", "retinanet_resnet50_fpn")}
-    with DownloadHost(files=stalling, hold_after=1_000_000) as host, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TORCH_HOME", str(home))
-        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
-        patch.setenv("DETECTION_EXPLORER_WEIGHTS_MIRROR", host.url)
+    with machine_without_weights(home, files=stalling, hold_after=1_000_000):
         save_random_weights(get_spec(SSDLITE), home / "hub" / "checkpoints")
         engine = LocalEngine()
         warm_up(engine)

@@ -17,7 +17,7 @@ from detection_core.fast import sixteen_bits
 from detection_core.ui.app import build_app, launch_options
 from detection_core.ui.components.model_picker import ModelPicker, picker_value
 from detection_core.ui.components.model_slots import ModelSlots
-from tests.download_host import DownloadHost
+from tests.download_host import machine_without_weights
 
 pytestmark = pytest.mark.browser
 
@@ -48,10 +48,7 @@ def components(serve) -> str:
 def address(serve, tmp_path_factory):
     """The whole app; of all models, only the built-in one can be had."""
     home = tmp_path_factory.mktemp("home")
-    with DownloadHost() as host, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TORCH_HOME", str(home))
-        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
-        patch.setenv("DETECTION_EXPLORER_WEIGHTS_MIRROR", host.url)
+    with machine_without_weights(home):
         engine = LocalEngine()
         yield serve(build_app(engine), **launch_options())
         engine.close()

@@ -19,7 +19,7 @@ from detection_core.engine import LocalEngine
 from detection_core.fast import sixteen_bits
 from detection_core.ui.app import build_app, launch_options
 from detection_core.user_models import MODELS_DIR
-from tests.download_host import DownloadHost
+from tests.download_host import machine_without_weights
 from tests.ui.model_files import PETS, put_model
 
 PRECISIONS = ["exact", "fast", "stock"] if sixteen_bits(torch.device("cpu")) else ["exact", "stock"]
@@ -30,10 +30,7 @@ PHOTO = ASSETS / "examples" / "grace_hopper.jpg"
 def address(tmp_path_factory):
     """The whole app, on a machine without weights whose download host has none either."""
     home = tmp_path_factory.mktemp("home")
-    with DownloadHost() as host, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TORCH_HOME", str(home))
-        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
-        patch.setenv("DETECTION_EXPLORER_WEIGHTS_MIRROR", host.url)
+    with machine_without_weights(home):
         engine = LocalEngine()
         app = build_app(engine)
         app.launch(prevent_thread_lock=True, quiet=True, **launch_options())
