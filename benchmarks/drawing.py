@@ -55,8 +55,7 @@ def make_scene(count: int, image_size: tuple[int, int]) -> tuple[Image.Image, De
 def full_masks(detections: Detections) -> NDArray[np.bool_]:
     """Masks [N,H,W] over the whole picture, as the other libraries want them; making them is not measured."""
     masks = np.zeros((len(detections), *detections.image_size), bool)
-    for index in range(len(detections)):
-        crop, (x, y) = detections.mask(index)
+    for index, (crop, (x, y)) in enumerate(detections.mask_crops()):
         masks[index, y : y + crop.shape[0], x : x + crop.shape[1]] = crop
     return masks
 

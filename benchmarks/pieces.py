@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from benchmarks.common import Action, interleaved, markdown_table
 from benchmarks.drawing import full_masks, make_scene, our_actions, torchvision_actions
-from detection_core.detections import Detections
+from benchmarks.plain import PlainProcess
 from detection_core.fast.joints import heatmaps_to_keypoints
 from detection_core.fast.roi_align import GatherRoIAlign
 from detection_core.images import encode_jpeg
@@ -44,25 +45,36 @@ class Piece:
     apart: str = ""
 
 
-def pieces() -> Iterator[Piece]:
-    """All pieces, one after the other, so that their inputs are not in memory together."""
-    yield _roi_align()
-    yield _mask_paste("VGA", *make_scene(20, _VGA)[1:])
-    yield _mask_paste("1080p", *make_scene(100, _FULL_HD)[1:])
-    yield _mask_drawing()
-    yield _joints()
-    yield _encoding()
-
-
-def measured_table(rounds: int) -> str:
-    """The table in Markdown; minimum and median of so many rounds in turns."""
+def measured_table(rounds: int, threads: int) -> str:
+    """The table in Markdown; minimum and median of so many rounds in turns, theirs in a process of its own."""
     rows = []
-    for piece in pieces():
-        theirs, ours = interleaved([piece.theirs, piece.ours], rounds)
+    plain = PlainProcess(threads)
+    for make in _PIECES:
+        piece = make()
+        plain.do(_prepare, make)
+        theirs: list[float] = []
+        ours: list[float] = []
+        for _ in range(rounds):
+            theirs += plain.do(_their_seconds)
+            ours += interleaved([piece.ours], 1)[0]
         times = [f"{min(seconds) * 1e3:.2f} / {np.median(seconds) * 1e3:.2f}" for seconds in (theirs, ours)]
         rows.append([piece.name, *times, f"{min(theirs) / min(ours):.1f}", piece.apart])
+    plain.close()
     rows.append(["threshold moved over 100 outlines, in the browser", "", "`python -m benchmarks.browser_redraw`", "", ""])
     return markdown_table(["piece", "theirs, ms", "ours, ms", "gain", "difference"], rows)
+
+
+# The one that the plain process has made ready.
+_ready: list[Piece] = []
+
+
+def _prepare(make: Callable[[], Piece]) -> None:
+    _ready[:] = [make()]
+
+
+def _their_seconds() -> list[float]:
+    """Of one run, after one that is not counted."""
+    return interleaved([_ready[0].theirs], 1)[0]
 
 
 def _roi_align() -> Piece:
@@ -85,7 +97,8 @@ def _roi_align() -> Piece:
     return Piece("RoIAlign, 1,000 boxes, 4 levels of 256 channels", theirs, ours, f"≤ {difference:.1e}")
 
 
-def _mask_paste(name: str, detections: Detections) -> Piece:
+def _mask_paste(name: str, count: int, image_size: tuple[int, int]) -> Piece:
+    detections = make_scene(count, image_size)[1]
     assert detections.masks is not None
     grids, boxes = torch.from_numpy(detections.masks)[:, None], torch.from_numpy(detections.boxes)
 
@@ -93,7 +106,7 @@ def _mask_paste(name: str, detections: Detections) -> Piece:
         return roi_heads.paste_masks_in_image(grids, boxes, detections.image_size) >= 0.5
 
     def ours() -> Any:
-        return [detections.mask(index) for index in range(len(detections))]
+        return list(detections.mask_crops())
 
     different = int((theirs()[:, 0].numpy() != full_masks(detections)).sum())
     return Piece(f"masks to pixels and cut at ½, {name}, {len(detections)} objects", theirs, ours, f"{different} px")
@@ -140,3 +153,13 @@ def _encoding() -> Piece:
 
     sizes = f"{len(theirs()) / 1e3:.0f} kB, {len(ours()) / 1e3:.0f} kB"
     return Piece("1080p encoded: WebP as Gradio does, JPEG q90", theirs, ours, sizes)
+
+
+_PIECES: tuple[Callable[[], Piece], ...] = (
+    _roi_align,
+    partial(_mask_paste, "VGA", 20, _VGA),
+    partial(_mask_paste, "1080p", 100, _FULL_HD),
+    _mask_drawing,
+    _joints,
+    _encoding,
+)

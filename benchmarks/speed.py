@@ -1,9 +1,10 @@
 """Measures detection as torchvision documents it against the optimised models, and both against the machine: `python benchmarks/speed.py`.
 
 The documented way is `model([weights.transforms()(image)])` under `no_grad`, then `torchvision.utils.draw_*` and a JPEG; ours is
-`detector.run` with what `fast.optimise` makes of the same module, then `annotate` and a JPEG. All take a decoded picture in turns, so
-that a slow minute of the machine is everybody's, and the shortest of the runs counts. The floor is the time in which the machine's own
-matrix product, measured in the same turns, would do the exact model's multiplications.
+`detector.run` with what `fast.optimise` makes of the same module, then `annotate` and a JPEG, in a process that uses memory as the app
+does; the documented way has a process of its own, as its user would. All take a decoded picture in turns, so that a slow minute of the
+machine is everybody's, and the shortest of the runs counts. The floor is the time in which the machine's own matrix product, measured in
+the same turns, would do the exact model's multiplications.
 
 Weights are random unless told otherwise, and a threshold inside the models lets as many objects out as asked for. The built-in model
 has its own weights and threshold, and finds what there is.
@@ -16,23 +17,27 @@ import gc
 import os
 import statistics
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-# What `detection_core.process` does, too late for NumPy where this file is the program.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# What `benchmarks` does, too late for NumPy where this file is the program.
+if "DETECTION_EXPLORER_PLAIN_PROCESS" not in os.environ:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import peers, pieces
 from benchmarks.common import Action, interleaved, machine_facts, markdown_table
+from benchmarks.plain import PlainProcess
 from benchmarks.subjects import set_threshold, stock_module, threshold_between, trained_weights
 from benchmarks.ways import Way, documented_way, our_way
 from detection_core.catalog import ASSETS, ModelSpec, get_spec, list_specs
@@ -46,6 +51,7 @@ _MATRIX_SIDE = 2048
 # Matrix products in each turn: one is soon done, and easily disturbed.
 _PRODUCTS = 3
 _PIECE_ROUNDS = 9
+_WARM_UP = 2
 
 
 @dataclass(frozen=True)
@@ -81,39 +87,41 @@ class Row:
 
 
 class Subject:
-    """One model, ready for all the ways in which it is measured."""
+    """One model, ready for all the ways in which it is measured; the documented one in the plain process."""
 
-    def __init__(self, spec: ModelSpec, picture: Image.Image, device: torch.device, *, trained: bool) -> None:
-        self.spec, self.device = spec, device
+    def __init__(self, spec: ModelSpec, picture: Image.Image, device: torch.device, plain: PlainProcess, *, trained: bool) -> None:
+        self.spec, self.device, self.plain = spec, device, plain
         self.finds_what_it_finds = trained_weights(spec, wanted=trained) is not None
-        self.stock = stock_module(spec, np.asarray(picture), trained=trained).to(device)
-        self.ours = {str(Precision.EXACT): optimise(self.stock)}
+        stock = stock_module(spec, np.asarray(picture), trained=trained)
+        plain.do(_take, stock, spec, device)
+        self.ours = {str(Precision.EXACT): optimise(stock.to(device))}
         if dtype := sixteen_bits(device):
-            self.ours[str(Precision.FAST)] = optimise(self.stock, dtype)
+            self.ours[str(Precision.FAST)] = optimise(stock, dtype)
 
     def ways(self, picture: Image.Image, objects: int) -> dict[str, Way]:
-        """All ways for one picture, from which as many objects come as asked for."""
+        """Our ways for one picture, from which as many objects come as asked for; and the documented one is made ready."""
         threshold = floor = self.spec.floor_score
         if not self.finds_what_it_finds:
             exact = self.ours[Precision.EXACT]
             set_threshold(exact, floor)
             (found,), _ = run(exact, self.spec, [np.asarray(picture)], self.device)
             threshold = threshold_between(found.scores, objects, floor)
-        for module in (self.stock, *self.ours.values()):
+        for module in self.ours.values():
             set_threshold(module, threshold)
-        documented = documented_way(self.stock, self.spec, picture, threshold, self.device)
-        return {_DOCUMENTED: documented} | {name: our_way(own, self.spec, picture, self.device) for name, own in self.ours.items()}
+        self.plain.do(_prepare, picture, threshold)
+        return {name: our_way(own, self.spec, picture, self.device) for name, own in self.ours.items()}
 
     def measure(self, picture: Image.Image, objects: int, rounds: int) -> Row:
-        """Times all ways in turns, after one turn that is not counted."""
+        """Times all ways in turns, after two turns that are not counted: the second time a size comes, weights are packed."""
         ways = self.ways(picture, objects)
-        detection: dict[str, list[float]] = {name: [] for name in ways}
-        whole: dict[str, list[float]] = {name: [] for name in ways}
+        actions = {_DOCUMENTED: partial(self.plain.do, _seconds)} | {name: way.seconds for name, way in ways.items()}
+        detection: dict[str, list[float]] = {name: [] for name in actions}
+        whole: dict[str, list[float]] = {name: [] for name in actions}
         products: list[float] = []
-        for round_ in range(rounds + 1):
-            for name, way in ways.items():
-                first, second = _seconds(way)
-                if round_:
+        for round_ in range(-_WARM_UP, rounds):
+            for name, action in actions.items():
+                first, second = action()
+                if round_ >= 0:
                     detection[name].append(first)
                     whole[name].append(second)
             if self.device.type == "cpu":
@@ -123,13 +131,22 @@ class Subject:
         return Row(self.spec.key, len(exact()), detection, whole, floor)
 
 
-def _seconds(way: Way) -> tuple[float, float]:
-    """Of detection alone, and with drawing and encoding."""
-    started = time.perf_counter()
-    found = way.detect()
-    detected = time.perf_counter()
-    way.present(found)
-    return detected - started, time.perf_counter() - started
+# What the plain process has been given.
+_given: dict[str, Any] = {}
+
+
+def _take(stock: nn.Module, spec: ModelSpec, device: torch.device) -> None:
+    _given.update(stock=stock.to(device), spec=spec, device=device)
+
+
+def _prepare(picture: Image.Image, threshold: float) -> None:
+    set_threshold(_given["stock"], threshold)
+    _given["way"] = documented_way(_given["stock"], _given["spec"], picture, threshold, _given["device"])
+
+
+def _seconds() -> tuple[float, float]:
+    seconds: tuple[float, float] = _given["way"].seconds()
+    return seconds
 
 
 def matrix_product_seconds() -> list[float]:
@@ -155,14 +172,16 @@ def measured_tables(options: argparse.Namespace) -> Iterator[str]:
     device = torch.device(options.device)
     pictures = [Image.open(_EXAMPLE).convert("RGB").resize(size, Image.Resampling.BICUBIC) for size in options.size]
     rows: dict[tuple[tuple[int, int], int], list[Row]] = {}
+    plain = PlainProcess(options.threads)
     for key in options.models:
-        subject = Subject(get_spec(key), pictures[0], device, trained=options.trained)
+        subject = Subject(get_spec(key), pictures[0], device, plain, trained=options.trained)
         for picture in pictures:
             for objects in options.objects:
                 rows.setdefault((picture.size, objects), []).append(subject.measure(picture, objects, options.rounds))
                 print(rows[picture.size, objects][-1].cells(), file=sys.stderr)
         del subject
         gc.collect()
+    plain.close()
     for ((width, height), objects), own in rows.items():
         cells = [row.cells() for row in own]
         yield f"### {width}×{height}, {objects} objects\n"
@@ -180,7 +199,7 @@ def report(options: argparse.Namespace) -> Iterator[str]:
         yield from measured_tables(options)
     if options.pieces or options.pieces_only:
         yield "### Pieces\n"
-        yield pieces.measured_table(_PIECE_ROUNDS) + "\n"
+        yield pieces.measured_table(_PIECE_ROUNDS, options.threads) + "\n"
     if options.peers:
         yield "### Peers\n"
         yield peers.measured_table(Image.open(_EXAMPLE).convert("RGB").resize(options.size[0]), options.rounds) + "\n"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detection_core.mask_grid import mask_crop, mask_polygons
+from detection_core.mask_grid import mask_crop, mask_crops, mask_polygons
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +143,16 @@ class Detections:
         if self.masks is None:
             raise ValueError("these detections have no masks")
         return mask_crop(self.masks[index], self.boxes[index], self.image_size)
+
+    def mask_crops(self) -> Iterator[tuple[NDArray[np.bool_], tuple[int, int]]]:
+        """`mask(index)` of one object after the other, which takes a fraction of the time that single ones do.
+
+        Raises:
+            ValueError: If the model gives no masks.
+        """
+        if self.masks is None:
+            raise ValueError("these detections have no masks")
+        return mask_crops(self.masks, self.boxes, self.image_size)
 
     def polygons(self, index: int) -> list[NDArray[np.float32]]:
         """Outline of one object's mask as closed rings, float32 [P,2] in pixels each; holes are rings too (even-odd rule).

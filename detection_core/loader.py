@@ -16,7 +16,7 @@ from torch import nn
 from detection_core.build import build_model
 from detection_core.catalog import ModelSpec, get_spec
 from detection_core.checkpoint import CheckpointError
-from detection_core.fast import optimise, sixteen_bits
+from detection_core.fast import optimise, packed_size, sixteen_bits
 from detection_core.freed_memory import give_back_freed_memory
 from detection_core.memory_budget import memory_budget
 from detection_core.precision import Precision
@@ -250,8 +250,8 @@ class ModelLoader:
 
 
 def size_in_memory(module: nn.Module) -> int:
-    """Bytes that a model's parameters and buffers take."""
-    return sum(tensor.nbytes for tensor in [*module.parameters(), *module.buffers()])
+    """Bytes that a model's parameters and buffers take, and what it keeps of them in another order once it runs."""
+    return sum(tensor.nbytes for tensor in [*module.parameters(), *module.buffers()]) + packed_size(module)
 
 
 def _spec(model: str | ModelSpec) -> ModelSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 import contourpy
@@ -12,32 +13,45 @@ MASK_THRESHOLD = 0.5
 _PADDING = 1
 
 
-def mask_crop(
-    grid: NDArray[np.float32], box: NDArray[np.float32], image_size: tuple[int, int]
-) -> tuple[NDArray[np.bool_], tuple[int, int]]:
-    """Resamples a soft mask to the pixels of its box and cuts it at 0.5.
+# Objects whose weights are made at once: many, because each NumPy call takes as long as a hundred numbers; not all, because of memory.
+_AT_ONCE = 32
 
-    Equals `torchvision.models.detection.roi_heads.paste_masks_in_image(...) >= 0.5`, without the full-frame float image: the
+
+def mask_crops(
+    grids: NDArray[np.float32], boxes: NDArray[np.float32], image_size: tuple[int, int]
+) -> Iterator[tuple[NDArray[np.bool_], tuple[int, int]]]:
+    """Resamples soft masks to the pixels of their boxes and cuts them at 0.5, one after the other.
+
+    Equals `torchvision.models.detection.roi_heads.paste_masks_in_image(...) >= 0.5`, without the full-frame float images: the
     bilinear resize is separable, hence two small matrix products.
 
     Args:
-        grid: float32 [M,M], the soft mask over the box, 0–1.
-        box: float32 [4], XYXY in pixels.
+        grids: float32 [N,M,M], soft masks over the boxes, 0–1.
+        boxes: float32 [N,4], XYXY in pixels.
         image_size: (height, width) of the picture.
 
-    Returns:
+    Yields:
         A bool crop [h,w], clipped to the picture, and the (x, y) of its upper left corner.
     """
     height, width = image_size
-    left, top, right, bottom = padded_box(grid, box)
-    x0, x1 = max(left, 0), min(right + 1, width)
-    y0, y1 = max(top, 0), min(bottom + 1, height)
-    if x0 >= x1 or y0 >= y1:
-        return np.zeros((0, 0), bool), (0, 0)
-    padded = _padded(grid, _PADDING)
-    rows = bilinear_weights(len(padded), max(bottom - top + 1, 1))[y0 - top : y1 - top]
-    columns = bilinear_weights(len(padded), max(right - left + 1, 1))[x0 - left : x1 - left]
-    return (rows @ (padded @ columns.T)) >= MASK_THRESHOLD, (x0, y0)
+    for start in range(0, len(grids), _AT_ONCE):
+        padded = _padded(grids[start : start + _AT_ONCE], _PADDING)
+        left, top, right, bottom = padded_boxes(grids.shape[1], boxes[start : start + _AT_ONCE]).T
+        x0, y0 = np.maximum(left, 0), np.maximum(top, 0)
+        columns = _weights_within(padded.shape[1], left, right, x0, width)
+        rows = _weights_within(padded.shape[1], top, bottom, y0, height)
+        for grid, down, across, x, y in zip(padded, rows, columns, x0.tolist(), y0.tolist(), strict=True):
+            if len(down) and len(across):
+                yield (down @ (grid @ across.T)) >= MASK_THRESHOLD, (x, y)
+            else:
+                yield np.zeros((0, 0), bool), (0, 0)
+
+
+def mask_crop(
+    grid: NDArray[np.float32], box: NDArray[np.float32], image_size: tuple[int, int]
+) -> tuple[NDArray[np.bool_], tuple[int, int]]:
+    """`mask_crops` for one grid [M,M] over its box [4]."""
+    return next(mask_crops(grid[None], np.asarray(box)[None], image_size))
 
 
 def mask_polygons(grid: NDArray[np.float32], box: NDArray[np.float32], image_size: tuple[int, int]) -> list[NDArray[np.float32]]:
@@ -53,9 +67,9 @@ def mask_polygons(grid: NDArray[np.float32], box: NDArray[np.float32], image_siz
         rule: holes are rings too.
     """
     height, width = image_size
-    left, top, right, bottom = padded_box(grid, box)
+    left, top, right, bottom = padded_box(len(grid), box)
     # One more ring of zeros than pasting has, so that contours close where a mask touches its box.
-    padded = _padded(grid, _PADDING + 1)
+    padded = _padded(grid[None], _PADDING + 1)[0]
     lines = _contours(padded)
     cells = len(grid) + 2 * _PADDING
     scale = np.array([max(right - left + 1, 1), max(bottom - top + 1, 1)], np.float32) / cells
@@ -91,32 +105,60 @@ def _coordinates(size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return x, y
 
 
-def _padded(grid: NDArray[np.float32], padding: int) -> NDArray[np.float32]:
-    """The grid with zeros around it; `np.pad` takes five times as long."""
-    padded = np.zeros((len(grid) + 2 * padding,) * 2, np.float32)
-    padded[padding:-padding, padding:-padding] = grid
+def _padded(grids: NDArray[np.float32], padding: int) -> NDArray[np.float32]:
+    """Grids [N,M,M] with zeros around them; `np.pad` takes five times as long."""
+    count, size, _ = grids.shape
+    padded = np.zeros((count, size + 2 * padding, size + 2 * padding), np.float32)
+    padded[:, padding:-padding, padding:-padding] = grids
     return padded
 
 
-def padded_box(grid: NDArray[np.float32], box: NDArray[np.float32]) -> tuple[int, int, int, int]:
-    """The box grown by one grid cell and cut to whole pixels, as `expand_boxes(...).to(int64)` does, in float32."""
-    scale = np.float32((len(grid) + 2 * _PADDING) / len(grid))
-    x0, y0, x1, y1 = np.asarray(box, np.float32)
-    half = np.float32(0.5)
-    half_width, half_height = (x1 - x0) * half * scale, (y1 - y0) * half * scale
-    center_x, center_y = (x1 + x0) * half, (y1 + y0) * half
-    return int(center_x - half_width), int(center_y - half_height), int(center_x + half_width), int(center_y + half_height)
+def padded_boxes(size: int, boxes: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Boxes [N,4] grown by one cell of a grid of `size` and cut to whole pixels, as `expand_boxes(...).to(int64)` does, in float32."""
+    scale, half = np.float32((size + 2 * _PADDING) / size), np.float32(0.5)
+    upper, lower = np.asarray(boxes, np.float32)[:, :2], np.asarray(boxes, np.float32)[:, 2:]
+    reach, center = (lower - upper) * half * scale, (lower + upper) * half
+    return np.concatenate([center - reach, center + reach], axis=1).astype(np.int64)
+
+
+def padded_box(size: int, box: NDArray[np.float32]) -> tuple[int, int, int, int]:
+    """`padded_boxes` for one box [4]."""
+    x0, y0, x1, y1 = padded_boxes(size, np.asarray(box)[None])[0].tolist()
+    return x0, y0, x1, y1
 
 
 def bilinear_weights(source: int, target: int) -> NDArray[np.float32]:
     """Weights [target, source] of `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)` along one axis."""
-    scale = np.float32(source) / np.float32(target)
-    position = np.maximum((np.arange(target, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5), 0)
+    return _weights(source, np.full(target, target), np.arange(target))
+
+
+def _weights_within(
+    source: int, first: NDArray[np.int64], last: NDArray[np.int64], start: NDArray[np.int64], limit: int
+) -> list[NDArray[np.float32]]:
+    """`bilinear_weights` of several targets, cut to what is visible of each.
+
+    Args:
+        source: Numbers to interpolate between.
+        first: int64 [N], the first pixel of each target.
+        last: int64 [N], the last one.
+        start: int64 [N], the first that is visible.
+        limit: Pixels from here on are not.
+    """
+    counts = np.maximum(np.minimum(last + 1, limit) - start, 0)
+    ends = counts.cumsum()
+    pixel = np.arange(ends[-1]) - np.repeat(ends - counts + first - start, counts)
+    return np.split(_weights(source, np.repeat(np.maximum(last - first + 1, 1), counts), pixel), ends[:-1])
+
+
+def _weights(source: int, target: NDArray[np.int64], pixel: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Weights [P, source] of single pixels [P], each of a target of its own."""
+    half = np.float32(0.5)
+    position = (pixel.astype(np.float32) + half) * (np.float32(source) / target.astype(np.float32)) - half
+    position = position.clip(0, source - 1, out=position)
     lower = position.astype(np.int64)
-    upper = np.minimum(lower + 1, source - 1)
     fraction = position - lower.astype(np.float32)
-    weights = np.zeros((target, source), np.float32)
-    rows = np.arange(target)
-    weights[rows, lower] += 1 - fraction
-    weights[rows, upper] += fraction
-    return weights
+    weights = np.zeros((len(pixel), source + 1), np.float32)
+    place = np.arange(0, weights.size, source + 1) + lower
+    weights.put(place, 1 - fraction)
+    weights.put(place + 1, fraction)
+    return weights[:, :source]

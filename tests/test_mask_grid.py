@@ -6,7 +6,7 @@ import torch
 from matplotlib.path import Path
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
-from detection_core.mask_grid import mask_crop, mask_polygons
+from detection_core.mask_grid import mask_crop, mask_crops, mask_polygons
 
 
 def smooth_masks(n: int, seed: int) -> torch.Tensor:
@@ -28,16 +28,27 @@ def random_boxes(n: int, height: int, width: int, seed: int) -> torch.Tensor:
 def test_pixels_are_torchvisions(height, width):
     masks, boxes = smooth_masks(40, seed=height), random_boxes(40, height, width, seed=width)
     expected = (paste_masks_in_image(masks, boxes, (height, width)) >= 0.5)[:, 0].numpy()
-    for mask, box, full in zip(masks[:, 0].numpy(), boxes.numpy(), expected, strict=True):
-        crop, (x, y) = mask_crop(mask, box, (height, width))
+    crops = mask_crops(masks[:, 0].numpy(), boxes.numpy(), (height, width))
+    for (crop, (x, y)), full in zip(crops, expected, strict=True):
         ours = np.zeros((height, width), bool)
         ours[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
         np.testing.assert_array_equal(ours, full)
 
 
 def test_a_box_outside_the_picture_has_no_pixels():
-    crop, _ = mask_crop(np.ones((28, 28), np.float32), np.array([200, 200, 220, 220], np.float32), (100, 100))
-    assert crop.size == 0
+    boxes = np.array([[200, 200, 220, 220], [10, 10, 20, 20], [-40, 10, -20, 20]], np.float32)
+    outside, inside, before = mask_crops(np.ones((3, 28, 28), np.float32), boxes, (100, 100))
+    assert (outside[0].size, before[0].size) == (0, 0)
+    assert inside[0].shape == (12, 12)
+
+
+def test_one_mask_is_as_among_others():
+    masks, boxes = smooth_masks(3, seed=0)[:, 0].numpy(), random_boxes(3, 48, 64, seed=0).numpy()
+    assert list(mask_crops(masks[:0], boxes[:0], (48, 64))) == []
+    for mask, box, (crop, corner) in zip(masks, boxes, mask_crops(masks, boxes, (48, 64)), strict=True):
+        alone, own_corner = mask_crop(mask, box, (48, 64))
+        np.testing.assert_array_equal(alone, crop)
+        assert own_corner == corner
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -38,6 +38,7 @@ def to_coco_results(detections: Detections, image_id: int) -> list[dict[str, Any
         `keypoint_scores`, which COCO does not know and its tools ignore.
     """
     entries = []
+    masks = encode(detections) if detections.masks is not None else None
     for index in range(len(detections)):
         entry: dict[str, Any] = {
             "image_id": image_id,
@@ -45,8 +46,8 @@ def to_coco_results(detections: Detections, image_id: int) -> list[dict[str, Any
             "score": float(detections.scores[index]),
             "bbox": _xywh(detections, index),
         }
-        if detections.masks is not None:
-            entry["segmentation"] = encode(detections, index)
+        if masks is not None:
+            entry["segmentation"] = next(masks)
         if detections.keypoints is not None and detections.keypoint_scores is not None:
             points = detections.keypoints[index]
             entry["keypoints"] = np.column_stack([points, np.ones(len(points))]).ravel().tolist()

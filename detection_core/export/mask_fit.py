@@ -17,7 +17,7 @@ _OVERSAMPLING = 8
 
 def grid_window(box: NDArray[np.float32], image_size: tuple[int, int], size: int) -> tuple[int, int, int, int]:
     """The pixels that a grid over a box reaches: left, top, right and bottom edges within the picture, the last two exclusive."""
-    left, top, right, bottom = padded_box(np.zeros((size, size), np.float32), box)
+    left, top, right, bottom = padded_box(size, box)
     height, width = image_size
     x0, y0 = min(max(left, 0), width), min(max(top, 0), height)
     return x0, y0, max(x0, min(right + 1, width)), max(y0, min(bottom + 1, height))
@@ -46,7 +46,7 @@ def grid_of_runs(runs: NDArray[np.int64], box: NDArray[np.float32], image_size: 
     """
     window = left, top, right, bottom = grid_window(box, image_size, size)
     pixels = decode_crop(runs, image_size, window).astype(np.float32)
-    x0, y0, x1, y1 = padded_box(np.zeros((size, size), np.float32), box)
+    x0, y0, x1, y1 = padded_box(size, box)
     rows = _cell_weights(y0, y1, size)[top - y0 : bottom - y0]
     columns = _cell_weights(x0, x1, size)[left - x0 : right - x0]
     weight = np.outer(rows.sum(axis=0), columns.sum(axis=0))
@@ -70,7 +70,7 @@ def grid_of_polygons(polygons: Sequence[NDArray[np.float64]], box: NDArray[np.fl
     Returns:
         float32 [size,size] in 0–1, in steps of 1/64.
     """
-    x0, y0, x1, y1 = padded_box(np.zeros((size, size), np.float32), box)
+    x0, y0, x1, y1 = padded_box(size, box)
     cells_a_pixel = (size + 2 * _PADDING) / np.array([max(x1 - x0 + 1, 1), max(y1 - y0 + 1, 1)])
     canvas = Image.new("L", (size * _OVERSAMPLING,) * 2)
     draw = ImageDraw.Draw(canvas)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,13 @@ from detection_core.detections import Detections
 _LONGEST_NUMBER = 7
 
 
-def encode(detections: Detections, index: int) -> dict[str, Any]:
-    """One object's mask in compressed run-length encoding of the whole picture, as JSON can hold it."""
-    crop, (x, y) = detections.mask(index)
-    full = np.zeros(detections.image_size, np.uint8, order="F")
-    full[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
-    encoded = coco_mask.encode(full)
-    return {"size": list(encoded["size"]), "counts": encoded["counts"].decode("ascii")}
+def encode(detections: Detections) -> Iterator[dict[str, Any]]:
+    """Each object's mask in compressed run-length encoding of the whole picture, as JSON can hold it."""
+    for crop, (x, y) in detections.mask_crops():
+        full = np.zeros(detections.image_size, np.uint8, order="F")
+        full[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
+        encoded = coco_mask.encode(full)
+        yield {"size": list(encoded["size"]), "counts": encoded["counts"].decode("ascii")}
 
 
 def runs_of(counts: str | list[Any], pixels: int) -> NDArray[np.int64]:

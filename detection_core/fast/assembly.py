@@ -21,6 +21,7 @@ from detection_core.fast.fused import fuse_activations
 from detection_core.fast.heads import LazyHeads
 from detection_core.fast.layout import put_channels_last
 from detection_core.fast.low_precision import FloatRoIAlign, lower_precision
+from detection_core.fast.packing import pack_weights
 from detection_core.fast.proposals import BestFirstProposals
 from detection_core.fast.resize_first import ResizeFirst
 from detection_core.fast.roi_align import GatherRoIAlign
@@ -58,6 +59,7 @@ def optimise(module: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module
     put_channels_last(faster)
     if on_cpu and dtype in (torch.float32, torch.bfloat16):
         fuse_activations(faster)
+        pack_weights(faster)
     for part in list(faster.modules()):
         if type(part) is MultiScaleRoIAlign:
             part.__class__ = _pooling(part, on_cpu=on_cpu)

@@ -1,4 +1,7 @@
-"""Region proposals are decoded after the best have been picked: some thousands of boxes instead of a quarter of a million."""
+"""Region proposals are decoded after the best have been picked: some thousands of boxes instead of a quarter of a million.
+
+And of those, the best are looked at first (see `suppression`).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import torch
 from torch import Tensor
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, permute_and_flatten
+from torchvision.ops import boxes as box_ops
+
+from detection_core.fast.suppression import best_survivors
 
 
 class BestFirstProposals(RegionProposalNetwork):
@@ -36,5 +42,14 @@ class BestFirstProposals(RegionProposalNetwork):
             counts.append(best.shape[1])
         scores, deltas, anchors = (torch.cat(parts, dim=1) for parts in zip(*picked, strict=True))
         proposals = self.box_coder.decode(deltas, list(anchors)).view(len(scores), -1, 4)
-        boxes, _ = self.filter_proposals(proposals, scores, images.image_sizes, counts)
-        return boxes, {}
+        levels = torch.repeat_interleave(torch.tensor(counts)).to(scores.device)
+        each = zip(proposals, scores.sigmoid(), images.image_sizes, strict=True)
+        return [self._best(boxes, own, levels, size) for boxes, own, size in each], {}
+
+    def _best(self, boxes: Tensor, scores: Tensor, levels: Tensor, image_shape: tuple[int, int]) -> Tensor:
+        """The proposals of one image among those that have been picked for it, as torchvision's `filter_proposals` gives them."""
+        boxes = box_ops.clip_boxes_to_image(boxes, image_shape)
+        sides = boxes[:, 2:] - boxes[:, :2]
+        keep = torch.where((sides >= self.min_size).all(dim=1) & (scores >= self.score_thresh))[0]
+        boxes, scores, levels = boxes[keep], scores[keep], levels[keep]
+        return boxes[best_survivors(boxes, scores, levels, self.nms_thresh, self.post_nms_top_n())]

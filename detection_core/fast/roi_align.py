@@ -7,6 +7,7 @@ are a row of a table, and RoIAlign is a lookup: bilinear interpolation at 2x2 po
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -37,51 +38,54 @@ class GatherRoIAlign(MultiScaleRoIAlign):
         if self.map_levels is None:
             self.scales, self.map_levels = _setup_scales(maps, image_shapes, self.canonical_scale, self.canonical_level)
         rois = _convert_to_roi_format(boxes)
-        if len(maps) == 1:
-            return roi_align(maps[0], rois, self.output_size, self.scales[0], self.sampling_ratio)
-        levels = self.map_levels(boxes)
-        height, width = self.output_size
-        pooled: Tensor = maps[0].new_empty((len(rois), height, width, maps[0].shape[1])).permute(0, 3, 1, 2)
-        for level, (features, scale) in enumerate(zip(maps, self.scales, strict=True)):
-            here = torch.where(levels == level)[0]
-            pooled[here] = roi_align(features, rois[here], self.output_size, scale, self.sampling_ratio)
-        return pooled
+        levels = self.map_levels(boxes) if len(maps) > 1 else rois.new_zeros(len(rois), dtype=torch.long)
+        return roi_align(maps, rois, levels, self.output_size, self.scales, self.sampling_ratio)
 
 
-def roi_align(features: Tensor, rois: Tensor, output_size: tuple[int, int], scale: float, sampling_ratio: int) -> Tensor:
-    """What `torchvision.ops.roi_align` gives with `aligned=False`.
+def roi_align(
+    maps: Sequence[Tensor], rois: Tensor, levels: Tensor, output_size: tuple[int, int], scales: Sequence[float], sampling_ratio: int
+) -> Tensor:
+    """What `torchvision.ops.roi_align` gives with `aligned=False`, each box from one of several maps.
 
     Args:
-        features: [B,C,H,W], preferably channels last; float32 or, with results that are a little off, of sixteen bits.
+        maps: [B,C,H,W] each, preferably channels last; float32 or, with results that are a little off, of sixteen bits.
         rois: float32 [N,5]: index of the image, and the box, XYXY in pixels of the image.
+        levels: int64 [N], each box's map.
         output_size: Bins of the result, (height, width).
-        scale: Pixels of the feature map per pixel of the image.
+        scales: Pixels of each map per pixel of the image.
         sampling_ratio: Points per bin and direction, at least 1.
 
     Returns:
-        [N, C, *output_size] of the features' type, channels last.
+        [N, C, *output_size] of the maps' type, channels last.
     """
-    _, channels, height, width = features.shape
-    table = features.permute(0, 2, 3, 1).reshape(-1, channels)
-    x0, y0, x1, y1 = (rois[:, 1:] * scale).unbind(1)
+    # Where to look is little arithmetic, and as many calls for all maps as for one.
+    scale, height, width = torch.tensor([(scale, *own.shape[2:]) for own, scale in zip(maps, scales, strict=True)])[levels].unbind(1)
+    x0, y0, x1, y1 = (rois[:, 1:] * scale[:, None]).unbind(1)
     rows, row_weights = _taps(y0, y1, height, output_size[0], sampling_ratio)
     columns, column_weights = _taps(x0, x1, width, output_size[1], sampling_ratio)
-    rows = (rois[:, 0].long()[:, None, None] * height + rows) * width
-    # [N, bins down, bins across, taps down, taps across]
-    places = rows[:, :, None, :, None] + columns[:, None, :, None, :]
-    weights = row_weights[:, :, None, :, None] * column_weights[:, None, :, None, :]
-    taps = places.shape[-2] * places.shape[-1]
-    pooled = embedding_bag(places.reshape(-1, taps), table, per_sample_weights=weights.reshape(-1, taps).to(table.dtype), mode="sum")
-    return pooled.view(len(rois), *output_size, channels).permute(0, 3, 1, 2)
+    rows = (rois[:, 0] * height).long()[:, None, None] + rows
+    rows *= width.long()[:, None, None]
+    channels = maps[0].shape[1]
+    pooled: Tensor = maps[0].new_empty((len(rois), *output_size, channels))
+    for level, features in enumerate(maps):
+        here = torch.where(levels == level)[0]
+        # [boxes, bins down, bins across, taps down, taps across]
+        places = rows[here][:, :, None, :, None] + columns[here][:, None, :, None, :]
+        weights = row_weights[here][:, :, None, :, None] * column_weights[here][:, None, :, None, :]
+        taps = places.shape[-2] * places.shape[-1]
+        table = features.permute(0, 2, 3, 1).reshape(-1, channels)
+        sums = embedding_bag(places.view(-1, taps), table, per_sample_weights=weights.view(-1, taps).to(table.dtype), mode="sum")
+        pooled[here] = sums.view(-1, *output_size, channels)
+    return pooled.permute(0, 3, 1, 2)
 
 
-def _taps(start: Tensor, end: Tensor, size: int, bins: int, ratio: int) -> tuple[Tensor, Tensor]:
+def _taps(start: Tensor, end: Tensor, size: Tensor, bins: int, ratio: int) -> tuple[Tensor, Tensor]:
     """Which pixels along one direction each bin adds up, and how much of each.
 
     Args:
         start: float32 [N], where the boxes begin, in pixels of the feature map.
         end: float32 [N], where they end.
-        size: Pixels of the feature map in this direction.
+        size: float32 [N], pixels of the feature map in this direction.
         bins: Bins per box.
         ratio: Points per bin.
 
@@ -92,11 +96,12 @@ def _taps(start: Tensor, end: Tensor, size: int, bins: int, ratio: int) -> tuple
     bin_index = torch.arange(bins, dtype=start.dtype, device=start.device)[:, None]
     point = torch.arange(ratio, dtype=start.dtype, device=start.device) + 0.5
     position = start[:, None, None] + bin_index * step + point * step / ratio
+    size = size[:, None, None]
     # Up to a pixel outside counts as the border, everything beyond as zero.
     on_map = (position >= -1) & (position <= size)
-    position = position.clamp(0, size - 1)
+    position = position.clamp(min=0).minimum(size - 1)
     lower = position.floor()
     fraction = position - lower
-    index = torch.stack([lower, (lower + 1).clamp(max=size - 1)], dim=-1).long()
+    index = torch.stack([lower, (lower + 1).minimum(size - 1)], dim=-1).long()
     weight = torch.stack([1 - fraction, fraction], dim=-1) * (on_map / ratio)[..., None]
     return index.flatten(2), weight.flatten(2)

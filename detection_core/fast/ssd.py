@@ -1,7 +1,7 @@
 """SSDs suppress among the best candidates of all classes at once, instead of class by class among all of them.
 
-Greedy suppression never lets a lower box suppress a higher one. So if enough of the best thousand candidates survive among themselves,
-they are the answer, whatever the ten thousands below would have been. Where too few survive, torchvision's own way is gone.
+If enough of the best thousand survive among themselves, they are the answer (see `suppression`), and the ten thousands below need not even
+be decoded. Where too few survive, torchvision's own way is gone.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn.functional import softmax
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import boxes as box_ops
+
+from detection_core.fast.suppression import suppress_apart
 
 # As many boxes as torchvision's `batched_nms` takes at once on a CPU, so that it decides in the same way.
 _BEST = 1000
@@ -36,8 +38,11 @@ class BestFirstSSD(SSD):
     def _among_the_best(self, logits: Tensor, codes: Tensor, anchors: Tensor, image_shape: tuple[int, int]) -> dict[str, Tensor] | None:
         """The detections of one image, or None if they cannot be told from its best candidates."""
         scores = softmax(logits, dim=-1)[:, 1:]
+        # Most places are background for all classes.
+        promising = torch.where(scores.amax(dim=1) > self.score_thresh)[0]
         # By class, then by anchor: the order in which torchvision meets them.
-        labels, places = torch.where((scores > self.score_thresh).T)
+        labels, places = torch.where((scores[promising] > self.score_thresh).T)
+        places = promising[places]
         scores = scores[places, labels]
         total = len(scores)
         if total > _BEST:
@@ -47,9 +52,7 @@ class BestFirstSSD(SSD):
             return None
         boxes = box_ops.clip_boxes_to_image(self.box_coder.decode_single(codes[places], anchors[places]), image_shape)
         if total > _BEST:
-            # Classes far apart cannot suppress each other; in double precision, being far away costs no digits.
-            apart = boxes.double() + (labels * (boxes.max() + 1).double())[:, None]
-            keep = box_ops.nms(apart, scores.double(), self.nms_thresh)
+            keep = suppress_apart(boxes, scores, labels, self.nms_thresh)
         else:
             keep = box_ops.batched_nms(boxes, scores, labels + 1, self.nms_thresh)
         if len(keep) < self.detections_per_img and total > _BEST:

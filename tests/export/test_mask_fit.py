@@ -23,9 +23,9 @@ def pasted(grid: np.ndarray, box: np.ndarray, size: tuple[int, int] = SIZE) -> n
 @pytest.mark.parametrize(("cells", "least"), [(28, 0.985), (56, 0.99)])
 def test_runs_become_nearly_the_same_mask(cells, least):
     found = make_detections(5, masks=True)
-    for index in range(5):
+    for index, run in enumerate(encode(found)):
         pixels = full_mask(found, index)
-        grid = grid_of_runs(runs_of(encode(found, index)["counts"], pixels.size), found.boxes[index], SIZE, cells)
+        grid = grid_of_runs(runs_of(run["counts"], pixels.size), found.boxes[index], SIZE, cells)
         assert grid.shape == (cells, cells)
         assert grid.min() >= 0
         assert grid.max() <= 1 + 1e-6

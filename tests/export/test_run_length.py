@@ -46,7 +46,7 @@ def test_plain_lists_are_read():
 
 def test_pycocotools_reads_ours():
     found = make_detections(1, masks=True)
-    np.testing.assert_array_equal(coco_mask.decode(encode(found, 0)), full_mask(found, 0))
+    np.testing.assert_array_equal(coco_mask.decode(next(encode(found))), full_mask(found, 0))
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torchvision.models import mobilenetv2, mobilenetv3
 from torchvision.models.resnet import BasicBlock, Bottleneck
+from torchvision.ops import SqueezeExcitation
 
+from detection_core.fast.convolution import OneDnnConvolution
 from detection_core.fast.folding import fold_norms
-from detection_core.fast.fused import FusedBottleneck, FusedConvolution, fuse_activations
+from detection_core.fast.fused import (
+    FusedBottleneck,
+    FusedInvertedResidualV2,
+    FusedInvertedResidualV3,
+    FusedSqueezeExcitation,
+    fuse_activations,
+)
 
-ACTIVATIONS = [nn.ReLU, nn.ReLU6, nn.Hardswish]
+ACTIVATIONS = [nn.ReLU, nn.ReLU6, nn.Hardswish, nn.Hardsigmoid]
 
 
 def fused(module: nn.Module) -> nn.Module:
@@ -43,7 +52,7 @@ def test_convolution_and_activation_are_torchs(seed, activation, groups, kernel,
     if last:
         module, maps = module.to(memory_format=torch.channels_last), maps.to(memory_format=torch.channels_last)
     faster = fused(module)
-    assert type(faster[0]) is FusedConvolution
+    assert type(faster[0]) is OneDnnConvolution
     np.testing.assert_allclose(faster(maps), module(maps).detach(), atol=2e-5)
 
 
@@ -60,6 +69,42 @@ def test_residual_blocks_are_torchvisions(block, stride):
     np.testing.assert_allclose(faster(maps), module(maps).detach(), atol=1e-5)
 
 
+def mobile_block(*, stride: int = 1, squeeze: bool = True, activation: str = "HS") -> nn.Module:
+    cnf = mobilenetv3.InvertedResidualConfig(16, 5, 32, 16, squeeze, activation, stride, 1, 1.0)
+    return mobilenetv3.InvertedResidual(cnf, nn.BatchNorm2d)
+
+
+def randomise_norms(module: nn.Module) -> nn.Module:
+    for norm in module.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            for values, centre in ((norm.running_mean, 0.0), (norm.running_var, 1.0), (norm.weight.data, 1.0), (norm.bias.data, 0.0)):
+                values.copy_(centre + 0.3 * torch.rand(values.shape))
+    return module
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["channels first", "channels last"])
+@pytest.mark.parametrize(
+    ("make", "kinds"),
+    [
+        pytest.param(mobile_block, {FusedInvertedResidualV3, FusedSqueezeExcitation}, id="MobileNetV3"),
+        pytest.param(lambda: mobile_block(stride=2, activation="RE"), {FusedSqueezeExcitation}, id="MobileNetV3, no sum"),
+        pytest.param(lambda: mobile_block(squeeze=False), {FusedInvertedResidualV3}, id="MobileNetV3, no squeeze"),
+        pytest.param(lambda: mobilenetv2.InvertedResidual(16, 16, 1, 6), {FusedInvertedResidualV2}, id="MobileNetV2"),
+        pytest.param(lambda: mobilenetv2.InvertedResidual(16, 16, 1, 1), {FusedInvertedResidualV2}, id="MobileNetV2, not widened"),
+        pytest.param(lambda: mobilenetv2.InvertedResidual(16, 24, 1, 6), set(), id="MobileNetV2, no sum"),
+        pytest.param(lambda: SqueezeExcitation(16, 4, nn.ReLU, nn.Hardsigmoid), {FusedSqueezeExcitation}, id="squeeze"),
+    ],
+)
+def test_mobile_blocks_are_torchvisions(make, kinds, last):
+    torch.manual_seed(0)
+    module, maps = randomise_norms(make()).eval(), torch.randn(2, 16, 13, 11)
+    if last:
+        module, maps = module.to(memory_format=torch.channels_last), maps.to(memory_format=torch.channels_last)
+    faster = fused(module)
+    assert {type(part) for part in faster.modules() if type(part).__name__.startswith("Fused")} == kinds
+    np.testing.assert_allclose(faster(maps), module(maps).detach(), atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "module",
     [
@@ -68,8 +113,18 @@ def test_residual_blocks_are_torchvisions(block, stride):
         nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), nn.ReLU()),
         nn.Sequential(nn.Conv2d(4, 4, 3, padding="same"), nn.ReLU()),
         Bottleneck(16, 4, norm_layer=lambda channels: nn.GroupNorm(2, channels)),
+        SqueezeExcitation(4, 2, nn.ReLU, nn.Sigmoid),
+        SqueezeExcitation(4, 2, nn.SiLU, nn.Hardsigmoid),
     ],
-    ids=["a norm between", "another activation", "another padding", "padding by name", "a block with other norms"],
+    ids=[
+        "a norm between",
+        "another activation",
+        "another padding",
+        "padding by name",
+        "a block with other norms",
+        "a squeeze with another scale",
+        "a squeeze with another activation",
+    ],
 )
 def test_everything_else_stays(module):
     faster = fused(module.eval())

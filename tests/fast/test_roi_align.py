@@ -39,7 +39,7 @@ def test_it_is_torchvisions(seed, images, channels, height, width, count, output
     rois = random_rois(generator, count, images, max(height, width) / scale)
     expected = stock_roi_align(features, rois, output, scale, ratio)
     for given_features in (features, features.to(memory_format=torch.channels_last)):
-        found = roi_align(given_features, rois, output, scale, ratio)
+        found = roi_align([given_features], rois, torch.zeros(count, dtype=torch.long), output, [scale], ratio)
         assert found.shape == expected.shape
         # Sums of numbers around one, in another order.
         np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -1,0 +1,70 @@
+"""A process of its own for what others' documentation shows: it uses memory and threads as Python, NumPy and torch do by themselves."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+
+# Tells `benchmarks` not to settle the process. Set only while one is started.
+MARK = "DETECTION_EXPLORER_PLAIN_PROCESS"
+_OF_SETTLED = "OPENBLAS_NUM_THREADS"
+# Threads of either process look for more work for some milliseconds before they sleep.
+_REST_SECONDS = 0.02
+
+
+class PlainProcess:
+    """Does one thing after the other, while this process waits.
+
+    Args:
+        threads: torch's.
+    """
+
+    def __init__(self, threads: int) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._here, there = spawn.Pipe()
+        self._process = spawn.Process(target=_serve, args=(there, threads), daemon=True)
+        settled = os.environ.pop(_OF_SETTLED, None)
+        os.environ[MARK] = "1"
+        try:
+            self._process.start()
+        finally:
+            del os.environ[MARK]
+            if settled is not None:
+                os.environ[_OF_SETTLED] = settled
+        there.close()
+
+    def do(self, function: Callable[..., Any], *arguments: object) -> Any:
+        """Calls a module's function there; function, arguments and result must be such as can be pickled.
+
+        Raises:
+            RuntimeError: If it fails; the reason is on the terminal.
+        """
+        time.sleep(_REST_SECONDS)
+        self._here.send((function, arguments))
+        try:
+            result = self._here.recv()
+        except EOFError:
+            raise RuntimeError(f"{function.__name__} failed in the process of its own") from None
+        time.sleep(_REST_SECONDS)
+        return result
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._here.close()
+        self._process.join()
+
+
+def _serve(there: Connection, threads: int) -> None:
+    torch.set_num_threads(threads)
+    while True:
+        try:
+            function, arguments = there.recv()
+        except EOFError:
+            return
+        there.send(function(*arguments))

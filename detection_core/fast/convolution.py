@@ -1,0 +1,73 @@
+"""A convolution through oneDNN with what can be done to its numbers while they are still in the cache.
+
+The operation is the one that torch's own compiler uses; see "Post-ops" in oneDNN's developer guide. `fused` and `packing` decide what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeGuard
+
+import torch
+from torch import Tensor, nn
+
+_OPERATIONS = ("_convolution_pointwise", "_reorder_convolution_weight")
+
+
+class OneDnnConvolution(nn.Conv2d):
+    """`nn.Conv2d` and the activation behind it, on the CPU.
+
+    Attributes:
+        activation: oneDNN's name of it.
+        numbers: What comes with it.
+        packs: For how many sizes of the input weights are kept in blocks: those of the last that came, from the second time on; for a
+            single picture, or ever other ones, they would not pay.
+    """
+
+    activation = "none"
+    numbers: tuple[float, ...] = ()
+    packs = 0
+    # By size and number of threads. Threads may share them: they are replaced as a whole, and losing a race costs only time.
+    _packed: Mapping[tuple[int, ...], Tensor | None] = {}
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Takes [B,C,H,W] of the weights' type, and gives what convolution and activation would."""
+        output: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            input, self._weight(input), self.bias, *self._arguments(), self.activation, list(self.numbers), ""
+        )
+        return output
+
+    def plus(self, input: Tensor, other: Tensor, activation: str | None = None) -> Tensor:
+        """Gives the sum of what the convolution gives and other numbers of that shape; then, if there is one, the activation of that."""
+        output: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(
+            input, other, self._weight(input), self.bias, *self._arguments(), "add", 1.0, activation, [], ""
+        )
+        return output
+
+    def _arguments(self) -> tuple[object, ...]:
+        return self.padding, self.stride, self.dilation, self.groups
+
+    def _weight(self, input: Tensor) -> Tensor:
+        if not self.packs:
+            return self.weight
+        packed = self._packed
+        now = (*input.shape, torch.get_num_threads())
+        if now not in packed:
+            self._packed = dict([*packed.items(), (now, None)][-self.packs :])
+            return self.weight
+        weight = packed[now]
+        if weight is None:
+            weight = torch.ops.mkldnn._reorder_convolution_weight(self.weight, *self._arguments(), list(input.shape))
+            self._packed = {**packed, now: weight}
+        return weight
+
+
+def through_onednn(conv: nn.Module) -> TypeGuard[OneDnnConvolution]:
+    """Makes a convolution one of oneDNN's, in place, if it can be one; tells whether it is one now."""
+    if type(conv) is nn.Conv2d and conv.padding_mode == "zeros" and not isinstance(conv.padding, str) and _is_available():
+        conv.__class__ = OneDnnConvolution
+    return type(conv) is OneDnnConvolution
+
+
+def _is_available() -> bool:
+    return torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, name) for name in _OPERATIONS)
