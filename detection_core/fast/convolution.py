@@ -66,6 +66,10 @@ def through_onednn(conv: nn.Module) -> TypeGuard[OneDnnConvolution]:
     """Makes a convolution one of oneDNN's, in place, if it can be one; tells whether it is one now."""
     if type(conv) is nn.Conv2d and conv.padding_mode == "zeros" and not isinstance(conv.padding, str) and _is_available():
         conv.__class__ = OneDnnConvolution
+        # The operation reads memory as it comes; a file may hold one number for a whole tensor.
+        for name, values in list(conv.named_parameters()):
+            if not values.is_contiguous(memory_format=torch.channels_last if values.dim() == 4 else torch.contiguous_format):
+                setattr(conv, name, nn.Parameter(values.detach().contiguous(), requires_grad=False))
     return type(conv) is OneDnnConvolution
 
 

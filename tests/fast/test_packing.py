@@ -82,6 +82,17 @@ def test_threads_may_share_a_convolution():
             np.testing.assert_allclose(found, conv(maps).detach(), atol=1e-5)
 
 
+def test_parameters_that_repeat_one_number_in_memory():
+    conv = nn.Conv2d(8, 24, 3).requires_grad_(False)
+    conv.weight, conv.bias = (
+        nn.Parameter(torch.tensor(0.5).expand(values.shape), requires_grad=False) for values in (conv.weight, conv.bias)
+    )
+    maps = torch.randn(1, 8, 9, 9)
+    expected = conv(maps)
+    assert through_onednn(conv)
+    np.testing.assert_allclose(conv(maps), expected, atol=1e-5)
+
+
 def test_a_plain_convolution_packs_nothing():
     faster = packing(nn.Conv2d(4, 4, 3), sizes=0)
     for _ in range(3):
