@@ -29,6 +29,8 @@ FAMILIES = (
     "ssd300_vgg16",
     "ssdlite320_mobilenet_v3_large",
 )
+# Without those whose parts a lighter one has as well: the built-in model's joints, SSDlite's default boxes.
+QUICK_FAMILIES = tuple(key for key in FAMILIES if key not in {"keypointrcnn_resnet50_fpn", "ssd300_vgg16"})
 
 
 def quick_first(keys: Iterable[str], quick: Collection[str]) -> list[Any]:

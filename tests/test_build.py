@@ -16,7 +16,7 @@ from detection_core.build import build_model, empty_model
 from detection_core.catalog import EMBEDDED_MODEL, ModelSpec, get_spec, list_models
 from detection_core.quantisation import dequantise, quantise
 from detection_core.structure import NoRandomInitialisation, useful_sides
-from tests.random_models import FAMILIES, quick_first, random_state, raw_output
+from tests.random_models import QUICK_FAMILIES, quick_first, random_state, raw_output
 
 SSDLITE = get_spec("ssdlite320_mobilenet_v3_large")
 TORCHVISION_MODELS = [key for key in list_models() if get_spec(key).weights is not None]
@@ -34,7 +34,7 @@ def hub(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.mark.parametrize("key", quick_first(TORCHVISION_MODELS, FAMILIES))
+@pytest.mark.parametrize("key", quick_first(TORCHVISION_MODELS, QUICK_FAMILIES))
 def test_equals_torchvisions_own(key, hub):
     spec = get_spec(key)
     file = hub / spec.file_name

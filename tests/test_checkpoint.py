@@ -24,7 +24,7 @@ from detection_core.checkpoint import COCO_KEYPOINT_NAMES, Checkpoint, Checkpoin
 from detection_core.recognition import recognise
 from detection_core.structure import FROZEN_NORM_EPSILON, TORCHVISION_BUILDERS, NoRandomInitialisation, outline
 from detection_core.user_models import spec_of_file
-from tests.random_models import hollow_content, hollow_state, random_state, raw_output
+from tests.random_models import QUICK_FAMILIES, hollow_content, hollow_state, quick_first, random_state, raw_output
 
 SSDLITE = Architecture("ssdlite320_mobilenet_v3_large", {"num_classes": 4})
 CLASSES = "roi_heads.box_predictor.cls_score.weight"
@@ -181,7 +181,7 @@ class TestWriting:
 
 
 class TestBareWeights:
-    @pytest.mark.parametrize("builder", sorted(TORCHVISION_BUILDERS))
+    @pytest.mark.parametrize("builder", quick_first(sorted(TORCHVISION_BUILDERS), QUICK_FAMILIES))
     def test_of_every_builder_give_what_its_module_gives(self, tmp_path, builder):
         arguments = arguments_of(builder, joints=7 if builder.startswith("keypoint") else 0)
         with NoRandomInitialisation():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import csv
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -163,7 +164,10 @@ def test_a_clip_that_breaks_the_model_is_told_and_the_next_is_done(tmp_path, cli
     assert detect(clip, other, "--out", tmp_path / "out") == 1
     assert len(names_in(tmp_path / "out")) == 4
     err = capsys.readouterr().err
-    assert f"[1/2] {clip}: {message} What was found in 7 frames is kept." in err
+    kept = re.search(re.escape(f"[1/2] {clip}: {message} What was found in ") + r"(\d+) frames is kept\.", err)
+    # Frames that are looked at side by side may come to the failing call in another order.
+    assert kept is not None
+    assert 5 <= int(kept[1]) <= 8
     assert f"[2/2] {other}: 4 frames" in err
     assert "Traceback" not in err
 

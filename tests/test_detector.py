@@ -10,7 +10,7 @@ from detection_core.catalog import ASSETS, get_spec
 from detection_core.detections import Detections
 from detection_core.detector import Detector, run
 from detection_core.fast import optimise
-from tests.random_models import FAMILIES, random_module
+from tests.random_models import FAMILIES, QUICK_FAMILIES, quick_first, random_module
 
 CPU = torch.device("cpu")
 EXAMPLE = ASSETS / "examples" / "astronaut.jpg"
@@ -28,7 +28,7 @@ def torchvisions_own(module: torch.nn.Module, image: Image.Image) -> dict[str, n
     return {name: value.numpy() for name, value in output.items()}
 
 
-@pytest.mark.parametrize("key", FAMILIES)
+@pytest.mark.parametrize("key", quick_first(FAMILIES, QUICK_FAMILIES))
 def test_results_are_torchvisions(key):
     module, image = random_module(key), picture()
     expected = torchvisions_own(module, image)
@@ -55,7 +55,7 @@ def rows(found: Detections) -> set[tuple[float, ...]]:
     return {tuple(row) for row in np.column_stack([found.boxes, found.labels, found.scores]).tolist()}
 
 
-@pytest.mark.parametrize("key", FAMILIES)
+@pytest.mark.parametrize("key", quick_first(FAMILIES, QUICK_FAMILIES))
 def test_filtering_is_the_threshold_inside_the_model(key, monkeypatch):
     module = random_module(key)
     (found,), _ = run(module, get_spec(key), [np.asarray(picture())], CPU)
@@ -66,7 +66,7 @@ def test_filtering_is_the_threshold_inside_the_model(key, monkeypatch):
     assert rows(kept) == rows(stricter)
 
 
-@pytest.mark.parametrize("key", FAMILIES)
+@pytest.mark.parametrize("key", quick_first(FAMILIES, QUICK_FAMILIES))
 @pytest.mark.parametrize(("width", "height"), [(8, 8), (160, 8), (8, 160)], ids=["smallest", "widest", "tallest"])
 def test_the_most_extreme_pictures_allowed_pass(key, width, height):
     module = random_module(key)

@@ -102,12 +102,14 @@ def test_differences_and_everything_to_take_home(compared, tmp_path):
     assert len(told["models"][0]["objects"]) == 1
 
 
+@pytest.mark.slow
 def test_models_are_measured_in_turns(compared):
     compared.get_by_role("button", name=re.compile("Measure")).click()
     expect(compared.locator(".cv-costs")).to_contain_text("5 runs", timeout=60 * SECONDS)
     expect(compared.locator(".cv-costs")).to_contain_text("MB")
 
 
+@pytest.mark.slow
 def test_a_third_model_that_cannot_be_had_harms_nobody(compared):
     page = compared.page
     page.get_by_role("button", name="Add a model").click()
@@ -157,6 +159,7 @@ def test_a_link_brings_everything_back_for_somebody_else(compared, browser):
     other.context.close()
 
 
+@pytest.mark.slow
 def test_a_picture_of_ones_own_is_kept_only_when_asked(compared, address, tmp_path, browser):
     page = compared.page
     with Image.open(HOPPER) as photo:
@@ -179,6 +182,7 @@ def test_a_picture_of_ones_own_is_kept_only_when_asked(compared, address, tmp_pa
     other.context.close()
 
 
+@pytest.mark.slow
 def test_a_card_of_the_batch_opens_in_detect(compared):
     page = compared.page
     page.get_by_role("tab", name="Batch").click()

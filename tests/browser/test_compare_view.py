@@ -460,7 +460,8 @@ def random_result(rng: np.random.Generator, n: int) -> Detections:
     return Detections(boxes, rng.integers(1, 4, n), scores, SIZE, NAMES)
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(page: Page, app_url: str, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page.goto(f"{app_url}?__theme={scheme}")

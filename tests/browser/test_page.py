@@ -138,8 +138,8 @@ def test_choosing_another_model_ends_what_was_under_way(opened):
     ("name", "content", "message"),
     [
         ("holiday.jpg", b"this is text, not a picture", "text"),
-        ("empty.png", b"", "empty"),
-        ("photo.heic", b"\0\0\0\x18ftypheic" + b"\0" * 64, "HEIC"),
+        pytest.param("empty.png", b"", "empty", marks=pytest.mark.slow),
+        pytest.param("photo.heic", b"\0\0\0\x18ftypheic" + b"\0" * 64, "HEIC", marks=pytest.mark.slow),
     ],
     ids=["text", "empty", "heic"],
 )
@@ -211,7 +211,7 @@ def test_the_models_tab_sorts(opened):
 
 
 @pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("tab", ["Detect", "Compare", "Batch", "Models"])
+@pytest.mark.parametrize("tab", ["Detect", "Compare", *(pytest.param(tab, marks=pytest.mark.slow) for tab in ("Batch", "Models"))])
 def test_axe_finds_nothing(page, address, theme, tab):
     page.goto(f"{address}?__theme={theme}")
     expect(page.locator(".dv tbody tr").first).to_be_visible(timeout=30 * SECONDS)

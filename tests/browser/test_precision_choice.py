@@ -131,6 +131,7 @@ def test_a_result_and_its_file_name_the_precision(opened, tmp_path):
     assert json.loads((tmp_path / "result.json").read_text())["provenance"]["model"] == KEY
 
 
+@pytest.mark.slow
 def test_a_model_is_compared_with_itself_in_another_precision_and_linked(opened, browser):
     opened.get_by_role("tab", name="Compare").click()
     second = opened.locator(".slots li").nth(1)

@@ -105,6 +105,7 @@ def test_a_skeleton_of_other_joints_is_drawn_filtered_and_saved(visit, folder, t
         assert picture.size == (512, 512)
 
 
+@pytest.mark.slow
 def test_the_models_tab_notices_what_comes_and_goes(visit, folder):
     visited = visit()
     expect(yours(visited)).to_have_count(0)

@@ -143,7 +143,7 @@ def hollow(key: str) -> nn.Module:
     return outline(get_spec(key).architecture)
 
 
-@pytest.mark.parametrize("megabytes", [100, 400, 1500])
+@pytest.mark.parametrize("megabytes", [400, *(pytest.param(size, marks=pytest.mark.slow) for size in (100, 1500))])
 def test_random_switches_over_all_models_stay_within_the_budget(monkeypatch: pytest.MonkeyPatch, megabytes: int):
     monkeypatch.setattr(loader_module, "fetch_weights", lambda spec, **_: NOWHERE)
     monkeypatch.setattr(loader_module, "build_model", lambda spec, _: hollow(spec.in_precision(Precision.EXACT).key))

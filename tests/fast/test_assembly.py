@@ -16,7 +16,7 @@ from detection_core.fast import optimise
 from detection_core.fast.low_precision import FloatRoIAlign
 from tests.fast.equality import distance
 from tests.fast.models import calibrated_module, photo
-from tests.random_models import FAMILIES, quick_first
+from tests.random_models import FAMILIES, QUICK_FAMILIES, quick_first
 
 CPU = torch.device("cpu")
 # The second versions are built of other parts.
@@ -37,7 +37,7 @@ def outcome(module: nn.Module, key: str, *sizes: tuple[int, int]) -> list[Detect
     return run(module, get_spec(key), [picture(*size) for size in sizes], CPU)[0]
 
 
-@pytest.mark.parametrize("key", quick_first(KEYS, FAMILIES))
+@pytest.mark.parametrize("key", quick_first(KEYS, QUICK_FAMILIES))
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_detections_are_torchvisions(key, size):
     (found,), (expected,) = outcome(optimised(key), key, size), outcome(calibrated_module(key), key, size)
@@ -75,7 +75,7 @@ def test_it_is_called_as_torchvision_says(key):
     np.testing.assert_allclose(found["scores"], expected["scores"], atol=1e-3)
 
 
-@pytest.mark.parametrize("key", FAMILIES)
+@pytest.mark.parametrize("key", quick_first(FAMILIES, QUICK_FAMILIES))
 def test_the_original_stays_as_it_is(key):
     original = calibrated_module(key)
     before = {name: (values, values.clone(), values.stride()) for name, values in original.state_dict(keep_vars=True).items()}

@@ -10,6 +10,7 @@ from torch import nn
 
 from detection_core.fast.heads import LazyHeads, heads_with_tasks, own_class
 from tests.fast.models import calibrated_module
+from tests.random_models import quick_first
 
 # Channels of the feature maps.
 KEYS = {"maskrcnn_resnet50_fpn": 256, "keypointrcnn_resnet50_fpn": 256, "person_mobilenet_v2_fpn": 128}
@@ -34,7 +35,7 @@ def both(key: str) -> tuple[nn.Module, LazyHeads]:
 
 
 @pytest.mark.parametrize("images", [1, pytest.param(2, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", quick_first(KEYS, ["person_mobilenet_v2_fpn"]))
 def test_results_are_torchvisions(key, images):
     stock, ours = both(key)
     expected, _ = stock(*inputs(images, KEYS[key]))
@@ -47,7 +48,7 @@ def test_results_are_torchvisions(key, images):
             np.testing.assert_allclose(ours_here[name], values, atol=1e-3 if name.startswith("keypoints") else 1e-5)
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", quick_first(KEYS, ["person_mobilenet_v2_fpn"]))
 @pytest.mark.parametrize("tasks", [["boxes"], ["masks"], ["boxes", "keypoints"]], ids=", ".join)
 def test_only_what_is_wanted_is_computed(key, tasks, monkeypatch):
     stock, ours = both(key)

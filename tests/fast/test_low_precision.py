@@ -50,7 +50,7 @@ def test_networks_are_stored_in_sixteen_bits_and_the_original_is_not_changed():
     assert {p.dtype for p in original.parameters()} == {torch.float32}
 
 
-@pytest.mark.parametrize("key", ["retinanet_resnet50_fpn", "ssd300_vgg16", "maskrcnn_resnet50_fpn"])
+@pytest.mark.parametrize("key", ["retinanet_resnet50_fpn", "ssdlite320_mobilenet_v3_large", "maskrcnn_resnet50_fpn"])
 def test_anchors_are_as_exact_as_ever(key):
     module = optimise(calibrated_module(key), torch.bfloat16)
     run(module, get_spec(key), [picture(200, 150)], CPU)

@@ -89,7 +89,14 @@ def test_writes_best_last_and_curve(finished):
     assert found.categories == best.categories
 
 
-@pytest.mark.parametrize("stop_after", [1, 3, 4], ids=["in the first epoch", "at the end of an epoch", "in the second epoch"])
+@pytest.mark.parametrize(
+    "stop_after",
+    [
+        pytest.param(1, id="in the first epoch", marks=pytest.mark.slow),
+        pytest.param(3, id="at the end of an epoch", marks=pytest.mark.slow),
+        pytest.param(4, id="in the second epoch"),
+    ],
+)
 def test_resume_gives_the_same_weights_as_no_interruption(finished, data, tmp_path, monkeypatch, stop_after):
     stopped = tmp_path / "mine.pt"
     interrupt_after(stop_after, monkeypatch)

@@ -285,6 +285,7 @@ print((peak(sys.argv[3]) - short) / 1024)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts memory in Linux's unit")
+@pytest.mark.slow
 def test_memory_does_not_grow_with_length(tmp_path):
     short = make_clip(tmp_path / "short.mp4", 75, size=(480, 360), codec="mpeg4", fps=30, beep=(2, 0))
     long = make_clip(tmp_path / "long.mp4", 300, size=(480, 360), codec="mpeg4", fps=30, beep=(10, 0))
