@@ -56,6 +56,7 @@ def app_url(serve: Callable[..., str], tmp_path_factory: pytest.TempPathFactory)
 def build_app(picture: Path) -> gr.Blocks:
     results = {
         "first": lambda: view_payload(first_detections(), picture, title="First", threshold=0.5, floor=0.05, timings={"network": 1234.0}),
+        "fast": lambda: view_payload(make_detections(2, image_size=SIZE, model="first@fast"), picture, threshold=0.5, floor=0.05),
         "other": lambda: view_payload(make_detections(5, image_size=SIZE, model="other"), picture, threshold=0.3, floor=0.05),
         "script": lambda: view_payload(
             make_detections(1, image_size=SIZE, categories=NAMES, labels=[4], model="script"),
@@ -281,6 +282,10 @@ def test_settings_survive_a_new_result_of_the_same_model_only(page: Page, view: 
     view.get_by_role("button", name="Boxes").click()
     send(page, "first")
     expect(view.locator("tbody tr")).to_have_count(4)
+    expect(slider).to_have_value("0.7")
+    # In another precision it is the same model.
+    send(page, "fast")
+    expect(view.locator("tbody tr")).to_have_count(2)
     expect(slider).to_have_value("0.7")
     send(page, "other")
     expect(view.locator("tbody tr")).to_have_count(5)

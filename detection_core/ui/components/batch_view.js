@@ -50,7 +50,7 @@ function commit() {
 
 /** Has the model look at everything that it has not looked at yet. */
 function look(start) {
-  const isOther = state.start?.model.key !== start.model.key;
+  const isOther = !isSameModel(state.start?.model.key, start.model.key);
   if (state.start?.batch !== start.batch) for (const picture of state.pictures) Object.assign(picture, { state: "waiting", result: null });
   state.start = start;
   showLines(ui.notes, state.notes);

@@ -21,7 +21,7 @@ from detection_core.ui.components.safe_image import NoAddresses
 from detection_core.ui.components.view_message import PageMessage, ViewCategory, ViewError, ViewModel
 
 _SCRIPTS = (
-    *("dom", "geometry", "controls", "feedback", "export_menu", "drop_zone"),
+    *("dom", "model_keys", "geometry", "controls", "feedback", "export_menu", "drop_zone"),
     *("batch_files", "batch_queue", "batch_counts", "batch_gallery", "batch_table"),
 )
 _DEFAULT_FORMATS = ("json", "png")

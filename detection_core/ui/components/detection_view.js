@@ -119,7 +119,7 @@ function forgetObjects() {
 
 function showResult(message) {
   const start = performance.now();
-  if (modelKey !== message.model.key) settings = { ...settings, threshold: message.threshold, hidden_classes: [] };
+  if (!isSameModel(modelKey, message.model.key)) settings = { ...settings, threshold: message.threshold, hidden_classes: [] };
   modelKey = message.model.key;
   const objects = message.objects.map((object) => ({ ...object, name: nameOf(message, object.class_id), area: objectArea(object) }));
   result = { ...message, objects };

@@ -40,7 +40,7 @@ __all__ = [
     "view_payload",
 ]
 
-_SCRIPTS = ("dom", "geometry", "overlay", "labels", "viewport", "controls", "table", "feedback", "export_menu")
+_SCRIPTS = ("dom", "model_keys", "geometry", "overlay", "labels", "viewport", "controls", "table", "feedback", "export_menu")
 _SKELETON_COLORS = [f"--skeleton-{side}: {to_hex(color)};" for side, color in SIDE_COLORS.items()]
 
 

@@ -67,7 +67,7 @@ function commit() {
 
 /** A model is ready. Nobody may want it any more, or not yet. */
 function takeStart(start) {
-  if (state.start?.model.key !== start.model.key) state.settings.threshold = start.threshold;
+  if (!isSameModel(state.start?.model.key, start.model.key)) state.settings.threshold = start.threshold;
   state.start = start;
   frames.fit(start.sides);
   drawModel();

@@ -16,7 +16,7 @@ from detection_core.visualization import SIDE_COLORS, to_hex
 __all__ = ["LiveMessage", "LiveStart", "LiveView", "live_error", "live_start"]
 
 _SCRIPTS = (
-    *("dom", "geometry", "overlay", "labels", "controls", "feedback", "batch_counts"),
+    *("dom", "model_keys", "geometry", "overlay", "labels", "controls", "feedback", "batch_counts"),
     *("camera", "live_frames", "live_pace", "live_queue", "live_motion", "live_meter", "live_counts"),
 )
 _SKELETON_COLORS = [f"--skeleton-{side}: {to_hex(color)};" for side, color in SIDE_COLORS.items()]

@@ -25,7 +25,7 @@ class ModelPicker(gr.HTML, NoAddresses):
     is_template = True
 
     def __init__(self, states: dict[str, str], **kwargs: Any) -> None:
-        files = component_files("model_picker", "dom", "model_options", "precision_choice", styles=["precision_choice"])
+        files = component_files("model_picker", "dom", "model_keys", "model_options", "precision_choice", styles=["precision_choice"])
         # Gradio puts arguments into the page's configuration, and takes what is no attribute of an HTML component for an event of it.
         self.states = states
         super().__init__(picker_value(usual_key(EMBEDDED_MODEL, states), states), **files, apply_default_css=False, **kwargs)

@@ -101,10 +101,8 @@ function order() {
 }
 
 function takeModel(model) {
-  if (state.model?.key !== model.key) {
-    state.settings.threshold = model.threshold;
-    if (state.source) state.source.pace = null;
-  }
+  if (!isSameModel(state.model?.key, model.key)) state.settings.threshold = model.threshold;
+  if (state.model?.key !== model.key && state.source) state.source.pace = null;
   state.model = model;
   measurePace();
 }

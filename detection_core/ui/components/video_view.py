@@ -16,7 +16,7 @@ from detection_core.ui.components.video_message import DEFAULT_RATE, RATES, VIDE
 from detection_core.video import VideoLimits
 
 _SCRIPTS = (
-    *("dom", "controls", "feedback", "export_menu", "drop_zone"),
+    *("dom", "model_keys", "controls", "feedback", "export_menu", "drop_zone"),
     *("clip_words", "clip_upload", "clip_follow", "clip_player", "clip_series", "clip_chart"),
 )
 

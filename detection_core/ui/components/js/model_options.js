@@ -1,4 +1,4 @@
-// The grouped options of a <select> of models, and the keys that name a model in a precision.
+// The grouped options of a <select> of models, and what is known of the model that is chosen.
 
 const YOUR_MODELS = "Your models";
 
@@ -19,12 +19,6 @@ function createChosen(props) {
       if (choose || JSON.stringify(selected) !== JSON.stringify(chosen)) this.set(chosen);
     },
   };
-}
-
-/** "ssd300_vgg16@fast" is the model "ssd300_vgg16" in the precision "fast"; without an "@", which no name has, it is "exact". */
-function splitKey(key) {
-  const [name, precision = "exact"] = key.split("@");
-  return { name, precision };
 }
 
 /** The key of a model in a precision, or in its first one where this machine does not have it in that. */
