@@ -87,7 +87,7 @@ def throughput(folder: Path, rounds: int) -> dict[str, Any]:
         ways["detector alone"].append((time.perf_counter() - started) / FRAMES)
         started = time.perf_counter()
         with ClipRecords(open_video(folder / "clip.mp4")) as records:
-            detect_clip(records, detect, folder / "out.mp4", options, floor=floor, at_once=engine.at_once + 1)
+            detect_clip(records, detect, folder / "out.mp4", options, floor=floor, at_once=engine.in_hand)
         ways["file to file"].append((time.perf_counter() - started) / FRAMES)
     return {"ways": ways, "objects": statistics.mean(found), "threads": torch.get_num_threads()}
 

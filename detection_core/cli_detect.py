@@ -232,7 +232,7 @@ def _frame_detector(spec: ModelSpec, device: str, loader: ModelLoader) -> Iterat
 
     try:
         # One more than run at a time, so that the engine need not wait for the next one.
-        yield detect, engine.at_once + 1
+        yield detect, engine.in_hand
     finally:
         engine.close()
 

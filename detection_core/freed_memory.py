@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable
-from functools import cache
+from detection_core import glibc
 
 
 def give_back_freed_memory() -> bool:
@@ -13,16 +11,7 @@ def give_back_freed_memory() -> bool:
     Returns:
         False where the C library is not glibc, and nothing is done.
     """
-    trim = _malloc_trim()
+    trim = glibc.find("malloc_trim")
     if trim is not None:
         trim(0)
     return trim is not None
-
-
-@cache
-def _malloc_trim() -> Callable[[int], int] | None:
-    try:
-        trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):
-        return None
-    return trim

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
+
+from detection_core import glibc
 
 # mallopt(3) and malloc.h: the free memory at the heap's end beyond which it is given back, and how many allocations get pages of their own.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -19,10 +19,7 @@ def settle() -> None:
     is over before a second thread has woken up, or long before it is, where a network has the other cores.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if sys.platform != "linux":
-        return
-    # Other C libraries than glibc have no such function.
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = glibc.find("mallopt")
     if mallopt is not None:
         mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

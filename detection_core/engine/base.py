@@ -128,10 +128,10 @@ class Engine(Protocol):
     """Anything that detects. `ModelSpec.key` names models, and `visitor` whoever waits.
 
     Attributes:
-        at_once: How many pictures of a light model it looks at side by side; who has many keeps one more than that in hand.
+        in_hand: How many pictures of a light model who has many keeps with it: one more than it looks at side by side.
     """
 
-    at_once: int
+    in_hand: int
 
     def submit(
         self,

@@ -102,7 +102,7 @@ class LocalEngine:
             hardly busy with one, and one on a CPU, where it gains nothing.
 
     Attributes:
-        at_once: How many pictures of a light model are looked at side by side.
+        in_hand: How many pictures of a light model keep it busy.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class LocalEngine:
         on_cpu = self.device.type == "cpu"
         self._cores = Cores(cores or (torch.get_num_threads() if on_cpu else 1))
         self._batch = batch or (_GPU_BATCH if self.device.type == "cuda" else 1)
-        self.at_once = self._cores.count * self._batch
+        self.in_hand = self._cores.count * self._batch + 1
         self._runs = ThreadPoolExecutor(self._cores.count, thread_name_prefix="run")
         self._lock = threading.Lock()
         self._jobs: dict[Job, _Order] = {}

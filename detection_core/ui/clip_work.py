@@ -40,7 +40,7 @@ from detection_core.weights import WeightsError
 _GLANCE = 0.25
 _PAUSE_WHEN_FULL = 0.5
 # Frames of a clip in the engine; it takes eight pictures of a visitor at a time.
-_MOST_AT_ONCE = 6
+_MOST_IN_HAND = 6
 
 
 class ClipExpiredError(LookupError):
@@ -188,7 +188,7 @@ def look(clip: Clip, options: ClipOptions, engine: Engine, times: FrameTimes, jo
     detect = frame_detector(engine, clip.spec, clip.visitor, job)
     try:
         # One more than run at a time, so that the engine need not wait for the next one.
-        at_once = min(engine.at_once + 1, _MOST_AT_ONCE)
+        at_once = min(engine.in_hand, _MOST_IN_HAND)
         result = detect_clip(records, detect, out, options, floor=floor, at_once=at_once, on_progress=_teller(job), cancelled=job.cancelled)
     except (CancelledError, VideoError, WeightsError, EngineError) as error:
         if not records or not out.exists():

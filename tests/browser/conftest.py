@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from tests.browser.camera import launch_with_camera
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
+_OPENING_MS = 30_000
 _ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -68,6 +69,15 @@ def page(module_context: BrowserContext) -> Iterator[Page]:
     page = module_context.new_page()
     yield page
     page.close()
+
+
+@pytest.fixture
+def opened(page: Page, address: str) -> Page:
+    """The page at a module's `address` with the example's result in it, as wide as a laptop's."""
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(address)
+    expect(page.locator(".dv tbody tr").first).to_be_visible(timeout=_OPENING_MS)
+    return page
 
 
 @pytest.fixture(scope="module")

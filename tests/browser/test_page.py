@@ -42,15 +42,6 @@ def address(serve, tmp_path_factory):
         engine.close()
 
 
-@pytest.fixture
-def opened(page: Page, address: str) -> Page:
-    """The page with the example's result in it."""
-    page.set_viewport_size({"width": 1440, "height": 900})
-    page.goto(address)
-    expect(page.locator(".dv tbody tr").first).to_be_visible(timeout=30 * SECONDS)
-    return page
-
-
 def upload(page: Page, name: str, content: bytes) -> None:
     page.locator("button[aria-label='Clear'], button[aria-label='Remove Image']").first.click()
     page.locator("input[type=file]").first.set_input_files({"name": name, "mimeType": "image/png", "buffer": content})

@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
 from detection_core.catalog import EMBEDDED_MODEL, get_spec, list_models
 from detection_core.engine import LocalEngine
@@ -52,15 +52,6 @@ def address(serve, tmp_path_factory):
         engine = LocalEngine()
         yield serve(build_app(engine), **launch_options())
         engine.close()
-
-
-@pytest.fixture
-def opened(page: Page, address: str) -> Page:
-    """The page with the example's result in it."""
-    page.set_viewport_size({"width": 1440, "height": 900})
-    page.goto(address)
-    expect(page.locator(".dv tbody tr").first).to_be_visible(timeout=30 * SECONDS)
-    return page
 
 
 def choose(place: Locator, precision: str) -> None:

@@ -28,7 +28,7 @@ class ClipEngine:
     """
 
     # Frames come one after the other, as they are.
-    at_once = 0
+    in_hand = 1
 
     def __init__(self) -> None:
         self.gate = threading.Event()
