@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -77,10 +77,11 @@ class _Flight:
 class _Resident:
     module: nn.Module
     revision: str
-    bytes: int = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.bytes = size_in_memory(self.module)
+    @property
+    def bytes(self) -> int:
+        """What it takes now; light models keep some more once they run with one thread and with several."""
+        return size_in_memory(self.module)
 
 
 class ModelLoader:

@@ -20,15 +20,15 @@ class OneDnnConvolution(nn.Conv2d):
     Attributes:
         activation: oneDNN's name of it.
         numbers: What comes with it.
-        packs: For how many sizes of the input weights are kept in blocks: those of the last that came, from the second time on; for a
-            single picture, or ever other ones, they would not pay.
+        packs: For how many sizes of the input weights are kept in blocks, with each number of threads: those of the last that came, from
+            the second time on; for a single picture, or ever other ones, they would not pay.
     """
 
     activation = "none"
     numbers: tuple[float, ...] = ()
     packs = 0
-    # By size and number of threads. Threads may share them: they are replaced as a whole, and losing a race costs only time.
-    _packed: Mapping[tuple[int, ...], Tensor | None] = {}
+    # By number of threads and size. Threads may share them: they are replaced as a whole, and losing a race costs only time.
+    _packed: Mapping[int, Mapping[tuple[int, ...], Tensor | None]] = {}
 
     def forward(self, input: Tensor) -> Tensor:
         """Takes [B,C,H,W] of the weights' type, and gives what convolution and activation would."""
@@ -50,16 +50,21 @@ class OneDnnConvolution(nn.Conv2d):
     def _weight(self, input: Tensor) -> Tensor:
         if not self.packs:
             return self.weight
-        packed = self._packed
-        now = (*input.shape, torch.get_num_threads())
-        if now not in packed:
-            self._packed = dict([*packed.items(), (now, None)][-self.packs :])
+        threads, size = torch.get_num_threads(), tuple(input.shape)
+        packed = self._packed.get(threads, {})
+        if size not in packed:
+            self._packed = {**self._packed, threads: dict([*packed.items(), (size, None)][-self.packs :])}
             return self.weight
-        weight = packed[now]
+        weight = packed[size]
         if weight is None:
-            weight = torch.ops.mkldnn._reorder_convolution_weight(self.weight, *self._arguments(), list(input.shape))
-            self._packed = {**packed, now: weight}
+            weight = torch.ops.mkldnn._reorder_convolution_weight(self.weight, *self._arguments(), list(size))
+            self._packed = {**self._packed, threads: {**packed, size: weight}}
         return weight
+
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes of the blocks that are kept now."""
+        return sum(weight.nbytes for packed in self._packed.values() for weight in packed.values() if weight is not None)
 
 
 def through_onednn(conv: nn.Module) -> TypeGuard[OneDnnConvolution]:

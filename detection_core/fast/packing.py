@@ -2,7 +2,7 @@
 
 oneDNN cuts weights into blocks that suit the picture's size and the number of threads, and does so anew at each call, which takes a
 quarter of a light network's time. `OneDnnConvolution` keeps those of the last size beside the weights. Reference: "Memory Format
-Propagation" in oneDNN's developer guide; torch's own compiler does it when it freezes a network.
+Propagation" in oneDNN's developer guide; torch's own compiler does the same when it freezes a network.
 """
 
 from __future__ import annotations
@@ -35,5 +35,6 @@ def pack_weights(module: nn.Module) -> None:
 
 
 def packed_size(module: nn.Module) -> int:
-    """Bytes that blocks of a module's weights may take, beside the weights."""
-    return sum(conv.weight.nbytes * conv.packs for conv in module.modules() if isinstance(conv, OneDnnConvolution))
+    """Bytes that blocks of a module's weights take, beside the weights; or will, once it has run with one number of threads."""
+    packing = [conv for conv in module.modules() if isinstance(conv, OneDnnConvolution) and conv.packs]
+    return sum(max(conv.weight.nbytes * conv.packs, conv.packed_bytes) for conv in packing)

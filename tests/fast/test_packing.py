@@ -26,7 +26,7 @@ def packing(conv: nn.Conv2d, sizes: int = 1) -> OneDnnConvolution:
 
 def kept(conv: OneDnnConvolution) -> list[bool]:
     """Of each size that is known, whether there are blocks for it."""
-    return [weight is not None for weight in conv._packed.values()]
+    return [weight is not None for packed in conv._packed.values() for weight in packed.values()]
 
 
 @given(
@@ -65,12 +65,14 @@ def test_blocks_are_made_the_second_time_and_as_many_as_allowed():
 
 
 def test_another_number_of_threads_has_its_own_blocks(monkeypatch):
-    faster = packing(nn.Conv2d(4, 4, 3), sizes=2)
-    maps = torch.zeros(1, 4, 8, 8)
-    for threads in (1, 1, 2):
+    faster = packing(nn.Conv2d(4, 4, 3))
+    maps, others = torch.zeros(1, 4, 8, 8), torch.zeros(1, 4, 9, 9)
+    seen = []
+    for threads, values in ((1, maps), (1, maps), (2, maps), (2, maps), (2, others), (1, maps)):
         monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
-        faster(maps)
-    assert kept(faster) == [True, False]
+        faster(values)
+        seen.append(kept(faster))
+    assert seen == [[False], [True], [True, False], [True, True], [True, False], [True, False]]
 
 
 def test_threads_may_share_a_convolution():
@@ -112,7 +114,7 @@ def test_what_detectors_keep_is_counted_before_they_keep_it(key):
     convolutions = [conv for conv in faster.modules() if isinstance(conv, OneDnnConvolution) and conv.packs]
     # Two levels of a pyramid may have one size.
     assert all(kept(conv) and all(kept(conv)) and len(kept(conv)) <= conv.packs for conv in convolutions)
-    packed = sum(weight.nbytes for conv in convolutions for weight in conv._packed.values())
+    packed = sum(conv.packed_bytes for conv in convolutions)
     assert 0.9 * counted <= packed <= 1.3 * counted
     for name, values in first[0].items():
         np.testing.assert_allclose(last[0][name], values, atol=1e-4)
