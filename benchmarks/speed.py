@@ -2,7 +2,7 @@
 
 The documented way is `model([weights.transforms()(image)])` under `no_grad`, then `torchvision.utils.draw_*` and a JPEG; ours is
 `detector.run` with what `fast.optimise` makes of the same module, then `annotate` and a JPEG, in a process that uses memory as the app
-does; the documented way has a process of its own, as its user would. All take a decoded picture in turns, so that a slow minute of the
+does; the documented way has a process of its own for each model, as its user would. All take a decoded picture in turns, so that a slow minute of the
 machine is everybody's, and the shortest of the runs counts. The floor is the time in which the machine's own matrix product, measured in
 the same turns, would do the exact model's multiplications.
 
@@ -172,16 +172,16 @@ def measured_tables(options: argparse.Namespace) -> Iterator[str]:
     device = torch.device(options.device)
     pictures = [Image.open(_EXAMPLE).convert("RGB").resize(size, Image.Resampling.BICUBIC) for size in options.size]
     rows: dict[tuple[tuple[int, int], int], list[Row]] = {}
-    plain = PlainProcess(options.threads)
     for key in options.models:
+        plain = PlainProcess(options.threads)
         subject = Subject(get_spec(key), pictures[0], device, plain, trained=options.trained)
         for picture in pictures:
             for objects in options.objects:
                 rows.setdefault((picture.size, objects), []).append(subject.measure(picture, objects, options.rounds))
                 print(rows[picture.size, objects][-1].cells(), file=sys.stderr)
         del subject
+        plain.close()
         gc.collect()
-    plain.close()
     for ((width, height), objects), own in rows.items():
         cells = [row.cells() for row in own]
         yield f"### {width}×{height}, {objects} objects\n"

@@ -157,8 +157,9 @@ def _weights(source: int, target: NDArray[np.int64], pixel: NDArray[np.int64]) -
     position = position.clip(0, source - 1, out=position)
     lower = position.astype(np.int64)
     fraction = position - lower.astype(np.float32)
-    weights = np.zeros((len(pixel), source + 1), np.float32)
-    place = np.arange(0, weights.size, source + 1) + lower
+    weights = np.zeros((len(pixel), source), np.float32)
+    place = np.arange(0, weights.size, source) + lower
+    # Behind the last number there is a zero for whatever comes there, and that is written next.
+    weights.put(place + 1, fraction, mode="clip")
     weights.put(place, 1 - fraction)
-    weights.put(place + 1, fraction)
-    return weights[:, :source]
+    return weights
