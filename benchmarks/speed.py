@@ -2,9 +2,9 @@
 
 The documented way is `model([weights.transforms()(image)])` under `no_grad`, then `torchvision.utils.draw_*` and a JPEG; ours is
 `detector.run` with what `fast.optimise` makes of the same module, then `annotate` and a JPEG, in a process that uses memory as the app
-does; the documented way has a process of its own for each model, as its user would. All take a decoded picture in turns, so that a slow minute of the
-machine is everybody's, and the shortest of the runs counts. The floor is the time in which the machine's own matrix product, measured in
-the same turns, would do the exact model's multiplications.
+does; the documented way has a process of its own for each model, as its user would. All take a decoded picture in turns, so that a slow
+minute of the machine is everybody's, and the shortest of the runs counts. The floor is the time in which the machine's own matrix product,
+measured in the same turns, would do the exact model's multiplications.
 
 Weights are random unless told otherwise, and a threshold inside the models lets as many objects out as asked for. The built-in model
 has its own weights and threshold, and finds what there is.
