@@ -139,6 +139,7 @@ def test_results_of_another_tool_join_and_leave(compared, tmp_path):
     expect(compared).to_contain_text("cannot be used", timeout=20 * SECONDS)
 
 
+@pytest.mark.slow
 def test_a_link_brings_everything_back_for_somebody_else(compared, browser):
     page = compared.page
     page.locator("button[aria-label='Clear'], button[aria-label='Remove Image']").last.click()

@@ -412,6 +412,7 @@ def test_a_picture_without_a_link_says_why(page: Page, view: Locator) -> None:
     assert page.evaluate("window.hacked") is None
 
 
+@pytest.mark.slow
 def test_a_link_is_applied_once(page: Page, view: Locator) -> None:
     send(page, "restored")
     expect(view.locator(".cv-votes")).to_contain_text("of 3 models agree on 1 object")
@@ -477,6 +478,7 @@ def test_axe_finds_nothing(page: Page, app_url: str, scheme: str) -> None:
         assert report.violations_count == 0, f"{mode}: {report.generate_report()}"
 
 
+@pytest.mark.slow
 def test_narrow_screens_do_not_scroll_sideways(page: Page, three: Locator) -> None:
     for width in (320, 390, 768):
         page.set_viewport_size({"width": width, "height": 800})

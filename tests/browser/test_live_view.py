@@ -488,6 +488,7 @@ def test_axe_finds_nothing(page: Page, app: Served, server: FakeServer, scheme: 
         assert answer.violations_count == 0, answer.generate_report()
 
 
+@pytest.mark.slow
 def test_narrow_screens_do_not_scroll_sideways(page: Page, view: Locator) -> None:
     start(view)
     for width in (320, 390, 768):
