@@ -4,5 +4,8 @@ import os
 
 from detection_core.process import settle
 
-if "DETECTION_EXPLORER_PLAIN_PROCESS" not in os.environ:
+# Set only while a plain process is started, see `plain`.
+PLAIN = "DETECTION_EXPLORER_PLAIN_PROCESS"
+
+if PLAIN not in os.environ:
     settle()

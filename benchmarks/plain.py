@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-# Tells `benchmarks` not to settle the process. Set only while one is started.
-MARK = "DETECTION_EXPLORER_PLAIN_PROCESS"
+from benchmarks import PLAIN
+
 _OF_SETTLED = "OPENBLAS_NUM_THREADS"
 # Threads of either process look for more work for some milliseconds before they sleep.
 _REST_SECONDS = 0.02
@@ -30,11 +30,11 @@ class PlainProcess:
         self._here, there = spawn.Pipe()
         self._process = spawn.Process(target=_serve, args=(there, threads), daemon=True)
         settled = os.environ.pop(_OF_SETTLED, None)
-        os.environ[MARK] = "1"
+        os.environ[PLAIN] = "1"
         try:
             self._process.start()
         finally:
-            del os.environ[MARK]
+            del os.environ[PLAIN]
             if settled is not None:
                 os.environ[_OF_SETTLED] = settled
         there.close()

@@ -127,6 +127,12 @@ class Detections:
         """One phrase for people and screen readers, such as "4 persons, 1 dog"; "nothing" when empty."""
         return in_words(self.counts())
 
+    @property
+    def _soft_masks(self) -> NDArray[np.float32]:
+        if self.masks is None:
+            raise ValueError("these detections have no masks")
+        return self.masks
+
     def mask(self, index: int) -> tuple[NDArray[np.bool_], tuple[int, int]]:
         """Pixels of one object's mask, equal to torchvision's full-frame `masks >= 0.5` inside the crop and False outside.
 
@@ -140,9 +146,7 @@ class Detections:
         Raises:
             ValueError: If the model gives no masks.
         """
-        if self.masks is None:
-            raise ValueError("these detections have no masks")
-        return mask_crop(self.masks[index], self.boxes[index], self.image_size)
+        return mask_crop(self._soft_masks[index], self.boxes[index], self.image_size)
 
     def mask_crops(self) -> Iterator[tuple[NDArray[np.bool_], tuple[int, int]]]:
         """`mask(index)` of one object after the other, which takes a fraction of the time that single ones do.
@@ -150,9 +154,7 @@ class Detections:
         Raises:
             ValueError: If the model gives no masks.
         """
-        if self.masks is None:
-            raise ValueError("these detections have no masks")
-        return mask_crops(self.masks, self.boxes, self.image_size)
+        return mask_crops(self._soft_masks, self.boxes, self.image_size)
 
     def polygons(self, index: int) -> list[NDArray[np.float32]]:
         """Outline of one object's mask as closed rings, float32 [P,2] in pixels each; holes are rings too (even-odd rule).
@@ -160,9 +162,7 @@ class Detections:
         Raises:
             ValueError: If the model gives no masks.
         """
-        if self.masks is None:
-            raise ValueError("these detections have no masks")
-        return mask_polygons(self.masks[index], self.boxes[index], self.image_size)
+        return mask_polygons(self._soft_masks[index], self.boxes[index], self.image_size)
 
 
 _PER_OBJECT = tuple(f.name for f in fields(Detections) if f.name in {"boxes", "labels", "scores", "masks", "keypoints", "keypoint_scores"})

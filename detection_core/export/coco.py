@@ -15,7 +15,7 @@ from detection_core.export.coco_names import UNUSED
 from detection_core.export.json_list import JsonList
 from detection_core.export.provenance import Provenance
 from detection_core.export.result import PictureResult
-from detection_core.export.run_length import encode
+from detection_core.export.run_length import area_of, encode
 from detection_core.export.target import Target
 from detection_core.visualization import EDGES, Style
 
@@ -122,7 +122,7 @@ class DatasetWriter:
 
     def _annotation(self, entry: dict[str, Any], found: Detections, index: int) -> dict[str, Any]:
         entry["category_id"] = self._categories[found.names[index]]["id"]
-        area = entry["bbox"][2] * entry["bbox"][3] if found.masks is None else float(found.mask(index)[0].sum())
+        area = entry["bbox"][2] * entry["bbox"][3] if found.masks is None else area_of(entry["segmentation"])
         annotation = {"id": self._annotations.length + 1, **entry, "area": area, "iscrowd": 0}
         if found.keypoints is not None and found.keypoint_scores is not None:
             flags = visibility(found.keypoint_scores[index], self._joint_threshold)

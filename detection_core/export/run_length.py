@@ -24,6 +24,11 @@ def encode(detections: Detections) -> Iterator[dict[str, Any]]:
         yield {"size": list(encoded["size"]), "counts": encoded["counts"].decode("ascii")}
 
 
+def area_of(run: dict[str, Any]) -> float:
+    """Pixels of a mask as `encode` gives it."""
+    return float(coco_mask.area(run))
+
+
 def runs_of(counts: str | list[Any], pixels: int) -> NDArray[np.int64]:
     """Lengths of a mask's runs, column by column, of background and object in turn, beginning with background.
 
