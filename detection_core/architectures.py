@@ -18,6 +18,10 @@ from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, Keypoi
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.ops import Conv2dNormActivation, MultiScaleRoIAlign
 
+from detection_core.ssdlite_mobilenet_v2 import FLOOR_SCORE as SSDLITE_FLOOR_SCORE
+from detection_core.ssdlite_mobilenet_v2 import ssdlite300_mobilenet_v2
+from detection_core.tensorflow_convolutions import as_in_tensorflow
+
 _ASPECT_RATIOS = (0.5, 1.0, 2.0)
 # Anchors of a single feature map, as in torchvision's example of a custom backbone.
 _SINGLE_MAP_ANCHORS = ((32, 64, 128, 256, 512),)
@@ -50,7 +54,7 @@ _LIGHT: Mapping[str, Any] = {
 }
 
 # What scores less costs time in two more heads, and hardly any of it is a person.
-PERSON_FLOOR_SCORE = 0.1
+_PERSON_FLOOR_SCORE = 0.1
 
 
 def detector_on_backbone(
@@ -164,7 +168,7 @@ def person_mobilenet_v2_fpn(
         image_mean=(0.5,) * 3,
         image_std=(0.5,) * 3,
         box_batch_size_per_image=box_batch_size_per_image,
-        **{**_LIGHT, "rpn_post_nms_top_n_test": 100, "box_score_thresh": PERSON_FLOOR_SCORE},
+        **{**_LIGHT, "rpn_post_nms_top_n_test": 100, "box_score_thresh": _PERSON_FLOOR_SCORE},
     )
 
 
@@ -191,10 +195,11 @@ def keypointrcnn_mobilenet_v2_fpn(*, num_classes: int = 2, num_keypoints: int = 
 
 
 # All arguments are plain values, so that a checkpoint can name its architecture.
-BUILDERS: dict[str, Callable[..., FasterRCNN]] = {
+BUILDERS: dict[str, Callable[..., nn.Module]] = {
     builder.__name__: builder
     for builder in (
         person_mobilenet_v2_fpn,
+        ssdlite300_mobilenet_v2,
         fasterrcnn_mobilenet_v2,
         fasterrcnn_mobilenet_v2_fpn,
         maskrcnn_mobilenet_v2_fpn,
@@ -202,14 +207,15 @@ BUILDERS: dict[str, Callable[..., FasterRCNN]] = {
     )
 }
 
+# The builders whose models give no score below another limit than their family's.
+FLOOR_SCORES = {"person_mobilenet_v2_fpn": _PERSON_FLOOR_SCORE, "ssdlite300_mobilenet_v2": SSDLITE_FLOOR_SCORE}
+
 
 def movenet_body() -> nn.Sequential:
     """Builds the body of MoveNet MultiPose Lightning: torchvision's MobileNetV2 of width 1.5, without the norms and the classifier.
 
     The norms are part of the convolutions, as in MoveNet's published weights (see `pretrained.read_movenet_backbone`), which saves a third
-    of the time. TensorFlow pads what a convolution of stride 2 sees only at the right and the bottom, torchvision on all sides: the same
-    kernels would look 1 px further up and left, and five times that add up to 31 px. So these kernels are 4x4, to take the 3x3
-    ones behind a row and a column of zeros: in images of even size that is TensorFlow's convolution, and as fast.
+    of the time; they pad as TensorFlow does in images whose sides are multiples of 32.
 
     Returns:
         The layers, with random weights. They take images [B, 3, H, W] from -1 to 1 and give [B, 1280, H/32, W/32].
@@ -218,18 +224,8 @@ def movenet_body() -> nn.Sequential:
     # torchvision would widen the last convolution too; MoveNet keeps its 1280 channels.
     last = Conv2dNormActivation(features[-1][0].in_channels, 1280, kernel_size=1, norm_layer=nn.Identity, activation_layer=nn.ReLU6)
     body = nn.Sequential(*features[:-1], last)
-    for module in body.modules():
-        if isinstance(module, nn.Conv2d):
-            module.bias = nn.Parameter(torch.zeros(module.out_channels))
-            if module.stride == (2, 2):
-                module.kernel_size = (4, 4)
-                module.weight = nn.Parameter(for_stride_two(module.weight.detach()))
+    as_in_tensorflow(body, _TRIAL_SIDE)
     return body
-
-
-def for_stride_two(kernels: Tensor) -> Tensor:
-    """Embeds TensorFlow's 3x3 kernels, [..., 3, 3], for a convolution of stride 2 into the 4x4 ones of `movenet_body`."""
-    return nn.functional.pad(kernels, (1, 0, 1, 0))
 
 
 def _light_detector(num_classes: int, **options: Any) -> FasterRCNN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from string import digits
 from typing import Literal
 
 Task = Literal["boxes", "masks", "keypoints"]
@@ -26,7 +27,7 @@ class FamilyTraits:
     """What the models of a family have in common.
 
     Attributes:
-        prefix: How torchvision's builders of it begin.
+        prefix: How torchvision's builders of it begin, without the image size that may follow.
         tasks: What its models give.
         floor_score: No score below it leaves a model.
         suggested_threshold: Where to begin looking, 0–1.
@@ -46,14 +47,15 @@ FAMILIES = {
     Family.KEYPOINT_RCNN: FamilyTraits("keypointrcnn", ("boxes", "keypoints"), 0.05, 0.7),
     Family.FCOS: FamilyTraits("fcos", ("boxes",), 0.2, 0.4),
     Family.RETINANET: FamilyTraits("retinanet", ("boxes",), 0.05, 0.4),
-    Family.SSD: FamilyTraits("ssd300", ("boxes",), 0.01, 0.4),
-    Family.SSDLITE: FamilyTraits("ssdlite320", ("boxes",), 0.001, 0.4),
+    Family.SSD: FamilyTraits("ssd", ("boxes",), 0.01, 0.4),
+    Family.SSDLITE: FamilyTraits("ssdlite", ("boxes",), 0.001, 0.4),
 }
 
 
 def family_of(builder: str) -> Family:
     """The family whose prefix a builder's name has; Faster R-CNN, of which our own builders make variants, where it has none."""
-    return next((family for family, traits in FAMILIES.items() if builder.startswith(traits.prefix + "_")), Family.FASTER_RCNN)
+    prefix = _first_word(builder).rstrip(digits)
+    return next((family for family, traits in FAMILIES.items() if traits.prefix == prefix), Family.FASTER_RCNN)
 
 
 def title_of(builder: str) -> str:
@@ -70,5 +72,10 @@ def title_of(builder: str) -> str:
         "_v2": " v2",
     }.items():
         rest = rest.replace(raw, nice)
-    size = {Family.SSD: "300", Family.SSDLITE: "320"}.get(family, "")
+    prefix = _first_word(builder)
+    size = prefix[len(prefix.rstrip(digits)) :]
     return f"{family}{size} {rest.replace('_', ' ')}"
+
+
+def _first_word(builder: str) -> str:
+    return builder.partition("_")[0]

@@ -14,7 +14,7 @@ from detection_core.structure import FROZEN_NORM_EPSILON
 
 BACKGROUND = "__background__"
 COCO_KEYPOINT_NAMES: tuple[str, ...] = tuple(KeypointRCNN_ResNet50_FPN_Weights.DEFAULT.meta["keypoint_names"])
-_COCO_CATEGORIES = (BACKGROUND, *FasterRCNN_ResNet50_FPN_Weights.DEFAULT.meta["categories"][1:])
+COCO_CATEGORIES = (BACKGROUND, *FasterRCNN_ResNet50_FPN_Weights.DEFAULT.meta["categories"][1:])
 # Under which names training scripts keep a model's weights, and what wrappers put before each of them.
 _NESTED = ("model", "state_dict", "model_state_dict")
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
@@ -25,6 +25,7 @@ _JOINTS = "roi_heads.keypoint_predictor.kps_score_lowres.weight"
 _DENSE = "head.classification_head.cls_logits.weight"
 _RESNET = "backbone.body.conv1.weight"
 _MOBILENET = "backbone.body.0.0.weight"
+_ANY_CLASS_MASKS = "roi_heads.pyramid.inner_blocks.0.0.weight"
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ _SIGNATURES = (
     _Signature("fcos_resnet50_fpn", (_RESNET, "head.regression_head.bbox_ctrness.weight"), _DENSE),
     _Signature("retinanet_resnet50_fpn_v2", (_RESNET, "head.classification_head.conv.0.1.weight"), _DENSE, anchors=9),
     _Signature("retinanet_resnet50_fpn", (_RESNET,), _DENSE, anchors=9),
+    _Signature("ssdlite300_mobilenet_v2", (_ANY_CLASS_MASKS,), "head.classification_head.module_list.0.1.weight", anchors=3),
     _Signature("ssd300_vgg16", ("backbone.scale_weight",), "head.classification_head.module_list.0.weight", anchors=4),
     _Signature("ssdlite320_mobilenet_v3_large", (), "head.classification_head.module_list.0.1.weight", anchors=6),
 )
@@ -91,8 +93,8 @@ def recognise(state: Mapping[str, Tensor]) -> Architecture | None:
     if classes < 2:
         return None
     arguments: dict[str, Any] = {"num_classes": classes}
-    if signature.builder.startswith("keypointrcnn"):
-        arguments["num_keypoints"] = num_keypoints(state)
+    if keypoints := num_keypoints(state):
+        arguments["num_keypoints"] = keypoints
     # Norms that were trained count the batches they have seen.
     if signature.builder in FROZEN_NORM_EPSILON and not any(name.endswith("num_batches_tracked") for name in state):
         arguments["frozen_norm_epsilon"] = FROZEN_NORM_EPSILON[signature.builder]
@@ -102,8 +104,8 @@ def recognise(state: Mapping[str, Tensor]) -> Architecture | None:
 def names_for(classes: int, joints: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names for classes, the background first, and for joints: COCO's where the numbers are, otherwise "class 1" or "joint 1" and so on."""
     categories: tuple[str, ...] = (BACKGROUND, *(f"class {label}" for label in range(1, classes)))
-    if classes == len(_COCO_CATEGORIES):
-        categories = _COCO_CATEGORIES
+    if classes == len(COCO_CATEGORIES):
+        categories = COCO_CATEGORIES
     elif joints and classes == 2:
         categories = (BACKGROUND, "person")
     if joints == len(COCO_KEYPOINT_NAMES):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torchvision.models import detection as torchvision_detection
 from torchvision.models import get_model, list_models
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.ops import FrozenBatchNorm2d
 
 from detection_core import architectures
@@ -48,7 +49,7 @@ def empty_model(architecture: Architecture) -> nn.Module:
         raise ValueError(f"There is no builder “{architecture.builder}”.")
     if epsilon is not None:
         _freeze_batch_norms(module.get_submodule("backbone"), epsilon)
-    if hasattr(module, "roi_heads"):
+    if isinstance(module, GeneralizedRCNN):
         _settle_roi_scales(module)
     return module
 

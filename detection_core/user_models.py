@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from detection_core.architectures import FLOOR_SCORES
 from detection_core.checkpoint import Checkpoint, CheckpointError, file_revision, read_checkpoint
 from detection_core.families import FAMILIES, Task, family_of, title_of
 from detection_core.model_spec import Architecture, ModelSpec
@@ -129,6 +130,7 @@ def spec_of_checkpoint(checkpoint: Checkpoint, path: Path) -> ModelSpec:
     traits = FAMILIES[family]
     heads: dict[Task, bool] = {"boxes": True, "masks": checkpoint.has_masks, "keypoints": bool(checkpoint.keypoint_names)}
     metrics = {name: checkpoint.metrics[name] for name in _METRICS if name in checkpoint.metrics}
+    floor = FLOOR_SCORES.get(checkpoint.architecture.builder, traits.floor_score)
     threshold = traits.suggested_threshold if checkpoint.suggested_threshold is None else checkpoint.suggested_threshold
     return ModelSpec(
         key=key_of(path),
@@ -144,8 +146,8 @@ def spec_of_checkpoint(checkpoint: Checkpoint, path: Path) -> ModelSpec:
         metrics=metrics,
         metrics_on=str(checkpoint.training.get("metrics_on", "its validation photos")) if metrics else "",
         recipe="",
-        floor_score=traits.floor_score,
-        suggested_threshold=max(traits.floor_score, threshold),
+        floor_score=floor,
+        suggested_threshold=max(floor, threshold),
         best_for=f"Your model: {summary(checkpoint.architecture, checkpoint.categories)}",
         file_name=path.name,
         source="user",

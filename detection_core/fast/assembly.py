@@ -25,7 +25,8 @@ from detection_core.fast.packing import pack_weights
 from detection_core.fast.proposals import BestFirstProposals
 from detection_core.fast.resize_first import ResizeFirst
 from detection_core.fast.roi_align import GatherRoIAlign
-from detection_core.fast.ssd import BestFirstSSD
+from detection_core.fast.ssd import BestFirstInstanceSSD, BestFirstSSD
+from detection_core.ssdlite_mobilenet_v2 import InstanceSSD
 
 # Each has the state of the class that it replaces, and only computes differently.
 _FASTER: dict[type[nn.Module], type[nn.Module]] = {
@@ -37,6 +38,7 @@ _FASTER: dict[type[nn.Module], type[nn.Module]] = {
     RetinaNet: SparseRetinaNet,
     FCOS: SparseFCOS,
     SSD: BestFirstSSD,
+    InstanceSSD: BestFirstInstanceSSD,
 }
 
 

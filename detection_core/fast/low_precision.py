@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import MultiScaleRoIAlign
 
-# The parts that are networks, by the names that torchvision's detectors give them.
+# The parts that are networks, by the names that torchvision's detectors, and ours, give them.
 _HEADS = {f"roi_heads.{kind}_{part}" for kind in ("box", "mask", "keypoint") for part in ("head", "predictor")}
-_NETWORKS = {"backbone", "head", "rpn.head"} | _HEADS
+_NETWORKS = {"backbone", "head", "rpn.head", "roi_heads.pyramid"} | _HEADS
 
 
 def sixteen_bits(device: torch.device) -> torch.dtype | None:

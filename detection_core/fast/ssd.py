@@ -12,14 +12,20 @@ from torch.nn.functional import softmax
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import boxes as box_ops
 
+from detection_core.fast.joints import heatmaps_to_keypoints
 from detection_core.fast.suppression import suppress_apart
+from detection_core.ssdlite_mobilenet_v2 import InstanceSSD
 
 # As many boxes as torchvision's `batched_nms` takes at once on a CPU, so that it decides in the same way.
 _BEST = 1000
 
 
-class BestFirstSSD(SSD):
-    """`SSD` for inference."""
+class _BestFirst(SSD):
+    """An SSD for inference, of whatever scores."""
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """Scores [A, classes] of an image's logits [A, classes with background]."""
+        raise NotImplementedError
 
     def postprocess_detections(
         self, head_outputs: dict[str, Tensor], image_anchors: list[Tensor], image_shapes: list[tuple[int, int]]
@@ -37,7 +43,7 @@ class BestFirstSSD(SSD):
 
     def _among_the_best(self, logits: Tensor, codes: Tensor, anchors: Tensor, image_shape: tuple[int, int]) -> dict[str, Tensor] | None:
         """The detections of one image, or None if they cannot be told from its best candidates."""
-        scores = softmax(logits, dim=-1)[:, 1:]
+        scores = self.scores(logits)
         # Most places are background for all classes.
         promising = torch.where(scores.amax(dim=1) > self.score_thresh)[0]
         # By class, then by anchor: the order in which torchvision meets them.
@@ -59,3 +65,23 @@ class BestFirstSSD(SSD):
             return None
         keep = keep[: self.detections_per_img]
         return {"boxes": boxes[keep], "scores": scores[keep], "labels": labels[keep] + 1}
+
+
+class BestFirstSSD(_BestFirst):
+    """`SSD` for inference."""
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """A softmax over all classes, without the background's part."""
+        return softmax(logits, dim=-1)[:, 1:]
+
+
+class BestFirstInstanceSSD(_BestFirst, InstanceSSD):
+    """`InstanceSSD` for inference."""
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """A sigmoid for each class but the background."""
+        return InstanceSSD.scores(self, logits)
+
+    def points(self, heatmaps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Keypoints float32 [N,K,3] and their scores [N,K], of heat maps [N,K,H,W] over boxes [N,4]."""
+        return heatmaps_to_keypoints(heatmaps, boxes)

@@ -28,10 +28,13 @@ def accelerate(module: nn.Module, device: torch.device, *, bf16: bool) -> None:
 
 def _heavy_parts(module: nn.Module) -> list[nn.Module]:
     if not isinstance(module, GeneralizedRCNN):
-        return [module.backbone, module.head]  # type: ignore[list-item]
-    heads = module.roi_heads
-    names = ("box_head", "box_predictor", "mask_head", "mask_predictor", "keypoint_head", "keypoint_predictor")
-    return [module.backbone, module.rpn.head, *(part for name in names if (part := getattr(heads, name, None)) is not None)]
+        return [module.backbone, module.head, *_parts_of_heads(getattr(module, "roi_heads", None))]  # type: ignore[list-item]
+    return [module.backbone, module.rpn.head, *_parts_of_heads(module.roi_heads)]
+
+
+def _parts_of_heads(heads: nn.Module | None) -> list[nn.Module]:
+    names = ("pyramid", "box_head", "box_predictor", "mask_head", "mask_predictor", "keypoint_head", "keypoint_predictor")
+    return [part for name in names if (part := getattr(heads, name, None)) is not None]
 
 
 def _accelerated(forward: Callable[..., Any], device: torch.device, bf16: bool) -> Callable[..., Any]:

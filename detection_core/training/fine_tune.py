@@ -43,7 +43,7 @@ _LONGEST = 1.5
 _LOSSES = {"loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg", "loss_mask", "loss_keypoint"}
 _LOSSES |= {"classification", "bbox_regression", "bbox_ctrness"}
 # torchvision's defaults where a backbone is trained are 3 but for these; the embedded model's has seen people before, not just ImageNet.
-_TRAINABLE_LAYERS = {"ssd300_vgg16": 4, "ssdlite320_mobilenet_v3_large": 6, "person_mobilenet_v2_fpn": 2}
+_TRAINABLE_LAYERS = {"ssd300_vgg16": 4, "ssdlite320_mobilenet_v3_large": 6, "ssdlite300_mobilenet_v2": 6, "person_mobilenet_v2_fpn": 2}
 
 
 def train(

@@ -100,7 +100,7 @@ def transfer(
     adapted = {name: tensor for name, tensor in state.items() if name not in own}
     for name, tensor in own.items():
         source = state.get(name)
-        if source is not None and _CLASS_LAYER.fullmatch(name):
+        if source is not None and _is_class_layer(name, tensor):
             source = _rows_by_name(name, tensor, source, len(categories), len(source_categories), classes, "classes")
         elif source is not None and _JOINT_LAYER.fullmatch(name):
             source = _rows_by_name(name, tensor, source, len(keypoint_names), len(source_keypoint_names), joints, "joints")
@@ -112,7 +112,7 @@ def transfer(
     except RuntimeError as error:
         raise ValueError(f"The weights belong to another architecture. {_ADVICE}") from error
     total = [name for name in own if not name.endswith(_COUNT)]
-    fresh = [name for name in total if name in missing or _is_fresh(name, classes, joints)]
+    fresh = [name for name in total if name in missing or _is_fresh(name, own[name], classes, joints)]
     taken = len(total) - len(fresh)
     if taken < _LEAST_PART * len(total):
         raise ValueError(f"The weights belong to another architecture: they fill {taken} of the model's {len(total)} tensors. {_ADVICE}")
@@ -190,9 +190,14 @@ def _without(shape: Sequence[int], axis: int) -> tuple[int, ...]:
     return (*shape[:axis], *shape[axis + 1 :])
 
 
-def _is_fresh(name: str, classes: Iterable[int], joints: Iterable[int]) -> bool:
+def _is_class_layer(name: str, tensor: Tensor) -> bool:
+    """Whether a layer has rows for each class; a mask head's only row is for all of them."""
+    return bool(_CLASS_LAYER.fullmatch(name)) and len(tensor) > 1
+
+
+def _is_fresh(name: str, tensor: Tensor, classes: Iterable[int], joints: Iterable[int]) -> bool:
     """Whether a last layer took nothing, or nothing but the background."""
-    if _CLASS_LAYER.fullmatch(name):
+    if _is_class_layer(name, tensor):
         return not set(classes) - {0}
     return bool(_JOINT_LAYER.fullmatch(name)) and not set(joints)
 
@@ -217,10 +222,17 @@ def _stages(backbone: nn.Module) -> list[list[nn.Module]]:
         blocks = [[layer] for layer in (*layers["features"], *list(layers["extra"][0])[:-1])]
         return _cut(blocks, [0, *(index for index, (layer,) in enumerate(blocks) if isinstance(layer, nn.MaxPool2d))])
     if "extra" in layers:
-        # SSDlite's MobileNet, cut within the block that opens the second last stage.
-        early, late = (list(part) for part in layers["features"])
-        blocks = [*([layer] for layer in early[:-1]), [early[-1], late[0]], *([layer] for layer in late[1:])]
-        return _cut(blocks, [0, *_strided(blocks), len(early) - 1, len(blocks) - 1])
+        # SSDlites' MobileNets are cut within blocks that open a stage.
+        blocks, cuts = [], []
+        for part in layers["features"]:
+            first, *others = part
+            if blocks:
+                cuts.append(len(blocks) - 1)
+                blocks[-1].append(first)
+            else:
+                blocks.append([first])
+            blocks += [[layer] for layer in others]
+        return _cut(blocks, sorted({0, *_strided(blocks), *cuts, len(blocks) - 1}))
     blocks = [[layer] for layer in layers.values()]
     return _cut(blocks, [0, *_strided(blocks), len(blocks) - 1])
 
