@@ -1,4 +1,4 @@
-"""Average precision, speed and best threshold of the embedded model on photos in COCO's format; writes its file and its card."""
+"""Average precision, speed and best threshold of an embedded model on photos in COCO's format; writes its file and its card."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import machine_facts, markdown_table, median_and_range
 from detection_core.build import build_model
-from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec
+from detection_core.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, ModelSpec, get_spec
 from detection_core.checkpoint import read_checkpoint
 from detection_core.detections import Detections
 from detection_core.detector import run
@@ -29,15 +29,14 @@ from detection_core.training.dataset import read_coco
 from detection_core.weights import fetch_weights
 
 CPU = torch.device("cpu")
-SPEC = get_spec(EMBEDDED_MODEL)
 FIGURES = ("ap", "ap50", "small", "medium", "large")
 VGA = (640, 480)
 VGA_EXAMPLE = "astronaut.jpg"
 VGA_ROUNDS = 15
 
 
-def load_model(args: argparse.Namespace) -> nn.Module:
-    module = build_model(SPEC, args.weights or fetch_weights(SPEC))
+def load_model(spec: ModelSpec, args: argparse.Namespace) -> nn.Module:
+    module = build_model(spec, args.weights or fetch_weights(spec))
     transform: Any = module.transform
     if args.min_size:
         transform.min_size = (args.min_size,)
@@ -56,15 +55,15 @@ def in_precisions(stock: nn.Module) -> dict[Precision, nn.Module]:
 class Watch:
     """Detects, and notes how long it took and how much was found."""
 
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
+    def __init__(self, module: nn.Module, spec: ModelSpec) -> None:
+        self.module, self.spec = module, spec
         self.seconds: list[float] = []
         self.objects: list[int] = []
 
     def __call__(self, picture: NDArray[np.uint8]) -> Detections:
         """Detects in one picture."""
         started = time.perf_counter()
-        (found,), _ = run(self.module, SPEC, [picture], CPU)
+        (found,), _ = run(self.module, self.spec, [picture], CPU)
         self.seconds.append(time.perf_counter() - started)
         self.objects.append(len(found))
         return found
@@ -75,15 +74,15 @@ def vga_picture() -> NDArray[np.uint8]:
         return np.asarray(example.convert("RGB").resize(VGA))
 
 
-def giga_multiply_adds(module: nn.Module) -> float:
-    """As torchvision's `_ops`: a multiplication with its addition counts once. Depends a little on how many people are found."""
+def giga_multiply_adds(module: nn.Module, spec: ModelSpec) -> float:
+    """As torchvision's `_ops`: a multiplication with its addition counts once. Depends a little on how many objects are found."""
     with FlopCounterMode(display=False) as counter:
-        run(module, SPEC, [vga_picture()], CPU)
+        run(module, spec, [vga_picture()], CPU)
     return float(counter.get_total_flops()) / 2 / 1e9
 
 
-def vga_seconds(module: nn.Module) -> list[float]:
-    watch = Watch(module)
+def vga_seconds(module: nn.Module, spec: ModelSpec) -> list[float]:
+    watch = Watch(module, spec)
     for _ in range(VGA_ROUNDS + 2):
         watch(vga_picture())
     return watch.seconds[2:]
@@ -106,9 +105,10 @@ def _rounded(value: float | None) -> float | None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", choices=(COCO_MODEL, PERSON_MODEL), default=PERSON_MODEL, help="default: %(default)s")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="COCO folder: annotations.json beside images/")
     parser.add_argument("--weights", type=Path, metavar="FILE.pth", help="another state dict than the one that is shipped")
-    parser.add_argument("--export", type=Path, metavar="FILE.pt", help="first write this checkpoint's weights to --weights, in 8 bits")
+    parser.add_argument("--export", type=Path, metavar="FILE.pt", help="first write these weights, a checkpoint or a state dict, to --weights, in 8 bits")
     parser.add_argument("--min-size", type=int, metavar="PX", help="other length of the shorter side at inference")
     parser.add_argument("--max-size", type=int, metavar="PX", help="other bound on the longer side")
     parser.add_argument("--write-card", type=Path, metavar="CARD.json", help="put the figures into this card")
@@ -124,17 +124,18 @@ def main() -> None:
     args = parse_arguments()
     if args.export:
         torch.save(quantise(read_checkpoint(args.export).state), args.weights)
-    stock = load_model(args)
+    spec = get_spec(args.model)
+    stock = load_model(spec, args)
     modules = in_precisions(stock)
     # As the app usually runs it; the card and the threshold are about this.
     module = modules[Precision.EXACT]
     data = read_coco(args.data)
-    watches = {precision: Watch(each) for precision, each in modules.items()}
+    watches = {precision: Watch(each, spec) for precision, each in modules.items()}
     evaluations = {precision: evaluate(data, each) for precision, each in watches.items()}
     watch, evaluation = watches[Precision.EXACT], evaluations[Precision.EXACT]
     params = sum(parameter.numel() for parameter in module.parameters())
-    gflops = giga_multiply_adds(stock)
-    size = (args.weights or fetch_weights(SPEC)).stat().st_size / 2**20
+    gflops = giga_multiply_adds(stock, spec)
+    size = (args.weights or fetch_weights(spec)).stat().st_size / 2**20
 
     print(f"{machine_facts(torch.get_num_threads())}\n")
     transform: Any = module.transform
@@ -147,14 +148,14 @@ def main() -> None:
     ]
     print(markdown_table(["AP of", "precision", "photos", *FIGURES], rows))
     took = [
-        [precision, *(median_and_range([1000 * value for value in seconds]) for seconds in (watches[precision].seconds, vga_seconds(each)))]
+        [precision, *(median_and_range([1000 * value for value in seconds]) for seconds in (watches[precision].seconds, vga_seconds(each, spec)))]
         for precision, each in modules.items()
     ]
     print(f"\n{markdown_table(['ms, median (range)', 'per photo of the data', f'{VGA_EXAMPLE} at {VGA[0]}×{VGA[1]}'], took)}\n")
-    print(f"Objects per photo above the floor score of {SPEC.floor_score}: {median_and_range(watch.objects)}; each costs time.")
+    print(f"Objects per photo above the floor score of {spec.floor_score}: {median_and_range(watch.objects)}; each costs time.")
     print(f"{params} parameters, {gflops:.2f} billion multiply-adds on that picture, {size:.1f} MiB.\n")
     best = evaluation.best()
-    threshold = evaluation.suggested_threshold(SPEC.floor_score)
+    threshold = evaluation.suggested_threshold(spec.floor_score)
     if best is None or threshold is None:
         print("Nothing was found, so there is no threshold to suggest and no card to write.")
         return

@@ -33,7 +33,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from benchmarks.browser_redraw import ARGUMENTS
 from benchmarks.common import machine_facts, markdown_table
 from benchmarks.page import ROOT, free_port, wait_for_answer
-from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec
+from detection_core.catalog import ASSETS, PERSON_MODEL, get_spec
 from detection_core.detections import Detections
 from detection_core.detector import Timings
 from detection_core.engine import Engine, Job, LocalEngine, Result
@@ -247,7 +247,7 @@ class Constant:
 
 async def send_frames(engine: Engine, streams: LiveStreams, visitor: str, wanted: Callable[[int], bool]) -> int:
     """One visitor without a browser: sends a frame when the one before is answered; how many there were."""
-    stream = streams.begin(visitor, get_spec(EMBEDDED_MODEL))
+    stream = streams.begin(visitor, get_spec(PERSON_MODEL))
     frames = [base64.b64encode(picture).decode() for picture in pictures()[::10]]
     for number in itertools.count():
         if not wanted(number):
@@ -302,8 +302,8 @@ def serve_plain(port: int) -> None:
     from detection_core.detector import Detector
     from detection_core.visualization import annotate
 
-    detector = Detector(EMBEDDED_MODEL)
-    threshold = get_spec(EMBEDDED_MODEL).suggested_threshold
+    detector = Detector(PERSON_MODEL)
+    threshold = get_spec(PERSON_MODEL).suggested_threshold
 
     def look(picture: np.ndarray) -> Image.Image:
         found = detector.detect(picture)

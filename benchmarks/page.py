@@ -26,7 +26,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.browser_redraw import ARGUMENTS
 from benchmarks.common import machine_facts, markdown_table, median_and_range
-from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec
+from detection_core.catalog import ASSETS, PERSON_MODEL, get_spec
 from detection_core.engine import LocalEngine
 from detection_core.images import encode_jpeg, read_image
 from detection_core.ui.components.detection_view import view_payload
@@ -195,7 +195,7 @@ def measure_page(starts: int, pictures: int) -> str:
 def measure_server(pictures: int) -> str:
     """The same work without page, browser and transport, on pictures that are not cached either."""
     engine = LocalEngine()
-    spec = get_spec(EMBEDDED_MODEL)
+    spec = get_spec(PERSON_MODEL)
     rows = []
     for size in SIZES:
         steps: dict[str, list[float]] = defaultdict(list)
@@ -204,7 +204,7 @@ def measure_server(pictures: int) -> str:
             moments = [time.perf_counter()]
             loaded = read_image(content)
             moments.append(time.perf_counter())
-            result = engine.submit(loaded, EMBEDDED_MODEL).result()
+            result = engine.submit(loaded, PERSON_MODEL).result()
             moments.append(time.perf_counter())
             view_payload(result.detections, EXAMPLE, title=spec.title, threshold=spec.suggested_threshold, floor=spec.floor_score)
             moments.append(time.perf_counter())

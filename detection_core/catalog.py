@@ -1,8 +1,9 @@
-"""All models there are: the embedded one, torchvision's and the user's, and how to find one by its key."""
+"""All models there are: the embedded ones, torchvision's and the user's, and how to find one by its key."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,19 @@ from torchvision.models import get_model_weights
 from torchvision.models import list_models as torchvision_models
 from torchvision.models._api import WeightsEnum
 
-from detection_core.architectures import PERSON_FLOOR_SCORE
+from detection_core.architectures import FLOOR_SCORES
 from detection_core.checkpoint import BACKGROUND, COCO_KEYPOINT_NAMES
 from detection_core.families import FAMILIES, Family, Task, family_of, title_of
 from detection_core.model_spec import Architecture, ModelSpec
 from detection_core.precision import split_key
+from detection_core.recognition import COCO_CATEGORIES
 from detection_core.structure import FROZEN_NORM_EPSILON
 from detection_core.user_models import Rejected, find_user_models
 
 __all__ = [
     "ASSETS",
-    "EMBEDDED_MODEL",
+    "COCO_MODEL",
+    "PERSON_MODEL",
     "Architecture",
     "Family",
     "ModelSpec",
@@ -35,10 +38,27 @@ __all__ = [
 ]
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-EMBEDDED_MODEL = "person_mobilenet_v2_fpn"
+COCO_MODEL = "ssdlite300_mobilenet_v2"
+PERSON_MODEL = "person_mobilenet_v2_fpn"
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    """What cannot be read in the card of a model that lies in the project's assets."""
+
+    title: str
+    family: Family
+    categories: tuple[str, ...]
+
+
+_EMBEDDED = {
+    COCO_MODEL: _Embedded("SSDlite300 MobileNetV2", Family.SSDLITE, COCO_CATEGORIES),
+    PERSON_MODEL: _Embedded("Person MobileNetV2 FPN", Family.FASTER_RCNN, (BACKGROUND, "person")),
+}
 
 _BEST_FOR = {
-    EMBEDDED_MODEL: "People with outlines and joints at once, at interactive speed and with nothing to download.",
+    COCO_MODEL: "A first look at anything: COCO's 80 classes with masks, the fastest of all, with nothing to download.",
+    PERSON_MODEL: "People with outlines and joints at once, at interactive speed and with nothing to download.",
     "fasterrcnn_mobilenet_v3_large_320_fpn": "Video and weak machines: the fastest Faster R-CNN, for large objects.",
     "fasterrcnn_mobilenet_v3_large_fpn": "Everyday pictures on a CPU: most of ResNet-50's accuracy at a thirtieth of its cost.",
     "fasterrcnn_resnet50_fpn": "The reference that papers compare with.",
@@ -56,14 +76,15 @@ _BEST_FOR = {
 
 
 def list_models() -> list[str]:
-    """Keys of all models: the embedded one first, then the user's and torchvision's, each by name."""
+    """Keys of all models: the embedded ones first, then the user's and torchvision's, each by name."""
     return [spec.key for spec in list_specs()]
 
 
 def list_specs() -> list[ModelSpec]:
     """All models as they are at this moment, in the order of `list_models`; a user's may come and go between two calls."""
-    embedded, *others = _built_in().values()
-    return [embedded, *find_user_models(_built_in()).specs.values(), *others]
+    built_in = list(_built_in().values())
+    own = len(_EMBEDDED)
+    return [*built_in[:own], *find_user_models(_built_in()).specs.values(), *built_in[own:]]
 
 
 def get_spec(key: str) -> ModelSpec:
@@ -101,7 +122,7 @@ class UnknownModelError(KeyError):
 def _built_in() -> dict[str, ModelSpec]:
     import torchvision.models.detection as detection
 
-    specs = [_embedded_spec()]
+    specs = [_embedded_spec(key) for key in _EMBEDDED]
     for builder in torchvision_models(module=detection):
         members = list(get_model_weights(builder))
         specs += [_torchvision_spec(builder, weights) for weights in sorted(members, key=lambda w: w.name, reverse=True)]
@@ -151,25 +172,27 @@ def _arguments(builder: str, weights: WeightsEnum, num_keypoints: int) -> dict[s
     return arguments
 
 
-def _embedded_spec() -> ModelSpec:
-    card = json.loads((ASSETS / f"{EMBEDDED_MODEL}.json").read_text())
+def _embedded_spec(key: str) -> ModelSpec:
+    card = json.loads((ASSETS / f"{key}.json").read_text())
+    made = _EMBEDDED[key]
+    keypoint_names = COCO_KEYPOINT_NAMES if "keypoints" in card["tasks"] else ()
     return ModelSpec(
-        key=EMBEDDED_MODEL,
-        title="Person MobileNetV2 FPN (built in)",
-        family=Family.FASTER_RCNN,
-        architecture=Architecture(EMBEDDED_MODEL, {"num_classes": 2, "num_keypoints": len(COCO_KEYPOINT_NAMES)}),
-        tasks=("boxes", "masks", "keypoints"),
-        categories=(BACKGROUND, "person"),
-        keypoint_names=COCO_KEYPOINT_NAMES,
+        key=key,
+        title=f"{made.title} (built in)",
+        family=made.family,
+        architecture=Architecture(key, {"num_classes": len(made.categories), "num_keypoints": len(keypoint_names)}),
+        tasks=tuple(card["tasks"]),
+        categories=made.categories,
+        keypoint_names=keypoint_names,
         params=card["params"],
         gflops=card["gflops"],
         file_size=card["file_size"],
         metrics=card["metrics"],
         metrics_on=card["metrics_on"],
         recipe=card["recipe_url"],
-        floor_score=PERSON_FLOOR_SCORE,
+        floor_score=FLOOR_SCORES[key],
         suggested_threshold=card["suggested_threshold"],
-        best_for=_BEST_FOR[EMBEDDED_MODEL],
-        file_name=f"{EMBEDDED_MODEL}.pth",
+        best_for=_BEST_FOR[key],
+        file_name=f"{key}.pth",
         source="embedded",
     )

@@ -13,7 +13,7 @@ from torchvision.models import get_model
 
 from detection_core.architectures import person_mobilenet_v2_fpn
 from detection_core.build import build_model, empty_model
-from detection_core.catalog import EMBEDDED_MODEL, ModelSpec, get_spec, list_models
+from detection_core.catalog import PERSON_MODEL, ModelSpec, get_spec, list_models
 from detection_core.quantisation import dequantise, quantise
 from detection_core.structure import NoRandomInitialisation, useful_sides
 from tests.random_models import QUICK_FAMILIES, quick_first, random_state, raw_output
@@ -74,7 +74,7 @@ def test_embedded_model_is_stored_in_eight_bits(hub):
     module = person_mobilenet_v2_fpn().to(memory_format=torch.channels_last)
     torch.save(quantise(module.state_dict()), hub / "x.pth")
     state = dequantise(quantise(module.state_dict()))
-    built = build_model(get_spec(EMBEDDED_MODEL), hub / "x.pth")
+    built = build_model(get_spec(PERSON_MODEL), hub / "x.pth")
     assert {tensor.dtype for tensor in built.parameters()} == {torch.float32}
     assert all(torch.equal(tensor, state[name].to(tensor.dtype)) for name, tensor in built.state_dict().items())
     module.load_state_dict(state)

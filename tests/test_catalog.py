@@ -8,10 +8,10 @@ import torchvision.models.detection
 from torchvision.models import get_model_builder, get_model_weights
 from torchvision.models import list_models as torchvision_models
 
-from detection_core.catalog import EMBEDDED_MODEL, UnknownModelError, get_spec, list_models
+from detection_core.catalog import PERSON_MODEL, UnknownModelError, get_spec, list_models
 
 BUILDERS = torchvision_models(module=torchvision.models.detection)
-TORCHVISION_KEYS = [key for key in list_models() if key != EMBEDDED_MODEL]
+TORCHVISION_KEYS = [key for key in list_models() if key != PERSON_MODEL]
 
 
 def test_knows_all_weights_of_all_builders():
@@ -22,8 +22,8 @@ def test_knows_all_weights_of_all_builders():
 
 
 def test_keys_are_the_builders_names_and_two_more():
-    assert set(list_models()) == {*BUILDERS, "keypointrcnn_resnet50_fpn_legacy", EMBEDDED_MODEL}
-    assert list_models()[0] == EMBEDDED_MODEL
+    assert set(list_models()) == {*BUILDERS, "keypointrcnn_resnet50_fpn_legacy", PERSON_MODEL}
+    assert list_models()[0] == PERSON_MODEL
 
 
 @pytest.mark.parametrize("key", TORCHVISION_KEYS)
@@ -82,7 +82,7 @@ def test_facts_survive_json(key):
 
 @pytest.mark.parametrize(
     ("key", "count", "first", "last"),
-    [("fcos_resnet50_fpn", 80, "person", "toothbrush"), (EMBEDDED_MODEL, 1, "person", "person")],
+    [("fcos_resnet50_fpn", 80, "person", "toothbrush"), (PERSON_MODEL, 1, "person", "person")],
     ids=["COCO", "persons"],
 )
 def test_facts_name_only_what_can_be_found(key, count, first, last):

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from detection_core.batch import Batch
-from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec, list_models
+from detection_core.catalog import ASSETS, PERSON_MODEL, get_spec, list_models
 from detection_core.cli import main
 from detection_core.detector import Detector
 from detection_core.export import FORMATS
@@ -25,7 +25,7 @@ PHOTO = ASSETS / "examples" / "grace_hopper.jpg"
 
 
 def detect(*args: object) -> int:
-    return main(["detect", *map(str, args), "--model", EMBEDDED_MODEL])
+    return main(["detect", *map(str, args), "--model", PERSON_MODEL])
 
 
 def test_models_as_table(capsys):
@@ -41,7 +41,7 @@ def test_models_as_json(capsys):
     assert main(["models", "--format", "json"]) == 0
     rows = {row["key"]: row for row in json.loads(capsys.readouterr().out)}
     assert list(rows) == list_models()
-    assert rows[EMBEDDED_MODEL]["on_disk"] is True
+    assert rows[PERSON_MODEL]["on_disk"] is True
     assert rows["maskrcnn_resnet50_fpn"]["metrics"]["mask_map"] == 34.6
     assert len(rows["fcos_resnet50_fpn"]["categories"]) == 80
 
@@ -51,7 +51,7 @@ def test_detect_prints_json(capsys):
     captured = capsys.readouterr()
     (entry,) = json.loads(captured.out)
     assert entry["file_name"] == str(PHOTO)
-    assert entry["provenance"]["threshold"] == get_spec(EMBEDDED_MODEL).suggested_threshold
+    assert entry["provenance"]["threshold"] == get_spec(PERSON_MODEL).suggested_threshold
     assert entry["provenance"]["revision"] == hashlib.sha256((ASSETS / "person_mobilenet_v2_fpn.pth").read_bytes()).hexdigest()
     assert entry["objects"][0]["label"] == "person"
     assert "person" in captured.err
@@ -255,15 +255,15 @@ def test_a_folder_that_cannot_be_made_is_status_2(tmp_path, capsys):
     ("args", "message"),
     [
         (["detect", str(PHOTO), "--model", "yolo"], "no model “yolo”"),
-        (["detect", str(PHOTO.parent / "*.tiff"), "--model", EMBEDDED_MODEL], "fits “"),
-        (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--format", "png"], "Add --out DIR for png"),
-        (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--format", "json,coco"], "Add --out DIR for json,coco"),
-        (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--format", "voc"], "no format “voc”"),
+        (["detect", str(PHOTO.parent / "*.tiff"), "--model", PERSON_MODEL], "fits “"),
+        (["detect", str(PHOTO), "--model", PERSON_MODEL, "--format", "png"], "Add --out DIR for png"),
+        (["detect", str(PHOTO), "--model", PERSON_MODEL, "--format", "json,coco"], "Add --out DIR for json,coco"),
+        (["detect", str(PHOTO), "--model", PERSON_MODEL, "--format", "voc"], "no format “voc”"),
         (["detect", str(PHOTO), "--model", "ssd300_vgg16", "--format", "yolo-pose", "--out", "."], "gives boxes only"),
-        (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--device", "abacus"], "device “abacus”"),
-        (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--device", "cuda:77"], "device “cuda:77”"),
-        (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--device", "meta"], "device “meta”"),
-        (["detect", str(PHOTO), "--model", EMBEDDED_MODEL, "--device", "hpu"], "device “hpu”"),
+        (["detect", str(PHOTO), "--model", PERSON_MODEL, "--device", "abacus"], "device “abacus”"),
+        (["detect", str(PHOTO), "--model", PERSON_MODEL, "--device", "cuda:77"], "device “cuda:77”"),
+        (["detect", str(PHOTO), "--model", PERSON_MODEL, "--device", "meta"], "device “meta”"),
+        (["detect", str(PHOTO), "--model", PERSON_MODEL, "--device", "hpu"], "device “hpu”"),
     ],
     ids=[
         "model",
@@ -301,4 +301,4 @@ def test_missing_weights_are_status_1(capsys, monkeypatch, tmp_path):
     assert main(["detect", str(PHOTO), "--model", "ssdlite320_mobilenet_v3_large"]) == 1
     message = capsys.readouterr().err
     assert "ssdlite320_mobilenet_v3_large_coco-a79551df.pth" in message
-    assert EMBEDDED_MODEL in message
+    assert PERSON_MODEL in message

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec
+from detection_core.catalog import ASSETS, PERSON_MODEL, get_spec
 from detection_core.cli import main
 from detection_core.detections import Detections
 from detection_core.detector import Detector, Timings
@@ -63,7 +63,7 @@ def clip(tmp_path) -> Path:
 
 
 def detect(*args: object) -> int:
-    return main(["detect", *map(str, args), "--model", EMBEDDED_MODEL])
+    return main(["detect", *map(str, args), "--model", PERSON_MODEL])
 
 
 def names_in(folder: Path) -> list[str]:
@@ -78,7 +78,7 @@ def test_a_clip_becomes_a_video_and_json(tmp_path, clip, capsys):
     assert video.has_audio
     data = json.loads((tmp_path / "out" / "clip_detections.json").read_text())
     assert data["file_name"] == str(clip)
-    assert data["provenance"]["threshold"] == get_spec(EMBEDDED_MODEL).suggested_threshold
+    assert data["provenance"]["threshold"] == get_spec(PERSON_MODEL).suggested_threshold
     assert len(data["provenance"]["revision"]) == 64
     assert {entry["track_id"] for frame in data["frames"] for entry in frame["objects"]} == {1, 2}
     captured = capsys.readouterr()

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec
+from detection_core.catalog import ASSETS, PERSON_MODEL, get_spec
 from detection_core.detections import Detections
 from detection_core.detector import Detector
 
@@ -21,7 +21,7 @@ PEOPLE = {
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return Detector(EMBEDDED_MODEL)
+    return Detector(PERSON_MODEL)
 
 
 @pytest.fixture(scope="module", params=PEOPLE)
@@ -37,7 +37,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 
 def test_the_best_object_is_the_person(found):
     name, detections = found
-    assert detections.scores[0] > get_spec(EMBEDDED_MODEL).suggested_threshold
+    assert detections.scores[0] > get_spec(PERSON_MODEL).suggested_threshold
     assert iou(detections.boxes[0], np.array(PEOPLE[name][0], float)) > 0.7
 
 
@@ -57,7 +57,7 @@ def test_a_joint_of_the_face_lies_in_the_face(found):
 
 
 def test_the_file_is_small_and_its_card_says_where_it_comes_from():
-    assert (ASSETS / f"{EMBEDDED_MODEL}.pth").stat().st_size < 16 * 2**20
-    card = json.loads((ASSETS / f"{EMBEDDED_MODEL}.json").read_text())
+    assert (ASSETS / f"{PERSON_MODEL}.pth").stat().st_size < 16 * 2**20
+    card = json.loads((ASSETS / f"{PERSON_MODEL}.json").read_text())
     assert {"data", "licence", "recipe", "measured", "metrics", "suggested_threshold", "limits"} <= card.keys()
-    assert card["file_size"] == pytest.approx((ASSETS / f"{EMBEDDED_MODEL}.pth").stat().st_size / 2**20, abs=0.1)
+    assert card["file_size"] == pytest.approx((ASSETS / f"{PERSON_MODEL}.pth").stat().st_size / 2**20, abs=0.1)

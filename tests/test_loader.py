@@ -16,7 +16,7 @@ from torch import nn
 
 from detection_core import catalog, download, loader, weights
 from detection_core.build import empty_model
-from detection_core.catalog import EMBEDDED_MODEL, ModelSpec, UnknownModelError, get_spec, list_models
+from detection_core.catalog import PERSON_MODEL, ModelSpec, UnknownModelError, get_spec, list_models
 from detection_core.loader import LoadProgress, ModelLoader, ResidentModel
 from detection_core.precision import Precision
 from detection_core.weights import DownloadCancelled, WeightsError
@@ -315,7 +315,7 @@ class TestRealModels:
 
     @pytest.mark.parametrize("folder", ["a folder of the user's", "the cache itself, named by the user", "assets"])
     def test_a_damaged_file_that_is_not_ours_is_kept(self, home, cache, monkeypatch, folder):
-        spec = get_spec(EMBEDDED_MODEL) if folder == "assets" else SSDLITE
+        spec = get_spec(PERSON_MODEL) if folder == "assets" else SSDLITE
         place = cache if folder.startswith("the cache") else home / folder
         place.mkdir(exist_ok=True)
         monkeypatch.setenv(weights.WEIGHTS_DIR, str(place))

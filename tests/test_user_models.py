@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from detection_core import catalog, user_models
-from detection_core.catalog import EMBEDDED_MODEL, Architecture, UnknownModelError, get_spec, list_models, list_specs, rejected_files
+from detection_core.catalog import PERSON_MODEL, Architecture, UnknownModelError, get_spec, list_models, list_specs, rejected_files
 from detection_core.checkpoint import Checkpoint, CheckpointError, write_checkpoint
 from detection_core.cli import main
 from detection_core.detector import Detector
@@ -69,7 +69,7 @@ class TestFinding:
         before = list_models()
         put(folder / "pets.pt")
         torch.save(hollow_state(QUICK), folder / "bare.pth")
-        assert list_models() == [EMBEDDED_MODEL, "bare", "pets", *before[1:]]
+        assert list_models() == [PERSON_MODEL, "bare", "pets", *before[1:]]
         assert {"bare", "pets"} < set(available_models())
         assert find_weights(get_spec("pets")) == folder / "pets.pt"
         assert rejected_files() == []

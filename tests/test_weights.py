@@ -16,7 +16,7 @@ import pytest
 import torch.hub
 
 from detection_core import catalog, download, weights
-from detection_core.catalog import EMBEDDED_MODEL, ModelSpec, get_spec, list_models
+from detection_core.catalog import PERSON_MODEL, ModelSpec, get_spec, list_models
 from detection_core.weights import DownloadCancelled, WeightsError, available_models, fetch_weights, find_weights
 from tests.download_host import DownloadHost
 
@@ -85,7 +85,7 @@ class TestFind:
         assert find_weights(spec) == placed
 
     def test_embedded_model_is_in_the_assets(self, home):
-        spec = get_spec(EMBEDDED_MODEL)
+        spec = get_spec(PERSON_MODEL)
         assert find_weights(spec) is None
         placed = put(home / "assets", spec.file_name)
         assert find_weights(spec) == placed
@@ -115,10 +115,10 @@ class TestFind:
 
     def test_available_models_in_the_catalogs_order(self, home, cache):
         names = list_models()
-        for key in (names[3], EMBEDDED_MODEL):
+        for key in (names[3], PERSON_MODEL):
             spec = get_spec(key)
             put(cache if spec.url else home / "assets", spec.file_name)
-        assert available_models() == [EMBEDDED_MODEL, names[3]]
+        assert available_models() == [PERSON_MODEL, names[3]]
 
 
 class TestDownload:
@@ -419,4 +419,4 @@ class TestRefusals:
         assert "secret" not in message
 
     def test_embedded_model_is_missing(self, refused):
-        assert "assets folder" in refused(get_spec(EMBEDDED_MODEL))
+        assert "assets folder" in refused(get_spec(PERSON_MODEL))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detection_core.catalog import ASSETS, EMBEDDED_MODEL
+from detection_core.catalog import ASSETS, PERSON_MODEL
 from detection_core.engine import Engine, Job
 from detection_core.images import read_image
 from detection_core.precision import usual_key
@@ -34,6 +34,6 @@ def warm_up(engine: Engine) -> Job:
     Returns:
         The example's job.
     """
-    model = usual_key(EMBEDDED_MODEL, engine.model_states())
+    model = usual_key(PERSON_MODEL, engine.model_states())
     engine.submit(read_image(np.zeros((480, 640, 3), np.uint8)), model)
     return engine.submit(read_image(EXAMPLE_PATHS[0]), model)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec
+from detection_core.catalog import ASSETS, PERSON_MODEL, get_spec
 from detection_core.engine import LocalEngine
 from detection_core.export import to_coco_results
 from detection_core.ui.app import build_app, launch_options
@@ -96,9 +96,9 @@ def test_differences_and_everything_to_take_home(compared, tmp_path):
     caught.value.save_as(tmp_path / "all.zip")
     with zipfile.ZipFile(tmp_path / "all.zip") as archive:
         told = json.loads(archive.read("comparison.json"))
-        with Image.open(archive.open(f"difference_{EMBEDDED_MODEL}_{SSDLITE}.png")) as picture:
+        with Image.open(archive.open(f"difference_{PERSON_MODEL}_{SSDLITE}.png")) as picture:
             assert picture.width == 512
-    assert [model["name"] for model in told["models"]] == [EMBEDDED_MODEL, SSDLITE]
+    assert [model["name"] for model in told["models"]] == [PERSON_MODEL, SSDLITE]
     assert len(told["models"][0]["objects"]) == 1
 
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from detection_core.catalog import EMBEDDED_MODEL, get_spec
+from detection_core.catalog import PERSON_MODEL, get_spec
 from detection_core.ui.components.live_view import LiveMessage, LiveView, live_error, live_start
 from detection_core.ui.theme import CSS, theme
 
@@ -88,7 +88,7 @@ class FakeServer:
     def start(self, model: str = "First", categories: tuple[str, ...] = ("person", "dog")) -> LiveMessage:
         self.starts += 1
         names = ("__background__", *categories)
-        spec = replace(get_spec(EMBEDDED_MODEL), key=model, title=model, categories=names, floor_score=0.05, suggested_threshold=0.5)
+        spec = replace(get_spec(PERSON_MODEL), key=model, title=model, categories=names, floor_score=0.05, suggested_threshold=0.5)
         return live_start(f"turn-{self.starts}", f"stream-{self.starts}", spec)
 
 

@@ -8,7 +8,7 @@ import gradio as gr
 import pytest
 from playwright.sync_api import Page, expect
 
-from detection_core.catalog import EMBEDDED_MODEL, list_specs
+from detection_core.catalog import PERSON_MODEL, list_specs
 from detection_core.ui.components.model_picker import ModelPicker, picker_value
 from detection_core.ui.components.model_slots import ModelSlots, slots_value
 
@@ -35,7 +35,7 @@ def url(serve, go: threading.Event) -> str:
         return picker_value(FCOS, LOADED, choose=True), slots_value([FCOS, SSDLITE], LOADED, choose=True)
 
     with gr.Blocks() as blocks:
-        picker, slots = ModelPicker(STATES), ModelSlots([EMBEDDED_MODEL, SSDLITE], STATES)
+        picker, slots = ModelPicker(STATES), ModelSlots([PERSON_MODEL, SSDLITE], STATES)
         saw = gr.Textbox(label="Saw")
         gr.Button("Answer").click(answer, [picker, slots], [picker, slots, saw], show_progress="hidden")
         gr.Button("Choose").click(choose, None, [picker, slots], show_progress="hidden")
@@ -46,7 +46,7 @@ def url(serve, go: threading.Event) -> str:
 def opened(page: Page, url: str, go: threading.Event) -> Page:
     go.clear()
     page.goto(url)
-    expect(page.get_by_role("combobox", name="Model", exact=True)).to_have_value(EMBEDDED_MODEL)
+    expect(page.get_by_role("combobox", name="Model", exact=True)).to_have_value(PERSON_MODEL)
     return page
 
 
@@ -56,7 +56,7 @@ def test_a_choice_made_while_an_answer_is_on_its_way_holds(opened: Page, go: thr
     picker.select_option(SSDLITE)
     slot.select_option(FCOS)
     go.set()
-    expect(opened.get_by_label("Saw")).to_have_value(f"saw {EMBEDDED_MODEL}, {EMBEDDED_MODEL}")
+    expect(opened.get_by_label("Saw")).to_have_value(f"saw {PERSON_MODEL}, {PERSON_MODEL}")
     expect(opened.locator(".pill.ready").first).to_have_text("in memory")
     expect(picker).to_have_value(SSDLITE)
     expect(slot).to_have_value(FCOS)
@@ -69,5 +69,5 @@ def test_python_can_choose(opened: Page):
     opened.get_by_role("button", name="Choose").click()
     expect(opened.get_by_role("combobox", name="Model", exact=True)).to_have_value(FCOS)
     expect(opened.get_by_role("combobox", name="Model A")).to_have_value(FCOS)
-    opened.get_by_role("combobox", name="Model A").select_option(EMBEDDED_MODEL)
-    expect(opened.get_by_role("combobox", name="Model A")).to_have_value(EMBEDDED_MODEL)
+    opened.get_by_role("combobox", name="Model A").select_option(PERSON_MODEL)
+    expect(opened.get_by_role("combobox", name="Model A")).to_have_value(PERSON_MODEL)

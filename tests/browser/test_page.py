@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec, list_models
+from detection_core.catalog import ASSETS, PERSON_MODEL, get_spec, list_models
 from detection_core.engine import LocalEngine
 from detection_core.export import from_json
 from detection_core.ui.app import build_app, launch_options
@@ -100,7 +100,7 @@ def test_a_model_that_cannot_be_downloaded_says_why_and_nothing_is_lost(opened):
     alert = opened.locator(".dv").get_by_text("The model is not available")
     expect(alert).to_be_visible(timeout=30 * SECONDS)
     expect(opened.locator(".dv")).to_contain_text("maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth")
-    expect(opened.locator(".dv")).to_contain_text(EMBEDDED_MODEL)
+    expect(opened.locator(".dv")).to_contain_text(PERSON_MODEL)
     assert shown_size(opened) == (512, 512)
     assert opened.locator(".dv tbody tr:visible").count() == rows
 
@@ -153,7 +153,7 @@ def test_the_download_is_the_picture_at_full_resolution_with_the_same_settings(o
     def download() -> np.ndarray:
         with opened.expect_download(timeout=20 * SECONDS) as caught:
             opened.get_by_role("button", name=re.compile("Download PNG")).click()
-        assert caught.value.suggested_filename == f"astronaut_{EMBEDDED_MODEL}.png"
+        assert caught.value.suggested_filename == f"astronaut_{PERSON_MODEL}.png"
         path = Path(tmp_path / "picture.png")
         caught.value.save_as(path)
         with Image.open(path) as picture:
@@ -180,11 +180,11 @@ def test_other_formats_are_in_a_menu(opened, tmp_path):
     opened.get_by_role("button", name="Other formats").click()
     with opened.expect_download(timeout=20 * SECONDS) as caught:
         opened.get_by_role("menuitem", name=re.compile("^JSON")).click()
-    assert caught.value.suggested_filename == f"astronaut_{EMBEDDED_MODEL}.json"
+    assert caught.value.suggested_filename == f"astronaut_{PERSON_MODEL}.json"
     caught.value.save_as(tmp_path / "result.json")
     told = json.loads((tmp_path / "result.json").read_text())
     assert [entry["label"] for entry in told["objects"]] == ["person"]
-    assert told["provenance"]["threshold"] == get_spec(EMBEDDED_MODEL).suggested_threshold
+    assert told["provenance"]["threshold"] == get_spec(PERSON_MODEL).suggested_threshold
     assert len(from_json(told)) == 1
 
 

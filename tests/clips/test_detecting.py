@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec
+from detection_core.catalog import ASSETS, PERSON_MODEL, get_spec
 from detection_core.clips import ClipOptions, ClipProgress, ClipRecords, ClipResult, detect_clip, drawing, follow, render_clip
 from detection_core.detector import Detector
 from detection_core.loader import ModelLoader
@@ -271,7 +271,7 @@ def people(index: int, size: tuple[int, int]) -> np.ndarray:
 
 
 def test_the_built_in_model_follows_people(tmp_path, one_thread):
-    spec = get_spec(EMBEDDED_MODEL)
+    spec = get_spec(PERSON_MODEL)
     detector = Detector(spec, loader=ModelLoader())
     clip = make_scene(tmp_path / "a.mp4", 8, draw=people, size=(416, 256))
     options = ClipOptions(spec.suggested_threshold)

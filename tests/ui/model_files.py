@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from detection_core.catalog import EMBEDDED_MODEL, Architecture
+from detection_core.catalog import PERSON_MODEL, Architecture
 from detection_core.checkpoint import BACKGROUND
 from tests.random_models import hollow_content
 
 PETS = ("cat", "dog")
 HAND = ("nose", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "thumb", "tip <b>of</b> it")
 _DETECTOR = Architecture("ssdlite320_mobilenet_v3_large", {"num_classes": 1 + len(PETS)})
-_SKELETONS = Architecture(EMBEDDED_MODEL, {"num_classes": 2, "num_keypoints": len(HAND)})
+_SKELETONS = Architecture(PERSON_MODEL, {"num_classes": 2, "num_keypoints": len(HAND)})
 
 
 def put_model(path: Path, classes: tuple[str, str] = PETS, **changes: Any) -> Path:

@@ -14,7 +14,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec, list_models
+from detection_core.catalog import ASSETS, PERSON_MODEL, get_spec, list_models
 from detection_core.engine import LocalEngine
 from detection_core.fast import sixteen_bits
 from detection_core.ui.app import build_app, launch_options
@@ -45,7 +45,7 @@ def client(address):
 
 
 def test_detects(client):
-    told, picture = client.predict(handle_file(PHOTO), EMBEDDED_MODEL, 0.3, api_name="/detect")
+    told, picture = client.predict(handle_file(PHOTO), PERSON_MODEL, 0.3, api_name="/detect")
     assert told["objects"][0]["label"] == "person"
     assert all(entry["score"] >= 0.3 for entry in told["objects"])
     with Image.open(picture if isinstance(picture, str) else picture["path"]) as annotated, Image.open(PHOTO) as photo:
@@ -58,8 +58,8 @@ def test_detects(client):
     ("model", "threshold", "message"),
     [
         ("yolo", 0.5, "There is no model “yolo”"),
-        (EMBEDDED_MODEL, 2, "from 0 to 1"),
-        (EMBEDDED_MODEL, -0.1, "from 0 to 1"),
+        (PERSON_MODEL, 2, "from 0 to 1"),
+        (PERSON_MODEL, -0.1, "from 0 to 1"),
         ("ssd300_vgg16", None, "ssd300_vgg16_coco-b556d3b4.pth"),
     ],
     ids=["unknown model", "threshold too high", "threshold negative", "weights not to be had"],
@@ -72,9 +72,9 @@ def test_refuses_in_words(client, model, threshold, message):
 def test_compares(client, tmp_path, monkeypatch):
     monkeypatch.setenv(MODELS_DIR, str(tmp_path))
     put_model(tmp_path / "pets.pt")
-    told, difference = client.predict(handle_file(PHOTO), [EMBEDDED_MODEL, "pets"], None, 0.3, api_name="/compare")
-    assert [model["name"] for model in told["models"]] == [EMBEDDED_MODEL, "pets"]
-    assert [model["provenance"]["threshold"] for model in told["models"]] == [get_spec(EMBEDDED_MODEL).suggested_threshold, 0.2]
+    told, difference = client.predict(handle_file(PHOTO), [PERSON_MODEL, "pets"], None, 0.3, api_name="/compare")
+    assert [model["name"] for model in told["models"]] == [PERSON_MODEL, "pets"]
+    assert [model["provenance"]["threshold"] for model in told["models"]] == [get_spec(PERSON_MODEL).suggested_threshold, 0.2]
     (pair,) = told["pairs"]
     counts = pair["counts"]
     assert counts["matched"] == 0
@@ -94,11 +94,11 @@ def test_fetches_no_address_in_place_of_a_list(client):
 @pytest.mark.parametrize(
     ("models", "iou", "message"),
     [
-        ([EMBEDDED_MODEL], 0.5, "2 to 4 different"),
-        ([EMBEDDED_MODEL] * 2, 0.5, "2 to 4 different"),
-        (EMBEDDED_MODEL, 0.5, "2 to 4 different"),
-        ([EMBEDDED_MODEL, "yolo"], 0.5, "There is no model “yolo”"),
-        ([EMBEDDED_MODEL, "ssd300_vgg16"], 7, "from 0.05 to 0.95"),
+        ([PERSON_MODEL], 0.5, "2 to 4 different"),
+        ([PERSON_MODEL] * 2, 0.5, "2 to 4 different"),
+        (PERSON_MODEL, 0.5, "2 to 4 different"),
+        ([PERSON_MODEL, "yolo"], 0.5, "There is no model “yolo”"),
+        ([PERSON_MODEL, "ssd300_vgg16"], 7, "from 0.05 to 0.95"),
     ],
     ids=["one", "the same twice", "no list", "unknown model", "impossible overlap"],
 )
@@ -111,7 +111,7 @@ def test_a_file_that_is_no_picture_is_told(client, tmp_path):
     text = tmp_path / "note.jpg"
     text.write_text("this is text")
     with pytest.raises(AppError, match="text") as caught:
-        client.predict(handle_file(text), EMBEDDED_MODEL, None, api_name="/detect")
+        client.predict(handle_file(text), PERSON_MODEL, None, api_name="/detect")
     assert str(tmp_path) not in str(caught.value)
 
 
@@ -124,11 +124,11 @@ def test_lists_models(client):
 
 
 def test_a_model_runs_in_a_precision(client):
-    key = f"{EMBEDDED_MODEL}@stock"
+    key = f"{PERSON_MODEL}@stock"
     told, _ = client.predict(handle_file(PHOTO), key, 0.3, api_name="/detect")
     assert told["provenance"]["model"] == key
-    compared, _ = client.predict(handle_file(PHOTO), [EMBEDDED_MODEL, key], 0.3, None, api_name="/compare")
-    assert [model["name"] for model in compared["models"]] == [EMBEDDED_MODEL, key]
+    compared, _ = client.predict(handle_file(PHOTO), [PERSON_MODEL, key], 0.3, None, api_name="/compare")
+    assert [model["name"] for model in compared["models"]] == [PERSON_MODEL, key]
     assert compared["pairs"][0]["counts"]["only_a"] == compared["pairs"][0]["counts"]["only_b"] == 0
     assert client.predict(handle_file(PHOTO), key, None, "", api_name="/live")["in_view"]["person"]
 
@@ -136,7 +136,7 @@ def test_a_model_runs_in_a_precision(client):
 def test_a_precision_that_the_machine_has_not_is_refused_in_words(client, monkeypatch):
     monkeypatch.setattr("detection_core.loader.sixteen_bits", lambda device: None)
     with pytest.raises(AppError, match="no instructions for numbers of sixteen bits"):
-        client.predict(handle_file(PHOTO), f"{EMBEDDED_MODEL}@fast", 0.3, api_name="/detect")
+        client.predict(handle_file(PHOTO), f"{PERSON_MODEL}@fast", 0.3, api_name="/detect")
 
 
 def test_knows_users_models_while_they_are_there(client, tmp_path, monkeypatch):
@@ -170,8 +170,8 @@ def test_files_of_the_machine_are_not_served(address, path):
 
 def test_follows_who_is_in_a_stream(client):
     frame = handle_file(ASSETS / "examples" / "astronaut.jpg")
-    first = client.predict(frame, EMBEDDED_MODEL, None, "", api_name="/live")
-    again = client.predict(frame, EMBEDDED_MODEL, None, first["stream"], api_name="/live")
+    first = client.predict(frame, PERSON_MODEL, None, "", api_name="/live")
+    again = client.predict(frame, PERSON_MODEL, None, first["stream"], api_name="/live")
     assert again["stream"] == first["stream"]
     (person,) = [thing for thing in again["objects"] if thing["track"]]
     assert (person["track"], again["in_view"], again["total"]) == (1, {"person": 1}, {"person": 1})
@@ -181,10 +181,10 @@ def test_follows_who_is_in_a_stream(client):
 @pytest.mark.parametrize(
     ("sent", "message"),
     [
-        ((None, EMBEDDED_MODEL, 0.5, ""), "Send a picture file"),
+        ((None, PERSON_MODEL, 0.5, ""), "Send a picture file"),
         ((handle_file(PHOTO), "yolo", 0.5, ""), "There is no model"),
-        ((handle_file(PHOTO), EMBEDDED_MODEL, 7, ""), "from 0 to 1"),
-        ((handle_file(PHOTO), EMBEDDED_MODEL, 0.5, "unknown"), "has ended"),
+        ((handle_file(PHOTO), PERSON_MODEL, 7, ""), "from 0 to 1"),
+        ((handle_file(PHOTO), PERSON_MODEL, 0.5, "unknown"), "has ended"),
     ],
     ids=["no picture", "unknown model", "wrong threshold", "unknown stream"],
 )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from detection_core.catalog import EMBEDDED_MODEL, get_spec
+from detection_core.catalog import PERSON_MODEL, get_spec
 from detection_core.engine import EngineError
 from detection_core.images import ImageError
 from detection_core.ui import batch_look
@@ -38,7 +38,7 @@ def batches() -> BatchStore:
 
 @pytest.fixture
 def batch(batches: BatchStore) -> Batch:
-    return batches.begin("somebody", get_spec(EMBEDDED_MODEL))
+    return batches.begin("somebody", get_spec(PERSON_MODEL))
 
 
 def put_picture(folder: Path, name: str = "a.png", size: tuple[int, int] = (640, 320)) -> str:

@@ -17,7 +17,7 @@ import gradio as gr
 import pytest
 from PIL import Image
 
-from detection_core.catalog import EMBEDDED_MODEL, get_spec
+from detection_core.catalog import PERSON_MODEL, get_spec
 from detection_core.export import FORMATS
 from detection_core.images import ImageError
 from detection_core.ui.batch_tab import BatchTab, NothingToPackError, build_batch_tab, pack
@@ -39,12 +39,12 @@ def build(batches: BatchStore | None = None) -> tuple[BatchTab, dict[str, Callab
 @pytest.fixture
 def batch(tmp_path: Path) -> Batch:
     """Two pictures of the same name from two folders; scores are 0.95, 0.525 and 0.1."""
-    batch = Batch("visitor/batch", get_spec(EMBEDDED_MODEL))
+    batch = Batch("visitor/batch", get_spec(PERSON_MODEL))
     for number, folder in enumerate(("x", "y"), start=1):
         path = tmp_path / folder / "a.png"
         path.parent.mkdir()
         Image.new("RGB", (64, 48), "navy").save(path)
-        found = make_detections(3, image_size=(48, 64), labels=[1, 1, 1], masks=True, model=EMBEDDED_MODEL)
+        found = make_detections(3, image_size=(48, 64), labels=[1, 1, 1], masks=True, model=PERSON_MODEL)
         batch.pictures[str(number)] = BatchPicture(path, f"{folder}/a.png", found)
     return batch
 
@@ -100,11 +100,11 @@ def test_orders_keep_what_there_is():
 def test_a_model_that_is_here_begins_at_once():
     batches = BatchStore()
     _, handlers = build(batches)
-    start = handlers["arrive"](EMBEDDED_MODEL, "", REQUEST).start
-    spec = get_spec(EMBEDDED_MODEL)
+    start = handlers["arrive"](PERSON_MODEL, "", REQUEST).start
+    spec = get_spec(PERSON_MODEL)
     assert (start.model.title, start.threshold, start.floor) == (spec.title, spec.suggested_threshold, spec.floor_score)
     assert (start.categories["1"].name, start.categories["1"].plural) == ("person", "persons")
-    again = handlers["begin"](EMBEDDED_MODEL, start.batch, REQUEST).start
+    again = handlers["begin"](PERSON_MODEL, start.batch, REQUEST).start
     assert again.batch == start.batch
     assert again.turn != start.turn
 
@@ -137,7 +137,7 @@ def test_a_download_is_a_file_of_the_view(batch):
     for key, picture in batch.pictures.items():
         batches.keep(kept, key, picture)
     message = handlers["download"](SimpleNamespace(_data={"batch": kept.token, "pictures": ["1"], "formats": ["csv"], "threshold": 0.5}))
-    assert message.download_name == f"detections_{EMBEDDED_MODEL}.zip"
+    assert message.download_name == f"detections_{PERSON_MODEL}.zip"
     assert Path(message.download.path).is_file()
     assert message.download.path in tab.view.temp_files
 
@@ -147,7 +147,7 @@ def test_an_opened_picture_is_its_file_and_model(batch):
     tab, _ = build(batches)
     kept = batches.begin("visitor/batch", batch.spec)
     batches.keep(kept, "1", batch.pictures["1"])
-    assert tab.opened({"batch": kept.token, "id": "1"}) == (batch.pictures["1"].path, EMBEDDED_MODEL)
+    assert tab.opened({"batch": kept.token, "id": "1"}) == (batch.pictures["1"].path, PERSON_MODEL)
 
 
 @pytest.mark.parametrize("sent", [None, [], {"batch": "guessed", "id": "1"}, {"batch": 1, "id": []}], ids=str)
@@ -159,7 +159,7 @@ def test_an_unknown_picture_is_not_opened(sent):
 def test_a_visitor_who_leaves_leaves_nothing():
     batches = BatchStore()
     _, handlers = build(batches)
-    start = handlers["begin"](EMBEDDED_MODEL, "", REQUEST).start
+    start = handlers["begin"](PERSON_MODEL, "", REQUEST).start
     handlers["leave"](REQUEST)
     assert handlers["download"](SimpleNamespace(_data={"batch": start.batch})).error is not None
 

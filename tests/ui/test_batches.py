@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from detection_core.catalog import EMBEDDED_MODEL, get_spec
+from detection_core.catalog import PERSON_MODEL, get_spec
 from detection_core.engine import Job
 from detection_core.ui import batches
 from detection_core.ui.batches import Batch, BatchExpiredError, BatchFullError, BatchPicture, BatchStore, Look, most_pictures
 from tests.factories import make_detections
 
-SPEC = get_spec(EMBEDDED_MODEL)
+SPEC = get_spec(PERSON_MODEL)
 # Three objects: boxes 48, labels 24, scores 12 bytes.
 BYTES = 84
 
@@ -76,7 +76,7 @@ def test_a_batch_that_is_too_large_alone_says_so_and_stays():
 def test_a_visitor_who_leaves_leaves_nothing():
     store = BatchStore()
     batch, other = store.begin("somebody", SPEC), store.begin("another", SPEC)
-    job = Job(EMBEDDED_MODEL)
+    job = Job(PERSON_MODEL)
     batch.looks["1"] = Look(Path("a.png"), "a.png", job)
     store.leave("somebody")
     assert job.cancelled
@@ -88,7 +88,7 @@ def test_a_visitor_who_leaves_leaves_nothing():
 def test_what_is_forgotten_is_not_looked_at_any_longer():
     store = BatchStore()
     batch = store.begin("somebody", SPEC)
-    jobs = {key: Job(EMBEDDED_MODEL) for key in "12"}
+    jobs = {key: Job(PERSON_MODEL) for key in "12"}
     batch.looks |= {key: Look(Path("a.png"), "a.png", job) for key, job in jobs.items()}
     store.forget(batch, ["1"])
     assert [job.cancelled for job in jobs.values()] == [True, False]

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from detection_core.catalog import EMBEDDED_MODEL, get_spec
+from detection_core.catalog import PERSON_MODEL, get_spec
 from detection_core.clips import ClipOptions
 from detection_core.ui.clip_download import NothingToSaveError, save_clip
 from detection_core.ui.clip_jobs import ClipJob
@@ -19,7 +19,7 @@ from tests.video.clips import make_clip
 
 def looked_at(tmp_path, *, track: bool = True) -> Clip:
     store = ClipStore(tmp_path / "cache")
-    clip = store.begin("somebody", get_spec(EMBEDDED_MODEL), open_video(make_clip(tmp_path / "a.mp4", 6)), "Holiday/my walk.mov")
+    clip = store.begin("somebody", get_spec(PERSON_MODEL), open_video(make_clip(tmp_path / "a.mp4", 6)), "Holiday/my walk.mov")
     look(clip, ClipOptions(0.5, track=track), ClipEngine(), FrameTimes(), ClipJob("somebody", lambda job: None))
     return clip
 

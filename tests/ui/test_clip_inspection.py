@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from detection_core.catalog import EMBEDDED_MODEL, get_spec
+from detection_core.catalog import PERSON_MODEL, get_spec
 from detection_core.engine import EngineError
 from detection_core.ui.clip_inspection import inspect_clip, time_model
 from detection_core.ui.frame_times import FrameTimes
@@ -55,7 +55,7 @@ def test_paths_are_not_trusted(uploads, sent):
 
 
 def test_a_model_is_timed_once(uploads):
-    sent = {"path": str(make_clip(uploads / "a.mp4")), "model": EMBEDDED_MODEL}
+    sent = {"path": str(make_clip(uploads / "a.mp4")), "model": PERSON_MODEL}
     engine, times = ClipEngine(), FrameTimes()
     first, again = (finish(time_model(sent, engine, times, LIMITS)) for _ in range(2))
     # The engine says 20 ms.
@@ -71,6 +71,6 @@ def test_a_model_is_timed_once(uploads):
 def test_what_nobody_knows_stays_unsaid(uploads, changes):
     engine, times = ClipEngine(), FrameTimes()
     engine.failures = [EngineError("no")]
-    sent = {"path": str(make_clip(uploads / "a.mp4")), "model": EMBEDDED_MODEL} | changes
+    sent = {"path": str(make_clip(uploads / "a.mp4")), "model": PERSON_MODEL} | changes
     assert finish(time_model(sent, engine, times, LIMITS)) == {}
-    assert times.get(get_spec(EMBEDDED_MODEL), (64, 48)) is None
+    assert times.get(get_spec(PERSON_MODEL), (64, 48)) is None

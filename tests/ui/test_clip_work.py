@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from detection_core.catalog import EMBEDDED_MODEL, get_spec
+from detection_core.catalog import PERSON_MODEL, get_spec
 from detection_core.clips import ClipOptions
 from detection_core.engine import EngineBusyError, EngineError
 from detection_core.ui.clip_jobs import ClipJob, ClipJobs
@@ -21,7 +21,7 @@ from detection_core.video import open_video
 from tests.ui.clip_engine import ClipEngine
 from tests.video.clips import make_clip
 
-SPEC = get_spec(EMBEDDED_MODEL)
+SPEC = get_spec(PERSON_MODEL)
 PATIENCE = 20
 
 

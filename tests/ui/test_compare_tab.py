@@ -15,7 +15,7 @@ import gradio as gr
 import pytest
 from PIL import Image
 
-from detection_core.catalog import EMBEDDED_MODEL, get_spec, list_models
+from detection_core.catalog import PERSON_MODEL, get_spec, list_models
 from detection_core.detector import Timings
 from detection_core.engine import EngineError, Job, Result
 from detection_core.export import from_json, to_coco_results
@@ -48,7 +48,7 @@ class FakeEngine:
             return job
         size = (image.image.height, image.image.width)
         found = make_detections(6, image_size=size, categories=("__background__", "person"), model=model)
-        found = found[: 5 if spec.key == EMBEDDED_MODEL else 6]
+        found = found[: 5 if spec.key == PERSON_MODEL else 6]
         job.future.set_result(Result(found, Timings(network=0.1), memory=1_000_000 if measure else None))
         return job
 
@@ -85,16 +85,16 @@ class Tab:
 
 
 def test_models_side_by_side():
-    message = Tab(FakeEngine()).compare(EMBEDDED_MODEL, SSD)
-    assert [(model.id, len(model.objects)) for model in message.models] == [(EMBEDDED_MODEL, 5), (SSD, 6)]
+    message = Tab(FakeEngine()).compare(PERSON_MODEL, SSD)
+    assert [(model.id, len(model.objects)) for model in message.models] == [(PERSON_MODEL, 5), (SSD, 6)]
     assert message.models[1].threshold == get_spec(SSD).suggested_threshold
     assert message.models[1].cost.latency_ms == pytest.approx(100)
     assert message.picture == "example:cameraman"
-    assert {point.id for point in message.points} == {EMBEDDED_MODEL, SSD}
+    assert {point.id for point in message.points} == {PERSON_MODEL, SSD}
 
 
 def test_one_that_fails_says_why_and_harms_nobody():
-    message = Tab(FakeEngine()).compare(EMBEDDED_MODEL, FCOS, "gone", SSD)
+    message = Tab(FakeEngine()).compare(PERSON_MODEL, FCOS, "gone", SSD)
     assert [model.objects is not None for model in message.models] == [True, False, False, True]
     assert message.models[1].error.text == "It cannot be downloaded."
     assert "gone" in message.models[2].error.title
@@ -103,10 +103,10 @@ def test_one_that_fails_says_why_and_harms_nobody():
 def test_nothing_is_downloaded_unasked():
     engine = FakeEngine(missing=(MASKS,))
     tab = Tab(engine)
-    message = tab.compare(EMBEDDED_MODEL, MASKS, handler="look")
+    message = tab.compare(PERSON_MODEL, MASKS, handler="look")
     assert "178 MB" in message.models[1].error.text
-    assert [model for model, _ in engine.asked] == [EMBEDDED_MODEL]
-    assert tab.compare(EMBEDDED_MODEL, MASKS).models[1].objects is not None
+    assert [model for model, _ in engine.asked] == [PERSON_MODEL]
+    assert tab.compare(PERSON_MODEL, MASKS).models[1].objects is not None
 
 
 def test_a_models_precisions_share_a_download():
@@ -126,21 +126,21 @@ def test_a_model_beside_itself_in_another_precision():
 
 def test_begins_in_the_usual_precision(monkeypatch):
     monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", "stock")
-    assert Tab(FakeEngine()).built.slots.value["selected"] == [f"{EMBEDDED_MODEL}@stock", "ssdlite320_mobilenet_v3_large@stock"]
+    assert Tab(FakeEngine()).built.slots.value["selected"] == [f"{PERSON_MODEL}@stock", "ssdlite320_mobilenet_v3_large@stock"]
 
 
 def test_without_a_picture_the_button_asks_for_one():
     tab = Tab(FakeEngine())
-    ((message, *_),) = tab.handlers["press"](None, [EMBEDDED_MODEL, SSD], [], {}, REQUEST)
+    ((message, *_),) = tab.handlers["press"](None, [PERSON_MODEL, SSD], [], {}, REQUEST)
     assert message.error.title == "No picture yet"
 
 
 def test_measuring_takes_turns_and_ends_with_figures():
     engine = FakeEngine()
     tab = Tab(engine)
-    updates = list(tab.handlers["measure"](PHOTO, [EMBEDDED_MODEL, SSD], [], {}, REQUEST))
+    updates = list(tab.handlers["measure"](PHOTO, [PERSON_MODEL, SSD], [], {}, REQUEST))
     measured = [model for model, measure in engine.asked if measure]
-    assert measured == [EMBEDDED_MODEL, SSD] * 5
+    assert measured == [PERSON_MODEL, SSD] * 5
     assert "round 5 of 5" in updates[9][0].status.text
     costs = [model.cost for model in updates[-1][0].models]
     assert [(cost.runs, cost.memory_mb) for cost in costs] == [(5, 1), (5, 1)]
@@ -156,12 +156,12 @@ def test_measuring_without_a_model_is_told():
 def test_measuring_ends_between_two_runs(what_comes: str):
     engine = FakeEngine()
     tab = Tab(engine)
-    updates = tab.handlers["measure"](PHOTO, [EMBEDDED_MODEL, SSD], [], {}, REQUEST)
+    updates = tab.handlers["measure"](PHOTO, [PERSON_MODEL, SSD], [], {}, REQUEST)
     assert "round 1 of 5" in next(updates)[0].status.text
     if what_comes == "cancel":
         tab.handlers["stop"](REQUEST)
     else:
-        tab.compare(EMBEDDED_MODEL, SSD)
+        tab.compare(PERSON_MODEL, SSD)
     ((message, *_),) = updates
     assert message == (CompareMessage() if what_comes == "cancel" else gr.skip())
     assert sum(measure for _, measure in engine.asked) == 2
@@ -177,10 +177,10 @@ def results_file(path, **changes: Any) -> str:
 
 def test_results_of_another_tool_become_a_model(tmp_path):
     tab = Tab(FakeEngine())
-    message = tab.add(results_file(tmp_path / "theirs.json"), EMBEDDED_MODEL, SSD)
+    message = tab.add(results_file(tmp_path / "theirs.json"), PERSON_MODEL, SSD)
     theirs = message.models[2]
     assert (theirs.title, len(theirs.objects), theirs.linkable) == ("theirs.json", 4, False)
-    other = tab.compare(EMBEDDED_MODEL, SSD, path=str(EXAMPLE_PATHS[0]))
+    other = tab.compare(PERSON_MODEL, SSD, path=str(EXAMPLE_PATHS[0]))
     assert len(other.models) == 2
     assert "theirs.json" in other.notes[-1]
 
@@ -190,13 +190,13 @@ def test_a_file_that_is_no_results_says_so(tmp_path, content: str):
     path = tmp_path / "bad.json"
     path.write_text(content)
     tab = Tab(FakeEngine())
-    message = tab.add(str(path), EMBEDDED_MODEL, SSD)
+    message = tab.add(str(path), PERSON_MODEL, SSD)
     assert "bad.json" in message.error.title
     assert tab.files == []
 
 
 def test_a_file_that_has_not_arrived_is_told():
-    ((message, *_),) = Tab(FakeEngine()).handlers["add_results"](None, "", PHOTO, [EMBEDDED_MODEL, SSD], [], {}, REQUEST)
+    ((message, *_),) = Tab(FakeEngine()).handlers["add_results"](None, "", PHOTO, [PERSON_MODEL, SSD], [], {}, REQUEST)
     assert "not arrived" in message.error.text
 
 
@@ -204,7 +204,7 @@ def test_of_very_many_imported_objects_the_surest_are_compared(tmp_path):
     entry = {"image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 20]}
     path = tmp_path / "many.json"
     path.write_text(json.dumps([entry | {"score": n / 400} for n in range(400)]))
-    theirs = Tab(FakeEngine()).add(str(path), EMBEDDED_MODEL, SSD).models[2]
+    theirs = Tab(FakeEngine()).add(str(path), PERSON_MODEL, SSD).models[2]
     assert theirs.title == "many.json (the 300 surest of 400)"
     assert [len(theirs.objects), theirs.objects[-1].score] == [300, 0.25]
 
@@ -215,26 +215,26 @@ def test_of_a_file_about_several_pictures_one_is_asked_for(tmp_path):
         size = photo.height, photo.width
     path.write_text(json.dumps([entry for n in (1, 2, 3) for entry in to_coco_results(make_detections(n, image_size=size), n)]))
     tab = Tab(FakeEngine())
-    message = tab.add(str(path), EMBEDDED_MODEL, SSD)
+    message = tab.add(str(path), PERSON_MODEL, SSD)
     assert "Which picture" in message.error.title
     assert tab.asks["visible"]
-    message = tab.add(str(path), EMBEDDED_MODEL, SSD, image_id=" 3 ")
+    message = tab.add(str(path), PERSON_MODEL, SSD, image_id=" 3 ")
     assert len(message.models[2].objects) == 3
     assert not tab.asks["visible"]
-    assert "has the image id 7" in tab.add(str(path), EMBEDDED_MODEL, SSD, image_id="7").error.text
+    assert "has the image id 7" in tab.add(str(path), PERSON_MODEL, SSD, image_id="7").error.text
 
 
 def test_four_models_leave_no_room_for_a_file(tmp_path):
     tab = Tab(FakeEngine())
-    tab.add(results_file(tmp_path / "theirs.json"), EMBEDDED_MODEL, SSD)
-    message = tab.compare(EMBEDDED_MODEL, SSD, MASKS, "ssdlite320_mobilenet_v3_large")
+    tab.add(results_file(tmp_path / "theirs.json"), PERSON_MODEL, SSD)
+    message = tab.compare(PERSON_MODEL, SSD, MASKS, "ssdlite320_mobilenet_v3_large")
     assert len(message.models) == 4
     assert "4 models at most" in message.notes[-1]
 
 
 def test_the_archive_holds_what_is_seen():
     tab = Tab(FakeEngine())
-    tab.compare(EMBEDDED_MODEL, SSD)
+    tab.compare(PERSON_MODEL, SSD)
     settings = CompareSettings(rule="same", threshold=0.2)
     message = tab.handlers["download"](settings, tab.name)
     assert message.download_name == "cameraman_comparison.zip"
@@ -244,8 +244,8 @@ def test_the_archive_holds_what_is_seen():
         assert {f"{SSD}.png", f"{SSD}/coco_results.json", f"{SSD}/detections.csv", f"{SSD}/yolo_detect/labels/cameraman.txt"} < set(
             archive.namelist()
         )
-        with Image.open(archive.open(f"difference_{EMBEDDED_MODEL}_{SSD}.png")) as picture:
-            assert json.loads(picture.info["Settings"])["a"]["model"] == EMBEDDED_MODEL
+        with Image.open(archive.open(f"difference_{PERSON_MODEL}_{SSD}.png")) as picture:
+            assert json.loads(picture.info["Settings"])["a"]["model"] == PERSON_MODEL
     assert len(theirs) == 5
     (pair,) = facts["pairs"]
     assert pair["counts"] == {"matched": 5, "only_a": 0, "only_b": 0, "other_class": 0}
@@ -254,8 +254,8 @@ def test_the_archive_holds_what_is_seen():
 
 def test_until_all_have_answered_the_archive_is_of_what_has_come_in():
     tab = Tab(FakeEngine())
-    tab.compare(EMBEDDED_MODEL, SSD, path=str(EXAMPLE_PATHS[0]))
-    _, name, *_ = next(tab.handlers["press"](PHOTO, [EMBEDDED_MODEL, SSD], [], {}, REQUEST))
+    tab.compare(PERSON_MODEL, SSD, path=str(EXAMPLE_PATHS[0]))
+    _, name, *_ = next(tab.handlers["press"](PHOTO, [PERSON_MODEL, SSD], [], {}, REQUEST))
     message = tab.handlers["download"](CompareSettings(), name)
     assert "found anything yet" in message.error.text
 
@@ -269,9 +269,9 @@ def test_what_is_no_longer_kept_is_told():
     ("query", "picture", "models", "settings"),
     [
         ({"tab": "compare", "picture": "example:cat", "models": f"{SSD},{FCOS}", "iou": "0.7"}, 3, [SSD, FCOS], {"iou": 0.7}),
-        ({"tab": "compare", "picture": "kept:gone", "models": SSD}, 0, [SSD, EMBEDDED_MODEL], {}),
+        ({"tab": "compare", "picture": "kept:gone", "models": SSD}, 0, [SSD, PERSON_MODEL], {}),
         ({"tab": "compare", "models": f"{SSD}%40fast,{SSD}"}, 0, [f"{SSD}@fast", SSD], {}),
-        ({"tab": "compare"}, 0, [EMBEDDED_MODEL, "ssdlite320_mobilenet_v3_large"], {}),
+        ({"tab": "compare"}, 0, [PERSON_MODEL, "ssdlite320_mobilenet_v3_large"], {}),
     ],
     ids=["whole", "picture gone", "two precisions", "bare"],
 )
@@ -293,5 +293,5 @@ def test_too_many_waiting_is_told_in_the_view():
         def submit(self, *args: Any, **how: Any) -> Job:
             raise EngineError("Too many pictures are waiting already. Try again in a moment.")
 
-    message = Tab(Busy()).compare(EMBEDDED_MODEL, SSD)
+    message = Tab(Busy()).compare(PERSON_MODEL, SSD)
     assert all("Too many" in model.error.text for model in message.models)

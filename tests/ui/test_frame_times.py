@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from detection_core.catalog import EMBEDDED_MODEL, get_spec
+from detection_core.catalog import PERSON_MODEL, get_spec
 from detection_core.ui import frame_times
 from detection_core.ui.frame_times import FrameTimes
 
-SPEC = get_spec(EMBEDDED_MODEL)
+SPEC = get_spec(PERSON_MODEL)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detection_core.catalog import EMBEDDED_MODEL, get_spec
+from detection_core.catalog import PERSON_MODEL, get_spec
 from detection_core.detections import Detections
 from detection_core.detector import Timings
 from detection_core.engine import EngineBusyError, EngineError, Job, JobState, Result, Stage
@@ -22,7 +22,7 @@ from detection_core.visualization import PALETTE, to_hex
 from detection_core.weights import WeightsError
 from tests.ui.asynchronous import finish
 
-SPEC = get_spec(EMBEDDED_MODEL)
+SPEC = get_spec(PERSON_MODEL)
 BROKEN = base64.b64encode(b"\xff\xd8\xff but not really").decode()
 
 

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from detection_core.catalog import EMBEDDED_MODEL, list_specs
+from detection_core.catalog import PERSON_MODEL, list_specs
 from detection_core.ui.live_models import live_picker_value
 
 STATES = {spec.key: "to download" for spec in list_specs()}
 HEAVY = "maskrcnn_resnet50_fpn"
 
 
-def listed(seconds: dict[str, float], selected: str = EMBEDDED_MODEL) -> dict[str, dict[str, Any]]:
+def listed(seconds: dict[str, float], selected: str = PERSON_MODEL) -> dict[str, dict[str, Any]]:
     value = live_picker_value(selected, STATES, seconds)
     assert value["selected"] == selected
     return {model["key"]: model for model in value["models"]}
 
 
 def test_fast_models_come_first_and_slow_ones_say_what_they_take():
-    models = listed({EMBEDDED_MODEL: 0.1, HEAVY: 3.2})
+    models = listed({PERSON_MODEL: 0.1, HEAVY: 3.2})
     groups = [model["group"] for model in models.values()]
     assert groups == sorted(groups), "fast before slower"
-    assert {EMBEDDED_MODEL, "ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn"} <= {
+    assert {PERSON_MODEL, "ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn"} <= {
         key for key, model in models.items() if model["group"] == "Fast enough for live here"
     }
     assert models[HEAVY]["title"] == "Mask R-CNN ResNet-50 FPN · about 3 s per frame here"
@@ -29,8 +29,8 @@ def test_fast_models_come_first_and_slow_ones_say_what_they_take():
 
 
 def test_what_has_been_measured_comes_before_what_is_estimated():
-    assert listed({EMBEDDED_MODEL: 0.1, HEAVY: 0.05})[HEAVY]["group"] == "Fast enough for live here"
-    assert "· about 0.7 s per frame" in str(listed({EMBEDDED_MODEL: 0.7})[EMBEDDED_MODEL]["title"])
+    assert listed({PERSON_MODEL: 0.1, HEAVY: 0.05})[HEAVY]["group"] == "Fast enough for live here"
+    assert "· about 0.7 s per frame" in str(listed({PERSON_MODEL: 0.7})[PERSON_MODEL]["title"])
 
 
 def test_what_nobody_knows_is_not_promised():
@@ -40,13 +40,13 @@ def test_what_nobody_knows_is_not_promised():
 
 
 def test_marks_are_about_the_chosen_precision():
-    seconds = {EMBEDDED_MODEL: 0.7, f"{EMBEDDED_MODEL}@fast": 0.1, f"{HEAVY}@fast": 0.9, HEAVY: 3.2}
-    models = listed(seconds, f"{EMBEDDED_MODEL}@fast")
-    assert models[EMBEDDED_MODEL]["group"] == "Fast enough for live here"
+    seconds = {PERSON_MODEL: 0.7, f"{PERSON_MODEL}@fast": 0.1, f"{HEAVY}@fast": 0.9, HEAVY: 3.2}
+    models = listed(seconds, f"{PERSON_MODEL}@fast")
+    assert models[PERSON_MODEL]["group"] == "Fast enough for live here"
     assert models[HEAVY]["title"] == "Mask R-CNN ResNet-50 FPN · about 0.9 s per frame here"
-    assert models[EMBEDDED_MODEL]["title"] == listed(seconds, f"{EMBEDDED_MODEL}@stock")[EMBEDDED_MODEL]["title"].partition(" · ")[0]
+    assert models[PERSON_MODEL]["title"] == listed(seconds, f"{PERSON_MODEL}@stock")[PERSON_MODEL]["title"].partition(" · ")[0]
 
 
 def test_where_nothing_has_run_in_the_chosen_precision_the_exact_one_is_told():
-    assert listed({HEAVY: 3.2}, f"{EMBEDDED_MODEL}@fast")[HEAVY]["title"].endswith(" · about 3 s per frame here, if exact")
+    assert listed({HEAVY: 3.2}, f"{PERSON_MODEL}@fast")[HEAVY]["title"].endswith(" · about 3 s per frame here, if exact")
     assert listed({f"{HEAVY}@fast": 0.9})[HEAVY]["title"] == "Mask R-CNN ResNet-50 FPN"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from detection_core.catalog import EMBEDDED_MODEL, get_spec
+from detection_core.catalog import PERSON_MODEL, get_spec
 from detection_core.engine import Job
 from detection_core.ui.live_streams import LiveFrame, LiveStreams, StreamEndedError, TooManyStreamsError
 
-SPEC = get_spec(EMBEDDED_MODEL)
+SPEC = get_spec(PERSON_MODEL)
 OTHER = get_spec("ssdlite320_mobilenet_v3_large")
 
 

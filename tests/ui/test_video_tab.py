@@ -14,7 +14,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import gradio as gr
 import pytest
 
-from detection_core.catalog import EMBEDDED_MODEL
+from detection_core.catalog import PERSON_MODEL
 from detection_core.ui.components.video_message import VideoMessage
 from detection_core.ui.video_tab import build_video_tab
 from tests.ui.asynchronous import finish
@@ -35,11 +35,11 @@ class Tab:
         self.handlers: dict[str, Callable[..., Any]] = {function.name: function.fn for function in page.fns.values()}
         self.path = str(make_clip(folder / "a.mp4"))
 
-    def begin(self, key: str = EMBEDDED_MODEL, **changes: Any) -> VideoMessage:
+    def begin(self, key: str = PERSON_MODEL, **changes: Any) -> VideoMessage:
         return self.handlers["begin"](key, self.event(path=self.path, name="a.mp4", **changes), REQUEST)
 
     def finish(self, clip: str) -> VideoMessage:
-        return self.handlers["finish"](EMBEDDED_MODEL, self.event(clip=clip))[1]
+        return self.handlers["finish"](PERSON_MODEL, self.event(clip=clip))[1]
 
     def watch(self, clip: str, seen: object = None) -> dict[str, Any]:
         return finish(self.view.watch({"clip": clip, "seen": seen}))
@@ -118,7 +118,7 @@ def test_a_visitor_who_leaves_leaves_nothing(tab):
 
 @pytest.mark.parametrize(
     ("key", "changes", "title"),
-    [("pets", {}, "This model is gone"), (EMBEDDED_MODEL, {"path": "/etc/passwd"}, "This clip cannot be used")],
+    [("pets", {}, "This model is gone"), (PERSON_MODEL, {"path": "/etc/passwd"}, "This clip cannot be used")],
     ids=["no model", "no upload"],
 )
 def test_what_cannot_begin_is_told(tab, key, changes, title):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from detection_core.catalog import EMBEDDED_MODEL, get_spec
+from detection_core.catalog import PERSON_MODEL, get_spec
 from detection_core.ui.components import live_view
 from detection_core.ui.components.live_view import LiveMessage, LiveView, live_error, live_start
 
@@ -23,7 +23,7 @@ async def end(sent: Any) -> None:
 
 
 def test_start_says_everything_that_frames_do_not() -> None:
-    spec = get_spec(EMBEDDED_MODEL)
+    spec = get_spec(PERSON_MODEL)
     start = live_start("turn", "stream", spec).start
     assert start is not None
     assert (start.turn, start.stream, start.model.key, start.model.title) == ("turn", "stream", spec.key, spec.title)

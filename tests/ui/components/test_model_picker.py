@@ -3,7 +3,7 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
-from detection_core.catalog import EMBEDDED_MODEL, get_spec, list_models
+from detection_core.catalog import PERSON_MODEL, get_spec, list_models
 from detection_core.ui.components.model_picker import ModelPicker, card, detect_label, megabytes, picker_value
 from tests.ui.model_files import put_model
 
@@ -11,7 +11,7 @@ STATES = dict.fromkeys(list_models(), "on disk")
 
 
 def test_knows_all_models_and_where_they_are():
-    value = picker_value(EMBEDDED_MODEL, STATES | {"ssd300_vgg16": "in memory"})
+    value = picker_value(PERSON_MODEL, STATES | {"ssd300_vgg16": "in memory"})
     assert [model["key"] for model in value["models"]] == list_models()
     assert [model["key"] for model in value["models"] if model["states"] == {"exact": "in memory"}] == ["ssd300_vgg16"]
 
@@ -24,10 +24,10 @@ def test_a_model_is_listed_once_with_its_precisions():
     assert list(listed["states"].items()) == [("exact", "on disk"), ("fast", "in memory"), ("stock", "on disk")]
 
 
-@pytest.mark.parametrize(("usual", "chosen"), [("exact", EMBEDDED_MODEL), ("stock", f"{EMBEDDED_MODEL}@stock"), ("fast", EMBEDDED_MODEL)])
+@pytest.mark.parametrize(("usual", "chosen"), [("exact", PERSON_MODEL), ("stock", f"{PERSON_MODEL}@stock"), ("fast", PERSON_MODEL)])
 def test_begins_in_the_usual_precision_where_there_is_that(monkeypatch, usual, chosen):
     monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", usual)
-    assert ModelPicker(STATES | {f"{EMBEDDED_MODEL}@stock": "on disk"}).value["selected"] == chosen
+    assert ModelPicker(STATES | {f"{PERSON_MODEL}@stock": "on disk"}).value["selected"] == chosen
 
 
 def test_the_button_says_what_a_precision_entails():
@@ -38,7 +38,7 @@ def test_the_button_says_what_a_precision_entails():
 
 def test_the_users_models_come_second_in_a_group_of_their_own(models_folder):
     put_model(models_folder / "pets.pt", suggested_threshold=0.3)
-    models = picker_value(EMBEDDED_MODEL, dict.fromkeys(list_models(), "on disk"))["models"]
+    models = picker_value(PERSON_MODEL, dict.fromkeys(list_models(), "on disk"))["models"]
     groups = list(dict.fromkeys(model["group"] for model in models))
     assert groups == ["Boxes, masks, keypoints", "Your models", "Boxes", "Boxes, keypoints", "Boxes, masks"]
     assert [model["key"] for model in models if model["group"] == "Your models"] == ["pets"]
@@ -74,7 +74,7 @@ def test_refuses_what_is_no_choice(sent):
         ModelPicker(STATES).preprocess(sent)
 
 
-@pytest.mark.parametrize("key", [EMBEDDED_MODEL, f"{EMBEDDED_MODEL}@fast", "removed just now"])
+@pytest.mark.parametrize("key", [PERSON_MODEL, f"{PERSON_MODEL}@fast", "removed just now"])
 def test_gives_the_key(key):
     assert ModelPicker(STATES).preprocess({"selected": key, "models": []}) == key
     assert ModelPicker(STATES).preprocess(key) == key, "programs send the key alone"

@@ -3,11 +3,11 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
-from detection_core.catalog import EMBEDDED_MODEL, list_models
+from detection_core.catalog import PERSON_MODEL, list_models
 from detection_core.ui.components.model_slots import ModelSlots, slots_value
 
 STATES = dict.fromkeys(list_models(), "on disk")
-TWO = [EMBEDDED_MODEL, "ssd300_vgg16"]
+TWO = [PERSON_MODEL, "ssd300_vgg16"]
 
 
 def test_knows_all_models_and_what_is_chosen():
@@ -18,7 +18,7 @@ def test_knows_all_models_and_what_is_chosen():
 
 
 def test_a_model_in_two_precisions_is_two():
-    keys = [EMBEDDED_MODEL, f"{EMBEDDED_MODEL}@stock"]
+    keys = [PERSON_MODEL, f"{PERSON_MODEL}@stock"]
     assert [model["key"] for model in slots_value(keys, STATES | {keys[1]: "on disk"})["models"]] == list_models()
     assert ModelSlots(keys, STATES).preprocess({"selected": keys}) == keys
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from detection_core.catalog import EMBEDDED_MODEL, get_spec
+from detection_core.catalog import PERSON_MODEL, get_spec
 from detection_core.clips import ClipOptions, CountSeries
 from detection_core.ui.components import video_view
 from detection_core.ui.components.video_message import VideoOrder, model_floor, video_classes, video_model
 from detection_core.visualization import Style
 
 FOLDER = Path(video_view.__file__).parent
-SPEC = get_spec(EMBEDDED_MODEL)
+SPEC = get_spec(PERSON_MODEL)
 
 
 @pytest.mark.parametrize(
