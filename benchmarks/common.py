@@ -20,12 +20,13 @@ def machine_facts(threads: int) -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     return (
-        f"Machine: {cores} cores of {_cpu_model()}; Python {platform.python_version()}, torch {version('torch')}, "
+        f"Machine: {cores} cores of {cpu_model()}; Python {platform.python_version()}, torch {version('torch')}, "
         f"torchvision {version('torchvision')}, {threads} torch threads. Load average over the last minute: {load}."
     )
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """The processor's name as the system tells it, such as "AMD EPYC"; its architecture where no name is told."""
     lines = _CPU_FACTS.read_text().splitlines() if _CPU_FACTS.exists() else []
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(models, platform.processor() or platform.machine())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from detection_core.families import FAMILIES, Family, Task, family_of, title_of
 from detection_core.model_spec import Architecture, ModelSpec
 from detection_core.precision import split_key
 from detection_core.recognition import COCO_CATEGORIES
-from detection_core.structure import FROZEN_NORM_EPSILON
+from detection_core.structure import FROZEN_NORM_EPSILON, outline
 from detection_core.user_models import Rejected, find_user_models
 
 __all__ = [
@@ -36,6 +37,8 @@ __all__ = [
     "list_specs",
     "rejected_files",
 ]
+
+logger = logging.getLogger(__name__)
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 COCO_MODEL = "ssdlite300_mobilenet_v2"
@@ -73,6 +76,10 @@ _BEST_FOR = {
     "ssd300_vgg16": "Large objects at a constant cost; a classic of 2016.",
     "ssdlite320_mobilenet_v3_large": "Phones and live video: the smallest download and the least computation.",
 }
+
+# The weights that a key without an addition means; which these are must not change when torchvision brings others.
+_USUAL_WEIGHTS = "COCO_V1"
+_METRICS = ("box_map", "mask_map", "kp_map")
 
 
 def list_models() -> list[str]:
@@ -124,37 +131,60 @@ def _built_in() -> dict[str, ModelSpec]:
 
     specs = [_embedded_spec(key) for key in _EMBEDDED]
     for builder in torchvision_models(module=detection):
-        members = list(get_model_weights(builder))
-        specs += [_torchvision_spec(builder, weights) for weights in sorted(members, key=lambda w: w.name, reverse=True)]
+        specs += _torchvision_specs(builder)
     return {spec.key: spec for spec in specs}
 
 
-def _torchvision_spec(builder: str, weights: WeightsEnum) -> ModelSpec:
+def _torchvision_specs(builder: str) -> list[ModelSpec]:
+    """The models of one of torchvision's builders; for those that cannot be used here there is a line in the log instead."""
+    specs = []
+    try:
+        members = get_model_weights(builder)
+    except ValueError as error:
+        logger.warning("torchvision's %s is left out: %s", builder, error)
+        return []
+    usual = getattr(members, _USUAL_WEIGHTS, None) or getattr(members, "DEFAULT", None)
+    for weights in sorted(members, key=lambda member: member.name, reverse=True):
+        try:
+            specs.append(_torchvision_spec(builder, weights, usual))
+        except Exception as error:  # Whatever a later torchvision says of a new detector, the others must stay usable.
+            logger.warning("torchvision's %s with %s is left out: %s: %s", builder, weights.name, type(error).__name__, error)
+    return specs
+
+
+def _torchvision_spec(builder: str, weights: WeightsEnum, usual: WeightsEnum | None) -> ModelSpec:
     family = family_of(builder)
     traits = FAMILIES[family]
     meta = weights.meta
-    legacy = weights.name == "COCO_LEGACY"
-    key = builder + "_legacy" * legacy
-    persons_only = family is Family.KEYPOINT_RCNN
+    which = "" if weights is usual else {"COCO_LEGACY": "legacy"}.get(weights.name, weights.name)
+    key = builder + (f"_{which.lower()}" if which else "")
     keypoint_names = tuple(meta.get("keypoint_names", ()))
+    if "keypoints" in traits.tasks and not keypoint_names:
+        raise ValueError(f"{weights} does not name its joints")
+    architecture = Architecture(builder, _arguments(builder, weights, len(keypoint_names)))
+    params = meta.get("num_params") or sum(parameter.numel() for parameter in outline(architecture).parameters())
+    measured = (meta.get("_metrics") or {}).get("COCO-val2017", {})
+    metrics = {name: measured[name] for name in _METRICS if name in measured}
+    classes = "persons only" if family is Family.KEYPOINT_RCNN else "80 classes"
     return ModelSpec(
         key=key,
-        title=title_of(builder) + " (legacy)" * legacy,
+        title=title_of(builder) + (f" ({which.replace('_', ' ')})" if which else ""),
         family=family,
-        architecture=Architecture(builder, _arguments(builder, weights, len(keypoint_names))),
+        architecture=architecture,
         tasks=traits.tasks,
         # torchvision calls Keypoint R-CNN's background "no person".
         categories=(BACKGROUND, *meta["categories"][1:]),
         keypoint_names=keypoint_names,
-        params=meta["num_params"],
-        gflops=meta["_ops"],
-        file_size=meta["_file_size"],
-        metrics=dict(meta["_metrics"]["COCO-val2017"]),
-        metrics_on="COCO val2017, persons only" if persons_only else "COCO val2017, 80 classes",
-        recipe=meta["recipe"],
+        params=params,
+        gflops=meta.get("_ops"),
+        # Weights of torchvision are float32.
+        file_size=meta.get("_file_size") or round(4 * params / 2**20, 1),
+        metrics=metrics,
+        metrics_on=f"COCO val2017, {classes}" if metrics else "",
+        recipe=meta.get("recipe", ""),
         floor_score=traits.floor_score,
         suggested_threshold=traits.suggested_threshold,
-        best_for=_BEST_FOR[key],
+        best_for=_BEST_FOR.get(key, f"One more {family}, which this version of torchvision has brought along."),
         file_name=weights.url.rpartition("/")[2],
         source="torchvision",
         url=weights.url,
@@ -168,7 +198,7 @@ def _arguments(builder: str, weights: WeightsEnum, num_keypoints: int) -> dict[s
         arguments["num_keypoints"] = num_keypoints
     if builder in FROZEN_NORM_EPSILON:
         # `overwrite_eps` is for the first of a builder's weights only.
-        arguments["frozen_norm_epsilon"] = 1e-5 if weights.name == "COCO_LEGACY" else FROZEN_NORM_EPSILON[builder]
+        arguments["frozen_norm_epsilon"] = FROZEN_NORM_EPSILON[builder] if weights.name == _USUAL_WEIGHTS else 1e-5
     return arguments
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
-from string import digits
 from typing import Literal
 
 Task = Literal["boxes", "masks", "keypoints"]
@@ -27,7 +27,7 @@ class FamilyTraits:
     """What the models of a family have in common.
 
     Attributes:
-        prefix: How torchvision's builders of it begin, without the image size that may follow.
+        prefix: The letters that torchvision's builders of it begin with.
         tasks: What its models give.
         floor_score: No score below it leaves a model.
         suggested_threshold: Where to begin looking, 0–1.
@@ -52,16 +52,35 @@ FAMILIES = {
 }
 
 
+_FAMILY_BY_PREFIX = {traits.prefix: family for family, traits in FAMILIES.items()} | {"person": Family.FASTER_RCNN}
+# The family's letters, the side of its pictures where that is part of the name, and what the detector is built on.
+_BUILDER = re.compile(r"([a-z]+)(\d*)_(.+)")
+
+
+class UnknownFamilyError(ValueError):
+    """A builder belongs to no family that is known here; the message says so."""
+
+
 def family_of(builder: str) -> Family:
-    """The family whose prefix a builder's name has; Faster R-CNN, of which our own builders make variants, where it has none."""
-    prefix = _first_word(builder).rstrip(digits)
-    return next((family for family, traits in FAMILIES.items() if traits.prefix == prefix), Family.FASTER_RCNN)
+    """The family that the letters tell with which a builder's name begins.
+
+    Raises:
+        UnknownFamilyError: If they tell none: whoever does not know the family cannot know how to read its scores.
+    """
+    parts = _BUILDER.fullmatch(builder)
+    if parts is None or parts[1] not in _FAMILY_BY_PREFIX:
+        raise UnknownFamilyError(f"“{builder}” belongs to no family of detectors that is known here")
+    return _FAMILY_BY_PREFIX[parts[1]]
 
 
 def title_of(builder: str) -> str:
-    """A builder's name for people: "Mask R-CNN ResNet-50 FPN v2" for `maskrcnn_resnet50_fpn_v2`."""
+    """A builder's name for people: "Mask R-CNN ResNet-50 FPN v2" for `maskrcnn_resnet50_fpn_v2`.
+
+    Raises:
+        UnknownFamilyError: If its family is not known.
+    """
     family = family_of(builder)
-    rest = builder.partition("_")[2]
+    head, _, rest = builder.partition("_")
     for raw, nice in {
         "resnet50": "ResNet-50",
         "mobilenet_v3_large": "MobileNetV3",
@@ -72,10 +91,5 @@ def title_of(builder: str) -> str:
         "_v2": " v2",
     }.items():
         rest = rest.replace(raw, nice)
-    prefix = _first_word(builder)
-    size = prefix[len(prefix.rstrip(digits)) :]
+    size = head.lstrip("abcdefghijklmnopqrstuvwxyz")
     return f"{family}{size} {rest.replace('_', ' ')}"
-
-
-def _first_word(builder: str) -> str:
-    return builder.partition("_")[0]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from detection_core.architectures import FLOOR_SCORES
 from detection_core.checkpoint import Checkpoint, CheckpointError, file_revision, read_checkpoint
-from detection_core.families import FAMILIES, Task, family_of, title_of
+from detection_core.families import FAMILIES, Task, UnknownFamilyError, family_of, title_of
 from detection_core.model_spec import Architecture, ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -125,8 +125,17 @@ def spec_of_file(path: Path) -> ModelSpec:
 
 
 def spec_of_checkpoint(checkpoint: Checkpoint, path: Path) -> ModelSpec:
-    """What the catalog says of a model that is in memory and is to be called as if it were in a file."""
-    family = family_of(checkpoint.architecture.builder)
+    """What the catalog says of a model that is in memory and is to be called as if it were in a file.
+
+    Raises:
+        CheckpointError: If its family is not known.
+    """
+    try:
+        family = family_of(checkpoint.architecture.builder)
+    except UnknownFamilyError as error:
+        raise CheckpointError(
+            f"“{path.name}” cannot be used: {error}. If a newer Detection Explorer has written it, update this one."
+        ) from error
     traits = FAMILIES[family]
     heads: dict[Task, bool] = {"boxes": True, "masks": checkpoint.has_masks, "keypoints": bool(checkpoint.keypoint_names)}
     metrics = {name: checkpoint.metrics[name] for name in _METRICS if name in checkpoint.metrics}

@@ -1,4 +1,4 @@
-"""What tests share: no models that somebody may have put into this checkout, and one thread where many would be slow."""
+"""What tests share: no models that somebody may have put into this checkout, one thread where many would be slow, and what CPU this is."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import pytest
 import torch
 from hypothesis import settings
+
+from benchmarks.common import cpu_model
+from tests.instructions import NO_INSTRUCTIONS, fast_dtype
 
 # A busy machine is no failure.
 settings.register_profile("untimed", deadline=None)
@@ -28,3 +31,15 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+def pytest_report_header() -> str:
+    """So that a log says which tests its machine could not run."""
+    dtype = fast_dtype()
+    return f"CPU: {cpu_model()}; fast precision: {NO_INSTRUCTIONS if dtype is None else str(dtype).removeprefix('torch.')}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips what computes in numbers of sixteen bits where the product would not."""
+    if item.get_closest_marker("sixteen_bits") and fast_dtype() is None:
+        pytest.skip(NO_INSTRUCTIONS)

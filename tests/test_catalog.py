@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+import inspect
 import json
+import logging
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 import pytest
 import torch
 import torchvision.models.detection
 from torchvision.models import get_model_builder, get_model_weights
 from torchvision.models import list_models as torchvision_models
+from torchvision.models._api import BUILTIN_MODELS, Weights, WeightsEnum
+from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights, KeypointRCNN_ResNet50_FPN_Weights
+from torchvision.transforms._presets import ObjectDetection
 
-from detection_core.catalog import PERSON_MODEL, UnknownModelError, get_spec, list_models
+from detection_core import catalog, structure
+from detection_core.catalog import PERSON_MODEL, Family, UnknownModelError, get_spec, list_models, list_specs
+from detection_core.ui.components.model_picker import card
 
 BUILDERS = torchvision_models(module=torchvision.models.detection)
 TORCHVISION_KEYS = [key for key in list_models() if key != PERSON_MODEL]
@@ -114,3 +124,98 @@ def test_the_two_keypoint_weights_differ():
 def test_an_unknown_model_is_told_with_those_there_are():
     with pytest.raises(UnknownModelError, match=r"no model “yolo”.*maskrcnn_resnet50_fpn_v2"):
         get_spec("yolo")
+
+
+class TestLaterTorchvision:
+    """Builders and weights that torchvision has not got yet."""
+
+    ADDRESS = "https://download.pytorch.org/models/"
+    META = FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta
+
+    @pytest.fixture
+    def bring(self, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+        """Registers a builder as torchvision does; its weights by name, each with what it says of itself."""
+
+        def register(name: str, members: dict[str, dict[str, Any]] | None, *, builds_like: str = "fasterrcnn_resnet50_fpn") -> None:
+            def builder(*, weights: Any = None, **arguments: Any) -> torch.nn.Module:
+                return get_model_builder(builds_like)(weights=weights, **arguments)
+
+            builder.__module__ = "torchvision.models.detection.new"
+            parameter = inspect.Parameter("weights", inspect.Parameter.KEYWORD_ONLY, default=None)
+            if members is not None:
+                content = {
+                    member: Weights(f"{self.ADDRESS}{member}-0a1b2c3d.pth", ObjectDetection, meta) for member, meta in members.items()
+                }
+                parameter = parameter.replace(annotation=WeightsEnum("NewWeights", content) | None)
+            builder.__signature__ = inspect.Signature([parameter])
+            monkeypatch.setitem(BUILTIN_MODELS, name, builder)
+            monkeypatch.setattr(structure, "TORCHVISION_BUILDERS", structure.TORCHVISION_BUILDERS | {name})
+            monkeypatch.setattr(catalog, "_built_in", cache(catalog._built_in.__wrapped__))
+
+        return register
+
+    def test_a_builder_of_a_known_family_is_listed_with_what_its_weights_say(self, bring):
+        before = list_specs()
+        bring("maskrcnn_resnet101_fpn", {"COCO_V1": self.META | {"_ops": 7.5, "num_params": 123}})
+        spec = get_spec("maskrcnn_resnet101_fpn")
+        assert (spec.family, spec.tasks, spec.gflops, spec.params) == (Family.MASK_RCNN, ("boxes", "masks"), 7.5, 123)
+        assert spec.title == "Mask R-CNN resnet101 FPN"
+        assert spec.best_for == "One more Mask R-CNN, which this version of torchvision has brought along."
+        assert (spec.url, spec.file_name) == (f"{self.ADDRESS}COCO_V1-0a1b2c3d.pth", "COCO_V1-0a1b2c3d.pth")
+        assert [other for other in list_specs() if other != spec] == before
+
+    @pytest.mark.parametrize(
+        ("name", "members", "why"),
+        [
+            ("detr_resnet50", {"COCO_V1": META}, "no family of detectors that is known here"),
+            ("ssdultra_resnet50", {"COCO_V1": META}, "no family of detectors that is known here"),
+            ("fasterrcnn", {"COCO_V1": META}, "no family of detectors that is known here"),
+            ("fasterrcnn_new", {"COCO_V1": {}}, "categories"),
+            ("keypointrcnn_new", {"COCO_V1": META}, "does not name its joints"),
+            ("fasterrcnn_new", None, "WeightsEnum"),
+        ],
+        ids=["family", "a longer word", "no backbone", "classes", "joints", "weights"],
+    )
+    def test_what_cannot_be_known_is_left_out_and_logged(self, bring, caplog, name, members, why):
+        before = list_specs()
+        bring(name, members)
+        with caplog.at_level(logging.WARNING, logger="detection_core.catalog"):
+            assert list_specs() == before
+        [told] = caplog.messages
+        assert name in told
+        assert why in told
+
+    def test_facts_that_nobody_tells_are_counted_or_missing(self, bring):
+        bring("fasterrcnn_new", {"COCO_V1": {"categories": self.META["categories"]}})
+        spec = get_spec("fasterrcnn_new")
+        # Batch norms are not frozen yet in a builder that is not known.
+        assert spec.params == pytest.approx(self.META["num_params"], rel=0.01)
+        assert (spec.gflops, spec.metrics, spec.metrics_on, spec.recipe) == (None, {}, "", "")
+        assert spec.file_size == pytest.approx(self.META["_file_size"], rel=0.01)
+        assert card(spec)["facts"] == [("Parameters", "41.8 M"), ("File", "167 MB")]
+
+    @pytest.mark.parametrize("metrics", [None, {}, {"LVIS": {"box_map": 1.0}}, {"COCO-val2017": {"new_map": 1.0}}], ids=str)
+    def test_figures_of_another_kind_are_not_taken_for_cocos(self, bring, metrics):
+        bring("fasterrcnn_new", {"COCO_V1": self.META | {"_metrics": metrics}})
+        spec = get_spec("fasterrcnn_new")
+        assert (spec.metrics, spec.metrics_on) == ({}, "")
+
+    def test_more_weights_of_a_known_builder_do_not_take_the_place_of_those_there_were(self, bring):
+        before = {key: get_spec(key) for key in list_models()}
+        joints = KeypointRCNN_ResNet50_FPN_Weights.COCO_V1.meta
+        bring(
+            "keypointrcnn_resnet50_fpn",
+            dict.fromkeys(("COCO_LEGACY", "COCO_V1", "COCO_V2"), joints),
+            builds_like="keypointrcnn_resnet50_fpn",
+        )
+        assert set(list_models()) == {*before, "keypointrcnn_resnet50_fpn_coco_v2"}
+        usual, new, legacy = (get_spec("keypointrcnn_resnet50_fpn" + end) for end in ("", "_coco_v2", "_legacy"))
+        assert [spec.weights.name for spec in (usual, new, legacy)] == ["COCO_V1", "COCO_V2", "COCO_LEGACY"]
+        assert (usual.title, new.title) == (before[usual.key].title, before[usual.key].title + " (COCO V2)")
+        # Only the first weights were trained with another epsilon.
+        assert [spec.architecture.arguments["frozen_norm_epsilon"] for spec in (usual, new, legacy)] == [0.0, 1e-5, 1e-5]
+
+    def test_one_weights_fault_is_not_the_others(self, bring, caplog):
+        bring("fasterrcnn_new", {"COCO_V1": self.META, "COCO_V2": {}})
+        assert "fasterrcnn_new" in list_models()
+        assert "fasterrcnn_new with COCO_V2 is left out" in caplog.text

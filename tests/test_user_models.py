@@ -24,7 +24,7 @@ from detection_core.export import to_coco_results, to_json
 from detection_core.images import read_image
 from detection_core.loader import ModelLoader
 from detection_core.structure import NoRandomInitialisation, empty_model, outline
-from detection_core.user_models import MODELS_DIR, spec_of_file, use_folder
+from detection_core.user_models import MODELS_DIR, spec_of_checkpoint, spec_of_file, use_folder
 from detection_core.weights import WeightsError, available_models, find_weights
 from tests.random_models import hollow_content, hollow_state, random_state
 
@@ -413,3 +413,9 @@ class TestCommandLine:
         (tmp_path / "bad.pt").write_text("bad")
         assert main(["detect", "x.jpg", *args]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_a_model_of_an_unknown_family_is_refused_in_words():
+    checkpoint = Checkpoint(Architecture("detr_resnet50", {"num_classes": 2}), ("__background__", "cat"), {})
+    with pytest.raises(CheckpointError, match=r"“mine\.pt” cannot be used: “detr_resnet50” belongs to no family.*update this one\."):
+        spec_of_checkpoint(checkpoint, Path("mine.pt"))

@@ -22,7 +22,14 @@ def sixteen_bits(device: torch.device) -> torch.dtype | None:
         return torch.float16
     # Without these instructions oneDNN converts to float32 and back, which is slower than float32.
     tests = [getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")]
-    return torch.bfloat16 if device.type == "cpu" and any(test and test() for test in tests) else None
+    has_instructions = device.type == "cpu" and any(test and test() for test in tests)
+    return torch.bfloat16 if has_instructions and _onednn_takes_bfloat16() else None
+
+
+def _onednn_takes_bfloat16() -> bool:
+    """Whether oneDNN convolves in bfloat16 at all: it may have been told (by `ONEDNN_MAX_CPU_ISA`) to leave instructions alone."""
+    test = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return test is not None and bool(test())
 
 
 def lower_precision(module: nn.Module, dtype: torch.dtype) -> None:

@@ -1,18 +1,30 @@
 from __future__ import annotations
 
+import os
+import platform
+import re
+import subprocess
+import sys
+from contextlib import closing
+
 import numpy as np
 import pytest
 import torch
 from torchvision.ops import MultiScaleRoIAlign
 
-from detection_core.catalog import get_spec
+from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec
 from detection_core.detector import run
+from detection_core.engine import LocalEngine
 from detection_core.fast import optimise, sixteen_bits
 from detection_core.fast.low_precision import FloatRoIAlign
+from detection_core.loader import ModelLoader
+from detection_core.weights import WeightsError
+from tests.conftest import pytest_report_header, pytest_runtest_setup
 from tests.fast.equality import distance
 from tests.fast.models import calibrated_module
 from tests.fast.test_assembly import CPU, KEYS, optimised, outcome, picture
 from tests.fast.test_roi_align import random_rois
+from tests.instructions import NO_INSTRUCTIONS, fast_dtype
 from tests.random_models import quick_first
 
 
@@ -29,6 +41,7 @@ def test_only_the_networks_compute_in_other_numbers(key):
     assert apart.is_small, apart
 
 
+@pytest.mark.sixteen_bits
 def test_a_trained_model_finds_the_same():
     key = "person_mobilenet_v2_fpn"
     (found,), (expected,) = (
@@ -50,6 +63,7 @@ def test_networks_are_stored_in_sixteen_bits_and_the_original_is_not_changed():
     assert {p.dtype for p in original.parameters()} == {torch.float32}
 
 
+@pytest.mark.sixteen_bits
 @pytest.mark.parametrize("key", ["retinanet_resnet50_fpn", "ssdlite320_mobilenet_v3_large", "maskrcnn_resnet50_fpn"])
 def test_anchors_are_as_exact_as_ever(key):
     module = optimise(calibrated_module(key), torch.bfloat16)
@@ -58,13 +72,70 @@ def test_anchors_are_as_exact_as_ever(key):
     assert {anchors.dtype for anchors in generator._anchors.values()} == {torch.float32}
 
 
-@pytest.mark.parametrize(
-    ("amx", "avx", "expected"), [(True, False, torch.bfloat16), (False, True, torch.bfloat16), (False, False, None)], ids=str
-)
-def test_a_cpu_must_have_the_instructions(monkeypatch, amx, avx, expected):
+def give_instructions(monkeypatch: pytest.MonkeyPatch, *, amx: bool, avx: bool, onednn: bool) -> None:
+    """Makes this CPU one that has these instructions and no others, as far as torch tells."""
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx)
-    assert sixteen_bits(torch.device("cpu")) is expected
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: onednn)
+
+
+@pytest.mark.parametrize(
+    ("amx", "avx", "onednn", "expected"),
+    [
+        (True, False, True, torch.bfloat16),
+        (False, True, True, torch.bfloat16),
+        (False, False, True, None),
+        (True, True, False, None),
+        (False, False, False, None),
+    ],
+    ids=str,
+)
+def test_a_cpu_must_have_the_instructions_and_onednn_must_use_them(monkeypatch, amx, avx, onednn, expected):
+    give_instructions(monkeypatch, amx=amx, avx=avx, onednn=onednn)
+    assert sixteen_bits(CPU) is expected
+    # What tests skip is what the product refuses.
+    assert fast_dtype() is expected
+
+
+def test_torch_without_onednn_has_no_fast_precision(monkeypatch):
+    give_instructions(monkeypatch, amx=True, avx=True, onednn=True)
+    monkeypatch.setattr(torch.ops, "mkldnn", object())
+    assert sixteen_bits(CPU) is None
+
+
+def test_without_the_instructions_the_product_refuses_in_words_and_its_tests_are_skipped(monkeypatch, request):
+    give_instructions(monkeypatch, amx=False, avx=False, onednn=False)
+    key = f"{EMBEDDED_MODEL}@fast"
+    with pytest.raises(WeightsError, match=r"this CPU has no instructions for numbers of sixteen bits\. Choose the exact precision\."):
+        ModelLoader(10**9).load(key)
+    with closing(LocalEngine()) as engine:
+        states = engine.model_states()
+    assert {EMBEDDED_MODEL, f"{EMBEDDED_MODEL}@stock"} <= states.keys()
+    assert key not in states
+    request.node.add_marker("sixteen_bits")
+    with pytest.raises(pytest.skip.Exception, match=NO_INSTRUCTIONS):
+        pytest_runtest_setup(request.node)
+    assert NO_INSTRUCTIONS in pytest_report_header()
+
+
+def test_with_the_instructions_nothing_is_skipped(monkeypatch, request):
+    give_instructions(monkeypatch, amx=False, avx=True, onednn=True)
+    request.node.add_marker("sixteen_bits")
+    pytest_runtest_setup(request.node)
+    assert pytest_report_header().endswith("fast precision: bfloat16")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="only there oneDNN can be told to leave instructions alone")
+def test_what_needs_the_instructions_is_marked():
+    # A CPU that has them hides that a mark is missing, so oneDNN is told to leave them alone.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", "tests/fast"]
+    told = subprocess.run(
+        command, env=environment | {"ONEDNN_MAX_CPU_ISA": "AVX2"}, cwd=ASSETS.parent, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stdout
+    assert re.search(rf"^SKIPPED .*{NO_INSTRUCTIONS}", told.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("device", "expected"), [("cuda", torch.float16), ("mps", None)])
