@@ -27,7 +27,8 @@ class Detections:
         categories: Class names by label; index 0 is the background.
         masks: float32 [N,M,M] soft masks over each box in 0–1 (M is 28 for torchvision's models), or None. They stay this
             small until somebody needs pixels: see `mask` and `polygons`.
-        keypoints: float32 [N,K,2] in pixels, or None.
+        keypoints: float32 [N,K,2] in pixels, or None. A model may give them for some of its classes only: an object of another class has
+            NaN in its whole row, here and in `keypoint_scores`. See `has_keypoints`.
         keypoint_scores: float32 [N,K] logits, not probabilities, or None.
         keypoint_names: Names of the K joints.
         model: Key of the model in the catalog, or "".
@@ -82,6 +83,10 @@ class Detections:
             raise ValueError("keypoints and keypoint_scores come together or not at all")
         if not (np.isfinite(self.boxes).all() and np.isfinite(self.scores).all()):
             raise ValueError("boxes and scores must be finite")
+        if self.keypoints is not None and self.keypoint_scores is not None:
+            joints = np.concatenate([self.keypoints, self.keypoint_scores[..., None]], axis=2)
+            if not (np.isfinite(joints).all(axis=(1, 2)) | np.isnan(joints).all(axis=(1, 2))).all():
+                raise ValueError("each object's keypoints and keypoint_scores must be all finite, or all NaN if it has none")
         if n and (self.labels.min() < 0 or self.labels.max() >= len(self.categories)):
             raise ValueError(f"labels must lie in 0–{len(self.categories) - 1}, indices into the categories")
         if min(self.image_size) < 1:
@@ -118,6 +123,13 @@ class Detections:
     def names(self) -> list[str]:
         """Class name of each object, N strings."""
         return [self.categories[label] for label in self.labels]
+
+    @property
+    def has_keypoints(self) -> NDArray[np.bool_]:
+        """Whether each object has keypoints, bool [N]; False for all where `keypoints` is None."""
+        if self.keypoints is None:
+            return np.zeros(len(self), np.bool_)
+        return np.asarray(np.isfinite(self.keypoints).all(axis=(1, 2)))
 
     def counts(self) -> dict[str, int]:
         """Objects per class name, most frequent first."""

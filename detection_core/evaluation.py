@@ -117,7 +117,8 @@ def evaluate(
     """Runs a model on annotated photos and measures it as COCO does.
 
     Classes are matched by name; what the model finds of other classes is left out. Masks are measured on the photos that have them,
-    joints where they are annotated. Crowds count neither for nor against. Pictures are read as for training: see `read_picture`.
+    joints where they are annotated, of the objects that were found with some. Crowds count neither for nor against. Pictures are read
+    as for training: see `read_picture`.
 
     Args:
         dataset: Photos and what is on them.
@@ -162,7 +163,7 @@ def _average_precision(
     chosen = {photo.id for photo in photos}
     # Each part goes alone: loadRes takes an object's area from its box if there is one, even for masks.
     keys = ("image_id", "category_id", "score", part)
-    entries = [{key: entry[key] for key in keys} for entry in results if entry["image_id"] in chosen]
+    entries = [{key: entry[key] for key in keys} for entry in results if entry["image_id"] in chosen and part in entry]
     places = _KEYPOINT_STATS if task == "keypoints" else _STATS
     with contextlib.redirect_stdout(io.StringIO()):
         truth = _coco(photos, dataset, _truth(task, photos, dataset))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from detection_core.detections import Detections
@@ -21,13 +23,16 @@ def make_detections(
     *,
     image_size: tuple[int, int] = (480, 640),
     masks: bool = False,
-    keypoints: bool = False,
+    keypoints: bool | Collection[int] = False,
     categories: tuple[str, ...] = ("__background__", "person", "dog", "car"),
     labels: list[int] | None = None,
     seed: int = 0,
     model: str = "",
 ) -> Detections:
-    """`n` objects at random places with falling scores; masks are smooth blobs and skeletons stand upright."""
+    """`n` objects at random places with falling scores; masks are smooth blobs and skeletons stand upright.
+
+    `keypoints` may be the labels whose objects have a skeleton; the others then have NaN for theirs.
+    """
     rng = np.random.default_rng(seed)
     height, width = image_size
     size = rng.uniform(0.15, 0.45, (n, 2)) * (width, height)
@@ -35,15 +40,21 @@ def make_detections(
     boxes = np.concatenate([corner, corner + size], axis=1).astype(np.float32)
     grid = np.linspace(-1, 1, 28)
     blob = 1 / (1 + np.exp(-8 * (0.8 - np.hypot(*np.meshgrid(grid, grid)))))
+    labels = labels if labels is not None else [1 + i % (len(categories) - 1) for i in range(n)]
+    joints, logits = (corner[:, None] + _STANDING[None] * size[:, None]).astype(np.float32), np.full((n, 17), 8, np.float32)
+    if not isinstance(keypoints, bool):
+        without = ~np.isin(labels, list(keypoints))
+        joints[without], logits[without] = np.nan, np.nan
+    gives_joints = keypoints is not False
     return Detections(
         boxes=boxes,
-        labels=np.array(labels if labels is not None else [1 + i % (len(categories) - 1) for i in range(n)], np.int64),
+        labels=np.array(labels, np.int64),
         scores=np.linspace(0.95, 0.1, n, dtype=np.float32),
         image_size=image_size,
         categories=categories,
         masks=np.stack([blob.astype(np.float32)] * n) if masks and n else (np.zeros((0, 28, 28), np.float32) if masks else None),
-        keypoints=(corner[:, None] + _STANDING[None] * size[:, None]).astype(np.float32) if keypoints else None,
-        keypoint_scores=np.full((n, 17), 8, np.float32) if keypoints else None,
-        keypoint_names=tuple(COCO_KEYPOINT_NAMES) if keypoints else (),
+        keypoints=joints if gives_joints else None,
+        keypoint_scores=logits if gives_joints else None,
+        keypoint_names=tuple(COCO_KEYPOINT_NAMES) if gives_joints else (),
         model=model,
     )

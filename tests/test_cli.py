@@ -17,6 +17,7 @@ from detection_core.catalog import ASSETS, PERSON_MODEL, get_spec, list_models
 from detection_core.cli import main
 from detection_core.detector import Detector
 from detection_core.export import FORMATS
+from detection_core.export.coco_names import COCO_CLASSES
 from detection_core.loader import ModelLoader
 from detection_core.picture_files import natural
 from tests.factories import make_detections
@@ -91,6 +92,28 @@ def test_detect_as_coco(tmp_path, capsys, to_folder):
     assert entry["image_id"] == 1
     assert entry["category_id"] == 1
     assert set(entry) == {"file_name", "image_id", "category_id", "score", "bbox", "segmentation", "keypoints", "keypoint_scores"}
+
+
+def test_detect_writes_all_formats_where_only_persons_have_joints(tmp_path, monkeypatch):
+    def both(self, image):
+        size = (image.height, image.width)
+        return make_detections(4, image_size=size, masks=True, keypoints=[1], categories=COCO_CLASSES, labels=[17, 1, 17, 1])
+
+    monkeypatch.setattr(Detector, "detect", both)
+    assert detect(PHOTO, "--out", tmp_path, "--threshold", "0", *itertools.chain(*(("--format", name) for name in FORMATS))) == 0
+    files = {
+        file.relative_to(tmp_path).as_posix(): file.read_text() for file in tmp_path.rglob("*") if file.is_file() and file.suffix != ".png"
+    }
+    assert [name for name, text in files.items() if re.search(r"\bnan\b", text, re.IGNORECASE)] == []
+    have = {
+        "json": [thing["keypoints"] is not None for thing in json.loads(files["grace_hopper_detections.json"])["objects"]],
+        "coco": ["keypoints" in thing for thing in json.loads(files["coco_results.json"])],
+        "coco-dataset": ["keypoints" in thing for thing in json.loads(files["coco_dataset.json"])["annotations"]],
+        "csv": [row["nose_x"] != "" for row in csv.DictReader(io.StringIO(files["detections.csv"]))],
+    }
+    assert have == dict.fromkeys(have, [False, True] * 2)
+    rows = {task: files[f"yolo_{task}/labels/grace_hopper.txt"].count("\n") for task in ("detect", "segment", "pose")}
+    assert rows == {"detect": 4, "segment": 4, "pose": 2}
 
 
 def test_a_threshold_of_one_leaves_nothing(capsys):

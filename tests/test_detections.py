@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from detection_core.detections import Detections, plural
-from tests.factories import make_detections
+from tests.factories import COCO_KEYPOINT_NAMES, make_detections
 
 
 def test_sorts_by_score():
@@ -57,6 +59,40 @@ def test_refuses_what_does_not_fit(change, message):
     }
     with pytest.raises(ValueError, match=message):
         Detections(**{**fields, **change})
+
+
+NONE, ALL = np.full((1, 17, 3), np.nan), np.ones((1, 17, 3))
+ONE_MISSING = np.concatenate([ALL[:, :16], NONE[:, :1]], axis=1)
+NO_SCORES = np.concatenate([ALL[..., :2], NONE[..., :1]], axis=2)
+
+
+def with_joints(*rows: np.ndarray) -> Detections:
+    joints = np.concatenate(rows)
+    given = {"keypoints": joints[..., :2], "keypoint_scores": joints[..., 2], "keypoint_names": tuple(COCO_KEYPOINT_NAMES)}
+    return replace(make_detections(len(rows)), **given)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (make_detections(3), [False] * 3),
+        (make_detections(3, keypoints=True), [True] * 3),
+        (make_detections(3, keypoints=[1, 3]), [True, False, True]),
+        (make_detections(3, keypoints=[1, 3])[[1, 2]], [False, True]),
+        (make_detections(0, keypoints=True), []),
+        (with_joints(NONE, ALL), [False, True]),
+    ],
+    ids=["no joints", "all", "some", "some, filtered", "nothing", "by hand"],
+)
+def test_objects_say_whether_they_have_keypoints(found, expected):
+    assert found.has_keypoints.dtype == np.bool_
+    assert found.has_keypoints.tolist() == expected
+
+
+@pytest.mark.parametrize("wrong", [ONE_MISSING, NO_SCORES, ALL * np.inf], ids=["one joint missing", "places without scores", "infinite"])
+def test_an_object_has_all_keypoints_or_none(wrong):
+    with pytest.raises(ValueError, match="all finite, or all NaN"):
+        with_joints(ALL, wrong, NONE)
 
 
 @pytest.mark.parametrize(

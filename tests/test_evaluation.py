@@ -103,6 +103,50 @@ def test_classes_are_matched_by_name_and_unknown_ones_left_out(folder):
     assert evaluate(dataset, Oracle(dataset, categories=other)).tasks["boxes"].ap == pytest.approx(100)
 
 
+def only_persons_have_joints(found, number):
+    """As of a model that gives joints for persons only; one person's are in the corner."""
+    points, logits = found.keypoints.copy(), found.keypoint_scores.copy()
+    if number == 1:
+        points[:] = 0
+    without = np.array(found.names) != "person"
+    points[without], logits[without] = np.nan, np.nan
+    return replace(found, keypoints=points, keypoint_scores=logits)
+
+
+def zeros_for_dogs(data):
+    for annotation in data["annotations"]:
+        annotation.setdefault("keypoints", [0] * 51)
+        annotation.setdefault("num_keypoints", 0)
+
+
+@pytest.mark.parametrize("change", [lambda data: None, zeros_for_dogs], ids=["dogs without", "zeros for dogs"])
+def test_joints_of_persons_are_measured_among_other_classes(tmp_path, change):
+    """As pycocotools measures them for persons alone; boxes and masks are those of all."""
+    folder = edit(coco_folder(tmp_path, size=(200, 160), keypoint_names=tuple(COCO_KEYPOINT_NAMES)), change)
+    dataset = read_coco(folder)
+    tasks = evaluate(dataset, Oracle(dataset, only_persons_have_joints)).tasks
+    assert tasks["boxes"].ap == tasks["masks"].ap50 == pytest.approx(100)
+    oracle = Oracle(dataset, only_persons_have_joints)
+    results = [entry for photo in dataset.photos for entry in to_coco_results(oracle(np.zeros((*photo.size[::-1], 3))), photo.id)]
+    assert ["keypoints" in entry for entry in results] == [True, False] * 4
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(folder / "annotations.json")
+        reference = COCOeval(truth, truth.loadRes(results), "keypoints")
+        reference.params.catIds = truth.getCatIds(catNms=["person"])
+        reference.evaluate()
+        reference.accumulate()
+        reference.summarize()
+    assert 0 < reference.stats[0] < 1
+    assert tasks["keypoints"].ap == pytest.approx(100 * reference.stats[0])
+
+
+def test_a_picture_without_persons_leaves_joints_to_be_found(tmp_path):
+    """A model that gives joints, but finds nobody, is measured by them as well."""
+    dataset = read_coco(coco_folder(tmp_path, keypoint_names=tuple(COCO_KEYPOINT_NAMES)))
+    figures = evaluate(dataset, Oracle(dataset, lambda found, number: only_persons_have_joints(found, number)[found.labels == 2])).tasks
+    assert figures["keypoints"].ap == 0
+
+
 def test_crowds_count_neither_way(tmp_path):
     with_crowds = read_coco(coco_folder(tmp_path / "crowds", crowds=True))
     assert all(photo.crowds for photo in with_crowds.photos)

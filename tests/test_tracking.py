@@ -44,6 +44,18 @@ def id_at(tracked, x):
     return int(tracked.ids[found])
 
 
+@pytest.mark.parametrize("keypoints", [True, [1], [2]], ids=["all have joints", "persons only", "dogs only"])
+def test_objects_keep_their_joints_or_go_without(keypoints):
+    tracker, detections = Tracker(min_hits=1, high_score=0.3), make_detections(4, keypoints=keypoints, categories=CATEGORIES)
+    for number in range(3):
+        tracked = tracker.update(detections[:3], number * STEP)
+        assert tracked.ids.tolist() == [1, 2, 3]
+        assert tracked.detections.has_keypoints.tolist() == detections.has_keypoints[:3].tolist()
+        np.testing.assert_array_equal(tracked.detections.keypoints, detections.keypoints[:3])
+        assert np.isfinite(tracked.detections.boxes).all()
+        assert np.isfinite(tracked.velocities).all()
+
+
 @pytest.mark.parametrize("hidden", [False, True], ids=["both seen all the time", "one hides the other"])
 @pytest.mark.parametrize("order", [1, -1], ids=["in order", "in turned order"])
 def test_crossing_objects_keep_their_ids(hidden: bool, order: int):

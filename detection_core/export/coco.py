@@ -35,11 +35,12 @@ def to_coco_results(detections: Detections, image_id: int) -> list[dict[str, Any
     Returns:
         One entry per object: `image_id`, `category_id`, `score`, `bbox` (XYWH) and, where the model gives them, `segmentation`
         (compressed run-length encoding) and `keypoints` (x, y, 1 flat, as COCO's results have them), with their logits in
-        `keypoint_scores`, which COCO does not know and its tools ignore.
+        `keypoint_scores`, which COCO does not know and its tools ignore. An object that has no keypoints has neither key.
+        `COCOeval` measures keypoints of the categories in its `params.catIds`, which must be those that have some.
     """
     entries = []
     masks = encode(detections) if detections.masks is not None else None
-    for index in range(len(detections)):
+    for index, has_keypoints in enumerate(detections.has_keypoints):
         entry: dict[str, Any] = {
             "image_id": image_id,
             "category_id": int(detections.labels[index]),
@@ -48,7 +49,9 @@ def to_coco_results(detections: Detections, image_id: int) -> list[dict[str, Any
         }
         if masks is not None:
             entry["segmentation"] = next(masks)
-        if detections.keypoints is not None and detections.keypoint_scores is not None:
+        if has_keypoints:
+            assert detections.keypoints is not None
+            assert detections.keypoint_scores is not None
             points = detections.keypoints[index]
             entry["keypoints"] = np.column_stack([points, np.ones(len(points))]).ravel().tolist()
             entry["keypoint_scores"] = detections.keypoint_scores[index].tolist()
@@ -124,7 +127,9 @@ class DatasetWriter:
         entry["category_id"] = self._categories[found.names[index]]["id"]
         area = entry["bbox"][2] * entry["bbox"][3] if found.masks is None else area_of(entry["segmentation"])
         annotation = {"id": self._annotations.length + 1, **entry, "area": area, "iscrowd": 0}
-        if found.keypoints is not None and found.keypoint_scores is not None:
+        if "keypoints" in entry:
+            assert found.keypoints is not None
+            assert found.keypoint_scores is not None
             flags = visibility(found.keypoint_scores[index], self._joint_threshold)
             annotation["keypoints"] = [
                 value for (x, y), v in zip(found.keypoints[index].tolist(), flags, strict=True) for value in (x, y, int(v))
@@ -139,8 +144,10 @@ class DatasetWriter:
             if name not in self._categories and (name in occurring or (label and name != UNUSED)):
                 taken = {category["id"] for category in self._categories.values()}
                 self._categories[name] = {"id": max(taken) + 1 if label in taken else label, "name": name}
-            if name in self._categories and found.keypoints is not None:
-                self._categories[name] |= {"keypoints": list(found.keypoint_names), "skeleton": _skeleton(found.keypoint_names)}
+        # A model may give joints for some of its classes only, and which these are, its objects say.
+        for label in set(found.labels[found.has_keypoints].tolist()):
+            joints = {"keypoints": list(found.keypoint_names), "skeleton": _skeleton(found.keypoint_names)}
+            self._categories[found.categories[label]] |= joints
 
     def finish(self) -> None:
         """Writes the file."""

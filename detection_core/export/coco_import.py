@@ -43,9 +43,9 @@ def read_coco_results(
 
     Boxes and joints are taken as they are, in float32, boxes clipped to the picture. Masks (compressed and plain run lengths, polygons)
     become soft masks of 56×56, of 28×28 for more than 1000 objects: see `mask_fit.grid_of_runs` for how exact that is. An object
-    without a box gets the one around its mask or joints; one without a mask, where others have one, an empty mask. Joints'
-    logits come from `keypoint_scores`, which our own export adds, or else from the third number of each joint, taken for a probability:
-    0 is −10, 0.5 is 0, and 1 and more is 10.
+    without a box gets the one around its mask or joints; one without a mask, where others have one, an empty mask; one without joints,
+    where others have some, NaN for them, as `Detections` says. Joints' logits come from `keypoint_scores`, which our own export adds,
+    or else from the third number of each joint, taken for a probability: 0 is −10, 0.5 is 0, and 1 and more is 10.
 
     Args:
         data: The file's content, or the parsed JSON.
@@ -206,15 +206,14 @@ def _masks(found: list[Entry], image_size: tuple[int, int]) -> NDArray[np.float3
 
 
 def _joints(part: str, found: list[Entry]) -> NDArray[np.float32] | None:
-    """Joints [N,K,3] with logits, or None if no object has any; those of an object without are certainly not there."""
+    """Joints [N,K,3] with logits, or None if no object has any; NaN for an object without."""
     counts = {len(entry.joints): entry.place for entry in found if entry.joints is not None}
     if not counts:
         return None
     if len(counts) > 1:
         (few, here), (many, there), *_ = counts.items()
         raise ImportFormatError(f"{here} has {few} joints and {there} has {many}; all objects must have the same joints.")
-    joints = np.zeros((len(found), next(iter(counts)), 3), np.float32)
-    joints[..., 2] = -_SURE
+    joints = np.full((len(found), next(iter(counts)), 3), np.nan, np.float32)
     for index, entry in enumerate(found):
         if entry.joints is not None:
             joints[index] = entry.joints

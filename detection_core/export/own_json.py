@@ -34,9 +34,9 @@ def to_json(detections: Detections, *, file_name: str | None = None, provenance:
     Returns:
         `format`, `file_name`, `model`, `width`, `height`, `summary`, `provenance`, `categories`, `keypoint_names` (null without joints),
         `mask_size` (null without masks) and `objects`. Each object has `label`, `class_id`, `score`, `box` (XYXY pixels) and, where the
-        model gives them, `keypoints` (name → x, y, logit `score`), `polygons` (rings of [x, y], even-odd rule, rounded to 0.01 pixels)
-        and `mask_grid`, the soft mask itself: `mask_size`² little-endian float32 values over the box, row by row, deflated (zlib), in
-        Base64.
+        model gives them, `keypoints` (name → x, y, logit `score`; null for an object that has none), `polygons` (rings of [x, y],
+        even-odd rule, rounded to 0.01 pixels) and `mask_grid`, the soft mask itself: `mask_size`² little-endian float32 values over
+        the box, row by row, deflated (zlib), in Base64.
     """
     height, width = detections.image_size
     return {
@@ -50,11 +50,11 @@ def to_json(detections: Detections, *, file_name: str | None = None, provenance:
         "categories": list(detections.categories),
         "keypoint_names": None if detections.keypoints is None else list(detections.keypoint_names),
         "mask_size": None if detections.masks is None else detections.masks.shape[1],
-        "objects": [_object(detections, index) for index in range(len(detections))],
+        "objects": [_object(detections, index, has_keypoints) for index, has_keypoints in enumerate(detections.has_keypoints)],
     }
 
 
-def _object(detections: Detections, index: int) -> dict[str, Any]:
+def _object(detections: Detections, index: int, has_keypoints: bool) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "label": detections.names[index],
         "class_id": int(detections.labels[index]),
@@ -64,10 +64,16 @@ def _object(detections: Detections, index: int) -> dict[str, Any]:
     if detections.masks is not None:
         entry["polygons"] = [np.round(ring.astype(float), 2).tolist() for ring in detections.polygons(index)]
         entry["mask_grid"] = _packed(detections.masks[index])
-    if detections.keypoints is not None and detections.keypoint_scores is not None:
-        joints = zip(detections.keypoint_names, detections.keypoints[index], detections.keypoint_scores[index], strict=True)
-        entry["keypoints"] = {name: {"x": shortest(x), "y": shortest(y), "score": shortest(score)} for name, (x, y), score in joints}
+    if detections.keypoints is not None:
+        entry["keypoints"] = _joints(detections, index) if has_keypoints else None
     return entry
+
+
+def _joints(detections: Detections, index: int) -> dict[str, dict[str, float]]:
+    assert detections.keypoints is not None
+    assert detections.keypoint_scores is not None
+    joints = zip(detections.keypoint_names, detections.keypoints[index], detections.keypoint_scores[index], strict=True)
+    return {name: {"x": shortest(x), "y": shortest(y), "score": shortest(score)} for name, (x, y), score in joints}
 
 
 def _packed(grid: NDArray[np.float32]) -> str:
@@ -88,7 +94,7 @@ def from_json(data: Any) -> Detections:
     n = len(data["objects"])
     boxes, labels, scores = np.zeros((n, 4), np.float32), np.zeros(n, np.int64), np.zeros(n, np.float32)
     masks: list[NDArray[np.float32]] = []
-    joints: list[list[list[float]]] = []
+    points = None if names is None else np.full((n, len(names), 3), np.nan, np.float32)
     for index, entry in enumerate(data["objects"]):
         try:
             with np.errstate(over="ignore"):  # What is too large becomes infinite, and that is refused.
@@ -97,11 +103,14 @@ def from_json(data: Any) -> Detections:
                 raise ValueError("its box is larger than any picture")
             if size is not None:
                 masks.append(_unpacked(entry["mask_grid"], size))
-            if names is not None:
-                joints.append([[float(entry["keypoints"][name][value]) for value in ("x", "y", "score")] for name in names])
+            if points is not None and entry["keypoints"] is not None:
+                joints = [[entry["keypoints"][name][value] for value in ("x", "y", "score")] for name in names]
+                with np.errstate(over="ignore"):
+                    points[index] = np.array(joints, np.float32).reshape(points[index].shape)
+                if not np.isfinite(points[index]).all():
+                    raise ValueError("a joint is not finite")
         except (KeyError, TypeError, ValueError, OverflowError, zlib.error) as error:
             raise ImportFormatError(f"objects[{index}] cannot be read: {type(error).__name__} ({error}).") from error
-    points = None if names is None else np.array(joints, np.float32).reshape(n, len(names), 3)
     try:
         return Detections(
             boxes=boxes,

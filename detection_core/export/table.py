@@ -25,7 +25,8 @@ _SPOOL_IN_MEMORY = 8 * 2**20
 class TableWriter:
     """Writes one table: boxes in pixels, the mask's area in pixels, where it comes from, and three columns a joint.
 
-    What a model does not give is empty. For frames of clips, their number, their time and the object's identity come first.
+    What a model does not give, or an object does not have, is empty. For frames of clips, their number, their time and the object's
+    identity come first.
     """
 
     def __init__(self, target: Target, style: Style) -> None:
@@ -44,9 +45,9 @@ class TableWriter:
         if frame is not None:
             self._frame_columns = _FRAME_COLUMNS
             picture |= {"frame": frame.index, "time_s": frame.time_s}
-        for index in range(len(found)):
+        for index, has_keypoints in enumerate(found.has_keypoints):
             track = frame.track(index) if frame else {}
-            joints = _joints(found, index)
+            joints = _joints(found, index, has_keypoints)
             self._joint_columns.update(dict.fromkeys(joints))
             self._rows.write(json.dumps(picture | track | _object(found, index) | joints).encode() + b"\n")
 
@@ -78,8 +79,8 @@ def _object(found: Detections, index: int) -> dict[str, Any]:
     return {"label": found.names[index], "class_id": int(found.labels[index]), "score": shortest(found.scores[index]), **box, **area}
 
 
-def _joints(found: Detections, index: int) -> dict[str, float]:
-    if found.keypoints is None or found.keypoint_scores is None:
+def _joints(found: Detections, index: int, has_keypoints: bool) -> dict[str, float]:
+    if found.keypoints is None or found.keypoint_scores is None or not has_keypoints:
         return {}
     joints = zip(found.keypoint_names, found.keypoints[index], found.keypoint_scores[index], strict=True)
     columns = ((name, zip(("x", "y", "score"), (x, y, score), strict=True)) for name, (x, y), score in joints)

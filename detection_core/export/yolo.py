@@ -23,7 +23,8 @@ YoloTask = Literal["detect", "segment", "pose"]
 class YoloWriter:
     """Writes `yolo_TASK/labels/STEM.txt` for each picture, empty where nothing was found, and `yolo_TASK/data.yaml`.
 
-    Classes are numbered from 0 in the order of the model's labels without COCO's unused ids, which gives COCO's usual 80.
+    Of poses, only objects that have joints are written. Classes are numbered from 0 in the order of the model's labels without COCO's
+    unused ids, which gives COCO's usual 80.
     """
 
     def __init__(self, task: YoloTask, target: Target, style: Style) -> None:
@@ -41,7 +42,9 @@ class YoloWriter:
             if name in occurring or (label and name != UNUSED):
                 self._classes.setdefault(name, len(self._classes))
         self._joints = self._joints or found.keypoint_names
-        lines = [" ".join([str(self._classes[name]), *self._numbers(found, index)]) for index, name in enumerate(found.names)]
+        # All rows of a label file must have as many numbers.
+        chosen = np.flatnonzero(found.has_keypoints).tolist() if self._task == "pose" else range(len(found))
+        lines = [" ".join([str(self._classes[found.names[index]]), *self._numbers(found, index)]) for index in chosen]
         self._target.write(f"yolo_{self._task}/labels/{stem}.txt", "".join(line + "\n" for line in lines).encode())
 
     def _numbers(self, found: Detections, index: int) -> Iterable[str]:

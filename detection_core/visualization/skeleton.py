@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
 from PIL import Image
 
 from detection_core.detections import Detections
@@ -63,13 +62,15 @@ def draw_skeletons(image: Image.Image, detections: Detections, threshold: float,
 
     Args:
         image: RGB, drawn on in place.
-        detections: N objects with keypoints; names other than COCO's are drawn as joints without limbs.
+        detections: N objects of a model that gives keypoints; those without any are left out. Names other than COCO's are drawn as joints
+            without limbs.
         threshold: A logit.
         width: Of the boxes' lines, in pixels; limbs are a little thicker, or thinner on small people.
     """
     assert detections.keypoints is not None
     assert detections.keypoint_scores is not None
-    shown = (detections.keypoint_scores > threshold) & np.isfinite(detections.keypoints).all(axis=2)
+    # The logits of an object without keypoints are NaN, which exceeds nothing.
+    shown = detections.keypoint_scores > threshold
     longer_sides = (detections.boxes[:, 2:] - detections.boxes[:, :2]).max(axis=1, initial=0)
     canvas = Canvas(image.size)
     # The best score is drawn last and so lies on top.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,17 @@ def first_detections() -> Detections:
     )  # fmt: skip
 
 
+def only_persons_have_joints() -> Detections:
+    """The first result, of another model, where dog and car have no joints and the second person's are all unsure."""
+    found = first_detections()
+    assert found.keypoints is not None
+    assert found.keypoint_scores is not None
+    points, logits = found.keypoints.copy(), found.keypoint_scores.copy()
+    logits[2] = 0
+    points[found.labels != 1], logits[found.labels != 1] = np.nan, np.nan
+    return replace(found, keypoints=points, keypoint_scores=logits, model="persons")
+
+
 @pytest.fixture(scope="module")
 def app_url(serve: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> str:
     picture = tmp_path_factory.mktemp("pictures") / "grey.png"
@@ -57,6 +69,7 @@ def build_app(picture: Path) -> gr.Blocks:
     results = {
         "first": lambda: view_payload(first_detections(), picture, title="First", threshold=0.5, floor=0.05, timings={"network": 1234.0}),
         "fast": lambda: view_payload(make_detections(2, image_size=SIZE, model="first@fast"), picture, threshold=0.5, floor=0.05),
+        "persons": lambda: view_payload(only_persons_have_joints(), picture, threshold=0.5, floor=0.05),
         "other": lambda: view_payload(make_detections(5, image_size=SIZE, model="other"), picture, threshold=0.3, floor=0.05),
         "script": lambda: view_payload(
             make_detections(1, image_size=SIZE, categories=NAMES, labels=[4], model="script"),
@@ -159,6 +172,23 @@ def test_layers_and_joint_confidence_hide_what_they_name(view: Locator) -> None:
     set_slider(view.get_by_label("Joint confidence"), 10)
     expect(rows(view).first.locator("td").last).not_to_have_text(str(before))
     assert int(rows(view).first.locator("td").last.inner_text()) < before
+
+
+def test_objects_without_joints_are_told_from_those_whose_joints_are_unsure(page: Page, view: Locator) -> None:
+    send(page, "persons")
+    joints = view.locator("tbody tr:not([hidden]) td:last-child")
+    expect(joints).to_have_text(["12", "–", "0"])
+    expect(view.locator(".dv-layer-skeletons .dv-object:not([hidden])")).to_have_count(2)
+    expect(view.locator(".dv-image")).to_have_attribute("alt", "2 persons, 1 dog")
+    expect(view.get_by_role("status")).to_have_text("2 persons, 1 dog")
+    set_slider(view.get_by_label("Joint confidence"), 10)
+    expect(joints).to_have_text(["3", "–", "0"])
+    view.locator("thead").get_by_role("button", name="Joints").click()
+    expect(joints).to_have_text(["3", "0", "–"])
+    rows(view).nth(2).hover()
+    expect(view.locator(".dv-layer-boxes .dv-active")).to_have_count(1)
+    view.get_by_role("button", name="Skeletons").click()
+    expect(view.locator(".dv-layer-skeletons")).to_be_hidden()
 
 
 def test_hovering_a_row_lights_its_object_and_the_other_way_round(page: Page, view: Locator) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +34,12 @@ def make_scene(path: Path, frames: int = 12, **how) -> Path:
 
 
 class Finder:
-    """Finds the things by their colours, and something doubtful in the corner; counts how often it is asked."""
+    """Finds the things by their colours, and something doubtful in the corner; counts how often it is asked.
 
-    def __init__(self, *, masks: bool = False, keypoints: bool = False) -> None:
+    `keypoints` may be the labels whose objects have some.
+    """
+
+    def __init__(self, *, masks: bool = False, keypoints: bool | Collection[int] = False) -> None:
         self.calls = 0
         self._masks, self._keypoints = masks, keypoints
 
@@ -45,6 +49,10 @@ class Finder:
         found = [(box, label, score) for label, score in zip((1, 2), _SCORES, strict=True) if (box := _box_of(pixels, label))]
         found.append(([0, 0, 5, 5], 2, 0.04))
         n = len(found)
+        points, logits = np.full((n, 17, 2), 7.25, np.float32), np.full((n, 17), 8, np.float32)
+        if not isinstance(self._keypoints, bool):
+            without = [label not in self._keypoints for _, label, _ in found]
+            points[without], logits[without] = np.nan, np.nan
         return Detections(
             np.array([box for box, _, _ in found], np.float32),
             np.array([label for _, label, _ in found]),
@@ -52,8 +60,8 @@ class Finder:
             (image.height, image.width),
             CATEGORIES,
             masks=np.full((n, 28, 28), 0.75, np.float32) if self._masks else None,
-            keypoints=np.full((n, 17, 2), 7.25, np.float32) if self._keypoints else None,
-            keypoint_scores=np.full((n, 17), 8, np.float32) if self._keypoints else None,
+            keypoints=points if self._keypoints else None,
+            keypoint_scores=logits if self._keypoints else None,
             keypoint_names=tuple(COCO_KEYPOINT_NAMES) if self._keypoints else (),
             model=MODEL,
         )

@@ -163,6 +163,32 @@ def test_no_frame_at_all_is_still_valid(records, tmp_path):
     assert json.loads((tmp_path / "clip_detections.json").read_text())["frames"] == []
 
 
+@pytest.mark.parametrize("track", [True, False], ids=["tracked", "not tracked"])
+def test_of_two_classes_one_has_joints(tmp_path, track):
+    """The blue thing, which has none, is without them everywhere."""
+    path = make_scene(tmp_path / "clip.mp4", 12)
+    formats = [name for name in CLIP_FORMATS if track or name != "mot"]
+    with records_of(path, Finder(masks=True, keypoints=[1])) as records:
+        options = ClipOptions(0.5, track=track)
+        shown = list(follow(records, options))
+        export_clip(records, options, formats, tmp_path / "out", file_name="clip.mp4")
+    assert [frame.detections.has_keypoints.tolist() for frame in shown] == [[True, False]] * 12
+
+    def refuse(constant):
+        pytest.fail(f"{constant} is not JSON")
+
+    data = json.loads((tmp_path / "out" / "clip_detections.json").read_text(), parse_constant=refuse)
+    for entry, frame in zip(data["frames"], shown, strict=True):
+        read = from_json({**data, "format": FORMAT, "objects": entry["objects"]})
+        assert read.keypoints.tobytes() == frame.detections.keypoints.tobytes()
+    coco = json.loads((tmp_path / "out" / "clip_coco_dataset.json").read_text(), parse_constant=refuse)
+    assert {(entry["category_id"], "keypoints" in entry) for entry in coco["annotations"]} == {(1, True), (2, False)}
+    with (tmp_path / "out" / "clip_detections.csv").open(newline="", encoding="utf-8") as file:
+        assert {(row["label"], row["nose_x"]) for row in csv.DictReader(file)} == {("red thing", "7.25"), ("blue thing", "")}
+    if track:
+        assert np.isfinite(np.loadtxt(tmp_path / "out" / "clip_mot.txt", delimiter=",")).all()
+
+
 def test_an_unknown_format_is_refused(records, tmp_path):
     with pytest.raises(ValueError, match=r"no format “yolo”.*json, coco, csv, mot"):
         export_clip(records, OPTIONS, ["yolo"], tmp_path, file_name="clip.mp4")

@@ -27,7 +27,9 @@ def assert_equal(one: Detections, other: Detections) -> None:
     )
 
 
-@pytest.mark.parametrize("gives", [{}, {"masks": True}, {"keypoints": True}, {"masks": True, "keypoints": True}], ids=str)
+@pytest.mark.parametrize(
+    "gives", [{}, {"masks": True}, {"keypoints": True}, {"keypoints": [2]}, {"masks": True, "keypoints": True}], ids=str
+)
 def test_what_was_found_comes_back_exactly(gives):
     found = [make_detections(n, seed=n, model="m", **gives) for n in (3, 0, 40)]
     with ClipRecords(VIDEO) as records:

@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
+from detection_core.detections import Detections
 from detection_core.export import PictureResult, Provenance, export, to_coco_results
 from detection_core.export.coco_names import COCO_CLASSES
+from detection_core.training.checks import check
+from detection_core.training.dataset import read_coco
 from tests.export.pixels import full_mask
 from tests.factories import COCO_KEYPOINT_NAMES, make_detections
 
@@ -45,6 +53,56 @@ def test_coco_tools_load_keypoints(dataset):
     loaded = dataset.loadRes([{key: value for key, value in entry.items() if key != "bbox"} for entry in results])
     joints = np.array([a["keypoints"] for a in loaded.loadAnns(loaded.getAnnIds())], np.float32).reshape(2, 17, 3)
     np.testing.assert_array_equal(joints[..., :2], found.keypoints)
+
+
+def person_and_cat(n: int = 4, **how: Any) -> Detections:
+    """COCO's classes with joints for persons only; the best object is a cat, as tools look at the first entry to tell what there is."""
+    return make_detections(n, masks=True, keypoints=[1], categories=COCO_CLASSES, labels=[(17, 1)[i % 2] for i in range(n)], **how)
+
+
+@pytest.mark.parametrize(("kind", "classes"), [("bbox", 80), ("segm", 80), ("keypoints", 1)])
+def test_coco_tools_evaluate_results_in_which_only_persons_have_joints(kind: str, classes: int, tmp_path: Path):
+    """Against themselves as the truth, every task is at 100 %; with the person's joints elsewhere, that of joints is not."""
+    found = person_and_cat()
+    truth = exported_dataset(tmp_path, PictureResult("a.jpg", found))
+    results = to_coco_results(found, 1)
+    assert [sorted(entry.keys() & {"keypoints", "keypoint_scores"}) for entry in results] == [[], ["keypoint_scores", "keypoints"]] * 2
+    json.dumps(results, allow_nan=False)
+
+    def precision(entries: list[dict[str, Any]]) -> float:
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluation = COCOeval(truth, truth.loadRes(entries), kind)
+            evaluation.params.catIds = [key for key, category in truth.cats.items() if kind != "keypoints" or "keypoints" in category]
+            assert len(evaluation.params.catIds) == classes
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+        return float(evaluation.stats[0])
+
+    assert precision(results) == pytest.approx(1)
+    away = [entry | ({"keypoints": [0.0, 0.0, 1] * 17} if "keypoints" in entry else {}) for entry in results]
+    assert precision(away) == pytest.approx(0 if kind == "keypoints" else 1)
+
+
+def test_only_persons_have_joints_in_the_data_set(tmp_path: Path):
+    nobody = make_detections(1, keypoints=[1], categories=COCO_CLASSES, labels=[17])
+    coco = exported_dataset(tmp_path, PictureResult("b.jpg", nobody), PictureResult("a.jpg", person_and_cat()))
+    json.dumps(coco.dataset, allow_nan=False)
+    fields = {"keypoints", "keypoint_scores", "num_keypoints"}
+    assert [(a["category_id"], a.keys() & fields) for a in coco.dataset["annotations"]] == [(17, set()), *[(17, set()), (1, fields)] * 2]
+    with_joints = {
+        category["name"]: category["keypoints"] for category in coco.cats.values() if category.keys() & {"keypoints", "skeleton"}
+    }
+    assert with_joints == {"person": COCO_KEYPOINT_NAMES}
+
+
+def test_a_data_set_in_which_only_persons_have_joints_can_be_trained_on(tmp_path: Path):
+    exported_dataset(tmp_path, PictureResult("a.jpg", person_and_cat()))
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (640, 480)).save(tmp_path / "images" / "a.jpg")
+    dataset = read_coco(tmp_path / "coco_dataset.json")
+    assert dataset.keypoint_names == tuple(COCO_KEYPOINT_NAMES)
+    assert check(dataset, ("boxes", "masks", "keypoints")) == []
 
 
 def test_nothing_found_is_an_empty_list(tmp_path: Path):

@@ -21,8 +21,9 @@ def entry(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def test_own_results_come_back():
-    found = make_detections(5, masks=True, keypoints=True)
+@pytest.mark.parametrize("keypoints", [True, [2]], ids=["joints", "joints of one class"])
+def test_own_results_come_back(keypoints):
+    found = make_detections(5, masks=True, keypoints=keypoints)
     content = json.dumps(to_coco_results(found, 3)).encode()
     back = read_coco_results(content, SIZE, categories=NAMES, model="elsewhere")
     for name in ("boxes", "labels", "scores", "keypoints", "keypoint_scores"):
@@ -94,7 +95,8 @@ def test_objects_without_mask_or_joints_beside_others():
     back = read_coco_results([whole, entry()], SIZE)
     assert back.mask(0)[0].sum() > 4500
     assert back.mask(1)[0].sum() == 0
-    assert back.keypoint_scores.tolist() == [[10], [-10]]
+    assert back.has_keypoints.tolist() == [True, False]
+    assert (back.keypoints[0].tolist(), back.keypoint_scores[0].tolist()) == ([[20, 30]], [10])
     assert back.keypoint_names == ("joint 1",)
 
 

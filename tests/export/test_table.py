@@ -45,6 +45,12 @@ def test_pictures_with_and_without_joints_share_a_table(tmp_path: Path):
     assert [row["mask_area"] for row in table] == ["", ""]
 
 
+def test_an_object_without_joints_has_empty_cells(tmp_path: Path):
+    table = rows(tmp_path, PictureResult("a.jpg", make_detections(3, masks=True, keypoints=[2])))
+    cells = [{row[f"{name}_{axis}"] == "" for name in COCO_KEYPOINT_NAMES for axis in ("x", "y", "score")} for row in table]
+    assert cells == [{True}, {False}, {True}]
+
+
 def test_names_of_files_that_are_no_text_are_escaped(tmp_path: Path):
     (row,) = rows(tmp_path, PictureResult("b\udcff.jpg", make_detections(1)))
     assert row["file_name"] == "b\\udcff.jpg"

@@ -79,6 +79,27 @@ def test_joints(tmp_path: Path):
     assert [COCO_KEYPOINT_NAMES[index] for index in data["flip_idx"][:2]] == ["nose", "right_eye"]
 
 
+@pytest.mark.parametrize(
+    ("task", "labels", "numbers"),
+    [
+        ("pose", [17, 1, 17, 1], ["0", "0"]),
+        ("pose", [17, 17], []),
+        ("detect", [17, 1, 17, 1], ["15", "0", "15", "0"]),
+        ("segment", [17, 1, 17, 1], ["15", "0", "15", "0"]),
+    ],
+)
+def test_objects_without_joints_are_no_poses(tmp_path: Path, task, labels, numbers):
+    found = make_detections(len(labels), masks=True, keypoints=[1], categories=COCO_CLASSES, labels=labels)
+    lines, data = written(tmp_path, task, found)
+    assert [line[0] for line in lines] == numbers
+    assert (data["nc"], data["names"][0], data["names"][15]) == (80, "person", "cat")
+    assert data.get("kpt_shape") == ([17, 3] if task == "pose" else None)
+    if task == "pose":
+        assert {len(line) for line in lines} <= {5 + 17 * 3}
+        persons = found[found.labels == 1]
+        np.testing.assert_allclose(np.reshape([corners(line[1:5]) for line in lines], (-1, 4)), persons.boxes, atol=1e-3)
+
+
 @pytest.mark.parametrize(("label", "number"), [(1, 0), (13, 11), (44, 39), (90, 79)], ids=["person", "stop sign", "bottle", "toothbrush"])
 def test_coco_classes_are_the_usual_80(tmp_path: Path, label, number):
     lines, data = written(tmp_path, "detect", make_detections(1, categories=COCO_CLASSES, labels=[label]))

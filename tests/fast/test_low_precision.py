@@ -12,7 +12,7 @@ import pytest
 import torch
 from torchvision.ops import MultiScaleRoIAlign
 
-from detection_core.catalog import ASSETS, EMBEDDED_MODEL, get_spec
+from detection_core.catalog import ASSETS, PERSON_MODEL, get_spec
 from detection_core.detector import run
 from detection_core.engine import LocalEngine
 from detection_core.fast import optimise, sixteen_bits
@@ -105,12 +105,12 @@ def test_torch_without_onednn_has_no_fast_precision(monkeypatch):
 
 def test_without_the_instructions_the_product_refuses_in_words_and_its_tests_are_skipped(monkeypatch, request):
     give_instructions(monkeypatch, amx=False, avx=False, onednn=False)
-    key = f"{EMBEDDED_MODEL}@fast"
+    key = f"{PERSON_MODEL}@fast"
     with pytest.raises(WeightsError, match=r"this CPU has no instructions for numbers of sixteen bits\. Choose the exact precision\."):
         ModelLoader(10**9).load(key)
     with closing(LocalEngine()) as engine:
         states = engine.model_states()
-    assert {EMBEDDED_MODEL, f"{EMBEDDED_MODEL}@stock"} <= states.keys()
+    assert {PERSON_MODEL, f"{PERSON_MODEL}@stock"} <= states.keys()
     assert key not in states
     request.node.add_marker("sixteen_bits")
     with pytest.raises(pytest.skip.Exception, match=NO_INSTRUCTIONS):

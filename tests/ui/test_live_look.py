@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from detection_core.engine import EngineBusyError, EngineError, Job, JobState, R
 from detection_core.images import ImageError, LoadedImage
 from detection_core.ui import live_look
 from detection_core.ui.live_look import look_at_frame, read_frame
-from detection_core.ui.live_streams import LiveStream, LiveStreams
+from detection_core.ui.live_streams import LiveFrame, LiveStream, LiveStreams
 from detection_core.visualization import PALETTE, to_hex
 from detection_core.weights import WeightsError
+from tests.factories import make_detections
 from tests.ui.asynchronous import finish
 
 SPEC = get_spec(PERSON_MODEL)
@@ -98,6 +100,15 @@ def frame(stream: LiveStream, number: int, **more: Any) -> dict[str, Any]:
 
 def results(engine: Walk, streams: LiveStreams, stream: LiveStream, numbers: range, **more: Any) -> list[dict[str, Any]]:
     return [ask(engine, streams, frame(stream, number, **more))["result"] for number in numbers]
+
+
+@pytest.mark.parametrize("stable", [True, False], ids=["followed", "frame by frame"])
+def test_an_object_without_joints_is_sent_without(stream, stable):
+    found = make_detections(3, masks=True, keypoints=[1], model=SPEC.key)
+    look = LiveFrame(time_s=1, threshold=0.5, stable=stable, tasks=None)
+    told = live_look.tell(Result(found, Timings()), look, stream)
+    objects = json.loads(json.dumps(told, allow_nan=False))["objects"]
+    assert {(thing["class_id"], thing["keypoints"] is not None) for thing in objects} == {(1, True), (2, False)}
 
 
 def test_a_frame_gives_what_is_there_and_where_the_time_went(engine, streams, stream):

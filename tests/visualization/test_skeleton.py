@@ -77,9 +77,12 @@ def test_joints_must_exceed_the_threshold(threshold, drawn):
     assert (image.getbbox() is not None) == drawn
 
 
-def test_joints_that_are_not_numbers_are_left_out():
+@pytest.mark.parametrize("threshold", [2.0, -1000.0])
+def test_objects_without_joints_are_left_out(threshold):
     detections = person()
-    draw(replace(detections, keypoints=np.full_like(detections.keypoints, np.nan)))
+    nowhere = np.full_like(detections.keypoints, np.nan)
+    assert draw(detections, threshold).getbbox() is not None
+    assert draw(replace(detections, keypoints=nowhere, keypoint_scores=nowhere[..., 0]), threshold).getbbox() is None
 
 
 def test_unknown_joints_are_drawn_without_limbs():

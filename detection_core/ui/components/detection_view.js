@@ -248,7 +248,7 @@ function drawJoints() {
   if (drawnJoints.result === result && drawnJoints.threshold === settings.joint_threshold) return;
   drawnJoints = { result, threshold: settings.joint_threshold };
   overlay.setJointThreshold(settings.joint_threshold);
-  const countJoints = ({ keypoints }) => (keypoints ?? []).filter(([, , logit]) => logit > settings.joint_threshold).length;
+  const countJoints = ({ keypoints }) => keypoints?.filter(([, , logit]) => logit > settings.joint_threshold).length ?? null;
   table.setJoints(result.objects.map(countJoints));
 }
 

@@ -17,9 +17,6 @@ from detection_core.visualization import EDGES, ColorBy, Side, object_colors, re
 
 Stage = Literal["queue", "download", "load", "run"]
 
-# A logit that no joint threshold of the view lets through, for joints without a place.
-_UNSEEN = -100.0
-
 
 class ViewModel(GradioModel):
     """Which model looked."""
@@ -59,7 +56,7 @@ class ViewCategory(GradioModel):
 
 
 class ViewObject(GradioModel):
-    """One object in pixels of the picture; rings are flat lists x, y, x, y …, keypoints [x, y, logit]."""
+    """One object in pixels of the picture; rings are flat lists x, y, x, y …, keypoints [x, y, logit], or None if it has none."""
 
     class_id: int
     score: float
@@ -194,9 +191,9 @@ def view_objects(detections: Detections, color_by: ColorBy) -> list[ViewObject]:
             box=boxes[i],
             color=to_hex(colors[i]),
             polygons=None if detections.masks is None else [_rounded(ring.reshape(-1)) for ring in detections.polygons(i)],
-            keypoints=_joints(detections, i),
+            keypoints=_joints(detections, i) if has_keypoints else None,
         )
-        for i in range(len(detections))
+        for i, has_keypoints in enumerate(detections.has_keypoints)
     ]
 
 
@@ -206,12 +203,10 @@ def view_edges(names: tuple[str, ...]) -> list[tuple[int, int, Side]]:
     return [(index[a], index[b], side(a, b)) for a, b in EDGES if a in index and b in index]
 
 
-def _joints(detections: Detections, index: int) -> list[list[float]] | None:
-    if detections.keypoints is None or detections.keypoint_scores is None:
-        return None
-    joints = np.column_stack([detections.keypoints[index], detections.keypoint_scores[index]])
-    joints[~np.isfinite(joints).all(axis=1)] = (0, 0, _UNSEEN)
-    rows: list[list[float]] = _rounded(joints)
+def _joints(detections: Detections, index: int) -> list[list[float]]:
+    assert detections.keypoints is not None
+    assert detections.keypoint_scores is not None
+    rows: list[list[float]] = _rounded(np.column_stack([detections.keypoints[index], detections.keypoint_scores[index]]))
     return rows
 
 

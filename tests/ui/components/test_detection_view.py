@@ -7,10 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from detection_core.detections import Detections
 from detection_core.ui.components import detection_view
 from detection_core.ui.components.detection_view import DetectionView, ViewMessage, ViewSettings, status_payload, view_payload
 from tests.factories import make_detections
@@ -85,26 +83,15 @@ def test_colors_follow_what_they_stand_for(tmp_path: Path) -> None:
     assert len({item.color for item in automatic.objects or []}) == 3
 
 
-def test_joints_without_a_place_are_never_shown(tmp_path: Path) -> None:
-    whole = make_detections(1, keypoints=True)
-    assert whole.keypoints is not None
-    broken = whole.keypoints.copy()
-    broken[0, 3] = np.nan
-    detections = Detections(
-        whole.boxes,
-        whole.labels,
-        whole.scores,
-        whole.image_size,
-        whole.categories,
-        keypoints=broken,
-        keypoint_scores=whole.keypoint_scores,
-        keypoint_names=whole.keypoint_names,
-    )
-    objects = view_payload(detections, tmp_path / "a.png").objects
-    assert objects is not None
-    assert objects[0].keypoints is not None
-    assert objects[0].keypoints[3][2] < 0
-    assert objects[0].keypoints[2][2] == 8
+@pytest.mark.parametrize(
+    ("keypoints", "have"),
+    [(True, [True] * 3), ([1], [True, False, False]), ([], [False] * 3), (False, [False] * 3)],
+    ids=["all", "one class", "none of these", "no joints"],
+)
+def test_objects_without_joints_are_sent_without(tmp_path: Path, keypoints: bool | list[int], have: list[bool]) -> None:
+    message = view_payload(make_detections(3, keypoints=keypoints), tmp_path / "a.png")
+    sent = json.loads(json.dumps(message.model_dump(), allow_nan=False))
+    assert [thing["keypoints"] is not None for thing in sent["objects"]] == have
 
 
 def test_component_speaks_messages_and_settings() -> None:

@@ -17,7 +17,7 @@ function createTable(scroller, { onHover, onSelect }) {
     class: (i) => objects[i].name,
     score: (i) => objects[i].score,
     size: (i) => (objects[i].box[2] - objects[i].box[0]) * (objects[i].box[3] - objects[i].box[1]),
-    joints: (i) => objects[i].joints ?? 0,
+    joints: (i) => objects[i].joints ?? -1,
   };
 
   function setObjects(newObjects, hasJoints) {
@@ -120,10 +120,11 @@ function createTable(scroller, { onHover, onSelect }) {
     refreshTabStop,
     setVisible: (index, visible) => show(rows[index], visible),
     setActive: (indices) => rows.forEach((row, i) => row.classList.toggle("dv-active", indices.includes(i))),
+    /** How many joints each object shows; null for one of a class that has none. */
     setJoints(counts) {
       counts.forEach((count, i) => {
         objects[i].joints = count;
-        setText(rows[i].lastChild, String(count));
+        setText(rows[i].lastChild, count === null ? "–" : String(count));
       });
     },
   };
