@@ -32,8 +32,8 @@ def build_models_tab(tab: gr.Tab, engine: Engine) -> ModelTable:
         The table, so that the page can refresh it when the tab is opened.
     """
     gr.HTML(
-        "<h2>All models</h2><p>Average precisions are the published ones, in percent. Keypoint R-CNN's box AP is over persons only, "
-        "the built-in model's over its own holdout photos and yours over yours: compare them within their kind. Checkpoints in the models "
+        "<h2>All models</h2><p>Average precisions are the published ones, in percent. Keypoint R-CNN's box AP is over persons only; models "
+        "that are built in were measured on other photos, and yours on yours: compare them within their kind. Checkpoints in the models "
         "folder are listed here by themselves.</p>",
         elem_classes="section",
     )
