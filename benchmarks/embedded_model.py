@@ -108,7 +108,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--model", choices=(COCO_MODEL, PERSON_MODEL), default=PERSON_MODEL, help="default: %(default)s")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="COCO folder: annotations.json beside images/")
     parser.add_argument("--weights", type=Path, metavar="FILE.pth", help="another state dict than the one that is shipped")
-    parser.add_argument("--export", type=Path, metavar="FILE.pt", help="first write these weights, a checkpoint or a state dict, to --weights, in 8 bits")
+    parser.add_argument(
+        "--export", type=Path, metavar="FILE.pt", help="first write these weights, a checkpoint or a state dict, to --weights, in 8 bits"
+    )
     parser.add_argument("--min-size", type=int, metavar="PX", help="other length of the shorter side at inference")
     parser.add_argument("--max-size", type=int, metavar="PX", help="other bound on the longer side")
     parser.add_argument("--write-card", type=Path, metavar="CARD.json", help="put the figures into this card")
@@ -148,7 +150,10 @@ def main() -> None:
     ]
     print(markdown_table(["AP of", "precision", "photos", *FIGURES], rows))
     took = [
-        [precision, *(median_and_range([1000 * value for value in seconds]) for seconds in (watches[precision].seconds, vga_seconds(each, spec)))]
+        [
+            precision,
+            *(median_and_range([1000 * value for value in seconds]) for seconds in (watches[precision].seconds, vga_seconds(each, spec))),
+        ]
         for precision, each in modules.items()
     ]
     print(f"\n{markdown_table(['ms, median (range)', 'per photo of the data', f'{VGA_EXAMPLE} at {VGA[0]}×{VGA[1]}'], took)}\n")

@@ -13,9 +13,13 @@ EXAMPLES = {
     "Astronaut": ASSETS / "examples" / "astronaut.jpg",
     "Grace Hopper": ASSETS / "examples" / "grace_hopper.jpg",
     "Cameraman": ASSETS / "examples" / "cameraman.jpg",
+    "Square": ASSETS / "examples" / "square.jpg",
+    "Horses": ASSETS / "examples" / "horses.jpg",
+    "Dogs": ASSETS / "examples" / "dogs.jpg",
     "Cat": ASSETS / "examples" / "chelsea.jpg",
+    "Salon": ASSETS / "examples" / "salon.jpg",
+    "Wine": ASSETS / "examples" / "wine.jpg",
     "Coffee": ASSETS / "examples" / "coffee.jpg",
-    "Rocket": ASSETS / "examples" / "rocket.jpg",
 }
 EXAMPLE_PATHS = list(EXAMPLES.values())
 

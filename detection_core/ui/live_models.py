@@ -8,7 +8,7 @@ from typing import Any
 
 from detection_core.catalog import ModelSpec, list_specs
 from detection_core.precision import Precision, split_key
-from detection_core.ui.components.model_picker import picker_value
+from detection_core.ui.components.model_picker import BUILT_IN, picker_value
 
 # From here on, a stream is a series of pictures.
 _LIVE_SECONDS = 0.4
@@ -19,9 +19,9 @@ _BASE_GFLOPS = 2.0
 
 
 def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[str, float]) -> dict[str, Any]:
-    """As `picker_value`, with fast models first and the others marked by what a frame takes here in the chosen precision.
+    """As `picker_value`, with models that are built in first and fast ones next; slow ones are marked by what a frame takes here.
 
-    Where no model has run in that yet, what they take in the exact one is told, and said to be so.
+    That is told for the chosen precision; where no model has run in it yet, for the exact one, and said to be so.
 
     Args:
         selected: The chosen model's key.
@@ -38,15 +38,14 @@ def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[st
 
     def marked(model: dict[str, Any]) -> dict[str, Any]:
         taken = expected[model["key"]]
-        if taken is None:
-            return model | {"group": _SLOW}
-        if taken <= _LIVE_SECONDS:
-            return model | {"group": _FAST}
+        fast = taken is not None and taken <= _LIVE_SECONDS
+        group = BUILT_IN if model["group"] == BUILT_IN else _FAST if fast else _SLOW
+        if taken is None or fast:
+            return model | {"group": group}
         pace = f"about {_rounded(taken)} s per frame here{remark}"
-        told = {"title": f"{model['title']} · {pace}", "best_for": f"{model['best_for']} {pace.capitalize()}."}
-        return model | {"group": _SLOW} | told
+        return model | {"group": group, "title": f"{model['title']} · {pace}", "best_for": f"{model['best_for']} {pace.capitalize()}."}
 
-    ordered = sorted(value["models"], key=lambda model: expected[model["key"]] or float("inf"))
+    ordered = sorted(value["models"], key=lambda model: (model["group"] != BUILT_IN, expected[model["key"]] or float("inf")))
     return value | {"models": [marked(model) for model in ordered]}
 
 

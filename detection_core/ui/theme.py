@@ -51,6 +51,11 @@ CSS = """
 .section h2 { font-size: 1.125rem; font-weight: 700; margin: 16px 0 4px; color: var(--body-text-color); }
 .section p { margin: 0 0 8px; max-width: 72ch; color: var(--body-text-color-subdued); }
 .fine-print, .fine-print p { font-size: 13px; line-height: 1.45; color: var(--body-text-color-subdued); }
-#accuracy-cost svg { width: 100%; max-width: 1000px; height: auto; color: var(--body-text-color); font-family: var(--font); }
+#accuracy-cost figure { margin: 0; }
+#accuracy-cost svg { display: block; width: 100%; height: auto; color: var(--body-text-color); }
+#accuracy-cost figcaption { margin-top: 8px; max-width: 88ch; font-size: 13px; line-height: 1.45; color: var(--body-text-color-subdued); }
+#accuracy-cost .wide { @media (max-width: 1160px) { display: none; } }
+#accuracy-cost .middle { @media (max-width: 640px) or (min-width: 1160.02px) { display: none; } }
+#accuracy-cost .narrow { @media (min-width: 640.02px) { display: none; } }
 footer .divider { @media (max-width: 640px) { display: none; } }
 """

@@ -8,78 +8,93 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import Bbox
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from detection_core.visualization.chart_names import MARKER, place_names
 
 # Stands for `currentColor`, which matplotlib does not know.
 _INK = "#010203"
-# Where a name may stand, best first: offset from its point in typographic points, and which side of the text is there.
-_NAME_PLACES = (((8, 0), "left", "center"), ((-8, 0), "right", "center"), ((0, 8), "center", "bottom"), ((0, -8), "center", "top"))
+# Names are measured in this font, which is wider than the page's, so what has room in it has room in the page.
+_MEASURED_FONT = "DejaVu Sans"
 # Petroff's colours that keep a contrast of 3 against white and near-black alike, with a marker each for those who see no colour.
 _SERIES = {"boxes": ("#3f90da", "o"), "masks": ("#bd6b00", "s"), "keypoints": ("#a96b59", "^")}
 
 
 @dataclass(frozen=True)
 class ChartPoint:
-    """One model in the chart.
+    """One average precision of one model in the chart.
 
     Attributes:
-        name: What to write beside it.
+        name: What to write beside it; points of one name are joined by a line and named once.
         series: "boxes", "masks" or "keypoints".
         gflops: Cost of one picture.
         average_precision: In percent.
+        hollow: Whether it was measured on other photos than most, so that it must not be taken for one of them.
     """
 
     name: str
     series: str
     gflops: float
     average_precision: float
+    hollow: bool = False
 
 
-def accuracy_cost_chart(points: Sequence[ChartPoint]) -> str:
+def accuracy_cost_chart(points: Sequence[ChartPoint], width: int = 1392, height: int = 540, hollow_label: str = "Other photos") -> str:
     """Draws average precision against cost on a logarithmic axis.
 
     Args:
         points: The models; one model may appear in several series.
+        width: How wide it is to be shown, in CSS pixels: then its text is as large as the page's. More than about 300.
+        height: Likewise.
+        hollow_label: What the legend says of hollow points, where there are any.
 
     Returns:
-        An SVG element whose text and axes are `currentColor`.
+        An SVG element whose text and axes are `currentColor`, and whose ids begin with its width, so that a page may have several.
     """
-    style: dict[Any, Any] = {"svg.fonttype": "none", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}
+    style: dict[Any, Any] = {"svg.fonttype": "none", "font.size": 13, "axes.spines.top": False, "axes.spines.right": False}
+    style |= {"font.family": "sans-serif", "font.sans-serif": [_MEASURED_FONT]}
     style |= dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK)
     with matplotlib.rc_context(style):
-        figure = Figure(figsize=(9, 4.6), layout="constrained")
+        # At 72 dots an inch, matplotlib's points, its pixels and the SVG's units are one and the same.
+        figure = Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained")
         axes = figure.subplots()
-        for series, (color, marker) in _SERIES.items():
-            chosen = [point for point in points if point.series == series]
-            if chosen:
-                axes.scatter(
-                    [p.gflops for p in chosen],
-                    [p.average_precision for p in chosen],
-                    s=64,
-                    c=color,
-                    marker=marker,
-                    label=series.capitalize(),
-                    zorder=3,
-                )
+        for point in points:
+            color, marker = _SERIES[point.series]
+            face = "none" if point.hollow else color
+            axes.scatter(
+                point.gflops,
+                point.average_precision,
+                MARKER**2,
+                facecolors=face,
+                edgecolors=color,
+                linewidths=1.8,
+                marker=marker,
+                zorder=3,
+            )
         axes.set_xscale("log")
-        axes.margins(x=0.15, y=0.12)
-        axes.set_xlabel("GFLOPs a picture (log)")
-        axes.set_ylabel("Published AP (%)")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.margins(x=0.06, y=0.08)
+        axes.set_xlabel("GFLOPs a picture (logarithmic)")
+        axes.set_ylabel("Average precision (%)")
         axes.grid(color=_INK, alpha=0.12)
-        axes.legend(frameon=False, loc="lower right")
+        handles = _legend_handles(points, hollow_label)
+        # Above the axes, where it covers nothing.
+        columns = len(handles) if width > 600 else 2
+        axes.legend(handles=handles, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
         _name_points(axes, points)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
-    return (
-        svg[svg.index("<svg") :]
-        .replace(_INK, "currentColor")
-        .replace("<svg ", '<svg role="img" aria-label="Average precision against cost of all models" ', 1)
-    )
+    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor").replace(f"'{_MEASURED_FONT}'", "var(--font, sans-serif)")
+    for reference in (' id="', 'href="#', "url(#"):
+        svg = svg.replace(reference, f"{reference}chart{width}-")
+    return svg.replace("<svg ", '<svg role="img" aria-label="Average precision against cost of all models" ', 1)
 
 
 def training_chart(losses: Mapping[str, Sequence[tuple[float, float]]], metrics: Mapping[str, Sequence[tuple[float, float]]]) -> bytes:
@@ -113,26 +128,52 @@ def training_chart(losses: Mapping[str, Sequence[tuple[float, float]]], metrics:
     return buffer.getvalue()
 
 
+def _legend_handles(points: Sequence[ChartPoint], hollow_label: str) -> list[Line2D]:
+    """One entry for each series that there is, and one for hollow points."""
+    here = {point.series for point in points}
+    handles = [
+        Line2D([], [], linestyle="none", marker=marker, markersize=MARKER, color=color, label=series.capitalize())
+        for series, (color, marker) in _SERIES.items()
+        if series in here
+    ]
+    if any(point.hollow for point in points):
+        handles.append(
+            Line2D([], [], linestyle="none", marker="o", markersize=MARKER, color=_INK, markerfacecolor="none", label=hollow_label)
+        )
+        handles[-1].set_markeredgewidth(1.8)
+    return handles
+
+
 def _name_points(axes: Axes, points: Sequence[ChartPoint]) -> None:
-    """Writes each name right of its point, or left, above or below where that would cover another name or point."""
+    """Joins points of one name, and writes each name where it covers nothing."""
     figure = axes.get_figure(root=True)
     assert isinstance(figure, Figure)
-    renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw_without_rendering()
-    markers = axes.transData.transform([(point.gflops, point.average_precision) for point in points])
-    taken = [Bbox.from_extents(x - 6, y - 6, x + 6, y + 6) for x, y in markers]
+    # The names are placed in these axes; they must not move them.
+    figure.set_layout_engine("none")
+    to_data = axes.transData.inverted()
+    spots: dict[str, list[np.ndarray]] = {}
     for point in points:
-        for offset, align, valign in _NAME_PLACES:
-            text = axes.annotate(
-                point.name, (point.gflops, point.average_precision), offset, textcoords="offset points", ha=align, va=valign, fontsize=9
-            )
-            extent = text.get_window_extent(renderer)
-            if axes.bbox.x0 < extent.x0 and not any(extent.overlaps(other) for other in taken):
-                break
-            text.remove()
+        spots.setdefault(point.name, []).append(axes.transData.transform((point.gflops, point.average_precision)))
+    joined = [np.array(sorted(xys, key=lambda xy: -xy[1])) for xys in spots.values()]
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    texts = [axes.text(0, 0, name, fontsize=12, va="bottom", transform=None) for name in spots]
+    sizes = [(extent.width, extent.height) for extent in (text.get_window_extent(renderer) for text in texts)]
+    places = place_names(joined, sizes, np.array(axes.bbox.extents))
+    for text, xys, place in zip(texts, joined, places, strict=True):
+        for line in (xys[[0, -1]] if len(xys) > 1 else None, place.line):
+            if line is not None:
+                axes.plot(*to_data.transform(line).T, color=_INK, alpha=0.5, linewidth=1, zorder=2, scalex=False, scaley=False)
+        left, lower, right, _ = place.box
+        # Held by the side that looks to its point, from where a narrower font must not draw it away.
+        if left >= xys[0][0]:
+            text.set_horizontalalignment("left")
+            x = left
+        elif right <= xys[0][0]:
+            text.set_horizontalalignment("right")
+            x = right
         else:
-            text = axes.annotate(
-                point.name, (point.gflops, point.average_precision), (8, 0), textcoords="offset points", va="center", fontsize=9
-            )
-            extent = text.get_window_extent(renderer)
-        taken.append(extent)
+            text.set_horizontalalignment("center")
+            x = (left + right) / 2
+        text.set_transform(axes.transData)
+        text.set_position(tuple(to_data.transform((x, lower))))

@@ -64,6 +64,15 @@ def test_a_choice_made_while_an_answer_is_on_its_way_holds(opened: Page, go: thr
     expect(opened.get_by_label("Saw")).to_have_value(f"saw {SSDLITE}, {FCOS}")
 
 
+@pytest.mark.parametrize("name", ["Model", "Model A"])
+def test_built_in_models_are_a_group_at_the_top(opened: Page, name: str):
+    groups = opened.get_by_role("combobox", name=name, exact=True).locator("optgroup")
+    assert groups.first.get_attribute("label") == "Built in, no download"
+    assert [option.get_attribute("value") for option in groups.first.locator("option").all()] == [PERSON_MODEL]
+    labels = [group.get_attribute("label") for group in groups.all()]
+    assert len(labels) == len(set(labels)) > 1
+
+
 def test_python_can_choose(opened: Page):
     opened.get_by_role("combobox", name="Model", exact=True).select_option(SSDLITE)
     opened.get_by_role("button", name="Choose").click()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 import threading
@@ -198,7 +199,23 @@ def test_the_models_tab_sorts(opened):
     expect(first).to_contain_text("Mask R-CNN ResNet-50 FPN v2")
     region.get_by_role("button", name="GFLOPs").click()
     expect(first).to_contain_text("SSDlite320")
-    expect(opened.locator("#accuracy-cost svg")).to_be_visible()
+    expect(opened.locator("#accuracy-cost svg:visible")).to_have_count(1)
+
+
+@pytest.mark.parametrize("width", [1440, 900, pytest.param(700, marks=pytest.mark.slow), 390])
+def test_the_chart_is_as_wide_as_the_page_and_its_names_are_legible_and_apart(page, address, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(address)
+    page.get_by_role("tab", name="Models").click()
+    chart = page.locator("#accuracy-cost svg:visible")
+    expect(chart).to_have_count(1, timeout=30 * SECONDS)
+    assert chart.bounding_box()["width"] > 0.9 * width
+    boxes = [text.bounding_box() for text in chart.locator("text").all()]
+    assert min(min(box["width"], box["height"]) for box in boxes if box["width"] > 20) >= 10
+    for one, other in itertools.combinations(boxes, 2):
+        apart = one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
+        # The boxes of lines of text reach a little beyond their letters.
+        assert apart or one["y"] + 0.8 * one["height"] <= other["y"] or other["y"] + 0.8 * other["height"] <= one["y"]
 
 
 @pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])

@@ -22,7 +22,7 @@ from detection_core.export import from_json, to_coco_results
 from detection_core.images import LoadedImage
 from detection_core.ui.compare_tab import build_compare_tab
 from detection_core.ui.components.compare_view import CompareMessage, CompareSettings
-from detection_core.ui.examples import EXAMPLE_PATHS
+from detection_core.ui.examples import EXAMPLE_PATHS, EXAMPLES
 from detection_core.ui.picture_links import PictureLinks
 from detection_core.weights import WeightsError
 from tests.factories import make_detections
@@ -268,18 +268,18 @@ def test_what_is_no_longer_kept_is_told():
 @pytest.mark.parametrize(
     ("query", "picture", "models", "settings"),
     [
-        ({"tab": "compare", "picture": "example:cat", "models": f"{SSD},{FCOS}", "iou": "0.7"}, 3, [SSD, FCOS], {"iou": 0.7}),
-        ({"tab": "compare", "picture": "kept:gone", "models": SSD}, 0, [SSD, PERSON_MODEL], {}),
-        ({"tab": "compare", "models": f"{SSD}%40fast,{SSD}"}, 0, [f"{SSD}@fast", SSD], {}),
-        ({"tab": "compare"}, 0, [PERSON_MODEL, "ssdlite320_mobilenet_v3_large"], {}),
+        ({"tab": "compare", "picture": "example:cat", "models": f"{SSD},{FCOS}", "iou": "0.7"}, "Cat", [SSD, FCOS], {"iou": 0.7}),
+        ({"tab": "compare", "picture": "kept:gone", "models": SSD}, "Astronaut", [SSD, PERSON_MODEL], {}),
+        ({"tab": "compare", "models": f"{SSD}%40fast,{SSD}"}, "Astronaut", [f"{SSD}@fast", SSD], {}),
+        ({"tab": "compare"}, "Astronaut", [PERSON_MODEL, "ssdlite320_mobilenet_v3_large"], {}),
     ],
     ids=["whole", "picture gone", "two precisions", "bare"],
 )
-def test_a_link_brings_a_comparison_back(query, picture: int, models: list[str], settings: dict[str, Any]):
+def test_a_link_brings_a_comparison_back(query, picture: str, models: list[str], settings: dict[str, Any]):
     tab = Tab(FakeEngine())
     request = SimpleNamespace(session_hash="visitor", query_params=query)
     _, path, slots, restore = tab.built.arrive(request)
-    assert path == str(EXAMPLE_PATHS[picture])
+    assert path == str(EXAMPLES[picture])
     assert slots["selected"] == models
     assert restore == settings
 

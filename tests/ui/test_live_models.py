@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from detection_core.catalog import PERSON_MODEL, list_specs
+from detection_core.ui import live_models
+from detection_core.ui.components import model_picker
 from detection_core.ui.live_models import live_picker_value
 
 STATES = {spec.key: "to download" for spec in list_specs()}
@@ -19,13 +24,27 @@ def listed(seconds: dict[str, float], selected: str = PERSON_MODEL) -> dict[str,
 
 def test_fast_models_come_first_and_slow_ones_say_what_they_take():
     models = listed({PERSON_MODEL: 0.1, HEAVY: 3.2})
-    groups = [model["group"] for model in models.values()]
-    assert groups == sorted(groups), "fast before slower"
-    assert {PERSON_MODEL, "ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn"} <= {
+    groups = list(dict.fromkeys(model["group"] for model in models.values()))
+    assert groups == ["Built in, no download", "Fast enough for live here", "Slower here"]
+    assert {"ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn"} <= {
         key for key, model in models.items() if model["group"] == "Fast enough for live here"
     }
     assert models[HEAVY]["title"] == "Mask R-CNN ResNet-50 FPN · about 3 s per frame here"
     assert str(models[HEAVY]["best_for"]).endswith(" About 3 s per frame here.")
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_built_in_models_come_first_however_fast_they_are(monkeypatch, number):
+    first, *others = list_specs()
+    more = [replace(first, key=f"built-in-{i}", title=f"Built in {i}") for i in range(2, number + 1)]
+    for module in (live_models, model_picker):
+        monkeypatch.setattr(module, "list_specs", lambda: [first, *others, *more])
+    seconds = {first.key: 0.9, "ssdlite320_mobilenet_v3_large": 0.03} | {spec.key: 0.1 for spec in more}
+    models = live_picker_value(first.key, STATES | {spec.key: "on disk" for spec in more}, seconds)["models"]
+    assert [model["key"] for model in models[:number]] == [*(spec.key for spec in more), first.key]
+    assert {model["group"] for model in models[:number]} == {"Built in, no download"}
+    assert models[number - 1]["title"].endswith("· about 0.9 s per frame here")
+    assert models[number]["key"] == "ssdlite320_mobilenet_v3_large"
 
 
 def test_what_has_been_measured_comes_before_what_is_estimated():
@@ -35,14 +54,14 @@ def test_what_has_been_measured_comes_before_what_is_estimated():
 
 def test_what_nobody_knows_is_not_promised():
     models = listed({})
-    assert {model["group"] for model in models.values()} == {"Slower here"}
+    assert {model["group"] for model in models.values()} == {"Built in, no download", "Slower here"}
     assert not any("about" in str(model["title"]) for model in models.values())
 
 
 def test_marks_are_about_the_chosen_precision():
     seconds = {PERSON_MODEL: 0.7, f"{PERSON_MODEL}@fast": 0.1, f"{HEAVY}@fast": 0.9, HEAVY: 3.2}
     models = listed(seconds, f"{PERSON_MODEL}@fast")
-    assert models[PERSON_MODEL]["group"] == "Fast enough for live here"
+    assert models["ssdlite320_mobilenet_v3_large"]["group"] == "Fast enough for live here"
     assert models[HEAVY]["title"] == "Mask R-CNN ResNet-50 FPN · about 0.9 s per frame here"
     assert models[PERSON_MODEL]["title"] == listed(seconds, f"{PERSON_MODEL}@stock")[PERSON_MODEL]["title"].partition(" · ")[0]
 

@@ -1,12 +1,51 @@
 from __future__ import annotations
 
-from detection_core.ui.models_tab import chart_points
+from dataclasses import replace
+
+import pytest
+
+from detection_core.catalog import PERSON_MODEL, get_spec, list_specs
+from detection_core.ui import models_tab
+from detection_core.ui.models_tab import chart_caption, chart_points
 from tests.ui.model_files import put_model
 
 
-def test_the_chart_is_of_published_figures_only(models_folder):
+@pytest.fixture
+def two_built_in(monkeypatch):
+    """Another model comes with the project."""
+    metrics = {"box_map": 26.3, "mask_map": 20.1}
+    another = replace(get_spec(PERSON_MODEL), key="another", title="Another (built in)", metrics=metrics, metrics_on="360 <other> photos")
+    monkeypatch.setattr(models_tab, "list_specs", lambda: [get_spec(PERSON_MODEL), another, *list_specs()[1:]])
+
+
+def test_the_users_models_are_not_in_the_chart(models_folder):
     before = chart_points()
     put_model(models_folder / "pets.pt", metrics={"box_map": 99.0})
     assert chart_points() == before
     assert max(point.average_precision for point in before) < 70
-    assert "Person MobileNetV2 (built in)" not in {point.name for point in before}
+
+
+def test_published_figures_are_filled_and_those_of_built_in_models_hollow(two_built_in):
+    points = chart_points()
+    hollow = {(point.name, point.series, point.average_precision) for point in points if point.hollow}
+    person = get_spec(PERSON_MODEL).metrics
+    assert hollow == {
+        ("Person MobileNetV2", "boxes", person["box_map"]),
+        ("Person MobileNetV2", "masks", person["mask_map"]),
+        ("Person MobileNetV2", "keypoints", person["kp_map"]),
+        ("Another", "boxes", 26.3),
+        ("Another", "masks", 20.1),
+    }
+    assert len([point for point in points if not point.hollow]) == 13
+
+
+def test_the_caption_says_what_each_built_in_model_was_measured_on(two_built_in):
+    assert chart_caption().endswith(f"only: Person MobileNetV2 on {get_spec(PERSON_MODEL).metrics_on}; Another on 360 <other> photos.")
+
+
+def test_the_chart_is_drawn_for_wide_middle_and_narrow_windows(two_built_in):
+    chart = models_tab._chart.__wrapped__()
+    assert chart.count("<svg ") == 3
+    assert "360 &lt;other&gt; photos" in chart
+    for name in ("wide", "middle", "narrow"):
+        assert f'class="chart {name}"' in chart

@@ -12,7 +12,10 @@ from detection_core.ui.components.files import component_files
 from detection_core.ui.components.safe_image import NoAddresses
 
 _METRIC_NAMES = {"box_map": "Box AP", "mask_map": "Mask AP", "kp_map": "Joint AP"}
+BUILT_IN = "Built in, no download"
 _YOURS = "Your models"
+# Where a model's group stands in the list, by who brings it.
+_PLACES = {"embedded": 0, "user": 1, "torchvision": 2}
 
 
 class ModelPicker(gr.HTML, NoAddresses):
@@ -58,9 +61,12 @@ def picker_value(selected: str, states: dict[str, str], *, choose: bool = False)
 
 
 def cards(states: dict[str, str]) -> list[dict[str, Any]]:
-    """What is told of every model, and where it is in each precision that can run here: `states`, by the name of the precision."""
+    """What is told of every model, those first that come with the project, and then the user's.
+
+    Where it is in each precision that can run here is in `states`, by the name of the precision.
+    """
     models = []
-    for spec in list_specs():
+    for spec in sorted(list_specs(), key=lambda spec: _PLACES[spec.source]):
         if precisions := precisions_in(states, spec.key):
             models.append(card(spec) | {"states": {str(precision): states[join_key(spec.key, precision)] for precision in precisions}})
     return models
@@ -80,7 +86,7 @@ def card(spec: ModelSpec) -> dict[str, Any]:
     return {
         "key": spec.key,
         "title": spec.title,
-        "group": _YOURS if spec.source == "user" else spec.group,
+        "group": {"embedded": BUILT_IN, "user": _YOURS}.get(spec.source, spec.group),
         "tasks": list(spec.tasks),
         "facts": facts,
         "size": megabytes(spec.file_size),

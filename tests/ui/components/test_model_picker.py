@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gradio as gr
 import pytest
 
-from detection_core.catalog import PERSON_MODEL, get_spec, list_models
+from detection_core.catalog import PERSON_MODEL, get_spec, list_models, list_specs
+from detection_core.ui.components import model_picker
 from detection_core.ui.components.model_picker import ModelPicker, card, detect_label, megabytes, picker_value
 from tests.ui.model_files import put_model
 
@@ -40,8 +43,22 @@ def test_the_users_models_come_second_in_a_group_of_their_own(models_folder):
     put_model(models_folder / "pets.pt", suggested_threshold=0.3)
     models = picker_value(PERSON_MODEL, dict.fromkeys(list_models(), "on disk"))["models"]
     groups = list(dict.fromkeys(model["group"] for model in models))
-    assert groups == ["Boxes, masks, keypoints", "Your models", "Boxes", "Boxes, keypoints", "Boxes, masks"]
+    assert groups == ["Built in, no download", "Your models", "Boxes", "Boxes, keypoints", "Boxes, masks"]
     assert [model["key"] for model in models if model["group"] == "Your models"] == ["pets"]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_however_many_models_are_built_in_they_come_first_in_a_group_of_their_own(monkeypatch, models_folder, number):
+    put_model(models_folder / "pets.pt")
+    first, *others = list_specs()
+    more = [replace(first, key=f"built-in-{i}", title=f"Built in {i}") for i in range(2, number + 1)]
+    # Wherever the catalog has them.
+    monkeypatch.setattr(model_picker, "list_specs", lambda: [first, *others, *more])
+    keys = [first.key, *(spec.key for spec in more)]
+    models = picker_value(PERSON_MODEL, dict.fromkeys([*keys, *list_models()], "on disk"))["models"]
+    assert [model["key"] for model in models if model["group"] == "Built in, no download"] == keys
+    assert [model["key"] for model in models[:number]] == keys
+    assert [model["key"] for model in models[number:]] == [spec.key for spec in others]
 
 
 def test_a_model_that_has_come_or_gone_just_now_waits_for_the_next_look(models_folder):

@@ -1,5 +1,6 @@
 // The grouped options of a <select> of models, and what is known of the model that is chosen.
 
+const BUILT_IN = "Built in, no download";
 const YOUR_MODELS = "Your models";
 
 /**
@@ -42,7 +43,8 @@ function fillModelSelect(select, models, selected) {
   const isThere = names.some(({ key }) => key === selected);
   // A user's model can vanish while it is chosen; its file may come back.
   const gone = isThere ? [] : [{ key: selected, title: `${selected} (no longer there)`, group: YOUR_MODELS }];
-  const all = [...names.slice(0, 1), ...gone, ...names.slice(1)];
+  const builtIn = names.filter(({ group }) => group === BUILT_IN);
+  const all = [...builtIn, ...gone, ...names.filter(({ group }) => group !== BUILT_IN)];
   const listed = JSON.stringify(all);
   if (select.dataset.listed !== listed) {
     select.dataset.listed = listed;
