@@ -13,7 +13,7 @@ import gradio as gr
 from gradio.components.base import Component
 from gradio.data_classes import FileData
 
-from detection_core.catalog import PERSON_MODEL, UnknownModelError, get_spec
+from detection_core.catalog import COCO_MODEL, PERSON_MODEL, UnknownModelError, get_spec
 from detection_core.engine import Cancelled, Engine, EngineError, Result, summarize, take_turns
 from detection_core.export import ImportFormatError, SeveralPicturesError, read_coco_results
 from detection_core.images import ImageError, LoadedImage
@@ -43,7 +43,7 @@ from detection_core.ui.session import ResultExpiredError, ResultStore, Turns, vi
 from detection_core.ui.uploads import read_upload
 from detection_core.weights import WeightsError
 
-_DEFAULT_MODELS = [PERSON_MODEL, "ssdlite320_mobilenet_v3_large"]
+_DEFAULT_MODELS = [COCO_MODEL, PERSON_MODEL]
 _POLL_SECONDS = 0.5
 _ROUNDS = 5
 _MAX_RESULTS_FILE = 20 * 2**20

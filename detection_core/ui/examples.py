@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from detection_core.catalog import ASSETS, PERSON_MODEL
+from detection_core.catalog import ASSETS, COCO_MODEL
 from detection_core.engine import Engine, Job
 from detection_core.images import read_image
 from detection_core.precision import usual_key
 
 EXAMPLES = {
+    "Horses": ASSETS / "examples" / "horses.jpg",
+    "Salon": ASSETS / "examples" / "salon.jpg",
+    "Dogs": ASSETS / "examples" / "dogs.jpg",
+    "Wine": ASSETS / "examples" / "wine.jpg",
+    "Square": ASSETS / "examples" / "square.jpg",
     "Astronaut": ASSETS / "examples" / "astronaut.jpg",
     "Grace Hopper": ASSETS / "examples" / "grace_hopper.jpg",
     "Cameraman": ASSETS / "examples" / "cameraman.jpg",
-    "Square": ASSETS / "examples" / "square.jpg",
-    "Horses": ASSETS / "examples" / "horses.jpg",
-    "Dogs": ASSETS / "examples" / "dogs.jpg",
     "Cat": ASSETS / "examples" / "chelsea.jpg",
-    "Salon": ASSETS / "examples" / "salon.jpg",
-    "Wine": ASSETS / "examples" / "wine.jpg",
     "Coffee": ASSETS / "examples" / "coffee.jpg",
 }
 EXAMPLE_PATHS = list(EXAMPLES.values())
@@ -38,6 +38,6 @@ def warm_up(engine: Engine) -> Job:
     Returns:
         The example's job.
     """
-    model = usual_key(PERSON_MODEL, engine.model_states())
+    model = usual_key(COCO_MODEL, engine.model_states())
     engine.submit(read_image(np.zeros((480, 640, 3), np.uint8)), model)
     return engine.submit(read_image(EXAMPLE_PATHS[0]), model)
