@@ -69,7 +69,8 @@ def _depthwise(attributes: dict[str, Any], image: Tensor, kernel: Tensor) -> Ten
 
 
 def _norm(attributes: dict[str, Any], image: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-    return (image - mean) / (variance + attributes["epsilon"]["f"]).sqrt() * scale + shift
+    epsilon: float = attributes["epsilon"]["f"]
+    return (image - mean) / (variance + epsilon).sqrt() * scale + shift
 
 
 _OPERATIONS: dict[str, Callable[..., Any]] = {

@@ -204,7 +204,7 @@ def main() -> None:
     torch.manual_seed(args.seed)
     module: Any = ssdlite300_mobilenet_v2(num_keypoints=len(COCO_KEYPOINT_NAMES))
     module.load_state_dict(torch.load(args.weights, map_location="cpu", weights_only=True), strict=False)
-    backbone = optimise(module.eval(), torch.bfloat16 if bf16 else torch.float32).backbone
+    backbone: Any = optimise(module.eval(), torch.bfloat16 if bf16 else torch.float32).backbone
     heads: InstanceHeads = module.roi_heads.train()
     heads.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(heads.parameters(), lr=args.lr, weight_decay=1e-3)

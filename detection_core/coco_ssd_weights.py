@@ -109,4 +109,5 @@ def _boxes_in_our_order(rows: Tensor, level: int, columns: int) -> Tensor:
         values = values[[0, 5, 1, 2, 3, 4]]
     if columns:
         values = values[:, [1, 0, 3, 2]]
-    return values.flatten(0, 1).contiguous()
+    flat: Tensor = values.flatten(0, 1).contiguous()
+    return flat

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -161,20 +161,16 @@ def _two_stages(module: GeneralizedRCNN, batch: ImageList, tasks: Collection[Tas
 
 def _to_detections(output: dict[str, Tensor], image_size: tuple[int, ...], spec: ModelSpec, tasks: Collection[Task]) -> Detections:
     arrays = {name: value.numpy() for name, value in output.items()}
-    found = Detections(
+    with_keypoints = "keypoints" in arrays and "keypoints" in tasks
+    return Detections(
         boxes=arrays["boxes"],
         labels=arrays["labels"],
         scores=arrays["scores"],
         image_size=(image_size[0], image_size[1]),
         categories=spec.categories,
         masks=arrays["masks"][:, 0] if "masks" in arrays and "masks" in tasks else None,
+        keypoints=arrays["keypoints"][..., :2] if with_keypoints else None,
+        keypoint_scores=arrays["keypoints_scores"] if with_keypoints else None,
+        keypoint_names=spec.keypoint_names if with_keypoints else (),
         model=spec.key,
-    )
-    if "keypoints" not in arrays or "keypoints" not in tasks:
-        return found
-    return replace(
-        found,
-        keypoints=arrays["keypoints"][..., :2],
-        keypoint_scores=arrays["keypoints_scores"],
-        keypoint_names=spec.keypoint_names,
     )

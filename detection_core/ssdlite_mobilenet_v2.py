@@ -93,20 +93,21 @@ class InstanceHeads(nn.Module):
     its keypoint head, both narrow.
 
     Args:
+        masks: Whether there is a mask head.
         num_keypoints: Keypoints of an object, or 0 for no keypoint head.
         keypoint_labels: The classes that have keypoints.
     """
 
-    def __init__(self, num_keypoints: int = 0, keypoint_labels: Sequence[int] = (1,)) -> None:
+    def __init__(self, *, masks: bool = True, num_keypoints: int = 0, keypoint_labels: Sequence[int] = (1,)) -> None:
         super().__init__()
         self.keypoint_labels = tuple(keypoint_labels)
         self.pyramid = FeaturePyramidNetwork(list(_STAGE_CHANNELS.values()), _PYRAMID_CHANNELS, norm_layer=nn.BatchNorm2d)
-        self.mask_roi_pool: MultiScaleRoIAlign | None = MultiScaleRoIAlign(list(_PYRAMID_LEVELS), output_size=14, sampling_ratio=2)
-        self.mask_head = MaskRCNNHeads(_PYRAMID_CHANNELS, (_PYRAMID_CHANNELS,) * _MASK_LAYERS, dilation=1, norm_layer=nn.BatchNorm2d)
-        self.mask_predictor = MaskRCNNPredictor(_PYRAMID_CHANNELS, _PYRAMID_CHANNELS, num_classes=1)
-        self.keypoint_roi_pool: MultiScaleRoIAlign | None = None
+        self.mask_roi_pool = _pooling() if masks else None
+        if masks:
+            self.mask_head = MaskRCNNHeads(_PYRAMID_CHANNELS, (_PYRAMID_CHANNELS,) * _MASK_LAYERS, dilation=1, norm_layer=nn.BatchNorm2d)
+            self.mask_predictor = MaskRCNNPredictor(_PYRAMID_CHANNELS, _PYRAMID_CHANNELS, num_classes=1)
+        self.keypoint_roi_pool = _pooling() if num_keypoints else None
         if num_keypoints:
-            self.keypoint_roi_pool = MultiScaleRoIAlign(list(_PYRAMID_LEVELS), output_size=14, sampling_ratio=2)
             self.keypoint_head = nn.Sequential(
                 *(
                     Conv2dNormActivation(before, _KEYPOINT_CHANNELS, kernel_size=3)
@@ -309,6 +310,10 @@ class InstanceSSD(SSD):
         return matched
 
 
+def _pooling() -> MultiScaleRoIAlign:
+    return MultiScaleRoIAlign(list(_PYRAMID_LEVELS), output_size=14, sampling_ratio=2)
+
+
 def _everyone(boxes: list[Tensor]) -> list[Tensor]:
     """Each box is of the object of its own index."""
     return [torch.arange(len(own), device=own.device) for own in boxes]
@@ -322,18 +327,22 @@ def noisy_boxes(boxes: Tensor, image_shape: tuple[int, int]) -> Tensor:
     return torch.where(there, moved, boxes)
 
 
-def ssdlite300_mobilenet_v2(*, num_classes: int = 91, num_keypoints: int = 0, size: int = SIZE) -> InstanceSSD:
+def ssdlite300_mobilenet_v2(
+    *, num_classes: int = 91, masks: bool = True, num_keypoints: int = 0, keypoint_labels: Sequence[int] = (1,), size: int = SIZE
+) -> InstanceSSD:
     """Builds SSDlite on MobileNetV2 (Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", section 6.2) with masks.
 
     No weights are downloaded. Thresholds of suppression are those of the original (pipeline.config of ssdlite_mobilenet_v2_coco).
 
     Args:
         num_classes: Classes including the background.
-        num_keypoints: Keypoints of an object of the first class, or 0 for a model without them.
+        masks: Whether it gives masks.
+        num_keypoints: Keypoints of an object, or 0 for a model without them.
+        keypoint_labels: The classes that have keypoints.
         size: Side in pixels to which images are scaled, whatever their aspect ratio. Weights fit the size that they were made for.
 
     Returns:
-        A detector that keeps torchvision's contract and returns boxes, labels, scores, masks and keypoints.
+        A detector that keeps torchvision's contract and returns boxes, labels, scores, and masks and keypoints as asked for.
     """
     generator = _default_boxes()
     boxes_per_place = [len(pairs) for pairs in generator._wh_pairs]
@@ -341,7 +350,7 @@ def ssdlite300_mobilenet_v2(*, num_classes: int = 91, num_keypoints: int = 0, si
     return InstanceSSD(
         MobileNetV2Maps(size),
         detection_levels=_DETECTION_LEVELS,
-        roi_heads=InstanceHeads(num_keypoints),
+        roi_heads=InstanceHeads(masks=masks, num_keypoints=num_keypoints, keypoint_labels=keypoint_labels),
         anchor_generator=generator,
         size=(size, size),
         num_classes=num_classes,

@@ -182,7 +182,7 @@ def test_boxes_and_scores_are_the_graphs(tmp_path, values):
 
 def test_another_model_is_refused_by_the_first_weight_that_it_lacks(tmp_path, values):
     lacking = {name: value for name, value in values.items() if "Conv_1" not in name}
-    with pytest.raises(ValueError, match="no weight FeatureExtractor/MobilenetV2/Conv_1.*it is not ssdlite_mobilenet_v2_coco"):
+    with pytest.raises(ValueError, match=r"no weight FeatureExtractor/MobilenetV2/Conv_1.*it is not ssdlite_mobilenet_v2_coco"):
         read_coco_ssd(write_model(tmp_path, lacking))
 
 

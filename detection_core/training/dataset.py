@@ -67,6 +67,12 @@ class CocoDataset:
         return {category_id: label for label, category_id in enumerate(self.category_ids) if label}
 
     @property
+    def keypoint_labels(self) -> tuple[int, ...]:
+        """The labels of the classes of which any object shows a joint."""
+        known = (a for photo in self.photos for a in photo.annotations if a["category_id"] in self.labels and _shows_joint(a))
+        return tuple(sorted({self.labels[annotation["category_id"]] for annotation in known}))
+
+    @property
     def has_masks(self) -> bool:
         """Whether any photo can teach masks."""
         return any(photo.has_masks and photo.annotations for photo in self.photos)

@@ -42,6 +42,8 @@ _SCALES = (0.75, 1.1)
 _LONGEST = 1.5
 _LOSSES = {"loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg", "loss_mask", "loss_keypoint"}
 _LOSSES |= {"classification", "bbox_regression", "bbox_ctrness"}
+# Builders that make a model with those of their heads that the data can teach.
+_HEADS_ON_DEMAND = {"ssdlite300_mobilenet_v2"}
 # torchvision's defaults where a backbone is trained are 3 but for these; the embedded model's has seen people before, not just ImageNet.
 _TRAINABLE_LAYERS = {"ssd300_vgg16": 4, "ssdlite320_mobilenet_v3_large": 6, "ssdlite300_mobilenet_v2": 6, "person_mobilenet_v2_fpn": 2}
 
@@ -105,9 +107,13 @@ def train(
     if architecture.builder.startswith("ssdlite") and recipe.batch_size < 2:
         raise TrainingError("SSDlite's batch norms need more than one photo: give --batch-size 2 or more.")
     tasks = _tasks_of(architecture)
-    training, validation = read_and_check(data, tasks, recipe.seed, told)
+    drops_heads = architecture.builder in _HEADS_ON_DEMAND
+    training, validation = read_and_check(data, tasks, recipe.seed, told, optional=tasks if drops_heads else ())
     joints = training.keypoint_names if "keypoints" in tasks else ()
     architecture = _fitted(architecture, training, joints, image_size)
+    if drops_heads:
+        heads = {"masks": "masks" in tasks, "num_keypoints": len(joints), "keypoint_labels": list(training.keypoint_labels)}
+        architecture = Architecture(architecture.builder, {**architecture.arguments, **heads})
     with fork_rng():
         torch.manual_seed(recipe.seed)
         module, origin = _start(architecture, model, training.categories, joints, init, backbone, told, resume=resume)

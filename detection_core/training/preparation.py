@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +40,9 @@ class Data:
     skip_invalid: bool = False
 
 
-def read_and_check(data: Data, tasks: set[Task], seed: int, say: Callable[[str], None]) -> tuple[CocoDataset, CocoDataset]:
+def read_and_check(
+    data: Data, tasks: set[Task], seed: int, say: Callable[[str], None], *, optional: Collection[Task] = ()
+) -> tuple[CocoDataset, CocoDataset]:
     """Reads and checks all data, and divides it.
 
     Args:
@@ -48,6 +50,7 @@ def read_and_check(data: Data, tasks: set[Task], seed: int, say: Callable[[str],
         tasks: What will be trained.
         seed: Of the division, where there is no validation data.
         say: Takes lines for people.
+        optional: Of the tasks, those that are dropped where the data cannot teach them: the set is changed.
 
     Returns:
         The photos to train on and those to measure on.
@@ -59,8 +62,15 @@ def read_and_check(data: Data, tasks: set[Task], seed: int, say: Callable[[str],
     sources = [(path, False) for path in data.train] + [(path, True) for path in data.partial]
     training = merge([_sound(read_coco(path, partial=partial), tasks, data, say) for path, partial in sources])
     require_objects(training)
-    for task, there, needs in (("masks", training.has_masks, "outlines"), ("keypoints", training.has_keypoints, "joints")):
-        if task in tasks and not there:
+    needed: tuple[tuple[Task, bool, str], ...] = (
+        ("masks", training.has_masks, "outlines"),
+        ("keypoints", training.has_keypoints, "joints"),
+    )
+    for task, there, needs in needed:
+        if task in tasks and task in optional and not there:
+            say(f"The data has no {needs}, so the model goes without {task}.")
+            tasks.discard(task)
+        elif task in tasks and not there:
             raise DataError(f"This model learns {needs}, but the data has none. Annotate some, or choose a model without {task}.")
     if not data.validation:
         return split(training, data.validation_fraction, seed)
