@@ -6,11 +6,13 @@ import argparse
 import sys
 
 from detection_core.cli import run
+from detection_core.cli_common import let_every_letter_pass
 from detection_core.cli_serve import DESCRIPTION, add_flags
 
 
 def main() -> int:
     """Reads the flags and serves the page until interrupted; returns the exit status."""
+    let_every_letter_pass()
     parser = argparse.ArgumentParser(description=DESCRIPTION)
     add_flags(parser)
     return run(parser.parse_args())

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from detection_core.cli_common import UsageError, print_json, print_table, say, use_models_folder
+from detection_core.cli_common import UsageError, let_every_letter_pass, print_json, print_table, say, use_models_folder
 from detection_core.cli_compare import add_compare
 from detection_core.cli_detect import add_detect
 from detection_core.cli_serve import add_serve
@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    let_every_letter_pass()
     return run(_parser().parse_args(argv))
 
 

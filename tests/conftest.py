@@ -14,7 +14,7 @@ import torch
 from hypothesis import settings
 
 from benchmarks.common import cpu_model
-from tests.instructions import NO_INSTRUCTIONS, fast_dtype
+from tests.machine import NO_INSTRUCTIONS, fast_dtype
 
 # A busy machine is no failure.
 settings.register_profile("untimed", deadline=None)

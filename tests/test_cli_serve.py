@@ -66,6 +66,17 @@ def test_help_imports_nothing_heavy(command: list[str], told: str):
     assert told in done.stdout
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_lacks_letters_gets_them_as_escapes(encoding: str):
+    # PYTHONIOENCODING is what a terminal of that kind would choose.
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-m", "detection_core", "detect", "--help"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    # Its help says "0–1".
+    assert rb"0\u20131" in done.stdout
+
+
 def test_the_package_imports_nothing_heavy():
     code = f"import sys, detection_core; print({set(HEAVY)} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -1,19 +1,19 @@
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 import torch
 
 from detection_core.engine.peak_memory import peak_memory
+from tests.machine import NO_PEAK, tells_a_peak
 
 CPU = torch.device("cpu")
 MIB = 2**20
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a process its peak")
+needs_a_peak = pytest.mark.skipif(not tells_a_peak(), reason=NO_PEAK)
 
 
+@needs_a_peak
 @pytest.mark.parametrize("times", [1, 2], ids=["first", "again"])
 def test_sees_what_is_taken_and_given_back(times: int):
     for _ in range(times):
@@ -22,6 +22,7 @@ def test_sees_what_is_taken_and_given_back(times: int):
     assert 195 * MIB < peak() < 260 * MIB
 
 
+@needs_a_peak
 def test_does_not_count_what_was_there_before():
     before = np.ones(200 * MIB, np.uint8)
     with peak_memory(CPU) as peak:
@@ -32,5 +33,13 @@ def test_does_not_count_what_was_there_before():
 
 def test_a_device_that_tells_nothing_is_said():
     with peak_memory(torch.device("meta")) as peak:
+        pass
+    assert peak() is None
+
+
+@pytest.mark.parametrize("name", ["_STATUS", "_CLEAR_REFS"])
+def test_a_system_without_such_files_is_said(monkeypatch, tmp_path, name):
+    monkeypatch.setattr(f"detection_core.engine.peak_memory.{name}", tmp_path / "missing" / "file")
+    with peak_memory(CPU) as peak:
         pass
     assert peak() is None

@@ -24,7 +24,7 @@ from tests.fast.equality import distance
 from tests.fast.models import calibrated_module
 from tests.fast.test_assembly import CPU, KEYS, optimised, outcome, picture
 from tests.fast.test_roi_align import random_rois
-from tests.instructions import NO_INSTRUCTIONS, fast_dtype
+from tests.machine import NO_INSTRUCTIONS, fast_dtype
 from tests.random_models import quick_first
 
 
