@@ -17,11 +17,11 @@ from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights, Keypoi
 from torchvision.transforms._presets import ObjectDetection
 
 from detection_core import catalog, structure
-from detection_core.catalog import PERSON_MODEL, Family, UnknownModelError, get_spec, list_models, list_specs
+from detection_core.catalog import COCO_MODEL, PERSON_MODEL, Family, UnknownModelError, get_spec, list_models, list_specs
 from detection_core.ui.components.model_picker import card
 
 BUILDERS = torchvision_models(module=torchvision.models.detection)
-TORCHVISION_KEYS = [key for key in list_models() if key != PERSON_MODEL]
+TORCHVISION_KEYS = [key for key in list_models() if key not in {COCO_MODEL, PERSON_MODEL}]
 
 
 def test_knows_all_weights_of_all_builders():
@@ -31,9 +31,21 @@ def test_knows_all_weights_of_all_builders():
     assert len(BUILDERS) == 12
 
 
-def test_keys_are_the_builders_names_and_two_more():
-    assert set(list_models()) == {*BUILDERS, "keypointrcnn_resnet50_fpn_legacy", PERSON_MODEL}
-    assert list_models()[0] == PERSON_MODEL
+def test_keys_are_the_builders_names_and_three_more():
+    assert set(list_models()) == {*BUILDERS, "keypointrcnn_resnet50_fpn_legacy", COCO_MODEL, PERSON_MODEL}
+    assert list_models()[:2] == [COCO_MODEL, PERSON_MODEL]
+
+
+@pytest.mark.parametrize("key", [COCO_MODEL, PERSON_MODEL])
+def test_facts_of_built_in_models_are_their_modules(key):
+    spec = get_spec(key)
+    module = structure.outline(spec.architecture)
+    heads = module.roi_heads
+    pools = {"masks": heads.mask_roi_pool, "keypoints": heads.keypoint_roi_pool}
+    assert spec.tasks == ("boxes", *(task for task, pool in pools.items() if pool is not None))
+    assert bool(spec.keypoint_names) == ("keypoints" in spec.tasks)
+    assert spec.params == sum(parameter.numel() for parameter in module.parameters())
+    assert (spec.source, spec.file_name, spec.url, spec.weights) == ("embedded", f"{key}.pth", "", None)
 
 
 @pytest.mark.parametrize("key", TORCHVISION_KEYS)
@@ -52,6 +64,8 @@ def test_facts_are_torchvisions(key):
 @pytest.mark.parametrize(
     "key",
     [
+        COCO_MODEL,
+        PERSON_MODEL,
         "fasterrcnn_mobilenet_v3_large_320_fpn",
         "retinanet_resnet50_fpn",
         "fcos_resnet50_fpn",
@@ -60,9 +74,8 @@ def test_facts_are_torchvisions(key):
     ],
 )
 def test_floor_scores_are_the_modules_own(key):
-    with torch.device("meta"):
-        module = get_model_builder(key)(weights=None, weights_backbone=None)
-    own = module.roi_heads.score_thresh if hasattr(module, "roi_heads") else module.score_thresh
+    module = structure.outline(get_spec(key).architecture)
+    own = module.score_thresh if hasattr(module, "score_thresh") else module.roi_heads.score_thresh
     assert get_spec(key).floor_score == pytest.approx(own)
 
 
@@ -92,8 +105,11 @@ def test_facts_survive_json(key):
 
 @pytest.mark.parametrize(
     ("key", "count", "first", "last"),
-    [("fcos_resnet50_fpn", 80, "person", "toothbrush"), (PERSON_MODEL, 1, "person", "person")],
-    ids=["COCO", "persons"],
+    [
+        ("fcos_resnet50_fpn", 80, "person", "toothbrush"),
+        (COCO_MODEL, 80, "person", "toothbrush"),
+        (PERSON_MODEL, 1, "person", "person"),
+    ],
 )
 def test_facts_name_only_what_can_be_found(key, count, first, last):
     categories = get_spec(key).facts()["categories"]

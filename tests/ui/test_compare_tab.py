@@ -15,7 +15,7 @@ import gradio as gr
 import pytest
 from PIL import Image
 
-from detection_core.catalog import PERSON_MODEL, get_spec, list_models
+from detection_core.catalog import COCO_MODEL, PERSON_MODEL, get_spec, list_models
 from detection_core.detector import Timings
 from detection_core.engine import EngineError, Job, Result
 from detection_core.export import from_json, to_coco_results
@@ -27,13 +27,13 @@ from detection_core.ui.picture_links import PictureLinks
 from detection_core.weights import WeightsError
 from tests.factories import make_detections
 
-PHOTO = str(EXAMPLE_PATHS[2])
+PHOTO = str(EXAMPLES["Cameraman"])
 SSD, FCOS, MASKS = "ssd300_vgg16", "fcos_resnet50_fpn", "maskrcnn_resnet50_fpn"
 REQUEST = SimpleNamespace(session_hash="visitor", query_params={})
 
 
 class FakeEngine:
-    """Answers at once: what SSD finds is what all find, but the embedded model misses the last object. FCOS cannot be had."""
+    """Answers at once: what SSD finds is what all find, but the person model misses the last object. FCOS cannot be had."""
 
     def __init__(self, missing: tuple[str, ...] = ()) -> None:
         self.missing = missing
@@ -126,7 +126,7 @@ def test_a_model_beside_itself_in_another_precision():
 
 def test_begins_in_the_usual_precision(monkeypatch):
     monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", "stock")
-    assert Tab(FakeEngine()).built.slots.value["selected"] == [f"{PERSON_MODEL}@stock", "ssdlite320_mobilenet_v3_large@stock"]
+    assert Tab(FakeEngine()).built.slots.value["selected"] == [f"{COCO_MODEL}@stock", f"{PERSON_MODEL}@stock"]
 
 
 def test_without_a_picture_the_button_asks_for_one():
@@ -269,9 +269,9 @@ def test_what_is_no_longer_kept_is_told():
     ("query", "picture", "models", "settings"),
     [
         ({"tab": "compare", "picture": "example:cat", "models": f"{SSD},{FCOS}", "iou": "0.7"}, "Cat", [SSD, FCOS], {"iou": 0.7}),
-        ({"tab": "compare", "picture": "kept:gone", "models": SSD}, "Astronaut", [SSD, PERSON_MODEL], {}),
-        ({"tab": "compare", "models": f"{SSD}%40fast,{SSD}"}, "Astronaut", [f"{SSD}@fast", SSD], {}),
-        ({"tab": "compare"}, "Astronaut", [PERSON_MODEL, "ssdlite320_mobilenet_v3_large"], {}),
+        ({"tab": "compare", "picture": "kept:gone", "models": SSD}, "Horses", [SSD, COCO_MODEL], {}),
+        ({"tab": "compare", "models": f"{SSD}%40fast,{SSD}"}, "Horses", [f"{SSD}@fast", SSD], {}),
+        ({"tab": "compare"}, "Horses", [COCO_MODEL, PERSON_MODEL], {}),
     ],
     ids=["whole", "picture gone", "two precisions", "bare"],
 )

@@ -28,7 +28,7 @@ def test_all_photos_together_are_small():
 
 
 @pytest.mark.parametrize(
-    ("sent", "chosen"), [({"index": 4}, "Horses"), ({"index": 99}, "Astronaut"), ({"index": "4"}, "Astronaut"), (None, "Astronaut")]
+    ("sent", "chosen"), [({"index": 4}, "Square"), ({"index": 99}, "Horses"), ({"index": "4"}, "Horses"), (None, "Horses")]
 )
 def test_a_click_means_the_example_of_its_index(sent, chosen):
     assert clicked_example(sent) == str(EXAMPLES[chosen])

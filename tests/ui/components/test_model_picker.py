@@ -5,7 +5,7 @@ from dataclasses import replace
 import gradio as gr
 import pytest
 
-from detection_core.catalog import PERSON_MODEL, get_spec, list_models, list_specs
+from detection_core.catalog import COCO_MODEL, PERSON_MODEL, get_spec, list_models, list_specs
 from detection_core.ui.components import model_picker
 from detection_core.ui.components.model_picker import ModelPicker, card, detect_label, megabytes, picker_value
 from tests.ui.model_files import put_model
@@ -27,10 +27,10 @@ def test_a_model_is_listed_once_with_its_precisions():
     assert list(listed["states"].items()) == [("exact", "on disk"), ("fast", "in memory"), ("stock", "on disk")]
 
 
-@pytest.mark.parametrize(("usual", "chosen"), [("exact", PERSON_MODEL), ("stock", f"{PERSON_MODEL}@stock"), ("fast", PERSON_MODEL)])
+@pytest.mark.parametrize(("usual", "chosen"), [("exact", COCO_MODEL), ("stock", f"{COCO_MODEL}@stock"), ("fast", COCO_MODEL)])
 def test_begins_in_the_usual_precision_where_there_is_that(monkeypatch, usual, chosen):
     monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", usual)
-    assert ModelPicker(STATES | {f"{PERSON_MODEL}@stock": "on disk"}).value["selected"] == chosen
+    assert ModelPicker(STATES | {f"{COCO_MODEL}@stock": "on disk"}).value["selected"] == chosen
 
 
 def test_the_button_says_what_a_precision_entails():
@@ -50,8 +50,8 @@ def test_the_users_models_come_second_in_a_group_of_their_own(models_folder):
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_however_many_models_are_built_in_they_come_first_in_a_group_of_their_own(monkeypatch, models_folder, number):
     put_model(models_folder / "pets.pt")
-    first, *others = list_specs()
-    more = [replace(first, key=f"built-in-{i}", title=f"Built in {i}") for i in range(2, number + 1)]
+    coco, person, *others = list_specs()
+    first, *more = [coco, person, replace(coco, key="another", title="Another (built in)")][:number]
     # Wherever the catalog has them.
     monkeypatch.setattr(model_picker, "list_specs", lambda: [first, *others, *more])
     keys = [first.key, *(spec.key for spec in more)]
