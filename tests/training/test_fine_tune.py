@@ -16,7 +16,7 @@ from PIL import Image
 from torchvision.models import mobilenet_v2
 
 from detection_core.architectures import BUILDERS, detector_on_backbone
-from detection_core.catalog import get_spec
+from detection_core.catalog import COCO_MODEL, get_spec
 from detection_core.checkpoint import CheckpointError, read_checkpoint
 from detection_core.detector import Detector
 from detection_core.evaluation import Evaluation
@@ -208,6 +208,26 @@ def test_mixed_data_trains_the_heads_that_it_can(tmp_path):
     assert {"box_map", "mask_map"} == set(best.metrics)
     history = json.loads((tmp_path / "mine.json").read_text())
     assert "loss_mask" in history[0]["losses"]
+
+
+@pytest.mark.parametrize(
+    ("masks", "keypoints"), [(False, False), (True, False), (False, True), (True, True)], ids=["boxes", "masks", "keypoints", "all"]
+)
+def test_the_coco_model_gets_the_heads_that_the_data_can_teach(tmp_path, masks, keypoints):
+    # The first class has keypoints; sorted by id it is the second.
+    folder = coco_folder(tmp_path / "data", photos=4, masks=masks, keypoints=keypoints, category_ids=(7, 3))
+    lines = []
+    best = run(folder, tmp_path / "mine.pt", model=COCO_MODEL, recipe=replace(QUICK, epochs=1), lines=lines, init="weights", image_size=None)
+    spec = spec_of_file(tmp_path / "mine.pt")
+    assert spec.tasks == ("boxes", *["masks"] * masks, *["keypoints"] * keypoints)
+    assert {"box_map", *["mask_map"] * masks, *["kp_map"] * keypoints} == set(best.metrics)
+    missing = [line for line in lines if "goes without" in line]
+    assert len(missing) == (not masks) + (not keypoints and "keypoints" in get_spec(COCO_MODEL).tasks)
+    found = Detector(spec).detect(folder / "images" / "1.png")
+    assert (found.masks is not None) == masks
+    if keypoints:
+        assert spec.architecture.arguments["keypoint_labels"] == [2]
+        assert not found.has_keypoints[found.labels != 2].any()
 
 
 @pytest.mark.parametrize(
