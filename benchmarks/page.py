@@ -26,16 +26,18 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.browser_redraw import ARGUMENTS
 from benchmarks.common import machine_facts, markdown_table, median_and_range
-from detection_core.catalog import ASSETS, PERSON_MODEL, get_spec
+from detection_core.catalog import COCO_MODEL, get_spec
 from detection_core.engine import LocalEngine
 from detection_core.images import encode_jpeg, read_image
 from detection_core.ui.components.detection_view import view_payload
+from detection_core.ui.examples import EXAMPLE_PATHS
 from detection_core.visualization import annotate
 from tests.browser.conftest import find_chromium
 from tests.factories import make_detections
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLE = ASSETS / "examples" / "astronaut.jpg"
+# With what the page opens; the model that it opens with is COCO_MODEL.
+EXAMPLE = EXAMPLE_PATHS[0]
 SIZES = ((640, 480), (1920, 1080))
 WARM_UPS = 2
 PATIENCE = 120
@@ -195,7 +197,7 @@ def measure_page(starts: int, pictures: int) -> str:
 def measure_server(pictures: int) -> str:
     """The same work without page, browser and transport, on pictures that are not cached either."""
     engine = LocalEngine()
-    spec = get_spec(PERSON_MODEL)
+    spec = get_spec(COCO_MODEL)
     rows = []
     for size in SIZES:
         steps: dict[str, list[float]] = defaultdict(list)
@@ -204,7 +206,7 @@ def measure_server(pictures: int) -> str:
             moments = [time.perf_counter()]
             loaded = read_image(content)
             moments.append(time.perf_counter())
-            result = engine.submit(loaded, PERSON_MODEL).result()
+            result = engine.submit(loaded, COCO_MODEL).result()
             moments.append(time.perf_counter())
             view_payload(result.detections, EXAMPLE, title=spec.title, threshold=spec.suggested_threshold, floor=spec.floor_score)
             moments.append(time.perf_counter())

@@ -8,7 +8,7 @@ import gradio as gr
 import pytest
 from playwright.sync_api import Page, expect
 
-from detection_core.catalog import PERSON_MODEL, list_specs
+from detection_core.catalog import COCO_MODEL, PERSON_MODEL, list_specs
 from detection_core.ui.components.model_picker import ModelPicker, picker_value
 from detection_core.ui.components.model_slots import ModelSlots, slots_value
 
@@ -46,7 +46,7 @@ def url(serve, go: threading.Event) -> str:
 def opened(page: Page, url: str, go: threading.Event) -> Page:
     go.clear()
     page.goto(url)
-    expect(page.get_by_role("combobox", name="Model", exact=True)).to_have_value(PERSON_MODEL)
+    expect(page.get_by_role("combobox", name="Model", exact=True)).to_have_value(COCO_MODEL)
     return page
 
 
@@ -56,7 +56,7 @@ def test_a_choice_made_while_an_answer_is_on_its_way_holds(opened: Page, go: thr
     picker.select_option(SSDLITE)
     slot.select_option(FCOS)
     go.set()
-    expect(opened.get_by_label("Saw")).to_have_value(f"saw {PERSON_MODEL}, {PERSON_MODEL}")
+    expect(opened.get_by_label("Saw")).to_have_value(f"saw {COCO_MODEL}, {PERSON_MODEL}")
     expect(opened.locator(".pill.ready").first).to_have_text("in memory")
     expect(picker).to_have_value(SSDLITE)
     expect(slot).to_have_value(FCOS)
@@ -68,7 +68,7 @@ def test_a_choice_made_while_an_answer_is_on_its_way_holds(opened: Page, go: thr
 def test_built_in_models_are_a_group_at_the_top(opened: Page, name: str):
     groups = opened.get_by_role("combobox", name=name, exact=True).locator("optgroup")
     assert groups.first.get_attribute("label") == "Built in, no download"
-    assert [option.get_attribute("value") for option in groups.first.locator("option").all()] == [PERSON_MODEL]
+    assert [option.get_attribute("value") for option in groups.first.locator("option").all()] == [COCO_MODEL, PERSON_MODEL]
     labels = [group.get_attribute("label") for group in groups.all()]
     assert len(labels) == len(set(labels)) > 1
 
