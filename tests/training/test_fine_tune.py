@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from torchvision.models import mobilenet_v2
+from torchvision.models.detection import roi_heads
 
 from detection_core.architectures import BUILDERS, detector_on_backbone
 from detection_core.catalog import get_spec
@@ -208,6 +209,19 @@ def test_mixed_data_trains_the_heads_that_it_can(tmp_path):
     assert "loss_mask" in history[0]["losses"]
 
 
+def test_heads_learn_from_so_many_proposals(data, tmp_path, monkeypatch):
+    counts = []
+    loss = roi_heads.fastrcnn_loss
+
+    def counted(logits, *others):
+        counts.append(len(logits))
+        return loss(logits, *others)
+
+    monkeypatch.setattr(roi_heads, "fastrcnn_loss", counted)
+    run(data, tmp_path / "mine.pt", recipe=replace(QUICK, epochs=1, proposals=4))
+    assert set(counts) == {4 * QUICK.batch_size}
+
+
 @pytest.mark.parametrize(
     ("folder", "options", "message"),
     [
@@ -223,6 +237,7 @@ def test_mixed_data_trains_the_heads_that_it_can(tmp_path):
         ({}, {"resume": True}, "to resume from"),
         ({}, {"model": "ssdlite320_mobilenet_v3_large", "image_size": None, "recipe": replace(QUICK, batch_size=1)}, "--batch-size 2"),
         ({}, {"recipe": replace(QUICK, loss_weights={"loss_typo": 3.0})}, "no loss loss_typo"),
+        ({}, {"model": "ssd300_vgg16", "image_size": None, "recipe": replace(QUICK, proposals=8)}, "leave --proposals out"),
     ],
     ids=[
         "no masks",
@@ -237,6 +252,7 @@ def test_mixed_data_trains_the_heads_that_it_can(tmp_path):
         "nothing to resume",
         "norms of one",
         "no such loss",
+        "no proposals",
     ],
 )
 def test_says_what_does_not_fit(tmp_path, folder, options, message):
