@@ -55,6 +55,7 @@ def add_train(commands: Any) -> None:
         ("trainable-layers", _count, "stages of the backbone that learn, from the last; default: the model's usual"),
         ("average", _count, "batches over which the weights are averaged; 0 for none"),
         ("repeat-masks", _positive, "how often photos with outlines are seen an epoch where others have none"),
+        ("proposals", _positive, "boxes of each photo that a two-stage model's heads learn from; default: the model's own"),
         ("seed", _count, "of everything random"),
     ):
         default = _default(option.replace("-", "_"))

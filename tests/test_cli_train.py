@@ -17,12 +17,12 @@ def test_trains_and_says_where_the_result_is(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("DETECTION_EXPLORER_MODELS_DIR", str(tmp_path))
     out = tmp_path / "mine.pt"
     options = ["--epochs", "1", "--batch-size", "2", "--lr", "0.001", "--average", "0", "--background", "0.1"]
-    options += ["--loss-weight", "loss_box_reg=2", "--precision", "bf16"]
+    options += ["--loss-weight", "loss_box_reg=2", "--precision", "bf16", "--proposals", "32"]
     assert train(coco_folder(tmp_path / "data"), out, *options) == 0
     assert "mine.pt is ready: the page lists it." in capsys.readouterr().err
     recipe = read_checkpoint(out).training["recipe"]
     assert (recipe["lr"], recipe["average"], recipe["bf16"], recipe["loss_weights"]) == (0.001, 0, True, {"loss_box_reg": 2.0})
-    assert recipe["augmentation"]["background"] == 0.1
+    assert (recipe["augmentation"]["background"], recipe["proposals"]) == (0.1, 32)
 
 
 @pytest.mark.parametrize(

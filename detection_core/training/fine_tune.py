@@ -106,6 +106,8 @@ def train(
     architecture = _base_architecture(model, init)
     if architecture.builder.startswith("ssdlite") and recipe.batch_size < 2:
         raise TrainingError("SSDlite's batch norms need more than one photo: give --batch-size 2 or more.")
+    if recipe.proposals is not None and not hasattr(outline(architecture), "roi_heads"):
+        raise TrainingError(f"{architecture.builder} has no heads that learn from proposals: leave --proposals out.")
     tasks = _tasks_of(architecture)
     drops_heads = architecture.builder in _HEADS_ON_DEMAND
     training, validation = read_and_check(data, tasks, recipe.seed, told, optional=tasks if drops_heads else ())

@@ -80,6 +80,9 @@ class Trainer:
         self._module = module.to(self._device).train()
         if recipe.trainable_layers is not None:
             freeze_backbone(self._module, recipe.trainable_layers)
+        if recipe.proposals is not None:
+            heads: Any = self._module.get_submodule("roi_heads")
+            heads.fg_bg_sampler.batch_size_per_image = recipe.proposals
         accelerate(self._module, self._device, bf16=recipe.bf16)
         transform: Any = self._module.transform
         # Where the augmentation has chosen a size, torchvision's transform must not choose another; SSDs have a fixed one.

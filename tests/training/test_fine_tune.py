@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from torchvision.models import mobilenet_v2
+from torchvision.models.detection import roi_heads
 
 from detection_core.architectures import BUILDERS, detector_on_backbone
 from detection_core.catalog import COCO_MODEL, get_spec
@@ -210,6 +211,19 @@ def test_mixed_data_trains_the_heads_that_it_can(tmp_path):
     assert "loss_mask" in history[0]["losses"]
 
 
+def test_heads_learn_from_so_many_proposals(data, tmp_path, monkeypatch):
+    counts = []
+    loss = roi_heads.fastrcnn_loss
+
+    def counted(logits, *others):
+        counts.append(len(logits))
+        return loss(logits, *others)
+
+    monkeypatch.setattr(roi_heads, "fastrcnn_loss", counted)
+    run(data, tmp_path / "mine.pt", recipe=replace(QUICK, epochs=1, proposals=4))
+    assert set(counts) == {4 * QUICK.batch_size}
+
+
 @pytest.mark.parametrize(
     ("masks", "keypoints"), [(False, False), (True, False), (False, True), (True, True)], ids=["boxes", "masks", "keypoints", "all"]
 )
@@ -217,7 +231,9 @@ def test_the_coco_model_gets_the_heads_that_the_data_can_teach(tmp_path, masks, 
     # The first class has keypoints; sorted by id it is the second.
     folder = coco_folder(tmp_path / "data", photos=4, masks=masks, keypoints=keypoints, category_ids=(7, 3))
     lines = []
-    best = run(folder, tmp_path / "mine.pt", model=COCO_MODEL, recipe=replace(QUICK, epochs=1), lines=lines, init="weights", image_size=None)
+    best = run(
+        folder, tmp_path / "mine.pt", model=COCO_MODEL, recipe=replace(QUICK, epochs=1), lines=lines, init="weights", image_size=None
+    )
     spec = spec_of_file(tmp_path / "mine.pt")
     assert spec.tasks == ("boxes", *["masks"] * masks, *["keypoints"] * keypoints)
     assert {"box_map", *["mask_map"] * masks, *["kp_map"] * keypoints} == set(best.metrics)
@@ -245,6 +261,7 @@ def test_the_coco_model_gets_the_heads_that_the_data_can_teach(tmp_path, masks, 
         ({}, {"resume": True}, "to resume from"),
         ({}, {"model": "ssdlite320_mobilenet_v3_large", "image_size": None, "recipe": replace(QUICK, batch_size=1)}, "--batch-size 2"),
         ({}, {"recipe": replace(QUICK, loss_weights={"loss_typo": 3.0})}, "no loss loss_typo"),
+        ({}, {"model": "ssd300_vgg16", "image_size": None, "recipe": replace(QUICK, proposals=8)}, "leave --proposals out"),
     ],
     ids=[
         "no masks",
@@ -259,6 +276,7 @@ def test_the_coco_model_gets_the_heads_that_the_data_can_teach(tmp_path, masks, 
         "nothing to resume",
         "norms of one",
         "no such loss",
+        "no proposals",
     ],
 )
 def test_says_what_does_not_fit(tmp_path, folder, options, message):
