@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 from detection_core.build import build_model
 from detection_core.catalog import ModelSpec
@@ -56,5 +57,5 @@ def threshold_between(scores: NDArray[np.float32], count: int, floor: float) -> 
 
 def set_threshold(module: nn.Module, threshold: float) -> None:
     """Lets only objects above a score leave a model."""
-    owner: Any = getattr(module, "roi_heads", module)
+    owner: Any = module.roi_heads if isinstance(module, GeneralizedRCNN) else module
     owner.score_thresh = threshold
