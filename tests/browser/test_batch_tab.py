@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from detection_core.catalog import PERSON_MODEL
+from detection_core.catalog import COCO_MODEL
 from detection_core.ui.app import launch_options
 from detection_core.ui.batch_tab import build_batch_tab
 from detection_core.ui.batches import MAX_BATCH, BatchStore
@@ -206,7 +206,7 @@ def test_the_archive_holds_what_is_chosen_and_seen(batch, tmp_path):
     batch.get_by_role("menuitemcheckbox", name="CSV").click()
     with batch.expect_download(timeout=20 * SECONDS) as caught:
         batch.get_by_role("menuitem", name="Download ZIP").click()
-    assert caught.value.suggested_filename == f"detections_{PERSON_MODEL}.zip"
+    assert caught.value.suggested_filename == f"detections_{COCO_MODEL}.zip"
     caught.value.save_as(tmp_path / "all.zip")
     with zipfile.ZipFile(tmp_path / "all.zip") as archive:
         names = archive.namelist()
@@ -249,7 +249,7 @@ def test_the_table_sorts_and_opens_a_picture(batch):
     expect(rows.first).to_contain_text("wide.png")
     expect(rows.first).to_contain_text("90×60")
     rows.first.get_by_role("button", name="wide.png").click()
-    expect(batch.get_by_label("Opened")).to_have_value(f"wide.png {PERSON_MODEL}", timeout=20 * SECONDS)
+    expect(batch.get_by_label("Opened")).to_have_value(f"wide.png {COCO_MODEL}", timeout=20 * SECONDS)
 
 
 @pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])

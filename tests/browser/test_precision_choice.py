@@ -117,7 +117,7 @@ def test_a_result_and_its_file_name_the_precision(opened, tmp_path):
     opened.get_by_role("button", name="Other formats").click()
     with opened.expect_download(timeout=20 * SECONDS) as caught:
         opened.get_by_role("menuitem", name=re.compile("^JSON")).click()
-    assert caught.value.suggested_filename == f"horses_{KEY}.json"
+    assert caught.value.suggested_filename == f"grace_hopper_{KEY}.json"
     caught.value.save_as(tmp_path / "result.json")
     assert json.loads((tmp_path / "result.json").read_text())["provenance"]["model"] == KEY
 

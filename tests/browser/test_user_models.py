@@ -100,9 +100,9 @@ def test_a_skeleton_of_other_joints_is_drawn_filtered_and_saved(visit, folder, t
     with visited.expect_download(timeout=20 * SECONDS) as caught:
         visited.get_by_role("button", name="Download PNG").click()
     caught.value.save_as(tmp_path / "hands.png")
-    assert caught.value.suggested_filename == "horses_hands.png"
+    assert caught.value.suggested_filename == "grace_hopper_hands.png"
     with Image.open(tmp_path / "hands.png") as picture:
-        assert picture.size == (512, 512)
+        assert picture.size == (512, 600)
 
 
 @pytest.mark.slow

@@ -269,9 +269,9 @@ def test_what_is_no_longer_kept_is_told():
     ("query", "picture", "models", "settings"),
     [
         ({"tab": "compare", "picture": "example:cat", "models": f"{SSD},{FCOS}", "iou": "0.7"}, "Cat", [SSD, FCOS], {"iou": 0.7}),
-        ({"tab": "compare", "picture": "kept:gone", "models": SSD}, "Horses", [SSD, COCO_MODEL], {}),
-        ({"tab": "compare", "models": f"{SSD}%40fast,{SSD}"}, "Horses", [f"{SSD}@fast", SSD], {}),
-        ({"tab": "compare"}, "Horses", [COCO_MODEL, PERSON_MODEL], {}),
+        ({"tab": "compare", "picture": "kept:gone", "models": SSD}, "Grace Hopper", [SSD, COCO_MODEL], {}),
+        ({"tab": "compare", "models": f"{SSD}%40fast,{SSD}"}, "Grace Hopper", [f"{SSD}@fast", SSD], {}),
+        ({"tab": "compare"}, "Grace Hopper", [COCO_MODEL, PERSON_MODEL], {}),
     ],
     ids=["whole", "picture gone", "two precisions", "bare"],
 )

@@ -28,7 +28,7 @@ def test_all_photos_together_are_small():
 
 
 @pytest.mark.parametrize(
-    ("sent", "chosen"), [({"index": 4}, "Square"), ({"index": 99}, "Horses"), ({"index": "4"}, "Horses"), (None, "Horses")]
+    ("sent", "chosen"), [({"index": 4}, "Wine"), ({"index": 99}, "Grace Hopper"), ({"index": "4"}, "Grace Hopper"), (None, "Grace Hopper")]
 )
 def test_a_click_means_the_example_of_its_index(sent, chosen):
     assert clicked_example(sent) == str(EXAMPLES[chosen])
