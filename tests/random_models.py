@@ -15,11 +15,12 @@ from torchvision.ops import FrozenBatchNorm2d
 from torchvision.transforms.functional import pil_to_tensor
 
 from detection_core.build import empty_model
-from detection_core.catalog import ASSETS, Architecture, ModelSpec, get_spec
+from detection_core.catalog import ASSETS, COCO_MODEL, Architecture, ModelSpec, get_spec
 from detection_core.structure import outline
 
-# One model of every family, the lightest.
+# One model of every family, the lightest, and those that are built in.
 FAMILIES = (
+    "ssdlite300_mobilenet_v2",
     "person_mobilenet_v2_fpn",
     "fasterrcnn_mobilenet_v3_large_320_fpn",
     "maskrcnn_resnet50_fpn",
@@ -29,7 +30,7 @@ FAMILIES = (
     "ssd300_vgg16",
     "ssdlite320_mobilenet_v3_large",
 )
-# Without those whose parts a lighter one has as well: the built-in model's joints, SSDlite's default boxes.
+# Without those whose parts a lighter one has as well: the person model's joints, SSDlite's default boxes.
 QUICK_FAMILIES = tuple(key for key in FAMILIES if key not in {"keypointrcnn_resnet50_fpn", "ssd300_vgg16"})
 
 
@@ -52,6 +53,11 @@ def random_module(key: str, *, size: int | None = 128, seed: int = 0) -> nn.Modu
     """
     torch.manual_seed(seed)
     module = empty_model(get_spec(key).architecture).eval().requires_grad_(False)
+    if key == COCO_MODEL:
+        # Its layers have no norms that would bring signals back which fade.
+        random_state(module)
+        # One class of ninety would hardly ever be among what it finds.
+        module.roi_heads.keypoint_labels = tuple(range(1, 91, 2))
     for name, parameter in module.named_parameters():
         if any(part in name for part in _CLASSIFIERS) and name.endswith(".weight"):
             parameter.mul_(_gain(key))
@@ -61,11 +67,17 @@ def random_module(key: str, *, size: int | None = 128, seed: int = 0) -> nn.Modu
         module.transform.min_size = (size,)
         module.transform.max_size = 2 * size
         if hasattr(module, "roi_heads"):
-            module.roi_heads.detections_per_img = 20
+            box_finder(module).detections_per_img = 20
+        if hasattr(module, "rpn"):
             # Of a thousand, which the box head would take a second for.
             module.rpn._post_nms_top_n["testing"] = 100
     calibrate(module)
     return module
+
+
+def box_finder(module: nn.Module) -> nn.Module:
+    """The part of a detector that has the threshold for scores and the number of objects."""
+    return module.roi_heads if hasattr(module, "rpn") else module
 
 
 _CLASSIFIERS = ("cls_score", "cls_logits", "classification_head.module_list")
@@ -78,6 +90,8 @@ def calibrate(module: nn.Module) -> None:
     """
 
     def take_statistics(norm: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        if not inputs[0].numel():
+            return
         norm.running_mean.copy_(inputs[0].mean(dim=(0, 2, 3)))
         norm.running_var.copy_(inputs[0].var(dim=(0, 2, 3), correction=0) + 1e-3)
 
@@ -86,7 +100,7 @@ def calibrate(module: nn.Module) -> None:
 
     norms = [child for child in module.modules() if isinstance(child, nn.BatchNorm2d | FrozenBatchNorm2d)]
     hooks = [norm.register_forward_pre_hook(take_statistics) for norm in norms]
-    if hasattr(module, "roi_heads"):
+    if hasattr(module, "rpn"):
         hooks.append(module.roi_heads.box_predictor.cls_score.register_forward_pre_hook(center))
     with Image.open(ASSETS / "examples" / "astronaut.jpg") as photo, torch.no_grad():
         module([pil_to_tensor(photo.convert("RGB").resize((160, 160))).float() / 255])
@@ -95,7 +109,9 @@ def calibrate(module: nn.Module) -> None:
 
 
 def _gain(key: str) -> float:
-    return {"fcos_resnet50_fpn": 20.0, "retinanet_resnet50_fpn": 20.0}.get(key, 200.0 if "rcnn" in key or "person" in key else 5.0)
+    return {"fcos_resnet50_fpn": 20.0, "retinanet_resnet50_fpn": 20.0, COCO_MODEL: 1.0}.get(
+        key, 200.0 if "rcnn" in key or "person" in key else 5.0
+    )
 
 
 def save_random_weights(spec: ModelSpec, folder: Path) -> Path:
@@ -143,7 +159,7 @@ def _noise() -> torch.Tensor:
 @torch.inference_mode()
 def raw_output(module: nn.Module) -> dict[str, torch.Tensor]:
     """The backbone's levels and the best few detections in a small picture, however improbable they are."""
-    head = module.roi_heads if hasattr(module, "roi_heads") else module
+    head = box_finder(module)
     head.score_thresh, head.detections_per_img = 0.0, 5
     if hasattr(module, "rpn"):
         module.rpn._post_nms_top_n["testing"] = 20

@@ -23,6 +23,7 @@ LOSSES = {
     "fasterrcnn_mobilenet_v2_fpn": BOX_LOSSES,
     "maskrcnn_mobilenet_v2_fpn": BOX_LOSSES | {"loss_mask"},
     "keypointrcnn_mobilenet_v2_fpn": BOX_LOSSES | {"loss_keypoint"},
+    "ssdlite300_mobilenet_v2": {"bbox_regression", "classification", "loss_mask", "loss_keypoint"},
 }
 
 
@@ -146,8 +147,11 @@ def test_what_does_not_fit_the_backbone_is_refused(channels, options, message):
 @pytest.mark.parametrize("name", BUILDERS)
 def test_builders_keep_torchvisions_contract(name):
     torch.manual_seed(0)
-    joints = {"num_keypoints": 5} if "num_keypoints" in inspect.signature(BUILDERS[name]).parameters else {}
-    model = BUILDERS[name](num_classes=4, min_size=96, max_size=128, **joints)
+    parameters = inspect.signature(BUILDERS[name]).parameters
+    joints = {"num_keypoints": 5} if "num_keypoints" in parameters else {}
+    one_size = "size" in parameters
+    sides = {"size": 96} if one_size else {"min_size": 96, "max_size": 128}
+    model = BUILDERS[name](num_classes=4, **sides, **joints)
     images = [torch.rand(3, 96, 128), torch.rand(3, 80, 64)]
     targets = [
         {
@@ -166,8 +170,12 @@ def test_builders_keep_torchvisions_contract(name):
     extra = {"masks"} if "loss_mask" in losses else set()
     extra |= {"keypoints", "keypoints_scores"} if joints else set()
     assert set(outputs[0]) == {"boxes", "labels", "scores"} | extra
-    assert model.roi_heads.box_predictor.cls_score.out_features == 4
-    assert (model.transform.min_size, model.transform.max_size) == ((96,), 128)
+    if one_size:
+        assert model.head.classification_head.num_columns == 4
+        assert model.transform.fixed_size == (96, 96)
+    else:
+        assert model.roi_heads.box_predictor.cls_score.out_features == 4
+        assert (model.transform.min_size, model.transform.max_size) == ((96,), 128)
 
 
 @pytest.mark.parametrize("side", [64, 96])

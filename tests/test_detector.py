@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 from torchvision.transforms.functional import pil_to_tensor
 
-from detection_core.catalog import ASSETS, get_spec
+from detection_core.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_spec
 from detection_core.detections import Detections
 from detection_core.detector import Detector, run
 from detection_core.fast import optimise
-from tests.random_models import FAMILIES, QUICK_FAMILIES, quick_first, random_module
+from tests.random_models import FAMILIES, QUICK_FAMILIES, box_finder, quick_first, random_module
 
 CPU = torch.device("cpu")
 EXAMPLE = ASSETS / "examples" / "astronaut.jpg"
@@ -60,7 +60,7 @@ def test_filtering_is_the_threshold_inside_the_model(key, monkeypatch):
     module = random_module(key)
     (found,), _ = run(module, get_spec(key), [np.asarray(picture())], CPU)
     threshold = float(np.median(found.scores))
-    monkeypatch.setattr(module.roi_heads if hasattr(module, "roi_heads") else module, "score_thresh", threshold)
+    monkeypatch.setattr(box_finder(module), "score_thresh", threshold)
     (stricter,), _ = run(module, get_spec(key), [np.asarray(picture())], CPU)
     kept = found[found.scores > threshold]
     assert rows(kept) == rows(stricter)
@@ -76,14 +76,14 @@ def test_the_most_extreme_pictures_allowed_pass(key, width, height):
 
 @pytest.mark.parametrize("tasks", [("boxes",), ("boxes", "keypoints")], ids=", ".join)
 @pytest.mark.parametrize("fast", [False, True], ids=["stock", "optimised"])
-def test_only_what_is_wanted_is_given(tasks, fast):
-    key = "person_mobilenet_v2_fpn"
+@pytest.mark.parametrize("key", [COCO_MODEL, PERSON_MODEL])
+def test_only_what_is_wanted_is_given(tasks, fast, key):
     module = optimise(random_module(key)) if fast else random_module(key)
     (whole,), _ = run(module, get_spec(key), [np.asarray(picture())], CPU)
     (found,), _ = run(module, get_spec(key), [np.asarray(picture())], CPU, tasks=tasks)
     np.testing.assert_array_equal(found.boxes, whole.boxes)
     assert found.masks is None
-    assert (found.keypoints is not None) == ("keypoints" in tasks)
+    assert (found.keypoints is not None) == ("keypoints" in tasks and "keypoints" in get_spec(key).tasks)
 
 
 def test_a_batch_takes_pictures_of_different_sizes():

@@ -14,6 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from detection_core.catalog import PERSON_MODEL
 from detection_core.engine import EngineError
 from detection_core.ui.app import launch_options
 from detection_core.ui.video_tab import build_video_tab
@@ -53,12 +54,13 @@ def walk(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def tab(page: Page, address: str, engine: ClipEngine) -> Page:
-    """The page, still empty; a browser that has complained fails the test."""
+    """The page, still empty, for the model of persons and their joints; a browser that has complained fails the test."""
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(address)
     expect(page.get_by_text("Drop a clip here")).to_be_visible(timeout=30 * SECONDS)
+    page.get_by_role("combobox", name="Model", exact=True).select_option(PERSON_MODEL)
     yield page
     engine.gate.set()
     assert complaints == []

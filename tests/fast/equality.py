@@ -59,7 +59,7 @@ def distance(found: Detections, expected: Detections) -> Distance:
     common = min(len(found), len(expected))
     moved, flipped = np.zeros(0), np.zeros(0, bool)
     if found.keypoints is not None and expected.keypoints is not None:
-        moved = np.abs(found.keypoints[ours] - expected.keypoints[theirs]).max(axis=2)
+        moved = _apart(found.keypoints[ours], expected.keypoints[theirs]).max(axis=2)
         flipped = (moved > JOINT_PIXELS) & (np.abs(found.keypoint_scores[ours] - expected.keypoint_scores[theirs]) <= SCORE)
     shares = [1.0]
     if found.masks is not None and expected.masks is not None:
@@ -117,6 +117,12 @@ def _pixels(mask: tuple[NDArray[np.bool_], tuple[int, int]], image_size: tuple[i
     crop, (x, y) = mask
     whole[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
     return whole
+
+
+def _apart(ours: NDArray[np.floating], theirs: NDArray[np.floating]) -> NDArray[np.floating]:
+    """How far joints are apart; those that neither result has are not, and those that one of them lacks are infinitely far."""
+    neither = np.isnan(ours) & np.isnan(theirs)
+    return np.where(neither, 0, np.nan_to_num(np.abs(ours - theirs), nan=np.inf))
 
 
 def _largest(differences: NDArray[np.floating]) -> float:

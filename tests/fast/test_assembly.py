@@ -58,7 +58,9 @@ def test_detections_in_twelve_megapixels_are_torchvisions(key):
     assert apart.is_small, apart
 
 
-@pytest.mark.parametrize("key", quick_first(FAMILIES, ["person_mobilenet_v2_fpn", "maskrcnn_resnet50_fpn", "retinanet_resnet50_fpn"]))
+@pytest.mark.parametrize(
+    "key", quick_first(FAMILIES, ["ssdlite300_mobilenet_v2", "person_mobilenet_v2_fpn", "maskrcnn_resnet50_fpn", "retinanet_resnet50_fpn"])
+)
 def test_detections_of_a_batch_are_torchvisions(key):
     sizes = [(200, 150), (90, 120)]
     for found, expected in zip(outcome(optimised(key), key, *sizes), outcome(calibrated_module(key), key, *sizes), strict=True):
@@ -66,7 +68,9 @@ def test_detections_of_a_batch_are_torchvisions(key):
         assert apart.is_small, apart
 
 
-@pytest.mark.parametrize("key", ["person_mobilenet_v2_fpn", "retinanet_resnet50_fpn", "ssdlite320_mobilenet_v3_large"])
+@pytest.mark.parametrize(
+    "key", ["ssdlite300_mobilenet_v2", "person_mobilenet_v2_fpn", "retinanet_resnet50_fpn", "ssdlite320_mobilenet_v3_large"]
+)
 def test_it_is_called_as_torchvision_says(key):
     image = photo(200, 150)
     with torch.no_grad():

@@ -31,7 +31,10 @@ from tests.random_models import quick_first
 TESTS = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("key", quick_first(KEYS, ["person_mobilenet_v2_fpn", "retinanet_resnet50_fpn", "ssdlite320_mobilenet_v3_large"]))
+@pytest.mark.parametrize(
+    "key",
+    quick_first(KEYS, ["ssdlite300_mobilenet_v2", "person_mobilenet_v2_fpn", "retinanet_resnet50_fpn", "ssdlite320_mobilenet_v3_large"]),
+)
 def test_only_the_networks_compute_in_other_numbers(key):
     # In more digits instead of fewer, what is found must stay the same.
     (found,), (expected,) = (
@@ -67,7 +70,9 @@ def test_networks_are_stored_in_sixteen_bits_and_the_original_is_not_changed():
 
 
 @pytest.mark.sixteen_bits
-@pytest.mark.parametrize("key", ["retinanet_resnet50_fpn", "ssdlite320_mobilenet_v3_large", "maskrcnn_resnet50_fpn"])
+@pytest.mark.parametrize(
+    "key", ["retinanet_resnet50_fpn", "ssdlite300_mobilenet_v2", "ssdlite320_mobilenet_v3_large", "maskrcnn_resnet50_fpn"]
+)
 def test_anchors_are_as_exact_as_ever(key):
     module = optimise(calibrated_module(key), torch.bfloat16)
     run(module, get_spec(key), [picture(200, 150)], CPU)

@@ -7,11 +7,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.models.detection.ssd import SSD
 
-from detection_core.fast.ssd import BestFirstSSD
+from detection_core.fast.ssd import BestFirstInstanceSSD, BestFirstSSD
+from detection_core.ssdlite_mobilenet_v2 import InstanceSSD
 from tests.fast.models import calibrated_module
 
-KEYS = ("ssd300_vgg16", "ssdlite320_mobilenet_v3_large")
+SIGMOIDS = "ssdlite300_mobilenet_v2"
+KEYS = ("ssd300_vgg16", "ssdlite320_mobilenet_v3_large", SIGMOIDS)
+FAST = {SSD: BestFirstSSD, InstanceSSD: BestFirstInstanceSSD}
 
 
 def outputs_of(generator: torch.Generator, images: int, anchors: int, confidence: float, crowding: float) -> tuple[dict, list]:
@@ -22,12 +26,20 @@ def outputs_of(generator: torch.Generator, images: int, anchors: int, confidence
     return {"cls_logits": logits, "bbox_regression": torch.randn(images, anchors, 4, generator=generator)}, [boxes] * images
 
 
+def with_sigmoids(outputs: dict, confidence: float) -> dict:
+    """Logits in the same order whose sigmoids are apart, as those near 1 are not; the more confident, the more pass the threshold."""
+    logits = outputs["cls_logits"]
+    ranks = logits.flatten().argsort().argsort().double().view_as(logits)
+    scores = ((ranks + 1) / (ranks.numel() + 1)) ** (30 / confidence)
+    return outputs | {"cls_logits": scores.logit().float()}
+
+
 def both(key: str, outputs: dict, anchors: list, **settings_of_the_model: float) -> tuple[list, list]:
     stock = copy.copy(calibrated_module(key))
     for name, value in settings_of_the_model.items():
         setattr(stock, name, value)
     ours = copy.copy(stock)
-    ours.__class__ = BestFirstSSD
+    ours.__class__ = FAST[type(stock)]
     sizes = [(300, 300)] * len(anchors)
     return ours.postprocess_detections(outputs, anchors, sizes), stock.postprocess_detections(outputs, anchors, sizes)
 
@@ -45,6 +57,8 @@ def both(key: str, outputs: dict, anchors: list, **settings_of_the_model: float)
 @settings(max_examples=40)
 def test_detections_are_torchvisions(key, seed, images, anchors, confidence, crowding, topk_candidates, detections_per_img):
     outputs, boxes = outputs_of(torch.Generator().manual_seed(seed), images, anchors, confidence, crowding)
+    if key == SIGMOIDS:
+        outputs = with_sigmoids(outputs, confidence)
     found, expected = both(key, outputs, boxes, topk_candidates=topk_candidates, detections_per_img=detections_per_img)
     for ours_here, stock_here in zip(found, expected, strict=True):
         assert set(ours_here) == set(stock_here)
@@ -53,14 +67,19 @@ def test_detections_are_torchvisions(key, seed, images, anchors, confidence, cro
             assert ours_here[name].dtype == values.dtype
 
 
+@pytest.mark.parametrize(("key", "kind"), [("ssd300_vgg16", SSD), (SIGMOIDS, InstanceSSD)])
 @pytest.mark.parametrize(("crowding", "is_quick"), [(0.0, True), (1.0, False)], ids=["enough survive", "too few survive"])
-def test_torchvisions_own_way_is_gone_only_where_needed(crowding, is_quick, monkeypatch):
+def test_torchvisions_own_way_is_gone_only_where_needed(crowding, is_quick, key, kind, monkeypatch):
     called = []
-    stock_way = BestFirstSSD.__base__.postprocess_detections
-    monkeypatch.setattr(BestFirstSSD.__base__, "postprocess_detections", lambda *given: called.append(1) or stock_way(*given))
+    stock_way = kind.postprocess_detections
+    monkeypatch.setattr(kind, "postprocess_detections", lambda *given: called.append(1) or stock_way(*given))
     outputs, boxes = outputs_of(torch.Generator().manual_seed(0), 1, 600, 2.0, crowding)
-    outputs["cls_logits"][..., 4:] = -50
     outputs["bbox_regression"] /= 10
-    (found,), (expected,) = both("ssd300_vgg16", outputs, boxes)
+    if key == SIGMOIDS:
+        # Many classes, because it takes few candidates of each.
+        (found,), (expected,) = both(key, with_sigmoids(outputs, 1.0), boxes, detections_per_img=600)
+    else:
+        outputs["cls_logits"][..., 4:] = -50
+        (found,), (expected,) = both(key, outputs, boxes)
     assert len(called) == (1 if is_quick else 2)
     np.testing.assert_array_equal(found["scores"], expected["scores"])

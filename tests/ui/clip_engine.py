@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 
-from detection_core.catalog import PERSON_MODEL, get_spec, list_models
+from detection_core.catalog import get_spec, list_specs
 from detection_core.detections import Detections
 from detection_core.detector import Timings
 from detection_core.engine import Job, JobState, Result, Stage
@@ -62,7 +62,7 @@ class ClipEngine:
         pass
 
     def model_states(self) -> dict[str, str]:
-        return {key: "in memory" if key == PERSON_MODEL else "to download" for key in list_models()}
+        return {spec.key: "in memory" if spec.source == "embedded" else "to download" for spec in list_specs()}
 
     def close(self) -> None:
         pass
