@@ -24,6 +24,7 @@ from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork, MultiSc
 
 from detection_core.families import Task
 from detection_core.tensorflow_convolutions import as_in_tensorflow
+from detection_core.tensorflow_resize import CornerTransform
 
 SIZE = 300
 # No score below it leaves the model: what scores less costs time in the mask head, and hardly any of it is there.
@@ -347,7 +348,7 @@ def ssdlite300_mobilenet_v2(
     generator = _default_boxes()
     boxes_per_place = [len(pairs) for pairs in generator._wh_pairs]
     channels = [_STAGE_CHANNELS["16"], _STAGE_CHANNELS["32"], *_EXTRA_CHANNELS]
-    return InstanceSSD(
+    model = InstanceSSD(
         MobileNetV2Maps(size),
         detection_levels=_DETECTION_LEVELS,
         roi_heads=InstanceHeads(masks=masks, num_keypoints=num_keypoints, keypoint_labels=keypoint_labels),
@@ -355,14 +356,14 @@ def ssdlite300_mobilenet_v2(
         size=(size, size),
         num_classes=num_classes,
         head=SSDLiteHead(channels, boxes_per_place, num_classes, _NORM),
-        # Pixels from -1 to 1.
-        image_mean=[0.5] * 3,
-        image_std=[0.5] * 3,
         score_thresh=FLOOR_SCORE,
         nms_thresh=0.6,
         topk_candidates=100,
         detections_per_img=100,
     )
+    # Pixels from -1 to 1.
+    model.transform = CornerTransform(size, size, [0.5] * 3, [0.5] * 3, size_divisible=1, fixed_size=(size, size))
+    return model
 
 
 def _default_boxes() -> DefaultBoxGenerator:

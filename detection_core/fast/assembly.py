@@ -23,14 +23,16 @@ from detection_core.fast.layout import put_channels_last
 from detection_core.fast.low_precision import FloatRoIAlign, lower_precision
 from detection_core.fast.packing import pack_weights
 from detection_core.fast.proposals import BestFirstProposals
-from detection_core.fast.resize_first import ResizeFirst
+from detection_core.fast.resize_first import CornerResizeFirst, ResizeFirst
 from detection_core.fast.roi_align import GatherRoIAlign
 from detection_core.fast.ssd import BestFirstInstanceSSD, BestFirstSSD
 from detection_core.ssdlite_mobilenet_v2 import InstanceSSD
+from detection_core.tensorflow_resize import CornerTransform
 
 # Each has the state of the class that it replaces, and only computes differently.
 _FASTER: dict[type[nn.Module], type[nn.Module]] = {
     GeneralizedRCNNTransform: ResizeFirst,
+    CornerTransform: CornerResizeFirst,
     AnchorGenerator: KeptAnchors,
     DefaultBoxGenerator: KeptDefaultBoxes,
     RegionProposalNetwork: BestFirstProposals,

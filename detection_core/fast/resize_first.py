@@ -14,6 +14,8 @@ from torch.nn.functional import interpolate
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
+from detection_core.tensorflow_resize import resize_from_corner
+
 
 class ResizeFirst(GeneralizedRCNNTransform):
     """`GeneralizedRCNNTransform` for inference that also takes bytes.
@@ -50,11 +52,21 @@ class ResizeFirst(GeneralizedRCNNTransform):
     def _write(self, image: Tensor, place: Tensor) -> None:
         white = 1.0 if image.is_floating_point() else 255.0
         _, height, width = place.shape
-        resized = interpolate(_needed_rows(image, height)[None], size=(height, width), mode="bilinear")[0]
+        resized = self._resized(image, height, width)
         # Row by row, with the three numbers repeated along them: a quarter of the time that broadcasting three numbers takes.
         mean, std = (torch.tensor(values, device=image.device).repeat(width) * white for values in (self.image_mean, self.image_std))
         rows, place = (values.permute(1, 2, 0).flatten(1) for values in (resized, place))
         torch.div(rows.sub_(mean), std, out=place)
+
+    def _resized(self, image: Tensor, height: int, width: int) -> Tensor:
+        return interpolate(_needed_rows(image, height)[None], size=(height, width), mode="bilinear")[0]
+
+
+class CornerResizeFirst(ResizeFirst):
+    """`CornerTransform` for inference that also takes bytes."""
+
+    def _resized(self, image: Tensor, height: int, width: int) -> Tensor:
+        return resize_from_corner(image, height, width)
 
 
 def _needed_rows(image: Tensor, height: int) -> Tensor:

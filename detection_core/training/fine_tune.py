@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torch.random import fork_rng
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 from detection_core.architectures import BUILDERS
 from detection_core.build import empty_model
@@ -106,7 +107,7 @@ def train(
     architecture = _base_architecture(model, init)
     if architecture.builder.startswith("ssdlite") and recipe.batch_size < 2:
         raise TrainingError("SSDlite's batch norms need more than one photo: give --batch-size 2 or more.")
-    if recipe.proposals is not None and not hasattr(outline(architecture), "roi_heads"):
+    if recipe.proposals is not None and not isinstance(outline(architecture), GeneralizedRCNN):
         raise TrainingError(f"{architecture.builder} has no heads that learn from proposals: leave --proposals out.")
     tasks = _tasks_of(architecture)
     drops_heads = architecture.builder in _HEADS_ON_DEMAND
