@@ -28,7 +28,7 @@ from detection_core.tensorflow_resize import CornerTransform
 
 SIZE = 300
 # No score below it leaves the model: what scores less costs time in the mask head, and hardly any of it is there.
-FLOOR_SCORE = 0.05
+FLOOR_SCORE = 0.04
 
 # Where MobileNetV2 is cut: inside the blocks that halve the resolution, behind their first convolution. So each stage ends in the widest
 # features of its stride: 4, 8, 16 and 32 px.
