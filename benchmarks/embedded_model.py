@@ -154,7 +154,7 @@ def main() -> None:
     watches = {precision: Watch(each, spec) for precision, each in modules.items()}
     evaluations = {precision: evaluate(data, each) for precision, each in watches.items()}
     watch, evaluation = watches[Precision.EXACT], evaluations[Precision.EXACT]
-    params = sum(parameter.numel() for parameter in module.parameters())
+    params = sum(parameter.numel() for parameter in stock.parameters())
     gflops = giga_multiply_adds(stock, spec)
     size = (args.weights or fetch_weights(spec)).stat().st_size / 2**20
 
