@@ -144,7 +144,7 @@ def _tell(example: Future[Result]) -> None:
     """Says how the first example went, unless the server ended before."""
     if not example.cancelled():
         error = example.exception()
-        print("The model is warm." if error is None else f"The built-in model cannot be used: {error}", flush=True)
+        print("The model is warm." if error is None else f"The model that the page opens with cannot be used: {error}", flush=True)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ _JOINTS = "roi_heads.keypoint_predictor.kps_score_lowres.weight"
 _DENSE = "head.classification_head.cls_logits.weight"
 _RESNET = "backbone.body.conv1.weight"
 _MOBILENET = "backbone.body.0.0.weight"
-_ANY_CLASS_MASKS = "roi_heads.pyramid.inner_blocks.0.0.weight"
+_PYRAMID_OF_HEADS = "roi_heads.pyramid.inner_blocks.0.0.weight"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ _SIGNATURES = (
     _Signature("fcos_resnet50_fpn", (_RESNET, "head.regression_head.bbox_ctrness.weight"), _DENSE),
     _Signature("retinanet_resnet50_fpn_v2", (_RESNET, "head.classification_head.conv.0.1.weight"), _DENSE, anchors=9),
     _Signature("retinanet_resnet50_fpn", (_RESNET,), _DENSE, anchors=9),
-    _Signature("ssdlite300_mobilenet_v2", (_ANY_CLASS_MASKS,), "head.classification_head.module_list.0.1.weight", anchors=3),
+    _Signature("ssdlite300_mobilenet_v2", (_PYRAMID_OF_HEADS,), "head.classification_head.module_list.0.1.weight", anchors=3),
     _Signature("ssd300_vgg16", ("backbone.scale_weight",), "head.classification_head.module_list.0.weight", anchors=4),
     _Signature("ssdlite320_mobilenet_v3_large", (), "head.classification_head.module_list.0.1.weight", anchors=6),
 )
@@ -95,6 +95,8 @@ def recognise(state: Mapping[str, Tensor]) -> Architecture | None:
     arguments: dict[str, Any] = {"num_classes": classes}
     if keypoints := num_keypoints(state):
         arguments["num_keypoints"] = keypoints
+    if _PYRAMID_OF_HEADS in state and not has_masks(state):
+        arguments["masks"] = False
     # Norms that were trained count the batches they have seen.
     if signature.builder in FROZEN_NORM_EPSILON and not any(name.endswith("num_batches_tracked") for name in state):
         arguments["frozen_norm_epsilon"] = FROZEN_NORM_EPSILON[signature.builder]

@@ -33,7 +33,7 @@ class WeightsError(RuntimeError):
 def find_weights(spec: ModelSpec) -> Path | None:
     """Finds a model's weights file without asking the network.
 
-    A user's model has its own. Others' are looked for in this order: in the project's assets (the embedded model's); in the folders
+    A user's model has its own. Others' are looked for in this order: in the project's assets (the embedded models'); in the folders
     in the environment variable `DETECTION_EXPLORER_WEIGHTS_DIR`, separated like `PATH`; in torch.hub's cache,
     `$TORCH_HOME/hub/checkpoints`; and in the cache that stands in for it where it cannot be written to,
     `detection-explorer-<user id>` in the system's folder for temporary files.

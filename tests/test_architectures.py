@@ -193,7 +193,7 @@ def test_movenets_kernels_see_what_tensorflow_pads(side):
         torch.testing.assert_close(convolution(x), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_embedded_models_structure():
+def test_the_person_models_structure():
     """Its weights are stored in the project: names and shapes must stay."""
     with torch.device("meta"):
         model = person_mobilenet_v2_fpn()

@@ -19,7 +19,7 @@ from torchvision.models import get_model
 from detection_core import checkpoint as checkpoint_module
 from detection_core.architectures import BUILDERS
 from detection_core.build import build_model, empty_model
-from detection_core.catalog import Architecture, get_spec
+from detection_core.catalog import COCO_MODEL, Architecture, get_spec
 from detection_core.checkpoint import COCO_KEYPOINT_NAMES, Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
 from detection_core.recognition import recognise
 from detection_core.structure import FROZEN_NORM_EPSILON, TORCHVISION_BUILDERS, NoRandomInitialisation, outline
@@ -198,6 +198,21 @@ class TestBareWeights:
         else:  # It differs in how it chooses proposals.
             ours.rpn = theirs.rpn
         assert outputs_equal(ours, theirs)
+
+    @pytest.mark.parametrize(
+        "heads", [{}, {"num_keypoints": 7}, {"masks": False}, {"num_keypoints": 7, "masks": False}], ids=["masks", "both", "none", "joints"]
+    )
+    def test_of_the_coco_models_kind_give_what_the_heads_that_they_have_give(self, tmp_path, heads):
+        architecture = Architecture(COCO_MODEL, {"num_classes": 5, **heads})
+        with NoRandomInitialisation():
+            theirs = empty_model(architecture).eval()
+        spec = spec_of_file(saved(random_state(theirs), tmp_path / "x.pth"))
+        assert spec.architecture == architecture
+        assert spec.tasks == ("boxes", *["masks"] * ("masks" not in heads), *["keypoints"] * ("num_keypoints" in heads))
+        found, expected = raw_output(build_model(spec, tmp_path / "x.pth")), raw_output(theirs)
+        assert len(expected["boxes"]) > 0
+        # Sigmoids are rounded one way or the other, depending on where in memory they are computed.
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6, equal_nan=True)
 
     @pytest.mark.parametrize("builder", sorted(TORCHVISION_BUILDERS - TWINS.keys()))
     @pytest.mark.parametrize("classes", [2, 91])

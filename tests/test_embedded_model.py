@@ -1,4 +1,4 @@
-"""The model that ships: it must find the people in the example photos, with outline and joints in the right places."""
+"""The models that ship: they must find what is in the example photos, people with outline and joints in the right places."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from detection_core.catalog import ASSETS, PERSON_MODEL, get_spec
+from detection_core.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_spec
 from detection_core.detections import Detections
 from detection_core.detector import Detector
 
@@ -16,6 +16,16 @@ PEOPLE = {
     "astronaut": ((10, 10, 370, 512), (180, 60, 275, 190)),
     "grace_hopper": ((17, 25, 510, 600), (160, 100, 370, 330)),
     "cameraman": ((5, 58, 300, 512), (160, 65, 270, 200)),
+}
+
+# What is plainly to be seen in photos.
+THINGS = {
+    "astronaut": {"person"},
+    "chelsea": {"cat"},
+    "coffee": {"cup"},
+    "dogs": {"dog"},
+    "grace_hopper": {"person", "tie"},
+    "horses": {"horse"},
 }
 
 
@@ -56,8 +66,26 @@ def test_a_joint_of_the_face_lies_in_the_face(found):
     assert y0 < y < y1
 
 
-def test_the_file_is_small_and_its_card_says_where_it_comes_from():
-    assert (ASSETS / f"{PERSON_MODEL}.pth").stat().st_size < 16 * 2**20
-    card = json.loads((ASSETS / f"{PERSON_MODEL}.json").read_text())
+@pytest.fixture(scope="module")
+def coco_detector() -> Detector:
+    return Detector(COCO_MODEL)
+
+
+@pytest.mark.parametrize("name", THINGS)
+def test_the_coco_model_sees_more_than_people(coco_detector, name):
+    found = coco_detector.detect(ASSETS / "examples" / f"{name}.jpg")
+    found = found[found.scores > get_spec(COCO_MODEL).suggested_threshold]
+    labels = {found.categories[label] for label in found.labels}
+    assert labels >= THINGS[name]
+    for index in range(len(found)):
+        x0, y0, x1, y1 = found.boxes[index]
+        crop, _ = found.mask(index)
+        assert 0.1 < crop.sum() / ((x1 - x0) * (y1 - y0)) < 1
+
+
+@pytest.mark.parametrize("key", [COCO_MODEL, PERSON_MODEL])
+def test_the_file_is_small_and_its_card_says_where_it_comes_from(key):
+    assert (ASSETS / f"{key}.pth").stat().st_size < 16 * 2**20
+    card = json.loads((ASSETS / f"{key}.json").read_text())
     assert {"data", "licence", "recipe", "measured", "metrics", "suggested_threshold", "limits"} <= card.keys()
-    assert card["file_size"] == pytest.approx((ASSETS / f"{PERSON_MODEL}.pth").stat().st_size / 2**20, abs=0.1)
+    assert card["file_size"] == pytest.approx((ASSETS / f"{key}.pth").stat().st_size / 2**20, abs=0.1)

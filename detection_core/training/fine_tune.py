@@ -45,7 +45,7 @@ _LOSSES = {"loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_r
 _LOSSES |= {"classification", "bbox_regression", "bbox_ctrness"}
 # Builders that make a model with those of their heads that the data can teach.
 _HEADS_ON_DEMAND = {"ssdlite300_mobilenet_v2"}
-# torchvision's defaults where a backbone is trained are 3 but for these; the embedded model's has seen people before, not just ImageNet.
+# torchvision's defaults where a backbone is trained are 3 but for these; the person model's has seen people before, not just ImageNet.
 _TRAINABLE_LAYERS = {"ssd300_vgg16": 4, "ssdlite320_mobilenet_v3_large": 6, "ssdlite300_mobilenet_v2": 6, "person_mobilenet_v2_fpn": 2}
 
 

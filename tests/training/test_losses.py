@@ -10,7 +10,7 @@ from torchvision.models._api import WeightsEnum
 from torchvision.models.detection._utils import overwrite_eps
 from torchvision.ops import FrozenBatchNorm2d
 
-from detection_core.catalog import get_spec
+from detection_core.catalog import COCO_MODEL, get_spec
 from detection_core.model_spec import Architecture
 from detection_core.structure import NoRandomInitialisation, empty_model
 from detection_core.training.acceleration import accelerate
@@ -101,4 +101,27 @@ def test_losses_equal_torchvisions(builder):
     tolerance = 0.15 if builder.endswith("_v2") else 1e-3
     assert {name: float(loss) for name, loss in faster.items()} == pytest.approx(
         {name: float(loss) for name, loss in expected.items()}, rel=tolerance
+    )
+
+
+@pytest.mark.parametrize("with_masks", [True, False], ids=["masks", "without masks"])
+def test_the_coco_model_learns_the_same_when_accelerated(with_masks):
+    with NoRandomInitialisation():
+        module = empty_model(Architecture(COCO_MODEL, {"num_classes": CLASSES, "num_keypoints": 17}))
+    random_state(module)
+    images, targets = batch()
+    if not with_masks:
+        del targets[0]["masks"]
+
+    @torch.no_grad()
+    def learned() -> dict[str, torch.Tensor]:
+        torch.manual_seed(2)
+        return losses_of(module.train(), images, targets)
+
+    expected = learned()
+    assert set(expected) == LOSSES["ssd"] | LOSSES["keypointrcnn"] | (LOSSES["maskrcnn"] if with_masks else set())
+    assert all(torch.isfinite(loss) and loss > 0 for loss in expected.values()), expected
+    accelerate(module, torch.device("cpu"), bf16=False)
+    assert {name: float(loss) for name, loss in learned().items()} == pytest.approx(
+        {name: float(loss) for name, loss in expected.items()}, rel=1e-3
     )
