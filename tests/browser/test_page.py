@@ -225,7 +225,8 @@ def test_the_chart_is_as_wide_as_the_page_and_its_names_are_legible_and_apart(pa
     expect(chart).to_have_count(1, timeout=30 * SECONDS)
     assert chart.bounding_box()["width"] > 0.9 * width
     boxes = [text.bounding_box() for text in chart.locator("text").all()]
-    assert min(min(box["width"], box["height"]) for box in boxes if box["width"] > 20) >= 10
+    # Chromium's sizes are a little off.
+    assert min(min(box["width"], box["height"]) for box in boxes if box["width"] > 20) >= 10 - 1e-3
     for one, other in itertools.combinations(boxes, 2):
         apart = one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
         # The boxes of lines of text reach a little beyond their letters.
