@@ -65,8 +65,11 @@ def documented_way(module: nn.Module, spec: ModelSpec, picture: Image.Image, thr
         drawn = image
         if "masks" in found:
             drawn = draw_segmentation_masks(drawn, (found["masks"] > 0.5).squeeze(1), alpha=0.9)
-        if "keypoints" in found and len(found["keypoints"]):
-            drawn = draw_keypoints(drawn, found["keypoints"], connectivity=_CONNECTIONS, colors="blue", radius=4, width=3)
+        if "keypoints" in found:
+            # Objects of classes without keypoints have NaN, which torchvision does not draw.
+            keypoints = found["keypoints"][found["keypoints"].isfinite().all(dim=2).all(dim=1)]
+            if len(keypoints):
+                drawn = draw_keypoints(drawn, keypoints, connectivity=_CONNECTIONS, colors="blue", radius=4, width=3)
         if len(found["boxes"]):
             labels = [spec.categories[label] for label in found["labels"]]
             drawn = draw_bounding_boxes(drawn, found["boxes"], labels, colors="red", width=4)
