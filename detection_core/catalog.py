@@ -60,7 +60,7 @@ _EMBEDDED = {
 }
 
 _BEST_FOR = {
-    COCO_MODEL: "A first look at anything: COCO's 80 classes with masks, the fastest of all, with nothing to download.",
+    COCO_MODEL: "A first look at anything: COCO's 80 classes with masks, and people's joints, with nothing to download.",
     PERSON_MODEL: "People with outlines and joints at once, at interactive speed and with nothing to download.",
     "fasterrcnn_mobilenet_v3_large_320_fpn": "Video and weak machines: the fastest Faster R-CNN, for large objects.",
     "fasterrcnn_mobilenet_v3_large_fpn": "Everyday pictures on a CPU: most of ResNet-50's accuracy at a thirtieth of its cost.",
