@@ -58,7 +58,8 @@ class Recipe:
         loss_weights: Factors of losses by torchvision's names, where they are not 1.
         repeat_masks: How often photos with masks are seen an epoch where others have none.
         proposals: Boxes of each photo that the heads of a two-stage detector learn from, a quarter of them of objects where there are as
-            many; what a batch costs is mostly theirs. None is the model's own number, in torchvision's 512.
+            many; what a batch costs is mostly theirs. With fewer, more of them are objects, and all scores rise. None is the model's own
+            number, in torchvision's 512.
         bf16: Compute backbone and heads in bfloat16.
         seed: Of weights that start anew, the order of photos, their augmentation and the sampling of proposals.
         augmentation: What happens to photos; a `min_size` of None is replaced by sizes around the model's own.
