@@ -107,10 +107,7 @@ def compare(model_json: Path, state: dict[str, Tensor], photo: Path) -> None:
     boxes, scores = graph(BOXES)[:, [1, 0, 3, 2]] * SIZE, graph(SCORES)[0, :, 1:]
     module = ssdlite300_mobilenet_v2().eval()
     module.load_state_dict(state, strict=False)
-    maps = module.backbone(image)
-    levels = [maps[name] for name in module.detection_levels]
-    outputs = module.head(levels)
-    (anchors,) = module.anchor_generator(ImageList(image, [(SIZE, SIZE)]), levels)
+    _, outputs, (anchors,) = module.predict(ImageList(image, [(SIZE, SIZE)]))
     own_boxes = module.box_coder.decode_single(outputs["bbox_regression"][0], anchors)
     own_scores = module.scores(outputs["cls_logits"][0])
     # Torchvision lists the boxes of a place in another order.

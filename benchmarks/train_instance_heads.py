@@ -221,7 +221,7 @@ def main() -> None:
     objects = [entry for photo in photos for entry in photo.annotations]
     counts = f"{sum(map(has_polygons, objects))} polygons and {sum(map(has_keypoints, objects))} people with keypoints"
     print(f"{len(photos)} photos with {counts}, {total} batches", flush=True)
-    started, shown = time.monotonic(), []
+    started, first_step, shown = time.monotonic(), step, []
     for epoch in range(first_epoch, args.epochs):
         torch.manual_seed(args.seed + epoch)
         for batch in batches(photos, args.batch_size, epoch, args.seed):
@@ -243,7 +243,7 @@ def main() -> None:
             if len(parts) == 2:
                 shown.append([part.item() for part in parts])
             if step % 50 == 0:
-                pace = (time.monotonic() - started) / (step - first_epoch * per_epoch)
+                pace = (time.monotonic() - started) / (step - first_step)
                 print(
                     f"epoch {epoch + 1}, batch {step} of {total}: losses {np.mean(shown[-50:], axis=0).round(4)}, {pace:.2f} s a batch",
                     flush=True,

@@ -9,12 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from detection_core.pretrained import check_shapes, read_graph_model
-from detection_core.ssdlite_mobilenet_v2 import MobileNetV2Maps, ssdlite300_mobilenet_v2
+from detection_core.ssdlite_mobilenet_v2 import EXTRA_CHANNELS, ssdlite300_mobilenet_v2
 from detection_core.tensorflow_convolutions import for_stride_two
 
 _BODY = "FeatureExtractor/MobilenetV2/"
-_EXTRA_CHANNELS = (512, 256, 256, 128)
-_LEVELS = 6
 # Names of a norm's parts, ours and Google's.
 _NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 
@@ -29,7 +27,8 @@ def read_coco_ssd(model_json: Path) -> dict[str, Tensor]:
         model_json: The TensorFlow.js graph model; its shards lie beside it.
 
     Returns:
-        A float32 state dict of `ssdlite300_mobilenet_v2` without its mask head (`roi_heads.…`), whose weights nobody has published.
+        A float32 state dict of `ssdlite300_mobilenet_v2` without its heads for masks and keypoints (`roi_heads.…`): nobody has published
+        weights of those.
 
     Raises:
         ValueError: If the file is not such a model, or if weights are missing or have other shapes.
@@ -39,13 +38,13 @@ def read_coco_ssd(model_json: Path) -> dict[str, Tensor]:
     with torch.device("meta"):
         module = ssdlite300_mobilenet_v2()
     expected = {name: tensor for name, tensor in module.state_dict().items() if not name.startswith("roi_heads.")}
-    strided = {f"{name}.weight" for name, part in module.named_modules() if isinstance(part, nn.Conv2d) and part.kernel_size == (4, 4)}
     state = {}
-    for ours, google in _backbone_layers().items():
+    layers = [(f"backbone.{name}", part) for name, part in module.backbone.named_modules() if isinstance(part, nn.Conv2d)]
+    for (ours, conv), google in zip(layers, _backbone_layers(), strict=True):
         kernel = _kernel(weights, _BODY + google, model_json.name)
-        state[f"{ours}.weight"] = for_stride_two(kernel) if f"{ours}.weight" in strided else kernel
+        state[f"{ours}.weight"] = for_stride_two(kernel) if conv.kernel_size == (4, 4) else kernel
         state[f"{ours}.bias"] = _weight(weights, f"{_BODY}{google}/BatchNorm/batchnorm/sub", model_json.name)
-    for level in range(_LEVELS):
+    for level in range(len(module.detection_levels)):
         for head, google, columns in (("classification", "Class", 0), ("regression", "BoxEncoding", 4)):
             predictor = f"BoxPredictor_{level}/{google}Predictor"
             ours = f"head.{head}_head.module_list.{level}"
@@ -60,24 +59,21 @@ def read_coco_ssd(model_json: Path) -> dict[str, Tensor]:
     return state
 
 
-def _backbone_layers() -> dict[str, str]:
-    """Our names of the backbone's convolutions, from the image on, and Google's."""
-    with torch.device("meta"):
-        backbone = MobileNetV2Maps()
-    ours = [f"backbone.{name}" for name, part in backbone.named_modules() if isinstance(part, nn.Conv2d)]
+def _backbone_layers() -> list[str]:
+    """Google's names of the backbone's convolutions, from the image on."""
     blocks = ["expanded_conv", *(f"expanded_conv_{block}" for block in range(1, 17))]
     # Block 0 has no expansion.
     inner = [f"{block}/{part}" for block in blocks for part in ("expand", "depthwise", "project")][1:]
     extra = [
         name
-        for number, channels in enumerate(_EXTRA_CHANNELS, start=2)
+        for number, channels in enumerate(EXTRA_CHANNELS, start=2)
         for name in (
             f"layer_19_1_Conv2d_{number}_1x1_{channels // 2}",
             f"layer_19_2_Conv2d_{number}_3x3_s2_{channels}_depthwise",
             f"layer_19_2_Conv2d_{number}_3x3_s2_{channels}",
         )
     ]
-    return dict(zip(ours, ["Conv", *inner, "Conv_1", *extra], strict=True))
+    return ["Conv", *inner, "Conv_1", *extra]
 
 
 def _kernel(weights: Mapping[str, Tensor], name: str, source: str) -> Tensor:

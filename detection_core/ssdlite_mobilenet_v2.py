@@ -34,7 +34,7 @@ FLOOR_SCORE = 0.04
 # features of its stride: 4, 8, 16 and 32 px.
 _CUT_BLOCKS = (4, 7, 14)
 _STAGE_CHANNELS = {"4": 144, "8": 192, "16": 576, "32": 1280}
-_EXTRA_CHANNELS = (512, 256, 256, 128)
+EXTRA_CHANNELS = (512, 256, 256, 128)
 _DETECTION_LEVELS = ("16", "32", "64", "100", "150", "300")
 _PYRAMID_LEVELS = ("4", "8", "16")
 _PYRAMID_CHANNELS = 64
@@ -74,7 +74,7 @@ class MobileNetV2Maps(nn.Module):
                 layers = [nn.Sequential(*rest)]
             stages[-1] += layers
         self.features = nn.ModuleList(nn.Sequential(*layers) for layers in stages)
-        channels = (_STAGE_CHANNELS["32"], *_EXTRA_CHANNELS)
+        channels = (_STAGE_CHANNELS["32"], *EXTRA_CHANNELS)
         self.extra = nn.ModuleList(_extra_block(before, after) for before, after in pairwise(channels))
         as_in_tensorflow(self, size)
 
@@ -200,10 +200,8 @@ class InstanceSSD(SSD):
         Returns:
             torchvision's result of each image, in pixels of the batch; `masks`, if wanted, float32 [N,1,28,28] on a grid over each box.
         """
-        maps = self.backbone(batch.tensors)
-        levels = [maps[name] for name in self.detection_levels]
-        anchors = self.anchor_generator(batch, levels)
-        results = self.postprocess_detections(self.head(levels), anchors, batch.image_sizes)
+        maps, outputs, anchors = self.predict(batch)
+        results = self.postprocess_detections(outputs, anchors, batch.image_sizes)
         heads = self.roi_heads
         wanted = [task for task in tasks if task in heads.tasks]
         pyramid = heads.maps(maps) if wanted else {}
@@ -223,6 +221,12 @@ class InstanceSSD(SSD):
                     keypoints[have], scores[have] = self.points(own_maps, own_boxes)
                 result["keypoints"], result["keypoints_scores"] = keypoints, scores
         return results
+
+    def predict(self, batch: ImageList) -> tuple[dict[str, Tensor], dict[str, Tensor], list[Tensor]]:
+        """Gives the backbone's maps, the head's `cls_logits` and `bbox_regression` [B,A,…], and the anchors [A,4] of each image."""
+        maps: dict[str, Tensor] = self.backbone(batch.tensors)
+        levels = [maps[name] for name in self.detection_levels]
+        return maps, self.head(levels), self.anchor_generator(batch, levels)
 
     def points(self, heatmaps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Keypoints float32 [N,K,3] and their scores [N,K], of heat maps [N,K,H,W] over boxes [N,4]."""
@@ -281,11 +285,9 @@ class InstanceSSD(SSD):
 
     def _losses(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         batch, targets = self.transform(images, targets)
-        maps = self.backbone(batch.tensors)
-        levels = [maps[name] for name in self.detection_levels]
-        anchors = self.anchor_generator(batch, levels)
+        maps, outputs, anchors = self.predict(batch)
         matched = [self._match(target["boxes"], own) for target, own in zip(targets, anchors, strict=True)]
-        losses = self.compute_loss(targets, self.head(levels), anchors, matched)
+        losses = self.compute_loss(targets, outputs, anchors, matched)
         heads = self.roi_heads
         taught = [task for task in heads.tasks if all(task in target for target in targets)]
         pyramid = heads.maps(maps) if taught else {}
@@ -347,7 +349,7 @@ def ssdlite300_mobilenet_v2(
     """
     generator = _default_boxes()
     boxes_per_place = [len(pairs) for pairs in generator._wh_pairs]
-    channels = [_STAGE_CHANNELS["16"], _STAGE_CHANNELS["32"], *_EXTRA_CHANNELS]
+    channels = [_STAGE_CHANNELS["16"], _STAGE_CHANNELS["32"], *EXTRA_CHANNELS]
     model = InstanceSSD(
         MobileNetV2Maps(size),
         detection_levels=_DETECTION_LEVELS,

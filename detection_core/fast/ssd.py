@@ -20,12 +20,12 @@ from detection_core.ssdlite_mobilenet_v2 import InstanceSSD
 _BEST = 1000
 
 
-class _BestFirst(SSD):
-    """An SSD for inference, of whatever scores."""
+class BestFirstSSD(SSD):
+    """`SSD` for inference."""
 
     def scores(self, logits: Tensor) -> Tensor:
-        """Scores [A, classes] of an image's logits [A, classes with background]."""
-        raise NotImplementedError
+        """Scores [A, classes] of an image's logits [A, classes with background]: a softmax, without the background's part."""
+        return softmax(logits, dim=-1)[:, 1:]
 
     def postprocess_detections(
         self, head_outputs: dict[str, Tensor], image_anchors: list[Tensor], image_shapes: list[tuple[int, int]]
@@ -67,15 +67,7 @@ class _BestFirst(SSD):
         return {"boxes": boxes[keep], "scores": scores[keep], "labels": labels[keep] + 1}
 
 
-class BestFirstSSD(_BestFirst):
-    """`SSD` for inference."""
-
-    def scores(self, logits: Tensor) -> Tensor:
-        """A softmax over all classes, without the background's part."""
-        return softmax(logits, dim=-1)[:, 1:]
-
-
-class BestFirstInstanceSSD(_BestFirst, InstanceSSD):
+class BestFirstInstanceSSD(BestFirstSSD, InstanceSSD):
     """`InstanceSSD` for inference."""
 
     def scores(self, logits: Tensor) -> Tensor:
