@@ -191,7 +191,8 @@ def test_the_input_is_never_touched(tmp_path):
 
 
 def same_video(one: Path, other: Path) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(frames_of(one), frames_of(other), strict=True))
+    # With several threads x264 does not encode the same pixels into the same bytes each time: up to 6 levels apart were seen.
+    return all(np.abs(a.astype(int) - b).max() <= 12 for a, b in zip(frames_of(one), frames_of(other), strict=True))
 
 
 @pytest.mark.parametrize(
