@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from detection_core.cli import run
-from detection_core.cli_common import let_every_letter_pass
-from detection_core.cli_serve import DESCRIPTION, add_flags
+from detection_core.cli.common import let_every_letter_pass
+from detection_core.cli.main import run
+from detection_core.cli.serve import DESCRIPTION, add_flags
 
 
 def main() -> int:

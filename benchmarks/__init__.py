@@ -2,10 +2,10 @@
 
 import os
 
-from detection_core.process import settle
+from detection_core.process import configure_process
 
 # Set only while a plain process is started, see `plain`.
 PLAIN = "DETECTION_EXPLORER_PLAIN_PROCESS"
 
 if PLAIN not in os.environ:
-    settle()
+    configure_process()

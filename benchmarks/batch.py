@@ -32,7 +32,7 @@ def prepare(folder: Path, count: int) -> dict[str, Any]:
     import torch
     from PIL import Image, ImageOps
 
-    from detection_core.catalog import ASSETS
+    from detection_core.models.catalog import ASSETS
 
     examples = sorted((ASSETS / "examples").glob("*.jpg"))
     (folder / "pictures").mkdir()
@@ -51,7 +51,7 @@ def prepare(folder: Path, count: int) -> dict[str, Any]:
 def detect(folder: Path, count: int) -> dict[str, Any]:
     """What a terminal does, and the peak before the first picture."""
     from detection_core.batch import Batch
-    from detection_core.cli import main
+    from detection_core.cli.main import main
 
     peaks = {}
     run = Batch.run

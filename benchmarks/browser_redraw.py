@@ -83,7 +83,7 @@ def main() -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio as gr
 
-    from detection_core.ui.components.detection_view import DetectionView, view_payload
+    from detection_core.ui.detect.view import DetectionView, view_payload
 
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "noise.jpg"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +31,12 @@ def cpu_model() -> str:
     lines = _CPU_FACTS.read_text().splitlines() if _CPU_FACTS.exists() else []
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(models, platform.processor() or platform.machine())
+
+
+def find_chromium() -> str | None:
+    """Path of Chromium: $CHROMIUM, or the first one installed."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("CHROMIUM") or next((path for name in names if (path := shutil.which(name))), None)
 
 
 def interleaved(actions: Sequence[Action], rounds: int) -> list[list[float]]:

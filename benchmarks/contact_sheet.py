@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageOps
 
 from detection_core import Detector, annotate, get_spec, load_image
-from detection_core.training.dataset import read_coco
+from detection_core.datasets.coco import read_coco
 
 CELL = (360, 300)
 COLUMNS = 5

@@ -19,9 +19,9 @@ from torch.nn.functional import conv2d, pad
 from torchvision.models.detection.image_list import ImageList
 from torchvision.transforms.functional import pil_to_tensor
 
-from detection_core.coco_ssd_weights import read_coco_ssd
-from detection_core.pretrained import read_graph_model
-from detection_core.ssdlite_mobilenet_v2 import SIZE, ssdlite300_mobilenet_v2
+from detection_core.models.ssdlite_mobilenet_v2 import SIZE, ssdlite300_mobilenet_v2
+from detection_core.training.backbone_weights import read_graph_model
+from detection_core.training.coco_ssd_weights import read_coco_ssd
 
 # Where the graph is entered, behind its own resizing; its anchors; and what it gives: boxes (y, x, y, x) in parts of a side, and scores.
 IMAGE, ANCHORS = "Preprocessor/sub", "Postprocessor/ExpandDims"

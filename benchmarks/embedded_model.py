@@ -18,18 +18,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import machine_facts, markdown_table, median_and_range
 from benchmarks.person_data import only_persons
-from detection_core.build import build_model
-from detection_core.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, ModelSpec, get_spec
-from detection_core.checkpoint import read_checkpoint
+from detection_core.datasets.coco import read_coco
+from detection_core.datasets.images import read_picture
 from detection_core.detections import Detections
-from detection_core.detector import run
 from detection_core.evaluation import Evaluation, evaluate
-from detection_core.fast import optimise, sixteen_bits
-from detection_core.precision import Precision
-from detection_core.quantisation import quantise
-from detection_core.training.dataset import read_coco
-from detection_core.training.pictures import read_picture
-from detection_core.weights import fetch_weights
+from detection_core.models.build import build_model
+from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, ModelSpec, get_spec
+from detection_core.models.checkpoint import read_checkpoint
+from detection_core.models.detector import run
+from detection_core.models.optimized import optimise, sixteen_bits
+from detection_core.models.precision import Precision
+from detection_core.models.quantization import quantise
+from detection_core.models.weights import fetch_weights
 
 CPU = torch.device("cpu")
 FIGURES = ("ap", "ap50", "small", "medium", "large")

@@ -12,7 +12,6 @@ import gc
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,14 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.common import machine_facts, markdown_table
+from benchmarks.distance import distance
 from benchmarks.subjects import stock_module
-from detection_core.catalog import ModelSpec, get_spec, list_specs
 from detection_core.detections import Detections
-from detection_core.detector import as_array, run
-from detection_core.fast import optimise, sixteen_bits
-from detection_core.matching import iou_matrix, match
-from detection_core.picture_files import find_pictures
+from detection_core.detections.matching import iou_matrix, match
+from detection_core.inputs import find_pictures
+from detection_core.models.catalog import ModelSpec, get_spec, list_specs
+from detection_core.models.detector import as_array, run
+from detection_core.models.optimized import optimise, sixteen_bits
 
 _CPU = torch.device("cpu")
 _SAME_PLACE = 0.9
@@ -41,7 +41,7 @@ class Comparison:
 
     Attributes:
         model: Its key.
-        distances: Of each photo, as `tests.fast.equality` measures it, stock against exact.
+        distances: Of each photo, as `distance` measures it, stock against exact.
         same: Of each object that stock finds, whether fast finds one of the same class in the same place.
         scores: How far apart the scores of those are.
     """
@@ -78,7 +78,6 @@ class Comparison:
 
 def compare(spec: ModelSpec, photos: Sequence[NDArray[np.uint8]]) -> Comparison:
     """Looks at all photos with one model in all precisions."""
-    distance = import_module("tests.fast.equality").distance
     stock = stock_module(spec, photos[0])
     exact = optimise(stock)
     dtype = sixteen_bits(_CPU)

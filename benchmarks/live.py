@@ -31,16 +31,15 @@ from PIL import Image, ImageDraw, ImageOps
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.browser_redraw import ARGUMENTS
-from benchmarks.common import machine_facts, markdown_table
+from benchmarks.common import find_chromium, machine_facts, markdown_table
 from benchmarks.page import ROOT, free_port, wait_for_answer
-from detection_core.catalog import ASSETS, PERSON_MODEL, get_spec
 from detection_core.detections import Detections
-from detection_core.detector import Timings
 from detection_core.engine import Engine, Job, LocalEngine, Result
-from detection_core.images import LoadedImage, encode_jpeg
-from detection_core.ui.live_look import look_at_frame
-from detection_core.ui.live_streams import LiveStreams
-from tests.browser.conftest import find_chromium
+from detection_core.images.reading import LoadedImage, encode_jpeg
+from detection_core.models.catalog import ASSETS, PERSON_MODEL, get_spec
+from detection_core.models.detector import Timings
+from detection_core.ui.live.frames import look_at_frame
+from detection_core.ui.live.streams import LiveStreams
 
 SIZE = (640, 480)
 PICTURES = 300
@@ -299,7 +298,7 @@ def serve_plain(port: int) -> None:
     """What Gradio's documentation shows: a streaming image in, an image out."""
     import gradio as gr
 
-    from detection_core.detector import Detector
+    from detection_core.models.detector import Detector
     from detection_core.visualization import annotate
 
     detector = Detector(PERSON_MODEL)

@@ -53,7 +53,7 @@ def prepare(task: Task) -> dict[str, Any]:
     import torch
     from PIL import Image
 
-    from detection_core.catalog import ASSETS, get_spec
+    from detection_core.models.catalog import ASSETS, get_spec
 
     # Imported by name because mypy checks whatever it sees imported, and tests are not typed that strictly.
     random_module = import_module("tests.random_models").random_module
@@ -68,11 +68,11 @@ def run_ours(task: Task) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from detection_core.catalog import get_spec
-    from detection_core.detector import run
-    from detection_core.images import load_image
-    from detection_core.loader import ModelLoader
-    from detection_core.precision import Precision
+    from detection_core.images.reading import load_image
+    from detection_core.models.catalog import get_spec
+    from detection_core.models.detector import run
+    from detection_core.models.loader import ModelLoader
+    from detection_core.models.precision import Precision
     from detection_core.visualization import annotate
 
     os.environ[WEIGHTS_DIR] = str(task.folder)
@@ -94,8 +94,8 @@ def run_torchvision(task: Task) -> dict[str, Any]:
     from torchvision.io import decode_image
     from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
 
-    from detection_core.build import build_model
-    from detection_core.catalog import get_spec
+    from detection_core.models.build import build_model
+    from detection_core.models.catalog import get_spec
 
     peaks = {"imports": peak_bytes()}
     spec = get_spec(MODEL)

@@ -25,15 +25,14 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.browser_redraw import ARGUMENTS
-from benchmarks.common import machine_facts, markdown_table, median_and_range
-from detection_core.catalog import COCO_MODEL, get_spec
+from benchmarks.common import find_chromium, machine_facts, markdown_table, median_and_range
+from benchmarks.drawing import make_scene
 from detection_core.engine import LocalEngine
-from detection_core.images import encode_jpeg, read_image
-from detection_core.ui.components.detection_view import view_payload
-from detection_core.ui.examples import EXAMPLE_PATHS
+from detection_core.images.reading import encode_jpeg, read_image
+from detection_core.models.catalog import COCO_MODEL, get_spec
+from detection_core.ui.detect.view import view_payload
+from detection_core.ui.shared.examples import EXAMPLE_PATHS
 from detection_core.visualization import annotate
-from tests.browser.conftest import find_chromium
-from tests.factories import make_detections
 
 ROOT = Path(__file__).resolve().parent.parent
 # With what the page opens; the model that it opens with is COCO_MODEL.
@@ -223,7 +222,7 @@ def measure_server(pictures: int) -> str:
 
 def measure_download(rounds: int) -> str:
     width, height = SIZES[1]
-    detections = make_detections(100, image_size=(height, width), masks=True)
+    _, detections = make_scene(100, (height, width))
     drawing, encoding = [], []
     for number in range(1 + rounds):
         begin = time.perf_counter()

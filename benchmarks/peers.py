@@ -11,9 +11,9 @@ from PIL import Image
 
 from benchmarks.common import interleaved, markdown_table
 from benchmarks.subjects import stock_module
-from detection_core.catalog import get_spec
-from detection_core.detector import run
-from detection_core.fast import optimise
+from detection_core.models.catalog import get_spec
+from detection_core.models.detector import run
+from detection_core.models.optimized import optimise
 
 _PEERS = ("yolo11n", "yolo26n")
 _OURS = ("ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn", "fasterrcnn_mobilenet_v3_large_fpn")

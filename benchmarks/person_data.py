@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from detection_core import Detector, load_image
-from detection_core.catalog import PERSON_MODEL
-from detection_core.checkpoint import COCO_KEYPOINT_NAMES
-from detection_core.training.dataset import Photo, read_coco
+from detection_core.datasets.coco import Photo, read_coco
+from detection_core.models.catalog import PERSON_MODEL
+from detection_core.models.checkpoint import COCO_KEYPOINT_NAMES
 
 PERSON = "person"
 # The longer side of nearly all of COCO's photos, in pixels.

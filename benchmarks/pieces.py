@@ -16,9 +16,9 @@ from torchvision.ops import MultiScaleRoIAlign
 from benchmarks.common import Action, interleaved, markdown_table
 from benchmarks.drawing import full_masks, make_scene, our_actions, torchvision_actions
 from benchmarks.plain import PlainProcess
-from detection_core.fast.joints import heatmaps_to_keypoints
-from detection_core.fast.roi_align import GatherRoIAlign
-from detection_core.images import encode_jpeg
+from detection_core.images.reading import encode_jpeg
+from detection_core.models.optimized.joints import heatmaps_to_keypoints
+from detection_core.models.optimized.roi_align import GatherRoIAlign
 
 _VGA, _FULL_HD = (480, 640), (1080, 1920)
 _PERSONS, _JOINTS, _HEATMAP = 20, 17, 56

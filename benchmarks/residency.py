@@ -21,16 +21,16 @@ import numpy as np
 import torch
 
 from benchmarks.common import machine_facts, markdown_table
-from detection_core.build import empty_model
-from detection_core.catalog import ModelSpec, list_specs
 from detection_core.engine import LocalEngine
-from detection_core.fast import sixteen_bits
-from detection_core.images import read_image
-from detection_core.loader import ModelLoader
-from detection_core.memory_budget import parse_size
-from detection_core.precision import Precision
-from detection_core.structure import NoRandomInitialisation
-from detection_core.weights import WEIGHTS_DIR
+from detection_core.images.reading import read_image
+from detection_core.models.build import empty_model
+from detection_core.models.catalog import ModelSpec, list_specs
+from detection_core.models.empty import NoRandomInitialisation
+from detection_core.models.loader import ModelLoader
+from detection_core.models.memory_budget import parse_size
+from detection_core.models.optimized import sixteen_bits
+from detection_core.models.precision import Precision
+from detection_core.models.weights import WEIGHTS_DIR
 
 _LIGHT = "ssdlite320_mobilenet_v3_large"
 _PICTURE = (48, 64, 3)

@@ -40,10 +40,10 @@ from benchmarks.common import Action, interleaved, machine_facts, markdown_table
 from benchmarks.plain import PlainProcess
 from benchmarks.subjects import set_threshold, stock_module, threshold_between, trained_weights
 from benchmarks.ways import Way, documented_way, our_way
-from detection_core.catalog import ASSETS, ModelSpec, get_spec, list_specs
-from detection_core.detector import run
-from detection_core.fast import optimise, sixteen_bits
-from detection_core.precision import Precision
+from detection_core.models.catalog import ASSETS, ModelSpec, get_spec, list_specs
+from detection_core.models.detector import run
+from detection_core.models.optimized import optimise, sixteen_bits
+from detection_core.models.precision import Precision
 
 _EXAMPLE = ASSETS / "examples" / "astronaut.jpg"
 _DOCUMENTED = "documented"

@@ -27,7 +27,7 @@ moments.append(time.perf_counter())
 import detection_core.engine, detection_core.ui.app
 moments.append(time.perf_counter())
 print(json.dumps(moments), flush=True)
-from detection_core.cli import main
+from detection_core.cli.main import main
 main(["serve", "--port", sys.argv[1]])
 """
 PARTS = ("import of torch and torchvision", "import of gradio", "import of the rest")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ from numpy.typing import NDArray
 from torch import nn
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
-from detection_core.build import build_model
-from detection_core.catalog import ModelSpec
-from detection_core.detector import run
-from detection_core.weights import find_weights
+from benchmarks import random_models
+from detection_core.models.build import build_model
+from detection_core.models.catalog import ModelSpec
+from detection_core.models.detector import run
+from detection_core.models.weights import find_weights
 
 _CPU = torch.device("cpu")
 # Above it, scores of sixteen bits are all the same.
@@ -30,9 +30,9 @@ def trained_weights(spec: ModelSpec, *, wanted: bool) -> Path | None:
 
 def calibrated_module(spec: ModelSpec, pixels: NDArray[np.uint8]) -> nn.Module:
     """A model as torchvision has it, with random weights that find things in a picture and are not all too sure of them."""
-    # Imported by name because mypy checks whatever it sees imported, and tests are not typed that strictly. Not kept: they are large.
-    module: nn.Module = import_module("tests.fast.models").calibrated_module.__wrapped__(spec.key, size=None)
-    import_module("tests.random_models").random_module.cache_clear()
+    # Not kept: they are large.
+    module: nn.Module = random_models.calibrated_module.__wrapped__(spec.key, size=None)
+    random_models.random_module.cache_clear()
     for _ in range(_MOST_SOFTENINGS):
         (found,), _ = run(module, spec, [pixels], _CPU)
         if np.median(found.scores) < _SATURATED:

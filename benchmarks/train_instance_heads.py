@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, interpolate
 from torchvision.models.detection.roi_heads import keypointrcnn_loss
 
-from detection_core.fast import optimise
-from detection_core.recognition import COCO_KEYPOINT_NAMES
-from detection_core.ssdlite_mobilenet_v2 import SIZE, InstanceHeads, noisy_boxes, ssdlite300_mobilenet_v2
+from detection_core.datasets.coco import Photo, read_coco
+from detection_core.datasets.images import read_picture
+from detection_core.models.optimized import optimise
+from detection_core.models.ssdlite_mobilenet_v2 import SIZE, InstanceHeads, noisy_boxes, ssdlite300_mobilenet_v2
+from detection_core.models.state_dict import COCO_KEYPOINT_NAMES
 from detection_core.training.augmentation import mirrored_joints
-from detection_core.training.dataset import Photo, read_coco
-from detection_core.training.pictures import read_picture
 from detection_core.training.trainer import schedule, update_average
 
 GRID = 28

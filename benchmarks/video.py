@@ -34,8 +34,8 @@ def make(path: Path, frames: int) -> None:
     import numpy as np
     from PIL import Image
 
-    from detection_core.catalog import ASSETS
-    from detection_core.video import VideoWriter
+    from detection_core.models.catalog import ASSETS
+    from detection_core.video.io import VideoWriter
 
     examples = ASSETS / "examples"
     background = Image.open(examples / "coffee.jpg").convert("RGB").resize(SIZE)
@@ -56,14 +56,14 @@ def throughput(folder: Path, rounds: int) -> dict[str, Any]:
     import torch
     from PIL import Image
 
-    from detection_core.catalog import get_spec
-    from detection_core.clips import ClipOptions, ClipRecords, detect_clip, lowest_kept
     from detection_core.detections import Detections
-    from detection_core.detector import Detector
     from detection_core.engine import LocalEngine
-    from detection_core.images import read_image
-    from detection_core.loader import ModelLoader
-    from detection_core.video import open_video
+    from detection_core.images.reading import read_image
+    from detection_core.models.catalog import get_spec
+    from detection_core.models.detector import Detector
+    from detection_core.models.loader import ModelLoader
+    from detection_core.video import ClipOptions, ClipRecords, detect_clip, lowest_kept
+    from detection_core.video.io import open_video
 
     make(folder / "clip.mp4", FRAMES)
     spec = get_spec(MODEL)
@@ -94,7 +94,7 @@ def throughput(folder: Path, rounds: int) -> dict[str, Any]:
 
 def memory(folder: Path, seconds: int) -> dict[str, Any]:
     """Peak of the command line, model loaded, included, over a prepared clip of so many seconds."""
-    from detection_core.cli import main
+    from detection_core.cli.main import main
 
     arguments = [str(folder / f"{seconds}.mp4"), "--model", MODEL, "--out", str(folder / "out"), "--format", "mp4,json,coco,csv,mot"]
     started = time.perf_counter()

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 from torchvision.utils import draw_bounding_boxes, draw_keypoints, draw_segmentation_masks
 
-from detection_core.catalog import ModelSpec
-from detection_core.detector import run
-from detection_core.images import encode_jpeg
+from detection_core.images.reading import encode_jpeg
+from detection_core.models.catalog import ModelSpec
+from detection_core.models.detector import run
 from detection_core.visualization import annotate
 
 # As in torchvision's gallery, "Visualization utilities".

@@ -6,16 +6,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from detection_core.architectures import detector_on_backbone
     from detection_core.batch import Batch
-    from detection_core.catalog import UnknownModelError, get_spec, list_models
-    from detection_core.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
-    from detection_core.clips import ClipOptions, ClipRecords, count_series, detect_clip, export_clip, render_clip
-    from detection_core.comparison import Comparison, compare, consensus
+    from detection_core.datasets.coco import DataError, read_coco
+    from detection_core.datasets.preparation import Data
     from detection_core.detections import Detections
-    from detection_core.detector import Detector
+    from detection_core.detections.comparison import Comparison, compare, consensus
+    from detection_core.detections.tracking import Tracked, Tracker
     from detection_core.evaluation import Evaluation, evaluate
-    from detection_core.export import (
+    from detection_core.formats import (
         ImportFormatError,
         PictureResult,
         Provenance,
@@ -25,18 +23,20 @@ if TYPE_CHECKING:
         to_coco_results,
         to_json,
     )
-    from detection_core.images import ImageError, load_image
-    from detection_core.model_spec import Architecture, ModelSpec
-    from detection_core.picture_files import find_pictures
-    from detection_core.tracking import Tracked, Tracker
-    from detection_core.training.dataset import DataError, read_coco
+    from detection_core.images.reading import ImageError, load_image
+    from detection_core.inputs import find_pictures
+    from detection_core.models.builders import detector_on_backbone
+    from detection_core.models.catalog import UnknownModelError, get_spec, list_models
+    from detection_core.models.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
+    from detection_core.models.detector import Detector
+    from detection_core.models.spec import Architecture, ModelSpec
+    from detection_core.models.user_models import spec_of_file
+    from detection_core.models.weights import WeightsError
     from detection_core.training.fine_tune import train
-    from detection_core.training.preparation import Data
     from detection_core.training.recipe import Augmentation, Recipe
-    from detection_core.user_models import spec_of_file
-    from detection_core.video import VideoError, open_video
+    from detection_core.video import ClipOptions, ClipRecords, count_series, detect_clip, export_clip, render_clip
+    from detection_core.video.io import VideoError, open_video
     from detection_core.visualization import Style, annotate, draw_difference
-    from detection_core.weights import WeightsError
 
 __version__ = "0.1.0"
 __all__ = [
@@ -94,56 +94,56 @@ __all__ = [
 
 # Imported when first used (PEP 562): torch takes seconds, and `--help` or drawing need none of it.
 _HOMES = {
-    "Architecture": "model_spec",
+    "Architecture": "models.spec",
     "Augmentation": "training.recipe",
     "Batch": "batch",
-    "Checkpoint": "checkpoint",
-    "CheckpointError": "checkpoint",
-    "ClipOptions": "clips",
-    "ClipRecords": "clips",
-    "Comparison": "comparison",
-    "Data": "training.preparation",
-    "DataError": "training.dataset",
+    "Checkpoint": "models.checkpoint",
+    "CheckpointError": "models.checkpoint",
+    "ClipOptions": "video",
+    "ClipRecords": "video",
+    "Comparison": "detections.comparison",
+    "Data": "datasets.preparation",
+    "DataError": "datasets.coco",
     "Detections": "detections",
-    "Detector": "detector",
+    "Detector": "models.detector",
     "Evaluation": "evaluation",
-    "ImageError": "images",
-    "ImportFormatError": "export",
-    "ModelSpec": "model_spec",
-    "PictureResult": "export",
-    "Provenance": "export",
+    "ImageError": "images.reading",
+    "ImportFormatError": "formats",
+    "ModelSpec": "models.spec",
+    "PictureResult": "formats",
+    "Provenance": "formats",
     "Recipe": "training.recipe",
     "Style": "visualization",
-    "Tracked": "tracking",
-    "Tracker": "tracking",
-    "UnknownModelError": "catalog",
-    "VideoError": "video",
-    "WeightsError": "weights",
+    "Tracked": "detections.tracking",
+    "Tracker": "detections.tracking",
+    "UnknownModelError": "models.catalog",
+    "VideoError": "video.io",
+    "WeightsError": "models.weights",
     "annotate": "visualization",
-    "compare": "comparison",
-    "consensus": "comparison",
-    "count_series": "clips",
-    "detect_clip": "clips",
-    "detector_on_backbone": "architectures",
+    "compare": "detections.comparison",
+    "consensus": "detections.comparison",
+    "count_series": "video",
+    "detect_clip": "video",
+    "detector_on_backbone": "models.builders",
     "draw_difference": "visualization",
     "evaluate": "evaluation",
-    "export_clip": "clips",
-    "find_pictures": "picture_files",
-    "from_json": "export",
-    "get_spec": "catalog",
-    "list_models": "catalog",
-    "load_image": "images",
-    "open_video": "video",
-    "provenance_of": "export",
-    "read_checkpoint": "checkpoint",
-    "read_coco": "training.dataset",
-    "read_coco_results": "export",
-    "render_clip": "clips",
-    "spec_of_file": "user_models",
-    "to_coco_results": "export",
-    "to_json": "export",
+    "export_clip": "video",
+    "find_pictures": "inputs",
+    "from_json": "formats",
+    "get_spec": "models.catalog",
+    "list_models": "models.catalog",
+    "load_image": "images.reading",
+    "open_video": "video.io",
+    "provenance_of": "formats",
+    "read_checkpoint": "models.checkpoint",
+    "read_coco": "datasets.coco",
+    "read_coco_results": "formats",
+    "render_clip": "video",
+    "spec_of_file": "models.user_models",
+    "to_coco_results": "formats",
+    "to_json": "formats",
     "train": "training.fine_tune",
-    "write_checkpoint": "checkpoint",
+    "write_checkpoint": "models.checkpoint",
 }
 
 

@@ -2,6 +2,6 @@
 
 import sys
 
-from detection_core.cli import main
+from detection_core.cli.main import main
 
 sys.exit(main())

@@ -15,11 +15,12 @@ from typing import Any
 from PIL import Image, PngImagePlugin
 
 from detection_core.detections import Detections
-from detection_core.download import sha256
-from detection_core.export import PictureResult, Provenance, annotated_png, export, from_json, to_json
-from detection_core.export.target import Target
-from detection_core.images import ImageError, ImageLimits, LoadedImage, load_image, read_image
-from detection_core.picture_files import ANNOTATED, PictureFile, free_stems, identity
+from detection_core.formats import PictureResult, Provenance, annotated_png, export, from_json, to_json
+from detection_core.formats.target import Target
+from detection_core.images.limits import ImageLimits
+from detection_core.images.reading import ImageError, LoadedImage, load_image, read_image
+from detection_core.inputs import ANNOTATED, PictureFile, free_stems, identity
+from detection_core.models.download import sha256
 
 RECORD = "_detections.json"
 _DIGEST = "picture_sha256"
@@ -111,7 +112,7 @@ class Batch:
         """Writes the results in further formats.
 
         Args:
-            formats: Keys of `export.FORMATS`.
+            formats: Keys of `formats.FORMATS`.
 
         Returns:
             Names of the files, relative to the folder, with "/" between folders.

@@ -11,10 +11,10 @@ from typing import Any
 
 from PIL import Image
 
-from detection_core.comparison import Agreed, Comparison, compare, consensus
 from detection_core.detections import Detections
-from detection_core.export import Provenance, annotated_png, png_with_facts, to_json
-from detection_core.export.target import Target, shortened
+from detection_core.detections.comparison import Agreed, Comparison, compare, consensus
+from detection_core.formats import Provenance, annotated_png, png_with_facts, to_json
+from detection_core.formats.target import Target, shortened
 from detection_core.visualization import Style, draw_difference
 
 REPORT_FILE = "comparison.json"

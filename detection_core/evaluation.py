@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from detection_core.catalog import Task
+from detection_core.datasets.coco import CocoDataset, Photo
+from detection_core.datasets.coco_json import Entry
+from detection_core.datasets.images import read_picture
 from detection_core.detections import Detections
-from detection_core.export import to_coco_results
-from detection_core.recognition import COCO_KEYPOINT_NAMES
-from detection_core.training.coco_json import Entry
-from detection_core.training.dataset import CocoDataset, Photo
-from detection_core.training.pictures import read_picture
+from detection_core.formats import to_coco_results
+from detection_core.models.catalog import Task
+from detection_core.models.state_dict import COCO_KEYPOINT_NAMES
 
 # What COCOeval calls a task, where its results keep it, and what the catalog calls its average precision.
 _TASKS: dict[Task, tuple[str, str, str]] = {

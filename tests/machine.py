@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from detection_core import glibc
-from detection_core.fast import low_precision
+from detection_core.models.optimized import low_precision
+from detection_core.process import glibc_function
 
 NO_INSTRUCTIONS = "this CPU has no instructions for numbers of sixteen bits"
 NO_PEAK = "only Linux with glibc tells a process its peak, and some containers forbid it"
@@ -24,4 +24,4 @@ def tells_a_peak() -> bool:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return False
-    return glibc.find("malloc_trim") is not None
+    return glibc_function("malloc_trim") is not None

@@ -13,8 +13,8 @@ from PIL import Image
 from detection_core import batch as batch_module
 from detection_core.batch import Batch, Outcome
 from detection_core.detections import Detections
-from detection_core.export import Provenance, from_json
-from detection_core.picture_files import find_pictures
+from detection_core.formats import Provenance, from_json
+from detection_core.inputs import find_pictures
 from tests.factories import make_detections
 
 RUN = Provenance("some_model", "some.pth", "abc123", threshold=0.5, time="2025-01-01T00:00:00+00:00", versions={"torch": "2"})

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from detection_core.comparison_report import REPORT_FILE, ComparisonReport, Found, report_stems
-from detection_core.export import Provenance
-from detection_core.export.target import Target
+from detection_core.formats import Provenance
+from detection_core.formats.target import Target
 from tests.factories import make_detections
 
 

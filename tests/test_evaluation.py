@@ -11,11 +11,11 @@ from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from detection_core.datasets.coco import read_coco
 from detection_core.detections import Detections
 from detection_core.evaluation import evaluate
-from detection_core.export import to_coco_results
+from detection_core.formats import to_coco_results
 from detection_core.training.augmentation import training_pair
-from detection_core.training.dataset import read_coco
 from detection_core.training.recipe import Augmentation
 from tests.coco_folders import coco_folder, edit
 from tests.factories import COCO_KEYPOINT_NAMES

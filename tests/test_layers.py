@@ -1,4 +1,4 @@
-"""Imports point one way: the page knows the engine, the engine the detector, and never the other way round."""
+"""Imports point one way: every package stands on a layer, and may import only its own files and what lies on the layers below."""
 
 from __future__ import annotations
 
@@ -7,100 +7,76 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.house import ROOT, imports_between_packages, imports_in, modules, package_of
 from detection_core import _HOMES
 
-PACKAGE = Path(__file__).parent.parent / "detection_core"
-# What a module, or the modules of a folder, must not import, directly or through others of the project.
-FORBIDDEN = {
-    "detections": {"torch", "torchvision", "gradio", "PIL"},
-    "mask_grid": {"torch", "torchvision", "gradio", "PIL"},
-    "images": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector"},
-    "visualization": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector", "detection_core.images"},
-    "matching": {"torch", "torchvision", "gradio", "PIL"},
-    "tracking": {"torch", "torchvision", "gradio", "PIL"},
-    "comparison": {"torch", "torchvision", "gradio", "PIL"},
-    "comparison_report": {"torch", "torchvision", "gradio", "detection_core.detector"},
-    "export": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector"},
-    "video": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector", "detection_core.engine"},
-    "clips": {"torch", "torchvision", "gradio", "detection_core.catalog", "detection_core.detector", "detection_core.engine"},
-    "cli_detect_clips": {"gradio", "detection_core.ui"},
-    "picture_files": {"torch", "torchvision", "gradio", "PIL"},
-    "batch": {"torch", "torchvision", "gradio", "detection_core.detector"},
-    "catalog": {"gradio", "detection_core.loader", "detection_core.weights", "detection_core.detector", "detection_core.engine"},
-    "architectures": {"gradio", "detection_core.model_spec", "detection_core.catalog"},
-    "checkpoint": {"gradio", "detection_core.catalog", "detection_core.user_models", "detection_core.build", "detection_core.weights"},
-    "user_models": {"gradio", "detection_core.catalog", "detection_core.build", "detection_core.weights", "detection_core.loader"},
-    "build": {"gradio", "detection_core.catalog", "detection_core.weights", "detection_core.loader"},
-    "weights": {"gradio", "detection_core.loader", "detection_core.detector", "detection_core.engine"},
-    "fast": {"gradio", "detection_core.catalog", "detection_core.loader", "detection_core.detector", "detection_core.engine"},
-    "loader": {"gradio", "detection_core.detector", "detection_core.engine"},
-    "detector": {"gradio", "detection_core.engine"},
-    "training": {"gradio", "detection_core.engine"},
-    "training/recipe": {"torch", "torchvision", "detection_core.training.augmentation"},
-    "evaluation": {"gradio", "detection_core.detector", "detection_core.engine"},
-    "engine": {"gradio", "detection_core.ui"},
-    # The command `serve` alone, and so the command line as a whole, knows the page.
-    **{name: {"gradio", "detection_core.ui"} for name in ("cli_common", "cli_detect", "cli_compare", "cli_compare_report", "cli_train")},
+PACKAGE = ROOT / "detection_core"
+# From the ground up. A new package, or a file beside the packages, is forbidden until it is given a place here.
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("environment", "process", "detections"),
+    ("visualization", "images"),
+    ("formats", "inputs"),
+    ("models", "comparison_report", "video"),
+    ("batch", "datasets", "engine"),
+    ("evaluation",),
+    ("training",),
+    ("ui.theme", "ui.components"),
+    ("ui.shared",),
+    # Tabs do not know each other; what two of them need lies below.
+    ("ui.detect", "ui.compare", "ui.live", "ui.video", "ui.batch", "ui.models"),
+    ("ui.api",),
+    ("ui.app",),
+    ("cli",),
+    ("__main__",),
+)
+LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}
+# Libraries that take seconds to import, or that tie a package to one use: who may import them at all.
+LIBRARIES = {
+    "torch": {"models", "engine", "evaluation", "training", "cli"},
+    "torchvision": {"models", "training"},
+    "gradio": {"ui"},
+    "PIL": {
+        "visualization",
+        "images",
+        "formats",
+        "models",
+        "comparison_report",
+        "video",
+        "batch",
+        "datasets",
+        "engine",
+        "training",
+        "ui",
+        "cli",
+    },
+    "av": {"video"},
 }
 
 
-def imports_of(path: Path) -> set[str]:
-    """Names of all modules that a file imports."""
-    return imports_in(path.read_text(), ".".join(path.parent.relative_to(PACKAGE.parent).parts))
+def test_every_package_has_a_place():
+    assert {package_of(module) for module in modules()} - {"", "ui"} == set(LEVEL)
 
 
-def imports_in(source: str, package: str) -> set[str]:
-    """Names of all modules that code in a package imports, leaving out those for type checkers only.
-
-    What is imported from a module may be a module itself, so it is named too; what it is not does no harm.
-    """
-    found: set[str] = set()
-
-    def visit(node: ast.AST) -> None:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
-                continue
-            if isinstance(child, ast.Import):
-                found.update(alias.name for alias in child.names)
-            elif isinstance(child, ast.ImportFrom):
-                module = absolute(child)
-                found.add(module)
-                # The package's own names live in modules of it, and are imported when first used.
-                homes = _HOMES if module == PACKAGE.name else {}
-                found.update(f"{module}.{homes.get(alias.name, alias.name)}" for alias in child.names)
-            visit(child)
-
-    def absolute(node: ast.ImportFrom) -> str:
-        above = package.split(".")[: 1 - node.level or None] if node.level else []
-        return ".".join([*above, *([node.module] if node.module else [])])
-
-    visit(ast.parse(source))
-    return found
-
-
-def files_of(name: str) -> list[Path]:
-    """A module's file, or all files of a folder."""
-    folder = PACKAGE / name
-    return sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{name}.py"]
-
-
-def reachable(start: list[Path]) -> set[str]:
-    """All modules that some files import, through others of the project too."""
-    seen: set[str] = set()
-    pending = list(start)
-    while pending:
-        for name in imports_of(pending.pop()) - seen:
-            seen.add(name)
-            if name.startswith("detection_core."):
-                pending += [path for path in files_of(name.removeprefix("detection_core.").replace(".", "/")) if path.exists()]
-    return seen
-
-
-@pytest.mark.parametrize("name", FORBIDDEN)
-def test_imports_point_one_way(name: str):
-    imported = reachable(files_of(name))
-    wrong = {module for module in imported for bad in FORBIDDEN[name] if module == bad or module.startswith(bad + ".")}
+def test_imports_point_down():
+    wrong = [
+        f"{i.path.relative_to(ROOT)} imports {i.imported}" for i in imports_between_packages() if LEVEL[i.imported] >= LEVEL[i.importer]
+    ]
     assert not wrong
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_libraries_stay_where_they_belong(library: str):
+    importers = {
+        package_of(module).split(".")[0] or "__init__"
+        for module, path in modules().items()
+        if library in {name.split(".")[0] for name in imports_in(path.read_text("utf-8"), module)}
+    }
+    assert importers <= LIBRARIES[library]
+
+
+def test_benchmarks_stand_without_the_tests():
+    sources = {path.name: path.read_text("utf-8") for path in (ROOT / "benchmarks").glob("*.py")}
+    assert not [name for name, source in sources.items() if any(each.startswith("tests") for each in imports_in(source, "benchmarks"))]
 
 
 @pytest.mark.parametrize(
@@ -109,33 +85,35 @@ def test_imports_point_one_way(name: str):
         ("import torch.hub", "torch.hub"),
         ("import torch as t", "torch"),
         ("from torch import nn", "torch"),
-        ("from detection_core.weights import fetch_weights", "detection_core.weights"),
-        ("from detection_core import weights", "detection_core.weights"),
-        ("from detection_core import weights as w", "detection_core.weights"),
-        ("from detection_core import Detector", "detection_core.detector"),
+        ("from detection_core.models import weights", "detection_core.models.weights"),
+        ("from detection_core.models import weights as w", "detection_core.models.weights"),
         ("from . import session", "detection_core.ui.session"),
         ("from .session import State", "detection_core.ui.session"),
-        ("from .. import weights", "detection_core.weights"),
-        ("from ..weights import find_weights", "detection_core.weights"),
-        ("def f():\n    from detection_core import weights", "detection_core.weights"),
+        ("from .. import inputs", "detection_core.inputs"),
+        ("from ..inputs import find", "detection_core.inputs"),
+        ("def f():\n    from detection_core import inputs", "detection_core.inputs"),
     ],
 )
 def test_the_check_sees_every_kind_of_import(source: str, module: str):
-    assert module in imports_in(source, "detection_core.ui")
+    assert module in set(imports_in(source, "detection_core.ui"))
 
 
 def test_the_check_leaves_out_what_only_type_checkers_import():
-    assert imports_in("if TYPE_CHECKING:\n    import torch", "detection_core.ui") == set()
+    assert set(imports_in("if TYPE_CHECKING:\n    import torch", "detection_core.ui")) == set()
 
 
-def test_the_check_sees_a_forbidden_import():
-    assert "gradio" in reachable(files_of("ui/app"))
-    assert "torch" in reachable(files_of("engine"))
+def test_the_check_sees_a_forbidden_import(tmp_path: Path):
+    folder = tmp_path / "detection_core"
+    for name, source in {"ui/detect/tab.py": "from detection_core.ui.compare import view", "ui/compare/view.py": ""}.items():
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(source)
+    assert {(i.importer, i.imported) for i in imports_between_packages(tmp_path)} == {("ui.detect", "ui.compare")}
+    assert LEVEL["ui.compare"] >= LEVEL["ui.detect"]
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_first_line_says_what_the_file_is_for(path: Path):
-    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    docstring = ast.get_docstring(ast.parse(path.read_text("utf-8")))
     assert docstring
     assert docstring.splitlines()[0].endswith((".", "?"))
 

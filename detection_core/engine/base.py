@@ -10,10 +10,10 @@ from enum import StrEnum
 from typing import Protocol
 
 from detection_core.detections import Detections
-from detection_core.detector import Timings
-from detection_core.families import Task
-from detection_core.images import LoadedImage
-from detection_core.model_spec import ModelSpec
+from detection_core.images.reading import LoadedImage
+from detection_core.models.detector import Timings
+from detection_core.models.families import Task
+from detection_core.models.spec import ModelSpec
 
 
 class Stage(StrEnum):

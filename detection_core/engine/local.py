@@ -17,19 +17,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from detection_core.catalog import ModelSpec, get_spec, list_specs
-from detection_core.detector import run
-from detection_core.device import is_lack_of_memory
 from detection_core.engine.base import EngineBusyError, EngineError, Job, JobState, Result, Stage
 from detection_core.engine.cores import Cores, Share
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.peak_memory import peak_memory
-from detection_core.families import Task
-from detection_core.fast import sixteen_bits
-from detection_core.images import LoadedImage
-from detection_core.loader import LoadProgress, ModelLoader, size_in_memory
-from detection_core.precision import Precision
-from detection_core.weights import DownloadCancelled, WeightsError
+from detection_core.images.reading import LoadedImage
+from detection_core.models.catalog import ModelSpec, get_spec, list_specs
+from detection_core.models.detector import run
+from detection_core.models.device import is_lack_of_memory
+from detection_core.models.families import Task
+from detection_core.models.loader import LoadProgress, ModelLoader, size_in_memory
+from detection_core.models.optimized import sixteen_bits
+from detection_core.models.precision import Precision
+from detection_core.models.weights import DownloadCancelled, WeightsError
 
 logger = logging.getLogger(__name__)
 

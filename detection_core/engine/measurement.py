@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from detection_core.engine.base import Engine, Job, Result
-from detection_core.images import LoadedImage
+from detection_core.images.reading import LoadedImage
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from detection_core.freed_memory import give_back_freed_memory
+from detection_core.process import release_freed_memory
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -47,7 +47,7 @@ def _reset() -> int | None:
     """Lets the peak begin anew, and returns the bytes that are resident now; None where there is no such thing."""
     try:
         gc.collect()
-        if not give_back_freed_memory():
+        if not release_freed_memory():
             return None
         _CLEAR_REFS.write_text(_RESET_PEAK)
         return _from_status("VmRSS")

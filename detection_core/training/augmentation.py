@@ -17,9 +17,9 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat, KeyPoints, Mask
 
-from detection_core.catalog import Task
-from detection_core.training.dataset import CocoDataset, Photo
-from detection_core.training.pictures import read_part
+from detection_core.datasets.coco import CocoDataset, Photo
+from detection_core.datasets.images import read_part
+from detection_core.models.catalog import Task
 from detection_core.training.recipe import Augmentation
 
 _MIN_SIDE = 32

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from detection_core.catalog import Task
+from detection_core.datasets.coco import CocoDataset, Photo
+from detection_core.models.catalog import Task
 from detection_core.training.augmentation import training_pair
-from detection_core.training.dataset import CocoDataset, Photo
 from detection_core.training.recipe import Augmentation, Recipe
 
 Pair = tuple[Tensor, dict[str, Tensor]]

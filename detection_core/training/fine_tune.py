@@ -17,25 +17,25 @@ from torch import nn
 from torch.random import fork_rng
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
-from detection_core.architectures import BUILDERS
-from detection_core.build import empty_model
-from detection_core.catalog import UnknownModelError, get_spec, list_models
-from detection_core.checkpoint import Checkpoint
-from detection_core.device import require_device
-from detection_core.families import Task
-from detection_core.loader import ModelLoader
-from detection_core.model_spec import Architecture
-from detection_core.precision import Precision
-from detection_core.recognition import has_masks, num_keypoints
-from detection_core.structure import outline
+from detection_core.datasets.coco import CocoDataset
+from detection_core.datasets.preparation import Data, read_and_check
+from detection_core.models.build import empty_model
+from detection_core.models.builders import BUILDERS
+from detection_core.models.catalog import UnknownModelError, get_spec, list_models
+from detection_core.models.checkpoint import Checkpoint
+from detection_core.models.device import require_device
+from detection_core.models.empty import outline
+from detection_core.models.families import Task
+from detection_core.models.loader import ModelLoader
+from detection_core.models.precision import Precision
+from detection_core.models.spec import Architecture
+from detection_core.models.state_dict import has_masks, num_keypoints
+from detection_core.models.user_models import spec_of_checkpoint, spec_of_file, summary
 from detection_core.training import TrainingError
-from detection_core.training.dataset import CocoDataset
-from detection_core.training.initialisation import transfer
-from detection_core.training.preparation import Data, read_and_check
+from detection_core.training.initialization import transfer
 from detection_core.training.recipe import Augmentation, Recipe
 from detection_core.training.starts import backbone_start, frozen_by_backbone
 from detection_core.training.trainer import Trainer
-from detection_core.user_models import spec_of_checkpoint, spec_of_file, summary
 
 # Scales between which photos are shown, as parts of the model's own size.
 _SCALES = (0.75, 1.1)

@@ -13,12 +13,12 @@ from torch import nn
 from torchvision.models import get_model, get_model_builder
 from torchvision.models._api import WeightsEnum
 
-from detection_core.architectures import BUILDERS
-from detection_core.model_spec import Architecture
-from detection_core.pretrained import imagenet_backbone, read_movenet_backbone
-from detection_core.structure import FROZEN_NORM_EPSILON, empty_model
+from detection_core.models.builders import BUILDERS
+from detection_core.models.empty import FROZEN_NORM_EPSILON, empty_model
+from detection_core.models.spec import Architecture
+from detection_core.models.weights import fetch_backbone
 from detection_core.training import TrainingError
-from detection_core.weights import fetch_backbone
+from detection_core.training.backbone_weights import imagenet_backbone, read_movenet_backbone
 
 # What torchvision's builders give FrozenBatchNorm2d when only the backbone comes with weights.
 _IMAGENET_EPSILON = 1e-5

@@ -19,15 +19,15 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from detection_core.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
-from detection_core.detector import run
+from detection_core.datasets.coco import CocoDataset, Photo
 from detection_core.evaluation import Evaluation, evaluate
-from detection_core.model_spec import ModelSpec
-from detection_core.structure import NoRandomInitialisation, empty_model
+from detection_core.models.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
+from detection_core.models.detector import run
+from detection_core.models.empty import NoRandomInitialisation, empty_model
+from detection_core.models.spec import ModelSpec
 from detection_core.training.acceleration import accelerate
 from detection_core.training.batches import SEED_STRIDE, Pair, Pairs, batches_of, unzip
-from detection_core.training.dataset import CocoDataset, Photo
-from detection_core.training.initialisation import freeze_backbone
+from detection_core.training.initialization import freeze_backbone
 from detection_core.training.losses import losses_of
 from detection_core.training.recipe import Recipe
 from detection_core.training.report import Progress, describe, write_curve

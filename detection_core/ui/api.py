@@ -12,21 +12,21 @@ from typing import Any
 import gradio as gr
 from anyio import to_thread
 
-from detection_core.catalog import UnknownModelError, get_spec, list_specs
-from detection_core.comparison import select
 from detection_core.comparison_report import ComparisonReport, Found
+from detection_core.detections.comparison import select
 from detection_core.engine import Engine, EngineError, Result
-from detection_core.export import provenance_of, to_json
-from detection_core.images import ImageError, LoadedImage
-from detection_core.precision import precisions_in
+from detection_core.formats import provenance_of, to_json
+from detection_core.images.reading import ImageError, LoadedImage
+from detection_core.models.catalog import UnknownModelError, get_spec, list_specs
+from detection_core.models.precision import precisions_in
+from detection_core.models.weights import WeightsError
 from detection_core.ui.components.model_slots import FEWEST, MOST
 from detection_core.ui.components.safe_image import NoAddresses, SafeImage, SafeText
-from detection_core.ui.live_look import tell
-from detection_core.ui.live_streams import LiveFrame, LiveStreams, StreamEndedError, TooManyStreamsError
-from detection_core.ui.session import visitor_of
-from detection_core.ui.uploads import read_upload
+from detection_core.ui.live.frames import tell
+from detection_core.ui.live.streams import LiveFrame, LiveStreams, StreamEndedError, TooManyStreamsError
+from detection_core.ui.shared.session import visitor_of
+from detection_core.ui.shared.uploads import read_upload
 from detection_core.visualization import annotate, draw_difference
-from detection_core.weights import WeightsError
 
 _PATIENCE = 15 * 60
 

@@ -9,24 +9,24 @@ from starlette.middleware import Middleware
 
 from detection_core.engine import Engine
 from detection_core.ui.api import add_api
-from detection_core.ui.batch_tab import build_batch_tab
-from detection_core.ui.batches import BatchStore
-from detection_core.ui.compare_tab import build_compare_tab
+from detection_core.ui.batch.store import BatchStore
+from detection_core.ui.batch.tab import build_batch_tab
+from detection_core.ui.compare.tab import build_compare_tab
 from detection_core.ui.components.model_picker import picker_value
 from detection_core.ui.components.model_slots import slots_value
-from detection_core.ui.components.model_table import table_value
-from detection_core.ui.detect_tab import build_detect_tab
-from detection_core.ui.kept_pictures import KeptPictures
-from detection_core.ui.limits import PICTURE_LIMIT, BodyLimit
-from detection_core.ui.live_models import live_picker_value
-from detection_core.ui.live_streams import LiveStreams
-from detection_core.ui.live_tab import build_live_tab
-from detection_core.ui.models_tab import build_models_tab
-from detection_core.ui.picture_links import PictureLinks
-from detection_core.ui.session import KeptResult, ResultStore, cancel_all
+from detection_core.ui.detect.tab import build_detect_tab
+from detection_core.ui.live.model_speed import live_picker_value
+from detection_core.ui.live.streams import LiveStreams
+from detection_core.ui.live.tab import build_live_tab
+from detection_core.ui.models.tab import build_models_tab
+from detection_core.ui.models.view import table_value
+from detection_core.ui.shared.image_links import PictureLinks
+from detection_core.ui.shared.kept_images import KeptPictures
+from detection_core.ui.shared.limits import PICTURE_LIMIT, BodyLimit
+from detection_core.ui.shared.session import KeptResult, ResultStore, cancel_all
 from detection_core.ui.theme import CSS, theme
-from detection_core.ui.video_tab import build_video_tab
-from detection_core.video import VideoLimits
+from detection_core.ui.video.tab import build_video_tab
+from detection_core.video.io import VideoLimits
 
 # How often uploads are cleaned up, and how old they may get, in seconds.
 _CLEAN_UP = (15 * 60, 6 * 3600)

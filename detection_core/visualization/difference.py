@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from detection_core.comparison import Comparison
+from detection_core.detections.comparison import Comparison
 from detection_core.visualization.annotate import rgb_of_size
 from detection_core.visualization.boxes import draw_boxes, fit_boxes
 from detection_core.visualization.labels import Label, draw_labels, label_size, place_labels

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, Playwright
 
-from detection_core.catalog import ASSETS
+from detection_core.models.catalog import ASSETS
 
 
 def launch_with_camera(playwright: Playwright, arguments: dict[str, Any], folder: Path) -> Browser:

@@ -13,10 +13,10 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from detection_core.catalog import COCO_MODEL
+from detection_core.models.catalog import COCO_MODEL
 from detection_core.ui.app import launch_options
-from detection_core.ui.batch_tab import build_batch_tab
-from detection_core.ui.batches import MAX_BATCH, BatchStore
+from detection_core.ui.batch.store import MAX_BATCH, BatchStore
+from detection_core.ui.batch.tab import build_batch_tab
 from tests.ui.batch_engine import BatchEngine
 
 pytestmark = pytest.mark.browser

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from detection_core.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_spec
 from detection_core.engine import LocalEngine
-from detection_core.export import to_coco_results
+from detection_core.formats import to_coco_results
+from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_spec
 from detection_core.ui.app import build_app, launch_options
-from detection_core.ui.kept_pictures import KeptPictures
+from detection_core.ui.shared.kept_images import KeptPictures
 from tests.download_host import machine_without_weights
 from tests.factories import make_detections
 from tests.random_models import save_random_weights

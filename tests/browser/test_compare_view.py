@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from detection_core.comparison import compare, consensus
 from detection_core.detections import Detections
-from detection_core.ui.components import compare_view
-from detection_core.ui.components.compare_view import (
+from detection_core.detections.comparison import compare, consensus
+from detection_core.ui.compare import view as compare_view
+from detection_core.ui.compare.view import (
     CompareCost,
     CompareMessage,
     CompareModel,
@@ -30,14 +30,14 @@ from detection_core.ui.components.compare_view import (
     settings_from_link,
     waiting_model,
 )
-from detection_core.ui.components.view_message import ViewError, ViewStatus, ViewTiming
+from detection_core.ui.components.messages import ViewError, ViewStatus, ViewTiming
 from detection_core.ui.theme import CSS, theme
 from tests.browser.test_detection_view import NAMES, SCRIPT_NAME, SIZE, send, set_slider
 
 pytestmark = pytest.mark.browser
 
 PERSON, DOG, CAR = [20, 40, 180, 280], [220, 60, 380, 200], [220, 220, 380, 290]
-SCRIPTS = Path(compare_view.__file__).parent / "js"
+SCRIPTS = Path(compare_view.__file__).parent
 
 
 def found(*objects: tuple[list[int], int, float]) -> Detections:

@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from detection_core.detections import Detections
-from detection_core.ui.components.detection_view import (
+from detection_core.ui.detect.view import (
     DetectionView,
     ViewMessage,
     ViewSettings,

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from detection_core.catalog import PERSON_MODEL, get_spec
-from detection_core.ui.components.live_view import LiveMessage, LiveView, live_error, live_start
+from detection_core.models.catalog import PERSON_MODEL, get_spec
+from detection_core.ui.live.view import LiveMessage, LiveView, live_error, live_start
 from detection_core.ui.theme import CSS, theme
 
 pytestmark = pytest.mark.browser
@@ -456,8 +456,8 @@ def test_another_model_takes_over_while_it_runs(page: Page, view: Locator, serve
 def test_the_current_frame_can_be_opened_in_full(page: Page, view: Locator, server: FakeServer) -> None:
     start(view)
     view.get_by_role("button", name="Open this frame in Detect").click()
-    wait_for(page, lambda: server.events, "no picture came")
-    with Image.open(server.events[0]) as picture:
+    wait_for(page, lambda: server.events and server.events[-1] != "settled", "no picture came")
+    with Image.open(server.events[-1]) as picture:
         assert (picture.format, picture.size) == ("JPEG", (640, 480))
         # The photo is no grey card.
         assert len(set(picture.resize((8, 6)).get_flattened_data())) > 10

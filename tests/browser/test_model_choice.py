@@ -8,7 +8,7 @@ import gradio as gr
 import pytest
 from playwright.sync_api import Page, expect
 
-from detection_core.catalog import COCO_MODEL, PERSON_MODEL, list_specs
+from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, list_specs
 from detection_core.ui.components.model_picker import ModelPicker, picker_value
 from detection_core.ui.components.model_slots import ModelSlots, slots_value
 

@@ -15,11 +15,11 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from detection_core.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_spec, list_models, list_specs
 from detection_core.engine import LocalEngine
-from detection_core.export import from_json
+from detection_core.formats import from_json
+from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_spec, list_models, list_specs
 from detection_core.ui.app import build_app, launch_options
-from detection_core.ui.examples import EXAMPLE_PATHS, warm_up
+from detection_core.ui.shared.examples import EXAMPLE_PATHS, warm_up
 from tests.download_host import machine_without_weights
 from tests.random_models import save_random_weights
 

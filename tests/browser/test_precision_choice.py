@@ -11,9 +11,9 @@ import torch
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, expect
 
-from detection_core.catalog import COCO_MODEL, get_spec, list_models
 from detection_core.engine import LocalEngine
-from detection_core.fast import sixteen_bits
+from detection_core.models.catalog import COCO_MODEL, get_spec, list_models
+from detection_core.models.optimized import sixteen_bits
 from detection_core.ui.app import build_app, launch_options
 from detection_core.ui.components.model_picker import ModelPicker, picker_value
 from detection_core.ui.components.model_slots import ModelSlots
@@ -142,7 +142,7 @@ def test_a_model_is_compared_with_itself_in_another_precision_and_linked(opened,
 
 
 def test_a_link_to_a_precision_that_the_machine_has_not_says_so_and_shows_the_rest(page, address, monkeypatch):
-    for where in ("loader", "engine.local"):
+    for where in ("models.loader", "engine.local"):
         monkeypatch.setattr(f"detection_core.{where}.sixteen_bits", lambda device: None)
     page.goto(f"{address}?tab=compare&picture=example:cat&models={SSD}%2540fast,{COCO_MODEL}@stock")
     expect(page.locator(".cv")).to_contain_text("no instructions for numbers of sixteen bits", timeout=30 * SECONDS)

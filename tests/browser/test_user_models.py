@@ -10,10 +10,10 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from detection_core.catalog import list_models
 from detection_core.engine import LocalEngine
+from detection_core.models.catalog import list_models
+from detection_core.models.user_models import MODELS_DIR
 from detection_core.ui.app import build_app, launch_options
-from detection_core.user_models import MODELS_DIR
 from tests.ui.model_files import put_model, put_skeletons
 
 pytestmark = pytest.mark.browser

@@ -14,13 +14,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from detection_core.catalog import PERSON_MODEL
 from detection_core.engine import EngineError
+from detection_core.models.catalog import PERSON_MODEL
 from detection_core.ui.app import launch_options
-from detection_core.ui.video_tab import build_video_tab
-from detection_core.video import open_video
+from detection_core.ui.video.tab import build_video_tab
+from detection_core.video.io import open_video
 from tests.ui.clip_engine import ClipEngine
-from tests.video.clips import make_clip
+from tests.video.io.clips import make_clip
 
 pytestmark = pytest.mark.browser
 

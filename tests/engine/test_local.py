@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import nn
 
-from detection_core import detector
-from detection_core.catalog import ModelSpec, UnknownModelError, get_spec
 from detection_core.engine import Cancelled, EngineError, LocalEngine, Stage
-from detection_core.images import LoadedImage, read_image
-from detection_core.loader import LoadProgress
-from detection_core.weights import DownloadCancelled, WeightsError
+from detection_core.images.reading import LoadedImage, read_image
+from detection_core.models import detector
+from detection_core.models.catalog import ModelSpec, UnknownModelError, get_spec
+from detection_core.models.loader import LoadProgress
+from detection_core.models.weights import DownloadCancelled, WeightsError
 from tests.machine import tells_a_peak
 
 MODEL, OTHER, MASKS = "ssdlite320_mobilenet_v3_large", "ssd300_vgg16", "maskrcnn_resnet50_fpn"

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detection_core.detector import Timings
 from detection_core.engine import Job, Result, summarize, take_turns
-from detection_core.images import read_image
+from detection_core.images.reading import read_image
+from detection_core.models.detector import Timings
 from tests.factories import make_detections
 
 

@@ -18,15 +18,15 @@ import pytest
 import torch
 from torch import nn
 
-from detection_core import loader as loader_module
-from detection_core.catalog import ModelSpec, get_spec, list_models, list_specs
 from detection_core.detections import Detections
-from detection_core.detector import Timings
 from detection_core.engine import LocalEngine, Stage, local
 from detection_core.engine.cores import Cores, Share
-from detection_core.loader import ModelLoader, size_in_memory
-from detection_core.precision import Precision
-from detection_core.structure import outline
+from detection_core.models import loader as loader_module
+from detection_core.models.catalog import ModelSpec, get_spec, list_models, list_specs
+from detection_core.models.detector import Timings
+from detection_core.models.empty import outline
+from detection_core.models.loader import ModelLoader, size_in_memory
+from detection_core.models.precision import Precision
 from tests.engine.test_local import Loader, Network, picture, wait_for
 
 KEYS = list_models()[1:5]

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from detection_core.datasets.coco import read_coco
 from detection_core.training.augmentation import mirrored_joints, training_pair
-from detection_core.training.dataset import read_coco
 from detection_core.training.recipe import Augmentation
 from tests.coco_folders import COLORS, KEYPOINT_NAMES, coco_folder, edit
 from tests.factories import COCO_KEYPOINT_NAMES

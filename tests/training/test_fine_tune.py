@@ -16,18 +16,18 @@ from PIL import Image
 from torchvision.models import mobilenet_v2
 from torchvision.models.detection import roi_heads
 
-from detection_core.architectures import BUILDERS, detector_on_backbone
-from detection_core.catalog import COCO_MODEL, get_spec
-from detection_core.checkpoint import CheckpointError, read_checkpoint
-from detection_core.detector import Detector
+from detection_core.datasets.coco import DataError
+from detection_core.datasets.preparation import Data, InvalidDataError
 from detection_core.evaluation import Evaluation
+from detection_core.models.builders import BUILDERS, detector_on_backbone
+from detection_core.models.catalog import COCO_MODEL, get_spec
+from detection_core.models.checkpoint import CheckpointError, read_checkpoint
+from detection_core.models.detector import Detector
+from detection_core.models.user_models import spec_of_file
 from detection_core.training import TrainingError
-from detection_core.training.dataset import DataError
 from detection_core.training.fine_tune import train
-from detection_core.training.preparation import Data, InvalidDataError
 from detection_core.training.recipe import Augmentation, Recipe
 from detection_core.training.trainer import TrainingInterrupted
-from detection_core.user_models import spec_of_file
 from tests.coco_folders import KEYPOINT_NAMES, coco_folder
 
 ROOT = Path(__file__).parents[2]

@@ -10,12 +10,13 @@ from torchvision.models._api import WeightsEnum
 from torchvision.models.detection._utils import overwrite_eps
 from torchvision.ops import FrozenBatchNorm2d
 
-from detection_core.catalog import COCO_MODEL, get_spec
-from detection_core.model_spec import Architecture
-from detection_core.structure import NoRandomInitialisation, empty_model
+from benchmarks.random_models import random_state
+from detection_core.models.catalog import COCO_MODEL, get_spec
+from detection_core.models.empty import NoRandomInitialisation, empty_model
+from detection_core.models.spec import Architecture
 from detection_core.training.acceleration import accelerate
 from detection_core.training.losses import losses_of
-from tests.random_models import quick_first, random_state
+from tests.random_models import quick_first
 
 # The catalog's model of every family, and the backbone weights with which torchvision's builder freezes its norms as they are here.
 FAMILIES = {

@@ -5,11 +5,11 @@ import torch
 from torchvision.models import get_model, mobilenet_v2
 from torchvision.ops import FrozenBatchNorm2d
 
-from detection_core.catalog import get_spec
-from detection_core.model_spec import Architecture
+from detection_core.models.catalog import get_spec
+from detection_core.models.spec import Architecture
+from detection_core.models.weights import MIRROR, WeightsError
 from detection_core.training import TrainingError
 from detection_core.training.starts import backbone_start, frozen_by_backbone
-from detection_core.weights import MIRROR, WeightsError
 from tests.download_host import DownloadHost
 
 OWN = ("fasterrcnn_mobilenet_v2", "fasterrcnn_mobilenet_v2_fpn")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from detection_core.catalog import get_spec, list_specs
-from detection_core.detector import Timings
 from detection_core.engine import Job, JobState, Result, Stage
-from detection_core.images import LoadedImage
+from detection_core.images.reading import LoadedImage
+from detection_core.models.catalog import get_spec, list_specs
+from detection_core.models.detector import Timings
 from tests.factories import make_detections
 
 

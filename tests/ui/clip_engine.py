@@ -6,13 +6,13 @@ import threading
 
 import numpy as np
 
-from detection_core.catalog import get_spec, list_specs
 from detection_core.detections import Detections
-from detection_core.detector import Timings
 from detection_core.engine import Job, JobState, Result, Stage
-from detection_core.images import LoadedImage
+from detection_core.images.reading import LoadedImage
+from detection_core.models.catalog import get_spec, list_specs
+from detection_core.models.detector import Timings
 
-# Clips of tests.video.clips become redder with every frame: from their tenth on, some red is above this.
+# Clips of tests.video.io.clips become redder with every frame: from their tenth on, some red is above this.
 _REDDER = 82
 
 

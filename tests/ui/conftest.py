@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from detection_core.user_models import MODELS_DIR
+from detection_core.models.user_models import MODELS_DIR
 
 
 @pytest.fixture

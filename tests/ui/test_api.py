@@ -14,11 +14,11 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from detection_core.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_spec, list_models
 from detection_core.engine import LocalEngine
-from detection_core.fast import sixteen_bits
+from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_spec, list_models
+from detection_core.models.optimized import sixteen_bits
+from detection_core.models.user_models import MODELS_DIR
 from detection_core.ui.app import build_app, launch_options
-from detection_core.user_models import MODELS_DIR
 from tests.download_host import machine_without_weights
 from tests.ui.model_files import PETS, put_model
 
@@ -135,7 +135,7 @@ def test_a_model_runs_in_a_precision(client):
 
 
 def test_a_precision_that_the_machine_has_not_is_refused_in_words(client, monkeypatch):
-    monkeypatch.setattr("detection_core.loader.sixteen_bits", lambda device: None)
+    monkeypatch.setattr("detection_core.models.loader.sixteen_bits", lambda device: None)
     with pytest.raises(AppError, match="no instructions for numbers of sixteen bits"):
         client.predict(handle_file(PHOTO), f"{PERSON_MODEL}@fast", 0.3, api_name="/detect")
 

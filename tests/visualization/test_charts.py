@@ -12,7 +12,7 @@ from matplotlib.textpath import TextPath
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from detection_core.ui.models_tab import chart_points
+from detection_core.ui.models.tab import chart_points
 from detection_core.visualization.charts import ChartPoint, accuracy_cost_chart, training_chart
 
 SVG = "{http://www.w3.org/2000/svg}"

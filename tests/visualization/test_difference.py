@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detection_core.comparison import compare
 from detection_core.detections import Detections
+from detection_core.detections.comparison import compare
 from detection_core.visualization import COMPARISON, Style, draw_difference
 from tests.factories import make_detections
 

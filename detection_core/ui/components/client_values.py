@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TypeVar
+from dataclasses import asdict, replace
+from typing import Any, TypeVar
+
+from detection_core.visualization import Style
 
 LAYERS = ("boxes", "masks", "contours", "skeletons", "labels")
 # More classes than any model has.
@@ -28,11 +31,22 @@ def text_of(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def layer_switches(values: Mapping[str, object]) -> dict[str, bool]:
-    """Which of `LAYERS` are on or off, where it says so."""
-    return {name: value for name in LAYERS if isinstance(value := values.get(name), bool)}
+def read_style(values: Mapping[str, object]) -> Style:
+    """Which layers are on and how they look; anything missing, of a wrong type or out of range becomes a default or the nearest bound."""
+    switches = {name: value for name in LAYERS if isinstance(value := values.get(name), bool)}
+    return replace(
+        Style(**switches),  # type: ignore[arg-type]
+        opacity=bounded(values.get("opacity"), 0, 1, Style.opacity),
+        joint_threshold=bounded(values.get("joint_threshold"), 0, 10, Style.joint_threshold),
+    )
 
 
 def items_of_type(value: object, kind: type[_Item]) -> list[_Item]:
     """The items of exactly that type, if it is a list; True is no int."""
     return [item for item in value[:_MAX_CLASSES] if type(item) is kind] if isinstance(value, list) else []
+
+
+def plain_settings(settings: Any) -> dict[str, Any]:
+    """A view's settings, a dataclass with a `style` and `hidden_classes`, as a flat dictionary that JSON can hold."""
+    values: dict[str, Any] = asdict(settings)
+    return values | values.pop("style") | {"hidden_classes": sorted(settings.hidden_classes)}

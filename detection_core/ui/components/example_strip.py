@@ -37,7 +37,7 @@ class ExampleStrip(gr.HTML):
 
     def __init__(self, pictures: Mapping[str, Path], **kwargs: Any) -> None:
         examples = [Example(image=FileData(path=str(path)), name=name) for name, path in pictures.items()]
-        super().__init__(Examples(examples=examples), **component_files("example_strip"), apply_default_css=False, **kwargs)
+        super().__init__(Examples(examples=examples), **component_files("components/example_strip"), apply_default_css=False, **kwargs)
 
     def preprocess(self, payload: Examples | None) -> None:
         """Tells nothing: the event carries the index."""

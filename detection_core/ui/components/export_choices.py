@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from detection_core.detections import Detections
-from detection_core.export import FORMATS
+from detection_core.formats import FORMATS
 
 
 def format_choices() -> list[dict[str, str]]:

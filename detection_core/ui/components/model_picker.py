@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from detection_core.catalog import COCO_MODEL, ModelSpec, get_spec, list_specs
-from detection_core.precision import join_key, precisions_in, usual_key
+from detection_core.models.catalog import COCO_MODEL, ModelSpec, get_spec, list_specs
+from detection_core.models.precision import join_key, precisions_in, usual_key
 from detection_core.ui.components.files import component_files
 from detection_core.ui.components.safe_image import NoAddresses
 
@@ -28,7 +28,9 @@ class ModelPicker(gr.HTML, NoAddresses):
     is_template = True
 
     def __init__(self, states: dict[str, str], **kwargs: Any) -> None:
-        files = component_files("model_picker", "dom", "model_keys", "model_options", "precision_choice", styles=["precision_choice"])
+        files = component_files(
+            "components/model_picker", "dom", "model_keys", "model_options", "precision_choice", styles=["precision_choice"]
+        )
         # Gradio puts arguments into the page's configuration, and takes what is no attribute of an HTML component for an event of it.
         self.states = states
         super().__init__(picker_value(usual_key(COCO_MODEL, states), states), **files, apply_default_css=False, **kwargs)

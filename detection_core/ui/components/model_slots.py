@@ -23,7 +23,9 @@ class ModelSlots(gr.HTML, NoAddresses):
     is_template = True
 
     def __init__(self, selected: Sequence[str], states: dict[str, str], **kwargs: Any) -> None:
-        files = component_files("model_slots", "dom", "model_keys", "model_options", "precision_choice", styles=["precision_choice"])
+        files = component_files(
+            "components/model_slots", "dom", "model_keys", "model_options", "precision_choice", styles=["precision_choice"]
+        )
         # Gradio puts arguments into the page's configuration, and takes what is no attribute of an HTML component for an event of it.
         self.states = states
         super().__init__(slots_value(selected, states), **files, apply_default_css=False, **kwargs)

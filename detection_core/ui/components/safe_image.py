@@ -33,7 +33,7 @@ class SafeText(gr.Textbox, NoAddresses):
 
 
 class SafeImage(gr.Image, NoAddresses):
-    """`gr.Image` that never decodes what it is given; `detection_core.images` does, with limits and readable errors."""
+    """`gr.Image` that never decodes what it is given; `detection_core.images.reading` does, with limits and readable errors."""
 
     is_template = True
 

@@ -9,37 +9,43 @@ import pytest
 from detection_core.ui.components import files
 from detection_core.ui.components.files import component_files
 
+UI = Path(files.__file__).parent.parent
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(files, "_HERE", tmp_path)
+    monkeypatch.setattr(files, "_UI", tmp_path)
+    monkeypatch.setattr(files, "_SHARED", tmp_path / "components")
     for name, text in {
-        "view.html": "<div>\n  <!-- part error -->\n</div>\n",
-        "html/error.html": "<p>\n  none\n</p>\n",
-        "view.css": "a {}",
-        "css/base.css": "b {}",
-        "view.js": "go();",
-        "js/dom.js": "const go = 1;",
+        "tab/view.html": "<div>\n  <!-- part error -->\n</div>\n",
+        "components/html/error.html": "<p>\n  none\n</p>\n",
+        "tab/view.css": "a {}",
+        "components/css/base.css": "b {}",
+        "tab/view.js": "go(there);",
+        "tab/place.js": "const there = 1;",
+        "components/js/dom.js": "const go = 1;",
     }.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     return tmp_path
 
 
 def test_puts_parts_in(folder: Path):
-    assert component_files("view", "dom", styles=["base"]) == {
+    assert component_files("tab/view", "dom", "tab/place", styles=["base"]) == {
         "html_template": "<div>\n  <p>\n    none\n  </p>\n</div>\n",
         "css_template": "b {}\na {}",
-        "js_on_load": "const go = 1;\ngo();",
+        "js_on_load": "const go = 1;\nconst there = 1;\ngo(there);",
     }
 
 
 def test_a_part_that_is_not_there_is_a_fault(folder: Path):
-    (folder / "html" / "error.html").unlink()
+    (folder / "components" / "html" / "error.html").unlink()
     with pytest.raises(FileNotFoundError):
-        component_files("view")
+        component_files("tab/view")
 
 
-@pytest.mark.parametrize("template", sorted(Path(files.__file__).parent.glob("*.html")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "template", sorted([*UI.glob("*/view.html"), *(UI / "components").glob("*.html")]), ids=lambda path: path.relative_to(UI).as_posix()
+)
 def test_all_parts_of_our_templates_are_there(template: Path):
-    assert "<!-- part" not in component_files(template.stem)["html_template"]
+    assert "<!-- part" not in component_files(template.relative_to(UI).with_suffix("").as_posix())["html_template"]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import gradio as gr
 import pytest
 
-from detection_core.catalog import COCO_MODEL, PERSON_MODEL, get_spec, list_models, list_specs
+from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_spec, list_models, list_specs
 from detection_core.ui.components import model_picker
 from detection_core.ui.components.model_picker import ModelPicker, card, detect_label, megabytes, picker_value
 from tests.ui.model_files import put_model

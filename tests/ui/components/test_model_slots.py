@@ -3,7 +3,7 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
-from detection_core.catalog import PERSON_MODEL, list_models
+from detection_core.models.catalog import PERSON_MODEL, list_models
 from detection_core.ui.components.model_slots import ModelSlots, slots_value
 
 STATES = dict.fromkeys(list_models(), "on disk")

@@ -6,10 +6,10 @@ import gradio as gr
 import pytest
 from gradio.data_classes import ImageData
 
-from detection_core.ui.components.detection_view import DetectionView
 from detection_core.ui.components.model_picker import ModelPicker
 from detection_core.ui.components.model_slots import ModelSlots
 from detection_core.ui.components.safe_image import SafeImage
+from detection_core.ui.detect.view import DetectionView
 from tests.ui.asynchronous import finish
 
 

@@ -1,0 +1,131 @@
+"""How far two results of the same picture are apart, when sums were added up in another order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection_core.detections import Detections
+from detection_core.detections.masks import mask_crop, padded_box
+
+BOX_PIXELS, SCORE, JOINT_PIXELS, MASK_SHARE = 0.1, 1e-3, 0.5, 0.999
+# Larger pictures are made smaller first, so what is found in them is off in proportion.
+_FULL_HD = 1920
+# Of two candidates that overlap and whose scores tie within rounding, one or the other survives: this share of all objects may be such.
+_FLIPS = 0.01
+
+
+@dataclass(frozen=True)
+class Distance:
+    """The largest differences between objects that are the same.
+
+    Attributes:
+        objects: Of both results together.
+        missing: Objects that only one of the results has, without those whose scores tie for the last place.
+        moved: Objects in another place of the order; their scores must be equal within rounding.
+        box: Pixels.
+        score: Of the same object, and at the same place of the order.
+        joint: Pixels, or 0 where there are none; without those that flipped.
+        joints: Of objects that are the same.
+        flipped_joints: Joints elsewhere, because the heat map is as high there within rounding.
+        mask: Smallest share of equal pixels in an object's box, or 1 where there are none; of masks in the same whole pixels.
+        longer_side: Of the picture, in pixels.
+    """
+
+    objects: int
+    missing: int
+    moved: int
+    box: float
+    score: float
+    joint: float
+    mask: float
+    joints: int = 0
+    flipped_joints: int = 0
+    longer_side: int = 0
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the results count as equal."""
+        box = BOX_PIXELS * max(1, self.longer_side / _FULL_HD)
+        close = self.box <= box and self.score <= SCORE and self.joint <= JOINT_PIXELS and self.mask >= MASK_SHARE
+        return self.missing <= _FLIPS * self.objects and self.flipped_joints <= _FLIPS * self.joints and close
+
+
+def distance(found: Detections, expected: Detections) -> Distance:
+    """Compares two results of one picture."""
+    ours, theirs = _partners(found, expected)
+    common = min(len(found), len(expected))
+    moved, flipped = np.zeros(0), np.zeros(0, bool)
+    if found.keypoints is not None and expected.keypoints is not None:
+        assert found.keypoint_scores is not None
+        assert expected.keypoint_scores is not None
+        moved = _apart(found.keypoints[ours], expected.keypoints[theirs]).max(axis=2)
+        flipped = (moved > JOINT_PIXELS) & (np.abs(found.keypoint_scores[ours] - expected.keypoint_scores[theirs]) <= SCORE)
+    shares = [1.0]
+    if found.masks is not None and expected.masks is not None:
+        shares += [_equal_share(found, i, expected, j) for i, j in zip(ours, theirs, strict=True)]
+    return Distance(
+        objects=len(found) + len(expected),
+        missing=_missing(found, ours) + _missing(expected, theirs),
+        moved=int((ours != theirs).sum()),
+        box=_largest(found.boxes[ours] - expected.boxes[theirs]),
+        score=max(_largest(found.scores[ours] - expected.scores[theirs]), _largest(found.scores[:common] - expected.scores[:common])),
+        joint=_largest(moved[~flipped]),
+        mask=min(shares),
+        joints=moved.size,
+        flipped_joints=int(flipped.sum()),
+        longer_side=max(found.image_size),
+    )
+
+
+def _partners(found: Detections, expected: Detections) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Indices of the same objects in both: of the same class, and nowhere more than a pixel apart."""
+    apart = np.abs(found.boxes[:, None] - expected.boxes[None]).max(axis=2) + 1e6 * (found.labels[:, None] != expected.labels[None])
+    # Of boxes that lie on each other, the one with the same score.
+    apart += 10 * np.abs(found.scores[:, None] - expected.scores[None])
+    if not apart.size:
+        return np.zeros(0, np.intp), np.zeros(0, np.intp)
+    partner = apart.argmin(axis=1)
+    mutual = (apart.argmin(axis=0)[partner] == np.arange(len(found))) & (apart.min(axis=1) < 1)
+    return np.flatnonzero(mutual), partner[mutual]
+
+
+def _missing(detections: Detections, partnered: NDArray[np.intp]) -> int:
+    alone = np.delete(detections.scores, partnered)
+    return int((alone > detections.scores.min(initial=np.inf) + SCORE).sum())
+
+
+def _equal_share(found: Detections, ours: int, expected: Detections, theirs: int) -> float:
+    """The share of equal pixels of an object's mask, within its box.
+
+    A mask is stretched over its box, grown by a cell of its grid and cut to whole pixels. A side that comes to 1189.000 in one result
+    and to 1188.999 in the other so moves the mask by a pixel, although the boxes are equal within rounding, which `Distance.box` says.
+    Where the whole pixels differ, our mask is therefore put where theirs is, and what is compared is the masks alone.
+    """
+    assert found.masks is not None
+    first_box, second_box = found.boxes[ours], expected.boxes[theirs]
+    side = found.masks.shape[-1]
+    box = first_box if padded_box(side, first_box) == padded_box(side, second_box) else second_box
+    first = _pixels(mask_crop(found.masks[ours], box, found.image_size), found.image_size)
+    second = _pixels(expected.mask(theirs), expected.image_size)
+    width, height = np.maximum(expected.boxes[theirs, 2:] - expected.boxes[theirs, :2], 1)
+    return 1 - float((first != second).sum() / (width * height))
+
+
+def _pixels(mask: tuple[NDArray[np.bool_], tuple[int, int]], image_size: tuple[int, int]) -> NDArray[np.bool_]:
+    whole = np.zeros(image_size, bool)
+    crop, (x, y) = mask
+    whole[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
+    return whole
+
+
+def _apart(ours: NDArray[np.floating], theirs: NDArray[np.floating]) -> NDArray[np.floating]:
+    """How far joints are apart; those that neither result has are not, and those that one of them lacks are infinitely far."""
+    neither = np.isnan(ours) & np.isnan(theirs)
+    return np.where(neither, 0, np.nan_to_num(np.abs(ours - theirs), nan=np.inf))
+
+
+def _largest(differences: NDArray[np.floating]) -> float:
+    return float(np.abs(differences).max(initial=0))

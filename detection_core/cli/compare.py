@@ -1,0 +1,177 @@
+"""The command `compare` of the command line."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detection_core.cli.common import (
+    LoadReport,
+    UsageError,
+    check_device,
+    find_spec,
+    fraction,
+    in_a_line,
+    print_json,
+    say,
+    settings,
+    use_models_folder,
+)
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from detection_core.comparison_report import Found
+    from detection_core.detections import Detections
+    from detection_core.models.catalog import ModelSpec
+    from detection_core.models.loader import ModelLoader
+
+# From which score on results of other tools are compared, whose models have no suggestion.
+_IMPORTED_THRESHOLD = 0.5
+_EXAMPLE = """\
+example:
+  python -m detection_core compare photo.jpg --models maskrcnn_resnet50_fpn_v2 fcos_resnet50_fpn models/mine.pt results.json --out compared
+
+Scores of different models mean different things: by default each is taken at its suggested threshold, with --top the same
+number of objects is taken of each.
+"""
+
+
+def add_compare(commands: Any) -> None:
+    """Adds the command to a parser's commands."""
+    parser = commands.add_parser(
+        "compare", help="see on what models agree", epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("image", metavar="IMAGE", help="a picture file")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        required=True,
+        metavar="MODEL",
+        help="two or more: keys that `models` lists, .pt files, or .json files with COCO results of other tools",
+    )
+    parser.add_argument("--iou", type=_overlap, default=0.5, metavar="IOU", help="from which overlap on two boxes are in the same place")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--threshold", type=fraction, metavar="T", help="lowest score, 0–1; default: each model's suggestion")
+    which.add_argument("--top", type=_count, metavar="K", help="the K best objects of each model instead")
+    parser.add_argument("--image-id", type=_image_id, metavar="ID", help="which picture of COCO results it is, where they are of several")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where pictures and comparison.json go")
+    parser.add_argument("--format", choices=["text", "json"], default="text", help="of what is written to stdout")
+    parser.add_argument("--device", default="cpu", metavar="D", help="where models run: cpu, cuda, cuda:1, mps")
+    parser.add_argument("--models-dir", metavar="DIR", help="folder with your own models; default: models, where there is one")
+    parser.set_defaults(command=_compare)
+
+
+def _overlap(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
+def _image_id(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
+class _ModelError(Exception):
+    """One model cannot be compared, for this reason; the others can."""
+
+
+def _compare(args: argparse.Namespace) -> int:
+    if len(set(args.models)) < max(2, len(args.models)):
+        raise UsageError("Name at least two different models after --models, each once.")
+    use_models_folder(args.models_dir)
+    sources = [Path(name) if name.lower().endswith(".json") else find_spec(name) for name in args.models]
+    check_device(args.device)
+    limits, loader = settings(args.device)
+    from detection_core.cli.compare_output import Files, print_report
+    from detection_core.comparison_report import ComparisonReport
+    from detection_core.images.reading import ImageError, load_image
+
+    files = Files([source.stem if isinstance(source, Path) else source.key for source in sources], args.out)
+    files.prepare([args.image, *args.models])
+    try:
+        image = load_image(args.image, limits=limits)
+    except (ImageError, OSError, MemoryError) as error:
+        say(f"{args.image}: {in_a_line(error)}")
+        return 1
+
+    report = ComparisonReport(args.image, args.iou)
+    for number, (name, source) in enumerate(zip(files.names, sources, strict=True), start=1):
+        place = f"[{number}/{len(sources)}] {name}: "
+        try:
+            result = _result(name, source, image, loader, args)
+        except _ModelError as error:
+            report.failed[name] = str(error)
+            say(f"{place}{error}")
+        else:
+            report.results.append(result)
+            say(f"{place}{result.detections.describe()}" + ("" if result.seconds is None else f" ({result.seconds:.2f} s)"))
+    if len(report.results) < 2:
+        say("Fewer than two models are left, so there is nothing to compare.")
+        return 1
+    if args.format == "json":
+        print_json(report.to_json())
+    else:
+        print_report(report)
+    try:
+        files.write(report, image)
+    except OSError as error:
+        say(f"The results cannot be written to “{args.out}”: {error.strerror}.")
+        return 1
+    return 1 if report.failed else 0
+
+
+def _result(name: str, source: Path | ModelSpec, image: Image.Image, loader: ModelLoader, args: argparse.Namespace) -> Found:
+    from detection_core.comparison_report import Found
+    from detection_core.detections.comparison import select
+    from detection_core.formats import Provenance, provenance_of
+
+    seconds = None
+    if isinstance(source, Path):
+        found, suggested = _read(source, name, image, args.image_id), _IMPORTED_THRESHOLD
+    else:
+        found, seconds = _run(source, image, args.device, loader)
+        suggested = source.suggested_threshold
+    threshold = None if args.top else suggested if args.threshold is None else args.threshold
+    chosen = {"top": args.top} if args.top else {}
+    provenance = (
+        Provenance(name, source.name, threshold=threshold, settings=chosen)
+        if isinstance(source, Path)
+        else provenance_of(source, threshold=threshold, settings=chosen)
+    )
+    return Found(name, select(found, threshold=threshold, top=args.top), provenance, seconds)
+
+
+def _run(spec: ModelSpec, image: Image.Image, device: str, loader: ModelLoader) -> tuple[Detections, float]:
+    """All that a model finds, and in how many seconds."""
+    from detection_core.models.detector import Detector
+    from detection_core.models.weights import WeightsError
+
+    try:
+        loader.load(spec, on_progress=LoadReport())
+        detector = Detector(spec, device=device, loader=loader)
+        started = time.perf_counter()
+        return detector.detect(image), time.perf_counter() - started
+    except (WeightsError, RuntimeError, MemoryError) as error:
+        raise _ModelError(in_a_line(error)) from error
+
+
+def _read(path: Path, name: str, image: Image.Image, image_id: int | str | None) -> Detections:
+    from detection_core.formats import ImportFormatError, read_coco_results
+
+    try:
+        return read_coco_results(path.read_bytes(), (image.height, image.width), image_id=image_id, model=name)
+    except OSError as error:
+        raise _ModelError(f"“{path}” cannot be read: {error.strerror}.") from error
+    except (ImportFormatError, MemoryError) as error:
+        raise _ModelError(in_a_line(error)) from error

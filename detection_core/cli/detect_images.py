@@ -1,0 +1,141 @@
+"""What the command `detect` does with pictures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detection_core.cli.common import duration, in_a_line, say
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from detection_core.batch import Batch, Outcome
+    from detection_core.detections import Detections
+    from detection_core.formats import Provenance
+    from detection_core.images.limits import ImageLimits
+    from detection_core.inputs import PictureFile
+
+# Formats that are one picture's own.
+_BESIDE_EACH = {"json", "png"}
+
+
+def detect_in_pictures(
+    pictures: Sequence[PictureFile],
+    folder: Path,
+    detect: Callable[[Image.Image], Detections],
+    provenance: Provenance,
+    formats: Sequence[str],
+    *,
+    limits: ImageLimits,
+    overwrite: bool,
+    on_stdout: bool,
+) -> bool:
+    """Detects in all pictures, says what becomes of each, and writes the results.
+
+    Args:
+        pictures: Which.
+        folder: Where results go, or stay until they are printed.
+        detect: The model.
+        provenance: What results come from.
+        formats: Keys of `formats.FORMATS`.
+        limits: Sizes of pictures accepted.
+        overwrite: Whether what is done already is done again.
+        on_stdout: Whether results are printed.
+
+    Returns:
+        Whether nothing failed.
+    """
+    from detection_core.batch import Batch
+
+    batch = Batch(pictures, folder, provenance, overwrite=overwrite, annotate="png" in formats, limits=limits)
+    report = _Report(len(pictures))
+    try:
+        for outcome in batch.run(detect):
+            report.add(outcome)
+    finally:  # Also when interrupted: what was found so far took its time.
+        report.finish(resumable=not on_stdout)
+        complete = _finish(batch, formats, on_stdout=on_stdout)
+    return complete and not report.failed
+
+
+class _Report:
+    """Says on stderr what becomes of each picture, and how long the rest will take."""
+
+    def __init__(self, total: int) -> None:
+        self.failed = 0
+        self._total = total
+        self._detected = 0
+        self._reused = 0
+        self._seconds = 0.0
+
+    def add(self, outcome: Outcome) -> None:
+        """Says one picture's line; those done before are only counted, there may be thousands."""
+        if outcome.reused:
+            self._reused += 1
+            return
+        self.failed += outcome.error is not None
+        self._detected += outcome.error is None
+        number = self.failed + self._detected + self._reused
+        place = f"[{number}/{self._total}] " if self._total > 1 else ""
+        if outcome.error is not None:
+            say(f"{place}{outcome.picture.name}: {in_a_line(outcome.error)}")
+        elif outcome.found is not None:
+            self._seconds += outcome.seconds
+            say(f"{place}{outcome.picture.name}: {outcome.found.describe()} ({outcome.seconds:.2f} s{self._pace(number)})")
+
+    def _pace(self, number: int) -> str:
+        if self._total == 1:
+            return ""
+        each = self._seconds / self._detected
+        return f"; {1 / each:.1f} pictures/s, {duration(each * (self._total - number))} left"
+
+    def finish(self, *, resumable: bool) -> None:
+        """Says what came of all."""
+        left = self._total - self._detected - self._reused - self.failed
+        if self._total > 1 or self._reused:
+            parts = {"detected": self._detected, "done before (--overwrite does them again)": self._reused, "failed": self.failed}
+            told = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
+            say(f"{self._total} picture{'s'[: self._total > 1]}: {told or 'none done'}.")
+        if left and resumable:
+            say(f"{left} left: the same command goes on from here.")
+
+
+def _finish(batch: Batch, formats: Sequence[str], *, on_stdout: bool) -> bool:
+    """Writes what stands in one place for all pictures; False if that fails, which has been said."""
+    together = [name for name in formats if name not in _BESIDE_EACH]
+    try:
+        if on_stdout and not together:
+            _print_results(batch)
+        elif on_stdout:
+            _print_file(batch, together)
+        elif together:
+            batch.export(together)
+    except OSError as error:
+        say(f"The results cannot be written: {error.strerror}.")
+        return False
+    return True
+
+
+def _print_file(batch: Batch, formats: Sequence[str]) -> None:
+    from detection_core.formats.registry import PROVENANCE_FILE
+
+    (name,) = (name for name in batch.export(formats) if name != PROVENANCE_FILE)
+    with (batch.folder / name).open(encoding="utf-8", newline="") as file:
+        shutil.copyfileobj(file, sys.stdout)
+
+
+def _print_results(batch: Batch) -> None:
+    """Our JSON of all pictures as one list, without ever holding more than one of them."""
+    from detection_core.formats import to_json
+
+    separator = "["
+    for result in batch.results():
+        print(separator)
+        json.dump(to_json(result.detections, file_name=result.file_name, provenance=result.provenance), sys.stdout)
+        separator = ","
+    print("[]" if separator == "[" else "\n]")

@@ -1,0 +1,94 @@
+"""The command line: list models, detect in files, compare models, train, serve the page.
+
+Exit status 0: fine; 1: something failed, the rest is done; 2: bad usage; 130: interrupted, what was done is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from detection_core.cli.common import UsageError, let_every_letter_pass, print_json, print_table, say, use_models_folder
+from detection_core.cli.compare import add_compare
+from detection_core.cli.detect import add_detect
+from detection_core.cli.serve import add_serve
+from detection_core.cli.train import add_train
+from detection_core.process import configure_process
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: Arguments without the program's name; None takes the process's own.
+
+    Returns:
+        The exit status.
+    """
+    let_every_letter_pass()
+    return run(_parser().parse_args(argv))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command that a parser found, and says what goes wrong; returns the exit status."""
+    logging.basicConfig(level=logging.ERROR, format="%(message)s")
+    configure_process()
+    try:
+        status: int = args.command(args)
+    except UsageError as error:
+        say(str(error))
+        return 2
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        return _INTERRUPTED
+    except BrokenPipeError:  # Whoever read the results has left, as `head` does; Python must not try again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m detection_core", description="Explore torchvision's detection models.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    models = commands.add_parser("models", help="list all models")
+    models.add_argument("--format", choices=["table", "json"], default="table")
+    models.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, where there is one")
+    models.set_defaults(command=_models)
+    add_detect(commands)
+    add_compare(commands)
+    add_train(commands)
+    add_serve(commands)
+    return parser
+
+
+def _models(args: argparse.Namespace) -> int:
+    use_models_folder(args.models)
+    from detection_core.models.catalog import list_specs, rejected_files
+    from detection_core.models.weights import find_weights
+
+    rows = [{**spec.facts(), "on_disk": find_weights(spec) is not None} for spec in list_specs()]
+    for rejected in rejected_files():
+        say(f"Not usable: {rejected.file_name}: {rejected.reason}")
+    if args.format == "json":
+        print_json(rows)
+        return 0
+    columns = {"key": "MODEL", "tasks": "GIVES", "box_map": "BOX AP", "mask_map": "MASK AP", "kp_map": "JOINT AP", "gflops": "GFLOPS"}
+    columns |= {"params": "PARAMS", "file_size_mib": "MIB", "on_disk": "ON DISK", "suggested_threshold": "THRESHOLD"}
+    table = [list(columns.values()), *([_cell((row | row["metrics"]).get(name)) for name in columns] for row in rows)]
+    print_table(table)
+    return 0
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) if isinstance(value, list) else str(value)

@@ -1,9 +1,0 @@
-"""Equal results, sooner: one file per trick, and `optimise`, which applies them to a loaded detector."""
-
-from detection_core.fast.assembly import optimise
-from detection_core.fast.heads import heads_with_tasks
-from detection_core.fast.low_precision import sixteen_bits
-from detection_core.fast.packing import packed_size
-from detection_core.fast.resize_first import takes_bytes
-
-__all__ = ["heads_with_tasks", "optimise", "packed_size", "sixteen_bits", "takes_bytes"]

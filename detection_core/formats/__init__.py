@@ -1,0 +1,29 @@
+"""Results to take home and back: our own JSON, COCO, YOLO, CSV and annotated PNG, each with the settings that it came from."""
+
+from detection_core.formats.coco import to_coco_results
+from detection_core.formats.coco_reading import read_coco_results
+from detection_core.formats.errors import ImportFormatError, SeveralPicturesError
+from detection_core.formats.json_format import from_json, to_json
+from detection_core.formats.png import annotated_png, png_with_facts
+from detection_core.formats.provenance import Provenance, provenance_of
+from detection_core.formats.registry import FORMATS, Format, export
+from detection_core.formats.result import ClipFacts, FrameFacts, PictureResult
+
+__all__ = [
+    "FORMATS",
+    "ClipFacts",
+    "Format",
+    "FrameFacts",
+    "ImportFormatError",
+    "PictureResult",
+    "Provenance",
+    "SeveralPicturesError",
+    "annotated_png",
+    "export",
+    "from_json",
+    "png_with_facts",
+    "provenance_of",
+    "read_coco_results",
+    "to_coco_results",
+    "to_json",
+]

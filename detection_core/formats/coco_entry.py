@@ -1,0 +1,174 @@
+"""One entry of a COCO file from elsewhere, checked value by value."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection_core.formats.errors import ImportFormatError
+from detection_core.formats.rle import decode_crop, runs_of
+
+_LARGEST_NUMBER = 1e9
+_MOST_POINTS = 20_000
+_MOST_JOINTS = 1_000
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """What an entry says.
+
+    Attributes:
+        place: Where in the file it is, such as "results[3]".
+        category_id: COCO's number of the class.
+        score: 0–1; 1 if the entry has none, as annotations by people.
+        box: XYXY in pixels, within the picture.
+        runs: Run lengths of the mask, or None.
+        polygons: float64 [P,2] each, within the picture; empty if there are none.
+        joints: float64 [K,3]: x, y and what the file says about it; or None.
+        logits: float64 [K], or None where the file has none.
+    """
+
+    place: str
+    category_id: int
+    score: float
+    box: Box
+    runs: NDArray[np.int64] | None
+    polygons: list[NDArray[np.float64]]
+    joints: NDArray[np.float64] | None
+    logits: NDArray[np.float64] | None
+
+
+def read_entry(entry: dict[str, Any], place: str, image_size: tuple[int, int]) -> Entry:
+    """Checks an entry.
+
+    Args:
+        entry: As the JSON has it.
+        place: Where in the file it is.
+        image_size: (height, width) of the picture.
+
+    Raises:
+        ImportFormatError: If a value is not what it should be, or is about another picture.
+    """
+    try:
+        category = entry.get("category_id")
+        if isinstance(category, bool) or not isinstance(category, int) or not 0 <= category < 2**31:
+            raise ValueError("its “category_id” must be a whole number from 0 on")
+        score = as_number(entry.get("score", 1.0))
+        if score is None or not 0 <= score <= 1:
+            raise ValueError("its “score” must be a number from 0 to 1")
+        runs, polygons = _segmentation(entry.get("segmentation"), image_size)
+        joints, logits = _joints(entry)
+        box = _box(entry.get("bbox"), image_size) or _box_around(runs, polygons, joints, image_size)
+        return Entry(place, category, score, box, runs, polygons, joints, logits)
+    except ValueError as error:
+        raise ImportFormatError(f"{place}: {error}.") from error
+
+
+def as_number(value: Any) -> float | None:
+    """A finite float, or None if the value is no such number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) and abs(number) <= _LARGEST_NUMBER else None
+
+
+def _numbers(value: Any, what: str, most: int) -> NDArray[np.float64]:
+    """A flat list of finite numbers."""
+    if not isinstance(value, list) or len(value) > most:
+        raise ValueError(f"{what} must be a list of at most {most:,} numbers")
+    numbers = [as_number(item) for item in value]
+    if None in numbers:
+        raise ValueError(f"{what} holds something else than finite numbers up to a billion at position {numbers.index(None)}")
+    return np.array(numbers, np.float64)
+
+
+def _box(value: Any, image_size: tuple[int, int]) -> Box | None:
+    if value is None or value == []:
+        return None
+    numbers = _numbers(value, "its “bbox”", 4)
+    if len(numbers) != 4 or numbers[2] < 0 or numbers[3] < 0:
+        raise ValueError("its “bbox” must be [x, y, width, height] with no negative size")
+    x0, y0, width, height = numbers.tolist()
+    return _clipped((x0, y0, x0 + width, y0 + height), image_size)
+
+
+def _clipped(box: Box, image_size: tuple[int, int]) -> Box:
+    height, width = image_size
+    x0, y0, x1, y1 = box
+    if x0 > width or y0 > height or x1 < 0 or y1 < 0:
+        raise ValueError(f"its box lies outside the picture of {width}×{height} pixels, so it is about another picture or size")
+    return max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
+
+
+def _box_around(
+    runs: NDArray[np.int64] | None, polygons: list[NDArray[np.float64]], joints: NDArray[np.float64] | None, image_size: tuple[int, int]
+) -> Box:
+    """The smallest box around a mask or joints, for entries without one."""
+    height, width = image_size
+    if runs is not None:
+        rows, columns = np.nonzero(decode_crop(runs, image_size, (0, 0, width, height)))
+        points = np.stack([columns, rows], axis=1).astype(float)
+        points = np.concatenate([points, points + 1])
+    elif polygons:
+        points = np.concatenate(polygons)
+    elif joints is not None:
+        points = joints[joints[:, 2] > 0, :2]
+    else:
+        raise ValueError("it has no “bbox”, and no mask or joints to find one from")
+    if not len(points):
+        raise ValueError("it has no “bbox”, and its mask or joints are empty")
+    (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return _clipped((x0, y0, x1, y1), image_size)
+
+
+def _segmentation(value: Any, image_size: tuple[int, int]) -> tuple[NDArray[np.int64] | None, list[NDArray[np.float64]]]:
+    """Runs or polygons; neither if there is no mask."""
+    if value is None or value == []:
+        return None, []
+    if isinstance(value, dict):
+        return _runs(value, image_size), []
+    if not isinstance(value, list):
+        raise ValueError("its “segmentation” must be a list of polygons, or an object with “size” and “counts”")
+    rings = value if isinstance(value[0], list) else [value]
+    polygons = [_numbers(ring, "a polygon of its “segmentation”", 2 * _MOST_POINTS) for ring in rings]
+    if sum(len(polygon) for polygon in polygons) > 2 * _MOST_POINTS:
+        raise ValueError(f"its polygons have more than {_MOST_POINTS:,} points")
+    if any(len(polygon) % 2 or len(polygon) < 6 for polygon in polygons):
+        raise ValueError("a polygon of its “segmentation” must be [x, y, x, y, …] with at least three points")
+    height, width = image_size
+    return None, [np.clip(polygon.reshape(-1, 2), 0, (width, height)) for polygon in polygons]
+
+
+def _runs(value: dict[str, Any], image_size: tuple[int, int]) -> NDArray[np.int64]:
+    size, counts = value.get("size"), value.get("counts")
+    if size != list(image_size):
+        sides = size if isinstance(size, list) and len(size) == 2 and all(map(as_number, size)) else None
+        said = f"{sides[1]}×{sides[0]}" if sides else "of no known size"
+        raise ValueError(f"its mask is {said}, but the picture has {image_size[1]}×{image_size[0]} pixels")
+    if not isinstance(counts, str | list):
+        raise ValueError("the “counts” of its “segmentation” must be a text or a list of whole numbers")
+    return runs_of(counts, image_size[0] * image_size[1])
+
+
+def _joints(entry: dict[str, Any]) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+    if not entry.get("keypoints"):
+        return None, None
+    flat = _numbers(entry["keypoints"], "its “keypoints”", 3 * _MOST_JOINTS)
+    if len(flat) % 3:
+        raise ValueError("its “keypoints” must be [x, y, v, x, y, v, …]")
+    joints = flat.reshape(-1, 3)
+    if entry.get("keypoint_scores") is None:
+        return joints, None
+    logits = _numbers(entry["keypoint_scores"], "its “keypoint_scores”", _MOST_JOINTS)
+    if len(logits) != len(joints):
+        raise ValueError(f"it has {len(joints)} joints but {len(logits)} “keypoint_scores”")
+    return joints, logits

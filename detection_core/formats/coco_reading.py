@@ -1,0 +1,236 @@
+"""Results of other tools in COCO's formats, read as detections to compare with; nothing in the file is trusted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection_core.detections import Detections
+from detection_core.detections.coco_names import BACKGROUND, COCO_CLASSES, COCO_JOINTS, UNUSED
+from detection_core.formats.coco_entry import Entry, read_entry
+from detection_core.formats.errors import ImportFormatError, SeveralPicturesError
+from detection_core.formats.mask_fit import grid_of_polygons, grid_of_runs, grid_pixels
+
+# Detectors give 100 to 300. Two results are compared by a matrix of all pairs, so memory grows with the square.
+MOST_ENTRIES = 2_000
+_MOST_BYTES = 128 * 2**20
+# Masks are as large as those of an accurate model, and smaller where there are very many.
+_GRID, _SMALL_GRID, _MANY = 56, 28, 1000
+_MOST_MASK_PIXELS = 500_000_000
+# Up to this category id, ids are labels: colours are then those of other models with the same ids.
+_LARGEST_LABEL = 1000
+# Joints of other tools have a flag or a probability; logits beyond this say nothing more.
+_SURE = 10.0
+_SHOWN_IDS = 10
+_LONGEST_NAME = 100
+
+ImageId = int | str
+
+
+def read_coco_results(
+    data: bytes | list[Any] | dict[str, Any],
+    image_size: tuple[int, int],
+    *,
+    image_id: ImageId | None = None,
+    categories: Mapping[int, str] | None = None,
+    model: str = "",
+) -> Detections:
+    """Reads what another tool found in a picture, from a COCO results list or a COCO data set.
+
+    Boxes and joints are taken as they are, in float32, boxes clipped to the picture. Masks (compressed and plain run lengths, polygons)
+    become soft masks of 56×56, of 28×28 for more than 1000 objects: see `mask_fit.grid_of_runs` for how exact that is. An object
+    without a box gets the one around its mask or joints; one without a mask, where others have one, an empty mask; one without joints,
+    where others have some, NaN for them, as `Detections` says. Joints' logits come from `keypoint_scores`, which our own export adds,
+    or else from the third number of each joint, taken for a probability: 0 is −10, 0.5 is 0, and 1 and more is 10.
+
+    Args:
+        data: The file's content, or the parsed JSON.
+        image_size: (height, width) of the picture that it must be about.
+        image_id: Which picture's entries; needed if there are several. Ultralytics writes the file's stem where that is no number.
+        categories: Class names by category id; None takes the data set's, or else COCO's. Ids without a name become "class ID".
+            Names in the file are shortened to 100 characters, and what cannot be shown becomes a space.
+        model: What the result is called.
+
+    Raises:
+        ImportFormatError: If the file is not understood or is about another picture; the message names the entry, counted from 0.
+    """
+    if isinstance(data, bytes):
+        data = _parsed(data)
+    part, entries, dataset = _entries(data)
+    chosen = _of_one_picture(part, entries, dataset, image_id)
+    if len(chosen) > MOST_ENTRIES:
+        raise ImportFormatError(f"There are {len(chosen):,} entries for this picture; at most {MOST_ENTRIES:,} are read.")
+    _check_picture(dataset, image_id, chosen, image_size)
+    found = [read_entry(entry, f"{part}[{index}]", image_size) for index, entry in chosen]
+    own_categories = _categories(dataset)
+    if categories is None:
+        categories = own_categories or {label: name for label, name in enumerate(COCO_CLASSES) if label and name != UNUSED}
+    names, labels = _labelled(found, categories)
+    joints = _joints(part, found)
+    return Detections(
+        boxes=np.array([entry.box for entry in found], np.float32).reshape(-1, 4),
+        labels=labels,
+        scores=np.array([entry.score for entry in found], np.float32),
+        image_size=image_size,
+        categories=names,
+        masks=_masks(found, image_size),
+        keypoints=None if joints is None else joints[..., :2],
+        keypoint_scores=None if joints is None else joints[..., 2],
+        keypoint_names=() if joints is None else _joint_names(dataset, joints.shape[1]),
+        model=model,
+    )
+
+
+def _parsed(content: bytes) -> Any:
+    if len(content) > _MOST_BYTES:
+        raise ImportFormatError(f"The file has {len(content) / 2**20:.0f} MiB; at most {_MOST_BYTES // 2**20} MiB are read.")
+
+    def refuse(constant: str) -> NoReturn:
+        raise ImportFormatError(f"The file holds {constant}, which is no number in JSON.")
+
+    try:
+        return json.loads(content, parse_constant=refuse)
+    except ImportFormatError:
+        raise
+    except RecursionError as error:
+        raise ImportFormatError("The file is nested too deeply to be COCO results.") from error
+    except ValueError as error:
+        raise ImportFormatError(f"The file is no JSON: {error}.") from error
+
+
+def _entries(data: Any) -> tuple[str, list[Any], dict[str, Any]]:
+    """What the list of entries is called, the list, and the data set around it, if any."""
+    if isinstance(data, list):
+        return "results", data, {}
+    if isinstance(data, dict) and isinstance(data.get("annotations"), list):
+        for part in ("images", "categories"):
+            if not isinstance(data.get(part, []), list):
+                raise ImportFormatError(f"“{part}” must be a list.")
+        return "annotations", data["annotations"], data
+    raise ImportFormatError("The file is no COCO file: it must be a list of results, or an object with a list “annotations”.")
+
+
+def _of_one_picture(part: str, entries: list[Any], dataset: dict[str, Any], image_id: ImageId | None) -> list[tuple[int, dict[str, Any]]]:
+    """The entries of the picture with their positions in the file."""
+    by_picture: dict[ImageId, list[tuple[int, dict[str, Any]]]] = {}
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise ImportFormatError(f"{part}[{index}] must be an object with “image_id”, “category_id” and “bbox”.")
+        key = entry.get("image_id")
+        if isinstance(key, bool) or not isinstance(key, int | str):
+            raise ImportFormatError(f"{part}[{index}]: its “image_id” must be a whole number or a text.")
+        by_picture.setdefault(key, []).append((index, entry))
+    pictures = {*by_picture, *_picture_ids(dataset)}
+    if image_id is None:
+        if len(pictures) > 1:
+            raise SeveralPicturesError(f"The file is about {len(pictures):,} pictures; choose one of the image ids {_listed(pictures)}.")
+        return next(iter(by_picture.values()), [])
+    if image_id not in pictures and pictures:
+        raise ImportFormatError(f"Nothing in the file has the image id {image_id!r}; it has {_listed(pictures)}.")
+    return by_picture.get(image_id, [])
+
+
+def _picture_ids(dataset: dict[str, Any]) -> list[ImageId]:
+    images = dataset.get("images", [])
+    return [image["id"] for image in images if isinstance(image, dict) and isinstance(image.get("id"), int | str)]
+
+
+def _listed(ids: set[ImageId]) -> str:
+    shown = [str(key)[:40] for key in sorted(ids, key=lambda key: (isinstance(key, str), key))[:_SHOWN_IDS]]
+    return ", ".join(shown) + (f" and {len(ids) - len(shown):,} more" if len(ids) > len(shown) else "")
+
+
+def _check_picture(
+    dataset: dict[str, Any], image_id: ImageId | None, chosen: list[tuple[int, dict[str, Any]]], image_size: tuple[int, int]
+) -> None:
+    """Compares the picture's size with what the data set says of it."""
+    key = chosen[0][1]["image_id"] if chosen else image_id
+    for image in dataset.get("images", []):
+        if not isinstance(image, dict) or image.get("id") != key:
+            continue
+        said = image.get("height"), image.get("width")
+        if all(isinstance(side, int) for side in said) and said != tuple(image_size):
+            raise ImportFormatError(
+                f"The file is about a picture of {said[1]}×{said[0]} pixels, but this one has {image_size[1]}×{image_size[0]}."
+            )
+
+
+def _categories(dataset: dict[str, Any]) -> dict[int, str]:
+    names: dict[int, str] = {}
+    for index, category in enumerate(dataset.get("categories", [])):
+        key, name = (category.get("id"), category.get("name")) if isinstance(category, dict) else (None, None)
+        if isinstance(key, bool) or not isinstance(key, int) or not isinstance(name, str):
+            raise ImportFormatError(f"categories[{index}] must have a whole number “id” and a text “name”.")
+        names[key] = _fit_to_show(name) or f"class {key}"
+    return names
+
+
+def _fit_to_show(name: str) -> str:
+    """A name without what cannot be drawn, printed or encoded, such as line breaks, terminal codes and halves of surrogates."""
+    return "".join(letter if letter.isprintable() else " " for letter in name[:_LONGEST_NAME]).strip()
+
+
+def _labelled(found: list[Entry], categories: Mapping[int, str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Class names by label, and the label of each object. A label is the category id where that is small and positive."""
+    occurring = {entry.category_id for entry in found}
+    named = {**{key: f"class {key}" for key in sorted(occurring)}, **categories}
+    if named and min(named) >= 1 and max(named) <= _LARGEST_LABEL:
+        labels = {key: key for key in named}
+    else:
+        labels = {key: label for label, key in enumerate(sorted(named), start=1)}
+    names = [BACKGROUND, *[UNUSED] * max(labels.values(), default=0)]
+    for key, label in labels.items():
+        names[label] = named[key]
+    return tuple(names), np.array([labels[entry.category_id] for entry in found], np.int64)
+
+
+def _masks(found: list[Entry], image_size: tuple[int, int]) -> NDArray[np.float32] | None:
+    if not any(entry.runs is not None or entry.polygons for entry in found):
+        return None
+    size = _GRID if len(found) <= _MANY else _SMALL_GRID
+    masks = np.zeros((len(found), size, size), np.float32)
+    pixels = sum(grid_pixels(entry.box, image_size, size) for entry in found if entry.runs is not None)
+    if pixels > _MOST_MASK_PIXELS:
+        raise ImportFormatError(f"The boxes of all masks have {pixels:,} pixels together; at most {_MOST_MASK_PIXELS:,} are read.")
+    for index, entry in enumerate(found):
+        box = np.array(entry.box, np.float32)
+        if entry.runs is not None:
+            masks[index] = grid_of_runs(entry.runs, box, image_size, size)
+        elif entry.polygons:
+            masks[index] = grid_of_polygons(entry.polygons, box, size)
+    return masks
+
+
+def _joints(part: str, found: list[Entry]) -> NDArray[np.float32] | None:
+    """Joints [N,K,3] with logits, or None if no object has any; NaN for an object without."""
+    counts = {len(entry.joints): entry.place for entry in found if entry.joints is not None}
+    if not counts:
+        return None
+    if len(counts) > 1:
+        (few, here), (many, there), *_ = counts.items()
+        raise ImportFormatError(f"{here} has {few} joints and {there} has {many}; all objects must have the same joints.")
+    joints = np.full((len(found), next(iter(counts)), 3), np.nan, np.float32)
+    for index, entry in enumerate(found):
+        if entry.joints is not None:
+            joints[index] = entry.joints
+            joints[index, :, 2] = _logits(entry.joints[:, 2]) if entry.logits is None else entry.logits
+    return joints
+
+
+def _logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    kept = np.clip(probabilities, 1e-9, 1 - 1e-9)
+    return np.clip(np.log(kept / (1 - kept)), -_SURE, _SURE)
+
+
+def _joint_names(dataset: dict[str, Any], count: int) -> tuple[str, ...]:
+    for category in dataset.get("categories", []):
+        joints = category.get("keypoints")
+        if isinstance(joints, list) and len(joints) == count:
+            names = tuple(_fit_to_show(str(joint)) for joint in joints)
+            if len(set(names)) == count:
+                return names
+    return COCO_JOINTS if count == len(COCO_JOINTS) else tuple(f"joint {number}" for number in range(1, count + 1))

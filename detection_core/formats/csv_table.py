@@ -1,0 +1,87 @@
+"""A CSV table with one row per object."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tempfile
+from typing import Any
+
+from detection_core.detections import Detections
+from detection_core.formats.json_writing import shortest
+from detection_core.formats.provenance import Provenance
+from detection_core.formats.result import PictureResult
+from detection_core.formats.target import Target
+from detection_core.visualization import Style
+
+TABLE_FILE = "detections.csv"
+_FRAME_COLUMNS = ["frame", "time_s", "track_id"]
+_COLUMNS = ["file_name", "width", "height", "label", "class_id", "score", "x0", "y0", "x1", "y1", "mask_area"]
+_COLUMNS += ["model", "weights", "revision", "threshold", "time", "versions"]
+_SPOOL_IN_MEMORY = 8 * 2**20
+
+
+class TableWriter:
+    """Writes one table: boxes in pixels, the mask's area in pixels, where it comes from, and three columns a joint.
+
+    What a model does not give, or an object does not have, is empty. For frames of clips, their number, their time and the object's
+    identity come first.
+    """
+
+    def __init__(self, target: Target, style: Style) -> None:
+        self._target = target
+        # Which joints there are is known at the end only, so rows wait for the header.
+        self._rows = tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)  # noqa: SIM115  (needed until the end)
+        self._joint_columns: dict[str, None] = {}
+        self._frame_columns: list[str] = []
+
+    def add(self, result: PictureResult, stem: str) -> None:
+        """Takes one picture's result."""
+        found = result.detections
+        height, width = found.image_size
+        picture = {"file_name": result.file_name, "width": width, "height": height, "model": found.model, **_source(result.provenance)}
+        frame = result.frame
+        if frame is not None:
+            self._frame_columns = _FRAME_COLUMNS
+            picture |= {"frame": frame.index, "time_s": frame.time_s}
+        for index, has_keypoints in enumerate(found.has_keypoints):
+            track = frame.track(index) if frame else {}
+            joints = _joints(found, index, has_keypoints)
+            self._joint_columns.update(dict.fromkeys(joints))
+            self._rows.write(json.dumps(picture | track | _object(found, index) | joints).encode() + b"\n")
+
+    def finish(self) -> None:
+        """Writes the file."""
+        with self._rows, tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY) as file:
+            # Names of files that are no UTF-8 cannot be encoded.
+            text = io.TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="", write_through=True)
+            table = csv.DictWriter(text, [*self._frame_columns, *_COLUMNS, *self._joint_columns], restval="")
+            table.writeheader()
+            self._rows.seek(0)
+            table.writerows(json.loads(line) for line in self._rows)
+            text.flush()
+            self._target.write(TABLE_FILE, file)
+            text.detach()
+
+
+def _source(provenance: Provenance | None) -> dict[str, Any]:
+    if provenance is None:
+        return {}
+    versions = ", ".join(f"{name} {version}" for name, version in provenance.versions.items())
+    told = {name: getattr(provenance, name) for name in ("weights", "revision", "threshold", "time")}
+    return told | {"versions": versions}
+
+
+def _object(found: Detections, index: int) -> dict[str, Any]:
+    box = dict(zip(("x0", "y0", "x1", "y1"), map(shortest, found.boxes[index]), strict=True))
+    area = {} if found.masks is None else {"mask_area": int(found.mask(index)[0].sum())}
+    return {"label": found.names[index], "class_id": int(found.labels[index]), "score": shortest(found.scores[index]), **box, **area}
+
+
+def _joints(found: Detections, index: int, has_keypoints: bool) -> dict[str, float]:
+    if found.keypoints is None or found.keypoint_scores is None or not has_keypoints:
+        return {}
+    joints = zip(found.keypoint_names, found.keypoints[index], found.keypoint_scores[index], strict=True)
+    columns = ((name, zip(("x", "y", "score"), (x, y, score), strict=True)) for name, (x, y), score in joints)
+    return {f"{name}_{column}": shortest(value) for name, values in columns for column, value in values}

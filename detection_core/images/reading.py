@@ -1,0 +1,226 @@
+"""Turns any picture file, image object or array into an upright 8-bit RGB picture, or into one clear sentence on why not."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from detection_core.images.formats import HEAD_BYTES, RAW_PHOTO, identify, why_unreadable
+from detection_core.images.limits import DEFAULT_LIMITS, ImageError, ImageLimits
+from detection_core.images.modes import UPRIGHT, orientation_of, to_rgb, with_profile
+
+__all__ = ["DEFAULT_LIMITS", "ImageError", "ImageLimits", "ImageSource", "LoadedImage", "encode_jpeg", "load_image", "read_image"]
+
+ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class LoadedImage:
+    """A picture ready for detection, and what there is to know about where it came from.
+
+    Attributes:
+        image: Upright, mode RGB, 8 bits. Its `info` holds nothing but the colour profile of an RGB file ("icc_profile"), so that
+            files saved from it keep their colours and lose their metadata (place, camera, date).
+        notes: Sentences for the user on what was changed or left out.
+        format: "JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF", "AVIF" or "MPO"; "image object" or "array" if it was no file.
+        web_safe: True if a browser shows the original file just as `image`: the same pixels, upright (browsers turn JPEGs by their
+            EXIF orientation themselves unless the style sheet says `image-orientation: none`), transparency on the page's white.
+        digest: SHA-256 in hexadecimal of the file's bytes, or of the size and pixels if it was no file.
+    """
+
+    image: Image.Image
+    notes: tuple[str, ...]
+    format: str
+    web_safe: bool
+    digest: str
+
+
+def load_image(source: ImageSource, *, limits: ImageLimits | None = None) -> Image.Image:
+    """The upright 8-bit RGB picture of `source`; see `read_image`, which also gives the notes."""
+    return read_image(source, limits=limits).image
+
+
+def read_image(source: ImageSource, *, limits: ImageLimits | None = None) -> LoadedImage:
+    """Reads a picture from anywhere but the network.
+
+    Files are turned upright by their EXIF orientation; the first frame or page is used; transparency is put on white; 16 and 32 bits are
+    scaled to 8 as `image_modes.to_rgb` says.
+
+    Image objects and arrays are taken as they lie in memory, never turned, so that boxes fit what the caller holds.
+
+    Args:
+        source: Path, content of a file, binary stream (read from where it stands), PIL image, or uint8 array [H,W,3] (RGB),
+            [H,W,4] (RGBA) or [H,W] (grey).
+        limits: Sizes accepted; None takes those of `ImageLimits.from_environment`.
+
+    Raises:
+        ImageError: If there is no such file, or if it holds no picture that can be used.
+    """
+    limits = limits or ImageLimits.from_environment()
+    if isinstance(source, Image.Image):
+        return _from_image(source, limits)
+    if isinstance(source, np.ndarray):
+        return _from_array(source, limits)
+    return _from_file(_read_bytes(source), limits)
+
+
+def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
+    """The picture as a JPEG file with 4:2:0 colours and its colour profile, for previews and downloads.
+
+    Args:
+        image: Mode RGB or L.
+        quality: 1–95.
+    """
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=quality, subsampling="4:2:0", icc_profile=image.info.get("icc_profile"))
+    return stream.getvalue()
+
+
+# Pillow's readers are called directly: Image.open would try others too (EPS starts Ghostscript) and warns of large pictures before
+# our limits can speak. None of these readers decodes pixels before load().
+_READERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
+    "JPEG": JpegImagePlugin.jpeg_factory,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WebP": WebPImagePlugin.WebPImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+}
+# Modes in which browsers and Pillow decode a file to the same pixels. MPO is left out: its name ending is unknown to many servers.
+_WEB_MODES = {
+    "JPEG": {"L", "RGB"},
+    "PNG": {"1", "L", "LA", "P", "RGB", "RGBA"},
+    "WebP": {"RGB", "RGBA"},
+    "BMP": {"1", "L", "P", "RGB"},
+    "GIF": {"L", "P"},
+    "AVIF": {"RGB", "RGBA"},
+}
+# TIFF 6.0, NewSubfileType: bit 0 marks a reduced version, as DNG, NEF and ARW raw photos carry it in front.
+_SUBFILE_TYPE_TAG = 254
+
+
+def _from_file(data: bytes, limits: ImageLimits) -> LoadedImage:
+    file_format = identify(data)
+    if file_format is None:
+        raise ImageError(why_unreadable(data))
+    try:
+        return _decode(data, file_format, limits)
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError("The picture is too large to be decoded safely. Make it smaller first.") from error
+    except Exception as error:  # Pillow's readers raise nearly everything on broken files, SyntaxError and KeyError included.
+        raise ImageError(
+            f"This {file_format} file is damaged, incomplete or of a rare kind. Download or export it again, best as JPEG or PNG."
+        ) from error
+
+
+def _decode(data: bytes, file_format: str, limits: ImageLimits) -> LoadedImage:
+    image = _READERS[file_format](io.BytesIO(data))
+    limits.check(image.size)
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_SUBFILE_TYPE_TAG, 0) == 1:
+        raise ImageError(RAW_PHOTO)
+    name = "MPO" if image.format == "MPO" else file_format
+    frames = getattr(image, "n_frames", 1)
+    mode = image.mode
+    # The tiles say how pixels are stored, and are gone after load().
+    reduced = mode in {"RGB", "RGBA", "LA", "CMYK"} and re.search(r";16[BLN]", str(image.tile)) is not None
+    image.load()
+    # TIFFs need nothing here: Pillow turns them itself while loading.
+    orientation = orientation_of(image)
+    rgb, notes = to_rgb(image)
+    if orientation != 1:
+        rgb = with_profile(rgb.transpose(UPRIGHT[orientation]), rgb.info)
+    if reduced:
+        notes = ["16-bit picture scaled to 8 bits.", *notes]
+    if frames > 1:
+        notes = [_first_only(name, frames), *notes]
+    web_safe = mode in _WEB_MODES.get(name, ()) and frames == 1 and not reduced and (orientation == 1 or name == "JPEG")
+    return LoadedImage(rgb, tuple(notes), name, web_safe, hashlib.sha256(data).hexdigest())
+
+
+def _first_only(name: str, frames: int) -> str:
+    what = {"TIFF": "TIFF with {} pages", "MPO": "Photo file with {} pictures"}.get(name, f"Animated {name} with {{}} frames")
+    return f"{what.format(frames)}: only the first one is used."
+
+
+def _from_image(image: Image.Image, limits: ImageLimits) -> LoadedImage:
+    limits.check(image.size)
+    try:
+        rgb, notes = to_rgb(image)
+    except Exception as error:  # Also a lazily opened file is decoded here.
+        raise ImageError(f"This image object (mode {image.mode}) cannot be decoded. Convert it to RGB first.") from error
+    if orientation_of(image) != 1:
+        notes.append("The image object's EXIF orientation was not applied; load the file itself to have it upright.")
+    return LoadedImage(rgb, tuple(notes), "image object", web_safe=False, digest=_pixel_digest(rgb))
+
+
+def _from_array(array: NDArray[Any], limits: ImageLimits) -> LoadedImage:
+    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
+        raise ImageError(
+            "An array must be uint8 of shape [H,W,3] (RGB), [H,W,4] (RGBA) or [H,W] (grey), 0–255; "
+            f"this one is {array.dtype} of shape {list(array.shape)}."
+        )
+    limits.check((array.shape[1], array.shape[0]))
+    rgb, notes = to_rgb(Image.fromarray(array))
+    return LoadedImage(rgb, tuple(notes), "array", web_safe=False, digest=_pixel_digest(rgb))
+
+
+def _pixel_digest(rgb: Image.Image) -> str:
+    return hashlib.sha256(f"{rgb.size}".encode() + rgb.tobytes()).hexdigest()
+
+
+def _read_bytes(source: Any) -> bytes:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    if isinstance(source, str | os.PathLike):
+        return _read_file(os.fspath(source))
+    if not hasattr(source, "read"):
+        raise ImageError(f"Give a path, bytes, a binary stream, a PIL image or a uint8 array, not {type(source).__name__}.")
+    try:
+        data = source.read()
+    except (OSError, ValueError) as error:
+        raise ImageError("The stream could not be read: open it again, in binary mode.") from error
+    if not isinstance(data, bytes):
+        raise ImageError("The stream gives no bytes: open the file in binary mode.")
+    return data
+
+
+def _read_file(path: Any) -> bytes:
+    if isinstance(path, str) and re.match(r"[a-z][a-z0-9+.-]+://|data:", path, re.IGNORECASE):
+        raise ImageError("This is a web address, not a file: download the picture first.")
+    # Errors of the system name the path: they are not passed on.
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(HEAD_BYTES)
+            # A film of ten gigabytes is refused by its beginning.
+            return head + file.read() if identify(head) else head
+    except IsADirectoryError:
+        raise ImageError("This is a folder, not a file: choose a picture inside.") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise ImageError("There is no such file. Check the name and the folder.") from None
+    except PermissionError:
+        raise ImageError("The file may not be opened: its permissions forbid it.") from None
+    except (OSError, ValueError, TypeError):
+        raise ImageError("The file could not be opened. Check its name and the disk.") from None

@@ -1,0 +1,179 @@
+"""Which pictures and clips are meant by names, folders and patterns, in the order in which people count, and what results are called."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Collection, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from detection_core.images.formats import READABLE
+
+# Endings of the formats in READABLE. They matter only where files are looked for: what is named is read whatever it is called.
+_ENDINGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".avif"}
+# Of clips; by their ending only they are told from pictures. Animated GIFs are either.
+_CLIP_ENDINGS = {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi"}
+# What the command line calls its annotated pictures and clips; the result of the same name stands beside each.
+ANNOTATED = "_detections.png"
+ANNOTATED_CLIP = "_detections.mp4"
+_PATTERN = re.compile(r"[*?\[]")
+
+Identity = tuple[int, int]
+
+
+class NoPicturesError(ValueError):
+    """A folder or a pattern leads to no picture; the message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture or clip to be read.
+
+    Attributes:
+        path: Where it is.
+        name: What it is called in results: as it was named, or, where it was looked for, its path within the folder searched, with "/".
+        place: Where its own files go within a folder of results: the folders searched are mirrored, all others left out.
+    """
+
+    path: str
+    name: str
+    place: str
+
+
+def find_pictures(names: Sequence[str]) -> list[PictureFile]:
+    """Finds the pictures that are meant.
+
+    Args:
+        names: Each a file, taken whatever it is; a folder, searched with those in it for files with a picture's ending; or a pattern of
+            files with `*`, `?`, `[...]` or `**` (folders at any depth), for shells that leave patterns alone. Links to folders are
+            not followed; hidden files and the annotated pictures of earlier runs are found only by their own names.
+
+    Returns:
+        Each picture once, in the order of the names, and in natural order (2 before 10) where they were looked for.
+
+    Raises:
+        NoPicturesError: If a folder or a pattern leads to nothing.
+    """
+    found: dict[Path, PictureFile] = {}
+    for name in names:
+        for picture in _meant_by(name):
+            found.setdefault(Path(picture.path).absolute(), picture)
+    return list(found.values())
+
+
+def find_clips(names: Sequence[str], *, gifs: bool = False) -> tuple[list[PictureFile], list[str]]:
+    """Finds the clips that are meant.
+
+    Args:
+        names: As `find_pictures` takes them. Clips are files and patterns that end as clips do; what folders hold is pictures.
+        gifs: Whether GIFs are clips.
+
+    Returns:
+        Each clip once, in the order of the names; and all other names.
+
+    Raises:
+        NoPicturesError: If a pattern leads to nothing.
+    """
+    endings = _CLIP_ENDINGS | ({".gif"} if gifs else set())
+    found: dict[Path, PictureFile] = {}
+    others = []
+    for name in names:
+        path = Path(name)
+        is_folder, exists = _status(path)
+        if is_folder or path.suffix.lower() not in endings:
+            others.append(name)
+            continue
+        is_pattern = _PATTERN.search(name) and not exists
+        clips = _looked_for(*_split(path), endings) if is_pattern else [PictureFile(name, name, path.name)]
+        if not clips:
+            raise NoPicturesError(f"No clip fits “{name}”. Check the pattern and the folder.")
+        for clip in clips:
+            found.setdefault(Path(clip.path).absolute(), clip)
+    return list(found.values()), others
+
+
+def free_stems(
+    files: Sequence[PictureFile], folder: Path, inputs: Set[Identity], endings: Collection[str], taken: Collection[str] = ()
+) -> dict[PictureFile, str]:
+    """What the names of each file's results begin with: its place, numbered where another has that or a result would lie on an input.
+
+    Args:
+        files: Pictures or clips.
+        folder: Where results go.
+        inputs: All files that are read.
+        endings: What the names of results end with.
+        taken: Beginnings that are not free.
+    """
+    # Some file systems do not tell "A" from "a".
+    used = {stem.casefold() for stem in taken}
+    stems = {}
+    for file in files:
+        stem = str(PurePosixPath(file.place).with_suffix("")) if file.place else ""
+        for candidate in itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2))):
+            written_to = {identity(folder / f"{candidate}{ending}") for ending in endings}
+            if candidate.casefold() not in used and not written_to & inputs:
+                break
+        used.add(candidate.casefold())
+        stems[file] = candidate
+    return stems
+
+
+def _meant_by(name: str) -> list[PictureFile]:
+    path = Path(name)
+    is_folder, exists = _status(path)
+    if is_folder:
+        found, otherwise = _looked_for(path, "**/*"), f"The folder “{name}” holds no {READABLE} file."
+    elif _PATTERN.search(name) and not exists:
+        found, otherwise = _looked_for(*_split(path)), f"No {READABLE} file fits “{name}”. Check the pattern and the folder."
+    else:
+        return [PictureFile(name, name, path.name)]
+    if not found:
+        raise NoPicturesError(otherwise)
+    return found
+
+
+def _status(path: Path) -> tuple[bool, bool]:
+    """Whether it is a folder, and whether it is there."""
+    try:
+        return path.is_dir(), path.exists()
+    except OSError:  # Too long, or in a folder that may not be looked into: who reads it says so.
+        return False, True
+
+
+def _split(pattern: Path) -> tuple[Path, str]:
+    """The folders before the first part that is no plain name, and the rest."""
+    plain = next(index for index, part in enumerate(pattern.parts) if _PATTERN.search(part))
+    return Path(*pattern.parts[:plain]), str(Path(*pattern.parts[plain:]))
+
+
+def _looked_for(folder: Path, pattern: str, endings: Set[str] = frozenset(_ENDINGS)) -> list[PictureFile]:
+    try:
+        named = {path.relative_to(folder).as_posix(): path for path in folder.glob(pattern) if _is_one(path, endings)}
+    except ValueError as error:
+        raise NoPicturesError(f"The pattern “{pattern}” cannot be understood: {error}.") from error
+    visible = [name for name in named if not any(part.startswith(".") for part in name.split("/"))]
+    return [PictureFile(str(named[name]), name, name) for name in sorted(visible, key=natural)]
+
+
+def _is_one(path: Path, endings: Set[str]) -> bool:
+    annotated = path.name.endswith((ANNOTATED, ANNOTATED_CLIP)) and path.with_suffix(".json").exists()
+    return path.suffix.lower() in endings and not annotated and path.is_file()
+
+
+def identity(path: Path) -> Identity | None:
+    """What tells a file from all others, whatever it is called and however it is linked to; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def natural(name: str) -> list[tuple[tuple[int, int, str], ...]]:
+    """A key that sorts "b/2.jpg" before "b/10.jpg", and capitals among the others."""
+    return [tuple(_rank(run) for run in re.findall(r"\d+|\D+", part)) for part in name.split("/")]
+
+
+def _rank(run: str) -> tuple[int, int, str]:
+    return (0, int(run), run) if run.isdecimal() else (1, 0, run.casefold())

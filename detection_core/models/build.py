@@ -1,0 +1,55 @@
+"""Builds a detector from a weights file exactly as torchvision's builders do, but without downloading or initialising anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from detection_core.models.builders import BUILDERS
+from detection_core.models.checkpoint import CheckpointError, file_revision, read_checkpoint
+from detection_core.models.empty import NoRandomInitialisation, empty_model
+from detection_core.models.quantization import dequantise
+from detection_core.models.spec import ModelSpec
+
+__all__ = ["build_model", "empty_model"]
+
+
+def build_model(spec: ModelSpec, path: Path) -> nn.Module:
+    """Builds a model and fills it from its weights file.
+
+    Args:
+        spec: The model.
+        path: A state dict of it as `torch.save` writes it, in the zip or the older format, in any floating-point type or as `quantise`
+            gives it; for a user's model whatever `read_checkpoint` reads.
+
+    Returns:
+        The module on the CPU, in float32, in evaluation mode and without gradients. Its output equals to the bit what torchvision's
+        builder gives with the same weights.
+
+    Raises:
+        CheckpointError: If a user's file is damaged, or is no longer what the spec was made from.
+        Exception: Of many kinds, if another file is damaged or belongs to another model; torch promises no particular one.
+    """
+    # Not memory-mapped: torchvision's older files are not zips, and a mapped file must not be changed while the model lives.
+    state = _user_state(spec, path) if spec.source == "user" else torch.load(path, map_location="cpu", weights_only=True)
+    with NoRandomInitialisation():
+        module = empty_model(spec.architecture)
+    module.load_state_dict(dequantise(state), assign=True)
+    if spec.architecture.builder in BUILDERS:
+        # Depthwise convolutions take half the time this way; torchvision's models stay as they are, to the bit.
+        module.to(memory_format=torch.channels_last)
+    return module.eval().requires_grad_(False)
+
+
+def _user_state(spec: ModelSpec, path: Path) -> dict[str, Tensor]:
+    state = read_checkpoint(path, mmap=False).state
+    try:
+        replaced = file_revision(path.stat()) != spec.revision
+    except OSError:
+        replaced = True
+    if replaced:
+        # Its classes, too, may be others now.
+        raise CheckpointError(f"“{path.name}” has been replaced while it was read. Try again.")
+    return state

@@ -1,0 +1,228 @@
+"""All models there are: the embedded ones, torchvision's and the user's, and how to find one by its key."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from torchvision.models import get_model_weights
+from torchvision.models import list_models as torchvision_models
+from torchvision.models._api import WeightsEnum
+
+from detection_core.models.builders import FLOOR_SCORES
+from detection_core.models.checkpoint import BACKGROUND, COCO_KEYPOINT_NAMES
+from detection_core.models.empty import FROZEN_NORM_EPSILON, outline
+from detection_core.models.families import FAMILIES, Family, Task, family_of, title_of
+from detection_core.models.precision import split_key
+from detection_core.models.spec import Architecture, ModelSpec
+from detection_core.models.state_dict import COCO_CATEGORIES
+from detection_core.models.user_models import Rejected, find_user_models
+
+__all__ = [
+    "ASSETS",
+    "COCO_MODEL",
+    "PERSON_MODEL",
+    "Architecture",
+    "Family",
+    "ModelSpec",
+    "Rejected",
+    "Task",
+    "UnknownModelError",
+    "get_spec",
+    "list_models",
+    "list_specs",
+    "rejected_files",
+]
+
+logger = logging.getLogger(__name__)
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+COCO_MODEL = "ssdlite300_mobilenet_v2"
+PERSON_MODEL = "person_mobilenet_v2_fpn"
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    """What cannot be read in the card of a model that lies in the project's assets."""
+
+    title: str
+    family: Family
+    categories: tuple[str, ...]
+
+
+_EMBEDDED = {
+    COCO_MODEL: _Embedded("SSDlite300 MobileNetV2", Family.SSDLITE, COCO_CATEGORIES),
+    PERSON_MODEL: _Embedded("Person MobileNetV2 FPN", Family.FASTER_RCNN, (BACKGROUND, "person")),
+}
+
+_BEST_FOR = {
+    COCO_MODEL: "A first look at anything: COCO's 80 classes with masks, and people's joints, with nothing to download.",
+    PERSON_MODEL: "People with outlines and joints at once, at interactive speed and with nothing to download.",
+    "fasterrcnn_mobilenet_v3_large_320_fpn": "Video and weak machines: the fastest Faster R-CNN, for large objects.",
+    "fasterrcnn_mobilenet_v3_large_fpn": "Everyday pictures on a CPU: most of ResNet-50's accuracy at a thirtieth of its cost.",
+    "fasterrcnn_resnet50_fpn": "The reference that papers compare with.",
+    "fasterrcnn_resnet50_fpn_v2": "The most accurate boxes without masks, when a few seconds a picture are fine.",
+    "maskrcnn_resnet50_fpn": "Outlines of 80 kinds of objects; the model of the 2017 paper.",
+    "maskrcnn_resnet50_fpn_v2": "The best outlines and the best boxes of all; also the slowest.",
+    "keypointrcnn_resnet50_fpn": "Human poses: 17 joints a person, the better of the two trainings.",
+    "keypointrcnn_resnet50_fpn_legacy": "Reproducing results from before torchvision 0.5.",
+    "fcos_resnet50_fpn": "A one-stage detector without anchors, stronger than Faster R-CNN v1.",
+    "retinanet_resnet50_fpn": "The one-stage reference with focal loss.",
+    "retinanet_resnet50_fpn_v2": "The most accurate one-stage detector here, at half the cost of Faster R-CNN v2.",
+    "ssd300_vgg16": "Large objects at a constant cost; a classic of 2016.",
+    "ssdlite320_mobilenet_v3_large": "Phones and live video: the smallest download and the least computation.",
+}
+
+# The weights that a key without an addition means; which these are must not change when torchvision brings others.
+_USUAL_WEIGHTS = "COCO_V1"
+_METRICS = ("box_map", "mask_map", "kp_map")
+
+
+def list_models() -> list[str]:
+    """Keys of all models: the embedded ones first, then the user's and torchvision's, each by name."""
+    return [spec.key for spec in list_specs()]
+
+
+def list_specs() -> list[ModelSpec]:
+    """All models as they are at this moment, in the order of `list_models`; a user's may come and go between two calls."""
+    built_in = list(_built_in().values())
+    own = len(_EMBEDDED)
+    return [*built_in[:own], *find_user_models(_built_in()).specs.values(), *built_in[own:]]
+
+
+def get_spec(key: str) -> ModelSpec:
+    """Looks a model up.
+
+    Args:
+        key: One of `list_models`, in another precision than the usual one if it ends so: `ssd300_vgg16@fast`, `ssd300_vgg16@stock`.
+
+    Raises:
+        UnknownModelError: If there is no such model; the message lists those there are.
+    """
+    name, precision = split_key(key)
+    spec = _built_in().get(name) or find_user_models(_built_in()).specs.get(name)
+    if spec is None:
+        raise UnknownModelError(key)
+    return spec.in_precision(precision)
+
+
+def rejected_files() -> list[Rejected]:
+    """Files in the models folders that are no models, and why."""
+    return list(find_user_models(_built_in()).rejected)
+
+
+class UnknownModelError(KeyError):
+    """There is no model of that name; the message says which there are."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"There is no model “{key}”. The models are: {', '.join(list_models())}.")
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@cache
+def _built_in() -> dict[str, ModelSpec]:
+    import torchvision.models.detection as detection
+
+    specs = [_embedded_spec(key) for key in _EMBEDDED]
+    for builder in torchvision_models(module=detection):
+        specs += _torchvision_specs(builder)
+    return {spec.key: spec for spec in specs}
+
+
+def _torchvision_specs(builder: str) -> list[ModelSpec]:
+    """The models of one of torchvision's builders; for those that cannot be used here there is a line in the log instead."""
+    specs = []
+    try:
+        members = get_model_weights(builder)
+    except ValueError as error:
+        logger.warning("torchvision's %s is left out: %s", builder, error)
+        return []
+    usual = getattr(members, _USUAL_WEIGHTS, None) or getattr(members, "DEFAULT", None)
+    for weights in sorted(members, key=lambda member: member.name, reverse=True):
+        try:
+            specs.append(_torchvision_spec(builder, weights, usual))
+        except Exception as error:  # Whatever a later torchvision says of a new detector, the others must stay usable.
+            logger.warning("torchvision's %s with %s is left out: %s: %s", builder, weights.name, type(error).__name__, error)
+    return specs
+
+
+def _torchvision_spec(builder: str, weights: WeightsEnum, usual: WeightsEnum | None) -> ModelSpec:
+    family = family_of(builder)
+    traits = FAMILIES[family]
+    meta = weights.meta
+    which = "" if weights is usual else {"COCO_LEGACY": "legacy"}.get(weights.name, weights.name)
+    key = builder + (f"_{which.lower()}" if which else "")
+    keypoint_names = tuple(meta.get("keypoint_names", ()))
+    if "keypoints" in traits.tasks and not keypoint_names:
+        raise ValueError(f"{weights} does not name its joints")
+    architecture = Architecture(builder, _arguments(builder, weights, len(keypoint_names)))
+    params = meta.get("num_params") or sum(parameter.numel() for parameter in outline(architecture).parameters())
+    measured = (meta.get("_metrics") or {}).get("COCO-val2017", {})
+    metrics = {name: measured[name] for name in _METRICS if name in measured}
+    classes = "persons only" if family is Family.KEYPOINT_RCNN else "80 classes"
+    return ModelSpec(
+        key=key,
+        title=title_of(builder) + (f" ({which.replace('_', ' ')})" if which else ""),
+        family=family,
+        architecture=architecture,
+        tasks=traits.tasks,
+        # torchvision calls Keypoint R-CNN's background "no person".
+        categories=(BACKGROUND, *meta["categories"][1:]),
+        keypoint_names=keypoint_names,
+        params=params,
+        gflops=meta.get("_ops"),
+        # Weights of torchvision are float32.
+        file_size=meta.get("_file_size") or round(4 * params / 2**20, 1),
+        metrics=metrics,
+        metrics_on=f"COCO val2017, {classes}" if metrics else "",
+        recipe=meta.get("recipe", ""),
+        floor_score=traits.floor_score,
+        suggested_threshold=traits.suggested_threshold,
+        best_for=_BEST_FOR.get(key, f"One more {family}, which this version of torchvision has brought along."),
+        file_name=weights.url.rpartition("/")[2],
+        source="torchvision",
+        url=weights.url,
+        weights=weights,
+    )
+
+
+def _arguments(builder: str, weights: WeightsEnum, num_keypoints: int) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"num_classes": len(weights.meta["categories"])}
+    if num_keypoints:
+        arguments["num_keypoints"] = num_keypoints
+    if builder in FROZEN_NORM_EPSILON:
+        # `overwrite_eps` is for the first of a builder's weights only.
+        arguments["frozen_norm_epsilon"] = FROZEN_NORM_EPSILON[builder] if weights.name == _USUAL_WEIGHTS else 1e-5
+    return arguments
+
+
+def _embedded_spec(key: str) -> ModelSpec:
+    card = json.loads((ASSETS / f"{key}.json").read_text())
+    made = _EMBEDDED[key]
+    keypoint_names = COCO_KEYPOINT_NAMES if "keypoints" in card["tasks"] else ()
+    return ModelSpec(
+        key=key,
+        title=f"{made.title} (built in)",
+        family=made.family,
+        architecture=Architecture(key, {"num_classes": len(made.categories), "num_keypoints": len(keypoint_names)}),
+        tasks=tuple(card["tasks"]),
+        categories=made.categories,
+        keypoint_names=keypoint_names,
+        params=card["params"],
+        gflops=card["gflops"],
+        file_size=card["file_size"],
+        metrics=card["metrics"],
+        metrics_on=card["metrics_on"],
+        recipe=card["recipe_url"],
+        floor_score=FLOOR_SCORES[key],
+        suggested_threshold=card["suggested_threshold"],
+        best_for=_BEST_FOR[key],
+        file_name=f"{key}.pth",
+        source="embedded",
+    )

@@ -1,0 +1,136 @@
+"""Activations, and the sums at the ends of residual blocks, become part of the convolutions before them.
+
+Each by itself reads and writes a whole feature map, which takes longer than its arithmetic (see `convolution`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
+from torchvision.models import mobilenetv2, mobilenetv3
+from torchvision.models.resnet import Bottleneck
+from torchvision.ops import SqueezeExcitation
+
+from detection_core.models.optimized.convolution import OneDnnConvolution, through_onednn
+
+# oneDNN's names, and the numbers that come with them.
+_ACTIVATIONS: dict[type[nn.Module], tuple[str, tuple[float, ...]]] = {
+    nn.ReLU: ("relu", ()),
+    nn.ReLU6: ("hardtanh", (0.0, 6.0)),
+    nn.Hardswish: ("hardswish", ()),
+    nn.Hardsigmoid: ("hardsigmoid", ()),
+}
+
+
+class FusedBottleneck(Bottleneck):
+    """ResNet's `Bottleneck` whose norms have been folded and whose first two convolutions have their activation."""
+
+    conv3: OneDnnConvolution
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Takes and gives feature maps [B,C,H,W]."""
+        identity = x if self.downsample is None else self.downsample(x)
+        return self.conv3.plus(self.conv2(self.conv1(x)), identity, "relu")
+
+
+class FusedInvertedResidualV2(mobilenetv2.InvertedResidual):
+    """MobileNetV2's block; its last convolution, whose norm has been folded, adds what it was given."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Takes and gives feature maps [B,C,H,W]."""
+        *before, last, _ = self.conv
+        return _with_sum(before, last, x)
+
+
+class FusedInvertedResidualV3(mobilenetv3.InvertedResidual):
+    """MobileNetV3's block; its last convolution, whose norm has been folded, adds what it was given."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Takes and gives feature maps [B,C,H,W]."""
+        *before, (last, _) = self.block
+        return _with_sum(before, last, input)
+
+
+class FusedSqueezeExcitation(SqueezeExcitation):
+    """`SqueezeExcitation` whose convolutions have their activations."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Takes and gives feature maps [B,C,H,W]."""
+        # The mean over a window as large as the map; in sixteen bits it takes a third of what other means do.
+        mean = avg_pool2d(input, input.shape[2:])
+        scale: Tensor = self.fc2(self.fc1(mean))
+        return scale * input
+
+
+def _with_sum(before: list[nn.Module], last: OneDnnConvolution, maps: Tensor) -> Tensor:
+    inner = maps
+    for part in before:
+        inner = part(inner)
+    return last.plus(inner, maps)
+
+
+def fuse_activations(module: nn.Module) -> None:
+    """Fuses convolutions with what follows them, in place, where this build of torch can: what was fused becomes an identity.
+
+    Args:
+        module: A model in evaluation mode on the CPU, in float32 or bfloat16, whose batch norms have been folded.
+    """
+    for part in list(module.modules()):
+        if isinstance(part, nn.Sequential) and type(part).forward is nn.Sequential.forward:
+            for conv, name, activation in _pairs(part):
+                if _fuse(conv, activation):
+                    setattr(part, name, nn.Identity())
+        elif type(part) in _BLOCKS:
+            faster, is_ready = _BLOCKS[type(part)]
+            if is_ready(part):
+                part.__class__ = faster
+
+
+def _pairs(sequence: nn.Sequential) -> Iterator[tuple[nn.Module, str, nn.Module]]:
+    """Modules with the one behind them, and its name; folded norms may lie between."""
+    layers = [(name, layer) for name, layer in sequence.named_children() if type(layer) is not nn.Identity]
+    for (_, conv), (name, activation) in pairwise(layers):
+        yield conv, name, activation
+
+
+def _fuse(conv: Any, activation: Any) -> bool:
+    """Gives a convolution its activation; tells whether it could be done."""
+    if type(activation) not in _ACTIVATIONS or not through_onednn(conv):
+        return False
+    conv.activation, conv.numbers = _ACTIVATIONS[type(activation)]
+    return True
+
+
+def _ends_in_convolution(*last: Any) -> bool:
+    """Whether a convolution, whose norm has been folded, is all that there is at a block's end; if so, it becomes one that can add."""
+    conv, *others = last
+    return all(type(norm) is nn.Identity for norm in others) and through_onednn(conv)
+
+
+def _fuse_bottleneck(block: Any) -> bool:
+    folded = all(type(norm) is nn.Identity for norm in (block.bn1, block.bn2))
+    return folded and _ends_in_convolution(block.conv3, block.bn3) and _fuse(block.conv1, block.relu) and _fuse(block.conv2, block.relu)
+
+
+def _fuse_squeeze_excitation(block: Any) -> bool:
+    pairs = (block.fc1, block.activation), (block.fc2, block.scale_activation)
+    return all(type(activation) in _ACTIVATIONS for _, activation in pairs) and all(_fuse(*pair) for pair in pairs)
+
+
+# What becomes of a block, and what makes its parts ready for it, if they can be.
+_BLOCKS: dict[type[nn.Module], tuple[type[nn.Module], Callable[[Any], bool]]] = {
+    Bottleneck: (FusedBottleneck, _fuse_bottleneck),
+    mobilenetv2.InvertedResidual: (
+        FusedInvertedResidualV2,
+        lambda block: block.use_res_connect and _ends_in_convolution(*block.conv[-2:]),
+    ),
+    mobilenetv3.InvertedResidual: (
+        FusedInvertedResidualV3,
+        lambda block: block.use_res_connect and len(block.block[-1]) == 2 and _ends_in_convolution(*block.block[-1]),
+    ),
+    SqueezeExcitation: (FusedSqueezeExcitation, _fuse_squeeze_excitation),
+}

@@ -1,0 +1,129 @@
+"""Recognises bare weights by their names and shapes: which of torchvision's builders they belong to, and for how many classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights, KeypointRCNN_ResNet50_FPN_Weights
+
+from detection_core.models.empty import FROZEN_NORM_EPSILON
+from detection_core.models.spec import Architecture
+
+BACKGROUND = "__background__"
+COCO_KEYPOINT_NAMES: tuple[str, ...] = tuple(KeypointRCNN_ResNet50_FPN_Weights.DEFAULT.meta["keypoint_names"])
+COCO_CATEGORIES = (BACKGROUND, *FasterRCNN_ResNet50_FPN_Weights.DEFAULT.meta["categories"][1:])
+# Under which names training scripts keep a model's weights, and what wrappers put before each of them.
+_NESTED = ("model", "state_dict", "model_state_dict")
+_WRAPPERS = ("module.", "_orig_mod.", "model.")
+
+_BOXES = "roi_heads.box_predictor.cls_score.weight"
+_MASKS = "roi_heads.mask_predictor.mask_fcn_logits.weight"
+_JOINTS = "roi_heads.keypoint_predictor.kps_score_lowres.weight"
+_DENSE = "head.classification_head.cls_logits.weight"
+_RESNET = "backbone.body.conv1.weight"
+_MOBILENET = "backbone.body.0.0.weight"
+_PYRAMID_OF_HEADS = "roi_heads.pyramid.inner_blocks.0.0.weight"
+
+
+@dataclass(frozen=True)
+class _Signature:
+    """What a builder's weights are known by: names that must be there, and the layer that tells the classes.
+
+    That layer has `anchors` outputs a class.
+    """
+
+    builder: str
+    names: tuple[str, ...]
+    classifier: str
+    anchors: int = 1
+
+
+# The first that fits counts: a Mask R-CNN has all that a Faster R-CNN has. The v2 box head begins with a convolution, the v2
+# RetinaNet's classifier has norms.
+_SIGNATURES = (
+    _Signature("keypointrcnn_resnet50_fpn", (_RESNET, _JOINTS), _BOXES),
+    _Signature("maskrcnn_resnet50_fpn_v2", (_RESNET, _MASKS, "roi_heads.box_head.0.0.weight"), _BOXES),
+    _Signature("maskrcnn_resnet50_fpn", (_RESNET, _MASKS), _BOXES),
+    _Signature("fasterrcnn_resnet50_fpn_v2", (_RESNET, "roi_heads.box_head.0.0.weight"), _BOXES),
+    _Signature("fasterrcnn_resnet50_fpn", (_RESNET,), _BOXES),
+    # The 320 variant has the same weights and only sees smaller pictures.
+    _Signature("fasterrcnn_mobilenet_v3_large_fpn", (_MOBILENET,), _BOXES),
+    _Signature("fcos_resnet50_fpn", (_RESNET, "head.regression_head.bbox_ctrness.weight"), _DENSE),
+    _Signature("retinanet_resnet50_fpn_v2", (_RESNET, "head.classification_head.conv.0.1.weight"), _DENSE, anchors=9),
+    _Signature("retinanet_resnet50_fpn", (_RESNET,), _DENSE, anchors=9),
+    _Signature("ssdlite300_mobilenet_v2", (_PYRAMID_OF_HEADS,), "head.classification_head.module_list.0.1.weight", anchors=3),
+    _Signature("ssd300_vgg16", ("backbone.scale_weight",), "head.classification_head.module_list.0.weight", anchors=4),
+    _Signature("ssdlite320_mobilenet_v3_large", (), "head.classification_head.module_list.0.1.weight", anchors=6),
+)
+
+
+def bare_state(content: Any) -> dict[str, Tensor] | None:
+    """The weights by name, out of whatever a training script has wrapped them in; None where there are none."""
+    if isinstance(content, Mapping):
+        content = next((content[name] for name in _NESTED if isinstance(content.get(name), Mapping)), content)
+    if not (isinstance(content, Mapping) and content):
+        return None
+    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()):
+        return None
+    for wrapper in _WRAPPERS:
+        if all(name.startswith(wrapper) for name in content):
+            content = {name.removeprefix(wrapper): value for name, value in content.items()}
+    return dict(content)
+
+
+def recognise(state: Mapping[str, Tensor]) -> Architecture | None:
+    """Finds the architecture of bare weights.
+
+    Not everything can be seen in weights. Of the two Faster R-CNNs with MobileNetV3, which have the same, it is the one for full-size
+    pictures. Frozen norms get the epsilon that torchvision gives them together with its COCO weights, from which one trains most often.
+
+    Args:
+        state: Weights by name, as a module's `state_dict()` gives them.
+
+    Returns:
+        The architecture, or None if no builder's weights look like that. Whether all weights fit remains to be seen.
+    """
+    signature = next((s for s in _SIGNATURES if s.classifier in state and all(name in state for name in s.names)), None)
+    if signature is None:
+        return None
+    classes = _size(state[signature.classifier], 0) // signature.anchors
+    if classes < 2:
+        return None
+    arguments: dict[str, Any] = {"num_classes": classes}
+    if keypoints := num_keypoints(state):
+        arguments["num_keypoints"] = keypoints
+    if _PYRAMID_OF_HEADS in state and not has_masks(state):
+        arguments["masks"] = False
+    # Norms that were trained count the batches they have seen.
+    if signature.builder in FROZEN_NORM_EPSILON and not any(name.endswith("num_batches_tracked") for name in state):
+        arguments["frozen_norm_epsilon"] = FROZEN_NORM_EPSILON[signature.builder]
+    return Architecture(signature.builder, arguments)
+
+
+def names_for(classes: int, joints: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names for classes, the background first, and for joints: COCO's where the numbers are, otherwise "class 1" or "joint 1" and so on."""
+    categories: tuple[str, ...] = (BACKGROUND, *(f"class {label}" for label in range(1, classes)))
+    if classes == len(COCO_CATEGORIES):
+        categories = COCO_CATEGORIES
+    elif joints and classes == 2:
+        categories = (BACKGROUND, "person")
+    if joints == len(COCO_KEYPOINT_NAMES):
+        return categories, COCO_KEYPOINT_NAMES
+    return categories, tuple(f"joint {number + 1}" for number in range(joints))
+
+
+def num_keypoints(state: Mapping[str, Tensor]) -> int:
+    """The joints that weights give, 0 where there is no keypoint head."""
+    return _size(state[_JOINTS], 1) if _JOINTS in state else 0
+
+
+def has_masks(state: Mapping[str, Tensor]) -> bool:
+    """Whether weights give masks."""
+    return _MASKS in state
+
+
+def _size(tensor: Tensor, dimension: int) -> int:
+    return tensor.shape[dimension] if tensor.ndim > dimension else 0

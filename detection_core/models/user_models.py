@@ -1,0 +1,217 @@
+"""The models that users put into a folder: found, looked into, and told apart from files that cannot be used."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import stat
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from detection_core.models.builders import FLOOR_SCORES
+from detection_core.models.checkpoint import Checkpoint, CheckpointError, file_revision, read_checkpoint
+from detection_core.models.families import FAMILIES, Task, UnknownFamilyError, family_of, title_of
+from detection_core.models.spec import Architecture, ModelSpec
+
+logger = logging.getLogger(__name__)
+
+MODELS_DIR = "DETECTION_EXPLORER_MODELS_DIR"
+_DEFAULT_FOLDER = "models"
+_ENDINGS = {".pt", ".pth"}
+# What training keeps beside its result, to go on from.
+_RESUME = ".last"
+_NOT_IN_A_KEY = re.compile(r"[^A-Za-z0-9_.-]")
+_METRICS = ("box_map", "mask_map", "kp_map")
+_NAMED_CLASSES = 5
+_NOT_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A file in a models folder that is no model that can be used.
+
+    Attributes:
+        file_name: Its name, without the folder.
+        reason: What is wrong and what to do about it, for people.
+    """
+
+    file_name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class UserModels:
+    """What is in the models folders now.
+
+    Attributes:
+        specs: The models by key, in the order of their files' names.
+        rejected: The other files.
+    """
+
+    specs: dict[str, ModelSpec]
+    rejected: tuple[Rejected, ...]
+
+
+# What each file held when it was looked into last, with its revision then.
+_seen: dict[Path, tuple[str, ModelSpec | str]] = {}
+_lock = threading.Lock()
+
+
+def model_folders() -> list[Path]:
+    """The folders with users' models: those in the environment variable `DETECTION_EXPLORER_MODELS_DIR`, separated like `PATH`.
+
+    Without the variable it is `models` in the current folder; an empty one stands for none.
+    """
+    names = os.environ.get(MODELS_DIR, _DEFAULT_FOLDER).split(os.pathsep)
+    return list(dict.fromkeys(Path(name).expanduser().absolute() for name in names if name))
+
+
+def use_folder(name: str) -> None:
+    """Makes a folder the one with the user's models, for this process and those that it starts.
+
+    Raises:
+        ValueError: If there is no such folder.
+    """
+    if not Path(name).expanduser().is_dir():
+        raise ValueError(f"There is no folder “{name}” with models.")
+    os.environ[MODELS_DIR] = name
+
+
+def find_user_models(taken: Collection[str]) -> UserModels:
+    """Looks through the models folders: every `.pt` and `.pth` file there is a model, or is rejected with a reason.
+
+    A file is only looked into when it is new or has changed, so asking again and again is cheap. `NAME.last.pt` is where
+    a training may go on, and left out.
+
+    Args:
+        taken: Keys of other models, which a file must not have.
+    """
+    specs: dict[str, ModelSpec] = {}
+    rejected = []
+    with _lock:
+        files = list(_files())
+        for path in _seen.keys() - set(files):
+            del _seen[path]
+        for path in files:
+            if (found := _look_into(path)) is None:
+                continue
+            key = key_of(path)
+            if isinstance(found, str):
+                rejected.append(Rejected(path.name, found))
+            elif key in taken:
+                rejected.append(Rejected(path.name, f"There is a model “{key}” already. Rename the file."))
+            elif key in specs:
+                rejected.append(Rejected(path.name, f"“{specs[key].file_name}” is the model “{key}” already. Rename one of the files."))
+            else:
+                specs[key] = found
+    return UserModels(specs, tuple(rejected))
+
+
+def spec_of_file(path: Path) -> ModelSpec:
+    """Makes a model of a single file, wherever it is.
+
+    Raises:
+        CheckpointError: If it is no model that can be used.
+    """
+    try:
+        file = path.stat()
+    except OSError as error:
+        raise CheckpointError(f"“{path.name}” cannot be read: {error.strerror}. Check its name and its rights.") from error
+    made = spec_of_checkpoint(read_checkpoint(path), path)
+    return replace(made, file_size=round(file.st_size / 2**20, 1), file=path, revision=file_revision(file))
+
+
+def spec_of_checkpoint(checkpoint: Checkpoint, path: Path) -> ModelSpec:
+    """What the catalog says of a model that is in memory and is to be called as if it were in a file.
+
+    Raises:
+        CheckpointError: If its family is not known.
+    """
+    try:
+        family = family_of(checkpoint.architecture.builder)
+    except UnknownFamilyError as error:
+        raise CheckpointError(
+            f"“{path.name}” cannot be used: {error}. If a newer Detection Explorer has written it, update this one."
+        ) from error
+    traits = FAMILIES[family]
+    heads: dict[Task, bool] = {"boxes": True, "masks": checkpoint.has_masks, "keypoints": bool(checkpoint.keypoint_names)}
+    metrics = {name: checkpoint.metrics[name] for name in _METRICS if name in checkpoint.metrics}
+    floor = FLOOR_SCORES.get(checkpoint.architecture.builder, traits.floor_score)
+    threshold = traits.suggested_threshold if checkpoint.suggested_threshold is None else checkpoint.suggested_threshold
+    return ModelSpec(
+        key=key_of(path),
+        title=path.stem,
+        family=family,
+        architecture=checkpoint.architecture,
+        tasks=tuple(task for task, there in heads.items() if there),
+        categories=checkpoint.categories,
+        keypoint_names=checkpoint.keypoint_names,
+        params=sum(tensor.numel() for name, tensor in checkpoint.state.items() if not name.endswith(_NOT_PARAMETERS)),
+        gflops=None,
+        file_size=0.0,
+        metrics=metrics,
+        metrics_on=str(checkpoint.training.get("metrics_on", "its validation photos")) if metrics else "",
+        recipe="",
+        floor_score=floor,
+        suggested_threshold=max(floor, threshold),
+        best_for=f"Your model: {summary(checkpoint.architecture, checkpoint.categories)}",
+        file_name=path.name,
+        source="user",
+    )
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether a file's name says that it is a model."""
+    return path.suffix.lower() in _ENDINGS
+
+
+def key_of(path: Path) -> str:
+    """The key of the model in a file: the file's name without its ending, where _ stands for all but A-Z, a-z, 0-9, _, . and -."""
+    return _NOT_IN_A_KEY.sub("_", path.stem)
+
+
+def _files() -> Iterator[Path]:
+    for folder in model_folders():
+        try:
+            entries = sorted(folder.iterdir())
+        except OSError:  # No such folder, or none that may be looked into.
+            continue
+        for path in entries:
+            if is_model_file(path) and not path.name.startswith(".") and not path.stem.endswith(_RESUME):
+                yield path
+
+
+def _look_into(path: Path) -> ModelSpec | str | None:
+    """The model in a file, why there is none, or None where the file has vanished or is none."""
+    try:
+        file = path.stat()
+    except OSError:
+        return None
+    if not stat.S_ISREG(file.st_mode):
+        return None
+    revision = file_revision(file)
+    if _seen.get(path, ("",))[0] != revision:
+        _seen[path] = revision, _read(path)
+    return _seen[path][1]
+
+
+def _read(path: Path) -> ModelSpec | str:
+    try:
+        return spec_of_file(path)
+    except CheckpointError as error:
+        return str(error)
+    except Exception as error:  # Whatever is the matter with one file, the others must stay usable.
+        logger.exception("looking into %s failed", path)
+        return f"“{path.name}” cannot be read ({type(error).__name__}). Write or copy it again."
+
+
+def summary(architecture: Architecture, categories: Sequence[str]) -> str:
+    """What a model is in one sentence: "Faster R-CNN MobileNetV2 FPN for 2 classes: cat, dog."."""
+    names = categories[1:]
+    some = ", ".join(names[:_NAMED_CLASSES])
+    more = f" and {len(names) - _NAMED_CLASSES} more" if len(names) > _NAMED_CLASSES else ""
+    classes = f"{len(names)} class{'es' * (len(names) != 1)}"
+    return f"{title_of(architecture.builder)} for {classes}: {some}{more}."

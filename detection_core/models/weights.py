@@ -1,0 +1,208 @@
+"""Model weights on disk: where a file lies, how it gets there, and what to tell people when it cannot."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import torch.hub
+from torchvision.models._api import WeightsEnum
+
+from detection_core.models import catalog
+from detection_core.models.catalog import ModelSpec, list_specs
+from detection_core.models.download import (
+    CancelledCallback,
+    DownloadCancelled,
+    DownloadError,
+    ProgressCallback,
+    download,
+    public_url,
+    sha256,
+)
+
+__all__ = ["DownloadCancelled", "WeightsError", "available_models", "fetch_backbone", "fetch_weights", "find_weights", "reject_if_damaged"]
+
+logger = logging.getLogger(__name__)
+
+WEIGHTS_DIR = "DETECTION_EXPLORER_WEIGHTS_DIR"
+MIRROR = "DETECTION_EXPLORER_WEIGHTS_MIRROR"
+# torchvision's naming: eight or more digits of the SHA-256 end the name.
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,})\.pth$")
+
+
+class WeightsError(RuntimeError):
+    """A model's weights cannot be had; the message is for people and holds no path of this machine."""
+
+
+def find_weights(spec: ModelSpec) -> Path | None:
+    """Finds a model's weights file without asking the network.
+
+    A user's model has its own. Others' are looked for in this order: in the project's assets (the embedded models'); in the folders
+    in the environment variable `DETECTION_EXPLORER_WEIGHTS_DIR`, separated like `PATH`; in torch.hub's cache,
+    `$TORCH_HOME/hub/checkpoints`; and in the cache that stands in for it where it cannot be written to,
+    `detection-explorer-<user id>` in the system's folder for temporary files.
+
+    Returns:
+        The file, or None where there is none yet. Its content has not been checked.
+    """
+    if spec.file is not None:
+        return spec.file if _is_there(spec.file) else None
+    assets = [catalog.ASSETS] if spec.source == "embedded" else []
+    files = (folder / spec.file_name for folder in [*assets, *_user_folders(), *_caches()])
+    return next((file for file in files if _is_there(file)), None)
+
+
+def fetch_weights(
+    spec: ModelSpec,
+    on_progress: ProgressCallback | None = None,
+    cancelled: CancelledCallback | None = None,
+) -> Path:
+    """Finds a model's weights file, or downloads it into the first cache that can be written to.
+
+    The environment variable `DETECTION_EXPLORER_WEIGHTS_MIRROR` names an address, such as `http://host/dir`, under which the files
+    are instead of under torchvision's own.
+
+    Args:
+        spec: The model.
+        on_progress: Called with the bytes there so far and the size of the file (None where unknown); not if nothing is to be done.
+        cancelled: Asked again and again whether to give up.
+
+    Returns:
+        The file.
+
+    Raises:
+        WeightsError: If there is no such file and it cannot be downloaded.
+        DownloadCancelled: If `cancelled` said so; what has arrived is used the next time.
+    """
+    if found := find_weights(spec):
+        return found
+    if spec.source == "user":
+        raise _weights_error(spec, "are gone: the file has been removed", "Put it back, or choose another model.")
+    if spec.source == "embedded":
+        raise _weights_error(spec, "is missing from the project's assets folder", "Install the project again.")
+    return _fetch(spec, _writable_cache(spec), on_progress, cancelled)
+
+
+def fetch_backbone(weights: WeightsEnum) -> Path:
+    """Finds a backbone's ImageNet weights in torch.hub's cache, where torchvision's builders look for them, or downloads them there.
+
+    Raises:
+        WeightsError: If they cannot be downloaded.
+    """
+    file = _RemoteFile(f"the backbone {weights}", weights.url.rpartition("/")[2], weights.url)
+    found = _hub_cache() / file.file_name
+    return found if _is_there(found) else _fetch(file, _hub_cache(), None, None)
+
+
+class _RemoteFile(NamedTuple):
+    """What downloading needs to know of a file; a ModelSpec knows it, too."""
+
+    title: str
+    file_name: str
+    url: str
+
+
+def _fetch(file: ModelSpec | _RemoteFile, folder: Path, on_progress: ProgressCallback | None, cancelled: CancelledCallback | None) -> Path:
+    target = folder / file.file_name
+    mirror = os.environ.get(MIRROR)
+    url = f"{mirror.rstrip('/')}/{file.file_name}" if mirror else file.url
+    logger.info("downloading %s to %s", public_url(url), target)
+    try:
+        download(url, target, _expected_hash(file), on_progress, cancelled)
+    except OSError as error:
+        logger.exception("writing %s failed", target)
+        raise _weights_error(file, "cannot be written to the cache", _ways_out("Set TORCH_HOME to another folder", file)) from error
+    except DownloadError as error:
+        problem = f"cannot be downloaded from {public_url(url).rpartition('/')[0]}: {error}"
+        raise _weights_error(file, problem, _ways_out("Try again later", file)) from error
+    return target
+
+
+def reject_if_damaged(spec: ModelSpec, path: Path) -> None:
+    """Judges a file that could not be loaded, and deletes it from a cache if it is to blame, so that it is downloaded anew.
+
+    Files in the user's own folders and in the project's assets are never deleted.
+
+    Raises:
+        WeightsError: If the file cannot be read, is not the one that its name promises, or its name promises nothing.
+    """
+    if spec.source == "user":
+        return  # Building it has judged the file already.
+    expected = _expected_hash(spec)
+    try:
+        found = sha256(path)
+    except OSError as error:
+        logger.exception("reading %s failed", path)
+        raise _weights_error(spec, "cannot be read", "Check the rights of the file.") from error
+    if expected and found.startswith(expected):
+        return
+    problem = "is damaged: it is cut short, or it is not the file of this model"
+    if path.parent in _caches() and path.parent not in _user_folders():
+        logger.warning("deleting the damaged weights %s", path)
+        path.unlink(missing_ok=True)
+        raise _weights_error(spec, f"{problem}. It has been deleted", "Try again to download it anew.")
+    logger.warning("the weights %s are damaged", path)
+    raise _weights_error(spec, problem, _ways_out("Replace it") if spec.url else "Install the project again.")
+
+
+def available_models() -> list[str]:
+    """Keys of the models that need no download, in the catalog's order."""
+    return [spec.key for spec in list_specs() if find_weights(spec)]
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # A folder that may not be entered holds nothing for us.
+        return False
+
+
+def _user_folders() -> list[Path]:
+    return [Path(folder).expanduser() for folder in os.environ.get(WEIGHTS_DIR, "").split(os.pathsep) if folder]
+
+
+def _hub_cache() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def _caches() -> list[Path]:
+    hub = _hub_cache()
+    stand_in = Path(tempfile.gettempdir()) / f"detection-explorer-{_user_id()}"
+    # The folder for temporary files is everybody's: what somebody else has put there under our name is not trusted.
+    trusted = not stand_in.exists() or stand_in.stat().st_uid == _user_id()
+    return [hub, stand_in] if trusted else [hub]
+
+
+def _user_id() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0
+
+
+def _writable_cache(spec: ModelSpec) -> Path:
+    for folder in _caches():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError as error:
+            logger.warning("weights cannot be kept in %s: %s", folder, error)
+    raise _weights_error(spec, "cannot be kept: no cache folder can be written to", _ways_out("Set TORCH_HOME to a folder that can be"))
+
+
+def _expected_hash(file: ModelSpec | _RemoteFile) -> str:
+    match = _HASH_IN_NAME.search(file.file_name)
+    return match[1] if match else ""
+
+
+def _weights_error(file: ModelSpec | _RemoteFile, problem: str, advice: str) -> WeightsError:
+    ready = ", ".join(available_models()) or "none"
+    return WeightsError(f"The weights of {file.title}, {file.file_name}, {problem}. {advice} Models that work right now: {ready}.")
+
+
+def _ways_out(first: str, file: ModelSpec | _RemoteFile | None = None) -> str:
+    # torchvision's builders look for backbones in torch.hub's cache only.
+    place = "torch.hub's cache (hub/checkpoints in TORCH_HOME)" if isinstance(file, _RemoteFile) else f"a folder named by {WEIGHTS_DIR}"
+    return f"{first}, put the file into {place}, or set {MIRROR} to an address that has it."

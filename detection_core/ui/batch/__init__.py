@@ -1,0 +1,1 @@
+"""The Batch tab: many images by one model."""

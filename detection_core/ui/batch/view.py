@@ -1,0 +1,164 @@
+"""BatchView: many pictures with their boxes as a gallery or a table, filtered in the browser without asking the server again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components.base import Component
+from gradio.data_classes import FileData, GradioModel
+
+from detection_core.detections import plural
+from detection_core.formats import FORMATS
+from detection_core.images.formats import READABLE
+from detection_core.models.spec import ModelSpec
+from detection_core.ui.components.client_values import bounded, items_of_type
+from detection_core.ui.components.export_choices import format_choices
+from detection_core.ui.components.files import component_files
+from detection_core.ui.components.messages import PageMessage, ViewCategory, ViewError, ViewModel
+from detection_core.ui.components.safe_image import NoAddresses
+
+_SCRIPTS = (
+    *("dom", "model_keys", "geometry", "controls", "feedback", "export_menu", "drop_zone"),
+    *("batch/files", "batch/queue", "class_counts", "batch/gallery", "batch/table"),
+)
+_DEFAULT_FORMATS = ("json", "png")
+
+
+class BatchStart(GradioModel):
+    """Word that a model is ready to look: the browser then asks for one picture after another.
+
+    Attributes:
+        turn: Unlike any other's, because Gradio sends a message twice.
+        batch: Name of the batch on the server; results of another batch are no longer valid.
+    """
+
+    turn: str
+    batch: str
+    model: ViewModel
+    threshold: float
+    floor: float
+    # By class id, written as a string because JSON has no other keys.
+    categories: dict[str, ViewCategory]
+
+
+class BatchMessage(PageMessage):
+    """What Python tells the view; a part that is None or empty leaves the view's part as it is, except `error`, which goes away."""
+
+    start: BatchStart | None = None
+    # Only on the way from the browser.
+    batch: str = ""
+
+
+@dataclass(frozen=True)
+class BatchOrder:
+    """What the visitor wants as files.
+
+    Attributes:
+        batch: Name of the batch.
+        pictures: The browser's ids of the chosen pictures, in their order.
+        formats: Keys of `FORMATS`, those that exist.
+        threshold: Objects with a score of at least this are exported, 0–1.
+    """
+
+    batch: str
+    pictures: list[str]
+    formats: list[str]
+    threshold: float
+
+    @classmethod
+    def from_client(cls, sent: object) -> BatchOrder:
+        """Reads what a browser sent; anything missing or of a wrong type is empty, numbers out of range become the nearest bound."""
+        values = sent if isinstance(sent, Mapping) else {}
+        batch = values.get("batch")
+        wanted = items_of_type(values.get("formats"), str)
+        return cls(
+            batch=batch if isinstance(batch, str) else "",
+            pictures=list(dict.fromkeys(items_of_type(values.get("pictures"), str))),
+            formats=[key for key in FORMATS if key in wanted],
+            threshold=bounded(values.get("threshold"), 0, 1, 0.5),
+        )
+
+
+class BatchView(gr.HTML, NoAddresses):
+    """Many pictures as a gallery or a table: adding, looking with progress and cancel, threshold, selection and export.
+
+    As an output it takes a `BatchMessage` (see `batch_start` and its neighbours), as an input it gives the name of its batch. Its events:
+    `begin` asks for the start of a look, `settled` tells that it is over, `download` asks for files (its data is a `BatchOrder`), `open`
+    for one picture (its data has `batch` and `id`). Use `show_progress="hidden"` on events that write to it: it shows its own status.
+
+    Args:
+        look_at: Server function that the browser asks for one picture after another, see `batch_look`.
+        give_up: Server function that ends what is being looked at; it gets `batch`.
+        forget: Server function that lets go of results; it gets `batch` and `pictures`, a list of ids.
+        most: How many pictures a batch may have.
+        largest: How large each file may be, in bytes.
+    """
+
+    is_template = True
+    data_model = BatchMessage
+
+    def __init__(
+        self,
+        look_at: Callable[..., Any],
+        give_up: Callable[..., Any],
+        forget: Callable[..., Any],
+        *,
+        most: int,
+        largest: int,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            None,
+            **component_files("batch/view", *_SCRIPTS, styles=("view", "export_menu", "drop_zone")),
+            apply_default_css=False,
+            server_functions=[look_at, give_up, forget],
+            most=most,
+            largest=largest,
+            readable=READABLE,
+            formats=format_choices(),
+            chosen_formats=list(_DEFAULT_FORMATS),
+            **kwargs,
+        )
+
+    def preprocess(self, payload: BatchMessage | None) -> str:
+        """Name of the batch, or ""; of which there may be none any more."""
+        return payload.batch if payload else ""
+
+    def postprocess(self, value: BatchMessage | None) -> BatchMessage | None:
+        """A message to the view."""
+        return value
+
+    def api_info(self) -> dict[str, Any]:
+        """The schema of `BatchMessage`."""
+        return Component.api_info(self)
+
+    def example_payload(self) -> Any:
+        """A batch's name as a browser sends it."""
+        return {"batch": ""}
+
+    def example_value(self) -> Any:
+        """A message without a file."""
+        return BatchMessage(notes=["Looking"])
+
+
+def batch_start(turn: str, batch: str, spec: ModelSpec) -> BatchMessage:
+    """Word that a model is ready to look at the pictures of a batch."""
+    categories = {str(label): ViewCategory(name=name, plural=plural(name)) for label, name in enumerate(spec.categories)}
+    model = ViewModel(key=spec.key, title=spec.title)
+    start = BatchStart(
+        turn=turn, batch=batch, model=model, threshold=spec.suggested_threshold, floor=spec.floor_score, categories=categories
+    )
+    return BatchMessage(start=start)
+
+
+def batch_error(title: str, text: str) -> BatchMessage:
+    """What went wrong; what the view shows stays."""
+    return BatchMessage(error=ViewError(title=title, text=text))
+
+
+def batch_download(path: str, name: str) -> BatchMessage:
+    """A file that the browser saves at once under `name`."""
+    return BatchMessage(download=FileData(path=path), download_name=name)

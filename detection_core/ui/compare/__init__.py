@@ -1,0 +1,1 @@
+"""The Compare tab: several models on one image."""

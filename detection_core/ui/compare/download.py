@@ -1,0 +1,74 @@
+"""A comparison to take home: each model's objects and annotated picture, each pair's difference, and all figures, in one archive."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from detection_core.comparison_report import REPORT_FILE, ComparisonReport, Found, report_stems
+from detection_core.formats import FORMATS, PictureResult, export
+from detection_core.formats.target import Target, safe_stem
+from detection_core.ui.compare.candidate import Finding
+from detection_core.ui.compare.view import CompareSettings
+from detection_core.ui.components.client_values import plain_settings
+from detection_core.ui.shared.uploads import read_upload
+
+
+@dataclass(frozen=True)
+class KeptComparison:
+    """A comparison for the moment its visitor wants to take it home.
+
+    Attributes:
+        image_path: The picture as it was given.
+        findings: What was found, by the id of the model.
+    """
+
+    image_path: Path
+    findings: Mapping[str, Finding]
+
+
+def comparison_archive(kept: KeptComparison, settings: CompareSettings) -> bytes:
+    """Writes everything that the visitor compares, as the visitor sees it: a ZIP archive.
+
+    It holds `comparison.json` with all figures, an annotated picture of each model, the difference picture of each pair, and a folder
+    for each model with its objects in all formats that have a place for them.
+
+    Args:
+        kept: Picture and findings.
+        settings: Which objects count, and how they are drawn.
+
+    Raises:
+        ImageError: If the picture is no longer there.
+        ValueError: If there is nothing to write.
+    """
+    if not kept.findings:
+        raise ValueError("No model has found anything yet.")
+    image = read_upload(kept.image_path).image
+    style = replace(settings.style, color_by="class")
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        target = Target(archive)
+        report = _report(kept, settings)
+        report.write(image, target, report_stems([found.name for found in report.results], target), style)
+        for found in report.results:
+            # The annotated picture is there already.
+            formats = [name for name in FORMATS if name != "png" and FORMATS[name].suits(found.detections)]
+            export([PictureResult(kept.image_path.name, found.detections, found.provenance)], formats, archive, folder=found.name)
+    return file.getvalue()
+
+
+def _report(kept: KeptComparison, settings: CompareSettings) -> ComparisonReport:
+    shown = settings.select({identity: (finding.detections, finding.threshold) for identity, finding in kept.findings.items()})
+    chosen = plain_settings(settings)
+    report = ComparisonReport(kept.image_path.name, settings.iou)
+    names = Target(Path())
+    # A folder of that name would be in the report's place.
+    names.free_stem(REPORT_FILE)
+    for identity, finding in kept.findings.items():
+        name = names.free_stem(safe_stem(f"{finding.provenance.model}.pt"))
+        provenance = replace(finding.provenance, threshold=settings.threshold_of(identity, finding.threshold), settings=chosen)
+        report.results.append(Found(name, shown[identity], provenance))
+    return report

@@ -1,0 +1,72 @@
+"""What models have been measured to cost on this machine, for everybody who compares them."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from detection_core.engine import Measurement
+from detection_core.models.catalog import UnknownModelError, get_spec
+from detection_core.models.precision import Precision
+from detection_core.models.spec import ModelSpec
+from detection_core.ui.compare.view import CompareCost, ComparePoint
+from detection_core.ui.components.messages import ViewTiming
+
+_REMEMBERED = 1000
+
+
+class Measurements:
+    """Remembers what each model took for each picture, by the picture's digest; those not asked for longest are forgotten."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str], Measurement] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def put(self, key: str, digest: str, measured: Measurement) -> None:
+        """Remembers a measurement; one of fewer runs on the same picture tells less than what is known, and is left out."""
+        with self._lock:
+            earlier = self._known.get((key, digest))
+            if earlier is None or earlier.runs <= measured.runs:
+                self._known[key, digest] = measured
+            self._known.move_to_end((key, digest))
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+
+    def cost(self, spec: ModelSpec, digest: str) -> CompareCost:
+        """What a model costs on the picture of this digest, as far as that has been measured."""
+        with self._lock:
+            measured = self._known.get((spec.key, digest))
+        accuracy = _measured_accuracy(spec)
+        cost = CompareCost(box_ap=accuracy, metrics_on="" if accuracy is None else spec.metrics_on)
+        if measured is None:
+            return cost
+        times = {"latency_ms": measured.median * 1000, "low_ms": measured.low * 1000, "high_ms": measured.high * 1000}
+        parts = [ViewTiming(name=name, ms=seconds * 1000) for name, seconds in measured.parts.items()]
+        memory = None if measured.memory is None else measured.memory / 1e6
+        measured_cost: CompareCost = cost.model_copy(update={**times, "parts": parts, "runs": measured.runs, "memory_mb": memory})
+        return measured_cost
+
+    def points(self, compared: list[str]) -> list[ComparePoint]:
+        """All models with known latency and accuracy, on whichever picture it was measured, and those being compared.
+
+        Args:
+            compared: Keys of the models being compared.
+        """
+        with self._lock:
+            # The last of each model wins.
+            medians = {key: measured.median for (key, _), measured in self._known.items()}
+        points = []
+        for key in dict.fromkeys([*compared, *medians]):
+            try:
+                spec = get_spec(key)
+            except UnknownModelError:  # A user's model that has gone.
+                continue
+            latency = medians[key] * 1000 if key in medians else None
+            accuracy = _measured_accuracy(spec)
+            points.append(ComparePoint(id=key, title=spec.title, latency_ms=latency, box_ap=accuracy, compared=key in compared))
+        return points
+
+
+def _measured_accuracy(spec: ModelSpec) -> float | None:
+    """Average precision of the boxes in percent; nobody has measured it in the fast precision."""
+    return None if spec.precision is Precision.FAST else spec.metrics.get("box_map")

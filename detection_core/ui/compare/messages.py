@@ -1,0 +1,190 @@
+"""What Python tells a CompareView: models and what they found, what they cost, waiting, errors and files, as validated messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from gradio.data_classes import FileData, GradioModel
+from pydantic import Field
+
+from detection_core.detections import Detections
+from detection_core.ui.components.messages import (
+    PageMessage,
+    ViewCategory,
+    ViewError,
+    ViewObject,
+    ViewStatus,
+    ViewTiming,
+    view_categories,
+    view_edges,
+    view_objects,
+)
+from detection_core.visualization import ColorBy, Side, resolve_color_by
+
+
+class CompareCost(GradioModel):
+    """What one model costs on this machine; None is what nobody has measured."""
+
+    # Median, lowest and highest of `runs`, with the model warm.
+    latency_ms: float | None = None
+    low_ms: float | None = None
+    high_ms: float | None = None
+    runs: int = 0
+    parts: list[ViewTiming] = Field(default_factory=list)
+    # Weights and working memory.
+    memory_mb: float | None = None
+    box_ap: float | None = None
+    metrics_on: str = ""
+
+
+class CompareModel(GradioModel):
+    """One of the compared models; it has objects, or waits (`status`), or has failed (`error`)."""
+
+    # Unique in a message.
+    id: str
+    title: str
+    # Whether a link can bring it back; an imported file it cannot.
+    linkable: bool = True
+    status: ViewStatus | None = None
+    error: ViewError | None = None
+    threshold: float = 0.5
+    floor: float = 0.0
+    # By class id, written as a string because JSON has no other keys.
+    categories: dict[str, ViewCategory] = Field(default_factory=dict)
+    edges: list[tuple[int, int, Side]] = Field(default_factory=list)
+    keypoint_names: list[str] = Field(default_factory=list)
+    # None: not there yet.
+    objects: list[ViewObject] | None = None
+    color_by: Literal["class", "instance"] = "class"
+    timings: list[ViewTiming] = Field(default_factory=list)
+    cost: CompareCost | None = None
+
+
+class ComparePoint(GradioModel):
+    """A model in the scatter of latency against accuracy."""
+
+    id: str
+    title: str
+    latency_ms: float | None = None
+    box_ap: float | None = None
+    compared: bool = False
+
+
+class CompareMessage(PageMessage):
+    """What Python tells the view.
+
+    With an `image` a message is whole: all that is known of all models. Without one it leaves the picture and the models as they are
+    and brings only what it holds: `points`, `notes`, a file to save; `status` and `error` go away where it has none, and without a
+    `status` no model waits any longer. Messages that come faster than the browser draws may be skipped, all but the last.
+    """
+
+    image: FileData | None = None
+    width: int = 0
+    height: int = 0
+    # What a link calls the picture, such as "example:astronaut"; "" where no link can bring it back.
+    picture: str = ""
+    models: list[CompareModel] = Field(default_factory=list)
+    points: list[ComparePoint] = Field(default_factory=list)
+    # Of all models together, like `error`; each has its own, too.
+    status: ViewStatus | None = None
+    # Settings from a link as the browser sends them; applied once, however often they come.
+    restore: dict[str, Any] | None = None
+    # Only on the way from the browser.
+    settings: dict[str, Any] | None = None
+
+
+def compare_model(
+    identity: str,
+    title: str,
+    detections: Detections,
+    *,
+    threshold: float = 0.5,
+    floor: float = 0.0,
+    color_by: ColorBy = "class",
+    timings: Mapping[str, float] | None = None,
+    cost: CompareCost | None = None,
+    linkable: bool = True,
+) -> CompareModel:
+    """A model with everything that it found above its floor score.
+
+    Args:
+        identity: Unique among the compared models.
+        title: The model's name for people.
+        detections: All objects at the model's floor score, in pixels of the upright picture.
+        threshold: The suggested one.
+        floor: The model's floor score.
+        color_by: What colours stand for; by class they are the same in every view.
+        timings: Milliseconds of each step by name.
+        cost: What it costs, where that is known.
+        linkable: Whether a link can bring it back.
+    """
+    return CompareModel(
+        id=identity,
+        title=title,
+        linkable=linkable,
+        threshold=threshold,
+        floor=floor,
+        categories=view_categories(detections),
+        edges=view_edges(detections.keypoint_names),
+        keypoint_names=list(detections.keypoint_names),
+        objects=_exact_objects(detections, color_by),
+        color_by=resolve_color_by(detections, color_by),
+        timings=[ViewTiming(name=name, ms=ms) for name, ms in (timings or {}).items()],
+        cost=cost,
+    )
+
+
+def waiting_model(identity: str, title: str, status: ViewStatus, cost: CompareCost | None = None) -> CompareModel:
+    """A model whose result is not there yet."""
+    return CompareModel(id=identity, title=title, status=status, cost=cost)
+
+
+def failed_model(identity: str, title: str, error: ViewError, cost: CompareCost | None = None) -> CompareModel:
+    """A model that cannot give a result, with the reason."""
+    return CompareModel(id=identity, title=title, error=error, cost=cost)
+
+
+def compare_payload(
+    image_path: str | Path,
+    image_size: tuple[int, int],
+    models: Iterable[CompareModel],
+    *,
+    picture: str = "",
+    points: Iterable[ComparePoint] = (),
+    notes: Iterable[str] = (),
+    status: ViewStatus | None = None,
+    restore: Mapping[str, Any] | None = None,
+) -> CompareMessage:
+    """A whole message: a picture of `image_size` (height, width) and all that is known of all models.
+
+    Args:
+        image_path: The picture that the browser shows.
+        image_size: Its height and width in pixels.
+        models: Two to four, in the order of their views.
+        picture: What a link calls the picture, or "".
+        points: Models with known latency and accuracy, compared or not.
+        notes: Remarks, one line each.
+        status: What all wait for.
+        restore: Settings from a link, see `compare_link.settings_from_link`.
+    """
+    height, width = image_size
+    return CompareMessage(
+        image=FileData(path=str(image_path)),
+        width=width,
+        height=height,
+        picture=picture,
+        models=list(models),
+        points=list(points),
+        notes=list(notes),
+        status=status,
+        restore=dict(restore) if restore is not None else None,
+    )
+
+
+def _exact_objects(detections: Detections, color_by: ColorBy) -> list[ViewObject]:
+    """Boxes and scores unrounded, so that the browser matches them exactly as Python does."""
+    boxes, scores = detections.boxes.tolist(), detections.scores.tolist()
+    drawn = view_objects(detections, color_by)
+    return [item.model_copy(update={"box": box, "score": score}) for item, box, score in zip(drawn, boxes, scores, strict=True)]

@@ -1,0 +1,71 @@
+"""A kept result to take home as its visitor sees it, in any of the export formats."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from detection_core.formats import FORMATS, PictureResult, export
+from detection_core.ui.components.client_values import plain_settings
+from detection_core.ui.detect.view import ViewSettings
+from detection_core.ui.shared.session import KeptResult
+from detection_core.ui.shared.uploads import read_upload
+from detection_core.visualization import object_colors
+
+
+def result_file(kept: KeptResult, settings: ViewSettings, form: str) -> tuple[bytes, str]:
+    """Writes what the visitor sees in one format.
+
+    Args:
+        kept: Picture and detections.
+        settings: Threshold, classes, layers and opacities of the view.
+        form: A key of `formats.FORMATS`.
+
+    Returns:
+        The file, an archive where the format has several, and its name.
+
+    Raises:
+        ImageError: If the picture is no longer there.
+        ValueError: If there is no such format, or the result has not what it is about; the message is for people.
+    """
+    result = seen_result(kept, settings)
+    if form not in FORMATS:
+        raise ValueError(f"There is no format “{form}”. Choose one of the menu.")
+    if not FORMATS[form].suits(result.detections):
+        raise ValueError(f"{FORMATS[form].title} is about something that this model does not find. Choose another format.")
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        names = export([result], [form], archive, style=settings.style)
+    stem = f"{kept.image_path.stem}_{kept.detections.model}"
+    if len(names) > 1:
+        return file.getvalue(), f"{stem}_{form}.zip"
+    ending = PurePosixPath(names[0]).suffix
+    with zipfile.ZipFile(file) as archive:
+        return archive.read(names[0]), f"{stem}{ending}" if ending == f".{form}" else f"{stem}_{form}{ending}"
+
+
+def seen_result(kept: KeptResult, settings: ViewSettings) -> PictureResult:
+    """The objects that the visitor sees, with the colours and numbers that they have in the page.
+
+    Raises:
+        ImageError: If the picture is no longer there.
+    """
+    visible = settings.visible(kept.detections)
+    # Colours come from the whole result, as in the browser: they stay when the threshold moves.
+    colors = object_colors(kept.detections, "auto")
+    indices = np.flatnonzero(visible)
+    image = read_upload(kept.image_path).image
+    chosen = plain_settings(settings)
+    return PictureResult(
+        file_name=kept.image_path.name,
+        detections=kept.detections[visible],
+        provenance=replace(kept.provenance, threshold=settings.threshold, settings=chosen) if kept.provenance else None,
+        image=lambda: image,
+        colors=[colors[index] for index in indices],
+        # Numbers too: the table beside the picture explains them.
+        numbers=[int(index) + 1 for index in indices],
+    )

@@ -1,0 +1,116 @@
+"""DetectionView: a picture with its detections, explored in the browser without asking the server again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.components.base import Component
+from numpy.typing import NDArray
+
+from detection_core.detections import Detections
+from detection_core.ui.components.client_values import bounded, items_of_type, read_style
+from detection_core.ui.components.export_choices import format_choices
+from detection_core.ui.components.files import component_files
+from detection_core.ui.components.messages import (
+    ViewMessage,
+    ViewStatus,
+    download_payload,
+    error_payload,
+    picture_payload,
+    status_payload,
+    view_payload,
+)
+from detection_core.ui.components.safe_image import NoAddresses
+from detection_core.visualization import SIDE_COLORS, Style, to_hex
+
+__all__ = [
+    "DetectionView",
+    "ViewMessage",
+    "ViewSettings",
+    "ViewStatus",
+    "download_payload",
+    "error_payload",
+    "picture_payload",
+    "status_payload",
+    "view_payload",
+]
+
+_SCRIPTS = ("dom", "model_keys", "geometry", "overlay", "labels", "viewport", "controls", "detect/table", "feedback", "export_menu")
+_SKELETON_COLORS = [f"--skeleton-{side}: {to_hex(color)};" for side, color in SIDE_COLORS.items()]
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """How the visitor looks at a result; the defaults are the view's own.
+
+    Attributes:
+        threshold: Objects with a score of at least this are shown, 0–1.
+        hidden_classes: Ids of the classes that are switched off.
+        style: Which layers are drawn, and how.
+    """
+
+    threshold: float = 0.5
+    hidden_classes: frozenset[int] = frozenset()
+    style: Style = field(default_factory=Style)
+
+    @classmethod
+    def from_client(cls, sent: object) -> ViewSettings:
+        """Reads what a browser sent; anything missing, of a wrong type or out of range becomes a default or the nearest bound."""
+        values = sent if isinstance(sent, Mapping) else {}
+        return cls(
+            threshold=bounded(values.get("threshold"), 0, 1, cls.threshold),
+            hidden_classes=frozenset(items_of_type(values.get("hidden_classes"), int)),
+            style=read_style(values),
+        )
+
+    def visible(self, detections: Detections) -> NDArray[np.bool_]:
+        """Which objects the visitor sees, bool [N]."""
+        hidden = np.isin(detections.labels, list(self.hidden_classes))
+        # The browser compares with the same slack: its slider steps by 0.01 in binary fractions.
+        seen: NDArray[np.bool_] = (detections.scores >= self.threshold - 1e-6) & ~hidden
+        return seen
+
+
+class DetectionView(gr.HTML, NoAddresses):
+    """A picture with its detections: threshold, classes, layers, hover, zoom and table, all in the browser.
+
+    As an output it takes a `ViewMessage` (see `view_payload` and its neighbours), as an input it gives the `ViewSettings`. Its event
+    `download` asks for a file in the `format` that its data names; the handler answers with `download_payload`. `change` fires whenever
+    settings or result have changed. Use `show_progress="hidden"` on events that write to it: it shows its own status.
+    """
+
+    is_template = True
+    data_model = ViewMessage
+
+    def __init__(self, value: ViewMessage | dict[str, Any] | None = None, **kwargs: Any) -> None:
+        files = component_files("detect/view", *_SCRIPTS, styles=("view", "export_menu"))
+        # Declarations outside a rule belong to the component itself.
+        files["css_template"] = "\n".join([*_SKELETON_COLORS, files["css_template"]])
+        # Not a property: Gradio forgets those when it builds a hidden component anew.
+        files["js_on_load"] = f"const EXPORT_FORMATS = {json.dumps(format_choices())};\n" + files["js_on_load"]
+        super().__init__(value, **files, apply_default_css=False, **kwargs)
+
+    def preprocess(self, payload: ViewMessage | None) -> ViewSettings:
+        """How the visitor looks at the result."""
+        return ViewSettings.from_client(payload.settings if payload else None)
+
+    def postprocess(self, value: ViewMessage | dict[str, Any] | None) -> ViewMessage | None:
+        """A message to the view; None empties it."""
+        return value if value is None or isinstance(value, ViewMessage) else ViewMessage.model_validate(value)
+
+    def api_info(self) -> dict[str, Any]:
+        """The schema of `ViewMessage`."""
+        return Component.api_info(self)
+
+    def example_payload(self) -> Any:
+        """Settings as a browser sends them."""
+        return {"settings": {"threshold": 0.5}}
+
+    def example_value(self) -> Any:
+        """A message without a file."""
+        return {"status": {"stage": "run", "text": "Looking"}}

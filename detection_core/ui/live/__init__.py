@@ -1,0 +1,1 @@
+"""The Live tab: the webcam, frame by frame."""

@@ -1,0 +1,70 @@
+"""Which models are fast enough for a camera here, from what the engine has measured on this machine."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from detection_core.models.catalog import ModelSpec, list_specs
+from detection_core.models.precision import Precision, split_key
+from detection_core.ui.components.model_picker import BUILT_IN, picker_value
+
+# From here on, a stream is a series of pictures.
+_LIVE_SECONDS = 0.4
+_FAST, _SLOW = "Fast enough for live here", "Slower here"
+# A model's time on a CPU grows with its GFLOPs from a base of its own. A guess, of which `benchmarks.speed` is within a factor of about two
+# for most models.
+_BASE_GFLOPS = 2.0
+
+
+def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[str, float]) -> dict[str, Any]:
+    """As `picker_value`, with models that are built in first and fast ones next; slow ones are marked by what a frame takes here.
+
+    That is told for the chosen precision; where no model has run in it yet, for the exact one, and said to be so.
+
+    Args:
+        selected: The chosen model's key.
+        states: Where each model is, by its key.
+        seconds: What a picture takes here, by the keys of the models that have run.
+    """
+    value = picker_value(selected, states)
+    specs = list_specs()
+    precision = split_key(selected)[1]
+    own, exact = _in_precision(precision, seconds), _in_precision(Precision.EXACT, seconds)
+    seconds, remark = (own, "") if own or precision is Precision.EXACT else (exact, ", if exact")
+    pace = _pace(specs, seconds)
+    expected = {spec.key: seconds.get(spec.key) or _estimate(spec, pace) for spec in specs}
+
+    def marked(model: dict[str, Any]) -> dict[str, Any]:
+        taken = expected[model["key"]]
+        fast = taken is not None and taken <= _LIVE_SECONDS
+        group = BUILT_IN if model["group"] == BUILT_IN else _FAST if fast else _SLOW
+        if taken is None or fast:
+            return model | {"group": group}
+        pace = f"about {_rounded(taken)} s per frame here{remark}"
+        return model | {"group": group, "title": f"{model['title']} · {pace}", "best_for": f"{model['best_for']} {pace.capitalize()}."}
+
+    ordered = sorted(value["models"], key=lambda model: (model["group"] != BUILT_IN, expected[model["key"]] or float("inf")))
+    return value | {"models": [marked(model) for model in ordered]}
+
+
+def _in_precision(precision: Precision, seconds: Mapping[str, float]) -> dict[str, float]:
+    """What a picture takes in one precision, by the models' names."""
+    split = [(*split_key(key), taken) for key, taken in seconds.items()]
+    return {name: taken for name, own, taken in split if own is precision}
+
+
+def _pace(specs: Sequence[ModelSpec], seconds: Mapping[str, float]) -> float | None:
+    """Seconds that the models that have run take for a GFLOP; None if none has."""
+    paces = [seconds[spec.key] / (spec.gflops + _BASE_GFLOPS) for spec in specs if spec.key in seconds and spec.gflops]
+    return statistics.median(paces) if paces else None
+
+
+def _estimate(spec: ModelSpec, pace: float | None) -> float | None:
+    """What a model that has not run yet would take; None if nobody can tell."""
+    return pace * (spec.gflops + _BASE_GFLOPS) if pace is not None and spec.gflops else None
+
+
+def _rounded(seconds: float) -> str:
+    return f"{seconds:.1f}" if seconds < 1.95 else f"{seconds:.0f}"

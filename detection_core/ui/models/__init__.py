@@ -1,0 +1,1 @@
+"""The Models tab: what models there are and which one suits."""

@@ -1,0 +1,59 @@
+"""The table of all models, sorted in the browser, and the files that cannot be used as one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from detection_core.models.catalog import ModelSpec, Rejected, list_specs, rejected_files
+from detection_core.ui.components.files import component_files
+
+
+class ModelTable(gr.HTML):
+    """Shows every model of the catalog, and which files in the models folder are none; it takes `table_value(...)`."""
+
+    is_template = True
+
+    def __init__(self, states: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(table_value(states), **component_files("models/view", "dom"), apply_default_css=False, **kwargs)
+
+    def api_info(self) -> dict[str, Any]:
+        """The value as JSON schema."""
+        return {"type": "object"}
+
+
+def table_value(states: dict[str, str]) -> dict[str, Any]:
+    """What the table shows: the models that there are at this moment, and the files in the models folder that cannot be used.
+
+    Args:
+        states: Where each model is ("in memory", "on disk", "to download"), by its key; a model without a state has come or gone just
+            now and is left out.
+    """
+    return {
+        "rows": [_row(spec) | {"state": states[spec.key]} for spec in list_specs() if spec.key in states],
+        "rejected": [{"name": file.file_name, "reason": _reason(file)} for file in rejected_files()],
+    }
+
+
+def _reason(file: Rejected) -> str:
+    """The reason without the file's name, which stands above it."""
+    reason = file.reason.removeprefix(f"“{file.file_name}” ")
+    return reason[:1].upper() + reason[1:]
+
+
+def _row(spec: ModelSpec) -> dict[str, Any]:
+    return {
+        "yours": spec.source == "user",
+        "title": spec.title,
+        "tasks": spec.group,
+        "box_map": spec.metrics.get("box_map"),
+        "mask_map": spec.metrics.get("mask_map"),
+        "kp_map": spec.metrics.get("kp_map"),
+        "gflops": None if spec.gflops is None else float(f"{spec.gflops:.3g}"),
+        "params": round(spec.params / 1e6, 1),
+        "size": round(spec.file_size * 1.048576),
+        "metrics_on": spec.metrics_on,
+        "recipe": spec.recipe,
+        "best_for": spec.best_for,
+    }

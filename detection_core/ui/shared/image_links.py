@@ -1,0 +1,80 @@
+"""What links call pictures, and which picture a link means: examples always, others where the host keeps them."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+from detection_core.images.reading import ImageError, LoadedImage, read_image
+from detection_core.models.download import sha256
+from detection_core.ui.shared.examples import EXAMPLES
+from detection_core.ui.shared.kept_images import KeptPictures
+
+_KNOWN = 10_000
+
+
+class PictureLinks:
+    """Names of pictures in links.
+
+    Args:
+        kept: Where the host allows visitors to keep pictures, or None.
+    """
+
+    def __init__(self, kept: KeptPictures | None = None) -> None:
+        self._kept = kept
+        self._examples = {name.lower().replace(" ", "-"): path for name, path in EXAMPLES.items()}
+        self._names: OrderedDict[str, str] = OrderedDict()
+        self._lock = threading.Lock()
+        for name, path in self._examples.items():
+            self._know(sha256(path), f"example:{name}")
+
+    @property
+    def can_keep(self) -> bool:
+        """Whether a visitor's own picture can be kept for a link."""
+        return self._kept is not None
+
+    def name(self, picture: LoadedImage) -> str:
+        """What links call a picture, or "" if no link can bring it back."""
+        name = self._names.get(picture.digest, "")
+        # A kept one may have made room for others meanwhile.
+        return name if self._file(name) else ""
+
+    def keep(self, picture: LoadedImage) -> str:
+        """Keeps a picture because its visitor asked for a link.
+
+        Returns:
+            Its name; "" where the host keeps none.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        if (known := self.name(picture)) or self._kept is None:
+            return known
+        name = self._kept.keep(picture.image)
+        self._know(picture.digest, f"kept:{name}")
+        return f"kept:{name}"
+
+    def find(self, name: str) -> Path | None:
+        """The picture that a link means, or None if there is none, or no longer."""
+        path = self._file(name)
+        if path is None or path in self._examples.values():
+            return path
+        try:
+            self._know(read_image(path).digest, name)
+        except ImageError:  # The file is damaged.
+            return None
+        return path
+
+    def _file(self, name: str) -> Path | None:
+        kind, _, rest = name.partition(":")
+        if kind == "example":
+            return self._examples.get(rest)
+        return self._kept.find(rest) if kind == "kept" and self._kept else None
+
+    def _know(self, digest: str, name: str) -> None:
+        with self._lock:
+            self._names[digest] = name
+            while len(self._names) > _KNOWN:
+                # The examples came first, and stay.
+                del self._names[next(digest for digest, name in self._names.items() if not name.startswith("example:"))]

@@ -1,0 +1,53 @@
+"""What a job is doing, what it took, and why it failed, in words for the page."""
+
+from __future__ import annotations
+
+from detection_core.engine import JobState, Result, Stage
+from detection_core.images.reading import ImageError
+from detection_core.models.catalog import UnknownModelError
+from detection_core.models.weights import WeightsError
+from detection_core.ui.components.messages import ViewError, ViewStatus
+
+
+def status_of(state: JobState, title: str) -> ViewStatus:
+    """What a job with the model of this title is doing."""
+    match state.stage:
+        case Stage.DOWNLOAD:
+            size = f" of {state.total / 1e6:.0f} MB" if state.total else ""
+            text = f"Downloading {title}: {state.done / 1e6:.0f}{size}"
+            return ViewStatus(stage="download", text=text, done=state.done, total=state.total)
+        case Stage.QUEUE if state.done:
+            return ViewStatus(stage="queue", text=f"{state.done} ahead of you")
+        case Stage.QUEUE:
+            return ViewStatus(stage="queue", text="Next in line")
+        case Stage.RUN:
+            return ViewStatus(stage="run", text=f"{title} is looking")
+        case _:
+            return ViewStatus(stage="load", text=f"Loading {title}")
+
+
+def milliseconds(result: Result, decoded: float) -> dict[str, float]:
+    """The steps that took time, by their names in words.
+
+    Args:
+        result: What the engine gave.
+        decoded: Seconds that reading the picture took.
+    """
+    timings = result.timings
+    network = "network (kept result)" if result.kept else "network"
+    named = {"decode": decoded, "load": timings.load, "wait": timings.wait, network: timings.network, "post": timings.post}
+    return {name: seconds * 1000 for name, seconds in named.items() if name == network or seconds >= 0.0005}
+
+
+def explain(error: Exception, key: str) -> ViewError:
+    """Why detection with the model of this key failed."""
+    match error:
+        case UnknownModelError():
+            text = "Its file has been removed. Put it back, or choose another model."
+            return ViewError(title=f"There is no model “{key}” any more", text=text)
+        case ImageError():
+            return ViewError(title="This picture cannot be used", text=str(error))
+        case WeightsError():
+            return ViewError(title="The model is not available", text=str(error))
+        case _:
+            return ViewError(title="Detection failed", text=str(error))

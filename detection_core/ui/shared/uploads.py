@@ -1,0 +1,67 @@
+"""Files that visitors gave: found where Gradio keeps them, and pictures read as long as it does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from gradio.utils import get_upload_folder
+
+from detection_core.images.reading import ImageError, LoadedImage, read_image
+from detection_core.ui.components.client_values import text_of
+from detection_core.ui.shared.limits import PICTURE_LIMIT
+
+_LONGEST_NAME = 240
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def read_upload(path: str | Path) -> LoadedImage:
+    """Reads a visitor's picture.
+
+    Raises:
+        ImageError: If it has been cleaned up, or cannot be used.
+    """
+    try:
+        size = Path(path).stat().st_size
+    except OSError:
+        raise ImageError("The picture is no longer on the server. Choose it again.") from None
+    if size > PICTURE_LIMIT:
+        raise ImageError(f"The file has {size / 2**20:.0f} MB; at most {PICTURE_LIMIT / 2**20:.0f} MB are allowed for a picture.")
+    return read_image(path)
+
+
+def uploaded_path(sent: object) -> Path | None:
+    """The file that a browser says it has uploaded; None if it lies anywhere but where Gradio keeps uploads, or is gone."""
+    folder = Path(get_upload_folder()).resolve()
+    try:
+        file = Path(sent if isinstance(sent, str) else "").resolve()
+        return file if file.is_relative_to(folder) and file.is_file() else None
+    except (OSError, ValueError):  # No path at all, or one longer than any.
+        return None
+
+
+def picture_name(sent: object, path: Path) -> str:
+    """What the visitor calls a picture, as a relative path: nothing in it leads out of a folder."""
+    parts = [part for part in re.split(r"[/\\]+", _CONTROL.sub("", text_of(sent))) if part.strip(". ")]
+    return "/".join(parts)[-_LONGEST_NAME:] or path.name
+
+
+def version_of(path: Path) -> tuple[int, int] | None:
+    """Tells this upload from a later one of the same content, which takes its place; None if it is gone."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns
+
+
+def is_upload(path: Path, uploads: Collection[str]) -> bool:
+    """Whether a visitor sent that file, and not only named one that the server has made or shows.
+
+    Args:
+        path: The file, resolved.
+        uploads: `Blocks.upload_file_set`, in which Gradio notes what it is sent.
+    """
+    # A copy: Gradio adds to it in another thread.
+    return uploaded_path(str(path)) == path and any(Path(each).resolve() == path for each in tuple(uploads) if Path(each).name == path.name)

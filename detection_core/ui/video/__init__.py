@@ -1,0 +1,1 @@
+"""The Video tab: a video file, detected, tracked and annotated."""

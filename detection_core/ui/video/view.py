@@ -1,0 +1,89 @@
+"""VideoView: a clip to be looked at by a model, and the annotated video with what is to be seen at which time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+from gradio.components.base import Component
+
+from detection_core.ui.components.files import component_files
+from detection_core.ui.components.safe_image import NoAddresses
+from detection_core.ui.video.messages import DEFAULT_RATE, RATES, VIDEO_FORMAT, VideoMessage, VideoOrder
+from detection_core.video import CLIP_FORMATS
+from detection_core.video.io import VideoLimits
+
+_SCRIPTS = (
+    *("dom", "model_keys", "controls", "feedback", "export_menu", "drop_zone"),
+    *("video/words", "video/upload", "video/follow", "video/player", "video/series", "video/chart"),
+)
+
+
+class VideoView(gr.HTML, NoAddresses):
+    """A clip: choosing, playing, settings, progress with cancel, the annotated video, and a chart of counts to seek in.
+
+    As an output it takes a `VideoMessage`, as an input it gives the `VideoOrder`. Its events: `begin` wants the model to look, `redraw`
+    wants what it found drawn in another way, `settled` tells that work is over (its data has `clip`), `example` wants a clip to try,
+    `download` wants files (its data is an order too). Use `show_progress="hidden"` on events that write to it: it shows its own status.
+
+    Args:
+        inspect: Server function that reads a clip's header; it gets `path`.
+        pace: Server function that says how long a frame takes; it gets `path` and `model`.
+        watch: Server function that tells how far the work on a clip is; it gets `clip` and `seen`.
+        stop: Server function that ends it; it gets `clip`.
+        limits: Which clips are accepted.
+        value: What it shows first.
+    """
+
+    is_template = True
+    data_model = VideoMessage
+
+    def __init__(
+        self,
+        inspect: Callable[..., Any],
+        pace: Callable[..., Any],
+        watch: Callable[..., Any],
+        stop: Callable[..., Any],
+        *,
+        limits: VideoLimits,
+        value: VideoMessage | None = None,
+        **kwargs: Any,
+    ) -> None:
+        files = component_files("video/view", *_SCRIPTS, styles=("view", "export_menu", "drop_zone"))
+        constants = {
+            "LIMITS": {"seconds": limits.max_seconds, "bytes": limits.max_bytes},
+            "RATES": list(RATES),
+            "DEFAULT_RATE": DEFAULT_RATE,
+            "CLIP_FORMATS": _format_choices(),
+        }
+        # Not properties: Gradio forgets those when it builds a hidden component anew.
+        told = "".join(f"const {name} = {json.dumps(constant)};\n" for name, constant in constants.items())
+        files["js_on_load"] = told + files["js_on_load"]
+        super().__init__(value, **files, apply_default_css=False, server_functions=[inspect, pace, watch, stop], **kwargs)
+
+    def preprocess(self, payload: VideoMessage | None) -> VideoOrder:
+        """What the visitor wants."""
+        return VideoOrder.from_client(payload.order if payload else None)
+
+    def postprocess(self, value: VideoMessage | None) -> VideoMessage | None:
+        """A message to the view."""
+        return value
+
+    def api_info(self) -> dict[str, Any]:
+        """The schema of `VideoMessage`."""
+        return Component.api_info(self)
+
+    def example_payload(self) -> Any:
+        """An order as a browser sends it."""
+        return {"order": {"rate": DEFAULT_RATE}}
+
+    def example_value(self) -> Any:
+        """A message without a file."""
+        return VideoMessage(notes=["Looking"])
+
+
+def _format_choices() -> list[dict[str, str]]:
+    video = {"key": VIDEO_FORMAT, "title": "MP4", "description": "The annotated video with its sound."}
+    return [video, *({"key": key, "title": known.title, "description": known.description} for key, known in CLIP_FORMATS.items())]

@@ -1,0 +1,264 @@
+"""What the server keeps of visitors' clips, and the work on them: looking with a model, and drawing again without one."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from PIL import Image
+
+from detection_core.detections import Detections
+from detection_core.engine import Engine, EngineBusyError, EngineError, Job, JobState, Stage
+from detection_core.images.reading import read_image
+from detection_core.models.spec import ModelSpec
+from detection_core.models.weights import WeightsError
+from detection_core.ui.shared.progress import status_of
+from detection_core.ui.shared.uploads import is_upload, version_of
+from detection_core.ui.video.frame_times import FrameTimes
+from detection_core.ui.video.jobs import ClipJob
+from detection_core.video import (
+    ClipOptions,
+    ClipProgress,
+    ClipRecords,
+    ClipResult,
+    CountSeries,
+    count_series,
+    detect_clip,
+    lowest_kept,
+    render_clip,
+)
+from detection_core.video.io import VideoError, VideoFile
+
+_GLANCE = 0.25
+_PAUSE_WHEN_FULL = 0.5
+# Frames of a clip in the engine; it takes eight pictures of a visitor at a time.
+_MOST_IN_HAND = 6
+
+
+class ClipExpiredError(LookupError):
+    """The clip's results are no longer kept; the message is for people."""
+
+    def __init__(self) -> None:
+        super().__init__("This clip's results are no longer kept on the server. Press Detect to look at it again.")
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """One annotated video and what is told of it.
+
+    Attributes:
+        path: The video.
+        options: How it was made.
+        counts: What there is at which time, in all classes: those that are switched off too, to choose from.
+        complete: Whether the model looked at the clip to its end.
+        seconds: How long that took.
+        notes: Remarks for the visitor.
+    """
+
+    path: Path
+    options: ClipOptions
+    counts: CountSeries
+    complete: bool
+    seconds: float
+    notes: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class Clip:
+    """One visitor's clip that a model looks at.
+
+    Attributes:
+        visitor: Whose it is.
+        spec: The model.
+        video: The uploaded file.
+        name: What the visitor calls it.
+        folder: Where its records and videos are; it goes with the clip.
+        token: Its name, which nobody can guess: whoever knows it may see the results.
+        upload: Which upload of that file it is, see `version_of`.
+        job: What is being done with it, or was last.
+        records: Everything that was found.
+        drawn: The latest annotated video.
+    """
+
+    visitor: str
+    spec: ModelSpec
+    video: VideoFile
+    name: str
+    folder: Path
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    upload: tuple[int, int] | None = None
+    job: ClipJob | None = None
+    records: ClipRecords | None = None
+    drawn: Drawn | None = None
+
+
+class ClipStore:
+    """Keeps the clips, one a visitor, each with a folder of its own.
+
+    The file that a visitor sent goes with the clip, too, when the visitor has left or begun another one: it is large, and Gradio would
+    keep it for hours. But Gradio names files by their content, so it may be somebody else's as well; then it stays.
+
+    Args:
+        folder: Where the folders are made.
+        uploads: What visitors have sent, see `is_upload`; no other file is deleted.
+        capacity: How many clips are kept; the one not used for longest goes first, unless something is being done with it.
+    """
+
+    def __init__(self, folder: Path, uploads: Collection[str] = (), capacity: int = 200) -> None:
+        self._folder = folder
+        self._uploads = uploads
+        self._capacity = capacity
+        self._clips: OrderedDict[str, Clip] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def begin(self, visitor: str, spec: ModelSpec, video: VideoFile, name: str) -> Clip:
+        """A new clip in place of the visitor's earlier one."""
+        with self._lock:
+            self.leave(visitor)
+            idle = [clip for clip in self._clips.values() if clip.job is None or clip.job.state.is_over]
+            for clip in idle[: max(0, len(self._clips) + 1 - self._capacity)]:
+                # Its visitor is still there, and may have it looked at again.
+                self._drop(clip, with_upload=False)
+            folder = self._folder / secrets.token_hex(16)
+            folder.mkdir(parents=True)
+            clip = Clip(visitor, spec, video, name, folder, upload=version_of(video.path))
+            self._clips[clip.token] = clip
+            return clip
+
+    def find(self, token: object) -> Clip:
+        """Finds a clip by its name.
+
+        Raises:
+            ClipExpiredError: If there is none, or no longer.
+        """
+        with self._lock:
+            if not isinstance(token, str) or token not in self._clips:
+                raise ClipExpiredError
+            self._clips.move_to_end(token)
+            return self._clips[token]
+
+    def leave(self, visitor: str) -> None:
+        """Lets go of the clip of a visitor who has gone; its job must have been given up."""
+        with self._lock:
+            for clip in [clip for clip in self._clips.values() if clip.visitor == visitor]:
+                self._drop(clip, with_upload=True)
+
+    def _drop(self, clip: Clip, *, with_upload: bool) -> None:
+        self._clips.pop(clip.token)
+        # In a thread of its own: what is written just now would come back after the folder.
+        threading.Thread(target=self._discard, args=[clip, with_upload], name="discard", daemon=True).start()
+
+    def _discard(self, clip: Clip, with_upload: bool) -> None:
+        """Removes everything of a clip from the disk, when its job is over."""
+        if clip.job is not None:
+            clip.job.wait()
+        if clip.records is not None:
+            clip.records.close()
+        shutil.rmtree(clip.folder, ignore_errors=True)
+        if with_upload and is_upload(clip.video.path, self._uploads):
+            self._free(clip)
+
+    def _free(self, clip: Clip) -> None:
+        """Deletes the file that the visitor sent, unless another clip is of it, or somebody has just sent the same again."""
+        path = clip.video.path
+        with self._lock, suppress(OSError):
+            if version_of(path) == clip.upload and all(kept.video.path != path for kept in self._clips.values()):
+                path.unlink()
+
+
+def look(clip: Clip, options: ClipOptions, engine: Engine, times: FrameTimes, job: ClipJob) -> None:
+    """Has the model look at the clip, frame after frame, and draws what it finds; a clip that ends early is kept as far as it came.
+
+    Raises:
+        Cancelled: If it was given up before the first frame.
+        VideoError, WeightsError, EngineError: If it fails before the first frame.
+    """
+    started = time.monotonic()
+    records = clip.records = ClipRecords(clip.video, clip.folder / "found.records")
+    out = clip.folder / f"{secrets.token_hex(8)}.mp4"
+    floor = lowest_kept(clip.spec.floor_score, clip.spec.suggested_threshold, options.threshold)
+    detect = frame_detector(engine, clip.spec, clip.visitor, job)
+    try:
+        # One more than run at a time, so that the engine need not wait for the next one.
+        at_once = min(engine.in_hand, _MOST_IN_HAND)
+        result = detect_clip(records, detect, out, options, floor=floor, at_once=at_once, on_progress=_teller(job), cancelled=job.cancelled)
+    except (CancelledError, VideoError, WeightsError, EngineError) as error:
+        if not records or not out.exists():
+            raise
+        notes = () if isinstance(error, CancelledError) else (f"It ended early. {error}",)
+        result = ClipResult(len(records), False, 0.0, out, notes)
+    if not result.frames:
+        raise CancelledError
+    seconds = time.monotonic() - started
+    if result.complete:
+        times.put(clip.spec, clip.video.size, seconds / result.frames)
+    clip.drawn = Drawn(out, options, _count_all(records, options), result.complete, seconds, result.notes)
+
+
+def draw_again(clip: Clip, options: ClipOptions, job: ClipJob) -> None:
+    """Draws what was found in another way; when it is given up or fails, the former video stays.
+
+    Raises:
+        Cancelled: If it was given up.
+        VideoError: If it fails.
+    """
+    former, records = clip.drawn, clip.records
+    if records is None or former is None:
+        raise ClipExpiredError
+    out = clip.folder / f"{secrets.token_hex(8)}.mp4"
+    try:
+        result = render_clip(records, out, options, on_progress=_teller(job), cancelled=job.cancelled)
+        if not result.complete and job.cancelled():
+            raise CancelledError
+        # How far the model looked, and how long, is as before.
+        clip.drawn = Drawn(out, options, _count_all(records, options), former.complete, former.seconds, result.notes)
+    except BaseException:
+        out.unlink(missing_ok=True)
+        raise
+    former.path.unlink(missing_ok=True)
+
+
+def _count_all(records: ClipRecords, options: ClipOptions) -> CountSeries:
+    return count_series(records, replace(options, classes=None))
+
+
+def _teller(job: ClipJob) -> Callable[[ClipProgress], None]:
+    return lambda progress: job.tell(progress=progress)
+
+
+def frame_detector(engine: Engine, spec: ModelSpec, visitor: str, job: ClipJob) -> Callable[[Image.Image], Detections]:
+    """A function that sends one frame through the engine, where other visitors' pictures have their turns in between."""
+
+    def detect(image: Image.Image) -> Detections:
+        frame = _submit(image, engine, spec, visitor, job)
+        seen = JobState(Stage.LOAD)
+        while not frame.future.done():
+            # A frame in the network is worth waiting for; a download is not.
+            if job.cancelled() and frame.state.stage in (Stage.DOWNLOAD, Stage.LOAD):
+                frame.cancel()
+            seen = frame.wait_for_change(seen, _GLANCE)
+            if seen.stage in (Stage.DOWNLOAD, Stage.LOAD) and not frame.future.done():
+                job.tell(status=status_of(seen, spec.title))
+        return frame.result(0).detections
+
+    return detect
+
+
+def _submit(image: Image.Image, engine: Engine, spec: ModelSpec, visitor: str, job: ClipJob) -> Job:
+    """Submits a frame; where too many pictures wait already, a clip has time."""
+    loaded = read_image(image)
+    while True:
+        try:
+            return engine.submit(loaded, spec.key, visitor=visitor, keep=False)
+        except EngineBusyError:
+            if job.cancelled():
+                raise CancelledError from None
+            time.sleep(_PAUSE_WHEN_FULL)

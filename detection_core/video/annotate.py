@@ -1,0 +1,87 @@
+"""Draws what is shown of a clip's frames into its annotated video, in a thread of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from PIL import Image
+
+from detection_core.video.io import Frame, VideoFile, VideoWriter
+from detection_core.video.options import ClipOptions
+from detection_core.video.threads import Behind
+from detection_core.video.track import FollowedFrame
+from detection_core.visualization import Style, annotate, identity_colors
+
+# One being drawn, one waiting: more would only take memory, because the slowest of all decides.
+PLACES = 2
+# Frames per second; the encoder knows nothing below, and the last frame should not be shown for ever.
+_SLOWEST = 0.05
+
+
+def draw_frame(frame: Frame, shown: FollowedFrame, style: Style) -> Image.Image:
+    """A frame with what is shown of it.
+
+    Colours stay the same over time: those of an object's identity, or of its class where that is asked for or there is no identity.
+    """
+    if shown.ids is None:
+        # A rank changes from frame to frame, so it can give no colour unless that is asked for.
+        return annotate(frame.image, shown.detections, replace(style, color_by="class") if style.color_by == "auto" else style)
+    ids = shown.ids.tolist()
+    colors = None if style.color_by == "class" else identity_colors(ids)
+    return annotate(frame.image, shown.detections, style, colors=colors, ids=ids)
+
+
+class AnnotatedVideo:
+    """Draws frames into a new video while the next are found; use it in a `with` statement, which ends when the video is in its place.
+
+    An error in the statement leaves the video with what came before it; an error in drawing or writing leaves none, and comes out.
+
+    Attributes:
+        out: The video, or None if there is none (yet).
+        notes: Sentences for the user.
+
+    Args:
+        path: The MP4 file, in a folder that exists; None draws nothing.
+        video: Whose frames are drawn, and whose sound is heard.
+        options: How.
+
+    Raises:
+        VideoError: If the file cannot be written there.
+    """
+
+    def __init__(self, path: Path | None, video: VideoFile, options: ClipOptions) -> None:
+        self.out: Path | None = None
+        self.notes: list[str] = []
+        self._style = options.style
+        sound = video.path if options.sound and video.has_audio else None
+        self._writer = None if path is None else VideoWriter(path, video.size, max(options.rate(video), _SLOWEST), audio_from=sound)
+        self._behind = Behind(self._draw, PLACES)
+
+    def put(self, frame: Frame, shown: FollowedFrame) -> None:
+        """Gives the next frame over."""
+        self._behind.put((frame, shown))
+
+    def _draw(self, item: tuple[Frame, FollowedFrame]) -> None:
+        if self._writer is None:
+            return
+        frame, shown = item
+        try:
+            self._writer.write(np.asarray(draw_frame(frame, shown, self._style)), frame.time_s)
+        except BaseException:
+            self._writer.discard()
+            raise
+
+    def __enter__(self) -> AnnotatedVideo:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        writer = self._writer
+        try:
+            self._behind.__exit__(kind, error, trace)
+        finally:
+            if writer is not None:
+                self.out = writer.close()
+                self.notes = writer.notes

@@ -1,0 +1,41 @@
+"""count_series: how many objects of each class there are at each time of a clip."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from detection_core.video.options import ClipOptions
+from detection_core.video.records import ClipRecords
+from detection_core.video.track import follow
+
+
+@dataclass(frozen=True)
+class CountSeries:
+    """Objects over time.
+
+    Attributes:
+        times: Seconds, one per frame looked at.
+        counts: Class name → number of objects in each of these frames; the most frequent class first.
+        total: Class name → number of different objects in the whole clip, most first; None without tracking.
+    """
+
+    times: list[float]
+    counts: dict[str, list[int]]
+    total: dict[str, int] | None
+
+
+def count_series(records: ClipRecords, options: ClipOptions) -> CountSeries:
+    """Counts what is shown of a clip by these options."""
+    times: list[float] = []
+    seen: dict[str, dict[int, int]] = {}
+    names: dict[int, str] = {}
+    for number, frame in enumerate(follow(records, options)):
+        times.append(frame.time_s)
+        for name, count in frame.detections.counts().items():
+            seen.setdefault(name, {})[number] = count
+        if frame.ids is not None:
+            names.update(zip(frame.ids.tolist(), frame.detections.names, strict=True))
+    classes = sorted(seen, key=lambda name: -sum(seen[name].values()))
+    counts = {name: [seen[name].get(number, 0) for number in range(len(times))] for name in classes}
+    return CountSeries(times, counts, dict(Counter(names.values()).most_common()) if options.track else None)

@@ -1,0 +1,93 @@
+"""The formats of clips by name: those of pictures that know what a frame is, and two that are for clips only."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from detection_core.detections import Detections
+from detection_core.formats import FORMATS, Format, FrameFacts, PictureResult, to_json
+from detection_core.formats.coco import DATASET_FILE
+from detection_core.formats.csv_table import TABLE_FILE
+from detection_core.formats.json_writing import JsonList
+from detection_core.formats.registry import PROVENANCE_FILE
+from detection_core.formats.target import Target
+from detection_core.visualization import Style
+
+JSON_FORMAT = "detection-explorer clip 1"
+JSON_FILE = "detections.json"
+MOT_FILE = "mot.txt"
+# All that may be written, after a clip's own name and "_".
+CLIP_FILES = (JSON_FILE, DATASET_FILE, TABLE_FILE, MOT_FILE, PROVENANCE_FILE)
+_SPOOL_IN_MEMORY = 8 * 2**20
+
+
+class ClipJsonWriter:
+    """Writes our own JSON: `frames`, each with `index`, `time_s` and `objects` as `to_json` has them and with their `track_id`.
+
+    What is the same for all frames comes after them, as `to_json` has it, and the clip's facts as `clip`. So a frame's objects beside
+    that, with the format of a picture's result, is what `from_json` reads.
+    """
+
+    def __init__(self, target: Target, style: Style) -> None:
+        self._target = target
+        self._frames = JsonList('{"format": ' + json.dumps(JSON_FORMAT) + ', "frames": [')
+        self._about: dict[str, Any] = {}
+
+    def add(self, result: PictureResult, stem: str) -> None:
+        """Takes one frame's result."""
+        frame = _frame_of(result)
+        data = to_json(result.detections, file_name=result.file_name, provenance=result.provenance)
+        objects = [entry | frame.track(index) for index, entry in enumerate(data["objects"])]
+        self._frames.append({"index": frame.index, "time_s": frame.time_s, "summary": data["summary"], "objects": objects})
+        of_the_frame = {"format", "summary", "objects"}
+        self._about = {key: value for key, value in data.items() if key not in of_the_frame} | {"clip": asdict(frame.clip)}
+
+    def finish(self) -> None:
+        """Writes the file."""
+        rest = json.dumps(self._about)
+        with self._frames.end("]" + (", " + rest[1:] if self._about else "}")) as file:
+            self._target.write(JSON_FILE, file)
+
+
+class MotWriter:
+    """Writes MOTChallenge's text: frame and identity, both from 1, box (left, top, width, height), score, and three unused numbers."""
+
+    def __init__(self, target: Target, style: Style) -> None:
+        self._target = target
+        self._lines = tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)  # noqa: SIM115  (needed until the end)
+
+    def add(self, result: PictureResult, stem: str) -> None:
+        """Takes one frame's result."""
+        frame, found = _frame_of(result), result.detections
+        if frame.ids is None:
+            raise ValueError("MOT is about who is who: it needs tracking.")
+        for number, (x0, y0, x1, y1), score in zip(frame.ids.tolist(), found.boxes.tolist(), found.scores.tolist(), strict=True):
+            line = f"{frame.index + 1},{number},{x0:.2f},{y0:.2f},{x1 - x0:.2f},{y1 - y0:.2f},{score:.4f},-1,-1,-1\n"
+            self._lines.write(line.encode())
+
+    def finish(self) -> None:
+        """Writes the file."""
+        with self._lines:
+            self._target.write(MOT_FILE, self._lines)
+
+
+def _frame_of(result: PictureResult) -> FrameFacts:
+    if result.frame is None:
+        raise ValueError(f"{result.file_name} is no frame of a clip")
+    return result.frame
+
+
+def _anything(detections: Detections) -> bool:
+    return True
+
+
+CLIP_FORMATS: Mapping[str, Format] = {
+    "json": Format("JSON", "Everything, exactly, frame by frame, with each object's identity", _anything, ClipJsonWriter, stamped=True),
+    "coco": replace(FORMATS["coco-dataset"], title="COCO", description="A data set with videos, frames, objects and their track ids"),
+    "csv": replace(FORMATS["csv"], description="A table for spreadsheets and pandas, one row an object and frame"),
+    "mot": Format("MOT", "MOTChallenge's text, for tracking tools and metrics; boxes and identities only", _anything, MotWriter),
+}

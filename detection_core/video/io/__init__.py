@@ -1,0 +1,7 @@
+"""Video files in, frames out, and back again: reading with `open_video`, writing with `VideoWriter`."""
+
+from detection_core.video.io.limits import VideoError, VideoLimits
+from detection_core.video.io.reading import Frame, VideoFile, open_video
+from detection_core.video.io.writing import VideoWriter
+
+__all__ = ["Frame", "VideoError", "VideoFile", "VideoLimits", "VideoWriter", "open_video"]

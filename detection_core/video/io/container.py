@@ -1,0 +1,93 @@
+"""Opens media files of known formats only, and lets none of them lead to another file or to the network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.audio.stream import AudioStream
+from av.container.input import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from detection_core.video.io.limits import VideoError
+
+READABLE = "MP4, MOV, WebM, AVI or GIF"
+# FFmpeg's names. Left out are lists and scripts (hls, dash, concat), which name other files, and pictures.
+_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,mpeg,flv,ogg,asf"
+_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+
+
+@contextmanager
+def open_media(path: str | os.PathLike[str]) -> Iterator[InputContainer]:
+    """A media file, closed afterwards.
+
+    Raises:
+        VideoError: If there is no such file, or if it is no video or too damaged to be opened.
+    """
+    file = _existing(path)
+    try:
+        # With a protocol in front, no name is taken for an address.
+        container = av.open(f"file:{file}", container_options=_OPTIONS)
+    except av.error.FFmpegError as error:
+        raise VideoError(_why_unreadable(file)) from error
+    with container:
+        yield container
+
+
+def file_bytes(path: str | os.PathLike[str]) -> int:
+    """Size of a file in bytes.
+
+    Raises:
+        VideoError: If there is no such file.
+    """
+    return _existing(path).stat().st_size
+
+
+def moving_pictures(container: InputContainer) -> VideoStream | None:
+    """The video to be shown, or None if there is nothing but sound and its cover picture."""
+    shown = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    default = [stream for stream in shown if stream.disposition & Disposition.default]
+    return next(iter(default or shown), None)
+
+
+def sound(container: InputContainer) -> AudioStream | None:
+    """The sound to be heard, or None if there is none that can be decoded."""
+    decodable = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    default = [stream for stream in decodable if stream.disposition & Disposition.default]
+    return next(iter(default or decodable), None)
+
+
+def _existing(path: str | os.PathLike[str]) -> Path:
+    # Errors of the system name the path: they are not passed on.
+    try:
+        file = Path(path).absolute()
+        if file.is_dir():
+            raise VideoError("This is a folder, not a file: choose a video inside.")
+        # A pipe or a device would wait for ever.
+        if file.exists() and not file.is_file():
+            raise VideoError("This is no regular file: choose a video file.")
+        with file.open("rb"):
+            return file
+    except (FileNotFoundError, NotADirectoryError):
+        raise VideoError("There is no such file. Check the name and the folder.") from None
+    except PermissionError:
+        raise VideoError("The file may not be opened: its permissions forbid it.") from None
+    except (OSError, TypeError) as error:
+        raise VideoError("The file could not be opened. Check its name and the disk.") from error
+
+
+_BEGINNINGS = {4: (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"), 0: (b"\x1aE\xdf\xa3", b"RIFF", b"GIF8", b"FLV", b"OggS")}
+
+
+def _why_unreadable(file: Path) -> str:
+    with file.open("rb") as stream:
+        head = stream.read(16)
+    if not head:
+        return "The file is empty. Choose another one, or download it again."
+    if any(head.startswith(beginning, offset) for offset, beginnings in _BEGINNINGS.items() for beginning in beginnings):
+        return "The video is damaged or was not copied completely. Download or export it again."
+    return f"This is not a video that can be read. Choose a file in {READABLE}."

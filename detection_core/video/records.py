@@ -1,0 +1,111 @@
+"""ClipRecords: what was found in a clip's frames, on disk, so that memory does not grow with the clip's length."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from detection_core.detections import Detections
+from detection_core.video.io import VideoFile
+
+# What differs from frame to frame, as it is stored.
+_ARRAYS = {name: np.dtype("<f4") for name in ("boxes", "scores", "masks", "keypoints", "keypoint_scores")} | {"labels": np.dtype("<i8")}
+
+
+@dataclass(frozen=True, eq=False)
+class FrameRecord:
+    """What was found in one frame.
+
+    Attributes:
+        index: The frame's number among all frames of the file, from 0.
+        time_s: When it is shown, in seconds.
+        detections: Everything found, down to the lowest score kept.
+    """
+
+    index: int
+    time_s: float
+    detections: Detections
+
+
+class ClipRecords:
+    """What was found in the frames of one clip by one model, in order of time, exactly as it was found.
+
+    Iterating reads one `FrameRecord` after the other, any number of times, also while more are added: then those there at the beginning.
+
+    Attributes:
+        video: The clip.
+
+    Args:
+        video: The clip.
+        file: Where they are kept; what is there is replaced. None: in a temporary file, deleted by `close`.
+    """
+
+    def __init__(self, video: VideoFile, file: Path | None = None) -> None:
+        self.video = video
+        self._is_temporary = file is None
+        if file is None:
+            with tempfile.NamedTemporaryFile(prefix="clip-", suffix=".records", delete=False) as made:
+                file = Path(made.name)
+        self._path = file
+        self._file: BinaryIO = file.open("wb")
+        self._frames = 0
+        self._nothing: Detections | None = None
+
+    def append(self, index: int, time_s: float, detections: Detections) -> None:
+        """Adds the next frame.
+
+        Raises:
+            ValueError: If the detections come from another model than those before, or are for frames of another size.
+            OSError: If the disk is full.
+        """
+        if self._nothing is None:
+            self._nothing = detections[:0]
+        elif _origin(detections) != _origin(self._nothing):
+            raise ValueError("all frames of a clip must have one size and come from one model")
+        arrays = {name: value for name in _ARRAYS if (value := getattr(detections, name)) is not None}
+        header = {"index": index, "time_s": time_s, "shapes": {name: value.shape for name, value in arrays.items()}}
+        content = [value.astype(_ARRAYS[name]).tobytes() for name, value in arrays.items()]
+        self._file.write(b"".join([json.dumps(header).encode(), b"\n", *content]))
+        self._frames += 1
+
+    def __iter__(self) -> Iterator[FrameRecord]:
+        frames = self._frames
+        self._file.flush()
+        with self._path.open("rb") as file:
+            for _ in range(frames):
+                yield self._read(file)
+
+    def _read(self, file: BinaryIO) -> FrameRecord:
+        header: dict[str, Any] = json.loads(file.readline())
+        arrays: dict[str, Any] = dict.fromkeys(_ARRAYS)
+        for name, shape in header["shapes"].items():
+            dtype = _ARRAYS[name]
+            arrays[name] = np.frombuffer(file.read(int(np.prod(shape)) * dtype.itemsize), dtype).reshape(shape)
+        assert self._nothing is not None
+        return FrameRecord(header["index"], header["time_s"], replace(self._nothing, **arrays))
+
+    def __len__(self) -> int:
+        return self._frames
+
+    def close(self) -> None:
+        """Ends their use; a temporary file is deleted. Once more does nothing."""
+        self._file.close()
+        if self._is_temporary:
+            self._path.unlink(missing_ok=True)
+
+    def __enter__(self) -> ClipRecords:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _origin(detections: Detections) -> tuple[Any, ...]:
+    return detections.image_size, detections.categories, detections.keypoint_names, detections.model

@@ -1,0 +1,404 @@
+"""Models in memory: one load however many ask, shared fates, and a budget that is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+import torch.hub
+from torch import nn
+
+from detection_core.models import catalog, download, loader, weights
+from detection_core.models.build import empty_model
+from detection_core.models.catalog import PERSON_MODEL, ModelSpec, UnknownModelError, get_spec, list_models
+from detection_core.models.loader import LoadProgress, ModelLoader, ResidentModel
+from detection_core.models.precision import Precision
+from detection_core.models.weights import DownloadCancelled, WeightsError
+from tests.download_host import DownloadHost
+
+A, B, C = list_models()[1:4]
+SSDLITE = get_spec("ssdlite320_mobilenet_v3_large")
+BYTES_EACH = 400
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A machine of its own, with no weights and no network."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name in (weights.WEIGHTS_DIR, weights.MIRROR, "http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(catalog, "ASSETS", tmp_path / "assets")
+    monkeypatch.setattr(download, "_BACK_OFF_SECONDS", (0.0, 0.0, 0.0))
+    return tmp_path
+
+
+@pytest.fixture
+def cache(home):
+    folder = home / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+class FakeWeights:
+    """Stands in for disk and network: any model is 100 floats. `gate` holds every load until it is opened."""
+
+    def __init__(self, home: Path) -> None:
+        self.file = home / "weights.pth"
+        self.file.write_bytes(b"x" * 10)
+        self.fetched: list[str] = []
+        self.failures: list[Exception] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Semaphore(0)
+
+    def fetch(self, spec: ModelSpec, on_progress: Callable, cancelled: Callable[[], bool]) -> Path:
+        self.fetched.append(spec.key)
+        self.entered.release()
+        on_progress(3, 10)
+        while not self.gate.wait(0.01):
+            if cancelled():
+                raise DownloadCancelled("nobody waits")
+        if self.failures:
+            raise self.failures.pop(0)
+        return self.file
+
+    def build(self, spec: ModelSpec, path: Path) -> nn.Module:
+        module = nn.Module()
+        module.values = nn.Parameter(torch.zeros(60))
+        module.register_buffer("norms", torch.zeros(40))
+        return module
+
+
+@pytest.fixture
+def fake(home, monkeypatch):
+    fake = FakeWeights(home)
+    monkeypatch.setattr(loader, "fetch_weights", fake.fetch)
+    monkeypatch.setattr(loader, "build_model", fake.build)
+    return fake
+
+
+def wait_for_waiters(models: ModelLoader, key: str, count: int) -> None:
+    """Returns once so many callers wait for a model; their arrival gives no signal of its own."""
+    for _ in range(1000):
+        flight = models._flights.get(get_spec(key).identity)
+        if flight and flight.waiters == count:
+            return
+        threading.Event().wait(0.005)
+    raise AssertionError(f"{count} callers never waited for {key}")
+
+
+class TestSingleFlight:
+    def test_sixteen_threads_one_load(self, fake):
+        models = ModelLoader(10**9)
+        fake.gate.clear()
+        with ThreadPoolExecutor(16) as pool:
+            loads = [pool.submit(models.load, A) for _ in range(16)]
+            wait_for_waiters(models, A, 16)
+            fake.gate.set()
+            modules = {id(load.result(10)) for load in loads}
+        assert len(modules) == 1
+        assert fake.fetched == [A]
+
+    def test_later_calls_are_answered_from_memory(self, fake):
+        models = ModelLoader(10**9)
+        assert models.load(A) is models.load(A)
+        assert fake.fetched == [A]
+
+    def test_different_models_load_at_the_same_time(self, fake):
+        models = ModelLoader(10**9)
+        fake.gate.clear()
+        with ThreadPoolExecutor(2) as pool:
+            loads = [pool.submit(models.load, key) for key in (A, B)]
+            assert all(fake.entered.acquire(timeout=10) for _ in loads)
+            fake.gate.set()
+            assert loads[0].result(10) is not loads[1].result(10)
+
+    def test_an_error_is_shared_and_the_next_call_tries_again(self, fake):
+        models = ModelLoader(10**9)
+        fake.gate.clear()
+        fake.failures = [WeightsError("no network")]
+        with ThreadPoolExecutor(4) as pool:
+            loads = [pool.submit(models.load, A) for _ in range(4)]
+            wait_for_waiters(models, A, 4)
+            fake.gate.set()
+            assert {str(load.exception(10)) for load in loads} == {"no network"}
+        assert models.load(A) is not None
+        assert fake.fetched == [A, A]
+
+    @pytest.mark.parametrize("error", [MemoryError("too big"), KeyboardInterrupt()], ids=repr)
+    def test_any_failure_ends_the_wait(self, fake, monkeypatch, error):
+        def fail(spec, path):
+            raise error
+
+        monkeypatch.setattr(loader, "build_model", fail)
+        monkeypatch.setattr(loader, "reject_if_damaged", lambda spec, path: None)
+        with pytest.raises(type(error)):
+            ModelLoader(10**9).load(A)
+
+    def test_unknown_model(self):
+        with pytest.raises(UnknownModelError, match="yolo"):
+            ModelLoader(10**9).load("yolo")
+
+
+class TestCancelling:
+    def test_one_gives_up_and_the_others_go_on(self, fake):
+        models = ModelLoader(10**9)
+        fake.gate.clear()
+        gone = threading.Event()
+        with ThreadPoolExecutor(3) as pool:
+            first = pool.submit(models.load, A, cancelled=gone.is_set)
+            wait_for_waiters(models, A, 1)
+            others = [pool.submit(models.load, A) for _ in range(2)]
+            wait_for_waiters(models, A, 3)
+            gone.set()
+            assert isinstance(first.exception(10), DownloadCancelled)
+            fake.gate.set()
+            assert others[0].result(10) is others[1].result(10)
+        assert fake.fetched == [A]
+
+    def test_all_give_up_and_the_load_ends(self, fake):
+        models = ModelLoader(10**9)
+        fake.gate.clear()
+        with pytest.raises(DownloadCancelled):
+            models.load(A, cancelled=lambda: True)
+        for thread in threading.enumerate():
+            if thread.name == f"load {A}":
+                thread.join(10)
+        assert models._flights == {}
+        fake.gate.set()
+        assert models.load(A) is not None
+
+    def test_who_joins_a_load_that_was_given_up_begins_another(self, fake):
+        models = ModelLoader(10**9)
+        fake.failures = [DownloadCancelled("given up by others")]
+        assert models.load(A) is not None
+        assert fake.fetched == [A, A]
+
+    def test_a_callback_that_raises_hurts_only_its_owner(self, fake):
+        models = ModelLoader(10**9)
+        fake.gate.clear()
+
+        def break_down(progress):
+            raise ZeroDivisionError
+
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(models.load, A)
+            wait_for_waiters(models, A, 1)
+            with pytest.raises(ZeroDivisionError):
+                models.load(A, on_progress=break_down)
+            wait_for_waiters(models, A, 1)
+            fake.gate.set()
+            assert other.result(10) is not None
+
+
+class TestProgress:
+    def test_download_then_load(self, fake):
+        seen = []
+        fake.gate.clear()
+
+        def on_progress(progress):
+            seen.append(progress)
+            fake.gate.set()
+
+        ModelLoader(10**9).load(A, on_progress=on_progress)
+        assert seen == [LoadProgress("download", 3, 10), LoadProgress("load", 0, 10)]
+
+    def test_nothing_is_told_about_a_model_in_memory(self, fake):
+        models, seen = ModelLoader(10**9), []
+        models.load(A)
+        models.load(A, on_progress=seen.append)
+        assert seen == []
+
+
+class TestBudget:
+    def test_the_least_recently_used_goes_first(self, fake):
+        models = ModelLoader(2 * BYTES_EACH)
+        for key in (A, B, A, C):
+            models.load(key)
+        assert models.resident() == [ResidentModel(A, BYTES_EACH, "cpu"), ResidentModel(C, BYTES_EACH, "cpu")]
+        models.load(B)
+        assert fake.fetched == [A, B, C, B]
+
+    def test_a_model_above_the_budget_stays_alone(self, fake):
+        models = ModelLoader(0)
+        for key in (A, B):
+            models.load(key)
+            assert [model.key for model in models.resident()] == [key]
+
+    def test_unload(self, fake):
+        models = ModelLoader(10**9)
+        models.load(A)
+        assert models.unload(A)
+        assert not models.unload(A)
+        assert models.resident() == []
+        models.load(A)
+        assert fake.fetched == [A, A]
+
+    def test_what_models_took_goes_back_to_the_system(self, fake, monkeypatch):
+        given_back = threading.Semaphore(0)
+        monkeypatch.setattr(loader, "release_freed_memory", given_back.release)
+        models = ModelLoader(0)
+        models.load(A)
+        assert given_back.acquire(timeout=10)
+        models.unload(A)
+        assert given_back.acquire(timeout=10)
+
+    def test_from_the_environment(self, monkeypatch):
+        monkeypatch.setenv("DETECTION_EXPLORER_MEMORY_BUDGET", "1.5GiB")
+        assert ModelLoader().budget_bytes == 3 << 29
+        assert ModelLoader(7).budget_bytes == 7
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory) -> bytes:
+    """A weights file of SSDlite."""
+    file = tmp_path_factory.mktemp("content") / "x.pth"
+    torch.save(empty_model(SSDLITE.architecture).state_dict(), file)
+    return file.read_bytes()
+
+
+class TestRealModels:
+    """The whole way, with the smallest of torchvision's models and random weights."""
+
+    def test_states(self, cache, content):
+        models = ModelLoader(10**9)
+        assert models.state(SSDLITE.key) == "to download"
+        (cache / SSDLITE.file_name).write_bytes(content)
+        assert models.state(SSDLITE.key) == "on disk"
+        module = models.load(SSDLITE.key)
+        assert models.state(SSDLITE.key) == "in memory"
+        assert not module.training
+        [resident] = models.resident()
+        # Its weights, and once more in the order in which they are read.
+        assert resident.bytes == pytest.approx(2 * SSDLITE.params * 4, rel=0.02)
+        with pytest.raises(UnknownModelError):
+            models.state("yolo")
+
+    def test_onto_another_device(self, cache, content):
+        (cache / SSDLITE.file_name).write_bytes(content)
+        models = ModelLoader(10**9, device="meta")
+        assert {parameter.device.type for parameter in models.load(SSDLITE.key).parameters()} == {"meta"}
+        assert models.resident()[0].device == "meta"
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            pytest.param(lambda content: content[:-5000], id="cut short"),
+            pytest.param(lambda content: b"", id="empty"),
+            pytest.param(lambda content: b"<html>Please log in</html>", id="a web page"),
+            pytest.param(lambda content: content[: len(content) // 2] + bytes(len(content) // 2), id="zeros after a crash"),
+        ],
+    )
+    def test_a_damaged_file_in_the_cache_is_deleted(self, home, cache, content, spoil):
+        file = cache / SSDLITE.file_name
+        file.write_bytes(spoil(content))
+        with pytest.raises(WeightsError, match=r"is damaged.*has been deleted.*Try again") as raised:
+            ModelLoader(10**9).load(SSDLITE.key)
+        assert SSDLITE.file_name in str(raised.value)
+        assert str(home) not in str(raised.value)
+        assert not file.exists()
+
+    def test_the_file_of_another_model(self, cache):
+        file = cache / SSDLITE.file_name
+        torch.save(nn.Linear(2, 2).state_dict(), file)
+        with pytest.raises(WeightsError, match="not the file of this model"):
+            ModelLoader(10**9).load(SSDLITE.key)
+        assert not file.exists()
+
+    @pytest.mark.parametrize("folder", ["a folder of the user's", "the cache itself, named by the user", "assets"])
+    def test_a_damaged_file_that_is_not_ours_is_kept(self, home, cache, monkeypatch, folder):
+        spec = get_spec(PERSON_MODEL) if folder == "assets" else SSDLITE
+        place = cache if folder.startswith("the cache") else home / folder
+        place.mkdir(exist_ok=True)
+        monkeypatch.setenv(weights.WEIGHTS_DIR, str(place))
+        file = place / spec.file_name
+        file.write_bytes(b"damaged")
+        with pytest.raises(WeightsError, match="is damaged") as raised:
+            ModelLoader(10**9).load(spec.key)
+        assert "deleted" not in str(raised.value)
+        assert str(home) not in str(raised.value)
+        assert file.read_bytes() == b"damaged"
+
+    def test_a_file_is_not_blamed_for_a_lack_of_memory(self, home, cache, monkeypatch):
+        def run_out_of_memory(spec, path):
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+        monkeypatch.setattr(loader, "build_model", run_out_of_memory)
+        monkeypatch.setattr(weights, "_expected_hash", lambda spec: weights.sha256(file)[:8])
+        file = cache / SSDLITE.file_name
+        file.write_bytes(b"all is well")
+        with pytest.raises(RuntimeError, match="allocate memory"):
+            ModelLoader(10**9).load(SSDLITE.key)
+        assert file.exists()
+
+    def test_downloaded_by_many_at_once(self, cache, content, monkeypatch):
+        spec = make_downloadable(monkeypatch, content)
+        models = ModelLoader(10**9)
+        with DownloadHost(files={spec.file_name: content}, hold_after=100_000) as host, ThreadPoolExecutor(4) as pool:
+            monkeypatch.setenv(weights.MIRROR, host.url)
+            seen: list[LoadProgress] = []
+            loads = [pool.submit(models.load, spec.key, on_progress=seen.append) for _ in range(4)]
+            wait_for_waiters(models, spec.key, 4)
+            host.go_on.set()
+            assert len({id(load.result(20)) for load in loads}) == 1
+            assert len(host.requests) == 1
+        assert LoadProgress("load", 0, len(content)) in seen
+        assert any(progress.stage == "download" and progress.total == len(content) for progress in seen)
+
+    def test_asked_for_again_after_a_cancelled_download(self, cache, content, monkeypatch):
+        spec = make_downloadable(monkeypatch, content)
+        models = ModelLoader(10**9)
+        with DownloadHost(files={spec.file_name: content}, hold_after=100_000) as host:
+            monkeypatch.setenv(weights.MIRROR, host.url)
+            arrived = threading.Event()
+            with pytest.raises(DownloadCancelled):
+                models.load(spec.key, on_progress=lambda progress: progress.done and arrived.set(), cancelled=arrived.is_set)
+            host.hold_after = None
+            host.go_on.set()
+            assert models.load(spec.key) is not None
+        assert (cache / spec.file_name).read_bytes() == content
+
+
+def make_downloadable(monkeypatch: pytest.MonkeyPatch, content: bytes) -> ModelSpec:
+    """SSDlite under a file name that carries the hash of `content`."""
+    spec = dataclasses.replace(SSDLITE, file_name=f"ssdlite-{hashlib.sha256(content).hexdigest()[:8]}.pth")
+    monkeypatch.setattr(loader, "get_spec", lambda key: spec)
+    return spec
+
+
+class TestOptimising:
+    @pytest.mark.parametrize(
+        ("precision", "dtype"),
+        [(Precision.EXACT, torch.float32), (Precision.FAST, torch.bfloat16), (Precision.STOCK, None)],
+        ids=str,
+    )
+    def test_models_are_made_fast_unless_torchvisions_own_are_wanted(self, fake, monkeypatch, precision, dtype):
+        asked = []
+        monkeypatch.setattr(loader, "optimise", lambda module, dtype: asked.append(dtype) or module)
+        monkeypatch.setattr(loader, "sixteen_bits", lambda device: torch.bfloat16)
+        ModelLoader(10**9).load(get_spec(A).in_precision(precision))
+        assert asked == ([] if dtype is None else [dtype])
+
+    def test_a_model_is_in_memory_once_for_each_precision(self, fake, monkeypatch):
+        monkeypatch.setattr(loader, "optimise", lambda module, dtype: module)
+        models = ModelLoader(10**9)
+        first, second = models.load(A), models.load(f"{A}@stock")
+        assert first is not second
+        assert [resident.key for resident in models.resident()] == [A, f"{A}@stock"]
+
+    def test_a_device_without_the_instructions_says_so(self, fake, monkeypatch):
+        monkeypatch.setattr(loader, "sixteen_bits", lambda device: None)
+        with pytest.raises(WeightsError, match="no instructions for numbers of sixteen bits"):
+            ModelLoader(10**9).load(f"{A}@fast")
+
+    def test_other_devices_get_torchvisions_own(self, fake, monkeypatch):
+        monkeypatch.setattr(loader, "optimise", lambda module, dtype: nn.Identity())
+        assert not isinstance(ModelLoader(10**9, device="meta").load(A), nn.Identity)

@@ -1,0 +1,123 @@
+"""What the server keeps of many pictures, and for how long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from detection_core.engine import Job
+from detection_core.models.catalog import PERSON_MODEL, get_spec
+from detection_core.ui.batch import store as batches
+from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchFullError, BatchPicture, BatchStore, Look, most_pictures
+from tests.factories import make_detections
+
+SPEC = get_spec(PERSON_MODEL)
+# Three objects: boxes 48, labels 24, scores 12 bytes.
+BYTES = 84
+
+
+def picture(name: str = "a.png") -> BatchPicture:
+    return BatchPicture(Path("/cache/a.png"), name, make_detections(3))
+
+
+def test_a_batch_is_found_by_its_name_only():
+    store = BatchStore()
+    batch = store.begin("somebody", SPEC)
+    assert store.find(batch.token) is batch
+    with pytest.raises(BatchExpiredError, match="Press Detect"):
+        store.find("guessed")
+
+
+def test_the_same_model_goes_on_and_another_begins_anew():
+    store = BatchStore()
+    batch = store.begin("somebody", SPEC)
+    store.keep(batch, "1", picture())
+    assert store.begin("somebody", SPEC, batch.token) is batch
+    other = store.begin("somebody", get_spec("ssd300_vgg16"), batch.token)
+    assert other.pictures == {}
+    with pytest.raises(BatchExpiredError):
+        store.find(batch.token)
+
+
+def test_nobody_goes_on_with_another_visitors_batch():
+    store = BatchStore()
+    batch = store.begin("somebody", SPEC)
+    assert store.begin("another", SPEC, batch.token) is not batch
+    assert store.find(batch.token) is batch
+
+
+def test_the_batch_not_used_for_longest_makes_room():
+    store = BatchStore(max_bytes=2 * BYTES)
+    first, second = store.begin("first", SPEC), store.begin("second", SPEC)
+    store.keep(second, "1", picture())
+    store.keep(first, "1", picture())
+    third = store.begin("third", SPEC)
+    store.keep(third, "1", picture())
+    assert store.find(first.token).pictures.keys() == {"1"}
+    with pytest.raises(BatchExpiredError):
+        store.find(second.token)
+
+
+def test_a_batch_that_is_too_large_alone_says_so_and_stays():
+    store = BatchStore(max_bytes=2 * BYTES)
+    batch = store.begin("somebody", SPEC)
+    for key in "12":
+        store.keep(batch, key, picture())
+    with pytest.raises(BatchFullError, match="no room"):
+        store.keep(batch, "3", picture())
+    # In place of an earlier result there is room, and where one was let go.
+    store.keep(batch, "2", picture("b.png"))
+    store.forget(batch, ["1", "unknown"])
+    store.keep(batch, "3", picture())
+    assert batch.pictures.keys() == {"2", "3"}
+
+
+def test_a_visitor_who_leaves_leaves_nothing():
+    store = BatchStore()
+    batch, other = store.begin("somebody", SPEC), store.begin("another", SPEC)
+    job = Job(PERSON_MODEL)
+    batch.looks["1"] = Look(Path("a.png"), "a.png", job)
+    store.leave("somebody")
+    assert job.cancelled
+    assert store.find(other.token) is other
+    with pytest.raises(BatchExpiredError):
+        store.keep(batch, "1", picture())
+
+
+def test_what_is_forgotten_is_not_looked_at_any_longer():
+    store = BatchStore()
+    batch = store.begin("somebody", SPEC)
+    jobs = {key: Job(PERSON_MODEL) for key in "12"}
+    batch.looks |= {key: Look(Path("a.png"), "a.png", job) for key, job in jobs.items()}
+    store.forget(batch, ["1"])
+    assert [job.cancelled for job in jobs.values()] == [True, False]
+    assert batch.looks.keys() == {"2"}
+
+
+def test_empty_batches_do_not_pile_up(monkeypatch):
+    monkeypatch.setattr(batches, "_MAX_BATCHES", 2)
+    store = BatchStore()
+    first, second, third = (store.begin("somebody", SPEC) for _ in range(3))
+    assert [store.find(batch.token) for batch in (second, third)] == [second, third]
+    with pytest.raises(BatchExpiredError):
+        store.find(first.token)
+
+
+def test_giving_up_keeps_results():
+    batch = Batch("somebody", SPEC)
+    batch.pictures["1"] = picture()
+    batch.looks["2"] = Look(Path("b.png"), "b.png")
+    batch.give_up()
+    assert (batch.pictures.keys(), batch.looks) == ({"1"}, {})
+
+
+@pytest.mark.parametrize(("text", "number"), [("", 200), (" 50 ", 50)])
+def test_how_many_pictures_there_may_be(text, number):
+    assert most_pictures({"DETECTION_EXPLORER_MAX_BATCH": text}) == number
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "many", "1.5", "²"])
+def test_a_wrong_number_is_an_error(text):
+    with pytest.raises(ValueError, match="DETECTION_EXPLORER_MAX_BATCH must be"):
+        most_pictures({"DETECTION_EXPLORER_MAX_BATCH": text})

@@ -1,0 +1,171 @@
+"""What the Batch tab answers; tests/browser looks at the page itself."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from detection_core.formats import FORMATS
+from detection_core.images.reading import ImageError
+from detection_core.models.catalog import PERSON_MODEL, get_spec
+from detection_core.ui.batch.store import Batch, BatchPicture, BatchStore
+from detection_core.ui.batch.tab import BatchTab, NothingToPackError, build_batch_tab, pack
+from detection_core.ui.batch.view import BatchMessage, BatchOrder, BatchView
+from tests.factories import make_detections
+from tests.ui.batch_engine import BatchEngine
+
+REQUEST = SimpleNamespace(session_hash="visitor")
+
+
+def build(batches: BatchStore | None = None) -> tuple[BatchTab, dict[str, Callable[..., Any]]]:
+    """The tab, and its event handlers by name."""
+    with gr.Blocks() as page:
+        tab = build_batch_tab(page, BatchEngine(), batches or BatchStore())
+    return tab, {function.name: function.fn for function in page.fns.values()}
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Batch:
+    """Two pictures of the same name from two folders; scores are 0.95, 0.525 and 0.1."""
+    batch = Batch("visitor/batch", get_spec(PERSON_MODEL))
+    for number, folder in enumerate(("x", "y"), start=1):
+        path = tmp_path / folder / "a.png"
+        path.parent.mkdir()
+        Image.new("RGB", (64, 48), "navy").save(path)
+        found = make_detections(3, image_size=(48, 64), labels=[1, 1, 1], masks=True, model=PERSON_MODEL)
+        batch.pictures[str(number)] = BatchPicture(path, f"{folder}/a.png", found)
+    return batch
+
+
+def order(**changes: Any) -> BatchOrder:
+    return BatchOrder.from_client({"batch": "x", "pictures": ["1", "2"], "formats": ["csv", "png"], "threshold": 0.5} | changes)
+
+
+def test_everything_chosen_is_packed(batch, tmp_path):
+    with zipfile.ZipFile(pack(batch, order(), tmp_path / "cache")) as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+        (table,) = (name for name in names if name.endswith(".csv"))
+        assert len(list(csv.DictReader(io.TextIOWrapper(archive.open(table), "utf-8")))) == 4
+        assert len([name for name in names if name.endswith(".png")]) == 2
+    assert not [name for name in names if name.startswith(("/", ".."))]
+
+
+def test_only_what_is_seen_and_chosen_is_packed(batch, tmp_path):
+    with zipfile.ZipFile(pack(batch, order(pictures=["2", "gone"], formats=["csv"], threshold=0.9), tmp_path)) as archive:
+        (table,) = (name for name in archive.namelist() if name.endswith(".csv"))
+        rows = list(csv.DictReader(io.TextIOWrapper(archive.open(table), "utf-8")))
+    assert [row["file_name"] for row in rows] == ["y/a.png"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"pictures": []}, "at least one picture"), ({"pictures": ["9"]}, "at least one picture"), ({"formats": ["yolo-pose"]}, "one format")],
+    ids=["no picture", "unknown picture", "no joints"],
+)
+def test_nothing_to_pack_says_so(batch, tmp_path, changes, message):
+    with pytest.raises(NothingToPackError, match=message):
+        pack(batch, order(**changes), tmp_path)
+
+
+def test_a_picture_that_is_gone_leaves_no_half_archive(batch, tmp_path):
+    batch.pictures["2"].path.unlink()
+    with pytest.raises(ImageError, match=r"y/a.png: The picture is no longer on the server"):
+        pack(batch, order(), tmp_path / "cache")
+    assert not list((tmp_path / "cache").rglob("*.zip"))
+
+
+@pytest.mark.parametrize("sent", [None, "x", [1], {"pictures": "12", "formats": {"csv": 1}, "threshold": "high", "batch": 3}], ids=str)
+def test_orders_are_not_trusted(sent):
+    assert BatchOrder.from_client(sent) == BatchOrder("", [], [], 0.5)
+
+
+def test_orders_keep_what_there_is():
+    sent = {"batch": "b", "pictures": ["2", 1, "2", "1"], "formats": ["png", "exe", "csv"], "threshold": 7}
+    assert BatchOrder.from_client(sent) == BatchOrder("b", ["2", "1"], [key for key in FORMATS if key in ("csv", "png")], 1)
+
+
+def test_a_model_that_is_here_begins_at_once():
+    batches = BatchStore()
+    _, handlers = build(batches)
+    start = handlers["arrive"](PERSON_MODEL, "", REQUEST).start
+    spec = get_spec(PERSON_MODEL)
+    assert (start.model.title, start.threshold, start.floor) == (spec.title, spec.suggested_threshold, spec.floor_score)
+    assert (start.categories["1"].name, start.categories["1"].plural) == ("person", "persons")
+    again = handlers["begin"](PERSON_MODEL, start.batch, REQUEST).start
+    assert again.batch == start.batch
+    assert again.turn != start.turn
+
+
+def test_a_model_that_must_be_downloaded_waits_for_the_button():
+    _, handlers = build()
+    message = handlers["arrive"]("ssd300_vgg16", "", REQUEST)
+    assert message.start is None
+    assert "must be downloaded" in message.notes[0]
+    assert handlers["choose"]("ssd300_vgg16")[1]["value"] == "Download 143 MB and detect"
+    assert handlers["begin"]("ssd300_vgg16", "", REQUEST).start.model.key == "ssd300_vgg16"
+
+
+def test_a_model_that_is_gone_is_told():
+    _, handlers = build()
+    assert handlers["begin"]("pets", "", REQUEST).error.title == "There is no model “pets” any more"
+
+
+def test_a_download_of_results_that_are_gone_is_told():
+    _, handlers = build()
+    message = handlers["download"](SimpleNamespace(_data={"batch": "guessed", "pictures": ["1"], "formats": ["csv"]}))
+    assert message.error.title == "The files cannot be written"
+    assert "Press Detect" in message.error.text
+
+
+def test_a_download_is_a_file_of_the_view(batch):
+    batches = BatchStore()
+    tab, handlers = build(batches)
+    kept = batches.begin("visitor/batch", batch.spec)
+    for key, picture in batch.pictures.items():
+        batches.keep(kept, key, picture)
+    message = handlers["download"](SimpleNamespace(_data={"batch": kept.token, "pictures": ["1"], "formats": ["csv"], "threshold": 0.5}))
+    assert message.download_name == f"detections_{PERSON_MODEL}.zip"
+    assert Path(message.download.path).is_file()
+    assert message.download.path in tab.view.temp_files
+
+
+def test_an_opened_picture_is_its_file_and_model(batch):
+    batches = BatchStore()
+    tab, _ = build(batches)
+    kept = batches.begin("visitor/batch", batch.spec)
+    batches.keep(kept, "1", batch.pictures["1"])
+    assert tab.opened({"batch": kept.token, "id": "1"}) == (batch.pictures["1"].path, PERSON_MODEL)
+
+
+@pytest.mark.parametrize("sent", [None, [], {"batch": "guessed", "id": "1"}, {"batch": 1, "id": []}], ids=str)
+def test_an_unknown_picture_is_not_opened(sent):
+    tab, _ = build()
+    assert tab.opened(sent) is None
+
+
+def test_a_visitor_who_leaves_leaves_nothing():
+    batches = BatchStore()
+    _, handlers = build(batches)
+    start = handlers["begin"](PERSON_MODEL, "", REQUEST).start
+    handlers["leave"](REQUEST)
+    assert handlers["download"](SimpleNamespace(_data={"batch": start.batch})).error is not None
+
+
+@pytest.mark.parametrize(("payload", "name"), [(None, ""), (BatchMessage(batch="b"), "b"), (BatchMessage.model_validate(""), "")])
+def test_the_view_gives_the_name_of_its_batch(payload, name):
+    tab, _ = build()
+    assert isinstance(tab.view, BatchView)
+    assert tab.view.preprocess(payload) == name

@@ -1,0 +1,297 @@
+"""What the Compare tab's handlers answer; tests/browser looks at the page itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from detection_core.engine import EngineError, Job, Result
+from detection_core.formats import from_json, to_coco_results
+from detection_core.images.reading import LoadedImage
+from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_spec, list_models
+from detection_core.models.detector import Timings
+from detection_core.models.weights import WeightsError
+from detection_core.ui.compare.tab import build_compare_tab
+from detection_core.ui.compare.view import CompareMessage, CompareSettings
+from detection_core.ui.shared.examples import EXAMPLE_PATHS, EXAMPLES
+from detection_core.ui.shared.image_links import PictureLinks
+from tests.factories import make_detections
+
+PHOTO = str(EXAMPLES["Cameraman"])
+SSD, FCOS, MASKS = "ssd300_vgg16", "fcos_resnet50_fpn", "maskrcnn_resnet50_fpn"
+REQUEST = SimpleNamespace(session_hash="visitor", query_params={})
+
+
+class FakeEngine:
+    """Answers at once: what SSD finds is what all find, but the person model misses the last object. FCOS cannot be had."""
+
+    def __init__(self, missing: tuple[str, ...] = ()) -> None:
+        self.missing = missing
+        self.asked: list[tuple[str, bool]] = []
+
+    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", measure: bool = False) -> Job:
+        spec = get_spec(model)
+        self.asked.append((model, measure))
+        job = Job(model, visitor)
+        if model == FCOS:
+            job.future.set_exception(WeightsError("It cannot be downloaded."))
+            return job
+        size = (image.image.height, image.image.width)
+        found = make_detections(6, image_size=size, categories=("__background__", "person"), model=model)
+        found = found[: 5 if spec.key == PERSON_MODEL else 6]
+        job.future.set_result(Result(found, Timings(network=0.1), memory=1_000_000 if measure else None))
+        return job
+
+    def cancel_visitor(self, visitor: str) -> None:
+        pass
+
+    def model_states(self) -> dict[str, str]:
+        here = {key: "to download" if key in self.missing else "on disk" for key in list_models()}
+        return here | {f"{key}@stock": state for key, state in here.items()}
+
+
+class Tab:
+    """The tab's handlers, called as Gradio calls them."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        with gr.Blocks() as page, gr.Tabs(), gr.Tab("Compare", id="compare") as tab:
+            self.built = build_compare_tab(tab, engine, PictureLinks())
+        self.handlers: dict[str, Callable[..., Any]] = {function.name: function.fn for function in page.fns.values()}
+        self.name = ""
+        self.files: list[str] = []
+
+    def add(self, file: str, *keys: str, image_id: str = "") -> CompareMessage:
+        message, *_, files, _, self.asks = list(self.handlers["add_results"](file, image_id, PHOTO, list(keys), self.files, {}, REQUEST))[
+            -1
+        ]
+        if files != gr.skip():
+            self.files = files
+        return message
+
+    def compare(self, *keys: str, handler: str = "press", path: str | None = PHOTO) -> CompareMessage:
+        updates = list(self.handlers[handler](path, list(keys), self.files, {}, REQUEST))
+        message, self.name, *_ = updates[-1]
+        return message
+
+
+def test_models_side_by_side():
+    message = Tab(FakeEngine()).compare(PERSON_MODEL, SSD)
+    assert [(model.id, len(model.objects)) for model in message.models] == [(PERSON_MODEL, 5), (SSD, 6)]
+    assert message.models[1].threshold == get_spec(SSD).suggested_threshold
+    assert message.models[1].cost.latency_ms == pytest.approx(100)
+    assert message.picture == "example:cameraman"
+    assert {point.id for point in message.points} == {PERSON_MODEL, SSD}
+
+
+def test_one_that_fails_says_why_and_harms_nobody():
+    message = Tab(FakeEngine()).compare(PERSON_MODEL, FCOS, "gone", SSD)
+    assert [model.objects is not None for model in message.models] == [True, False, False, True]
+    assert message.models[1].error.text == "It cannot be downloaded."
+    assert "gone" in message.models[2].error.title
+
+
+def test_nothing_is_downloaded_unasked():
+    engine = FakeEngine(missing=(MASKS,))
+    tab = Tab(engine)
+    message = tab.compare(PERSON_MODEL, MASKS, handler="look")
+    assert "178 MB" in message.models[1].error.text
+    assert [model for model, _ in engine.asked] == [PERSON_MODEL]
+    assert tab.compare(PERSON_MODEL, MASKS).models[1].objects is not None
+
+
+def test_a_models_precisions_share_a_download():
+    tab = Tab(FakeEngine(missing=(MASKS,)))
+    *_, (_, _, _, button, _) = tab.handlers["look"](PHOTO, [MASKS, f"{MASKS}@stock"], [], {}, REQUEST)
+    assert button["value"] == "Download 178 MB and compare"
+
+
+def test_a_model_beside_itself_in_another_precision():
+    tab = Tab(FakeEngine())
+    message = tab.compare(SSD, f"{SSD}@stock")
+    assert [(model.id, model.title) for model in message.models] == [(SSD, "SSD300 VGG-16"), (f"{SSD}@stock", "SSD300 VGG-16 · stock")]
+    told = tab.handlers["download"](CompareSettings(), tab.name)
+    with zipfile.ZipFile(told.download.path) as archive:
+        assert {f"{SSD}.png", f"{SSD}@stock.png", f"difference_{SSD}_{SSD}@stock.png"} <= set(archive.namelist())
+
+
+def test_begins_in_the_usual_precision(monkeypatch):
+    monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", "stock")
+    assert Tab(FakeEngine()).built.slots.value["selected"] == [f"{COCO_MODEL}@stock", f"{PERSON_MODEL}@stock"]
+
+
+def test_without_a_picture_the_button_asks_for_one():
+    tab = Tab(FakeEngine())
+    ((message, *_),) = tab.handlers["press"](None, [PERSON_MODEL, SSD], [], {}, REQUEST)
+    assert message.error.title == "No picture yet"
+
+
+def test_measuring_takes_turns_and_ends_with_figures():
+    engine = FakeEngine()
+    tab = Tab(engine)
+    updates = list(tab.handlers["measure"](PHOTO, [PERSON_MODEL, SSD], [], {}, REQUEST))
+    measured = [model for model, measure in engine.asked if measure]
+    assert measured == [PERSON_MODEL, SSD] * 5
+    assert "round 5 of 5" in updates[9][0].status.text
+    costs = [model.cost for model in updates[-1][0].models]
+    assert [(cost.runs, cost.memory_mb) for cost in costs] == [(5, 1), (5, 1)]
+
+
+def test_measuring_without_a_model_is_told():
+    tab = Tab(FakeEngine(missing=(SSD, FCOS)))
+    ((message, *_),) = tab.handlers["measure"](PHOTO, [FCOS, SSD], [], {}, REQUEST)
+    assert "no model on this machine" in message.error.text
+
+
+@pytest.mark.parametrize("what_comes", ["cancel", "another comparison"])
+def test_measuring_ends_between_two_runs(what_comes: str):
+    engine = FakeEngine()
+    tab = Tab(engine)
+    updates = tab.handlers["measure"](PHOTO, [PERSON_MODEL, SSD], [], {}, REQUEST)
+    assert "round 1 of 5" in next(updates)[0].status.text
+    if what_comes == "cancel":
+        tab.handlers["stop"](REQUEST)
+    else:
+        tab.compare(PERSON_MODEL, SSD)
+    ((message, *_),) = updates
+    assert message == (CompareMessage() if what_comes == "cancel" else gr.skip())
+    assert sum(measure for _, measure in engine.asked) == 2
+
+
+def results_file(path, **changes: Any) -> str:
+    with Image.open(PHOTO) as photo:
+        found = make_detections(4, image_size=(photo.height, photo.width), categories=("__background__", "person"))
+    entries = [entry | changes for entry in to_coco_results(found, 1)]
+    path.write_text(json.dumps(entries))
+    return str(path)
+
+
+def test_results_of_another_tool_become_a_model(tmp_path):
+    tab = Tab(FakeEngine())
+    message = tab.add(results_file(tmp_path / "theirs.json"), PERSON_MODEL, SSD)
+    theirs = message.models[2]
+    assert (theirs.title, len(theirs.objects), theirs.linkable) == ("theirs.json", 4, False)
+    other = tab.compare(PERSON_MODEL, SSD, path=str(EXAMPLE_PATHS[0]))
+    assert len(other.models) == 2
+    assert "theirs.json" in other.notes[-1]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[7]", '[{"image_id": 1}]'])
+def test_a_file_that_is_no_results_says_so(tmp_path, content: str):
+    path = tmp_path / "bad.json"
+    path.write_text(content)
+    tab = Tab(FakeEngine())
+    message = tab.add(str(path), PERSON_MODEL, SSD)
+    assert "bad.json" in message.error.title
+    assert tab.files == []
+
+
+def test_a_file_that_has_not_arrived_is_told():
+    ((message, *_),) = Tab(FakeEngine()).handlers["add_results"](None, "", PHOTO, [PERSON_MODEL, SSD], [], {}, REQUEST)
+    assert "not arrived" in message.error.text
+
+
+def test_of_very_many_imported_objects_the_surest_are_compared(tmp_path):
+    entry = {"image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 20]}
+    path = tmp_path / "many.json"
+    path.write_text(json.dumps([entry | {"score": n / 400} for n in range(400)]))
+    theirs = Tab(FakeEngine()).add(str(path), PERSON_MODEL, SSD).models[2]
+    assert theirs.title == "many.json (the 300 surest of 400)"
+    assert [len(theirs.objects), theirs.objects[-1].score] == [300, 0.25]
+
+
+def test_of_a_file_about_several_pictures_one_is_asked_for(tmp_path):
+    path = tmp_path / "all.json"
+    with Image.open(PHOTO) as photo:
+        size = photo.height, photo.width
+    path.write_text(json.dumps([entry for n in (1, 2, 3) for entry in to_coco_results(make_detections(n, image_size=size), n)]))
+    tab = Tab(FakeEngine())
+    message = tab.add(str(path), PERSON_MODEL, SSD)
+    assert "Which picture" in message.error.title
+    assert tab.asks["visible"]
+    message = tab.add(str(path), PERSON_MODEL, SSD, image_id=" 3 ")
+    assert len(message.models[2].objects) == 3
+    assert not tab.asks["visible"]
+    assert "has the image id 7" in tab.add(str(path), PERSON_MODEL, SSD, image_id="7").error.text
+
+
+def test_four_models_leave_no_room_for_a_file(tmp_path):
+    tab = Tab(FakeEngine())
+    tab.add(results_file(tmp_path / "theirs.json"), PERSON_MODEL, SSD)
+    message = tab.compare(PERSON_MODEL, SSD, MASKS, "ssdlite320_mobilenet_v3_large")
+    assert len(message.models) == 4
+    assert "4 models at most" in message.notes[-1]
+
+
+def test_the_archive_holds_what_is_seen():
+    tab = Tab(FakeEngine())
+    tab.compare(PERSON_MODEL, SSD)
+    settings = CompareSettings(rule="same", threshold=0.2)
+    message = tab.handlers["download"](settings, tab.name)
+    assert message.download_name == "cameraman_comparison.zip"
+    with zipfile.ZipFile(message.download.path) as archive:
+        facts = json.loads(archive.read("comparison.json"))
+        theirs = from_json(json.loads(archive.read(f"{SSD}/cameraman_detections.json")))
+        assert {f"{SSD}.png", f"{SSD}/coco_results.json", f"{SSD}/detections.csv", f"{SSD}/yolo_detect/labels/cameraman.txt"} < set(
+            archive.namelist()
+        )
+        with Image.open(archive.open(f"difference_{PERSON_MODEL}_{SSD}.png")) as picture:
+            assert json.loads(picture.info["Settings"])["a"]["model"] == PERSON_MODEL
+    assert len(theirs) == 5
+    (pair,) = facts["pairs"]
+    assert pair["counts"] == {"matched": 5, "only_a": 0, "only_b": 0, "other_class": 0}
+    assert [model["provenance"]["threshold"] for model in facts["models"]] == [0.2, 0.2]
+
+
+def test_until_all_have_answered_the_archive_is_of_what_has_come_in():
+    tab = Tab(FakeEngine())
+    tab.compare(PERSON_MODEL, SSD, path=str(EXAMPLE_PATHS[0]))
+    _, name, *_ = next(tab.handlers["press"](PHOTO, [PERSON_MODEL, SSD], [], {}, REQUEST))
+    message = tab.handlers["download"](CompareSettings(), name)
+    assert "found anything yet" in message.error.text
+
+
+def test_what_is_no_longer_kept_is_told():
+    message = Tab(FakeEngine()).handlers["download"](CompareSettings(), "unknown")
+    assert "no longer kept" in message.error.text
+
+
+@pytest.mark.parametrize(
+    ("query", "picture", "models", "settings"),
+    [
+        ({"tab": "compare", "picture": "example:cat", "models": f"{SSD},{FCOS}", "iou": "0.7"}, "Cat", [SSD, FCOS], {"iou": 0.7}),
+        ({"tab": "compare", "picture": "kept:gone", "models": SSD}, "Grace Hopper", [SSD, COCO_MODEL], {}),
+        ({"tab": "compare", "models": f"{SSD}%40fast,{SSD}"}, "Grace Hopper", [f"{SSD}@fast", SSD], {}),
+        ({"tab": "compare"}, "Grace Hopper", [COCO_MODEL, PERSON_MODEL], {}),
+    ],
+    ids=["whole", "picture gone", "two precisions", "bare"],
+)
+def test_a_link_brings_a_comparison_back(query, picture: str, models: list[str], settings: dict[str, Any]):
+    tab = Tab(FakeEngine())
+    request = SimpleNamespace(session_hash="visitor", query_params=query)
+    _, path, slots, restore = tab.built.arrive(request)
+    assert path == str(EXAMPLES[picture])
+    assert slots["selected"] == models
+    assert restore == settings
+
+
+def test_a_plain_visit_changes_nothing():
+    assert all(update == gr.skip() for update in Tab(FakeEngine()).built.arrive(REQUEST))
+
+
+def test_too_many_waiting_is_told_in_the_view():
+    class Busy(FakeEngine):
+        def submit(self, *args: Any, **how: Any) -> Job:
+            raise EngineError("Too many pictures are waiting already. Try again in a moment.")
+
+    message = Tab(Busy()).compare(PERSON_MODEL, SSD)
+    assert all("Too many" in model.error.text for model in message.models)

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from detection_core.formats import FORMATS, Provenance, from_json
+from detection_core.images.reading import ImageError
+from detection_core.ui.detect.download import result_file
+from detection_core.ui.detect.view import ViewSettings
+from detection_core.ui.shared.session import KeptResult
+from detection_core.visualization import Style, annotate, object_colors
+from tests.factories import make_detections
+
+PROVENANCE = Provenance("some_model", "some_model.pth", time="2026-01-02T03:04:05+00:00")
+BARE = ViewSettings(threshold=0, style=Style(boxes=False, masks=False, contours=False, skeletons=False, labels=False))
+
+
+@pytest.fixture
+def kept(tmp_path) -> KeptResult:
+    """Six objects of three classes in a grey picture."""
+    path = tmp_path / "grey.png"
+    Image.new("RGB", (640, 480), (90, 90, 90)).save(path)
+    return KeptResult(path, make_detections(6, masks=True, keypoints=True, model="some_model"), PROVENANCE)
+
+
+def draw(kept: KeptResult, settings: ViewSettings) -> Image.Image:
+    data, name = result_file(kept, settings, "png")
+    assert name == "grey_some_model.png"
+    return Image.open(io.BytesIO(data))
+
+
+def changed(picture: Image.Image) -> int:
+    return int((np.asarray(picture) != 90).any(axis=2).sum())
+
+
+def test_nothing_switched_on_is_the_picture(kept):
+    assert changed(draw(kept, BARE)) == 0
+
+
+@pytest.mark.parametrize("layer", ["boxes", "masks", "contours", "skeletons", "labels"])
+def test_every_layer_draws(kept, layer):
+    assert changed(draw(kept, replace(BARE, style=replace(BARE.style, **{layer: True})))) > 0
+
+
+def test_the_threshold_and_the_classes_decide_who_is_drawn(kept):
+    boxes = replace(BARE, style=replace(BARE.style, boxes=True))
+    everyone = changed(draw(kept, boxes))
+    best = changed(draw(kept, replace(boxes, threshold=0.9)))
+    no_dogs = changed(draw(kept, replace(boxes, hidden_classes=frozenset({2}))))
+    assert 0 < best < everyone
+    assert 0 < no_dogs < everyone
+
+
+def test_colours_and_numbers_stay_when_others_are_hidden(kept):
+    settings = ViewSettings(threshold=0, hidden_classes=frozenset({1}))
+    visible = settings.visible(kept.detections)
+    colors = [color for color, seen in zip(object_colors(kept.detections, "auto"), visible, strict=True) if seen]
+    numbers = (np.flatnonzero(visible) + 1).tolist()
+    with Image.open(kept.image_path) as picture:
+        expected = annotate(picture, kept.detections[visible], colors=colors, numbers=numbers)
+    assert numbers[0] == 2
+    assert draw(kept, settings).tobytes() == expected.tobytes()
+
+
+def test_a_picture_that_is_gone_is_told(kept):
+    kept.image_path.unlink()
+    with pytest.raises(ImageError, match="no longer on the server"):
+        draw(kept, BARE)
+
+
+def test_a_file_tells_where_it_comes_from_and_with_which_settings(kept):
+    settings = json.loads(draw(kept, ViewSettings(threshold=0.3)).info["Settings"])
+    assert settings["provenance"]["weights"] == "some_model.pth"
+    assert settings["provenance"]["threshold"] == 0.3
+    assert settings["provenance"]["settings"]["opacity"] == 0.4
+
+
+def test_every_format_holds_what_is_seen(kept):
+    settings = ViewSettings(threshold=0.5)
+    for form in FORMATS:
+        data, name = result_file(kept, settings, form)
+        assert data, name
+        assert name.startswith("grey_some_model")
+    data, name = result_file(kept, settings, "json")
+    assert name == "grey_some_model.json"
+    assert len(from_json(json.loads(data))) == int((kept.detections.scores >= 0.5).sum())
+    data, name = result_file(kept, settings, "yolo-pose")
+    assert name == "grey_some_model_yolo-pose.zip"
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert any(entry.endswith(".txt") for entry in archive.namelist())
+
+
+@pytest.mark.parametrize(("form", "message"), [("docx", "no format"), ("yolo-segment", "does not find"), (None, "no format")])
+def test_what_cannot_be_written_is_told(kept, form, message: str):
+    boxes_only = KeptResult(kept.image_path, make_detections(3, model="some_model"), PROVENANCE)
+    with pytest.raises(ValueError, match=message):
+        result_file(boxes_only, BARE, form)

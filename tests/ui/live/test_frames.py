@@ -1,0 +1,243 @@
+"""Looking at the frames of a live stream; nothing of what a browser sends is trusted."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from detection_core.detections import Detections
+from detection_core.engine import EngineBusyError, EngineError, Job, JobState, Result, Stage
+from detection_core.images.reading import ImageError, LoadedImage
+from detection_core.models.catalog import PERSON_MODEL, get_spec
+from detection_core.models.detector import Timings
+from detection_core.models.weights import WeightsError
+from detection_core.ui.live import frames as live_look
+from detection_core.ui.live.frames import look_at_frame, read_frame
+from detection_core.ui.live.streams import LiveFrame, LiveStream, LiveStreams
+from detection_core.visualization import PALETTE, to_hex
+from tests.factories import make_detections
+from tests.ui.asynchronous import finish
+
+SPEC = get_spec(PERSON_MODEL)
+BROKEN = base64.b64encode(b"\xff\xd8\xff but not really").decode()
+
+
+def encoded(size: tuple[int, int] = (64, 48), kind: str = "JPEG") -> str:
+    stream = io.BytesIO()
+    Image.new("RGB", size, "navy").save(stream, kind)
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+class Walk:
+    """An engine that finds one person who walks to the right by 5 pixels a frame, and one of a low score who stands."""
+
+    def __init__(self) -> None:
+        self.holds = False
+        self.stage = Stage.RUN
+        self.error: Exception | None = None
+        self.others = 0
+        self.jobs: list[Job] = []
+        self.kept: list[bool] = []
+        self.tasks: list[Any] = []
+
+    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", keep: bool = True, tasks: Any = None) -> Job:
+        if isinstance(self.error, EngineBusyError):
+            raise self.error
+        job = Job(model, visitor)
+        job.update(JobState(self.stage))
+        self.jobs.append(job)
+        self.kept.append(keep)
+        self.tasks.append(tasks)
+        if not self.holds:
+            self.release()
+        return job
+
+    def release(self) -> None:
+        x = 5.0 * len(self.jobs)
+        boxes = np.array([[x, 10, x + 20, 40], [0, 0, 10, 20]], np.float32)
+        found = Detections(boxes, np.array([1, 1]), np.array([0.9, 0.3], np.float32), (48, 64), SPEC.categories, model=SPEC.key)
+        for job in self.jobs:
+            if not job.future.done():
+                if self.error:
+                    job.future.set_exception(self.error)
+                else:
+                    job.future.set_result(Result(found, Timings(network=0.2, wait=0.01)))
+
+    def jobs_of_others(self, visitor: str) -> int:
+        return self.others
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Walk:
+    monkeypatch.setattr(live_look, "_PATIENCE", 0.05)
+    monkeypatch.setattr(live_look, "_LONG_PATIENCE", 0.1)
+    return Walk()
+
+
+@pytest.fixture
+def streams() -> LiveStreams:
+    return LiveStreams(most=1)
+
+
+@pytest.fixture
+def stream(streams: LiveStreams) -> LiveStream:
+    return streams.begin("somebody", SPEC)
+
+
+def ask(engine: Walk, streams: LiveStreams, sent: object) -> dict[str, Any]:
+    return finish(look_at_frame(sent, engine, streams))  # type: ignore[arg-type]
+
+
+def frame(stream: LiveStream, number: int, **more: Any) -> dict[str, Any]:
+    return {"stream": stream.token, "id": number, "image": encoded(), "time": 100 * number, "threshold": 0.5, "stable": True} | more
+
+
+def results(engine: Walk, streams: LiveStreams, stream: LiveStream, numbers: range, **more: Any) -> list[dict[str, Any]]:
+    return [ask(engine, streams, frame(stream, number, **more))["result"] for number in numbers]
+
+
+@pytest.mark.parametrize("stable", [True, False], ids=["followed", "frame by frame"])
+def test_an_object_without_joints_is_sent_without(stream, stable):
+    found = make_detections(3, masks=True, keypoints=[1], model=SPEC.key)
+    look = LiveFrame(time_s=1, threshold=0.5, stable=stable, tasks=None)
+    told = live_look.tell(Result(found, Timings()), look, stream)
+    objects = json.loads(json.dumps(told, allow_nan=False))["objects"]
+    assert {(thing["class_id"], thing["keypoints"] is not None) for thing in objects} == {(1, True), (2, False)}
+
+
+def test_a_frame_gives_what_is_there_and_where_the_time_went(engine, streams, stream):
+    (answer,) = results(engine, streams, stream, range(1, 2))
+    assert (answer["id"], answer["time"], answer["threshold"], answer["width"], answer["height"]) == (1, 100, 0.5, 64, 48)
+    first, second = answer["objects"]
+    assert set(first) == {"class_id", "score", "box", "color", "polygons", "keypoints", "track", "velocity"}
+    assert (first["score"], first["track"], first["box"]) == (0.9, 1, [5, 10, 25, 40])
+    assert (second["score"], second["track"], second["velocity"]) == (0.3, 0, [0, 0])
+    assert set(answer["ms"]) == {"decode", "wait", "network", "post", "track"}
+    assert (answer["ms"]["network"], answer["ms"]["wait"]) == (200, 10)
+    assert engine.kept == [False]
+
+
+def test_who_is_followed_has_an_identity_a_motion_and_a_colour_that_stay(engine, streams, stream):
+    answers = results(engine, streams, stream, range(1, 12))
+    walkers = [next(thing for thing in answer["objects"] if thing["track"]) for answer in answers]
+    assert {thing["track"] for thing in walkers} == {1}
+    assert {thing["color"] for thing in walkers} == {to_hex(PALETTE[0])}
+    assert walkers[-1]["velocity"][0] == pytest.approx(50, rel=0.15)
+    assert (answers[-1]["in_view"], answers[-1]["total"]) == ({"person": 1}, {"person": 1})
+
+
+def test_without_stable_boxes_nobody_has_an_identity(engine, streams, stream):
+    *_, answer = results(engine, streams, stream, range(1, 4), stable=False)
+    assert [thing["track"] for thing in answer["objects"]] == [0, 0]
+    assert (answer["in_view"], answer["total"]) == ({}, {})
+
+
+@pytest.mark.parametrize(("threshold", "tracks"), [(0.5, [1, 0]), (0.2, [1, 2]), (0.95, [0])], ids=["middle", "low", "high"])
+def test_the_threshold_says_who_is_followed_and_what_the_slider_may_want(engine, streams, stream, threshold: float, tracks: list[int]):
+    *_, answer = results(engine, streams, stream, range(1, 4), threshold=threshold)
+    assert [thing["track"] for thing in answer["objects"]] == tracks
+
+
+@pytest.mark.parametrize(("others", "second_stream", "room"), [(0, False, True), (1, False, False), (0, True, False)])
+def test_room_is_where_nobody_else_is(engine, streams, stream, others: int, second_stream: bool, room: bool):
+    engine.others = others
+    if second_stream:
+        streams.begin("somebody else", SPEC)
+    assert ask(engine, streams, frame(stream, 1))["result"]["room"] is room
+
+
+def test_it_is_asked_again_until_there_is_an_answer(engine, streams, stream):
+    engine.holds, engine.stage = True, Stage.DOWNLOAD
+    again = {"stream": stream.token, "id": 1}
+    assert ask(engine, streams, frame(stream, 1))["status"]["stage"] == "download"
+    assert ask(engine, streams, again)["status"]["stage"] == "download"
+    assert len(engine.jobs) == 1
+    engine.release()
+    # What was sent with the frame holds.
+    assert ask(engine, streams, again)["result"]["threshold"] == 0.5
+    assert ask(engine, streams, again) == {"dropped": True}
+    assert stream.frames == {}
+
+
+def test_two_frames_are_under_way_at_most(engine, streams, stream):
+    engine.holds = True
+    answers = [ask(engine, streams, frame(stream, number)) for number in (1, 2, 3)]
+    assert [set(answer) for answer in answers] == [{"status"}, {"status"}, {"dropped"}]
+    engine.release()
+    assert "result" in ask(engine, streams, {"stream": stream.token, "id": 2})
+    # The older one has been overtaken.
+    assert ask(engine, streams, {"stream": stream.token, "id": 1}) == {"dropped": True}
+
+
+def test_who_waits_is_told_the_place(engine, streams, stream):
+    second = streams.begin("somebody else", SPEC)
+    assert ask(engine, streams, frame(second, 1)) == {"busy": "All places are taken. Yours in the line is 1."}
+    streams.end(stream.token)
+    assert "result" in ask(engine, streams, frame(second, 2))
+
+
+def test_a_stream_that_ends_takes_its_frames_along(engine, streams, stream):
+    engine.holds = True
+    ask(engine, streams, frame(stream, 1))
+    streams.leave("somebody")
+    assert engine.jobs[0].cancelled
+    assert "has ended" in ask(engine, streams, {"stream": stream.token, "id": 1})["expired"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (EngineBusyError("Too many pictures are waiting."), "busy", "Too many"),
+        (EngineError("It failed."), "error", "It failed."),
+        (WeightsError("No internet."), "error", "No internet."),
+    ],
+    ids=["busy", "failed", "no weights"],
+)
+def test_what_goes_wrong_is_told_and_nothing_stays_under_way(engine, streams, stream, error: Exception, kind: str, words: str):
+    engine.error = error
+    assert words in str(ask(engine, streams, frame(stream, 1))[kind])
+    assert stream.frames == {}
+
+
+@pytest.mark.parametrize(
+    "image",
+    [None, 7, "", "???", encoded(kind="PNG"), BROKEN, encoded((2000, 100)), "A" * 1_400_000],
+    ids=["nothing", "a number", "empty", "no base64", "a PNG", "a broken JPEG", "too wide", "too many bytes"],
+)
+def test_what_is_no_frame_is_refused(engine, streams, stream, image: object):
+    assert set(ask(engine, streams, frame(stream, 1, image=image))) == {"refused"}
+    assert (stream.frames, engine.jobs) == ({}, [])
+    with pytest.raises(ImageError):
+        read_frame(image)
+
+
+@pytest.mark.parametrize("sent", [None, [], {}, {"stream": 3}, {"stream": "unknown", "id": 1}], ids=repr)
+def test_what_names_no_stream_is_over(engine, streams, sent: object):
+    assert set(ask(engine, streams, sent)) == {"expired"}
+
+
+@pytest.mark.parametrize("wrong", [{"id": None}, {"time": float("nan")}, {"time": "now"}, {"threshold": 9}, {"threshold": None}], ids=repr)
+def test_numbers_that_are_none_become_usual_ones(engine, streams, stream, wrong: dict[str, Any]):
+    assert 0 <= ask(engine, streams, frame(stream, 1, **wrong))["result"]["threshold"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "tasks"),
+    [(["masks", "keypoints"], {"masks", "keypoints"}), (["masks"], {"masks"}), ([], set()), (["boxes", "money", 3, {}], set())],
+    ids=["both", "masks", "none", "nonsense"],
+)
+def test_what_nobody_looks_at_is_not_computed(engine, streams, stream, sent, tasks):
+    results(engine, streams, stream, range(1, 2), tasks=sent)
+    assert engine.tasks == [tasks]
+
+
+@pytest.mark.parametrize("more", [{}, {"tasks": "masks"}, {"tasks": None}], ids=str)
+def test_who_does_not_say_what_they_look_at_gets_everything(engine, streams, stream, more):
+    results(engine, streams, stream, range(1, 2), **more)
+    assert engine.tasks == [None]

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from detection_core.ui.shared.limits import BodyLimit
+
+MEGABYTE = 2**20
+
+
+async def count(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+@pytest.fixture(scope="module")
+def client() -> TestClient:
+    routes = [
+        Route(path, count, methods=["POST"])
+        for path in ("/gradio_api/run/detect", "/gradio_api/run/upload", "/gradio_api/upload", "/sub/gradio_api/upload/")
+    ]
+    return TestClient(Starlette(routes=routes, middleware=[Middleware(BodyLimit)]))
+
+
+def chunks(size: int) -> Iterator[bytes]:
+    """A body without a length."""
+    for _ in range(size // 1000):
+        yield b"x" * 1000
+
+
+@pytest.mark.parametrize("make", [lambda size: b"x" * size, chunks], ids=["with length", "without length"])
+@pytest.mark.parametrize(("megabytes", "status"), [(1, 200), (3, 413)], ids=["small", "large"])
+@pytest.mark.parametrize("path", ["/gradio_api/run/detect", "/gradio_api/run/upload"])
+def test_bounds_requests(client, path, make, megabytes, status):
+    answer = client.post(path, content=make(megabytes * MEGABYTE))
+    assert answer.status_code == status
+    if status == 413:
+        assert "pictures of at most 50 MB" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/upload", "/sub/gradio_api/upload/"])
+def test_uploads_have_their_own_limit(client, path):
+    assert client.post(path, content=b"x" * 3 * MEGABYTE).text == str(3 * MEGABYTE)
+    assert client.post(path, content=b"x" * 52 * MEGABYTE).status_code == 413
+    assert client.post(path, content=chunks(52 * MEGABYTE)).status_code == 413
+
+
+def test_uploads_may_be_as_large_as_videos():
+    app = Starlette(
+        routes=[Route("/gradio_api/upload", count, methods=["POST"])], middleware=[Middleware(BodyLimit, largest_file=60 * MEGABYTE)]
+    )
+    client = TestClient(app)
+    assert client.post("/gradio_api/upload", content=b"x" * 60 * MEGABYTE).status_code == 200
+    answer = client.post("/gradio_api/upload", content=b"x" * 62 * MEGABYTE)
+    assert answer.status_code == 413
+    assert "videos of at most 60 MB" in answer.json()["detail"]
