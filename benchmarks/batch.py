@@ -1,4 +1,4 @@
-"""Peak memory and speed of `detect` over 155 pictures against over 15, and of a second run that finds all done, in fresh processes.
+"""Peak memory and speed of `detect` over 155 images against over 15, and of a second run that finds all done, in fresh processes.
 
 This process imports nothing heavy: a child's peak begins at what its parent holds when it is started.
 """
@@ -28,43 +28,43 @@ FORMATS = "json,png,coco,csv"
 
 
 def prepare(folder: Path, count: int) -> dict[str, Any]:
-    """Leaves so many different pictures, made of the examples, and says how large they are."""
+    """Leaves so many different images, made of the examples, and says how large they are."""
     import torch
     from PIL import Image, ImageOps
 
     from detection_core.models.catalog import ASSETS
 
     examples = sorted((ASSETS / "examples").glob("*.jpg"))
-    (folder / "pictures").mkdir()
+    (folder / "images").mkdir()
     pixels = 0
     for number in range(count):
         with Image.open(examples[number % len(examples)]) as example:
             scaled = ImageOps.contain(example.convert("RGB"), (LONGER_SIDE, LONGER_SIDE), Image.Resampling.BICUBIC)
         mirrored = ImageOps.mirror(scaled) if number // len(examples) % 2 else scaled
-        # Sizes differ as those of photos do: memory that is given back in other pieces than it was taken may pile up.
+        # Sizes differ as those of images do: memory that is given back in other pieces than it was taken may pile up.
         cropped = ImageOps.crop(mirrored, border=3 * (number % COUNTS[0]))
-        cropped.save(folder / "pictures" / f"{number}.jpg", quality=90)
+        cropped.save(folder / "images" / f"{number}.jpg", quality=90)
         pixels += cropped.width * cropped.height
     return {"threads": torch.get_num_threads(), "megapixels": pixels / count / 1e6}
 
 
 def detect(folder: Path, count: int) -> dict[str, Any]:
-    """What a terminal does, and the peak before the first picture."""
-    from detection_core.batch import Batch
+    """What a terminal does, and the peak before the first image."""
+    from detection_core.batch import BatchRun
     from detection_core.cli.main import main
 
     peaks = {}
-    run = Batch.run
+    run = BatchRun.run
 
-    def measured(batch: Batch, detector: Callable[..., Any]) -> Iterator[Any]:
+    def measured(batch: BatchRun, detector: Callable[..., Any]) -> Iterator[Any]:
         peaks["loaded"] = peak_bytes()
         return run(batch, detector)
 
     started = time.perf_counter()
-    arguments = [str(folder / "pictures"), "--out", str(folder / "out"), "--model", MODEL, "--format", FORMATS]
-    with mock.patch.object(Batch, "run", measured):
+    arguments = [str(folder / "images"), "--out", str(folder / "out"), "--model", MODEL, "--format", FORMATS]
+    with mock.patch.object(BatchRun, "run", measured):
         if main(["detect", *arguments]):
-            raise SystemExit("not all pictures could be detected")
+            raise SystemExit("not all images could be detected")
     return {**peaks, "all": peak_bytes(), "seconds": time.perf_counter() - started}
 
 
@@ -93,7 +93,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as name:
                 facts = in_fresh_process("prepare", Path(name), count)
                 if not number:
-                    print(f"{count} pictures of {facts['megapixels']:.1f} megapixels on average, {facts['threads']} torch threads.")
+                    print(f"{count} images of {facts['megapixels']:.1f} megapixels on average, {facts['threads']} torch threads.")
                 for way in ("detected", "done before"):
                     records.setdefault((count, way), []).append(in_fresh_process("detect", Path(name), count))
     print(f"{machine_facts(facts['threads'])}\n")
@@ -102,7 +102,7 @@ def main() -> None:
     for (count, way), runs in records.items():
         loaded, peak, seconds = (statistics.median(run[name] for run in runs) for name in ("loaded", "all", "seconds"))
         rows.append([f"{count} {way}", f"{loaded / 1e6:.0f}", f"{peak / 1e6:.0f}", f"{seconds:.1f}", f"{count / seconds:.1f}"])
-    print(markdown_table(["pictures", "MB, model loaded", "MB, peak", "seconds in all", "pictures/s"], rows))
+    print(markdown_table(["images", "MB, model loaded", "MB, peak", "seconds in all", "images/s"], rows))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ RECORDER = """() => {
 
 
 def make_crowd(points: int = 230) -> Detections:
-    """100 star-shaped masks all over a 1080p picture; on a fine grid, so that an outline has about as many points as asked for."""
+    """100 star-shaped masks all over a 1080p image; on a fine grid, so that an outline has about as many points as asked for."""
     rng = np.random.default_rng(0)
     height, width = SIZE
     size = rng.uniform(60, 400, (OBJECTS, 2))
@@ -86,9 +86,9 @@ def main() -> None:
     from detection_core.ui.detect.view import DetectionView, view_payload
 
     with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / "noise.jpg"
-        Image.effect_noise(SIZE[::-1], 80).convert("RGB").save(picture)
-        payload = view_payload(make_crowd(), picture, threshold=0.5, floor=0.05)
+        image = Path(folder) / "noise.jpg"
+        Image.effect_noise(SIZE[::-1], 80).convert("RGB").save(image)
+        payload = view_payload(make_crowd(), image, threshold=0.5, floor=0.05)
         outlines = [ring for item in payload.objects or [] for ring in item.polygons or []]
         with gr.Blocks() as app:
             DetectionView(payload, elem_id="view")

@@ -1,4 +1,4 @@
-"""Many photos with a model's drawings on one sheet, to look at what it gets wrong."""
+"""Many images with a model's drawings on one sheet, to look at what it gets wrong."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageOps
 
-from detection_core import Detector, annotate, get_spec, load_image
+from detection_core import Detector, annotate, get_model_spec, load_image
 from detection_core.datasets.coco import read_coco
 
 CELL = (360, 300)
@@ -15,12 +15,12 @@ COLUMNS = 5
 CAPTION = 16
 
 
-def sheet(detector: Detector, photos: list[Path], threshold: float) -> Image.Image:
+def sheet(detector: Detector, images: list[Path], threshold: float) -> Image.Image:
     width, height = CELL
-    rows = -(-len(photos) // COLUMNS)
+    rows = -(-len(images) // COLUMNS)
     canvas = Image.new("RGB", (COLUMNS * width, rows * (height + CAPTION)), "white")
     draw = ImageDraw.Draw(canvas)
-    for number, path in enumerate(photos):
+    for number, path in enumerate(images):
         image = load_image(path)
         found = detector.detect(image)
         drawn = ImageOps.contain(annotate(image, found[found.scores >= threshold]), CELL)
@@ -35,14 +35,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="COCO folder: annotations.json beside images/")
     parser.add_argument("--model", default="person_mobilenet_v2_fpn", metavar="KEY")
     parser.add_argument("--threshold", type=float, help="default: the model's suggestion")
-    parser.add_argument("--first", type=int, default=0, metavar="N", help="photos to pass over")
-    parser.add_argument("--photos", type=int, default=20, metavar="N")
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="images to pass over")
+    parser.add_argument("--images", type=int, default=20, metavar="N")
     parser.add_argument("--out", type=Path, required=True, metavar="SHEET.jpg")
     args = parser.parse_args()
-    photos = [photo.path for photo in read_coco(args.data).photos][args.first : args.first + args.photos]
-    threshold = get_spec(args.model).suggested_threshold if args.threshold is None else args.threshold
-    sheet(Detector(args.model), photos, threshold).save(args.out, quality=88)
-    print(f"{len(photos)} photos at a threshold of {threshold} in {args.out}")
+    images = [image.path for image in read_coco(args.data).images][args.first : args.first + args.images]
+    threshold = get_model_spec(args.model).default_threshold if args.threshold is None else args.threshold
+    sheet(Detector(args.model), images, threshold).save(args.out, quality=88)
+    print(f"{len(images)} images at a threshold of {threshold} in {args.out}")
 
 
 if __name__ == "__main__":

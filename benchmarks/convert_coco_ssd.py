@@ -98,16 +98,16 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
 
 
 @torch.inference_mode()
-def compare(model_json: Path, state: dict[str, Tensor], photo: Path) -> None:
+def compare(model_json: Path, state: dict[str, Tensor], image: Path) -> None:
     """Prints how far boxes and scores of all anchors differ between graph and model, before anything is suppressed."""
-    with Image.open(photo) as opened:
+    with Image.open(image) as opened:
         pixels = pil_to_tensor(opened.convert("RGB").resize((SIZE, SIZE)))[None]
-    image = pixels.float() * 2 / 255 - 1
-    graph = Graph(model_json, image)
+    scaled = pixels.float() * 2 / 255 - 1
+    graph = Graph(model_json, scaled)
     boxes, scores = graph(BOXES)[:, [1, 0, 3, 2]] * SIZE, graph(SCORES)[0, :, 1:]
     module = ssdlite300_mobilenet_v2().eval()
     module.load_state_dict(state, strict=False)
-    _, outputs, (anchors,) = module.predict(ImageList(image, [(SIZE, SIZE)]))
+    _, outputs, (anchors,) = module.predict(ImageList(scaled, [(SIZE, SIZE)]))
     own_boxes = module.box_coder.decode_single(outputs["bbox_regression"][0], anchors)
     own_scores = module.scores(outputs["cls_logits"][0])
     # Torchvision lists the boxes of a place in another order.
@@ -128,7 +128,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--graph", type=Path, required=True, metavar="model.json", help="the TensorFlow.js graph model")
     parser.add_argument("--out", type=Path, metavar="FILE.pth", help="the state dict to write, without masks and keypoints")
-    parser.add_argument("--check", type=Path, metavar="PHOTO", help="compute both on this image, scaled to the model's size")
+    parser.add_argument("--check", type=Path, metavar="IMAGE", help="compute both on this image, scaled to the model's size")
     args = parser.parse_args()
     state = read_coco_ssd(args.graph)
     if args.out:

@@ -1,4 +1,4 @@
-"""How far two results of the same picture are apart, when sums were added up in another order."""
+"""How far two results of the same image are apart, when sums were added up in another order."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from detection_core.detections import Detections
 from detection_core.detections.masks import mask_crop, padded_box
 
-BOX_PIXELS, SCORE, JOINT_PIXELS, MASK_SHARE = 0.1, 1e-3, 0.5, 0.999
-# Larger pictures are made smaller first, so what is found in them is off in proportion.
+BOX_PIXELS, SCORE, KEYPOINT_PIXELS, MASK_SHARE = 0.1, 1e-3, 0.5, 0.999
+# Larger images are made smaller first, so what is found in them is off in proportion.
 _FULL_HD = 1920
 # Of two candidates that overlap and whose scores tie within rounding, one or the other survives: this share of all objects may be such.
 _FLIPS = 0.01
@@ -27,11 +27,11 @@ class Distance:
         moved: Objects in another place of the order; their scores must be equal within rounding.
         box: Pixels.
         score: Of the same object, and at the same place of the order.
-        joint: Pixels, or 0 where there are none; without those that flipped.
-        joints: Of objects that are the same.
-        flipped_joints: Joints elsewhere, because the heat map is as high there within rounding.
+        keypoint: Pixels, or 0 where there are none; without those that flipped.
+        keypoints: Of objects that are the same.
+        flipped_keypoints: Keypoints elsewhere, because the heat map is as high there within rounding.
         mask: Smallest share of equal pixels in an object's box, or 1 where there are none; of masks in the same whole pixels.
-        longer_side: Of the picture, in pixels.
+        longer_side: Of the image, in pixels.
     """
 
     objects: int
@@ -39,22 +39,22 @@ class Distance:
     moved: int
     box: float
     score: float
-    joint: float
+    keypoint: float
     mask: float
-    joints: int = 0
-    flipped_joints: int = 0
+    keypoints: int = 0
+    flipped_keypoints: int = 0
     longer_side: int = 0
 
     @property
     def is_small(self) -> bool:
         """Whether the results count as equal."""
         box = BOX_PIXELS * max(1, self.longer_side / _FULL_HD)
-        close = self.box <= box and self.score <= SCORE and self.joint <= JOINT_PIXELS and self.mask >= MASK_SHARE
-        return self.missing <= _FLIPS * self.objects and self.flipped_joints <= _FLIPS * self.joints and close
+        close = self.box <= box and self.score <= SCORE and self.keypoint <= KEYPOINT_PIXELS and self.mask >= MASK_SHARE
+        return self.missing <= _FLIPS * self.objects and self.flipped_keypoints <= _FLIPS * self.keypoints and close
 
 
 def distance(found: Detections, expected: Detections) -> Distance:
-    """Compares two results of one picture."""
+    """Compares two results of one image."""
     ours, theirs = _partners(found, expected)
     common = min(len(found), len(expected))
     moved, flipped = np.zeros(0), np.zeros(0, bool)
@@ -62,7 +62,7 @@ def distance(found: Detections, expected: Detections) -> Distance:
         assert found.keypoint_scores is not None
         assert expected.keypoint_scores is not None
         moved = _apart(found.keypoints[ours], expected.keypoints[theirs]).max(axis=2)
-        flipped = (moved > JOINT_PIXELS) & (np.abs(found.keypoint_scores[ours] - expected.keypoint_scores[theirs]) <= SCORE)
+        flipped = (moved > KEYPOINT_PIXELS) & (np.abs(found.keypoint_scores[ours] - expected.keypoint_scores[theirs]) <= SCORE)
     shares = [1.0]
     if found.masks is not None and expected.masks is not None:
         shares += [_equal_share(found, i, expected, j) for i, j in zip(ours, theirs, strict=True)]
@@ -72,10 +72,10 @@ def distance(found: Detections, expected: Detections) -> Distance:
         moved=int((ours != theirs).sum()),
         box=_largest(found.boxes[ours] - expected.boxes[theirs]),
         score=max(_largest(found.scores[ours] - expected.scores[theirs]), _largest(found.scores[:common] - expected.scores[:common])),
-        joint=_largest(moved[~flipped]),
+        keypoint=_largest(moved[~flipped]),
         mask=min(shares),
-        joints=moved.size,
-        flipped_joints=int(flipped.sum()),
+        keypoints=moved.size,
+        flipped_keypoints=int(flipped.sum()),
         longer_side=max(found.image_size),
     )
 
@@ -122,7 +122,7 @@ def _pixels(mask: tuple[NDArray[np.bool_], tuple[int, int]], image_size: tuple[i
 
 
 def _apart(ours: NDArray[np.floating], theirs: NDArray[np.floating]) -> NDArray[np.floating]:
-    """How far joints are apart; those that neither result has are not, and those that one of them lacks are infinitely far."""
+    """How far keypoints are apart; those that neither result has are not, and those that one of them lacks are infinitely far."""
     neither = np.isnan(ours) & np.isnan(theirs)
     return np.where(neither, 0, np.nan_to_num(np.abs(ours - theirs), nan=np.inf))
 

@@ -21,7 +21,7 @@ from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from detection_core.detections import Detections
-from detection_core.visualization import Style, annotate
+from detection_core.visualization import AnnotationStyle, annotate
 
 Action = Callable[[], object]
 
@@ -32,7 +32,7 @@ _NOTHING = {"boxes": False, "masks": False, "contours": False, "skeletons": Fals
 
 
 def make_scene(count: int, image_size: tuple[int, int]) -> tuple[Image.Image, Detections]:
-    """A noisy picture and `count` blobs whose sides are 2–40 % of the picture's, spread evenly over the orders of size, as COCO's are."""
+    """A noisy image and `count` blobs whose sides are 2–40 % of the image's, spread evenly over the orders of size, as COCO's are."""
     rng = np.random.default_rng(0)
     height, width = image_size
     sides = np.exp(rng.uniform(np.log(0.02), np.log(0.4), (count, 2))) * (width, height)
@@ -53,7 +53,7 @@ def make_scene(count: int, image_size: tuple[int, int]) -> tuple[Image.Image, De
 
 
 def full_masks(detections: Detections) -> NDArray[np.bool_]:
-    """Masks [N,H,W] over the whole picture, as the other libraries want them; making them is not measured."""
+    """Masks [N,H,W] over the whole image, as the other libraries want them; making them is not measured."""
     masks = np.zeros((len(detections), *detections.image_size), bool)
     for index, (crop, (x, y)) in enumerate(detections.mask_crops()):
         masks[index, y : y + crop.shape[0], x : x + crop.shape[1]] = crop
@@ -62,7 +62,7 @@ def full_masks(detections: Detections) -> NDArray[np.bool_]:
 
 def our_actions(image: Image.Image, detections: Detections) -> dict[str, Action]:
     def drawing(**layers: bool) -> Action:
-        return partial(annotate, image, detections, Style(**(_NOTHING | layers)))  # type: ignore[arg-type]
+        return partial(annotate, image, detections, AnnotationStyle(**(_NOTHING | layers)))  # type: ignore[arg-type]
 
     annotated = annotate(image, detections)
     return {
@@ -75,33 +75,33 @@ def our_actions(image: Image.Image, detections: Detections) -> dict[str, Action]
 
 
 def torchvision_actions(image: Image.Image, detections: Detections, masks: NDArray[np.bool_]) -> dict[str, Action]:
-    picture = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+    canvas = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
     boxes, bools, names = torch.from_numpy(detections.boxes), torch.from_numpy(masks), detections.names
 
     return {
-        "masks": partial(draw_segmentation_masks, picture, bools, alpha=0.4),
-        "boxes": partial(draw_bounding_boxes, picture, boxes, width=4),
-        "everything": lambda: draw_bounding_boxes(draw_segmentation_masks(picture, bools, alpha=0.4), boxes, names, width=4),
+        "masks": partial(draw_segmentation_masks, canvas, bools, alpha=0.4),
+        "boxes": partial(draw_bounding_boxes, canvas, boxes, width=4),
+        "everything": lambda: draw_bounding_boxes(draw_segmentation_masks(canvas, bools, alpha=0.4), boxes, names, width=4),
     }
 
 
 def supervision_actions(image: Image.Image, detections: Detections, masks: NDArray[np.bool_]) -> dict[str, Action]:
-    """The annotators of supervision, which draw into the picture they get: each run gets its own copy."""
+    """The annotators of supervision, which draw into the image they get: each run gets its own copy."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that OpenCV is missing: slower, not wrong
         import supervision as sv
-    picture = np.array(image)[:, :, ::-1].copy()
+    canvas = np.array(image)[:, :, ::-1].copy()
     theirs = sv.Detections(xyxy=detections.boxes, mask=masks, confidence=detections.scores, class_id=detections.labels)
     texts = [f"{name} {score:.2f}" for name, score in zip(detections.names, detections.scores, strict=True)]
     mask, polygon, box, label = sv.MaskAnnotator(opacity=0.4), sv.PolygonAnnotator(), sv.BoxAnnotator(), sv.LabelAnnotator()
 
     def draw_masks() -> NDArray[np.uint8]:
-        return polygon.annotate(mask.annotate(picture.copy(), theirs), theirs)  # type: ignore[no-any-return]
+        return polygon.annotate(mask.annotate(canvas.copy(), theirs), theirs)  # type: ignore[no-any-return]
 
     return {
         "masks": draw_masks,
-        "boxes": lambda: box.annotate(picture.copy(), theirs),
-        "labels": lambda: label.annotate(picture.copy(), theirs, texts),
+        "boxes": lambda: box.annotate(canvas.copy(), theirs),
+        "labels": lambda: label.annotate(canvas.copy(), theirs, texts),
         "everything": lambda: label.annotate(box.annotate(draw_masks(), theirs), theirs, texts),
     }
 
@@ -136,7 +136,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
     columns = {f"{name}, {count}": measure(collect(*make_scene(count, size)), rounds) for name, size in _SIZES.items() for count in _COUNTS}
-    print(f"Median milliseconds of processor time in {rounds} interleaved runs on one thread; columns: picture, objects.")
+    print(f"Median milliseconds of processor time in {rounds} interleaved runs on one thread; columns: image, objects.")
     print("Masks are filled and outlined; torchvision only fills them.\n")
     print(f"| ms | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}")
     for row in next(iter(columns.values())):

@@ -1,4 +1,4 @@
-"""Average precision, speed and best threshold of an embedded model on photos in COCO's format; writes its file and its card."""
+"""Average precision, speed and best threshold of an embedded model on images in COCO's format; writes its file and its card."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.common import machine_facts, markdown_table, median_and_range
 from benchmarks.person_data import only_persons
 from detection_core.datasets.coco import read_coco
-from detection_core.datasets.images import read_picture
+from detection_core.datasets.images import read_upright
 from detection_core.detections import Detections
 from detection_core.evaluation import Evaluation, evaluate
 from detection_core.models.build import build_model
-from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, ModelSpec, get_spec
+from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, ModelSpec, get_model_spec
 from detection_core.models.checkpoint import read_checkpoint
 from detection_core.models.detector import run
-from detection_core.models.optimized import optimise, sixteen_bits
+from detection_core.models.optimized import optimize, sixteen_bits
 from detection_core.models.precision import Precision
-from detection_core.models.quantization import quantise
+from detection_core.models.quantization import quantize
 from detection_core.models.weights import fetch_weights
 
 CPU = torch.device("cpu")
@@ -51,8 +51,8 @@ def load_model(spec: ModelSpec, args: argparse.Namespace) -> nn.Module:
 def in_precisions(stock: nn.Module) -> dict[Precision, nn.Module]:
     """The model in every precision that this machine has."""
     dtype = sixteen_bits(CPU)
-    modules = {Precision.STOCK: stock, Precision.EXACT: optimise(stock)}
-    return modules if dtype is None else {**modules, Precision.FAST: optimise(stock, dtype)}
+    modules = {Precision.STOCK: stock, Precision.EXACT: optimize(stock)}
+    return modules if dtype is None else {**modules, Precision.FAST: optimize(stock, dtype)}
 
 
 class Watch:
@@ -63,16 +63,16 @@ class Watch:
         self.seconds: list[float] = []
         self.objects: list[int] = []
 
-    def __call__(self, picture: NDArray[np.uint8]) -> Detections:
-        """Detects in one picture."""
+    def __call__(self, image: NDArray[np.uint8]) -> Detections:
+        """Detects in one image."""
         started = time.perf_counter()
-        (found,), _ = run(self.module, self.spec, [picture], CPU)
+        (found,), _ = run(self.module, self.spec, [image], CPU)
         self.seconds.append(time.perf_counter() - started)
         self.objects.append(len(found))
         return found
 
 
-def vga_picture() -> NDArray[np.uint8]:
+def vga_image() -> NDArray[np.uint8]:
     with Image.open(ASSETS / "examples" / VGA_EXAMPLE) as example:
         return np.asarray(example.convert("RGB").resize(VGA))
 
@@ -80,22 +80,22 @@ def vga_picture() -> NDArray[np.uint8]:
 def giga_multiply_adds(module: nn.Module, spec: ModelSpec) -> float:
     """As torchvision's `_ops`: a multiplication with its addition counts once. Depends a little on how many objects are found."""
     with FlopCounterMode(display=False) as counter:
-        run(module, spec, [vga_picture()], CPU)
+        run(module, spec, [vga_image()], CPU)
     return float(counter.get_total_flops()) / 2 / 1e9
 
 
 def vga_seconds(module: nn.Module, spec: ModelSpec) -> list[float]:
     watch = Watch(module, spec)
     for _ in range(VGA_ROUNDS + 2):
-        watch(vga_picture())
+        watch(vga_image())
     return watch.seconds[2:]
 
 
 def false_alarms(module: nn.Module, spec: ModelSpec, file: Path, threshold: float) -> tuple[int, int]:
-    """Of how many photos without persons the model sees one in how many."""
-    photos = [photo for photo in only_persons(file) if not photo.annotations + photo.crowds]
-    scores = [run(module, spec, [np.asarray(read_picture(photo))], CPU)[0][0].scores for photo in photos]
-    return len(photos), sum(bool((found >= threshold).any()) for found in scores)
+    """Of how many images without persons the model sees one in how many."""
+    images = [image for image in only_persons(file) if not image.annotations + image.crowds]
+    scores = [run(module, spec, [np.asarray(read_upright(image))], CPU)[0][0].scores for image in images]
+    return len(images), sum(bool((found >= threshold).any()) for found in scores)
 
 
 def write_card(path: Path, evaluations: Mapping[Precision, Evaluation], facts: dict[str, Any], measured: dict[str, Any]) -> None:
@@ -112,7 +112,7 @@ def write_card(path: Path, evaluations: Mapping[Precision, Evaluation], facts: d
 
 def _figures(evaluation: Evaluation) -> dict[str, list[float | None]]:
     return {
-        f"{task}, {figures.photos} photos": [_rounded(getattr(figures, name)) for name in FIGURES]
+        f"{task}, {figures.images} images": [_rounded(getattr(figures, name)) for name in FIGURES]
         for task, figures in evaluation.tasks.items()
     }
 
@@ -144,8 +144,8 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     if args.export:
-        torch.save(quantise(read_checkpoint(args.export).state), args.weights)
-    spec = get_spec(args.model)
+        torch.save(quantize(read_checkpoint(args.export).state), args.weights)
+    spec = get_model_spec(args.model)
     stock = load_model(spec, args)
     modules = in_precisions(stock)
     # As the app usually runs it; the card and the threshold are about this.
@@ -160,14 +160,14 @@ def main() -> None:
 
     print(f"{machine_facts(torch.get_num_threads())}\n")
     transform: Any = module.transform
-    print(f"{len(data.photos)} photos; shorter side scaled to {transform.min_size[0]} px, longer to {transform.max_size} px at most.")
-    print("Sizes are COCO's: small is below 32² px of area in the photo as it is stored, large above 96². Average precision in percent:\n")
+    print(f"{len(data.images)} images; shorter side scaled to {transform.min_size[0]} px, longer to {transform.max_size} px at most.")
+    print("Sizes are COCO's: small is below 32² px of area in the image as it is stored, large above 96². Average precision in percent:\n")
     rows = [
-        [task, precision, str(figures.photos), *("–" if (value := getattr(figures, name)) is None else f"{value:.2f}" for name in FIGURES)]
+        [task, precision, str(figures.images), *("–" if (value := getattr(figures, name)) is None else f"{value:.2f}" for name in FIGURES)]
         for precision, each in evaluations.items()
         for task, figures in each.tasks.items()
     ]
-    print(markdown_table(["AP of", "precision", "photos", *FIGURES], rows))
+    print(markdown_table(["AP of", "precision", "images", *FIGURES], rows))
     took = [
         [
             precision,
@@ -175,28 +175,28 @@ def main() -> None:
         ]
         for precision, each in modules.items()
     ]
-    print(f"\n{markdown_table(['ms, median (range)', 'per photo of the data', f'{VGA_EXAMPLE} at {VGA[0]}×{VGA[1]}'], took)}\n")
-    print(f"Objects per photo above the floor score of {spec.floor_score}: {median_and_range(watch.objects)}; each costs time.")
-    print(f"{params} parameters, {gflops:.2f} billion multiply-adds on that picture, {size:.1f} MiB.\n")
+    print(f"\n{markdown_table(['ms, median (range)', 'per image of the data', f'{VGA_EXAMPLE} at {VGA[0]}×{VGA[1]}'], took)}\n")
+    print(f"Objects per image above the floor score of {spec.min_score}: {median_and_range(watch.objects)}; each costs time.")
+    print(f"{params} parameters, {gflops:.2f} billion multiply-adds on that image, {size:.1f} MiB.\n")
     best = evaluation.best()
-    threshold = evaluation.suggested_threshold(spec.floor_score)
+    threshold = evaluation.default_threshold(spec.min_score)
     if best is None or threshold is None:
         print("Nothing was found, so there is no threshold to suggest and no card to write.")
         return
-    suggested = evaluation.at(threshold)
+    default = evaluation.at(threshold)
     rows = [
         [name, *(f"{value:.3f}" for value in (point.threshold, point.precision, point.recall, point.f1))]
-        for name, point in {"best F1": best, "suggested": suggested}.items()
+        for name, point in {"best F1": best, "default": default}.items()
     ]
     print(markdown_table(["boxes at IoU 0.5", "threshold", "precision", "recall", "F1"], rows))
     measured: dict[str, Any] = {}
     if args.empty:
-        photos, alarms = false_alarms(module, spec, args.empty, threshold)
-        told = f"{alarms} of {photos}"
-        print(f"\nPhotos without persons in which one is seen at the suggested threshold: {told}.")
-        measured["photos without persons in which one is seen"] = told
+        images, alarms = false_alarms(module, spec, args.empty, threshold)
+        told = f"{alarms} of {images}"
+        print(f"\nImages without persons in which one is seen at the default threshold: {told}.")
+        measured["images without persons in which one is seen"] = told
     if args.write_card:
-        facts = {"params": params, "gflops": round(gflops, 2), "file_size": round(size, 1), "suggested_threshold": suggested.threshold}
+        facts = {"params": params, "gflops": round(gflops, 2), "file_size": round(size, 1), "default_threshold": default.threshold}
         write_card(args.write_card, evaluations, facts, measured)
 
 

@@ -1,8 +1,8 @@
-"""How far what the optimised models find is from what torchvision's modules find, over a folder of photos: `python benchmarks/equality.py`.
+"""How far what the optimized models find is from what torchvision's modules find, over a folder of images: `python benchmarks/equality.py`.
 
 For the exact precision the largest differences, and the flips: objects that only one of them has, because two candidates overlapped and
-tied within rounding, and joints that are elsewhere, because two pixels of a heat map did. For the fast one, as information, how many
-objects stay where they are. Weights are random, calibrated on a photo, except those of the built-in model.
+tied within rounding, and keypoints that are elsewhere, because two pixels of a heat map did. For the fast one, as information, how many
+objects stay where they are. Weights are random, calibrated on an image, except those of the built-in model.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from benchmarks.distance import distance
 from benchmarks.subjects import stock_module
 from detection_core.detections import Detections
 from detection_core.detections.matching import iou_matrix, match
-from detection_core.inputs import find_pictures
-from detection_core.models.catalog import ModelSpec, get_spec, list_specs
+from detection_core.inputs import find_images
+from detection_core.models.catalog import ModelSpec, get_model_spec, list_specs
 from detection_core.models.detector import as_array, run
-from detection_core.models.optimized import optimise, sixteen_bits
+from detection_core.models.optimized import optimize, sixteen_bits
 
 _CPU = torch.device("cpu")
 _SAME_PLACE = 0.9
@@ -37,11 +37,11 @@ _SAME_PLACE = 0.9
 
 @dataclass
 class Comparison:
-    """What one model's photos have shown.
+    """What one model's images have shown.
 
     Attributes:
         model: Its key.
-        distances: Of each photo, as `distance` measures it, stock against exact.
+        distances: Of each image, as `distance` measures it, stock against exact.
         same: Of each object that stock finds, whether fast finds one of the same class in the same place.
         scores: How far apart the scores of those are.
     """
@@ -52,7 +52,7 @@ class Comparison:
     scores: list[float] = field(default_factory=list)
 
     def add_fast(self, expected: Detections, found: Detections) -> None:
-        """Counts the objects of one photo."""
+        """Counts the objects of one image."""
         allowed = expected.labels[:, None] == found.labels[None]
         pairs = match(iou_matrix(expected.boxes, found.boxes), allowed, _SAME_PLACE)
         self.same += [True] * len(pairs) + [False] * (len(expected) - len(pairs))
@@ -68,53 +68,53 @@ class Comparison:
             f"{sum(each.missing for each in self.distances)} of {objects}",
             f"{max(each.box for each in self.distances):.1e}",
             f"{max(each.score for each in self.distances):.1e}",
-            f"{max(each.joint for each in self.distances):.2g}",
-            f"{sum(each.flipped_joints for each in self.distances)} of {sum(each.joints for each in self.distances)}",
+            f"{max(each.keypoint for each in self.distances):.2g}",
+            f"{sum(each.flipped_keypoints for each in self.distances)} of {sum(each.keypoints for each in self.distances)}",
             f"{min(each.mask for each in self.distances):.5f}",
             f"{np.mean(self.same):.1%}" if self.same else "",
             f"{np.median(self.scores):.4f}" if self.scores else "",
         ]
 
 
-def compare(spec: ModelSpec, photos: Sequence[NDArray[np.uint8]]) -> Comparison:
-    """Looks at all photos with one model in all precisions."""
-    stock = stock_module(spec, photos[0])
-    exact = optimise(stock)
+def compare(spec: ModelSpec, images: Sequence[NDArray[np.uint8]]) -> Comparison:
+    """Looks at all images with one model in all precisions."""
+    stock = stock_module(spec, images[0])
+    exact = optimize(stock)
     dtype = sixteen_bits(_CPU)
-    fast = optimise(stock, dtype) if dtype else None
+    fast = optimize(stock, dtype) if dtype else None
     comparison = Comparison(spec.key)
-    for number, photo in enumerate(photos):
-        (expected,), _ = run(stock, spec, [photo], _CPU)
-        (found,), _ = run(exact, spec, [photo], _CPU)
+    for number, image in enumerate(images):
+        (expected,), _ = run(stock, spec, [image], _CPU)
+        (found,), _ = run(exact, spec, [image], _CPU)
         comparison.distances.append(distance(found, expected))
         if not comparison.distances[-1].is_small:
-            print(f"{spec.key}, photo {number + 1}: {comparison.distances[-1]}", file=sys.stderr)
+            print(f"{spec.key}, image {number + 1}: {comparison.distances[-1]}", file=sys.stderr)
         if fast is not None:
-            (found,), _ = run(fast, spec, [photo], _CPU)
+            (found,), _ = run(fast, spec, [image], _CPU)
             comparison.add_fast(expected, found)
     return comparison
 
 
-def comparisons(keys: Sequence[str], photos: Sequence[NDArray[np.uint8]]) -> Iterator[Comparison]:
+def comparisons(keys: Sequence[str], images: Sequence[NDArray[np.uint8]]) -> Iterator[Comparison]:
     """One model after the other, so that only one is in memory."""
     for key in keys:
-        yield compare(get_spec(key), photos)
+        yield compare(get_model_spec(key), images)
         gc.collect()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0] + ".")
-    parser.add_argument("--photos", type=Path, required=True, metavar="DIR", help="a folder of photos")
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="a folder of images")
     parser.add_argument("--count", type=int, metavar="N", help="only the first so many (default: all)")
     parser.add_argument("--models", nargs="+", default=[spec.key for spec in list_specs()], metavar="KEY", help="default: all")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="torch's threads (default: all)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    photos = [as_array(file.path) for file in find_pictures([str(options.photos)])[: options.count]]
-    print(f"{len(photos)} photos. {machine_facts(options.threads)}\n")
-    header = ["model", "photos equal", "flips", "box, px", "score", "joint, px", "joints flipped", "mask, equal px"]
+    images = [as_array(file.path) for file in find_images([str(options.images)])[: options.count]]
+    print(f"{len(images)} images. {machine_facts(options.threads)}\n")
+    header = ["model", "images equal", "flips", "box, px", "score", "keypoint, px", "keypoints flipped", "mask, equal px"]
     rows = []
-    for comparison in comparisons(options.models, photos):
+    for comparison in comparisons(options.models, images):
         rows.append(comparison.cells())
         print(rows[-1], file=sys.stderr, flush=True)
     print(markdown_table([*header, f"fast: same class, IoU > {_SAME_PLACE}", "fast: median score difference"], rows))

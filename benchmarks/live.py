@@ -1,6 +1,6 @@
 """The camera view against Gradio's own stream and the model alone: detections a second, time from camera to overlay, many visitors, memory.
 
-The camera is Chromium's fake one, which plays an example photo panned; a strip at the bottom tells each picture's number, so that the
+The camera is Chromium's fake one, which plays an example image panned; a strip at the bottom tells each image's number, so that the
 plain stream's delay can be read off what it shows.
 """
 
@@ -36,18 +36,18 @@ from benchmarks.page import ROOT, free_port, wait_for_answer
 from detection_core.detections import Detections
 from detection_core.engine import Engine, Job, LocalEngine, Result
 from detection_core.images.reading import LoadedImage, encode_jpeg
-from detection_core.models.catalog import ASSETS, PERSON_MODEL, get_spec
+from detection_core.models.catalog import ASSETS, PERSON_MODEL, get_model_spec
 from detection_core.models.detector import Timings
 from detection_core.ui.live.frames import look_at_frame
 from detection_core.ui.live.streams import LiveStreams
 
 SIZE = (640, 480)
-PICTURES = 300
+IMAGES = 300
 BITS, BLOCK = 10, 40
 CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 STEADY_MS = 4000
 
-# Runs in the plain stream's page: when each picture of the camera was seen first, and how old the one is that comes back.
+# Runs in the plain stream's page: when each image of the camera was seen first, and how old the one is that comes back.
 RECORDER = """([bits, block]) => {
   const canvas = document.createElement("canvas");
   const pen = canvas.getContext("2d", { willReadFrequently: true });
@@ -85,20 +85,20 @@ RECORDER = """([bits, block]) => {
 
 
 @cache
-def pictures() -> list[bytes]:
-    """JPEGs of the example photo panned, each with its number in a strip of black and white blocks."""
+def make_images() -> list[bytes]:
+    """JPEGs of the example image panned, each with its number in a strip of black and white blocks."""
     with Image.open(ASSETS / "examples" / "astronaut.jpg") as opened:
-        photo = ImageOps.contain(opened.convert("RGB"), (900, 900))
+        image = ImageOps.contain(opened.convert("RGB"), (900, 900))
     shown = []
-    for number in range(PICTURES):
-        phase = (1 - np.cos(2 * np.pi * number / PICTURES)) / 2
-        x, y = ((large - small) * phase for large, small in zip(photo.size, SIZE, strict=True))
-        picture = photo.crop((int(x), int(y), int(x) + SIZE[0], int(y) + SIZE[1]))
-        pen = ImageDraw.Draw(picture)
+    for number in range(IMAGES):
+        phase = (1 - np.cos(2 * np.pi * number / IMAGES)) / 2
+        x, y = ((large - small) * phase for large, small in zip(image.size, SIZE, strict=True))
+        part = image.crop((int(x), int(y), int(x) + SIZE[0], int(y) + SIZE[1]))
+        pen = ImageDraw.Draw(part)
         for bit in range(BITS):
             corner = (bit * BLOCK, SIZE[1] - BLOCK)
             pen.rectangle((*corner, corner[0] + BLOCK, SIZE[1]), fill="white" if number >> bit & 1 else "black")
-        shown.append(encode_jpeg(picture))
+        shown.append(encode_jpeg(part))
     return shown
 
 
@@ -106,7 +106,7 @@ def pictures() -> list[bytes]:
 def browser_with_camera() -> Iterator[Browser]:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         film = Path(folder) / "camera.mjpeg"
-        film.write_bytes(b"".join(pictures()))
+        film.write_bytes(b"".join(make_images()))
         arguments = [*ARGUMENTS, *CAMERA, f"--use-file-for-fake-video-capture={film}"]
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
         yield browser
@@ -183,7 +183,7 @@ def measure_streams(browser: Browser, rounds: int, seconds: float) -> str:
             page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
             page.goto(address)
             page.get_by_role("button", name="Click to Access Webcam").click()
-            page.get_by_role("button", name="capture photo").click()
+            page.get_by_role("button", name="capture image").click()
             page.wait_for_selector("#out img[src*='/file=']", timeout=60_000)
             page.evaluate(RECORDER, [BITS, BLOCK])
             page.wait_for_timeout(STEADY_MS)
@@ -232,7 +232,7 @@ class Constant:
 
     def submit(self, image: LoadedImage, model: str, *, visitor: str = "", keep: bool = True, **_: Any) -> Job:
         """A job that is done."""
-        spec, job = get_spec(model), Job(model, visitor)
+        spec, job = get_model_spec(model), Job(model, visitor)
         height, width = image.image.height, image.image.width
         box, label, score = np.array([[50, 50, 250, 400]], np.float32), np.array([1]), np.array([0.9], np.float32)
         found = Detections(box, label, score, (height, width), spec.categories)
@@ -246,8 +246,8 @@ class Constant:
 
 async def send_frames(engine: Engine, streams: LiveStreams, visitor: str, wanted: Callable[[int], bool]) -> int:
     """One visitor without a browser: sends a frame when the one before is answered; how many there were."""
-    stream = streams.begin(visitor, get_spec(PERSON_MODEL))
-    frames = [base64.b64encode(picture).decode() for picture in pictures()[::10]]
+    stream = streams.begin(visitor, get_model_spec(PERSON_MODEL))
+    frames = [base64.b64encode(image).decode() for image in make_images()[::10]]
     for number in itertools.count():
         if not wanted(number):
             streams.end(stream.token)
@@ -302,11 +302,11 @@ def serve_plain(port: int) -> None:
     from detection_core.visualization import annotate
 
     detector = Detector(PERSON_MODEL)
-    threshold = get_spec(PERSON_MODEL).suggested_threshold
+    threshold = get_model_spec(PERSON_MODEL).default_threshold
 
-    def look(picture: np.ndarray) -> Image.Image:
-        found = detector.detect(picture)
-        return annotate(picture, found[found.scores >= threshold])
+    def look(image: np.ndarray) -> Image.Image:
+        found = detector.detect(image)
+        return annotate(image, found[found.scores >= threshold])
 
     with gr.Blocks(analytics_enabled=False) as blocks:
         camera = gr.Image(sources=["webcam"], streaming=True, webcam_options=gr.WebcamOptions(mirror=False))

@@ -1,4 +1,4 @@
-"""Peak memory of Mask R-CNN with 100 objects on one photo: ours, loaded as the app does, against torchvision's documented way.
+"""Peak memory of Mask R-CNN with 100 objects on one image: ours, loaded as the app does, against torchvision's documented way.
 
 Each of them runs in fresh processes. This process imports nothing heavy: a child's peak begins at what its parent holds when it is started.
 """
@@ -33,8 +33,8 @@ class Task:
     """What a fresh process is to do.
 
     Attributes:
-        folder: Where weights and photo are.
-        size: (width, height) of the photo.
+        folder: Where weights and image are.
+        size: (width, height) of the image.
         precision: Of our model.
     """
 
@@ -49,17 +49,17 @@ def peak_bytes() -> int:
 
 
 def prepare(task: Task) -> dict[str, Any]:
-    """Leaves random weights that find 100 objects, and the photo, where the other steps look for them."""
+    """Leaves random weights that find 100 objects, and the image, where the other steps look for them."""
     import torch
     from PIL import Image
 
-    from detection_core.models.catalog import ASSETS, get_spec
+    from detection_core.models.catalog import ASSETS, get_model_spec
 
     # Imported by name because mypy checks whatever it sees imported, and tests are not typed that strictly.
     random_module = import_module("tests.random_models").random_module
-    torch.save(random_module(MODEL, size=None).state_dict(), task.folder / get_spec(MODEL).file_name)
+    torch.save(random_module(MODEL, size=None).state_dict(), task.folder / get_model_spec(MODEL).file_name)
     with Image.open(ASSETS / "examples" / EXAMPLE) as example:
-        example.convert("RGB").resize(task.size, Image.Resampling.BICUBIC).save(task.folder / "photo.jpg", quality=90)
+        example.convert("RGB").resize(task.size, Image.Resampling.BICUBIC).save(task.folder / "image.jpg", quality=90)
     return {"threads": torch.get_num_threads()}
 
 
@@ -69,7 +69,7 @@ def run_ours(task: Task) -> dict[str, Any]:
     import torch
 
     from detection_core.images.reading import load_image
-    from detection_core.models.catalog import get_spec
+    from detection_core.models.catalog import get_model_spec
     from detection_core.models.detector import run
     from detection_core.models.loader import ModelLoader
     from detection_core.models.precision import Precision
@@ -77,14 +77,14 @@ def run_ours(task: Task) -> dict[str, Any]:
 
     os.environ[WEIGHTS_DIR] = str(task.folder)
     peaks = {"imports": peak_bytes()}
-    spec = get_spec(MODEL).in_precision(Precision(task.precision))
+    spec = get_model_spec(MODEL).in_precision(Precision(task.precision))
     module = ModelLoader().load(spec)
     peaks["model"] = peak_bytes()
-    picture = load_image(task.folder / "photo.jpg")
-    (detections,), _ = run(module, spec, [np.asarray(picture)], torch.device("cpu"))
+    image = load_image(task.folder / "image.jpg")
+    (detections,), _ = run(module, spec, [np.asarray(image)], torch.device("cpu"))
     peaks["detection"] = peak_bytes()
     points = sum(len(ring) for index in range(len(detections)) for ring in detections.polygons(index))
-    annotate(picture, detections)
+    annotate(image, detections)
     return {**peaks, "all": peak_bytes(), "objects": len(detections), "points": points}
 
 
@@ -95,13 +95,13 @@ def run_torchvision(task: Task) -> dict[str, Any]:
     from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
 
     from detection_core.models.build import build_model
-    from detection_core.models.catalog import get_spec
+    from detection_core.models.catalog import get_model_spec
 
     peaks = {"imports": peak_bytes()}
-    spec = get_spec(MODEL)
+    spec = get_model_spec(MODEL)
     model = build_model(spec, task.folder / spec.file_name)
     peaks["model"] = peak_bytes()
-    image = decode_image(str(task.folder / "photo.jpg"))
+    image = decode_image(str(task.folder / "image.jpg"))
     with torch.no_grad():
         prediction = model([MaskRCNN_ResNet50_FPN_Weights.DEFAULT.transforms()(image)])[0]
     peaks["detection"] = peak_bytes()
@@ -139,7 +139,7 @@ def main() -> None:
         records = {way: [in_fresh_process(*task) for _ in range(args.rounds)] for way, task in tasks.items()}
     width, height = size
     print(f"{MODEL} with random weights, {width}×{height}; peak resident memory so far in GB (1e9 bytes), median of {args.rounds}.")
-    print("Ours goes on to all outlines and the drawn picture, torchvision's way ends at boolean masks.\n")
+    print("Ours goes on to all outlines and the drawn image, torchvision's way ends at boolean masks.\n")
     rows = []
     for way, runs in records.items():
         peaks = [f"{statistics.median(run[stage] for run in runs) / 1e9:.2f}" for stage in ("imports", "model", "detection", "all")]

@@ -1,4 +1,4 @@
-"""What a visitor waits for: the server's start, the first result on screen, and the result of each picture given to the page."""
+"""What a visitor waits for: the server's start, the first result on screen, and the result of each image given to the page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from benchmarks.common import find_chromium, machine_facts, markdown_table, medi
 from benchmarks.drawing import make_scene
 from detection_core.engine import LocalEngine
 from detection_core.images.reading import encode_jpeg, read_image
-from detection_core.models.catalog import COCO_MODEL, get_spec
+from detection_core.models.catalog import COCO_MODEL, get_model_spec
 from detection_core.ui.detect.view import view_payload
 from detection_core.ui.shared.examples import EXAMPLE_PATHS
 from detection_core.visualization import annotate
@@ -43,7 +43,7 @@ PATIENCE = 120
 # The view's line on where time went: "network 55 ms · draw 12 ms".
 TIMING = re.compile(r"(\w+) ([\d.]+) (ms|s)")
 
-# Runs in the page: waits until the view shows the named picture with its result, and tells when that was painted, in ms since the
+# Runs in the page: waits until the view shows the named image with its result, and tells when that was painted, in ms since the
 # visitor gave a file or, before that, since navigation began.
 WHEN_ON_SCREEN = """async ([name, patience]) => {
   const root = () => document.querySelector(".dv");
@@ -76,17 +76,17 @@ NOTE_WHEN_GIVEN = """() => document.addEventListener("change", (event) => {
 
 
 @cache
-def photo(size: tuple[int, int]) -> Image.Image:
+def example_image(size: tuple[int, int]) -> Image.Image:
     """The example, stretched to (width, height)."""
     with Image.open(EXAMPLE) as opened:
         return opened.convert("RGB").resize(size, Image.Resampling.BICUBIC)
 
 
-def new_picture(size: tuple[int, int], number: int) -> bytes:
+def new_image(size: tuple[int, int], number: int) -> bytes:
     """A JPEG that nobody has detected in yet: in each, another block of 8×8 pixels is black."""
-    picture = photo(size).copy()
-    picture.paste((0, 0, 0), (8 * number, 0, 8 * number + 8, 8))
-    return encode_jpeg(picture)
+    image = example_image(size).copy()
+    image.paste((0, 0, 0), (8 * number, 0, 8 * number + 8, 8))
+    return encode_jpeg(image)
 
 
 def free_port() -> int:
@@ -144,7 +144,7 @@ def give(page: Page, name: str, content: bytes) -> dict[str, float]:
     }
 
 
-def measure_page(starts: int, pictures: int) -> str:
+def measure_page(starts: int, images: int) -> str:
     times: dict[str, list[float]] = defaultdict(list)
     given: dict[tuple[int, int], list[dict[str, float]]] = {size: [] for size in SIZES}
     with sync_playwright() as playwright:
@@ -160,9 +160,9 @@ def measure_page(starts: int, pictures: int) -> str:
                 times["later"].append(shown)
                 if start == starts - 1:
                     page.evaluate(NOTE_WHEN_GIVEN)
-                    for number in range(WARM_UPS + pictures):
+                    for number in range(WARM_UPS + images):
                         for size in SIZES:
-                            record = give(page, f"photo-{size[0]}-{number}.jpg", new_picture(size, number))
+                            record = give(page, f"image-{size[0]}-{number}.jpg", new_image(size, number))
                             given[size] += [record] * (number >= WARM_UPS)
         browser.close()
     opening = {
@@ -193,21 +193,21 @@ def measure_page(starts: int, pictures: int) -> str:
     return f"{start_table}\n\n{markdown_table(header, rows)}"
 
 
-def measure_server(pictures: int) -> str:
-    """The same work without page, browser and transport, on pictures that are not cached either."""
+def measure_server(images: int) -> str:
+    """The same work without page, browser and transport, on images that are not cached either."""
     engine = LocalEngine()
-    spec = get_spec(COCO_MODEL)
+    spec = get_model_spec(COCO_MODEL)
     rows = []
     for size in SIZES:
         steps: dict[str, list[float]] = defaultdict(list)
-        for number in range(WARM_UPS + pictures):
-            content = new_picture(size, number)
+        for number in range(WARM_UPS + images):
+            content = new_image(size, number)
             moments = [time.perf_counter()]
             loaded = read_image(content)
             moments.append(time.perf_counter())
             result = engine.submit(loaded, COCO_MODEL).result()
             moments.append(time.perf_counter())
-            view_payload(result.detections, EXAMPLE, title=spec.title, threshold=spec.suggested_threshold, floor=spec.floor_score)
+            view_payload(result.detections, EXAMPLE, title=spec.title, threshold=spec.default_threshold, floor=spec.min_score)
             moments.append(time.perf_counter())
             if number >= WARM_UPS:
                 parts = [1000 * (end - begin) for begin, end in pairwise(moments)]
@@ -215,7 +215,7 @@ def measure_server(pictures: int) -> str:
                     steps[name].append(value)
                 steps["together"].append(sum(parts))
         columns = [median_and_range(steps[name], 1) for name in ("read", "detect", "payload", "together")]
-        rows.append([f"{size[0]}×{size[1]}", *columns, str(pictures)])
+        rows.append([f"{size[0]}×{size[1]}", *columns, str(images)])
     engine.close()
     return markdown_table(["server alone, ms", "read_image", "engine", "view_payload", "together", "n"], rows)
 
@@ -226,9 +226,9 @@ def measure_download(rounds: int) -> str:
     drawing, encoding = [], []
     for number in range(1 + rounds):
         begin = time.perf_counter()
-        picture = annotate(photo(SIZES[1]), detections)
+        image = annotate(example_image(SIZES[1]), detections)
         middle = time.perf_counter()
-        encode_jpeg(picture)
+        encode_jpeg(image)
         if number:
             drawing.append(1000 * (middle - begin))
             encoding.append(1000 * (time.perf_counter() - middle))
@@ -241,11 +241,11 @@ def measure_download(rounds: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--starts", type=int, default=3, help="how often the app is started (default 3)")
-    parser.add_argument("--pictures", type=int, default=9, help="how many pictures of each size are given (default 9)")
+    parser.add_argument("--images", type=int, default=9, help="how many images of each size are given (default 9)")
     args = parser.parse_args()
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     print(f"{machine_facts(torch.get_num_threads())}\n")
-    print(f"{measure_page(args.starts, args.pictures)}\n\n{measure_server(args.pictures)}\n\n{measure_download(args.pictures)}")
+    print(f"{measure_page(args.starts, args.images)}\n\n{measure_server(args.images)}\n\n{measure_download(args.images)}")
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from PIL import Image
 
 from benchmarks.common import interleaved, markdown_table
 from benchmarks.subjects import stock_module
-from detection_core.models.catalog import get_spec
+from detection_core.models.catalog import get_model_spec
 from detection_core.models.detector import run
-from detection_core.models.optimized import optimise
+from detection_core.models.optimized import optimize
 
 _PEERS = ("yolo11n", "yolo26n")
 _OURS = ("ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn", "fasterrcnn_mobilenet_v3_large_fpn")
@@ -24,17 +24,17 @@ _MISSING = (
 )
 
 
-def measured_table(picture: Image.Image, rounds: int) -> str:
+def measured_table(image: Image.Image, rounds: int) -> str:
     """Times from pixels to boxes, in turns, in Markdown; or a line that says what is missing."""
     try:
         yolo = import_module("ultralytics").YOLO
     except ImportError:
         return _MISSING
-    pixels, cpu = np.asarray(picture), torch.device("cpu")
+    pixels, cpu = np.asarray(image), torch.device("cpu")
     actions = {}
     for key in _OURS:
-        spec = get_spec(key)
-        actions[f"{key}, exact"] = partial(run, optimise(stock_module(spec, pixels)), spec, [pixels], cpu)
+        spec = get_model_spec(key)
+        actions[f"{key}, exact"] = partial(run, optimize(stock_module(spec, pixels)), spec, [pixels], cpu)
     threads = torch.get_num_threads()
     for name in _PEERS:
         model = yolo(f"{name}.yaml")

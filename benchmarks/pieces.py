@@ -17,15 +17,15 @@ from benchmarks.common import Action, interleaved, markdown_table
 from benchmarks.drawing import full_masks, make_scene, our_actions, torchvision_actions
 from benchmarks.plain import PlainProcess
 from detection_core.images.reading import encode_jpeg
-from detection_core.models.optimized.joints import heatmaps_to_keypoints
+from detection_core.models.optimized.keypoints import heatmaps_to_keypoints
 from detection_core.models.optimized.roi_align import GatherRoIAlign
 
 _VGA, _FULL_HD = (480, 640), (1080, 1920)
-_PERSONS, _JOINTS, _HEATMAP = 20, 17, 56
+_PERSONS, _KEYPOINTS, _HEATMAP = 20, 17, 56
 _CHANNELS = 256
 # In each turn: the first of them find caches as the other process has left them.
 _RUNS = 3
-# Of an R-CNN with a ResNet-50: what a VGA picture becomes, and the strides of its levels.
+# Of an R-CNN with a ResNet-50: what a VGA image becomes, and the strides of its levels.
 _BATCH = (800, 1088)
 _STRIDES = (4, 8, 16, 32)
 
@@ -120,10 +120,10 @@ def _mask_drawing() -> Piece:
     return Piece("masks drawn, 1080p, 100 objects (ours with outlines)", theirs, our_actions(image, detections)["masks"])
 
 
-def _joints() -> Piece:
+def _keypoints() -> Piece:
     torch.manual_seed(0)
     boxes = torch.from_numpy(make_scene(_PERSONS, _FULL_HD)[1].boxes)
-    coarse = torch.randn(_PERSONS, _JOINTS, _HEATMAP // 8, _HEATMAP // 8)
+    coarse = torch.randn(_PERSONS, _KEYPOINTS, _HEATMAP // 8, _HEATMAP // 8)
     maps = torch.nn.functional.interpolate(coarse, size=(_HEATMAP, _HEATMAP), mode="bicubic")
 
     def theirs() -> Any:
@@ -132,13 +132,13 @@ def _joints() -> Piece:
     def ours() -> Any:
         return heatmaps_to_keypoints(maps, boxes)
 
-    (joints, heights), (own_joints, own_heights) = theirs(), ours()
-    moved = (joints - own_joints)[..., :2].abs().amax(-1)
-    # Neighbouring pixels at a flat top may be equally high within rounding.
+    (keypoints, heights), (own_keypoints, own_heights) = theirs(), ours()
+    moved = (keypoints - own_keypoints)[..., :2].abs().amax(-1)
+    # Neighboring pixels at a flat top may be equally high within rounding.
     apart = (
         f"{int((moved > 0.5).sum())} of {moved.numel()} moved, ≤ {moved.max():.2g} px; heights ≤ {(heights - own_heights).abs().max():.1e}"
     )
-    return Piece(f"joints from heat maps, 1080p, {_PERSONS} persons", theirs, ours, apart)
+    return Piece(f"keypoints from heat maps, 1080p, {_PERSONS} persons", theirs, ours, apart)
 
 
 def _encoding() -> Piece:
@@ -162,6 +162,6 @@ _PIECES: tuple[Callable[[], Piece], ...] = (
     partial(_mask_paste, "VGA", 20, _VGA),
     partial(_mask_paste, "1080p", 100, _FULL_HD),
     _mask_drawing,
-    _joints,
+    _keypoints,
     _encoding,
 )

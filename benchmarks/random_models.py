@@ -13,8 +13,8 @@ from torchvision.models.resnet import Bottleneck
 from torchvision.ops import FrozenBatchNorm2d
 from torchvision.transforms.functional import pil_to_tensor
 
-from detection_core.models.build import build_model, empty_model
-from detection_core.models.catalog import ASSETS, COCO_MODEL, get_spec
+from detection_core.models.build import build_empty, build_model
+from detection_core.models.catalog import ASSETS, COCO_MODEL, get_model_spec
 from detection_core.models.weights import find_weights
 
 _CLASSIFIERS = ("cls_score", "cls_logits", "classification_head.module_list")
@@ -31,14 +31,14 @@ def random_module(key: str, *, size: int | None = 128, seed: int = 0) -> Any:
 
     Args:
         key: Which model.
-        size: Side to which pictures are scaled, to be quick, with at most 20 objects; None leaves the model's own. SSDs have a fixed one.
+        size: Side to which images are scaled, to be quick, with at most 20 objects; None leaves the model's own. SSDs have a fixed one.
         seed: Of the weights.
 
     Returns:
         The module, the same for the same arguments: leave it as it is.
     """
     torch.manual_seed(seed)
-    module: Any = empty_model(get_spec(key).architecture).eval().requires_grad_(False)
+    module: Any = build_empty(get_model_spec(key).architecture).eval().requires_grad_(False)
     if key == COCO_MODEL:
         # Its layers have no norms that would bring signals back which fade.
         random_state(module)
@@ -67,7 +67,7 @@ def box_finder(module: Any) -> Any:
 
 
 def calibrate(module: Any) -> None:
-    """Gives batch norms the statistics of a real photo, as training would, and box classifiers logits around zero.
+    """Gives batch norms the statistics of a real image, as training would, and box classifiers logits around zero.
 
     Without the first, features explode or fade with depth; without the second, one class takes all.
     """
@@ -85,8 +85,8 @@ def calibrate(module: Any) -> None:
     hooks = [norm.register_forward_pre_hook(take_statistics) for norm in norms]
     if hasattr(module, "rpn"):
         hooks.append(module.roi_heads.box_predictor.cls_score.register_forward_pre_hook(center))
-    with Image.open(ASSETS / "examples" / "astronaut.jpg") as photo, torch.no_grad():
-        module([pil_to_tensor(photo.convert("RGB").resize((160, 160))).float() / 255])
+    with Image.open(ASSETS / "examples" / "astronaut.jpg") as image, torch.no_grad():
+        module([pil_to_tensor(image.convert("RGB").resize((160, 160))).float() / 255])
     for hook in hooks:
         hook.remove()
 
@@ -99,8 +99,8 @@ def _gain(key: str) -> float:
 
 @cache
 def calibrated_module(key: str, size: int | None = 128) -> Any:
-    """`random_module`, a copy of it, with class logits of a standard deviation of 2 on a real photo; or the built-in model as it is."""
-    spec = get_spec(key)
+    """`random_module`, a copy of it, with class logits of a standard deviation of 2 on a real image; or the built-in model as it is."""
+    spec = get_model_spec(key)
     if spec.source == "embedded":
         path = find_weights(spec)
         assert path is not None
@@ -108,7 +108,7 @@ def calibrated_module(key: str, size: int | None = 128) -> Any:
     module: Any = copy.deepcopy(random_module(key, size=size))
     for block in module.modules():
         if isinstance(block, Bottleneck):
-            # Random ones amplify a picture's last digit a thousandfold; what training leaves is nearly as smooth as this.
+            # Random ones amplify an image's last digit a thousandfold; what training leaves is nearly as smooth as this.
             block.bn3.weight.mul_(0.2)
     calibrate(module)
     rarity = _RARITY.get(key.partition("_")[0], 0.0)
@@ -118,7 +118,7 @@ def calibrated_module(key: str, size: int | None = 128) -> Any:
         if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
             _spread_next_output(layer, rarity)
     with torch.no_grad():
-        module([photo(200, 150)])
+        module([image_tensor(200, 150)])
     return module
 
 
@@ -136,10 +136,10 @@ def _spread_next_output(layer: nn.Conv2d | nn.Linear, rarity: float) -> None:
     handle = layer.register_forward_hook(spread)
 
 
-def photo(width: int, height: int) -> Tensor:
-    """A real photo as torchvision's detectors take it, so that features have structure."""
-    with Image.open(ASSETS / "examples" / "astronaut.jpg") as picture:
-        pixels: Tensor = pil_to_tensor(picture.convert("RGB").resize((width, height))).float() / 255
+def image_tensor(width: int, height: int) -> Tensor:
+    """A real image as torchvision's detectors take it, so that features have structure."""
+    with Image.open(ASSETS / "examples" / "astronaut.jpg") as image:
+        pixels: Tensor = pil_to_tensor(image.convert("RGB").resize((width, height))).float() / 255
     return pixels
 
 

@@ -1,7 +1,7 @@
 """Memory over a long time: `python -m benchmarks.residency switches` and `python -m benchmarks.residency requests`.
 
 `switches` loads models in random order, as visitors would, from random weights on the disk; what the process has resident beyond what it
-had before the first is held against the loader's budget. `requests` sends pictures to one light model through the engine, and looks
+had before the first is held against the loader's budget. `requests` sends images to one light model through the engine, and looks
 whether memory still grows between the thousandth and the last.
 """
 
@@ -23,9 +23,9 @@ import torch
 from benchmarks.common import machine_facts, markdown_table
 from detection_core.engine import LocalEngine
 from detection_core.images.reading import read_image
-from detection_core.models.build import empty_model
+from detection_core.models.build import build_empty
 from detection_core.models.catalog import ModelSpec, list_specs
-from detection_core.models.empty import NoRandomInitialisation
+from detection_core.models.empty import NoRandomInitialization
 from detection_core.models.loader import ModelLoader
 from detection_core.models.memory_budget import parse_size
 from detection_core.models.optimized import sixteen_bits
@@ -33,7 +33,7 @@ from detection_core.models.precision import Precision
 from detection_core.models.weights import WEIGHTS_DIR
 
 _LIGHT = "ssdlite320_mobilenet_v3_large"
-_PICTURE = (48, 64, 3)
+_IMAGE = (48, 64, 3)
 _SETTLED = 1000
 _MEGA = 1e6
 
@@ -45,8 +45,8 @@ def resident_bytes() -> int:
 
 def write_weights(spec: ModelSpec, folder: Path) -> None:
     """Random weights under the official name, as if they had been downloaded."""
-    with NoRandomInitialisation():
-        module = empty_model(spec.architecture)
+    with NoRandomInitialization():
+        module = build_empty(spec.architecture)
     torch.save(import_module("tests.random_models").random_state(module), folder / spec.file_name)
 
 
@@ -97,12 +97,12 @@ def _quarters(beyond: list[int], kept: list[int]) -> str:
 
 
 def request(count: int, *, keep: bool) -> list[str]:
-    """Sends so many small pictures, all of them different, one after the other; returns a row of the table."""
+    """Sends so many small images, all of them different, one after the other; returns a row of the table."""
     engine = LocalEngine()
     settled = 0
     started = time.perf_counter()
     for number in range(1, count + 1):
-        pixels = np.full(_PICTURE, number % 256, np.uint8)
+        pixels = np.full(_IMAGE, number % 256, np.uint8)
         pixels[0, 0] = (*divmod(number, 256), 0)
         engine.submit(read_image(pixels), _LIGHT, visitor=str(number), keep=keep).result()
         if number == min(_SETTLED, count):

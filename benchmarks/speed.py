@@ -1,8 +1,8 @@
-"""Measures detection as torchvision documents it against the optimised models, and both against the machine: `python benchmarks/speed.py`.
+"""Measures detection as torchvision documents it against the optimized models, and both against the machine: `python benchmarks/speed.py`.
 
 The documented way is `model([weights.transforms()(image)])` under `no_grad`, then `torchvision.utils.draw_*` and a JPEG; ours is
-`detector.run` with what `fast.optimise` makes of the same module, then `annotate` and a JPEG, in a process that uses memory as the app
-does; the documented way has a process of its own for each model, as its user would. All take a decoded picture in turns, so that a slow
+`detector.run` with what `fast.optimize` makes of the same module, then `annotate` and a JPEG, in a process that uses memory as the app
+does; the documented way has a process of its own for each model, as its user would. All take a decoded image in turns, so that a slow
 minute of the machine is everybody's, and the shortest of the runs counts. The floor is the time in which the machine's own matrix product,
 measured in the same turns, would do the exact model's multiplications.
 
@@ -40,9 +40,9 @@ from benchmarks.common import Action, interleaved, machine_facts, markdown_table
 from benchmarks.plain import PlainProcess
 from benchmarks.subjects import set_threshold, stock_module, threshold_between, trained_weights
 from benchmarks.ways import Way, documented_way, our_way
-from detection_core.models.catalog import ASSETS, ModelSpec, get_spec, list_specs
+from detection_core.models.catalog import ASSETS, ModelSpec, get_model_spec, list_specs
 from detection_core.models.detector import run
-from detection_core.models.optimized import optimise, sixteen_bits
+from detection_core.models.optimized import optimize, sixteen_bits
 from detection_core.models.precision import Precision
 
 _EXAMPLE = ASSETS / "examples" / "astronaut.jpg"
@@ -56,7 +56,7 @@ _WARM_UP = 2
 
 @dataclass(frozen=True)
 class Row:
-    """What one model took for one picture.
+    """What one model took for one image.
 
     Attributes:
         model: Its key.
@@ -89,31 +89,31 @@ class Row:
 class Subject:
     """One model, ready for all the ways in which it is measured; the documented one in the plain process."""
 
-    def __init__(self, spec: ModelSpec, picture: Image.Image, device: torch.device, plain: PlainProcess, *, trained: bool) -> None:
+    def __init__(self, spec: ModelSpec, image: Image.Image, device: torch.device, plain: PlainProcess, *, trained: bool) -> None:
         self.spec, self.device, self.plain = spec, device, plain
         self.finds_what_it_finds = trained_weights(spec, wanted=trained) is not None
-        stock = stock_module(spec, np.asarray(picture), trained=trained)
+        stock = stock_module(spec, np.asarray(image), trained=trained)
         plain.do(_take, stock, spec, device)
-        self.ours = {str(Precision.EXACT): optimise(stock.to(device))}
+        self.ours = {str(Precision.EXACT): optimize(stock.to(device))}
         if dtype := sixteen_bits(device):
-            self.ours[str(Precision.FAST)] = optimise(stock, dtype)
+            self.ours[str(Precision.FAST)] = optimize(stock, dtype)
 
-    def ways(self, picture: Image.Image, objects: int) -> dict[str, Way]:
-        """Our ways for one picture, from which as many objects come as asked for; and the documented one is made ready."""
-        threshold = floor = self.spec.floor_score
+    def ways(self, image: Image.Image, objects: int) -> dict[str, Way]:
+        """Our ways for one image, from which as many objects come as asked for; and the documented one is made ready."""
+        threshold = floor = self.spec.min_score
         if not self.finds_what_it_finds:
             exact = self.ours[Precision.EXACT]
             set_threshold(exact, floor)
-            (found,), _ = run(exact, self.spec, [np.asarray(picture)], self.device)
+            (found,), _ = run(exact, self.spec, [np.asarray(image)], self.device)
             threshold = threshold_between(found.scores, objects, floor)
         for module in self.ours.values():
             set_threshold(module, threshold)
-        self.plain.do(_prepare, picture, threshold)
-        return {name: our_way(own, self.spec, picture, self.device) for name, own in self.ours.items()}
+        self.plain.do(_prepare, image, threshold)
+        return {name: our_way(own, self.spec, image, self.device) for name, own in self.ours.items()}
 
-    def measure(self, picture: Image.Image, objects: int, rounds: int) -> Row:
+    def measure(self, image: Image.Image, objects: int, rounds: int) -> Row:
         """Times all ways in turns, after two turns that are not counted: the second time a size comes, weights are packed."""
-        ways = self.ways(picture, objects)
+        ways = self.ways(image, objects)
         actions = {_DOCUMENTED: partial(self.plain.do, _seconds)} | {name: way.seconds for name, way in ways.items()}
         detection: dict[str, list[float]] = {name: [] for name in actions}
         whole: dict[str, list[float]] = {name: [] for name in actions}
@@ -139,9 +139,9 @@ def _take(stock: nn.Module, spec: ModelSpec, device: torch.device) -> None:
     _given.update(stock=stock.to(device), spec=spec, device=device)
 
 
-def _prepare(picture: Image.Image, threshold: float) -> None:
+def _prepare(image: Image.Image, threshold: float) -> None:
     set_threshold(_given["stock"], threshold)
-    _given["way"] = documented_way(_given["stock"], _given["spec"], picture, threshold, _given["device"])
+    _given["way"] = documented_way(_given["stock"], _given["spec"], image, threshold, _given["device"])
 
 
 def _seconds() -> tuple[float, float]:
@@ -168,17 +168,17 @@ def multiply_adds(action: Action) -> float:
 
 
 def measured_tables(options: argparse.Namespace) -> Iterator[str]:
-    """One table for each size of the picture and number of objects."""
+    """One table for each size of the image and number of objects."""
     device = torch.device(options.device)
-    pictures = [Image.open(_EXAMPLE).convert("RGB").resize(size, Image.Resampling.BICUBIC) for size in options.size]
+    images = [Image.open(_EXAMPLE).convert("RGB").resize(size, Image.Resampling.BICUBIC) for size in options.size]
     rows: dict[tuple[tuple[int, int], int], list[Row]] = {}
     for key in options.models:
         plain = PlainProcess(options.threads)
-        subject = Subject(get_spec(key), pictures[0], device, plain, trained=options.trained)
-        for picture in pictures:
+        subject = Subject(get_model_spec(key), images[0], device, plain, trained=options.trained)
+        for image in images:
             for objects in options.objects:
-                rows.setdefault((picture.size, objects), []).append(subject.measure(picture, objects, options.rounds))
-                print(rows[picture.size, objects][-1].cells(), file=sys.stderr)
+                rows.setdefault((image.size, objects), []).append(subject.measure(image, objects, options.rounds))
+                print(rows[image.size, objects][-1].cells(), file=sys.stderr)
         del subject
         plain.close()
         gc.collect()
@@ -211,9 +211,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="runs of each way (default: 3)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="torch's threads (default: all)")
     parser.add_argument(
-        "--size", type=int, nargs=2, action="append", metavar=("WIDTH", "HEIGHT"), help="of a picture (default: 640 480); may be repeated"
+        "--size", type=int, nargs=2, action="append", metavar=("WIDTH", "HEIGHT"), help="of an image (default: 640 480); may be repeated"
     )
-    parser.add_argument("--objects", type=int, nargs="+", default=[20], metavar="N", help="found in each picture (default: 20)")
+    parser.add_argument("--objects", type=int, nargs="+", default=[20], metavar="N", help="found in each image (default: 20)")
     parser.add_argument("--device", default="cpu", help="where models run (default: cpu)")
     parser.add_argument("--trained", action="store_true", help="trained weights where they are on the disk")
     parser.add_argument("--pieces", action=argparse.BooleanOptionalAction, default=True, help="measure single pieces as well (default)")

@@ -29,7 +29,7 @@ def trained_weights(spec: ModelSpec, *, wanted: bool) -> Path | None:
 
 
 def calibrated_module(spec: ModelSpec, pixels: NDArray[np.uint8]) -> nn.Module:
-    """A model as torchvision has it, with random weights that find things in a picture and are not all too sure of them."""
+    """A model as torchvision has it, with random weights that find things in an image and are not all too sure of them."""
     # Not kept: they are large.
     module: nn.Module = random_models.calibrated_module.__wrapped__(spec.key, size=None)
     random_models.random_module.cache_clear()

@@ -1,4 +1,4 @@
-"""Trains the mask and keypoint heads of `ssdlite300_mobilenet_v2` on photos in COCO's format; backbone and boxes stay as they are.
+"""Trains the mask and keypoint heads of `ssdlite300_mobilenet_v2` on images in COCO's format; backbone and boxes stay as they are.
 
 What differs from `python -m detection_core train`: any object with a polygon teaches, also where its neighbors have none; polygons are
 drawn straight onto the grid of the mask; and boxes are neither computed nor learned, which makes a batch several times as fast.
@@ -23,18 +23,18 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, interpolate
 from torchvision.models.detection.roi_heads import keypointrcnn_loss
 
-from detection_core.datasets.coco import Photo, read_coco
-from detection_core.datasets.images import read_picture
-from detection_core.models.optimized import optimise
+from detection_core.datasets.coco import AnnotatedImage, read_coco
+from detection_core.datasets.images import read_upright
+from detection_core.models.optimized import optimize
 from detection_core.models.ssdlite_mobilenet_v2 import SIZE, InstanceHeads, noisy_boxes, ssdlite300_mobilenet_v2
 from detection_core.models.state_dict import COCO_KEYPOINT_NAMES
-from detection_core.training.augmentation import mirrored_joints
+from detection_core.training.augmentation import mirrored_keypoints
 from detection_core.training.trainer import schedule, update_average
 
 GRID = 28
 # A polygon is drawn this many times finer than the grid, so that its edge has shades.
 FINER = 2
-# Objects a photo at most, of which the mask head sees each once a batch.
+# Objects an image at most, of which the mask head sees each once a batch.
 MOST_OBJECTS = 12
 # Pixels of the model's input; what is smaller is a dot.
 LEAST_SIDE = 4.0
@@ -42,19 +42,19 @@ LEAST_VISIBLE = 0.4
 SHAPE = (SIZE, SIZE)
 # Of the keypoint loss, which begins at the logarithm of 56 · 56 places.
 KEYPOINT_WEIGHT = 0.15
-TWINS = mirrored_joints(COCO_KEYPOINT_NAMES)
+TWINS = mirrored_keypoints(COCO_KEYPOINT_NAMES)
 
 
 @dataclass(frozen=True)
 class Example:
-    """A photo as the model sees it, and what its objects teach.
+    """An image as the model sees it, and what its objects teach.
 
     Attributes:
         image: float32 [3,S,S] from -1 to 1.
         mask_boxes: float32 [N,4] in its pixels, of the objects that have polygons.
         masks: float32 [N,1,28,28] in 0–1.
         keypoint_boxes: float32 [M,4], of the objects that have keypoints.
-        keypoints: float32 [M,K,3]: x, y, and 0 where not labelled.
+        keypoints: float32 [M,K,3]: x, y, and 0 where not labeled.
     """
 
     image: Tensor
@@ -72,13 +72,13 @@ def has_keypoints(entry: dict[str, Any]) -> bool:
     return any((entry.get("keypoints") or [])[2::3])
 
 
-def is_useful(photo: Photo) -> bool:
-    return any(has_polygons(entry) or has_keypoints(entry) for entry in photo.annotations)
+def is_useful(image: AnnotatedImage) -> bool:
+    return any(has_polygons(entry) or has_keypoints(entry) for entry in image.annotations)
 
 
-def example(photo: Photo, pixels: NDArray[np.uint8], rng: random.Random) -> Example | None:
-    """A part of a photo, perhaps mirrored, and its objects; None if no object is in it."""
-    width, height = photo.size
+def example(record: AnnotatedImage, pixels: NDArray[np.uint8], rng: random.Random) -> Example | None:
+    """A part of an image, perhaps mirrored, and its objects; None if no object is in it."""
+    width, height = record.size
     left, top, right, bottom = 0.0, 0.0, float(width), float(height)
     if rng.random() < 0.6:
         share_x, share_y = rng.uniform(0.45, 1), rng.uniform(0.45, 1)
@@ -89,12 +89,12 @@ def example(photo: Photo, pixels: NDArray[np.uint8], rng: random.Random) -> Exam
     scale = np.array([SIZE / (right - left), SIZE / (bottom - top)])
 
     def moved(points: Any) -> NDArray[np.float64]:
-        """Points [N,2] of the photo as the model sees them."""
+        """Points [N,2] of the image as the model sees them."""
         seen = (np.asarray(points, float).reshape(-1, 2) - [left, top]) * scale
         return np.stack([SIZE - seen[:, 0], seen[:, 1]], axis=1) if mirrored else seen
 
     seen = {}
-    for index, entry in enumerate(photo.annotations):
+    for index, entry in enumerate(record.annotations):
         x, y, w, h = entry["bbox"]
         corners = np.array([[x, y], [x + w, y + h]]).clip([left, top], [right, bottom])
         if np.prod(corners[1] - corners[0]) >= LEAST_VISIBLE * w * h:
@@ -104,10 +104,10 @@ def example(photo: Photo, pixels: NDArray[np.uint8], rng: random.Random) -> Exam
 
     def some(wanted: Callable[[dict[str, Any]], bool]) -> tuple[list[dict[str, Any]], Tensor]:
         """Some of the objects in sight, and their boxes as a detector might find them."""
-        there = [index for index in seen if wanted(photo.annotations[index])]
+        there = [index for index in seen if wanted(record.annotations[index])]
         chosen = rng.sample(there, min(len(there), MOST_OBJECTS))
         boxes = torch.tensor(np.array([seen[index] for index in chosen]).reshape(-1, 4), dtype=torch.float32)
-        return [photo.annotations[index] for index in chosen], noisy_boxes(boxes, SHAPE)
+        return [record.annotations[index] for index in chosen], noisy_boxes(boxes, SHAPE)
 
     with_polygons, mask_boxes = some(has_polygons)
     with_keypoints, keypoint_boxes = some(has_keypoints)
@@ -145,13 +145,13 @@ def recolored(image: Tensor, rng: random.Random) -> Tensor:
     return ((image - gray) * rng.uniform(0.7, 1.3) + gray).clamp(0, 1)
 
 
-def batches(photos: list[Photo], size: int, epoch: int, seed: int) -> Iterator[list[Example]]:
+def batches(images: list[AnnotatedImage], size: int, epoch: int, seed: int) -> Iterator[list[Example]]:
     """The batches of an epoch; torch's generator moves the boxes."""
     rng = random.Random(seed + 1_000_003 * epoch)
-    order = rng.sample(photos, len(photos))
+    order = rng.sample(images, len(images))
     batch: list[Example] = []
-    for photo in order:
-        made = example(photo, np.array(read_picture(photo)), rng)
+    for image in order:
+        made = example(image, np.array(read_upright(image)), rng)
         if made is not None:
             batch.append(made)
         if len(batch) == size:
@@ -199,17 +199,17 @@ def main() -> None:
     parser.add_argument("--batches", type=int, help="stop after so many, to see how fast it goes")
     args = parser.parse_args()
 
-    photos = [photo for data in args.data for photo in read_coco(data).photos if is_useful(photo)]
+    records = [record for data in args.data for record in read_coco(data).images if is_useful(record)]
     bf16 = args.precision == "bf16"
     torch.manual_seed(args.seed)
     module: Any = ssdlite300_mobilenet_v2(num_keypoints=len(COCO_KEYPOINT_NAMES))
     module.load_state_dict(torch.load(args.weights, map_location="cpu", weights_only=True), strict=False)
-    backbone: Any = optimise(module.eval(), torch.bfloat16 if bf16 else torch.float32).backbone
+    backbone: Any = optimize(module.eval(), torch.bfloat16 if bf16 else torch.float32).backbone
     heads: InstanceHeads = module.roi_heads.train()
     heads.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(heads.parameters(), lr=args.lr, weight_decay=1e-3)
     average = copy.deepcopy(heads.state_dict())
-    per_epoch = len(photos) // args.batch_size
+    per_epoch = len(records) // args.batch_size
     total = per_epoch * args.epochs
     step = first_epoch = 0
     last = args.out.with_suffix(".last.pth")
@@ -218,13 +218,13 @@ def main() -> None:
         heads.load_state_dict(state["heads"])
         optimizer.load_state_dict(state["optimizer"])
         average, step, first_epoch = state["average"], state["step"], state["epoch"]
-    objects = [entry for photo in photos for entry in photo.annotations]
+    objects = [entry for record in records for entry in record.annotations]
     counts = f"{sum(map(has_polygons, objects))} polygons and {sum(map(has_keypoints, objects))} people with keypoints"
-    print(f"{len(photos)} photos with {counts}, {total} batches", flush=True)
+    print(f"{len(records)} images with {counts}, {total} batches", flush=True)
     started, first_step, shown = time.monotonic(), step, []
     for epoch in range(first_epoch, args.epochs):
         torch.manual_seed(args.seed + epoch)
-        for batch in batches(photos, args.batch_size, epoch, args.seed):
+        for batch in batches(records, args.batch_size, epoch, args.seed):
             for group in optimizer.param_groups:
                 group["lr"] = args.lr * schedule(step, total, 200)
             images = torch.stack([each.image for each in batch]).contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Clips: frames per second from file to annotated file against those of the detector alone, and peak memory of 10 s against 100 s.
+"""Videos: frames per second from file to annotated file against those of the detector alone, and peak memory of 10 s against 100 s.
 
 This process imports nothing heavy: a child's peak begins at what its parent holds when it is started.
 """
@@ -30,7 +30,7 @@ PEOPLE = ("grace_hopper.jpg", "astronaut.jpg", "cameraman.jpg")
 
 
 def make(path: Path, frames: int) -> None:
-    """Writes a clip in which the people of the example photos walk past each other over another of the photos."""
+    """Writes a video in which the people of the example images walk past each other over another of the images."""
     import numpy as np
     from PIL import Image
 
@@ -42,13 +42,13 @@ def make(path: Path, frames: int) -> None:
     people = [Image.open(examples / name).convert("RGB").resize((200, 260)) for name in PEOPLE]
     with VideoWriter(path, SIZE, FPS) as writer:
         for index in range(frames):
-            picture = background.copy()
+            image = background.copy()
             for number, person in enumerate(people):
                 way = SIZE[0] + person.width
                 step = (2 + number) * index + 250 * number
                 left = step % way if number % 2 else way - step % way
-                picture.paste(person, (left - person.width, 60 + 70 * number))
-            writer.write(np.asarray(picture))
+                image.paste(person, (left - person.width, 60 + 70 * number))
+            writer.write(np.asarray(image))
 
 
 def throughput(folder: Path, rounds: int) -> dict[str, Any]:
@@ -59,52 +59,52 @@ def throughput(folder: Path, rounds: int) -> dict[str, Any]:
     from detection_core.detections import Detections
     from detection_core.engine import LocalEngine
     from detection_core.images.reading import read_image
-    from detection_core.models.catalog import get_spec
+    from detection_core.models.catalog import get_model_spec
     from detection_core.models.detector import Detector
     from detection_core.models.loader import ModelLoader
-    from detection_core.video import ClipOptions, ClipRecords, detect_clip, lowest_kept
+    from detection_core.video import FrameResults, VideoOptions, detect_video, lowest_kept
     from detection_core.video.io import open_video
 
-    make(folder / "clip.mp4", FRAMES)
-    spec = get_spec(MODEL)
+    make(folder / "video.mp4", FRAMES)
+    spec = get_model_spec(MODEL)
     loader = ModelLoader()
     detector = Detector(spec, loader=loader)
     # As the command line and the page do.
     engine = LocalEngine(loader=loader)
 
-    def detect(picture: Image.Image) -> Detections:
-        return engine.submit(read_image(picture), spec, keep=False).result().detections
+    def detect(image: Image.Image) -> Detections:
+        return engine.submit(read_image(image), spec, keep=False).result().detections
 
-    pictures = [Image.fromarray(frame.image) for frame in open_video(folder / "clip.mp4").frames()]
-    options = ClipOptions(spec.suggested_threshold)
-    floor = lowest_kept(spec.floor_score, spec.suggested_threshold)
-    found = [len(detector.detect(picture)) for picture in pictures]
+    images = [Image.fromarray(frame.image) for frame in open_video(folder / "video.mp4").frames()]
+    options = VideoOptions(spec.default_threshold)
+    floor = lowest_kept(spec.min_score, spec.default_threshold)
+    found = [len(detector.detect(image)) for image in images]
     ways: dict[str, list[float]] = {"detector alone": [], "file to file": []}
     for _ in range(rounds):
         started = time.perf_counter()
-        for picture in pictures:
-            detector.detect(picture)
+        for image in images:
+            detector.detect(image)
         ways["detector alone"].append((time.perf_counter() - started) / FRAMES)
         started = time.perf_counter()
-        with ClipRecords(open_video(folder / "clip.mp4")) as records:
-            detect_clip(records, detect, folder / "out.mp4", options, floor=floor, at_once=engine.in_hand)
+        with FrameResults(open_video(folder / "video.mp4")) as records:
+            detect_video(records, detect, folder / "out.mp4", options, floor=floor, max_in_flight=engine.max_in_flight)
         ways["file to file"].append((time.perf_counter() - started) / FRAMES)
     return {"ways": ways, "objects": statistics.mean(found), "threads": torch.get_num_threads()}
 
 
 def memory(folder: Path, seconds: int) -> dict[str, Any]:
-    """Peak of the command line, model loaded, included, over a prepared clip of so many seconds."""
+    """Peak of the command line, model loaded, included, over a prepared video of so many seconds."""
     from detection_core.cli.main import main
 
     arguments = [str(folder / f"{seconds}.mp4"), "--model", MODEL, "--out", str(folder / "out"), "--format", "mp4,json,coco,csv,mot"]
     started = time.perf_counter()
     if main(["detect", *arguments]):
-        raise SystemExit("the clip could not be done")
+        raise SystemExit("the video could not be done")
     return {"peak": peak_bytes(), "seconds": time.perf_counter() - started}
 
 
 def prepare(folder: Path, seconds: int) -> dict[str, Any]:
-    """Leaves a clip of so many seconds."""
+    """Leaves a video of so many seconds."""
     make(folder / f"{seconds}.mp4", seconds * FPS)
     return {}
 
@@ -140,7 +140,7 @@ def show_memory(folder: Path, rounds: int, lengths: tuple[int, ...]) -> None:
     for seconds in lengths:
         in_fresh_process("prepare", folder, seconds)
     runs = {seconds: [in_fresh_process("memory", folder, seconds) for _ in range(rounds)] for seconds in lengths}
-    print(f"\n`detect CLIP --format mp4,json,coco,csv,mot`, every frame; peak resident memory in MB (1e6 bytes), median of {rounds}.\n")
+    print(f"\n`detect VIDEO --format mp4,json,coco,csv,mot`, every frame; peak resident memory in MB (1e6 bytes), median of {rounds}.\n")
     rows = [
         [
             f"{seconds} s",
@@ -149,7 +149,7 @@ def show_memory(folder: Path, rounds: int, lengths: tuple[int, ...]) -> None:
         ]
         for seconds, done in runs.items()
     ]
-    print(markdown_table(["clip", "frames", "MB, peak", "seconds in all"], rows))
+    print(markdown_table(["video", "frames", "MB, peak", "seconds in all"], rows))
 
 
 def main() -> None:

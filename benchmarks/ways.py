@@ -1,4 +1,4 @@
-"""The ways from a decoded picture to an annotated JPEG that are compared: as torchvision's documentation shows, and ours."""
+"""The ways from a decoded image to an annotated JPEG that are compared: as torchvision's documentation shows, and ours."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Way:
     """One way to do it.
 
     Attributes:
-        detect: From the picture to what was found in it, on the device or not.
+        detect: From the image to what was found in it, on the device or not.
         present: From there to the bytes of a JPEG.
     """
 
@@ -46,14 +46,14 @@ class Way:
         return detected - started, time.perf_counter() - started
 
 
-def documented_way(module: nn.Module, spec: ModelSpec, picture: Image.Image, threshold: float, device: torch.device) -> Way:
+def documented_way(module: nn.Module, spec: ModelSpec, image: Image.Image, threshold: float, device: torch.device) -> Way:
     """What somebody writes who follows torchvision's documentation."""
-    image = pil_to_tensor(picture)
+    tensor = pil_to_tensor(image)
 
     @torch.no_grad()
     def detect() -> dict[str, Tensor]:
         # What `weights.transforms()`, ObjectDetection, does.
-        output: dict[str, Tensor] = module([(pil_to_tensor(picture).float() / 255).to(device)])[0]
+        output: dict[str, Tensor] = module([(pil_to_tensor(image).float() / 255).to(device)])[0]
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         return output
@@ -62,7 +62,7 @@ def documented_way(module: nn.Module, spec: ModelSpec, picture: Image.Image, thr
     def present(output: dict[str, Tensor]) -> bytes:
         kept = output["scores"] > threshold
         found = {name: values[kept].cpu() for name, values in output.items()}
-        drawn = image
+        drawn = tensor
         if "masks" in found:
             drawn = draw_segmentation_masks(drawn, (found["masks"] > 0.5).squeeze(1), alpha=0.9)
         if "keypoints" in found:
@@ -80,7 +80,7 @@ def documented_way(module: nn.Module, spec: ModelSpec, picture: Image.Image, thr
     return Way(detect, present)
 
 
-def our_way(module: nn.Module, spec: ModelSpec, picture: Image.Image, device: torch.device) -> Way:
-    """What the app does for a picture in its memory, without the network in between."""
-    pixels = np.asarray(picture)
-    return Way(lambda: run(module, spec, [pixels], device)[0][0], lambda found: encode_jpeg(annotate(picture, found)))
+def our_way(module: nn.Module, spec: ModelSpec, image: Image.Image, device: torch.device) -> Way:
+    """What the app does for an image in its memory, without the network in between."""
+    pixels = np.asarray(image)
+    return Way(lambda: run(module, spec, [pixels], device)[0][0], lambda found: encode_jpeg(annotate(image, found)))

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from detection_core.batch import Batch
+    from detection_core.batch import BatchRun
     from detection_core.datasets.coco import DataError, read_coco
-    from detection_core.datasets.preparation import Data
+    from detection_core.datasets.preparation import TrainingData
     from detection_core.detections import Detections
     from detection_core.detections.comparison import Comparison, compare, consensus
-    from detection_core.detections.tracking import Tracked, Tracker
+    from detection_core.detections.tracking import TrackedDetections, Tracker
     from detection_core.evaluation import Evaluation, evaluate
     from detection_core.formats import (
-        ImportFormatError,
-        PictureResult,
+        ImageResult,
         Provenance,
+        ResultsFormatError,
         from_json,
         provenance_of,
         read_coco_results,
@@ -24,59 +25,59 @@ if TYPE_CHECKING:
         to_json,
     )
     from detection_core.images.reading import ImageError, load_image
-    from detection_core.inputs import find_pictures
+    from detection_core.inputs import find_images
     from detection_core.models.builders import detector_on_backbone
-    from detection_core.models.catalog import UnknownModelError, get_spec, list_models
+    from detection_core.models.catalog import UnknownModelError, get_model_spec, list_models
     from detection_core.models.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
     from detection_core.models.detector import Detector
     from detection_core.models.spec import Architecture, ModelSpec
-    from detection_core.models.user_models import spec_of_file
+    from detection_core.models.user_models import read_model_spec
     from detection_core.models.weights import WeightsError
     from detection_core.training.fine_tune import train
     from detection_core.training.recipe import Augmentation, Recipe
-    from detection_core.video import ClipOptions, ClipRecords, count_series, detect_clip, export_clip, render_clip
+    from detection_core.video import FrameResults, VideoOptions, count_per_frame, detect_video, export_video, render_video
     from detection_core.video.io import VideoError, open_video
-    from detection_core.visualization import Style, annotate, draw_difference
+    from detection_core.visualization import AnnotationStyle, annotate, annotate_comparison
 
 __version__ = "0.1.0"
 __all__ = [
+    "AnnotationStyle",
     "Architecture",
     "Augmentation",
-    "Batch",
+    "BatchRun",
     "Checkpoint",
     "CheckpointError",
-    "ClipOptions",
-    "ClipRecords",
     "Comparison",
-    "Data",
     "DataError",
     "Detections",
     "Detector",
     "Evaluation",
+    "FrameResults",
     "ImageError",
-    "ImportFormatError",
+    "ImageResult",
     "ModelSpec",
-    "PictureResult",
     "Provenance",
     "Recipe",
-    "Style",
-    "Tracked",
+    "ResultsFormatError",
+    "TrackedDetections",
     "Tracker",
+    "TrainingData",
     "UnknownModelError",
     "VideoError",
+    "VideoOptions",
     "WeightsError",
     "annotate",
+    "annotate_comparison",
     "compare",
     "consensus",
-    "count_series",
-    "detect_clip",
+    "count_per_frame",
+    "detect_video",
     "detector_on_backbone",
-    "draw_difference",
     "evaluate",
-    "export_clip",
-    "find_pictures",
+    "export_video",
+    "find_images",
     "from_json",
-    "get_spec",
+    "get_model_spec",
     "list_models",
     "load_image",
     "open_video",
@@ -84,8 +85,8 @@ __all__ = [
     "read_checkpoint",
     "read_coco",
     "read_coco_results",
-    "render_clip",
-    "spec_of_file",
+    "read_model_spec",
+    "render_video",
     "to_coco_results",
     "to_json",
     "train",
@@ -96,25 +97,25 @@ __all__ = [
 _HOMES = {
     "Architecture": "models.spec",
     "Augmentation": "training.recipe",
-    "Batch": "batch",
+    "BatchRun": "batch",
     "Checkpoint": "models.checkpoint",
     "CheckpointError": "models.checkpoint",
-    "ClipOptions": "video",
-    "ClipRecords": "video",
+    "VideoOptions": "video",
+    "FrameResults": "video",
     "Comparison": "detections.comparison",
-    "Data": "datasets.preparation",
+    "TrainingData": "datasets.preparation",
     "DataError": "datasets.coco",
     "Detections": "detections",
     "Detector": "models.detector",
     "Evaluation": "evaluation",
     "ImageError": "images.reading",
-    "ImportFormatError": "formats",
+    "ResultsFormatError": "formats",
     "ModelSpec": "models.spec",
-    "PictureResult": "formats",
+    "ImageResult": "formats",
     "Provenance": "formats",
     "Recipe": "training.recipe",
-    "Style": "visualization",
-    "Tracked": "detections.tracking",
+    "AnnotationStyle": "visualization",
+    "TrackedDetections": "detections.tracking",
     "Tracker": "detections.tracking",
     "UnknownModelError": "models.catalog",
     "VideoError": "video.io",
@@ -122,15 +123,15 @@ _HOMES = {
     "annotate": "visualization",
     "compare": "detections.comparison",
     "consensus": "detections.comparison",
-    "count_series": "video",
-    "detect_clip": "video",
+    "count_per_frame": "video",
+    "detect_video": "video",
     "detector_on_backbone": "models.builders",
-    "draw_difference": "visualization",
+    "annotate_comparison": "visualization",
     "evaluate": "evaluation",
-    "export_clip": "video",
-    "find_pictures": "inputs",
+    "export_video": "video",
+    "find_images": "inputs",
     "from_json": "formats",
-    "get_spec": "models.catalog",
+    "get_model_spec": "models.catalog",
     "list_models": "models.catalog",
     "load_image": "images.reading",
     "open_video": "video.io",
@@ -138,8 +139,8 @@ _HOMES = {
     "read_checkpoint": "models.checkpoint",
     "read_coco": "datasets.coco",
     "read_coco_results": "formats",
-    "render_clip": "video",
-    "spec_of_file": "models.user_models",
+    "render_video": "video",
+    "read_model_spec": "models.user_models",
     "to_coco_results": "formats",
     "to_json": "formats",
     "train": "training.fine_tune",
@@ -147,7 +148,31 @@ _HOMES = {
 }
 
 
+# Names of before the first release, and what became of them; they go with the next one.
+_RENAMED = {
+    "Batch": "BatchRun",
+    "ClipOptions": "VideoOptions",
+    "ClipRecords": "FrameResults",
+    "Data": "TrainingData",
+    "ImportFormatError": "ResultsFormatError",
+    "PictureResult": "ImageResult",
+    "Style": "AnnotationStyle",
+    "Tracked": "TrackedDetections",
+    "count_series": "count_per_frame",
+    "detect_clip": "detect_video",
+    "draw_difference": "annotate_comparison",
+    "export_clip": "export_video",
+    "find_pictures": "find_images",
+    "get_spec": "get_model_spec",
+    "render_clip": "render_video",
+    "spec_of_file": "read_model_spec",
+}
+
+
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        warnings.warn(f"{__name__}.{name} is now called {_RENAMED[name]}.", DeprecationWarning, stacklevel=2)
+        name = _RENAMED[name]
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

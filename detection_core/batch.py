@@ -1,4 +1,4 @@
-"""Many pictures through one detector: a record for each as soon as it is done, so that a second run goes on where the first ended."""
+"""Many images through one detector: a record for each as soon as it is done, so that a second run goes on where the first ended."""
 
 from __future__ import annotations
 
@@ -15,58 +15,58 @@ from typing import Any
 from PIL import Image, PngImagePlugin
 
 from detection_core.detections import Detections
-from detection_core.formats import PictureResult, Provenance, annotated_png, export, from_json, to_json
+from detection_core.formats import ImageResult, Provenance, annotated_png, export, from_json, to_json
 from detection_core.formats.target import Target
 from detection_core.images.limits import ImageLimits
 from detection_core.images.reading import ImageError, LoadedImage, load_image, read_image
-from detection_core.inputs import ANNOTATED, PictureFile, free_stems, identity
+from detection_core.inputs import ANNOTATED, InputFile, free_stems, identity
 from detection_core.models.download import sha256
 
 RECORD = "_detections.json"
-_DIGEST = "picture_sha256"
+_DIGEST = "image_sha256"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one picture.
+    """What became of one image.
 
     Attributes:
-        picture: Which.
+        image: Which.
         found: What was found in it, from the threshold on; None if it failed.
         error: Why it failed, or None.
         reused: Whether it was done before, so that the model did not run.
         seconds: How long it took.
     """
 
-    picture: PictureFile
+    image: InputFile
     found: Detections | None
     error: Exception | None
     reused: bool
     seconds: float
 
 
-class Batch:
-    """Detection in many pictures, one in memory at a time, with results in a folder.
+class BatchRun:
+    """Detection in many images, one in memory at a time, with results in a folder.
 
-    Each picture's result is our own JSON with its provenance and the digest of the picture's file. It is also the record that the picture
-    is done: a later run that finds one with the same model, weights, settings and picture takes it as it is.
+    Each image's result is our own JSON with its provenance and the digest of the image's file. It is also the record that the image
+    is done: a later run that finds one with the same model, weights, settings and image takes it as it is.
 
     Attributes:
-        pictures: All pictures, in order.
+        images: All images, in order.
         folder: Where results go.
 
     Args:
-        pictures: The pictures.
-        folder: Where results go. Files there are replaced, except the pictures themselves: then results get a number.
+        images: The images.
+        folder: Where results go. Files there are replaced, except the images themselves: then results get a number.
         provenance: What the results will come from. The file's hash belongs into its `revision`: names of weights files come again.
         overwrite: Whether all are done again, whatever there is.
         annotate: Whether an annotated PNG goes beside each record.
-        limits: Sizes of pictures accepted; None takes those of the environment.
+        limits: Sizes of images accepted; None takes those of the environment.
     """
 
     def __init__(
         self,
-        pictures: Sequence[PictureFile],
+        images: Sequence[InputFile],
         folder: Path,
         provenance: Provenance,
         *,
@@ -74,39 +74,39 @@ class Batch:
         annotate: bool = True,
         limits: ImageLimits | None = None,
     ) -> None:
-        self.pictures = tuple(pictures)
+        self.images = tuple(images)
         self.folder = folder
         self._target = Target(folder)
         self._provenance = provenance
         self._overwrite = overwrite
         self._annotate = annotate
         self._limits = limits or ImageLimits.from_environment()
-        self._inputs = {found for picture in pictures if (found := identity(Path(picture.path)))}
-        self._stems = free_stems(self.pictures, folder, self._inputs, (ANNOTATED, RECORD))
+        self._inputs = {found for image in images if (found := identity(Path(image.path)))}
+        self._stems = free_stems(self.images, folder, self._inputs, (ANNOTATED, RECORD))
         self._done: set[str] = set()
 
     def run(self, detect: Callable[[Image.Image], Detections]) -> Iterator[Outcome]:
-        """Detects in one picture after the other; its files are written before its outcome is given.
+        """Detects in one image after the other; its files are written before its outcome is given.
 
         Args:
-            detect: Finds objects in an RGB picture; what scores less than the provenance's threshold is left out.
+            detect: Finds objects in an RGB image; what scores less than the provenance's threshold is left out.
         """
-        for picture in self.pictures:
+        for image in self.images:
             started = time.perf_counter()
             try:
-                found, reused = self._do(picture, detect)
+                found, reused = self._do(image, detect)
             except (ImageError, OSError, RuntimeError, MemoryError) as error:
-                yield Outcome(picture, None, error, False, time.perf_counter() - started)
+                yield Outcome(image, None, error, False, time.perf_counter() - started)
             else:
-                self._done.add(picture.path)
-                yield Outcome(picture, found, None, reused, time.perf_counter() - started)
+                self._done.add(image.path)
+                yield Outcome(image, found, None, reused, time.perf_counter() - started)
 
-    def results(self) -> Iterator[PictureResult]:
-        """The results of all pictures that this run has done or found done, read from their records one at a time."""
-        for picture in self.pictures:
-            if picture.path in self._done and (record := _Record.read(self._record_of(picture))):
-                image = partial(load_image, picture.path, limits=self._limits)
-                yield PictureResult(picture.name, record.found, record.provenance, image, stem=self._stems[picture])
+    def results(self) -> Iterator[ImageResult]:
+        """The results of all images that this run has done or found done, read from their records one at a time."""
+        for source in self.images:
+            if source.path in self._done and (record := _Record.read(self._record_of(source))):
+                image = partial(load_image, source.path, limits=self._limits)
+                yield ImageResult(source.name, record.found, record.provenance, image, stem=self._stems[source])
 
     def export(self, formats: Sequence[str]) -> list[str]:
         """Writes the results in further formats.
@@ -125,7 +125,7 @@ class Batch:
             return [self._place(Path(name), file) for file in export(self.results(), formats, Path(name))]
 
     def _place(self, written_in: Path, name: str) -> str:
-        """Moves a file to the results, under another name where that would be over a picture."""
+        """Moves a file to the results, under another name where that would be over an image."""
         path = PurePosixPath(name)
         for free in itertools.chain([path], (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))):
             if identity(self.folder / free) not in self._inputs:
@@ -134,41 +134,41 @@ class Batch:
         (written_in / name).replace(self.folder / free)
         return str(free)
 
-    def _do(self, picture: PictureFile, detect: Callable[[Image.Image], Detections]) -> tuple[Detections, bool]:
-        if record := self._usable_record(picture):
-            if self._annotate and not self._is_annotated(picture, record.provenance):
-                self._draw(picture, load_image(picture.path, limits=self._limits), record.found, record.provenance)
+    def _do(self, image: InputFile, detect: Callable[[Image.Image], Detections]) -> tuple[Detections, bool]:
+        if record := self._usable_record(image):
+            if self._annotate and not self._is_annotated(image, record.provenance):
+                self._draw(image, load_image(image.path, limits=self._limits), record.found, record.provenance)
             return record.found, True
-        loaded = read_image(picture.path, limits=self._limits)
+        loaded = read_image(image.path, limits=self._limits)
         found = detect(loaded.image)
         found = found[found.scores >= (self._provenance.threshold or 0)]
-        self._keep(picture, loaded, found)
+        self._keep(image, loaded, found)
         return found, False
 
-    def _keep(self, picture: PictureFile, loaded: LoadedImage, found: Detections) -> None:
+    def _keep(self, image: InputFile, loaded: LoadedImage, found: Detections) -> None:
         # The record first: a drawing is of no use without, and an interruption between the two leaves one to be drawn.
-        record = {_DIGEST: loaded.digest, **to_json(found, file_name=picture.name, provenance=self._provenance)}
-        self._target.write(f"{self._stems[picture]}{RECORD}", json.dumps(record).encode())
+        record = {_DIGEST: loaded.digest, **to_json(found, file_name=image.name, provenance=self._provenance)}
+        self._target.write(f"{self._stems[image]}{RECORD}", json.dumps(record).encode())
         if self._annotate:
-            self._draw(picture, loaded.image, found, self._provenance)
+            self._draw(image, loaded.image, found, self._provenance)
 
-    def _draw(self, picture: PictureFile, image: Image.Image, found: Detections, provenance: Provenance) -> None:
-        self._target.write(f"{self._stems[picture]}{ANNOTATED}", annotated_png(image, found, provenance=provenance))
+    def _draw(self, source: InputFile, image: Image.Image, found: Detections, provenance: Provenance) -> None:
+        self._target.write(f"{self._stems[source]}{ANNOTATED}", annotated_png(image, found, provenance=provenance))
 
-    def _record_of(self, picture: PictureFile) -> Path:
-        return self.folder / f"{self._stems[picture]}{RECORD}"
+    def _record_of(self, image: InputFile) -> Path:
+        return self.folder / f"{self._stems[image]}{RECORD}"
 
-    def _usable_record(self, picture: PictureFile) -> _Record | None:
-        """The record of this very picture with these very settings."""
-        record = None if self._overwrite else _Record.read(self._record_of(picture))
-        if record is None or record.file_name != picture.name or not record.provenance.same_run(self._provenance):
+    def _usable_record(self, image: InputFile) -> _Record | None:
+        """The record of this very image with these very settings."""
+        record = None if self._overwrite else _Record.read(self._record_of(image))
+        if record is None or record.file_name != image.name or not record.provenance.same_run(self._provenance):
             return None
-        return record if record.digest == sha256(Path(picture.path)) else None
+        return record if record.digest == sha256(Path(image.path)) else None
 
-    def _is_annotated(self, picture: PictureFile, provenance: Provenance) -> bool:
-        """Whether the annotated picture shows the record: it holds the same provenance, the time of the run included."""
+    def _is_annotated(self, image: InputFile, provenance: Provenance) -> bool:
+        """Whether the annotated image shows the record: it holds the same provenance, the time of the run included."""
         try:
-            with PngImagePlugin.PngImageFile(self.folder / f"{self._stems[picture]}{ANNOTATED}") as png:
+            with PngImagePlugin.PngImageFile(self.folder / f"{self._stems[image]}{ANNOTATED}") as png:
                 return bool(json.loads(png.info["Settings"])["provenance"] == provenance.to_json())
         except (OSError, SyntaxError, ValueError, KeyError, TypeError):
             return False

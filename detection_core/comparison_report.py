@@ -1,4 +1,4 @@
-"""What models found in one picture and on what they agree, as one report: figures in JSON, and pictures."""
+"""What models found in one image and on what they agree, as one report: figures in JSON, and images."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from detection_core.detections import Detections
 from detection_core.detections.comparison import Agreed, Comparison, compare, consensus
 from detection_core.formats import Provenance, annotated_png, png_with_facts, to_json
 from detection_core.formats.target import Target, shortened
-from detection_core.visualization import Style, draw_difference
+from detection_core.visualization import AnnotationStyle, annotate_comparison
 
 REPORT_FILE = "comparison.json"
-_STYLE = Style(color_by="class")
+_STYLE = AnnotationStyle(color_by="class")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class ComparisonReport:
     """Everything about one comparison.
 
     Attributes:
-        image_name: What the picture is called.
+        image_name: What the image is called.
         iou: From which IoU two objects are in the same place.
         results: Of each model; the comparison is made when it is first asked for, so fill them in before.
         failed: The name of each other model → why it takes no part.
@@ -81,17 +81,17 @@ class ComparisonReport:
             "failed": self.failed,
         }
 
-    def difference_png(self, image: Image.Image, a: str, b: str, style: Style = _STYLE) -> bytes:
+    def difference_png(self, image: Image.Image, a: str, b: str, style: AnnotationStyle = _STYLE) -> bytes:
         """The difference of two models by their names as a PNG with its facts.
 
         Args:
-            image: The picture, RGB.
+            image: The image, RGB.
             a: The one model.
             b: The other, which comes after it.
             style: How it is drawn.
         """
         pair = self.pairs[a, b]
-        drawn = draw_difference(image, pair, style=style, names=(a, b))
+        drawn = annotate_comparison(image, pair, style=style, names=(a, b))
         drawn.info["icc_profile"] = image.info.get("icc_profile")
         counts = pair.counts()
         description = f"{a} and {b}: " + ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items())
@@ -99,14 +99,14 @@ class ComparisonReport:
         facts = {"iou_threshold": self.iou, "counts": counts, "a": provenances[a], "b": provenances[b]}
         return png_with_facts(drawn, description, facts)
 
-    def write(self, image: Image.Image, target: Target, stems: Mapping[tuple[str, ...], str], style: Style = _STYLE) -> None:
-        """Writes `comparison.json`, an annotated picture of each model, and a difference picture of every two.
+    def write(self, image: Image.Image, target: Target, stems: Mapping[tuple[str, ...], str], style: AnnotationStyle = _STYLE) -> None:
+        """Writes `comparison.json`, an annotated image of each model, and a difference image of every two.
 
         Args:
-            image: The picture, RGB.
+            image: The image, RGB.
             target: Where files go.
-            stems: Names of the pictures without their ending, by the names of the model or the two models; see `report_stems`.
-            style: How pictures are drawn.
+            stems: Names of the images without their ending, by the names of the model or the two models; see `report_stems`.
+            style: How images are drawn.
 
         Raises:
             OSError: If a file cannot be written.
@@ -120,7 +120,7 @@ class ComparisonReport:
 
 
 def report_stems(names: list[str], target: Target) -> dict[tuple[str, ...], str]:
-    """Names for the pictures of all models and of every two, without their ending and unlike any other file's there."""
+    """Names for the images of all models and of every two, without their ending and unlike any other file's there."""
     stems: dict[tuple[str, ...], str] = {(name,): target.free_stem(name) for name in names}
     pairs = itertools.combinations(names, 2)
     return stems | {(a, b): target.free_stem(shortened(f"difference_{a}_{b}")) for a, b in pairs}

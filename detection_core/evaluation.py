@@ -1,4 +1,4 @@
-"""How well a model does on annotated photos: COCO's average precision of boxes, masks and joints, and the threshold of the best F1."""
+"""How well a model does on annotated images: COCO's average precision of boxes, masks and keypoints, and the threshold of the best F1."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from detection_core.datasets.coco import CocoDataset, Photo
+from detection_core.datasets.coco import AnnotatedImage, CocoDataset
 from detection_core.datasets.coco_json import Entry
-from detection_core.datasets.images import read_picture
+from detection_core.datasets.images import read_upright
 from detection_core.detections import Detections
 from detection_core.formats import to_coco_results
 from detection_core.models.catalog import Task
@@ -30,7 +30,7 @@ _TASKS: dict[Task, tuple[str, str, str]] = {
 # Where `COCOeval.stats` has what; keypoints have no small ones.
 _STATS = {"ap": 0, "ap50": 1, "small": 3, "medium": 4, "large": 5}
 _KEYPOINT_STATS = {"ap": 0, "ap50": 1, "medium": 3, "large": 4}
-# COCO measured how far annotators disagree for its own 17 joints only; for others, something between its shoulders and its wrists.
+# COCO measured how far annotators disagree for its own 17 keypoints only; for others, something between its shoulders and its wrists.
 _OTHER_SIGMA = 0.07
 
 
@@ -44,7 +44,7 @@ class AveragePrecision:
         small: Of objects below 32² pixels of area.
         medium: Of those up to 96².
         large: Of those above.
-        photos: How many photos it was measured on.
+        images: How many images it was measured on.
     """
 
     ap: float | None
@@ -52,7 +52,7 @@ class AveragePrecision:
     small: float | None
     medium: float | None
     large: float | None
-    photos: int
+    images: int
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Evaluation:
         """The point of the highest F1, or None where nothing right was found."""
         return max((point for point in self.points if point.f1), key=lambda point: point.f1, default=None)
 
-    def suggested_threshold(self, floor: float) -> float | None:
+    def default_threshold(self, floor: float) -> float | None:
         """The threshold of the highest F1 in steps of 0.05, the middle one of those that are as good; None where nothing right is found.
 
         Args:
@@ -114,61 +114,61 @@ def evaluate(
     *,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Runs a model on annotated photos and measures it as COCO does.
+    """Runs a model on annotated images and measures it as COCO does.
 
-    Classes are matched by name; what the model finds of other classes is left out. Masks are measured on the photos that have them,
-    joints where they are annotated, of the objects that were found with some. Crowds count neither for nor against. Pictures are read
-    as for training: see `read_picture`.
+    Classes are matched by name; what the model finds of other classes is left out. Masks are measured on the images that have them,
+    keypoints where they are annotated, of the objects that were found with some. Crowds count neither for nor against. Images are read
+    as for training: see `read_upright`.
 
     Args:
-        dataset: Photos and what is on them.
-        detect: Gives everything found in a picture, stored pixels as RGB uint8 [H,W,3], down to the model's floor score.
-        on_progress: Called with the number of photos done and their total.
+        dataset: Images and what is on them.
+        detect: Gives everything found in an image, stored pixels as RGB uint8 [H,W,3], down to the model's floor score.
+        on_progress: Called with the number of images done and their total.
     """
     results: list[dict[str, Any]] = []
     given: set[Task] = {"boxes"}
-    for number, photo in enumerate(dataset.photos, start=1):
-        found = detect(np.asarray(read_picture(photo)))
+    for number, image in enumerate(dataset.images, start=1):
+        found = detect(np.asarray(read_upright(image)))
         given |= {task for task, value in (("masks", found.masks), ("keypoints", found.keypoints)) if value is not None}  # type: ignore[misc]
-        results += _results(found, photo, dataset)
+        results += _results(found, image, dataset)
         if on_progress:
-            on_progress(number, len(dataset.photos))
-    photos: dict[Task, list[Photo]] = {
-        "boxes": list(dataset.photos),
-        "masks": [photo for photo in dataset.photos if photo.has_masks and photo.annotations],
-        "keypoints": [photo for photo in dataset.photos if dataset.keypoint_names],
+            on_progress(number, len(dataset.images))
+    images: dict[Task, list[AnnotatedImage]] = {
+        "boxes": list(dataset.images),
+        "masks": [image for image in dataset.images if image.has_masks and image.annotations],
+        "keypoints": [image for image in dataset.images if dataset.keypoint_names],
     }
     tasks: dict[Task, AveragePrecision] = {}
     points: tuple[OperatingPoint, ...] = ()
     for task in _TASKS:
-        if task in given and photos[task]:
-            figures, evaluation = _average_precision(task, results, photos[task], dataset)
+        if task in given and images[task]:
+            figures, evaluation = _average_precision(task, results, images[task], dataset)
             tasks[task] = figures
             points = _operating_points(evaluation) if task == "boxes" else points
     return Evaluation(tasks, points)
 
 
-def _results(found: Detections, photo: Photo, dataset: CocoDataset) -> list[dict[str, Any]]:
+def _results(found: Detections, image: AnnotatedImage, dataset: CocoDataset) -> list[dict[str, Any]]:
     """COCO results whose category is the data set's label."""
     label_of = {name: label for label, name in enumerate(dataset.categories)}
-    entries = to_coco_results(found, photo.id)
+    entries = to_coco_results(found, image.id)
     labels = [label_of.get(found.categories[label]) for label in found.labels]
     return [{**entry, "category_id": label} for entry, label in zip(entries, labels, strict=True) if label]
 
 
 def _average_precision(
-    task: Task, results: Sequence[dict[str, Any]], photos: Sequence[Photo], dataset: CocoDataset
+    task: Task, results: Sequence[dict[str, Any]], images: Sequence[AnnotatedImage], dataset: CocoDataset
 ) -> tuple[AveragePrecision, COCOeval]:
     kind, part, _ = _TASKS[task]
-    chosen = {photo.id for photo in photos}
+    chosen = {image.id for image in images}
     # Each part goes alone: loadRes takes an object's area from its box if there is one, even for masks.
     keys = ("image_id", "category_id", "score", part)
     entries = [{key: entry[key] for key in keys} for entry in results if entry["image_id"] in chosen and part in entry]
     places = _KEYPOINT_STATS if task == "keypoints" else _STATS
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = _coco(photos, dataset, _truth(task, photos, dataset))
+        truth = _coco(images, dataset, _truth(task, images, dataset))
         # loadRes takes no empty list.
-        evaluation = COCOeval(truth, truth.loadRes(entries) if entries else _coco(photos, dataset, []), kind)
+        evaluation = COCOeval(truth, truth.loadRes(entries) if entries else _coco(images, dataset, []), kind)
         if task == "keypoints" and dataset.keypoint_names != COCO_KEYPOINT_NAMES:
             evaluation.params.kpt_oks_sigmas = np.full(len(dataset.keypoint_names), _OTHER_SIGMA)
         evaluation.evaluate()
@@ -176,14 +176,14 @@ def _average_precision(
         evaluation.summarize()
     # COCOeval says -1 where there is nothing to find.
     figures = {name: 100 * float(evaluation.stats[place]) if evaluation.stats[place] >= 0 else None for name, place in places.items()}
-    return AveragePrecision(**{"small": None, **figures}, photos=len(photos)), evaluation
+    return AveragePrecision(**{"small": None, **figures}, images=len(images)), evaluation
 
 
-def _coco(photos: Sequence[Photo], dataset: CocoDataset, annotations: list[Entry]) -> COCO:
+def _coco(images: Sequence[AnnotatedImage], dataset: CocoDataset, annotations: list[Entry]) -> COCO:
     """Annotations or results as pycocotools has them."""
     coco = COCO()
     coco.dataset = {
-        "images": [{"id": photo.id, "width": photo.size[0], "height": photo.size[1]} for photo in photos],
+        "images": [{"id": image.id, "width": image.size[0], "height": image.size[1]} for image in images],
         "annotations": annotations,
         "categories": [{"id": label, "name": name} for label, name in enumerate(dataset.categories) if label],
     }
@@ -191,16 +191,16 @@ def _coco(photos: Sequence[Photo], dataset: CocoDataset, annotations: list[Entry
     return coco
 
 
-def _truth(task: Task, photos: Sequence[Photo], dataset: CocoDataset) -> list[Entry]:
+def _truth(task: Task, images: Sequence[AnnotatedImage], dataset: CocoDataset) -> list[Entry]:
     """COCO's entries with the data set's labels as categories, numbered anew; only what the task needs, as the rest was never checked."""
     annotations: list[Entry] = []
-    for photo in photos:
-        for is_crowd, entries in enumerate((photo.annotations, photo.crowds)):
+    for image in images:
+        for is_crowd, entries in enumerate((image.annotations, image.crowds)):
             for entry in entries:
                 x, y, width, height = entry["bbox"]
                 annotation = {
                     "id": len(annotations) + 1,
-                    "image_id": photo.id,
+                    "image_id": image.id,
                     "category_id": dataset.labels[entry["category_id"]],
                     "iscrowd": is_crowd,
                     "bbox": entry["bbox"],
@@ -211,21 +211,21 @@ def _truth(task: Task, photos: Sequence[Photo], dataset: CocoDataset) -> list[En
                     outline = [[x, y, x + width, y, x + width, y + height, x, y + height]]
                     annotation["segmentation"] = entry.get("segmentation") or outline
                 if task == "keypoints":
-                    joints = (not is_crowd and entry.get("keypoints")) or [0] * 3 * len(dataset.keypoint_names)
+                    keypoints = (not is_crowd and entry.get("keypoints")) or [0] * 3 * len(dataset.keypoint_names)
                     # The file's own count may be missing or wrong, and COCOeval ignores objects whose count is 0.
-                    annotation |= {"keypoints": joints, "num_keypoints": sum(visibility > 0 for visibility in joints[2::3])}
+                    annotation |= {"keypoints": keypoints, "num_keypoints": sum(visibility > 0 for visibility in keypoints[2::3])}
                 annotations.append(annotation)
     return annotations
 
 
 def _operating_points(evaluation: COCOeval) -> tuple[OperatingPoint, ...]:
     """Boxes at every threshold; crowds and what lies in them do not count, as in COCOeval."""
-    # evalImgs goes through classes, in each through areas with "all" first, and in those through photos; the first IoU is 0.5.
-    photos, areas = len(evaluation.params.imgIds), len(evaluation.params.areaRng)
+    # evalImgs goes through classes, in each through areas with "all" first, and in those through images; the first IoU is 0.5.
+    images, areas = len(evaluation.params.imgIds), len(evaluation.params.areaRng)
     parts = [
         part
         for number in range(len(evaluation.params.catIds))
-        for part in evaluation.evalImgs[number * areas * photos : (number * areas + 1) * photos]
+        for part in evaluation.evalImgs[number * areas * images : (number * areas + 1) * images]
         if part
     ]
     objects = sum(int((np.asarray(part["gtIgnore"]) == 0).sum()) for part in parts)

@@ -1,4 +1,4 @@
-"""Which pictures and clips are meant by names, folders and patterns, in the order in which people count, and what results are called."""
+"""Which images and videos are meant by names, folders and patterns, in the order in which people count, and what results are called."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from detection_core.images.formats import READABLE
 
 # Endings of the formats in READABLE. They matter only where files are looked for: what is named is read whatever it is called.
 _ENDINGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".avif"}
-# Of clips; by their ending only they are told from pictures. Animated GIFs are either.
-_CLIP_ENDINGS = {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi"}
-# What the command line calls its annotated pictures and clips; the result of the same name stands beside each.
+# Of videos; by their ending only they are told from images. Animated GIFs are either.
+_VIDEO_ENDINGS = {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi"}
+# What the command line calls its annotated images and videos; the result of the same name stands beside each.
 ANNOTATED = "_detections.png"
-ANNOTATED_CLIP = "_detections.mp4"
+ANNOTATED_VIDEO = "_detections.mp4"
 _PATTERN = re.compile(r"[*?\[]")
 
 Identity = tuple[int, int]
 
 
-class NoPicturesError(ValueError):
-    """A folder or a pattern leads to no picture; the message says which and what to do."""
+class NoImagesError(ValueError):
+    """A folder or a pattern leads to no image; the message says which and what to do."""
 
 
 @dataclass(frozen=True)
-class PictureFile:
-    """A picture or clip to be read.
+class InputFile:
+    """An image or video to be read.
 
     Attributes:
         path: Where it is.
@@ -41,42 +41,42 @@ class PictureFile:
     place: str
 
 
-def find_pictures(names: Sequence[str]) -> list[PictureFile]:
-    """Finds the pictures that are meant.
+def find_images(names: Sequence[str]) -> list[InputFile]:
+    """Finds the images that are meant.
 
     Args:
-        names: Each a file, taken whatever it is; a folder, searched with those in it for files with a picture's ending; or a pattern of
+        names: Each a file, taken whatever it is; a folder, searched with those in it for files with an image's ending; or a pattern of
             files with `*`, `?`, `[...]` or `**` (folders at any depth), for shells that leave patterns alone. Links to folders are
-            not followed; hidden files and the annotated pictures of earlier runs are found only by their own names.
+            not followed; hidden files and the annotated images of earlier runs are found only by their own names.
 
     Returns:
-        Each picture once, in the order of the names, and in natural order (2 before 10) where they were looked for.
+        Each image once, in the order of the names, and in natural order (2 before 10) where they were looked for.
 
     Raises:
-        NoPicturesError: If a folder or a pattern leads to nothing.
+        NoImagesError: If a folder or a pattern leads to nothing.
     """
-    found: dict[Path, PictureFile] = {}
+    found: dict[Path, InputFile] = {}
     for name in names:
-        for picture in _meant_by(name):
-            found.setdefault(Path(picture.path).absolute(), picture)
+        for image in _meant_by(name):
+            found.setdefault(Path(image.path).absolute(), image)
     return list(found.values())
 
 
-def find_clips(names: Sequence[str], *, gifs: bool = False) -> tuple[list[PictureFile], list[str]]:
-    """Finds the clips that are meant.
+def find_videos(names: Sequence[str], *, gifs: bool = False) -> tuple[list[InputFile], list[str]]:
+    """Finds the videos that are meant.
 
     Args:
-        names: As `find_pictures` takes them. Clips are files and patterns that end as clips do; what folders hold is pictures.
-        gifs: Whether GIFs are clips.
+        names: As `find_images` takes them. Videos are files and patterns that end as videos do; what folders hold is images.
+        gifs: Whether GIFs are videos.
 
     Returns:
-        Each clip once, in the order of the names; and all other names.
+        Each video once, in the order of the names; and all other names.
 
     Raises:
-        NoPicturesError: If a pattern leads to nothing.
+        NoImagesError: If a pattern leads to nothing.
     """
-    endings = _CLIP_ENDINGS | ({".gif"} if gifs else set())
-    found: dict[Path, PictureFile] = {}
+    endings = _VIDEO_ENDINGS | ({".gif"} if gifs else set())
+    found: dict[Path, InputFile] = {}
     others = []
     for name in names:
         path = Path(name)
@@ -85,21 +85,21 @@ def find_clips(names: Sequence[str], *, gifs: bool = False) -> tuple[list[Pictur
             others.append(name)
             continue
         is_pattern = _PATTERN.search(name) and not exists
-        clips = _looked_for(*_split(path), endings) if is_pattern else [PictureFile(name, name, path.name)]
-        if not clips:
-            raise NoPicturesError(f"No clip fits “{name}”. Check the pattern and the folder.")
-        for clip in clips:
-            found.setdefault(Path(clip.path).absolute(), clip)
+        videos = _looked_for(*_split(path), endings) if is_pattern else [InputFile(name, name, path.name)]
+        if not videos:
+            raise NoImagesError(f"No video fits “{name}”. Check the pattern and the folder.")
+        for video in videos:
+            found.setdefault(Path(video.path).absolute(), video)
     return list(found.values()), others
 
 
 def free_stems(
-    files: Sequence[PictureFile], folder: Path, inputs: Set[Identity], endings: Collection[str], taken: Collection[str] = ()
-) -> dict[PictureFile, str]:
+    files: Sequence[InputFile], folder: Path, inputs: Set[Identity], endings: Collection[str], taken: Collection[str] = ()
+) -> dict[InputFile, str]:
     """What the names of each file's results begin with: its place, numbered where another has that or a result would lie on an input.
 
     Args:
-        files: Pictures or clips.
+        files: Images or videos.
         folder: Where results go.
         inputs: All files that are read.
         endings: What the names of results end with.
@@ -119,7 +119,7 @@ def free_stems(
     return stems
 
 
-def _meant_by(name: str) -> list[PictureFile]:
+def _meant_by(name: str) -> list[InputFile]:
     path = Path(name)
     is_folder, exists = _status(path)
     if is_folder:
@@ -127,9 +127,9 @@ def _meant_by(name: str) -> list[PictureFile]:
     elif _PATTERN.search(name) and not exists:
         found, otherwise = _looked_for(*_split(path)), f"No {READABLE} file fits “{name}”. Check the pattern and the folder."
     else:
-        return [PictureFile(name, name, path.name)]
+        return [InputFile(name, name, path.name)]
     if not found:
-        raise NoPicturesError(otherwise)
+        raise NoImagesError(otherwise)
     return found
 
 
@@ -147,17 +147,17 @@ def _split(pattern: Path) -> tuple[Path, str]:
     return Path(*pattern.parts[:plain]), str(Path(*pattern.parts[plain:]))
 
 
-def _looked_for(folder: Path, pattern: str, endings: Set[str] = frozenset(_ENDINGS)) -> list[PictureFile]:
+def _looked_for(folder: Path, pattern: str, endings: Set[str] = frozenset(_ENDINGS)) -> list[InputFile]:
     try:
         named = {path.relative_to(folder).as_posix(): path for path in folder.glob(pattern) if _is_one(path, endings)}
     except ValueError as error:
-        raise NoPicturesError(f"The pattern “{pattern}” cannot be understood: {error}.") from error
+        raise NoImagesError(f"The pattern “{pattern}” cannot be understood: {error}.") from error
     visible = [name for name in named if not any(part.startswith(".") for part in name.split("/"))]
-    return [PictureFile(str(named[name]), name, name) for name in sorted(visible, key=natural)]
+    return [InputFile(str(named[name]), name, name) for name in sorted(visible, key=natural)]
 
 
 def _is_one(path: Path, endings: Set[str]) -> bool:
-    annotated = path.name.endswith((ANNOTATED, ANNOTATED_CLIP)) and path.with_suffix(".json").exists()
+    annotated = path.name.endswith((ANNOTATED, ANNOTATED_VIDEO)) and path.with_suffix(".json").exists()
     return path.suffix.lower() in endings and not annotated and path.is_file()
 
 

@@ -12,13 +12,13 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 KEYPOINT_NAMES = ("nose", "left_hand", "right_hand", "left_foot", "right_foot")
-# One colour a class, for as many classes as there are colours; the noise behind them is dark.
+# One color a class, for as many classes as there are colors; the noise behind them is dark.
 COLORS = ((230, 30, 30), (30, 220, 60), (60, 80, 250), (240, 220, 30), (220, 60, 220), (40, 220, 230))
 
 
 def coco_folder(
     path: Path,
-    photos: int = 4,
+    images: int = 4,
     *,
     masks: bool = True,
     keypoints: bool = True,
@@ -33,37 +33,37 @@ def coco_folder(
     suffix: str = ".png",
     seed: int = 0,
 ) -> Path:
-    """Writes `annotations.json` and `images/` into `path` and returns it.
+    """Writes `annotations.json` and `entries/` into `path` and returns it.
 
-    Each photo shows `objects` filled shapes side by side on dark noise, rectangles for the 1st, 3rd, … class and ellipses for the others,
-    coloured by class; the first object of all is of the first class, the next of the second, and so on. Pixels of a shape are exactly
-    those of its polygon. Joints, of the first class only, lie at fixed places of the box: left ones at 3/4 of its width, right ones at
+    Each image shows `objects` filled shapes side by side on dark noise, rectangles for the 1st, 3rd, … class and ellipses for the others,
+    colored by class; the first object of all is of the first class, the next of the second, and so on. Pixels of a shape are exactly
+    those of its polygon. Keypoints, of the first class only, lie at fixed places of the box: left ones at 3/4 of its width, right ones at
     1/4, others in the middle, pairs at different heights.
 
     Args:
         path: A folder; made if need be.
-        photos: How many, with ids 1, 2, … and names 1.png, 2.png, …
+        images: How many, with ids 1, 2, … and names 1.png, 2.png, …
         masks: Whether annotations have a segmentation.
-        keypoints: Whether the first class has joints.
+        keypoints: Whether the first class has keypoints.
         categories: Class names.
         category_ids: COCO's ids for them; None numbers them from 1.
-        keypoint_names: Names of the joints.
+        keypoint_names: Names of the keypoints.
         segmentation: Polygons, compressed RLE or uncompressed RLE.
-        size: (width, height) of the photos.
-        objects: Shapes on a photo.
-        empty: How many photos, the last ones, show nothing.
-        crowds: Whether each photo also has a crowd region over all of it; these annotations come last.
-        suffix: Of the pictures' names; ".jpg" changes colours a little.
+        size: (width, height) of the images.
+        objects: Shapes on an image.
+        empty: How many images, the last ones, show nothing.
+        crowds: Whether each image also has a crowd region over all of it; these annotations come last.
+        suffix: Of the images' names; ".jpg" changes colors a little.
         seed: Another seed gives other places and sizes.
     """
     ids = category_ids or tuple(range(1, len(categories) + 1))
     rng = np.random.default_rng(seed)
     width, height = size
     (path / "images").mkdir(parents=True, exist_ok=True)
-    images, annotations = [], []
-    for number in range(1, photos + 1):
+    entries, annotations = [], []
+    for number in range(1, images + 1):
         pixels = rng.integers(0, 60, (height, width, 3), dtype=np.uint8)
-        for position in range(objects if number <= photos - empty else 0):
+        for position in range(objects if number <= images - empty else 0):
             kind = ((number - 1) * objects + position) % len(categories)
             polygon = _polygon(kind, _cell(position, objects, size, rng))
             rle = coco_mask.merge(coco_mask.frPyObjects([polygon], height, width))
@@ -72,19 +72,19 @@ def coco_folder(
             if masks:
                 annotation["segmentation"] = _encoded(polygon, rle, segmentation)
             if keypoints and kind == 0:
-                annotation |= _joints(annotation["bbox"], keypoint_names)
+                annotation |= _keypoints(annotation["bbox"], keypoint_names)
             annotations.append(annotation)
         name = f"{number}{suffix}"
         Image.fromarray(pixels).save(path / "images" / name)
-        images.append({"id": number, "file_name": name, "width": width, "height": height})
+        entries.append({"id": number, "file_name": name, "width": width, "height": height})
     if crowds:
         whole = [0.0, 0.0, width, 0.0, width, height, 0.0, height]
         first = len(annotations) + 1
-        annotations += [{**_annotation(first + i, image["id"], ids[0], whole), "iscrowd": 1} for i, image in enumerate(images)]
+        annotations += [{**_annotation(first + i, image["id"], ids[0], whole), "iscrowd": 1} for i, image in enumerate(entries)]
     named: list[dict[str, Any]] = [{"id": i, "name": name} for i, name in zip(ids, categories, strict=True)]
     if keypoints:
         named[0]["keypoints"] = list(keypoint_names)
-    (path / "annotations.json").write_text(json.dumps({"images": images, "annotations": annotations, "categories": named}))
+    (path / "annotations.json").write_text(json.dumps({"images": entries, "annotations": annotations, "categories": named}))
     return path
 
 
@@ -133,7 +133,7 @@ def _encoded(polygon: list[float], rle: dict[str, Any], form: str) -> Any:
     return {"size": rle["size"], "counts": [0, *counts] if flat[0] else counts}
 
 
-def _joints(bbox: list[float], names: tuple[str, ...]) -> dict[str, Any]:
+def _keypoints(bbox: list[float], names: tuple[str, ...]) -> dict[str, Any]:
     x, y, width, height = bbox
     values: list[float] = []
     for index, name in enumerate(names):

@@ -10,9 +10,13 @@ from detection_core.detections import Detections
 
 COCO_KEYPOINT_NAMES = [
     "nose",
-    *(f"{side}_{joint}" for joint in ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right")),
+    *(
+        f"{side}_{keypoint}"
+        for keypoint in ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+        for side in ("left", "right")
+    ),
 ]
-# A standing person in a unit box: (x, y) of the 17 joints, the person's left on the picture's right.
+# A standing person in a unit box: (x, y) of the 17 keypoints, the person's left on the image's right.
 _STANDING = np.array(
     [[.50, .08], [.54, .06], [.46, .06], [.58, .08], [.42, .08], [.68, .22], [.32, .22], [.78, .38], [.22, .38],
      [.80, .52], [.20, .52], [.60, .54], [.40, .54], [.60, .74], [.40, .74], [.60, .95], [.40, .95]], np.float32)  # fmt: skip
@@ -41,11 +45,11 @@ def make_detections(
     grid = np.linspace(-1, 1, 28)
     blob = 1 / (1 + np.exp(-8 * (0.8 - np.hypot(*np.meshgrid(grid, grid)))))
     labels = labels if labels is not None else [1 + i % (len(categories) - 1) for i in range(n)]
-    joints, logits = (corner[:, None] + _STANDING[None] * size[:, None]).astype(np.float32), np.full((n, 17), 8, np.float32)
+    points, logits = (corner[:, None] + _STANDING[None] * size[:, None]).astype(np.float32), np.full((n, 17), 8, np.float32)
     if not isinstance(keypoints, bool):
         without = ~np.isin(labels, list(keypoints))
-        joints[without], logits[without] = np.nan, np.nan
-    gives_joints = keypoints is not False
+        points[without], logits[without] = np.nan, np.nan
+    gives_keypoints = keypoints is not False
     return Detections(
         boxes=boxes,
         labels=np.array(labels, np.int64),
@@ -53,8 +57,8 @@ def make_detections(
         image_size=image_size,
         categories=categories,
         masks=np.stack([blob.astype(np.float32)] * n) if masks and n else (np.zeros((0, 28, 28), np.float32) if masks else None),
-        keypoints=joints if gives_joints else None,
-        keypoint_scores=logits if gives_joints else None,
-        keypoint_names=tuple(COCO_KEYPOINT_NAMES) if gives_joints else (),
+        keypoints=points if gives_keypoints else None,
+        keypoint_scores=logits if gives_keypoints else None,
+        keypoint_names=tuple(COCO_KEYPOINT_NAMES) if gives_keypoints else (),
         model=model,
     )

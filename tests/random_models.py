@@ -1,4 +1,4 @@
-"""Randomly initialised models where torch.hub would have put trained ones, and hollow ones that take no room."""
+"""Randomly initialized models where torch.hub would have put trained ones, and hollow ones that take no room."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import nn
 
 from benchmarks.random_models import box_finder, random_module
 from detection_core.models.catalog import Architecture, ModelSpec
-from detection_core.models.empty import outline
+from detection_core.models.empty import build_on_meta
 
 # One model of every family, the lightest, and those that are built in.
 FAMILIES = (
@@ -27,7 +27,7 @@ FAMILIES = (
     "ssd300_vgg16",
     "ssdlite320_mobilenet_v3_large",
 )
-# Without those whose parts a lighter one has as well: the person model's joints, SSDlite's default boxes.
+# Without those whose parts a lighter one has as well: the person model's keypoints, SSDlite's default boxes.
 QUICK_FAMILIES = tuple(key for key in FAMILIES if key not in {"keypointrcnn_resnet50_fpn", "ssd300_vgg16"})
 
 
@@ -46,17 +46,17 @@ def save_random_weights(spec: ModelSpec, folder: Path) -> Path:
 
 @torch.inference_mode()
 def raw_output(module: nn.Module) -> dict[str, torch.Tensor]:
-    """The backbone's levels and the best few detections in a small picture, however improbable they are."""
+    """The backbone's levels and the best few detections in a small image, however improbable they are."""
     head = box_finder(module)
     head.score_thresh, head.detections_per_img = 0.0, 5
     if hasattr(module, "rpn"):
         module.rpn._post_nms_top_n["testing"] = 20
     if module.transform.max_size > 320:
         module.transform.min_size, module.transform.max_size = (64,), 96
-    picture = torch.rand(3, 64, 96, generator=torch.Generator().manual_seed(1))
+    image = torch.rand(3, 64, 96, generator=torch.Generator().manual_seed(1))
     features: dict[str, torch.Tensor] = {}
     module.backbone.register_forward_hook(lambda _, inputs, maps: features.update(maps if isinstance(maps, dict) else {"0": maps}))
-    return module([picture])[0] | features
+    return module([image])[0] | features
 
 
 def hollow_state(architecture: Architecture) -> dict[str, torch.Tensor]:
@@ -67,22 +67,22 @@ def hollow_state(architecture: Architecture) -> dict[str, torch.Tensor]:
 
 @cache
 def _shapes(builder: str, arguments: tuple) -> dict[str, tuple[torch.Size, torch.dtype]]:
-    state = outline(Architecture(builder, dict(arguments))).state_dict()
+    state = build_on_meta(Architecture(builder, dict(arguments))).state_dict()
     return {name: (tensor.shape, tensor.dtype) for name, tensor in state.items()}
 
 
 def hollow_content(architecture: Architecture) -> dict[str, Any]:
     """What a checkpoint's file holds, with a hollow state."""
-    classes, joints = architecture.arguments["num_classes"], architecture.arguments.get("num_keypoints", 0)
+    classes, keypoints = architecture.arguments["num_classes"], architecture.arguments.get("num_keypoints", 0)
     return {
         "format": "detection-explorer",
         "version": 1,
         "architecture": {"builder": architecture.builder, "arguments": architecture.arguments},
         "categories": ["__background__", *(f"thing {label}" for label in range(1, classes))],
-        "keypoint_names": [f"point {number}" for number in range(joints)],
+        "keypoint_names": [f"point {number}" for number in range(keypoints)],
         "state": hollow_state(architecture),
         "training": {},
         "metrics": {},
-        "suggested_threshold": None,
+        "default_threshold": None,
         "resume": None,
     }

@@ -14,8 +14,8 @@ from detection_core.formats.target import Target
 from tests.factories import make_detections
 
 
-@pytest.mark.parametrize("others", [True, False, [1]], ids=["all have joints", "no joints", "persons only"])
-def test_models_are_compared_whether_or_not_their_objects_have_joints(tmp_path: Path, others: bool | list[int]) -> None:
+@pytest.mark.parametrize("others", [True, False, [1]], ids=["all have keypoints", "no keypoints", "persons only"])
+def test_models_are_compared_whether_or_not_their_objects_have_keypoints(tmp_path: Path, others: bool | list[int]) -> None:
     one, other = make_detections(3, masks=True, keypoints=[1]), make_detections(3, keypoints=others)
     report = ComparisonReport("a.jpg", 0.5, [Found(name, found, Provenance(name)) for name, found in (("one", one), ("other", other))])
     target = Target(tmp_path)

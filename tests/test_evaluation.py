@@ -24,27 +24,27 @@ CATEGORIES = ("__background__", "person", "dog")
 
 
 class Oracle:
-    """Answers with what is annotated, photo after photo, after `spoil` has had its way with it."""
+    """Answers with what is annotated, image after image, after `spoil` has had its way with it."""
 
     def __init__(self, dataset, spoil=lambda found, number: found, categories=None):
-        self.photos, self.dataset, self.spoil = iter(enumerate(dataset.photos)), dataset, spoil
+        self.images, self.dataset, self.spoil = iter(enumerate(dataset.images)), dataset, spoil
         self.categories = categories or dataset.categories
 
-    def __call__(self, picture):
-        number, photo = next(self.photos)
-        assert picture.shape == (photo.size[1], photo.size[0], 3)
-        boxes = np.array([[x, y, x + w, y + h] for x, y, w, h in (a["bbox"] for a in photo.annotations)], np.float32).reshape(-1, 4)
-        names = [self.dataset.categories[self.dataset.labels[a["category_id"]]] for a in photo.annotations]
+    def __call__(self, image):
+        number, record = next(self.images)
+        assert image.shape == (record.size[1], record.size[0], 3)
+        boxes = np.array([[x, y, x + w, y + h] for x, y, w, h in (a["bbox"] for a in record.annotations)], np.float32).reshape(-1, 4)
+        names = [self.dataset.categories[self.dataset.labels[a["category_id"]]] for a in record.annotations]
         count = len(self.dataset.keypoint_names)
-        joints = [np.array(a.get("keypoints") or np.zeros(3 * count), float).reshape(-1, 3)[:, :2] for a in photo.annotations]
+        keypoints = [np.array(a.get("keypoints") or np.zeros(3 * count), float).reshape(-1, 3)[:, :2] for a in record.annotations]
         found = Detections(
             boxes=boxes,
             labels=np.array([self.categories.index(name) for name in names], np.int64),
             scores=np.linspace(0.9, 0.6, len(boxes)) if len(boxes) else np.zeros(0),
-            image_size=(photo.size[1], photo.size[0]),
+            image_size=(record.size[1], record.size[0]),
             categories=self.categories,
             masks=np.ones((len(boxes), 28, 28), np.float32),
-            keypoints=np.array(joints, np.float32).reshape(-1, count, 2),
+            keypoints=np.array(keypoints, np.float32).reshape(-1, count, 2),
             keypoint_scores=np.ones((len(boxes), count), np.float32),
             keypoint_names=self.dataset.keypoint_names,
         )
@@ -53,7 +53,7 @@ class Oracle:
 
 @pytest.fixture
 def folder(tmp_path):
-    return coco_folder(tmp_path, photos=6, objects=2, size=(200, 160))
+    return coco_folder(tmp_path, images=6, objects=2, size=(200, 160))
 
 
 def test_the_truth_itself_scores_a_hundred(folder):
@@ -85,8 +85,8 @@ def test_boxes_equal_pycocotools_run_directly(folder, spoil):
         oracle = Oracle(dataset, spoil)
         results = [
             {key: entry[key] for key in ("image_id", "category_id", "score", "bbox")}
-            for photo in dataset.photos
-            for entry in to_coco_results(oracle(np.zeros((photo.size[1], photo.size[0], 3))), photo.id)
+            for image in dataset.images
+            for entry in to_coco_results(oracle(np.zeros((image.size[1], image.size[0], 3))), image.id)
         ]
         reference = COCOeval(truth, truth.loadRes(results), "bbox")
         reference.evaluate()
@@ -103,8 +103,8 @@ def test_classes_are_matched_by_name_and_unknown_ones_left_out(folder):
     assert evaluate(dataset, Oracle(dataset, categories=other)).tasks["boxes"].ap == pytest.approx(100)
 
 
-def only_persons_have_joints(found, number):
-    """As of a model that gives joints for persons only; one person's are in the corner."""
+def only_persons_have_keypoints(found, number):
+    """As of a model that gives keypoints for persons only; one person's are in the corner."""
     points, logits = found.keypoints.copy(), found.keypoint_scores.copy()
     if number == 1:
         points[:] = 0
@@ -120,14 +120,14 @@ def zeros_for_dogs(data):
 
 
 @pytest.mark.parametrize("change", [lambda data: None, zeros_for_dogs], ids=["dogs without", "zeros for dogs"])
-def test_joints_of_persons_are_measured_among_other_classes(tmp_path, change):
+def test_keypoints_of_persons_are_measured_among_other_classes(tmp_path, change):
     """As pycocotools measures them for persons alone; boxes and masks are those of all."""
     folder = edit(coco_folder(tmp_path, size=(200, 160), keypoint_names=tuple(COCO_KEYPOINT_NAMES)), change)
     dataset = read_coco(folder)
-    tasks = evaluate(dataset, Oracle(dataset, only_persons_have_joints)).tasks
+    tasks = evaluate(dataset, Oracle(dataset, only_persons_have_keypoints)).tasks
     assert tasks["boxes"].ap == tasks["masks"].ap50 == pytest.approx(100)
-    oracle = Oracle(dataset, only_persons_have_joints)
-    results = [entry for photo in dataset.photos for entry in to_coco_results(oracle(np.zeros((*photo.size[::-1], 3))), photo.id)]
+    oracle = Oracle(dataset, only_persons_have_keypoints)
+    results = [entry for image in dataset.images for entry in to_coco_results(oracle(np.zeros((*image.size[::-1], 3))), image.id)]
     assert ["keypoints" in entry for entry in results] == [True, False] * 4
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(folder / "annotations.json")
@@ -140,26 +140,26 @@ def test_joints_of_persons_are_measured_among_other_classes(tmp_path, change):
     assert tasks["keypoints"].ap == pytest.approx(100 * reference.stats[0])
 
 
-def test_a_picture_without_persons_leaves_joints_to_be_found(tmp_path):
-    """A model that gives joints, but finds nobody, is measured by them as well."""
+def test_an_image_without_persons_leaves_keypoints_to_be_found(tmp_path):
+    """A model that gives keypoints, but finds nobody, is measured by them as well."""
     dataset = read_coco(coco_folder(tmp_path, keypoint_names=tuple(COCO_KEYPOINT_NAMES)))
-    figures = evaluate(dataset, Oracle(dataset, lambda found, number: only_persons_have_joints(found, number)[found.labels == 2])).tasks
+    figures = evaluate(dataset, Oracle(dataset, lambda found, number: only_persons_have_keypoints(found, number)[found.labels == 2])).tasks
     assert figures["keypoints"].ap == 0
 
 
 def test_crowds_count_neither_way(tmp_path):
     with_crowds = read_coco(coco_folder(tmp_path / "crowds", crowds=True))
-    assert all(photo.crowds for photo in with_crowds.photos)
+    assert all(image.crowds for image in with_crowds.images)
     assert evaluate(with_crowds, Oracle(with_crowds)).tasks["boxes"].ap == pytest.approx(100)
 
 
-def test_masks_are_measured_where_photos_have_them(folder):
+def test_masks_are_measured_where_images_have_them(folder):
     data = json.loads((folder / "annotations.json").read_text())
     data["images"][0]["has_masks"] = False
     (folder / "annotations.json").write_text(json.dumps(data))
     dataset = read_coco(folder)
     tasks = evaluate(dataset, Oracle(dataset)).tasks
-    assert (tasks["boxes"].photos, tasks["masks"].photos) == (6, 5)
+    assert (tasks["boxes"].images, tasks["masks"].images) == (6, 5)
 
 
 def nothing(found, _):
@@ -171,14 +171,14 @@ def test_finding_nothing_scores_nothing(folder):
     evaluation = evaluate(dataset, Oracle(dataset, nothing))
     assert evaluation.metrics() == {"box_map": 0, "mask_map": 0, "kp_map": 0}
     assert evaluation.best() is None
-    assert evaluation.suggested_threshold(0.05) is None
+    assert evaluation.default_threshold(0.05) is None
 
 
 def test_where_there_is_nothing_to_find_there_is_no_figure(tmp_path):
-    dataset = read_coco(coco_folder(tmp_path, photos=2, empty=2))
+    dataset = read_coco(coco_folder(tmp_path, images=2, empty=2))
     evaluation = evaluate(dataset, Oracle(dataset))
     assert set(evaluation.tasks) == {"boxes", "keypoints"}
-    assert {value for figures in evaluation.figures().values() for name, value in figures.items() if name != "photos"} == {None}
+    assert {value for figures in evaluation.figures().values() for name, value in figures.items() if name != "images"} == {None}
     assert evaluation.metrics() == {}
 
 
@@ -188,11 +188,11 @@ def test_where_all_is_wrong_no_threshold_is_the_best(folder):
     evaluation = evaluate(dataset, wrong)
     assert evaluation.points
     assert evaluation.best() is None
-    assert evaluation.suggested_threshold(0.05) is None
+    assert evaluation.default_threshold(0.05) is None
 
 
 @pytest.mark.parametrize("given", [None, 0, 3], ids=["absent", "zero", "as it is"])
-def test_joints_are_measured_whatever_their_count_says(folder, given):
+def test_keypoints_are_measured_whatever_their_count_says(folder, given):
     def change(data):
         for annotation in data["annotations"]:
             annotation.pop("num_keypoints", None)
@@ -222,16 +222,16 @@ def test_what_is_not_measured_may_be_faulty(folder):
     assert evaluate(faulty, oracle).tasks["boxes"].ap == pytest.approx(100)
 
 
-def joints_moved(found, _):
+def keypoints_moved(found, _):
     return replace(found, keypoints=found.keypoints + 1.5)
 
 
-def test_only_coco_s_own_joints_have_coco_s_tolerances(tmp_path):
-    """COCO allows its 17 joints much less on the face than 17 other ones are allowed anywhere."""
+def test_only_coco_s_own_keypoints_have_coco_s_tolerances(tmp_path):
+    """COCO allows its 17 keypoints much less on the face than 17 other ones are allowed anywhere."""
     own = read_coco(coco_folder(tmp_path / "coco", keypoint_names=tuple(COCO_KEYPOINT_NAMES)))
     others = read_coco(coco_folder(tmp_path / "others", keypoint_names=tuple(f"{name} of a dog" for name in COCO_KEYPOINT_NAMES)))
     few = read_coco(coco_folder(tmp_path / "few", keypoint_names=tuple(COCO_KEYPOINT_NAMES[:5])))
-    figures = [evaluate(dataset, Oracle(dataset, joints_moved)).tasks["keypoints"].ap for dataset in (own, others, few)]
+    figures = [evaluate(dataset, Oracle(dataset, keypoints_moved)).tasks["keypoints"].ap for dataset in (own, others, few)]
     assert 0 < figures[0] < figures[1] == figures[2]
 
 
@@ -248,15 +248,15 @@ def of_a_rare_format(file):
 
 
 @pytest.mark.parametrize("change", [oriented, of_a_rare_format, lambda file: None], ids=["oriented", "rare format", "long and thin"])
-def test_pictures_are_read_as_for_training(tmp_path, change):
+def test_images_are_read_as_for_training(tmp_path, change):
     size = (3000, 12) if change.__name__ == "<lambda>" else (60, 40)
-    folder = coco_folder(tmp_path, photos=1, size=size, objects=1)
+    folder = coco_folder(tmp_path, images=1, size=size, objects=1)
     change(folder / "images" / "1.png")
     dataset = read_coco(folder)
-    oracle, pictures = Oracle(dataset), []
-    evaluation = evaluate(dataset, lambda picture: pictures.append(picture) or oracle(picture))
-    image, _ = training_pair(dataset.photos[0], dataset, Augmentation.none(), 0, ("boxes",))
-    assert np.array_equal(pictures[0], (image * 255).round().byte().permute(1, 2, 0).numpy())
+    oracle, images = Oracle(dataset), []
+    evaluation = evaluate(dataset, lambda image: images.append(image) or oracle(image))
+    image, _ = training_pair(dataset.images[0], dataset, Augmentation.none(), 0, ("boxes",))
+    assert np.array_equal(images[0], (image * 255).round().byte().permute(1, 2, 0).numpy())
     assert evaluation.tasks["boxes"].ap == pytest.approx(100)
 
 
@@ -269,10 +269,10 @@ def test_operating_points_count_right_and_wrong_boxes(folder):
         return replace(found, boxes=boxes)
 
     evaluation = evaluate(dataset, Oracle(dataset, second_is_wrong))
-    # Of two objects a photo, the first is found at 0.9 and the second one's box, at 0.6, is nowhere near.
+    # Of two objects an image, the first is found at 0.9 and the second one's box, at 0.6, is nowhere near.
     high, low = evaluation.at(0.8), evaluation.at(0.5)
     assert (high.precision, high.recall) == (1, pytest.approx(0.5))
     assert (low.precision, low.recall) == (pytest.approx(0.5), pytest.approx(0.5))
     assert evaluation.best().threshold == pytest.approx(0.9)
     # From 0.65 to 0.85 only what is right is left.
-    assert evaluation.suggested_threshold(0.05) == pytest.approx(0.75)
+    assert evaluation.default_threshold(0.05) == pytest.approx(0.75)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from detection_core.inputs import NoPicturesError, PictureFile, find_clips, find_pictures, free_stems, identity, natural
+from detection_core.inputs import InputFile, NoImagesError, find_images, find_videos, free_stems, identity, natural
 
 
 @pytest.fixture
-def photos(tmp_path, monkeypatch) -> Path:
+def images(tmp_path, monkeypatch) -> Path:
     """A folder as people have them, below the working folder."""
     monkeypatch.chdir(tmp_path)
-    folder = Path("photos")
+    folder = Path("images")
     for name in ("img10.jpg", "IMG9.JPG", "notes.txt", "b/2.png", "b/c/1.webp", ".hidden.jpg", ".git/1.jpg", "empty/readme.txt"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
@@ -22,49 +22,49 @@ def photos(tmp_path, monkeypatch) -> Path:
 @pytest.mark.parametrize(
     ("names", "found"),
     [
-        (["photos"], ["b/2.png", "b/c/1.webp", "IMG9.JPG", "img10.jpg"]),
-        (["photos/*"], ["IMG9.JPG", "img10.jpg"]),
-        (["photos/**/*.[pw]*"], ["b/2.png", "b/c/1.webp"]),
-        (["photos/?/*"], ["b/2.png"]),
-        (["photos/notes.txt", "photos/missing.jpg"], ["photos/notes.txt", "photos/missing.jpg"]),
-        (["photos/img10.jpg", "photos", "./photos/b/2.png"], ["photos/img10.jpg", "b/2.png", "b/c/1.webp", "IMG9.JPG"]),
-        (["photos/.hidden.jpg"], ["photos/.hidden.jpg"]),
+        (["images"], ["b/2.png", "b/c/1.webp", "IMG9.JPG", "img10.jpg"]),
+        (["images/*"], ["IMG9.JPG", "img10.jpg"]),
+        (["images/**/*.[pw]*"], ["b/2.png", "b/c/1.webp"]),
+        (["images/?/*"], ["b/2.png"]),
+        (["images/notes.txt", "images/missing.jpg"], ["images/notes.txt", "images/missing.jpg"]),
+        (["images/img10.jpg", "images", "./images/b/2.png"], ["images/img10.jpg", "b/2.png", "b/c/1.webp", "IMG9.JPG"]),
+        (["images/.hidden.jpg"], ["images/.hidden.jpg"]),
         (["https://example.org/a.jpg"], ["https://example.org/a.jpg"]),
         (["x" * 300, "x" * 300 + "*"], ["x" * 300, "x" * 300 + "*"]),
     ],
     ids=["folder", "pattern", "any depth", "one folder", "named files", "found twice", "hidden", "web address", "too long"],
 )  # fmt: skip
-def test_what_is_found_in_which_order(photos, names, found):
-    assert [picture.name for picture in find_pictures(names)] == found
+def test_what_is_found_in_which_order(images, names, found):
+    assert [image.name for image in find_images(names)] == found
 
 
-def test_a_search_is_mirrored_and_a_named_file_is_not(photos):
-    assert find_pictures(["photos/b/2.png"]) == [PictureFile("photos/b/2.png", "photos/b/2.png", "2.png")]
-    assert find_pictures(["photos/*/*.png"]) == [PictureFile("photos/b/2.png", "b/2.png", "b/2.png")]
-    assert find_pictures([str(photos.absolute() / "b")])[0] == PictureFile(str(photos.absolute() / "b" / "2.png"), "2.png", "2.png")
+def test_a_search_is_mirrored_and_a_named_file_is_not(images):
+    assert find_images(["images/b/2.png"]) == [InputFile("images/b/2.png", "images/b/2.png", "2.png")]
+    assert find_images(["images/*/*.png"]) == [InputFile("images/b/2.png", "b/2.png", "b/2.png")]
+    assert find_images([str(images.absolute() / "b")])[0] == InputFile(str(images.absolute() / "b" / "2.png"), "2.png", "2.png")
 
 
-def test_a_file_may_be_called_like_a_pattern(photos):
-    (photos / "a[1].jpg").touch()
-    assert [picture.name for picture in find_pictures(["photos/a[1].jpg"])] == ["photos/a[1].jpg"]
+def test_a_file_may_be_called_like_a_pattern(images):
+    (images / "a[1].jpg").touch()
+    assert [image.name for image in find_images(["images/a[1].jpg"])] == ["images/a[1].jpg"]
 
 
-def test_annotated_pictures_of_an_earlier_run_are_not_looked_for(photos):
+def test_annotated_images_of_an_earlier_run_are_not_looked_for(images):
     for name in ("img10_detections.png", "img10_detections.json", "other_detections.png"):
-        (photos / name).touch()
-    assert {picture.name for picture in find_pictures(["photos/*.png"])} == {"other_detections.png"}
-    assert len(find_pictures(["photos/img10_detections.png"])) == 1
+        (images / name).touch()
+    assert {image.name for image in find_images(["images/*.png"])} == {"other_detections.png"}
+    assert len(find_images(["images/img10_detections.png"])) == 1
 
 
-def test_linked_folders_lead_in_no_circle(photos):
-    (photos / "b" / "up").symlink_to(photos.absolute())
-    assert len(find_pictures(["photos"])) == 4
+def test_linked_folders_lead_in_no_circle(images):
+    (images / "b" / "up").symlink_to(images.absolute())
+    assert len(find_images(["images"])) == 4
 
 
-@pytest.mark.parametrize("name", ["photos/empty", "photos/*.tiff", "nowhere/*", "photos/**x*"])
-def test_what_leads_to_nothing_is_said(photos, name):
-    with pytest.raises(NoPicturesError, match=re.escape(name.removeprefix("photos/"))):
-        find_pictures(["photos", name])
+@pytest.mark.parametrize("name", ["images/empty", "images/*.tiff", "nowhere/*", "images/**x*"])
+def test_what_leads_to_nothing_is_said(images, name):
+    with pytest.raises(NoImagesError, match=re.escape(name.removeprefix("images/"))):
+        find_images(["images", name])
 
 
 def test_natural_order():
@@ -73,42 +73,42 @@ def test_natural_order():
 
 
 @pytest.fixture
-def clips(photos) -> Path:
-    """Clips among the pictures."""
-    for name in ("clip10.mp4", "Clip9.MOV", "moving.gif", "b/deep.webm", "done_detections.mp4", "done_detections.json"):
-        (photos / name).touch()
-    return photos
+def videos(images) -> Path:
+    """Videos among the images."""
+    for name in ("video10.mp4", "Video9.MOV", "moving.gif", "b/deep.webm", "done_detections.mp4", "done_detections.json"):
+        (images / name).touch()
+    return images
 
 
 @pytest.mark.parametrize(
     ("names", "found", "others"),
     [
-        (["photos/clip10.mp4", "photos/img10.jpg", "photos"], ["photos/clip10.mp4"], ["photos/img10.jpg", "photos"]),
-        (["photos/*.mp4"], ["clip10.mp4"], []),
-        (["photos/**/*.webm", "photos/*.[Mm][Oo]v"], ["b/deep.webm"], ["photos/*.[Mm][Oo]v"]),
-        (["photos/clip10.mp4", "./photos/clip10.mp4"], ["photos/clip10.mp4"], []),
-        (["photos/moving.gif"], [], ["photos/moving.gif"]),
+        (["images/video10.mp4", "images/img10.jpg", "images"], ["images/video10.mp4"], ["images/img10.jpg", "images"]),
+        (["images/*.mp4"], ["video10.mp4"], []),
+        (["images/**/*.webm", "images/*.[Mm][Oo]v"], ["b/deep.webm"], ["images/*.[Mm][Oo]v"]),
+        (["images/video10.mp4", "./images/video10.mp4"], ["images/video10.mp4"], []),
+        (["images/moving.gif"], [], ["images/moving.gif"]),
         (["missing.avi", "x" * 300 + ".mp4"], ["missing.avi", "x" * 300 + ".mp4"], []),
-        (["photos/done_detections.mp4"], ["photos/done_detections.mp4"], []),
+        (["images/done_detections.mp4"], ["images/done_detections.mp4"], []),
     ],
     ids=["file", "pattern", "any depth", "found twice", "GIF", "missing", "result by its own name"],
 )  # fmt: skip
-def test_clips_are_told_from_pictures_by_their_ending(clips, names, found, others):
-    files, rest = find_clips(names)
+def test_videos_are_told_from_images_by_their_ending(videos, names, found, others):
+    files, rest = find_videos(names)
     assert ([file.name for file in files], rest) == (found, others)
 
 
-def test_gifs_are_clips_where_that_is_meant(clips):
-    assert [file.name for file in find_clips(["photos/moving.gif"], gifs=True)[0]] == ["photos/moving.gif"]
+def test_gifs_are_videos_where_that_is_meant(videos):
+    assert [file.name for file in find_videos(["images/moving.gif"], gifs=True)[0]] == ["images/moving.gif"]
 
 
-def test_a_pattern_without_clips_is_told(clips):
-    with pytest.raises(NoPicturesError, match="No clip fits"):
-        find_clips(["photos/*.avi"])
+def test_a_pattern_without_videos_is_told(videos):
+    with pytest.raises(NoImagesError, match="No video fits"):
+        find_videos(["images/*.avi"])
 
 
 def test_results_never_share_a_name_nor_lie_on_an_input(tmp_path):
     (tmp_path / "b_out.mp4").touch()
-    files = [PictureFile(name, name, name) for name in ("a.mp4", "A.mov", "b.mp4", "c.mp4")]
+    files = [InputFile(name, name, name) for name in ("a.mp4", "A.mov", "b.mp4", "c.mp4")]
     inputs = {identity(tmp_path / "b_out.mp4")}
     assert list(free_stems(files, tmp_path, inputs, ("_out.mp4",), ["c", "c-2"]).values()) == ["a", "A-2", "b-2", "c-3"]

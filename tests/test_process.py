@@ -25,7 +25,7 @@ print(resident() - before > 150, os.environ.get("OPENBLAS_NUM_THREADS"))
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells so")
 @pytest.mark.parametrize(("settle", "told"), [("module.configure_process()", "True 1"), ("", "False None")], ids=["configured", "as it is"])
-def test_freed_memory_stays_for_the_next_picture(monkeypatch, settle, told):
+def test_freed_memory_stays_for_the_next_image(monkeypatch, settle, told):
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     script = LOOK.format(module="detection_core.process", settle=settle)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

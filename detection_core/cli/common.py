@@ -83,18 +83,18 @@ def find_spec(model: str, precision: str | None = None) -> ModelSpec:
 
 
 def _find_spec(model: str) -> ModelSpec:
-    from detection_core.models.catalog import UnknownModelError, get_spec
+    from detection_core.models.catalog import UnknownModelError, get_model_spec
     from detection_core.models.checkpoint import CheckpointError
-    from detection_core.models.user_models import is_model_file, spec_of_file
+    from detection_core.models.user_models import is_model_file, read_model_spec
 
     try:
-        return get_spec(model)
+        return get_model_spec(model)
     except UnknownModelError as error:
         name, precision = split_key(model)
         if not is_model_file(Path(name)):
             raise UsageError(str(error)) from error
     try:
-        return spec_of_file(Path(name)).in_precision(precision)
+        return read_model_spec(Path(name)).in_precision(precision)
     except CheckpointError as error:
         raise UsageError(str(error)) from error
 
@@ -114,7 +114,7 @@ def check_device(name: str) -> None:
 
 
 def settings(device: str) -> tuple[ImageLimits, ModelLoader]:
-    """What the environment says about pictures and memory.
+    """What the environment says about images and memory.
 
     Raises:
         UsageError: If one of its variables is not what it should be.
@@ -134,12 +134,12 @@ def in_a_line(error: BaseException) -> str:
 
     text = str(error)
     if is_lack_of_memory(error):
-        return "There is too little memory. Try a smaller picture or a lighter model."
+        return "There is too little memory. Try a smaller image or a lighter model."
     return text.partition("\n")[0] or type(error).__name__
 
 
 class LoadReport:
-    """Says on stderr what takes time before the first picture, a line for every tenth of a download."""
+    """Says on stderr what takes time before the first image, a line for every tenth of a download."""
 
     def __init__(self) -> None:
         self._said = ""

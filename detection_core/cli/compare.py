@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 _IMPORTED_THRESHOLD = 0.5
 _EXAMPLE = """\
 example:
-  python -m detection_core compare photo.jpg --models maskrcnn_resnet50_fpn_v2 fcos_resnet50_fpn models/mine.pt results.json --out compared
+  python -m detection_core compare image.jpg --models maskrcnn_resnet50_fpn_v2 fcos_resnet50_fpn models/mine.pt results.json --out compared
 
-Scores of different models mean different things: by default each is taken at its suggested threshold, with --top the same
+Scores of different models mean different things: by default each is taken at its default threshold, with --top the same
 number of objects is taken of each.
 """
 
@@ -44,7 +44,7 @@ def add_compare(commands: Any) -> None:
     parser = commands.add_parser(
         "compare", help="see on what models agree", epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("image", metavar="IMAGE", help="a picture file")
+    parser.add_argument("image", metavar="IMAGE", help="an image file")
     parser.add_argument(
         "--models",
         nargs="+",
@@ -56,8 +56,8 @@ def add_compare(commands: Any) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--threshold", type=fraction, metavar="T", help="lowest score, 0–1; default: each model's suggestion")
     which.add_argument("--top", type=_count, metavar="K", help="the K best objects of each model instead")
-    parser.add_argument("--image-id", type=_image_id, metavar="ID", help="which picture of COCO results it is, where they are of several")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where pictures and comparison.json go")
+    parser.add_argument("--image-id", type=_image_id, metavar="ID", help="which image of COCO results it is, where they are of several")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where images and comparison.json go")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="of what is written to stdout")
     parser.add_argument("--device", default="cpu", metavar="D", help="where models run: cpu, cuda, cuda:1, mps")
     parser.add_argument("--models-dir", metavar="DIR", help="folder with your own models; default: models, where there is one")
@@ -138,11 +138,11 @@ def _result(name: str, source: Path | ModelSpec, image: Image.Image, loader: Mod
 
     seconds = None
     if isinstance(source, Path):
-        found, suggested = _read(source, name, image, args.image_id), _IMPORTED_THRESHOLD
+        found, default = _read(source, name, image, args.image_id), _IMPORTED_THRESHOLD
     else:
         found, seconds = _run(source, image, args.device, loader)
-        suggested = source.suggested_threshold
-    threshold = None if args.top else suggested if args.threshold is None else args.threshold
+        default = source.default_threshold
+    threshold = None if args.top else default if args.threshold is None else args.threshold
     chosen = {"top": args.top} if args.top else {}
     provenance = (
         Provenance(name, source.name, threshold=threshold, settings=chosen)
@@ -167,11 +167,11 @@ def _run(spec: ModelSpec, image: Image.Image, device: str, loader: ModelLoader) 
 
 
 def _read(path: Path, name: str, image: Image.Image, image_id: int | str | None) -> Detections:
-    from detection_core.formats import ImportFormatError, read_coco_results
+    from detection_core.formats import ResultsFormatError, read_coco_results
 
     try:
         return read_coco_results(path.read_bytes(), (image.height, image.width), image_id=image_id, model=name)
     except OSError as error:
         raise _ModelError(f"“{path}” cannot be read: {error.strerror}.") from error
-    except (ImportFormatError, MemoryError) as error:
+    except (ResultsFormatError, MemoryError) as error:
         raise _ModelError(in_a_line(error)) from error

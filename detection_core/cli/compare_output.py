@@ -89,7 +89,7 @@ class Files:
             raise UsageError(f"The folder “{self._folder}” cannot be made: {error.strerror}.") from error
 
     def write(self, report: ComparisonReport, image: Image.Image) -> None:
-        """Writes comparison.json, one annotated picture per model, and one of the difference per two models.
+        """Writes comparison.json, one annotated image per model, and one of the difference per two models.
 
         Raises:
             OSError: If a file cannot be written.

@@ -23,15 +23,15 @@ from detection_core.cli.common import (
     settings,
     use_models_folder,
 )
-from detection_core.cli.detect_images import detect_in_pictures
-from detection_core.cli.detect_videos import VIDEO, ClipRun, add_clip_options, limits_of_clips, moves, options_of_clips
+from detection_core.cli.detect_images import detect_in_images
+from detection_core.cli.detect_videos import VIDEO, VideoRun, add_video_options, limits_of_videos, moves, options_of_videos
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from detection_core.detections import Detections
     from detection_core.formats import Provenance
-    from detection_core.inputs import PictureFile
+    from detection_core.inputs import InputFile
     from detection_core.models.detector import Detector
     from detection_core.models.loader import ModelLoader
     from detection_core.models.spec import ModelSpec
@@ -39,19 +39,19 @@ if TYPE_CHECKING:
 
 _EXAMPLE = """\
 example:
-  python -m detection_core detect photos/ --model person_mobilenet_v2_fpn --out out/ --format json,png,coco
+  python -m detection_core detect images/ --model person_mobilenet_v2_fpn --out out/ --format json,png,coco
 
-Each picture's result goes into out/ as soon as it is there. The same command goes on where it was interrupted, and does again what has
-changed: a picture, the model, its weights or the threshold.
+Each image's result goes into out/ as soon as it is there. The same command goes on where it was interrupted, and does again what has
+changed: an image, the model, its weights or the threshold.
 
-clips:
-  python -m detection_core detect clip.mp4 --model person_mobilenet_v2_fpn --out out/ --fps 10
+videos:
+  python -m detection_core detect video.mp4 --model person_mobilenet_v2_fpn --out out/ --fps 10
 
-Clips are files and patterns that end in .mp4, .m4v, .mov, .webm, .mkv or .avi, and animated .gif with --every or --fps; folders are
-searched for pictures only. Each gives NAME_detections.mp4 and NAME_detections.json, with an identity for each object. A clip that is
+Videos are files and patterns that end in .mp4, .m4v, .mov, .webm, .mkv or .avi, and animated .gif with --every or --fps; folders are
+searched for images only. Each gives NAME_detections.mp4 and NAME_detections.json, with an identity for each object. A video that is
 interrupted keeps what was done, and begins anew the next time.
 """
-_FORMATS = "json, png, coco, coco-dataset, yolo-detect, yolo-segment, yolo-pose, csv; of clips: json, mp4, coco, csv, mot"
+_FORMATS = "json, png, coco, coco-dataset, yolo-detect, yolo-segment, yolo-pose, csv; of videos: json, mp4, coco, csv, mot"
 # Formats that are one file.
 _FOR_STDOUT = ("json", "coco", "coco-dataset", "csv")
 
@@ -59,11 +59,9 @@ _FOR_STDOUT = ("json", "coco", "coco-dataset", "csv")
 def add_detect(commands: Any) -> None:
     """Adds the command to a parser's commands."""
     parser = commands.add_parser(
-        "detect", help="find objects in pictures and clips", epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+        "detect", help="find objects in images and videos", epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="pictures, clips, folders with pictures, or quoted patterns like '**/*.jpg'"
-    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="images, videos, folders with images, or quoted patterns like '**/*.jpg'")
     parser.add_argument("--model", required=True, metavar="KEY", help="a key that `models` lists, or a .pt file")
     parser.add_argument("--threshold", type=fraction, metavar="T", help="lowest score shown, 0–1; default: the model's suggestion")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where results go; default: results on stdout")
@@ -78,20 +76,20 @@ def add_detect(commands: Any) -> None:
     add_precision(parser)
     parser.add_argument("--device", default="cpu", metavar="D", help="where the model runs: cpu, cuda, cuda:1, mps")
     parser.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, where there is one")
-    add_clip_options(parser)
+    add_video_options(parser)
     parser.set_defaults(command=_detect)
 
 
 def _detect(args: argparse.Namespace) -> int:
     use_models_folder(args.models)
     spec = find_spec(args.model, args.precision)
-    clip_limits = limits_of_clips()
-    clips, pictures = _find(args, clip_limits)
-    formats, clip_formats = _formats(args, spec, clips=bool(clips), pictures=bool(pictures))
+    video_limits = limits_of_videos()
+    videos, images = _find(args, video_limits)
+    formats, video_formats = _formats(args, spec, videos=bool(videos), images=bool(images))
     check_device(args.device)
     limits, loader = settings(args.device)
-    threshold = spec.suggested_threshold if args.threshold is None else args.threshold
-    options = options_of_clips(args, spec, threshold)
+    threshold = spec.default_threshold if args.threshold is None else args.threshold
+    options = options_of_videos(args, spec, threshold)
     from detection_core.video import lowest_kept
 
     with _folder(args.out) as folder:
@@ -100,74 +98,74 @@ def _detect(args: argparse.Namespace) -> int:
             return 1
         provenance = _provenance(spec, threshold)
         fine = True
-        if pictures:
+        if images:
             how = {"limits": limits, "overwrite": args.overwrite, "on_stdout": args.out is None}
-            fine = detect_in_pictures(pictures, folder, detector.detect, provenance, formats, **how)
-        if clips:
-            floor = lowest_kept(spec.floor_score, spec.suggested_threshold, threshold)
-            with _frame_detector(spec, args.device, loader) as (detect, at_once):
-                run = ClipRun(folder, detect, provenance, clip_formats, options, floor, clip_limits, at_once)
-                fine = run.over(_stems(clips, pictures, folder)) and fine
+            fine = detect_in_images(images, folder, detector.detect, provenance, formats, **how)
+        if videos:
+            floor = lowest_kept(spec.min_score, spec.default_threshold, threshold)
+            with _frame_detector(spec, args.device, loader) as (detect, max_in_flight):
+                run = VideoRun(folder, detect, provenance, video_formats, options, floor, video_limits, max_in_flight)
+                fine = run.over(_stems(videos, images, folder)) and fine
     return 0 if fine else 1
 
 
-def _find(args: argparse.Namespace, limits: VideoLimits) -> tuple[list[PictureFile], list[PictureFile]]:
-    """The clips and the pictures that are meant.
+def _find(args: argparse.Namespace, limits: VideoLimits) -> tuple[list[InputFile], list[InputFile]]:
+    """The videos and the images that are meant.
 
     Raises:
-        UsageError: If a folder or a pattern leads to nothing, clips are to go to standard output, or what is for clips is said of pictures.
+        UsageError: If a folder or a pattern leads to nothing, videos are to go to standard output, or what is for videos is said of images.
     """
-    from detection_core.inputs import NoPicturesError, find_clips, find_pictures
+    from detection_core.inputs import NoImagesError, find_images, find_videos
 
     try:
-        clips, others = find_clips(args.files, gifs=args.every is not None or args.fps is not None)
-        still = [clip.path for clip in clips if Path(clip.path).suffix.lower() == ".gif" and not moves(clip.path, limits)]
-        pictures = find_pictures([*others, *still])
-    except NoPicturesError as error:
+        videos, others = find_videos(args.files, gifs=args.every is not None or args.fps is not None)
+        still = [video.path for video in videos if Path(video.path).suffix.lower() == ".gif" and not moves(video.path, limits)]
+        images = find_images([*others, *still])
+    except NoImagesError as error:
         raise UsageError(str(error)) from error
-    clips = [clip for clip in clips if clip.path not in still]
-    if clips and args.out is None:
-        raise UsageError("What is found in clips goes into files. Add --out DIR.")
-    if pictures and (args.classes is not None or args.joint_threshold is not None):
-        raise UsageError("--classes and --joint-threshold are for clips only: leave them out where there are pictures.")
-    return clips, pictures
+    videos = [video for video in videos if video.path not in still]
+    if videos and args.out is None:
+        raise UsageError("What is found in videos goes into files. Add --out DIR.")
+    if images and (args.classes is not None or args.keypoint_threshold is not None):
+        raise UsageError("--classes and --keypoint-threshold are for videos only: leave them out where there are images.")
+    return videos, images
 
 
-def _formats(args: argparse.Namespace, spec: ModelSpec, *, clips: bool, pictures: bool) -> tuple[list[str], list[str]]:
-    """What is to be written of pictures and of clips, each once.
+def _formats(args: argparse.Namespace, spec: ModelSpec, *, videos: bool, images: bool) -> tuple[list[str], list[str]]:
+    """What is to be written of images and of videos, each once.
 
     Raises:
         UsageError: If that cannot be.
     """
     from detection_core.formats import FORMATS
-    from detection_core.video import CLIP_FORMATS
+    from detection_core.video import VIDEO_FORMATS
 
     if args.format is None:
         return ["json"] if args.out is None else ["json", "png"], ["json", VIDEO]
-    of_clips = (*CLIP_FORMATS, VIDEO) if clips else ()
-    known = list(dict.fromkeys([*(FORMATS if pictures else ()), *of_clips]))
+    of_videos = (*VIDEO_FORMATS, VIDEO) if videos else ()
+    known = list(dict.fromkeys([*(FORMATS if images else ()), *of_videos]))
     formats = list(dict.fromkeys(name.strip() for names in args.format for name in names))
     for name in formats:
         if name not in known:
             raise UsageError(f"There is no format “{name}”. The formats are: {', '.join(known)}.")
-        if name in FORMATS and name not in of_clips and not FORMATS[name].suits(_example_of(spec)):
+        if name in FORMATS and name not in of_videos and not FORMATS[name].suits(_example_of(spec)):
             raise UsageError(f"{spec.title} gives {', '.join(spec.tasks)} only, too little for the format “{name}”.")
     if "mot" in formats and args.no_track:
         raise UsageError("The format “mot” is about who is who: leave --no-track out.")
     if args.out is None and (len(formats) > 1 or formats[0] not in _FOR_STDOUT):
         raise UsageError(f"Only one of {', '.join(_FOR_STDOUT)} can go to standard output. Add --out DIR for {','.join(formats)}.")
-    return [name for name in formats if name in FORMATS], list(dict.fromkeys(["json", *(name for name in formats if name in of_clips)]))
+    return [name for name in formats if name in FORMATS], list(dict.fromkeys(["json", *(name for name in formats if name in of_videos)]))
 
 
-def _stems(clips: Sequence[PictureFile], pictures: Sequence[PictureFile], folder: Path) -> dict[PictureFile, str]:
-    """What the names of each clip's files begin with: nothing that a picture's files do, and nothing that leads to an input."""
+def _stems(videos: Sequence[InputFile], images: Sequence[InputFile], folder: Path) -> dict[InputFile, str]:
+    """What the names of each video's files begin with: nothing that an image's files do, and nothing that leads to an input."""
     from detection_core.batch import RECORD
-    from detection_core.inputs import ANNOTATED, ANNOTATED_CLIP, free_stems, identity
-    from detection_core.video import CLIP_FILES
+    from detection_core.inputs import ANNOTATED, ANNOTATED_VIDEO, free_stems, identity
+    from detection_core.video import VIDEO_FILES
 
-    inputs = {found for file in (*clips, *pictures) if (found := identity(Path(file.path)))}
-    taken = free_stems(pictures, folder, inputs, (ANNOTATED, RECORD)).values()
-    return free_stems(clips, folder, inputs, (ANNOTATED_CLIP, *(f"_{name}" for name in CLIP_FILES)), taken)
+    inputs = {found for file in (*videos, *images) if (found := identity(Path(file.path)))}
+    taken = free_stems(images, folder, inputs, (ANNOTATED, RECORD)).values()
+    return free_stems(videos, folder, inputs, (ANNOTATED_VIDEO, *(f"_{name}" for name in VIDEO_FILES)), taken)
 
 
 def _example_of(spec: ModelSpec) -> Detections:
@@ -180,8 +178,8 @@ def _example_of(spec: ModelSpec) -> Detections:
     if "masks" in spec.tasks:
         example = replace(example, masks=np.zeros((1, 28, 28), np.float32))
     if "keypoints" in spec.tasks:
-        joints = np.zeros((1, len(spec.keypoint_names), 3), np.float32)
-        example = replace(example, keypoints=joints[..., :2], keypoint_scores=joints[..., 2], keypoint_names=spec.keypoint_names)
+        keypoints = np.zeros((1, len(spec.keypoint_names), 3), np.float32)
+        example = replace(example, keypoints=keypoints[..., :2], keypoint_scores=keypoints[..., 2], keypoint_names=spec.keypoint_names)
     return example
 
 
@@ -232,7 +230,7 @@ def _frame_detector(spec: ModelSpec, device: str, loader: ModelLoader) -> Iterat
 
     try:
         # One more than run at a time, so that the engine need not wait for the next one.
-        yield detect, engine.in_hand
+        yield detect, engine.max_in_flight
     finally:
         engine.close()
 

@@ -1,4 +1,4 @@
-"""What the command `detect` does with pictures."""
+"""What the command `detect` does with images."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from detection_core.cli.common import duration, in_a_line, say
 if TYPE_CHECKING:
     from PIL import Image
 
-    from detection_core.batch import Batch, Outcome
+    from detection_core.batch import BatchRun, Outcome
     from detection_core.detections import Detections
     from detection_core.formats import Provenance
     from detection_core.images.limits import ImageLimits
-    from detection_core.inputs import PictureFile
+    from detection_core.inputs import InputFile
 
-# Formats that are one picture's own.
+# Formats that are one image's own.
 _BESIDE_EACH = {"json", "png"}
 
 
-def detect_in_pictures(
-    pictures: Sequence[PictureFile],
+def detect_in_images(
+    images: Sequence[InputFile],
     folder: Path,
     detect: Callable[[Image.Image], Detections],
     provenance: Provenance,
@@ -35,25 +35,25 @@ def detect_in_pictures(
     overwrite: bool,
     on_stdout: bool,
 ) -> bool:
-    """Detects in all pictures, says what becomes of each, and writes the results.
+    """Detects in all images, says what becomes of each, and writes the results.
 
     Args:
-        pictures: Which.
+        images: Which.
         folder: Where results go, or stay until they are printed.
         detect: The model.
         provenance: What results come from.
         formats: Keys of `formats.FORMATS`.
-        limits: Sizes of pictures accepted.
+        limits: Sizes of images accepted.
         overwrite: Whether what is done already is done again.
         on_stdout: Whether results are printed.
 
     Returns:
         Whether nothing failed.
     """
-    from detection_core.batch import Batch
+    from detection_core.batch import BatchRun
 
-    batch = Batch(pictures, folder, provenance, overwrite=overwrite, annotate="png" in formats, limits=limits)
-    report = _Report(len(pictures))
+    batch = BatchRun(images, folder, provenance, overwrite=overwrite, annotate="png" in formats, limits=limits)
+    report = _Report(len(images))
     try:
         for outcome in batch.run(detect):
             report.add(outcome)
@@ -64,7 +64,7 @@ def detect_in_pictures(
 
 
 class _Report:
-    """Says on stderr what becomes of each picture, and how long the rest will take."""
+    """Says on stderr what becomes of each image, and how long the rest will take."""
 
     def __init__(self, total: int) -> None:
         self.failed = 0
@@ -74,7 +74,7 @@ class _Report:
         self._seconds = 0.0
 
     def add(self, outcome: Outcome) -> None:
-        """Says one picture's line; those done before are only counted, there may be thousands."""
+        """Says one image's line; those done before are only counted, there may be thousands."""
         if outcome.reused:
             self._reused += 1
             return
@@ -83,16 +83,16 @@ class _Report:
         number = self.failed + self._detected + self._reused
         place = f"[{number}/{self._total}] " if self._total > 1 else ""
         if outcome.error is not None:
-            say(f"{place}{outcome.picture.name}: {in_a_line(outcome.error)}")
+            say(f"{place}{outcome.image.name}: {in_a_line(outcome.error)}")
         elif outcome.found is not None:
             self._seconds += outcome.seconds
-            say(f"{place}{outcome.picture.name}: {outcome.found.describe()} ({outcome.seconds:.2f} s{self._pace(number)})")
+            say(f"{place}{outcome.image.name}: {outcome.found.describe()} ({outcome.seconds:.2f} s{self._pace(number)})")
 
     def _pace(self, number: int) -> str:
         if self._total == 1:
             return ""
         each = self._seconds / self._detected
-        return f"; {1 / each:.1f} pictures/s, {duration(each * (self._total - number))} left"
+        return f"; {1 / each:.1f} images/s, {duration(each * (self._total - number))} left"
 
     def finish(self, *, resumable: bool) -> None:
         """Says what came of all."""
@@ -100,13 +100,13 @@ class _Report:
         if self._total > 1 or self._reused:
             parts = {"detected": self._detected, "done before (--overwrite does them again)": self._reused, "failed": self.failed}
             told = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
-            say(f"{self._total} picture{'s'[: self._total > 1]}: {told or 'none done'}.")
+            say(f"{self._total} image{'s'[: self._total > 1]}: {told or 'none done'}.")
         if left and resumable:
             say(f"{left} left: the same command goes on from here.")
 
 
-def _finish(batch: Batch, formats: Sequence[str], *, on_stdout: bool) -> bool:
-    """Writes what stands in one place for all pictures; False if that fails, which has been said."""
+def _finish(batch: BatchRun, formats: Sequence[str], *, on_stdout: bool) -> bool:
+    """Writes what stands in one place for all images; False if that fails, which has been said."""
     together = [name for name in formats if name not in _BESIDE_EACH]
     try:
         if on_stdout and not together:
@@ -121,7 +121,7 @@ def _finish(batch: Batch, formats: Sequence[str], *, on_stdout: bool) -> bool:
     return True
 
 
-def _print_file(batch: Batch, formats: Sequence[str]) -> None:
+def _print_file(batch: BatchRun, formats: Sequence[str]) -> None:
     from detection_core.formats.registry import PROVENANCE_FILE
 
     (name,) = (name for name in batch.export(formats) if name != PROVENANCE_FILE)
@@ -129,8 +129,8 @@ def _print_file(batch: Batch, formats: Sequence[str]) -> None:
         shutil.copyfileobj(file, sys.stdout)
 
 
-def _print_results(batch: Batch) -> None:
-    """Our JSON of all pictures as one list, without ever holding more than one of them."""
+def _print_results(batch: BatchRun) -> None:
+    """Our JSON of all images as one list, without ever holding more than one of them."""
     from detection_core.formats import to_json
 
     separator = "["

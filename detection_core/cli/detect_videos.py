@@ -1,4 +1,4 @@
-"""What the command `detect` does with clips."""
+"""What the command `detect` does with videos."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detection_core.cli.common import UsageError, duration, in_a_line, say
-from detection_core.inputs import ANNOTATED_CLIP
+from detection_core.inputs import ANNOTATED_VIDEO
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from detection_core.detections import Detections
     from detection_core.formats import Provenance
-    from detection_core.inputs import PictureFile
+    from detection_core.inputs import InputFile
     from detection_core.models.spec import ModelSpec
-    from detection_core.video import ClipOptions, ClipProgress, ClipRecords
+    from detection_core.video import FrameResults, VideoOptions, VideoProgress
     from detection_core.video.io import VideoLimits
 
 VIDEO = "mp4"
@@ -31,16 +31,20 @@ _SECONDS_BETWEEN_LINES = 0.5
 _REST_OF_LINE_EMPTY = "\x1b[K"
 
 
-def add_clip_options(parser: Any) -> None:
-    """Adds what is said about clips to a parser."""
-    group = parser.add_argument_group("clips")
+def add_video_options(parser: Any) -> None:
+    """Adds what is said about videos to a parser."""
+    group = parser.add_argument_group("videos")
     frames = group.add_mutually_exclusive_group()
     frames.add_argument("--every", type=int, metavar="N", help="look at every Nth frame only")
     frames.add_argument("--fps", type=float, metavar="F", help="look at no more than F frames per second")
     group.add_argument(
         "--classes", action="append", type=_names, metavar="NAME[,NAME]", help="only these are drawn, counted and written; default: all"
     )
-    group.add_argument("--joint-threshold", type=float, metavar="LOGIT", help="joints above it are drawn, and visible in COCO; default: 2")
+    group.add_argument(
+        "--keypoint-threshold", type=float, metavar="LOGIT", help="keypoints above it are drawn, and visible in COCO; default: 2"
+    )
+    # Its name before the first release.
+    group.add_argument("--joint-threshold", dest="keypoint_threshold", type=float, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     group.add_argument("--no-track", action="store_true", help="give objects no identity, and leave their boxes as they are")
     group.add_argument("--no-sound", action="store_true", help="leave the sound out")
 
@@ -49,23 +53,23 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def options_of_clips(args: argparse.Namespace, spec: ModelSpec, threshold: float) -> ClipOptions:
-    """What was said about clips.
+def options_of_videos(args: argparse.Namespace, spec: ModelSpec, threshold: float) -> VideoOptions:
+    """What was said about videos.
 
     Raises:
         UsageError: If that cannot be.
     """
-    from detection_core.video import ClipOptions
-    from detection_core.visualization import Style
+    from detection_core.video import VideoOptions
+    from detection_core.visualization import AnnotationStyle
 
     try:
-        return ClipOptions(
+        return VideoOptions(
             threshold,
             every=args.every,
             fps=args.fps,
             track=not args.no_track,
             classes=_classes(args, spec),
-            style=Style() if args.joint_threshold is None else Style(joint_threshold=args.joint_threshold),
+            style=AnnotationStyle() if args.keypoint_threshold is None else AnnotationStyle(keypoint_threshold=args.keypoint_threshold),
             sound=not args.no_sound,
         )
     except ValueError as error:
@@ -81,8 +85,8 @@ def _classes(args: argparse.Namespace, spec: ModelSpec) -> frozenset[str] | None
     return wanted
 
 
-def limits_of_clips() -> VideoLimits:
-    """Which clips are accepted: of any length and size, unless the environment sets limits.
+def limits_of_videos() -> VideoLimits:
+    """Which videos are accepted: of any length and size, unless the environment sets limits.
 
     Raises:
         UsageError: If one of its variables is not what it should be.
@@ -106,51 +110,51 @@ def moves(path: str, limits: VideoLimits) -> bool:
 
 
 @dataclass(frozen=True)
-class ClipRun:
-    """Detection in clips, one after the other.
+class VideoRun:
+    """Detection in videos, one after the other.
 
     Attributes:
         folder: Where results go.
         detect: The model.
         provenance: What results come from.
-        formats: Keys of `CLIP_FORMATS`, and "mp4".
-        options: How clips are looked at.
+        formats: Keys of `VIDEO_FORMATS`, and "mp4".
+        options: How videos are looked at.
         floor: Lowest score of an object that is kept at all.
-        limits: Which clips are accepted.
-        at_once: How many frames are with the model at a time.
+        limits: Which videos are accepted.
+        max_in_flight: How many frames are with the model at a time.
     """
 
     folder: Path
     detect: Callable[[Image.Image], Detections]
     provenance: Provenance
     formats: Sequence[str]
-    options: ClipOptions
+    options: VideoOptions
     floor: float
     limits: VideoLimits
-    at_once: int
+    max_in_flight: int
 
-    def over(self, clips: Mapping[PictureFile, str]) -> bool:
-        """Takes each clip, with what the names of its files begin with; says what becomes of it, and whether nothing failed."""
+    def over(self, videos: Mapping[InputFile, str]) -> bool:
+        """Takes each video, with what the names of its files begin with; says what becomes of it, and whether nothing failed."""
         failed = 0
-        for number, (clip, stem) in enumerate(clips.items(), 1):
-            place = f"[{number}/{len(clips)}] " if len(clips) > 1 else ""
-            failed += not self._take(clip, stem, f"{place}{clip.name}")
+        for number, (video, stem) in enumerate(videos.items(), 1):
+            place = f"[{number}/{len(videos)}] " if len(videos) > 1 else ""
+            failed += not self._take(video, stem, f"{place}{video.name}")
         return not failed
 
-    def _take(self, clip: PictureFile, stem: str, title: str) -> bool:
-        from detection_core.video import ClipRecords
+    def _take(self, source: InputFile, stem: str, title: str) -> bool:
+        from detection_core.video import FrameResults
         from detection_core.video.io import VideoError, open_video
 
         line = _Line(title)
         try:
-            video = open_video(clip.path, self.limits)
+            video = open_video(source.path, self.limits)
         except VideoError as error:
             line.end(str(error))
             return False
-        with ClipRecords(video) as records:
+        with FrameResults(video) as records:
             started = time.perf_counter()
             try:
-                notes = self._detect(clip, stem, records, line)
+                notes = self._detect(source, stem, records, line)
                 line.end(f"{self._told(records)} ({duration(time.perf_counter() - started)})")
             except (ValueError, OSError, RuntimeError, MemoryError) as error:  # A VideoError is a ValueError.
                 line.end(f"{in_a_line(error)}{_kept(records)}")
@@ -162,47 +166,47 @@ class ClipRun:
             say(f"{title}: {note}")
         return True
 
-    def _detect(self, clip: PictureFile, stem: str, records: ClipRecords, line: _Line) -> Sequence[str]:
-        """Detects in a clip and writes its files, those of a part if it does not come to the end; gives notes for the user."""
-        from detection_core.video import detect_clip, export_clip
+    def _detect(self, video: InputFile, stem: str, records: FrameResults, line: _Line) -> Sequence[str]:
+        """Detects in a video and writes its files, those of a part if it does not come to the end; gives notes for the user."""
+        from detection_core.video import detect_video, export_video
 
         base = self.folder / stem
         base.parent.mkdir(parents=True, exist_ok=True)
-        out = base.with_name(f"{base.name}{ANNOTATED_CLIP}") if VIDEO in self.formats else None
+        out = base.with_name(f"{base.name}{ANNOTATED_VIDEO}") if VIDEO in self.formats else None
         try:
-            how: dict[str, Any] = {"floor": self.floor, "at_once": self.at_once, "on_progress": line.progress}
-            result = detect_clip(records, self.detect, out, self.options, **how)
+            how: dict[str, Any] = {"floor": self.floor, "max_in_flight": self.max_in_flight, "on_progress": line.progress}
+            result = detect_video(records, self.detect, out, self.options, **how)
         finally:
             formats = [name for name in self.formats if name != VIDEO]
             if len(records):
-                export = partial(export_clip, file_name=clip.name, provenance=self.provenance, stem=base.name)
+                export = partial(export_video, file_name=video.name, provenance=self.provenance, stem=base.name)
                 export(records, self.options, formats, base.parent)
         return result.notes
 
-    def _told(self, records: ClipRecords) -> str:
+    def _told(self, records: FrameResults) -> str:
         from detection_core.detections import in_words
-        from detection_core.video import count_series
+        from detection_core.video import count_per_frame
 
         frames = f"{len(records)} frame{'s' * (len(records) != 1)}"
-        total = count_series(records, self.options).total
+        total = count_per_frame(records, self.options).total
         if total is None:
             return frames
         return f"{frames}, {in_words(total)}"
 
 
-def _kept(records: ClipRecords) -> str:
+def _kept(records: FrameResults) -> str:
     return f" What was found in {len(records)} frame{'s' * (len(records) != 1)} is kept." if len(records) else ""
 
 
 class _Line:
-    """One clip's line on stderr: written over on a terminal, else one for every tenth of the clip."""
+    """One video's line on stderr: written over on a terminal, else one for every tenth of the video."""
 
     def __init__(self, title: str) -> None:
         self._title = title
         self._is_terminal = sys.stderr.isatty()
         self._said: float = -math.inf
 
-    def progress(self, progress: ClipProgress) -> None:
+    def progress(self, progress: VideoProgress) -> None:
         """Says how far it is."""
         now = time.monotonic() if self._is_terminal else 10 * progress.frames_done // progress.frames_total
         if now - self._said < (_SECONDS_BETWEEN_LINES if self._is_terminal else 1):

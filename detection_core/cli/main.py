@@ -79,8 +79,8 @@ def _models(args: argparse.Namespace) -> int:
     if args.format == "json":
         print_json(rows)
         return 0
-    columns = {"key": "MODEL", "tasks": "GIVES", "box_map": "BOX AP", "mask_map": "MASK AP", "kp_map": "JOINT AP", "gflops": "GFLOPS"}
-    columns |= {"params": "PARAMS", "file_size_mib": "MIB", "on_disk": "ON DISK", "suggested_threshold": "THRESHOLD"}
+    columns = {"key": "MODEL", "tasks": "GIVES", "box_map": "BOX AP", "mask_map": "MASK AP", "kp_map": "KEYPOINT AP", "gflops": "GFLOPS"}
+    columns |= {"params": "PARAMS", "file_size_mib": "MIB", "on_disk": "ON DISK", "default_threshold": "THRESHOLD"}
     table = [list(columns.values()), *([_cell((row | row["metrics"]).get(name)) for name in columns] for row in rows)]
     print_table(table)
     return 0

@@ -19,7 +19,7 @@ from detection_core.models.precision import Precision, use_precision, usual_prec
 
 if TYPE_CHECKING:
     from detection_core.engine import Engine, Result
-    from detection_core.ui.shared.kept_images import KeptPictures
+    from detection_core.ui.shared.kept_images import KeptImages
 
 DESCRIPTION = "Explore torchvision's detection models in a browser."
 
@@ -38,8 +38,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default=os.environ.get("DETECTION_EXPLORER_DEVICE", "cpu"), help="cpu, cuda, cuda:1, mps")
     parser.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, where there is one")
     add_precision(parser)
-    keep_help = "folder where visitors may keep pictures, so that links show them again; default: none are kept"
-    parser.add_argument("--keep-pictures", metavar="DIR", default=os.environ.get("DETECTION_EXPLORER_KEEP_PICTURES"), help=keep_help)
+    keep_help = "folder where visitors may keep images, so that links show them again; default: none are kept"
+    # The names with PICTURES are those of before the first release.
+    keep = os.environ.get("DETECTION_EXPLORER_KEEP_IMAGES") or os.environ.get("DETECTION_EXPLORER_KEEP_PICTURES")
+    parser.add_argument("--keep-images", metavar="DIR", default=keep, help=keep_help)
+    parser.add_argument("--keep-pictures", dest="keep_images", metavar="DIR", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     parser.add_argument("--share", action="store_true", help="also make a public gradio.live link")
     parser.set_defaults(command=serve)
 
@@ -108,19 +111,19 @@ def _cannot_listen(host: str, port: int) -> str:
     return f"Cannot listen on {host}:{port}. If the port is taken, choose another with --port."
 
 
-def _settings(args: argparse.Namespace) -> KeptPictures | None:
-    """Checks what flags and environment say; gives where pictures are kept."""
+def _settings(args: argparse.Namespace) -> KeptImages | None:
+    """Checks what flags and environment say; gives where images are kept."""
     from detection_core.images.limits import ImageLimits
-    from detection_core.ui.batch.store import most_pictures
-    from detection_core.ui.shared.kept_images import KeptPictures
+    from detection_core.ui.batch.store import most_images
+    from detection_core.ui.shared.kept_images import KeptImages
     from detection_core.video.io import VideoLimits
 
     use_models_folder(args.models)
     try:
         ImageLimits.from_environment()
         VideoLimits.from_environment()
-        most_pictures()
-        return KeptPictures(args.keep_pictures) if args.keep_pictures else None
+        most_images()
+        return KeptImages(args.keep_images) if args.keep_images else None
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
 

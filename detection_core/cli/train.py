@@ -13,9 +13,9 @@ from typing import Any
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
 _EXAMPLE = """\
 example:
-  python -m detection_core train --data my_photos --model fasterrcnn_mobilenet_v3_large_320_fpn --out models/mine.pt
+  python -m detection_core train --data my_images --model fasterrcnn_mobilenet_v3_large_320_fpn --out models/mine.pt
 
-my_photos holds annotations.json, in COCO's format, and images/. The result appears in the page by itself. Several processes, one a GPU or
+my_images holds annotations.json, in COCO's format, and images/. The result appears in the page by itself. Several processes, one a GPU or
 a share of the cores: torchrun --standalone --nproc_per_node 2 -m detection_core train ...
 """
 
@@ -23,16 +23,16 @@ a share of the cores: torchrun --standalone --nproc_per_node 2 -m detection_core
 def add_train(commands: Any) -> None:
     """Adds the command to a parser's commands."""
     parser = commands.add_parser(
-        "train", help="fine-tune a model on your photos", epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+        "train", help="fine-tune a model on your images", epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     files = parser.add_argument_group("files")
-    files.add_argument("--data", type=Path, nargs="+", required=True, metavar="DIR_OR_JSON", help="photos and annotations in COCO's format")
+    files.add_argument("--data", type=Path, nargs="+", required=True, metavar="DIR_OR_JSON", help="images and annotations in COCO's format")
     files.add_argument("--val", type=Path, nargs="+", default=[], metavar="DIR_OR_JSON", help="to measure on; default: a part of --data")
     files.add_argument("--val-fraction", type=_part, default=0.1, metavar="F", help="how large a part (default: 0.1)")
-    files.add_argument("--partial", type=Path, nargs="+", default=[], metavar="DIR_OR_JSON", help="photos with unlabelled objects")
+    files.add_argument("--partial", type=Path, nargs="+", default=[], metavar="DIR_OR_JSON", help="images with unlabeled objects")
     files.add_argument("--out", type=Path, required=True, metavar="NAME.pt", help="the checkpoint to write")
     files.add_argument("--resume", action="store_true", help="go on from NAME.last.pt")
-    files.add_argument("--skip-invalid", action="store_true", help="leave faulty photos and annotations out instead of refusing")
+    files.add_argument("--skip-invalid", action="store_true", help="leave faulty images and annotations out instead of refusing")
 
     start = parser.add_argument_group("model")
     start.add_argument("--model", required=True, metavar="KEY", help="a key that `models` lists, or e.g. fasterrcnn_mobilenet_v2_fpn")
@@ -43,19 +43,19 @@ def add_train(commands: Any) -> None:
         help="where weights come from (default: weights, for COCO)",
     )
     start.add_argument("--backbone", type=Path, metavar="FILE", help="with --init backbone: a MobileNetV2 state dict, or MoveNet's .json")
-    start.add_argument("--image-size", type=_positive, metavar="PX", help="shorter side of photos in the model; default: the model's own")
+    start.add_argument("--image-size", type=_positive, metavar="PX", help="shorter side of images in the model; default: the model's own")
 
     recipe = parser.add_argument_group("recipe")
     for option, kind, text in (
-        ("epochs", _positive, "how often every photo is seen"),
-        ("batch-size", _positive, "photos a batch, of each process"),
+        ("epochs", _positive, "how often every image is seen"),
+        ("batch-size", _positive, "images a batch, of each process"),
         ("lr", _above_zero, "highest learning rate"),
         ("backbone-lr", _above_zero, "the backbone's learning rate as a part of it"),
         ("warmup", _count, "batches over which it rises"),
         ("trainable-layers", _count, "stages of the backbone that learn, from the last; default: the model's usual"),
         ("average", _count, "batches over which the weights are averaged; 0 for none"),
-        ("repeat-masks", _positive, "how often photos with outlines are seen an epoch where others have none"),
-        ("proposals", _positive, "boxes of each photo that a two-stage model's heads learn from; default: the model's own"),
+        ("repeat-masks", _positive, "how often images with outlines are seen an epoch where others have none"),
+        ("proposals", _positive, "boxes of each image that a two-stage model's heads learn from; default: the model's own"),
         ("seed", _count, "of everything random"),
     ):
         default = _default(option.replace("-", "_"))
@@ -67,7 +67,7 @@ def add_train(commands: Any) -> None:
     machine = parser.add_argument_group("machine")
     machine.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda, cuda:1, mps")
     machine.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="bf16 is faster where the hardware has it")
-    machine.add_argument("--workers", type=_count, default=0, metavar="N", help="processes that read photos beside the training")
+    machine.add_argument("--workers", type=_count, default=0, metavar="N", help="processes that read images beside the training")
     parser.set_defaults(command=_train)
 
 
@@ -115,7 +115,7 @@ def _named_number(text: str) -> tuple[str, float]:
 
 def _train(args: argparse.Namespace) -> int:
     from detection_core.datasets.coco import DataError
-    from detection_core.datasets.preparation import Data
+    from detection_core.datasets.preparation import TrainingData
     from detection_core.models.catalog import UnknownModelError
     from detection_core.models.checkpoint import CheckpointError
     from detection_core.models.device import DeviceError, is_lack_of_memory
@@ -133,7 +133,7 @@ def _train(args: argparse.Namespace) -> int:
         bf16=args.precision == "bf16",
         augmentation=Augmentation(min_size=None, background=args.background),
     )
-    data = Data(args.data, args.val, args.partial, args.val_fraction, args.skip_invalid)
+    data = TrainingData(args.data, args.val, args.partial, args.val_fraction, args.skip_invalid)
     try:
         train(
             data,

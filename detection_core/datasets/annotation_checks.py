@@ -1,4 +1,4 @@
-"""Tells what is wrong with a single COCO annotation: its category, box, mask and joints."""
+"""Tells what is wrong with a single COCO annotation: its category, box, mask and keypoints."""
 
 from __future__ import annotations
 
@@ -10,35 +10,37 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from detection_core.datasets.coco import CocoDataset, Photo
+from detection_core.datasets.coco import AnnotatedImage, CocoDataset
 from detection_core.models.catalog import Task
 
 # What is wrong, and what to do about it.
 Problem = tuple[str, str]
 
-# Pixels. COCO's own boxes leave the picture by up to 0.01 (two decimals), tools that count pixels from 1 or include the last by 1.
+# Pixels. COCO's own boxes leave the image by up to 0.01 (two decimals), tools that count pixels from 1 or include the last by 1.
 TOLERANCE = 1.0
 
 
-def annotation_problems(annotation: dict[str, Any], photo: Photo, dataset: CocoDataset, tasks: Collection[Task]) -> Iterator[Problem]:
+def annotation_problems(
+    annotation: dict[str, Any], image: AnnotatedImage, dataset: CocoDataset, tasks: Collection[Task]
+) -> Iterator[Problem]:
     """Yields everything that is wrong with one of COCO's annotation entries; see `checks.check` for what is looked at.
 
     Args:
         annotation: An object's or a crowd's entry.
-        photo: The photo that it lies on.
-        dataset: Knows the classes and joints.
+        image: The image that it lies on.
+        dataset: Knows the classes and keypoints.
         tasks: What will be trained.
     """
     if annotation["category_id"] not in dataset.labels:
         yield f"its category id {annotation['category_id']} is unknown", 'Add the class to "categories", or correct the id'
-    yield from _box_problems(annotation.get("bbox"), photo.size)
+    yield from _box_problems(annotation.get("bbox"), image.size)
     if _finite_numbers([annotation.get("area", 0)]) is None:
         yield f'its "area" is {_short(annotation["area"])}, not a number', "Write the area in pixels, or leave it out"
     crowd = annotation.get("iscrowd")
-    if "masks" in tasks and (annotation.get("segmentation") if crowd else photo.has_masks):
-        yield from _mask_problems(annotation.get("segmentation"), photo.size)
+    if "masks" in tasks and (annotation.get("segmentation") if crowd else image.has_masks):
+        yield from _mask_problems(annotation.get("segmentation"), image.size)
     if "keypoints" in tasks and annotation.get("keypoints") and not crowd:
-        yield from _joint_problems(annotation["keypoints"], len(dataset.keypoint_names), photo.size)
+        yield from _keypoint_problems(annotation["keypoints"], len(dataset.keypoint_names), image.size)
 
 
 def _box_problems(bbox: Any, size: tuple[int, int]) -> Iterator[Problem]:
@@ -54,8 +56,8 @@ def _box_problems(bbox: Any, size: tuple[int, int]) -> Iterator[Problem]:
     clipped = corners.clip(0, size)
     if np.abs(corners - clipped).max() > TOLERANCE or (clipped[0] >= clipped[1]).any():
         where = f"from ({x:g}, {y:g}) to ({x + width:g}, {y + height:g})"
-        advice = "Clip it to the picture; if the numbers are two corners, write [x, y, width, height] instead"
-        yield f"its box reaches {where}, beyond the picture of {size[0]} × {size[1]} pixels", advice
+        advice = "Video it to the image; if the numbers are two corners, write [x, y, width, height] instead"
+        yield f"its box reaches {where}, beyond the image of {size[0]} × {size[1]} pixels", advice
 
 
 def _mask_problems(segmentation: Any, size: tuple[int, int]) -> Iterator[Problem]:
@@ -86,16 +88,16 @@ def _polygon_problems(polygons: list[Any], size: tuple[int, int]) -> Iterator[Pr
     width, height = size
     # Drawing takes time and memory in proportion to the outline's length.
     if any((np.abs(values.reshape(-1, 2) - (width / 2, height / 2)) > (2 * width, 2 * height)).any() for values in points):
-        yield f"a polygon lies far beyond the picture of {width} × {height} pixels", "Write its points in pixels of this picture"
+        yield f"a polygon lies far beyond the image of {width} × {height} pixels", "Write its points in pixels of this image"
     elif not coco_mask.area(coco_mask.merge(coco_mask.frPyObjects([values.tolist() for values in points], height, width))):
-        yield "its mask is empty: its polygons enclose no pixel of the picture", "Outline the object again, or remove the annotation"
+        yield "its mask is empty: its polygons enclose no pixel of the image", "Outline the object again, or remove the annotation"
 
 
 def _rle_problems(rle: dict[str, Any], size: tuple[int, int]) -> Iterator[Problem]:
     width, height = size
     if rle.get("size") != [height, width]:
-        advice = "Encode the mask in the picture's own size, [height, width]"
-        yield f"its RLE has the size {_short(rle.get('size'))}, not the picture's [{height}, {width}]", advice
+        advice = "Encode the mask in the image's own size, [height, width]"
+        yield f"its RLE has the size {_short(rle.get('size'))}, not the image's [{height}, {width}]", advice
         return
     counts = _rle_counts(rle.get("counts"))
     if counts is None or min(counts, default=-1) < 0 or sum(counts) != height * width:
@@ -126,24 +128,24 @@ def _rle_counts(counts: Any) -> list[int] | None:
     return lengths if shift == 0 else None
 
 
-def _joint_problems(keypoints: Any, count: int, size: tuple[int, int]) -> Iterator[Problem]:
+def _keypoint_problems(keypoints: Any, count: int, size: tuple[int, int]) -> Iterator[Problem]:
     values = _finite_numbers(keypoints)
     if values is None:
-        yield f'its "keypoints" are {_short(keypoints)}, not numbers', "Write x, y, visibility for each joint"
+        yield f'its "keypoints" are {_short(keypoints)}, not numbers', "Write x, y, visibility for each keypoint"
         return
     if len(values) != 3 * count:
-        advice = 'Write x, y, visibility for each joint that "keypoints" of the category names'
-        yield f"it has {len(values)} keypoint values, but {count} joints are named, which makes {3 * count}", advice
+        advice = 'Write x, y, visibility for each keypoint that "keypoints" of the category names'
+        yield f"it has {len(values)} keypoint values, but {count} keypoints are named, which makes {3 * count}", advice
         return
-    joints = values.reshape(-1, 3)
-    strange = sorted(set(joints[:, 2]) - {0, 1, 2})
+    triples = values.reshape(-1, 3)
+    strange = sorted(set(triples[:, 2]) - {0, 1, 2})
     if strange:
-        yield f"a joint has the visibility {strange[0]:g}", "Use 0 (not labelled), 1 (hidden) or 2 (visible)"
-    points = joints[joints[:, 2] > 0, :2]
+        yield f"a keypoint has the visibility {strange[0]:g}", "Use 0 (not labeled), 1 (hidden) or 2 (visible)"
+    points = triples[triples[:, 2] > 0, :2]
     outside = points[(np.abs(points - points.clip(0, size)) > TOLERANCE).any(axis=1)]
     if len(outside):
-        where = f"({outside[0][0]:g}, {outside[0][1]:g}), beyond the picture of {size[0]} × {size[1]} pixels"
-        yield f"a labelled joint lies at {where}", "Correct it, or set its x, y and visibility to 0"
+        where = f"({outside[0][0]:g}, {outside[0][1]:g}), beyond the image of {size[0]} × {size[1]} pixels"
+        yield f"a labeled keypoint lies at {where}", "Correct it, or set its x, y and visibility to 0"
 
 
 def _finite_numbers(values: Any) -> NDArray[np.float64] | None:

@@ -9,19 +9,19 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from detection_core.datasets.annotation_checks import Problem, annotation_problems
-from detection_core.datasets.coco import CocoDataset, DataError, Malformed, Photo
-from detection_core.datasets.images import picture_problem
+from detection_core.datasets.coco import AnnotatedImage, CocoDataset, DataError, Malformed
+from detection_core.datasets.images import image_problem
 from detection_core.models.catalog import Task
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that is wrong with a photo, or with one of its annotations.
+    """Something that is wrong with an image, or with one of its annotations.
 
     Attributes:
         image_id: COCO's image id; None where an unusable entry does not tell.
-        file_name: The picture's file name; empty if no image has that id.
-        annotation_id: COCO's annotation id, or None if the photo as a whole is concerned.
+        file_name: The image's file name; empty if no image has that id.
+        annotation_id: COCO's annotation id, or None if the image as a whole is concerned.
         problem: What is wrong.
         advice: What to do about it.
         entry: Where an unusable entry stands in the file; empty for all others.
@@ -46,48 +46,48 @@ class Remainder(NamedTuple):
 
     Attributes:
         dataset: The sound part.
-        photos_left_out: How many photos are missing in it.
-        annotations_left_out: How many annotations, those of left-out photos included.
+        images_left_out: How many images are missing in it.
+        annotations_left_out: How many annotations, those of left-out images included.
     """
 
     dataset: CocoDataset
-    photos_left_out: int
+    images_left_out: int
     annotations_left_out: int
 
 
 def check(dataset: CocoDataset, tasks: Collection[Task], *, on_progress: Callable[[int, int], None] | None = None) -> list[Fault]:
     """Lists every fault that would stop training or teach nonsense.
 
-    Entries must have ids and images a size. Pictures must be readable to their last row, of the annotated size, and shown as they are
-    stored (no EXIF orientation). Boxes must be XYWH, of a size, and within the picture but for
-    one pixel (`annotation_checks.TOLERANCE`), by which training clips them. Categories must be known, ids unique. Segmentations and joints
-    are only looked at if `tasks` asks for them: polygons of three points or more, RLEs of the picture's size whose counts add up to it, no
-    empty masks; as many joints as the data set names, visibilities 0, 1 or 2, labelled joints within the picture.
+    Entries must have ids and images a size. Images must be readable to their last row, of the annotated size, and shown as they are
+    stored (no EXIF orientation). Boxes must be XYWH, of a size, and within the image but for
+    one pixel (`annotation_checks.TOLERANCE`), by which training clips them. Categories must be known, ids unique. Segmentations and
+    keypoints are only looked at if `tasks` asks for them: polygons of three points or more, RLEs of the image's size whose counts add up
+    to it, no empty masks; as many keypoints as the data set names, visibilities 0, 1 or 2, labeled keypoints within the image.
 
     Args:
         dataset: As `read_coco` gives it; check each file before merging, so that ids are those of the file.
         tasks: What will be trained.
-        on_progress: Called with the number of photos done and that of all.
+        on_progress: Called with the number of images done and that of all.
 
     Returns:
-        Faults in the order of the photos, then those of annotations without a photo and of unusable entries.
+        Faults in the order of the images, then those of annotations without an image and of unusable entries.
     """
     faults: list[Fault] = []
-    uses = Counter(photo.id for photo in dataset.photos)
+    uses = Counter(image.id for image in dataset.images)
     seen: set[int] = set()
     # Pillow lets go of the interpreter while it decodes, so threads use all cores.
     pool = ThreadPoolExecutor()
     try:
-        for done, (photo, problem) in enumerate(zip(dataset.photos, pool.map(picture_problem, dataset.photos), strict=True), 1):
-            of_photo = [problem] if problem else []
-            if uses[photo.id] > 1:
-                of_photo.append((f"{uses[photo.id]} images have this id", "Give every image an id of its own"))
-            faults += [Fault(photo.id, photo.path.name, None, *what) for what in of_photo]
-            for annotation in photo.annotations + photo.crowds:
-                problems = [*_repeated_id(annotation, seen), *annotation_problems(annotation, photo, dataset, tasks)]
-                faults += [Fault(photo.id, photo.path.name, annotation["id"], *what) for what in problems]
+        for done, (image, problem) in enumerate(zip(dataset.images, pool.map(image_problem, dataset.images), strict=True), 1):
+            of_image = [problem] if problem else []
+            if uses[image.id] > 1:
+                of_image.append((f"{uses[image.id]} images have this id", "Give every image an id of its own"))
+            faults += [Fault(image.id, image.path.name, None, *what) for what in of_image]
+            for annotation in image.annotations + image.crowds:
+                problems = [*_repeated_id(annotation, seen), *annotation_problems(annotation, image, dataset, tasks)]
+                faults += [Fault(image.id, image.path.name, annotation["id"], *what) for what in problems]
             if on_progress is not None:
-                on_progress(done, len(dataset.photos))
+                on_progress(done, len(dataset.images))
     finally:
         pool.shutdown(cancel_futures=True)
     advice = "Add the image, or remove the annotation"
@@ -99,47 +99,47 @@ def check(dataset: CocoDataset, tasks: Collection[Task], *, on_progress: Callabl
 
 
 def without_faults(dataset: CocoDataset, faults: Iterable[Fault]) -> Remainder:
-    """The data set without faulty annotations and photos.
+    """The data set without faulty annotations and images.
 
-    A photo that loses all its annotations is left out too, as it would teach that nothing is there; one that loses some counts as
-    partly labelled.
+    An image that loses all its annotations is left out too, as it would teach that nothing is there; one that loses some counts as
+    partly labeled.
 
     Args:
         dataset: The data set that was checked.
         faults: What `check` found in it.
 
     Raises:
-        DataError: If no photo is left.
+        DataError: If no image is left.
     """
     faults = list(faults)
-    photo_ids = {fault.image_id for fault in faults if fault.annotation_id is None and not fault.entry}
-    # An unusable annotation is in no photo's list, but what it was to label is on the photo.
-    unlabelled = {entry.image_id for entry in dataset.malformed}
+    image_ids = {fault.image_id for fault in faults if fault.annotation_id is None and not fault.entry}
+    # An unusable annotation is in no image's list, but what it was to label is on the image.
+    unlabeled = {entry.image_id for entry in dataset.malformed}
     annotation_ids = {(fault.image_id, fault.annotation_id) for fault in faults}
 
-    def sound(annotations: tuple[dict[str, Any], ...], photo: Photo) -> tuple[dict[str, Any], ...]:
-        return tuple(annotation for annotation in annotations if (photo.id, annotation["id"]) not in annotation_ids)
+    def sound(annotations: tuple[dict[str, Any], ...], image: AnnotatedImage) -> tuple[dict[str, Any], ...]:
+        return tuple(annotation for annotation in annotations if (image.id, annotation["id"]) not in annotation_ids)
 
-    photos = []
-    for photo in dataset.photos:
-        annotations = sound(photo.annotations, photo)
-        loses = photo.id in unlabelled or len(annotations) < len(photo.annotations)
-        if photo.id in photo_ids or (loses and not annotations):
+    images = []
+    for image in dataset.images:
+        annotations = sound(image.annotations, image)
+        loses = image.id in unlabeled or len(annotations) < len(image.annotations)
+        if image.id in image_ids or (loses and not annotations):
             continue
-        photos.append(replace(photo, annotations=annotations, crowds=sound(photo.crowds, photo), partial=photo.partial or loses))
-    if not photos:
-        raise DataError("Every photo is faulty, so none is left to train on. Mend the faults that were listed.")
-    left = replace(dataset, photos=tuple(photos), orphans=(), malformed=())
-    return Remainder(left, _count_photos(dataset) - len(photos), _count_annotations(dataset) - _count_annotations(left))
+        images.append(replace(image, annotations=annotations, crowds=sound(image.crowds, image), partial=image.partial or loses))
+    if not images:
+        raise DataError("Every image is faulty, so none is left to train on. Mend the faults that were listed.")
+    left = replace(dataset, images=tuple(images), orphans=(), malformed=())
+    return Remainder(left, _count_images(dataset) - len(images), _count_annotations(dataset) - _count_annotations(left))
 
 
-def _count_photos(dataset: CocoDataset) -> int:
-    return len(dataset.photos) + sum(entry.part == "images" for entry in dataset.malformed)
+def _count_images(dataset: CocoDataset) -> int:
+    return len(dataset.images) + sum(entry.part == "images" for entry in dataset.malformed)
 
 
 def _count_annotations(dataset: CocoDataset) -> int:
     malformed = sum(entry.part == "annotations" for entry in dataset.malformed)
-    return sum(len(photo.annotations) + len(photo.crowds) for photo in dataset.photos) + len(dataset.orphans) + malformed
+    return sum(len(image.annotations) + len(image.crowds) for image in dataset.images) + len(dataset.orphans) + malformed
 
 
 def _fault(entry: Malformed) -> Fault:

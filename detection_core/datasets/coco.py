@@ -1,4 +1,4 @@
-"""COCO-format annotations as photos and classes with labels 1 to N; the pictures stay on disk until somebody looks at them."""
+"""COCO-format annotations as images and classes with labels 1 to N; the images stay on disk until somebody looks at them."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pathlib import Path
 
 from detection_core.datasets.coco_json import DataError, Entry, Malformed, listed, read_entries
 
-__all__ = ["BACKGROUND", "CocoDataset", "DataError", "Malformed", "Photo", "merge", "read_coco", "require_objects", "split"]
+__all__ = ["BACKGROUND", "AnnotatedImage", "CocoDataset", "DataError", "Malformed", "merge", "read_coco", "require_objects", "split"]
 
 BACKGROUND = "__background__"
 
 
 @dataclass(frozen=True)
-class Photo:
-    """One photo and what is drawn on it. Entries are COCO's own and may be faulty: see `checks.check`.
+class AnnotatedImage:
+    """One image and what is drawn on it. Entries are COCO's own and may be faulty: see `checks.check`.
 
     Attributes:
         id: COCO's image id.
-        path: Where the picture should be.
+        path: Where the image should be.
         size: (width, height) in pixels, as annotated: of the stored pixels, before any EXIF rotation.
         annotations: COCO's entries of single objects.
         crowds: COCO's entries of groups (`iscrowd`): no targets of training, and neither right nor wrong in an evaluation.
-        has_masks: Every annotation has a polygon or an RLE, so that the photo can teach masks.
-        partial: Some objects are not labelled, so that the photo teaches nothing about what is background. So it is where crowds are all
+        has_masks: Every annotation has a polygon or an RLE, so that the image can teach masks.
+        partial: Some objects are not labeled, so that the image teaches nothing about what is background. So it is where crowds are all
             there is: nothing in them is a target, but none of it is background either.
     """
 
@@ -43,18 +43,18 @@ class Photo:
 
 @dataclass(frozen=True)
 class CocoDataset:
-    """Photos and the classes and joints of their annotations.
+    """Images and the classes and keypoints of their annotations.
 
     Attributes:
-        photos: In the file's order.
+        images: In the file's order.
         categories: Class names by label; label 0 is the background.
         category_ids: COCO's category id by label; 0 for the background.
-        keypoint_names: Names of the joints, or empty; of the first category that names any, as torchvision knows one kind of skeleton.
+        keypoint_names: Names of the keypoints, or empty; of the first category that names any, as torchvision knows one kind of skeleton.
         orphans: Annotations of images that the file does not list, or that are malformed.
         malformed: Entries that are unusable, and therefore nowhere else.
     """
 
-    photos: tuple[Photo, ...]
+    images: tuple[AnnotatedImage, ...]
     categories: tuple[str, ...]
     category_ids: tuple[int, ...]
     keypoint_names: tuple[str, ...] = ()
@@ -68,48 +68,48 @@ class CocoDataset:
 
     @property
     def keypoint_labels(self) -> tuple[int, ...]:
-        """The labels of the classes of which any object shows a joint."""
-        known = (a for photo in self.photos for a in photo.annotations if a["category_id"] in self.labels and _shows_joint(a))
+        """The labels of the classes of which any object shows a keypoint."""
+        known = (a for image in self.images for a in image.annotations if a["category_id"] in self.labels and _shows_keypoint(a))
         return tuple(sorted({self.labels[annotation["category_id"]] for annotation in known}))
 
     @property
     def has_masks(self) -> bool:
-        """Whether any photo can teach masks."""
-        return any(photo.has_masks and photo.annotations for photo in self.photos)
+        """Whether any image can teach masks."""
+        return any(image.has_masks and image.annotations for image in self.images)
 
     @property
     def has_keypoints(self) -> bool:
-        """Whether the joints have names and any object shows one."""
-        return bool(self.keypoint_names) and any(_shows_joint(a) for photo in self.photos for a in photo.annotations)
+        """Whether the keypoints have names and any object shows one."""
+        return bool(self.keypoint_names) and any(_shows_keypoint(a) for image in self.images for a in image.annotations)
 
 
 def read_coco(source: Path, *, partial: bool = False) -> CocoDataset:
     """Reads annotations in COCO's "instances" or "person keypoints" format.
 
-    Only the structure of the file is checked here; unusable entries and faulty boxes, masks, joints and pictures are listed by
+    Only the structure of the file is checked here; unusable entries and faulty boxes, masks, keypoints and images are listed by
     `checks.check`. A value of null is as good as none.
 
     Args:
-        source: A folder with `annotations.json`, or a `.json` file. A picture is looked for in `images/` beside the file, then beside the
+        source: A folder with `annotations.json`, or a `.json` file. An image is looked for in `images/` beside the file, then beside the
             file itself, by the path that the file gives.
-        partial: Not every object on the photos is labelled.
+        partial: Not every object on the images is labeled.
 
     Returns:
-        Photos in the file's order and categories in the order of their ids. Without `categories` each category id that occurs is a
+        Images in the file's order and categories in the order of their ids. Without `categories` each category id that occurs is a
         class "class ID". An image may say `has_masks`; where it does not, the segmentations of its annotations do.
 
     Raises:
         DataError: If the file is missing or is no COCO annotation file.
     """
     file = source / "annotations.json" if source.is_dir() else source
-    images, annotations, categories, malformed = read_entries(file)
+    entries, annotations, categories, malformed = read_entries(file)
     by_image = defaultdict(list)
     for annotation in annotations:
         by_image[annotation["image_id"]].append(annotation)
-    # Where images share an id, the first has the annotations: nobody knows whose they are.
-    photos = tuple(_photo(image, by_image.pop(image["id"], []), file.parent, partial) for image in images)
+    # Where entries share an id, the first has the annotations: nobody knows whose they are.
+    images = tuple(_image(image, by_image.pop(image["id"], []), file.parent, partial) for image in entries)
     return CocoDataset(
-        photos=photos,
+        images=images,
         categories=(BACKGROUND, *(category["name"] for category in categories)),
         category_ids=(0, *(category["id"] for category in categories)),
         keypoint_names=next((tuple(category["keypoints"]) for category in categories if category.get("keypoints")), ()),
@@ -119,13 +119,13 @@ def read_coco(source: Path, *, partial: bool = False) -> CocoDataset:
 
 
 def merge(datasets: Sequence[CocoDataset]) -> CocoDataset:
-    """One data set of all photos, with the labels of the first. Check each before: ids that two of them share are numbered anew.
+    """One data set of all images, with the labels of the first. Check each before: ids that two of them share are numbered anew.
 
     Args:
         datasets: At least one.
 
     Raises:
-        DataError: If they differ in the names of their classes or joints.
+        DataError: If they differ in the names of their classes or keypoints.
     """
     first = datasets[0]
     keypoint_names = next((dataset.keypoint_names for dataset in datasets if dataset.keypoint_names), ())
@@ -134,9 +134,9 @@ def merge(datasets: Sequence[CocoDataset]) -> CocoDataset:
         if different:
             raise DataError(f"The data sets have different classes: only one of them has {listed(sorted(different))}. Name them alike.")
         if other.keypoint_names not in ((), keypoint_names):
-            raise DataError("The data sets have different joints, or the same in another order. Give them the same list of keypoints.")
-    photos = [photo for dataset in datasets for photo in _with_category_ids_of(first, dataset)]
-    return CocoDataset(_with_unique_ids(photos), first.categories, first.category_ids, keypoint_names)
+            raise DataError("The data sets have different keypoints, or the same in another order. Give them the same list of keypoints.")
+    images = [image for dataset in datasets for image in _with_category_ids_of(first, dataset)]
+    return CocoDataset(_with_unique_ids(images), first.categories, first.category_ids, keypoint_names)
 
 
 def require_objects(dataset: CocoDataset) -> None:
@@ -146,51 +146,51 @@ def require_objects(dataset: CocoDataset) -> None:
         dataset: What is to be trained on.
 
     Raises:
-        DataError: If no photo has a single object.
+        DataError: If no image has a single object.
     """
-    if not any(photo.annotations for photo in dataset.photos):
-        raise DataError('No photo has an object to learn from ("iscrowd": 1 does not count). Annotate some objects, or give other data.')
+    if not any(image.annotations for image in dataset.images):
+        raise DataError('No image has an object to learn from ("iscrowd": 1 does not count). Annotate some objects, or give other data.')
 
 
 def split(dataset: CocoDataset, fraction: float, seed: int = 0) -> tuple[CocoDataset, CocoDataset]:
-    """Divides the photos into some to train on and some to validate on.
+    """Divides the images into some to train on and some to validate on.
 
-    A photo's side is decided by its id and the seed alone, so that it hardly changes when photos are added. Photos that are only partly
-    labelled are trained on, as they would count right answers as wrong; unless there are no others. Where two photos have objects, either
+    An image's side is decided by its id and the seed alone, so that it hardly changes when images are added. Images that are only partly
+    labeled are trained on, as they would count right answers as wrong; unless there are no others. Where two images have objects, either
     side gets one; where one has, it is trained on.
 
     Args:
-        dataset: At least two photos.
-        fraction: Share of the photos to validate on, between 0 and 1; at least one photo goes either way.
+        dataset: At least two images.
+        fraction: Share of the images to validate on, between 0 and 1; at least one image goes either way.
         seed: Another seed gives another division.
 
     Returns:
-        The photos to train on and those to validate on, each in the order of the data set.
+        The images to train on and those to validate on, each in the order of the data set.
 
     Raises:
-        DataError: If there are fewer than two photos.
+        DataError: If there are fewer than two images.
     """
-    if len(dataset.photos) < 2:
-        raise DataError("One photo cannot be split into training and validation. Add photos, or give validation data of their own.")
-    eligible = [i for i, photo in enumerate(dataset.photos) if not photo.partial] or list(range(len(dataset.photos)))
-    eligible.sort(key=lambda i: hashlib.sha256(f"{seed}:{dataset.photos[i].id}".encode()).digest())
-    wanted = min(max(1, round(fraction * len(eligible))), len(dataset.photos) - 1)
-    chosen = set(_with_objects_on_both_sides(dataset.photos, eligible, wanted))
+    if len(dataset.images) < 2:
+        raise DataError("One image cannot be split into training and validation. Add images, or give validation data of their own.")
+    eligible = [i for i, image in enumerate(dataset.images) if not image.partial] or list(range(len(dataset.images)))
+    eligible.sort(key=lambda i: hashlib.sha256(f"{seed}:{dataset.images[i].id}".encode()).digest())
+    wanted = min(max(1, round(fraction * len(eligible))), len(dataset.images) - 1)
+    chosen = set(_with_objects_on_both_sides(dataset.images, eligible, wanted))
 
     def part(is_validation: bool) -> CocoDataset:
-        photos = tuple(photo for i, photo in enumerate(dataset.photos) if (i in chosen) == is_validation)
-        return replace(dataset, photos=photos, orphans=(), malformed=())
+        images = tuple(image for i, image in enumerate(dataset.images) if (i in chosen) == is_validation)
+        return replace(dataset, images=images, orphans=(), malformed=())
 
     return part(False), part(True)
 
 
-def _with_objects_on_both_sides(photos: Sequence[Photo], order: list[int], wanted: int) -> list[int]:
-    """The first `wanted` of the order, but for one photo that is exchanged if objects would be on one side only."""
+def _with_objects_on_both_sides(images: Sequence[AnnotatedImage], order: list[int], wanted: int) -> list[int]:
+    """The first `wanted` of the order, but for one image that is exchanged if objects would be on one side only."""
     first, later = order[:wanted], order[wanted:]
-    elsewhere = [i for i in range(len(photos)) if i not in set(order)]
-    giving = [i for i in first if photos[i].annotations]
-    spare = [i for i in later if photos[i].annotations]
-    left = len(spare) + sum(bool(photos[i].annotations) for i in elsewhere)
+    elsewhere = [i for i in range(len(images)) if i not in set(order)]
+    giving = [i for i in first if images[i].annotations]
+    spare = [i for i in later if images[i].annotations]
+    left = len(spare) + sum(bool(images[i].annotations) for i in elsewhere)
     if not giving and spare and left > 1:
         first[-1] = spare[0]
     elif giving and not left:
@@ -198,17 +198,17 @@ def _with_objects_on_both_sides(photos: Sequence[Photo], order: list[int], wante
     return first
 
 
-def _shows_joint(annotation: Entry) -> bool:
+def _shows_keypoint(annotation: Entry) -> bool:
     keypoints = annotation.get("keypoints")
     return isinstance(keypoints, list) and any(keypoints)
 
 
-def _photo(image: Entry, annotations: list[Entry], folder: Path, partial: bool) -> Photo:
+def _image(image: Entry, annotations: list[Entry], folder: Path, partial: bool) -> AnnotatedImage:
     objects = tuple(annotation for annotation in annotations if not annotation.get("iscrowd"))
     crowds = tuple(annotation for annotation in annotations if annotation.get("iscrowd"))
     in_images = folder / "images" / image["file_name"]
     beside = folder / image["file_name"]
-    return Photo(
+    return AnnotatedImage(
         id=image["id"],
         path=beside if beside.is_file() and not in_images.is_file() else in_images,
         size=(image["width"], image["height"]),
@@ -219,27 +219,27 @@ def _photo(image: Entry, annotations: list[Entry], folder: Path, partial: bool) 
     )
 
 
-def _with_category_ids_of(first: CocoDataset, other: CocoDataset) -> list[Photo]:
+def _with_category_ids_of(first: CocoDataset, other: CocoDataset) -> list[AnnotatedImage]:
     if (other.categories, other.category_ids) == (first.categories, first.category_ids):
-        return list(other.photos)
+        return list(other.images)
     by_name = dict(zip(first.categories, first.category_ids, strict=True))
     renamed = {number: by_name[other.categories[label]] for number, label in other.labels.items()}
 
-    return [_with_entries(photo, lambda entry: {**entry, "category_id": renamed.get(entry["category_id"])}) for photo in other.photos]
+    return [_with_entries(image, lambda entry: {**entry, "category_id": renamed.get(entry["category_id"])}) for image in other.images]
 
 
-def _with_unique_ids(photos: list[Photo]) -> tuple[Photo, ...]:
-    image_ids = [photo.id for photo in photos]
-    annotation_ids = [annotation["id"] for photo in photos for annotation in photo.annotations + photo.crowds]
+def _with_unique_ids(images: list[AnnotatedImage]) -> tuple[AnnotatedImage, ...]:
+    image_ids = [image.id for image in images]
+    annotation_ids = [annotation["id"] for image in images for annotation in image.annotations + image.crowds]
     if len(set(image_ids)) == len(image_ids) and len(set(annotation_ids)) == len(annotation_ids):
-        return tuple(photos)
+        return tuple(images)
     numbers = count(1)
 
-    def renumbered(image_id: int, photo: Photo) -> Photo:
-        return replace(_with_entries(photo, lambda entry: {**entry, "id": next(numbers), "image_id": image_id}), id=image_id)
+    def renumbered(image_id: int, image: AnnotatedImage) -> AnnotatedImage:
+        return replace(_with_entries(image, lambda entry: {**entry, "id": next(numbers), "image_id": image_id}), id=image_id)
 
-    return tuple(renumbered(i, photo) for i, photo in enumerate(photos, 1))
+    return tuple(renumbered(i, image) for i, image in enumerate(images, 1))
 
 
-def _with_entries(photo: Photo, change: Callable[[Entry], Entry]) -> Photo:
-    return replace(photo, annotations=tuple(map(change, photo.annotations)), crowds=tuple(map(change, photo.crowds)))
+def _with_entries(image: AnnotatedImage, change: Callable[[Entry], Entry]) -> AnnotatedImage:
+    return replace(image, annotations=tuple(map(change, image.annotations)), crowds=tuple(map(change, image.crowds)))

@@ -55,7 +55,7 @@ def read_entries(file: Path) -> tuple[list[Entry], list[Entry], list[Entry], tup
     images, unusable_images = _sorted_out(_listed_entries(file, data, "images"), "images", _IMAGE)
     annotations, unusable_annotations = _sorted_out(_listed_entries(file, data, "annotations"), "annotations", _ANNOTATION)
     if not data["images"]:
-        raise DataError(f'{file}: "images" is empty. Training needs at least one photo.')
+        raise DataError(f'{file}: "images" is empty. Training needs at least one image.')
     return images, annotations, _categories(file, data, annotations), (*unusable_images, *unusable_annotations)
 
 
@@ -136,5 +136,5 @@ def _categories(file: Path, data: Entry, annotations: list[Entry]) -> list[Entry
     for category in categories:
         names = category.get("keypoints", [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise DataError(f'{file}: "keypoints" of the category "{category["name"]}" must be a list of the joints\' names.')
+            raise DataError(f'{file}: "keypoints" of the category "{category["name"]}" must be a list of the keypoints\' names.')
     return categories

@@ -22,15 +22,15 @@ class InvalidDataError(DataError):
 
 
 @dataclass(frozen=True)
-class Data:
-    """Where photos and annotations are.
+class TrainingData:
+    """Where images and annotations are.
 
     Attributes:
         train: COCO folders or files to learn from.
-        validation: Those to measure on; empty takes a part of the photos to learn from.
-        partial: Those to learn from in which some objects are not labelled: they teach nothing about background.
+        validation: Those to measure on; empty takes a part of the images to learn from.
+        partial: Those to learn from in which some objects are not labeled: they teach nothing about background.
         validation_fraction: Which part, where there is no validation data.
-        skip_invalid: Leave faulty photos and annotations out instead of refusing.
+        skip_invalid: Leave faulty images and annotations out instead of refusing.
     """
 
     train: Sequence[Path]
@@ -41,7 +41,7 @@ class Data:
 
 
 def read_and_check(
-    data: Data, tasks: set[Task], seed: int, say: Callable[[str], None], *, optional: Collection[Task] = ()
+    data: TrainingData, tasks: set[Task], seed: int, say: Callable[[str], None], *, optional: Collection[Task] = ()
 ) -> tuple[CocoDataset, CocoDataset]:
     """Reads and checks all data, and divides it.
 
@@ -53,7 +53,7 @@ def read_and_check(
         optional: Of the tasks, those that are dropped where the data cannot teach them: the set is changed.
 
     Returns:
-        The photos to train on and those to measure on.
+        The images to train on and those to measure on.
 
     Raises:
         DataError: If it cannot be read, or lacks what the tasks need.
@@ -64,7 +64,7 @@ def read_and_check(
     require_objects(training)
     needed: tuple[tuple[Task, bool, str], ...] = (
         ("masks", training.has_masks, "outlines"),
-        ("keypoints", training.has_keypoints, "joints"),
+        ("keypoints", training.has_keypoints, "keypoints"),
     )
     for task, there, needs in needed:
         if task in tasks and task in optional and not there:
@@ -78,11 +78,11 @@ def read_and_check(
     if set(validation.categories) != set(training.categories):
         raise DataError("The validation data has other classes than the training data. Name them alike.")
     if "keypoints" in tasks and validation.keypoint_names not in ((), training.keypoint_names):
-        raise DataError("The validation data has other joints than the training data, or in another order. List them alike.")
+        raise DataError("The validation data has other keypoints than the training data, or in another order. List them alike.")
     return training, validation
 
 
-def _sound(dataset: CocoDataset, tasks: set[Task], data: Data, say: Callable[[str], None]) -> CocoDataset:
+def _sound(dataset: CocoDataset, tasks: set[Task], data: TrainingData, say: Callable[[str], None]) -> CocoDataset:
     faults = check(dataset, tasks)
     if not faults:
         return dataset
@@ -91,5 +91,5 @@ def _sound(dataset: CocoDataset, tasks: set[Task], data: Data, say: Callable[[st
     for fault in faults:
         say(str(fault))
     left = without_faults(dataset, faults)
-    say(f"Going on without {left.photos_left_out} photos and {left.annotations_left_out} annotations.")
+    say(f"Going on without {left.images_left_out} images and {left.annotations_left_out} annotations.")
     return left.dataset

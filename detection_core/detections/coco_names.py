@@ -1,4 +1,4 @@
-"""COCO's names of classes and joints, without torch, for files that give numbers only."""
+"""COCO's names of classes and keypoints, without torch, for files that give numbers only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COCO_CLASSES: tuple[str, ...] = (
     "hair drier", "toothbrush",
 )  # fmt: skip
 
-COCO_JOINTS: tuple[str, ...] = (
+COCO_KEYPOINTS: tuple[str, ...] = (
     "nose",
     *(f"{side}_{part}" for part in ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right")),
 )

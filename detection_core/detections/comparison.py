@@ -1,4 +1,4 @@
-"""Compare: where two models agree on a picture, and what several of them agree on."""
+"""Compare: where two models agree on an image, and what several of them agree on."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two results for one picture, object by object. Every object is in exactly one of the four groups.
+    """Two results for one image, object by object. Every object is in exactly one of the four groups.
 
     Attributes:
         a: The one result.
@@ -139,11 +139,11 @@ def compare(a: Detections, b: Detections, *, iou: float = 0.5) -> Comparison:
 
     Args:
         a: One model's objects; filter them first, as with `select`.
-        b: Another's, in the same picture.
+        b: Another's, in the same image.
         iou: From which IoU two objects are in the same place, above 0 and up to 1.
 
     Raises:
-        ValueError: If the pictures differ in size, or `iou` is out of range.
+        ValueError: If the images differ in size, or `iou` is out of range.
     """
     _require_comparable([a, b], iou)
     overlaps, same = iou_matrix(a.boxes, b.boxes), same_names(a.names, b.names)
@@ -173,7 +173,7 @@ def consensus(results: Sequence[Detections], *, votes: int, iou: float = 0.5) ->
     """What at least so many models agree on. For two models and two votes, these are the pairs that `compare` matches.
 
     Args:
-        results: One per model, for the same picture; filter them first, as with `select`.
+        results: One per model, for the same image; filter them first, as with `select`.
         votes: How many models must have found an object, 1 or more.
         iou: From which IoU two objects are in the same place, above 0 and up to 1; see `matching.agree`.
 
@@ -181,7 +181,7 @@ def consensus(results: Sequence[Detections], *, votes: int, iou: float = 0.5) ->
         Objects with most votes first, then those with the highest mean score.
 
     Raises:
-        ValueError: If the pictures differ in size, or `votes` or `iou` are out of range.
+        ValueError: If the images differ in size, or `votes` or `iou` are out of range.
     """
     _require_comparable(results, iou)
     if votes < 1:
@@ -204,4 +204,4 @@ def _require_comparable(results: Sequence[Detections], iou: float) -> None:
     sizes = {result.image_size for result in results}
     if len(sizes) > 1:
         found = " and ".join(f"{width}×{height}" for height, width in sorted(sizes))
-        raise ValueError(f"the results are for pictures of different sizes, {found} pixels; compare results for the same picture")
+        raise ValueError(f"the results are for images of different sizes, {found} pixels; compare results for the same image")

@@ -15,22 +15,22 @@ from detection_core.detections.masks import mask_crop, mask_crops, mask_polygons
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """What one model found in one picture, sorted by score, highest first.
+    """What one model found in one image, sorted by score, highest first.
 
     Indexing filters, as in NumPy: `detections[detections.scores > 0.5]`, `detections[:10]`, `detections[[3, 1]]`.
 
     Attributes:
-        boxes: float32 [N,4], XYXY in pixels of the given picture.
+        boxes: float32 [N,4], XYXY in pixels of the given image.
         labels: int64 [N], indices into `categories`; 0 is the background, which trained models never give.
         scores: float32 [N] in 0–1.
-        image_size: (height, width) of the picture in pixels.
+        image_size: (height, width) of the image in pixels.
         categories: Class names by label; index 0 is the background.
         masks: float32 [N,M,M] soft masks over each box in 0–1 (M is 28 for torchvision's models), or None. They stay this
             small until somebody needs pixels: see `mask` and `polygons`.
         keypoints: float32 [N,K,2] in pixels, or None. A model may give them for some of its classes only: an object of another class has
             NaN in its whole row, here and in `keypoint_scores`. See `has_keypoints`.
         keypoint_scores: float32 [N,K] logits, not probabilities, or None.
-        keypoint_names: Names of the K joints.
+        keypoint_names: Names of the K keypoints.
         model: Key of the model in the catalog, or "".
 
     Raises:
@@ -84,8 +84,8 @@ class Detections:
         if not (np.isfinite(self.boxes).all() and np.isfinite(self.scores).all()):
             raise ValueError("boxes and scores must be finite")
         if self.keypoints is not None and self.keypoint_scores is not None:
-            joints = np.concatenate([self.keypoints, self.keypoint_scores[..., None]], axis=2)
-            if not (np.isfinite(joints).all(axis=(1, 2)) | np.isnan(joints).all(axis=(1, 2))).all():
+            keypoints = np.concatenate([self.keypoints, self.keypoint_scores[..., None]], axis=2)
+            if not (np.isfinite(keypoints).all(axis=(1, 2)) | np.isnan(keypoints).all(axis=(1, 2))).all():
                 raise ValueError("each object's keypoints and keypoint_scores must be all finite, or all NaN if it has none")
         if n and (self.labels.min() < 0 or self.labels.max() >= len(self.categories)):
             raise ValueError(f"labels must lie in 0–{len(self.categories) - 1}, indices into the categories")
@@ -152,7 +152,7 @@ class Detections:
             index: Which object.
 
         Returns:
-            A bool crop [h,w] and the (x, y) of its upper left corner in the picture. The crop lies within the picture and may be
+            A bool crop [h,w] and the (x, y) of its upper left corner in the image. The crop lies within the image and may be
             empty.
 
         Raises:

@@ -28,10 +28,10 @@ def mask_crops(
     Args:
         grids: float32 [N,M,M], soft masks over the boxes, 0–1.
         boxes: float32 [N,4], XYXY in pixels.
-        image_size: (height, width) of the picture.
+        image_size: (height, width) of the image.
 
     Yields:
-        A bool crop [h,w], clipped to the picture, and the (x, y) of its upper left corner.
+        A bool crop [h,w], clipped to the image, and the (x, y) of its upper left corner.
     """
     height, width = image_size
     for start in range(0, len(grids), _AT_ONCE):
@@ -55,12 +55,12 @@ def mask_crop(
 
 
 def mask_polygons(grid: NDArray[np.float32], box: NDArray[np.float32], image_size: tuple[int, int]) -> list[NDArray[np.float32]]:
-    """Traces the 0.5 contour of a soft mask on its grid, which takes 0.5 ms whatever the picture's size.
+    """Traces the 0.5 contour of a soft mask on its grid, which takes 0.5 ms whatever the image's size.
 
     Args:
         grid: float32 [M,M], the soft mask over the box, 0–1.
         box: float32 [4], XYXY in pixels.
-        image_size: (height, width) of the picture, to which points are clipped.
+        image_size: (height, width) of the image, to which points are clipped.
 
     Returns:
         Closed rings, float32 [P,2] in pixels each, P ≥ 3, the last point not repeating the first. Fill them with the even-odd

@@ -1,4 +1,4 @@
-"""Matching: which boxes of several results are the same object. Arrays and names only; no torch, no pictures."""
+"""Matching: which boxes of several results are the same object. Arrays and names only; no torch, no images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tracking: gives the objects of consecutive frames an identity and a steadier box. Arrays and names only; no torch, no pictures."""
+"""Tracking: gives the objects of consecutive frames an identity and a steadier box. Arrays and names only; no torch, no images."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _TRACK = np.dtype(
 
 
 @dataclass(frozen=True, eq=False)
-class Tracked:
+class TrackedDetections:
     """The objects of one frame whose identity is known, in the detector's order.
 
     Attributes:
-        detections: They, with smoothed boxes within the picture; scores, masks and joints are those of this frame.
+        detections: They, with smoothed boxes within the image; scores, masks and keypoints are those of this frame.
         ids: int64 [N], from 1: the same number in all frames, and never given again.
         indices: int64 [N], their places among the objects that the tracker was given.
-        velocities: float32 [N,2], how their centres move, in pixels a second; 0 for newcomers.
+        velocities: float32 [N,2], how their centers move, in pixels a second; 0 for newcomers.
     """
 
     detections: Detections
@@ -61,12 +61,12 @@ class Counts:
 
 
 class Tracker:
-    """Follows the objects of one stream or clip, as ByteTrack does (Zhang et al., ECCV 2022), but by time instead of by frame.
+    """Follows the objects of one stream or video, as ByteTrack does (Zhang et al., ECCV 2022), but by time instead of by frame.
 
     Objects keep their class. High scores are matched first; low ones only continue what was seen in the frame before.
 
     Args:
-        high_score: From which score an object may be new or found again, 0–1; the model's suggested threshold, say.
+        high_score: From which score an object may be new or found again, 0–1; the model's default threshold, say.
         low_score: From which score an object that is being followed is still believed in, 0–1.
         iou: Lowest IoU of an object and the place where it is expected, above 0 and up to 1.
         min_hits: In how many frames running a newcomer is seen before it counts; 1 or more. Choose 1 for few frames a second.
@@ -98,7 +98,7 @@ class Tracker:
         shown = self._tracks[self._tracks["seen"] & (self._tracks["id"] > 0)]
         return Counts(dict(Counter(shown["name"].tolist()).most_common()), dict(self._total.most_common()))
 
-    def update(self, detections: Detections, time_s: float) -> Tracked:
+    def update(self, detections: Detections, time_s: float) -> TrackedDetections:
         """Takes the next frame. When its size differs from the one before, as when a phone is turned, nothing is found again.
 
         Args:
@@ -125,7 +125,7 @@ class Tracker:
         theirs = tracks[rows[found]]
         height, width = detections.image_size
         boxes = _boxes(theirs).clip(0, (width, height, width, height)).astype(np.float32)
-        return Tracked(replace(detections[found], boxes=boxes), theirs["id"], found, theirs["velocity"].astype(np.float32))
+        return TrackedDetections(replace(detections[found], boxes=boxes), theirs["id"], found, theirs["velocity"].astype(np.float32))
 
     def _predict(self, seconds: float) -> None:
         tracks, move = self._tracks, np.array([[1, seconds], [0, 1]])

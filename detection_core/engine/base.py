@@ -1,4 +1,4 @@
-"""The engine's interface: a picture and a model in, a job that can be watched, awaited and cancelled out."""
+"""The engine's interface: an image and a model in, a job that can be watched, awaited and cancelled out."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Result:
     Attributes:
         detections: Everything down to the floor score.
         timings: Where the time went when the model ran.
-        first_run: Whether it was the model's first picture since it was loaded, which is slower than the rest.
-        kept: Whether the model had looked at this picture before, and the result was kept; `timings` are of that time.
+        first_run: Whether it was the model's first image since it was loaded, which is slower than the rest.
+        kept: Whether the model had looked at this image before, and the result was kept; `timings` are of that time.
         memory: Bytes that the model's weights and this run took together; None if it was not measured or nobody can tell.
     """
 
@@ -65,14 +65,14 @@ class EngineError(RuntimeError):
 
 
 class EngineBusyError(EngineError):
-    """Too many pictures are waiting already; the message is for people."""
+    """Too many images are waiting already; the message is for people."""
 
 
 Cancelled = CancelledError
 
 
 class Job:
-    """One picture on its way through the engine. All methods may be called from any thread."""
+    """One image on its way through the engine. All methods may be called from any thread."""
 
     def __init__(self, model: str, visitor: str = "") -> None:
         self.model = model
@@ -128,10 +128,10 @@ class Engine(Protocol):
     """Anything that detects. `ModelSpec.key` names models, and `visitor` whoever waits.
 
     Attributes:
-        in_hand: How many pictures of a light model who has many keeps with it: one more than it looks at side by side.
+        max_in_flight: How many images of a light model who has many keeps with it: one more than it looks at side by side.
     """
 
-    in_hand: int
+    max_in_flight: int
 
     def submit(
         self,
@@ -143,14 +143,14 @@ class Engine(Protocol):
         keep: bool = True,
         tasks: Collection[Task] | None = None,
     ) -> Job:
-        """Accepts a picture for detection; returns at once. With `measure` the model runs even where its result is kept.
+        """Accepts an image for detection; returns at once. With `measure` the model runs even where its result is kept.
 
         Without `keep` results are neither taken from those kept nor kept: frames of a video come only once. With `tasks` only these are
         wanted of what the model gives, and boxes, which it always gives.
 
         Raises:
             UnknownModelError: If there is no such model.
-            EngineBusyError: If too many pictures are waiting already.
+            EngineBusyError: If too many images are waiting already.
         """
 
     def cancel_visitor(self, visitor: str) -> None:
@@ -160,7 +160,7 @@ class Engine(Protocol):
         """Where each model is, in every precision that can run: "in memory", "on disk" or "to download", by its key."""
 
     def run_seconds(self) -> dict[str, float]:
-        """What a picture takes here, from pixels to results: the median of the latest runs, by key of the models that have run."""
+        """What an image takes here, from pixels to results: the median of the latest runs, by key of the models that have run."""
 
     def jobs_of_others(self, visitor: str) -> int:
         """How many jobs are in hand that are not this visitor's."""

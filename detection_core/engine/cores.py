@@ -1,4 +1,4 @@
-"""Which cores a picture gets: light models one each and side by side, heavy ones all of them and one at a time."""
+"""Which cores an image gets: light models one each and side by side, heavy ones all of them and one at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEAVY = 0.4
 
 
 @dataclass(eq=False)
-class Share:
+class CoreAllocation:
     """What one run has of the cores.
 
     Attributes:
@@ -35,12 +35,12 @@ class Cores:
     """Deals out a processor's cores to runs of models.
 
     Two threads of one network wait for each other in every layer. On two quiet cores that costs a light model a tenth to a third of what
-    the second core could do; beside anybody else at work on one of them (a browser on the same machine, a neighbour on the host) two
+    the second core could do; beside anybody else at work on one of them (a browser on the same machine, a neighbor on the host) two
     threads are slower than one. So:
 
-    - While several pictures of light models are there, each runs with one thread, as many of them side by side as there are cores:
-      nobody waits for anybody, and the most pictures a second come out.
-    - A single picture of a light model gets one thread or all cores, whichever was faster of late, see `ThreadChooser`.
+    - While several images of light models are there, each runs with one thread, as many of them side by side as there are cores:
+      nobody waits for anybody, and the most images a second come out.
+    - A single image of a light model gets one thread or all cores, whichever was faster of late, see `ThreadChooser`.
     - Heavy models make good use of many threads, and their memory should be needed once: they get all cores, one at a time. So does a
       model of which nothing is known yet.
 
@@ -52,15 +52,15 @@ class Cores:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._running: set[Share] = set()
+        self._running: set[CoreAllocation] = set()
         self._choosers: dict[str, ThreadChooser] = {}
 
-    def take(self, model: str, *, others_wait: bool, undisturbed: bool = False) -> Share | None:
+    def take(self, model: str, *, others_wait: bool, undisturbed: bool = False) -> CoreAllocation | None:
         """Gives a run its share of the cores, or None if it has to wait until others have given theirs back.
 
         Args:
             model: The model's key.
-            others_wait: Whether more pictures are waiting behind this one.
+            others_wait: Whether more images are waiting behind this one.
             undisturbed: Whether nothing may run beside it, as when it is measured.
         """
         chooser = self._choosers.setdefault(model, ThreadChooser(self.count))
@@ -74,11 +74,11 @@ class Cores:
             return None
         for other in self._running:
             other.alone = False
-        share = Share(model, threads, cores, alone=not self._running)
+        share = CoreAllocation(model, threads, cores, alone=not self._running)
         self._running.add(share)
         return share
 
-    def give_back(self, share: Share, seconds: float | None) -> None:
+    def give_back(self, share: CoreAllocation, seconds: float | None) -> None:
         """Ends a run.
 
         Args:

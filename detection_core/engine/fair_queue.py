@@ -24,7 +24,7 @@ class FairQueue(Generic[_Item]):
     """Start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996): every visitor gets the same share of the device.
 
     Each job begins, in a clock that only moves as jobs are served, when the visitor's job before it ends, but not in the past; whoever
-    begins first is next. So one picture comes before the tenth of somebody else's, a stream of frames takes turns with all others
+    begins first is next. So one image comes before the tenth of somebody else's, a stream of frames takes turns with all others
     however fast it sends, and a heavy model's next job waits for as many light ones as take its time. Nobody can save up turns.
 
     Not safe for threads: its owner has a lock.

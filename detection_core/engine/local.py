@@ -1,4 +1,4 @@
-"""The engine that runs in this process: models load side by side, pictures pass through the device in fair turns."""
+"""The engine that runs in this process: models load side by side, images pass through the device in fair turns."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ import torch
 from torch import nn
 
 from detection_core.engine.base import EngineBusyError, EngineError, Job, JobState, Result, Stage
-from detection_core.engine.cores import Cores, Share
+from detection_core.engine.cores import CoreAllocation, Cores
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.peak_memory import peak_memory
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import ModelSpec, get_spec, list_specs
+from detection_core.models.catalog import ModelSpec, get_model_spec, list_specs
 from detection_core.models.detector import run
 from detection_core.models.device import is_lack_of_memory
 from detection_core.models.families import Task
@@ -36,13 +36,13 @@ logger = logging.getLogger(__name__)
 _KEPT_RESULTS = 128
 _MAX_JOBS = 64
 _MAX_JOBS_PER_VISITOR = 8
-# What a picture is taken to cost until its model has run.
+# What an image is taken to cost until its model has run.
 _UNKNOWN_SECONDS = 0.5
 # No clock is finer.
 _LEAST_SECONDS = 1e-6
 # Of how many runs the median tells what a model takes here.
 _LATEST_RUNS = 15
-# On an H100 a picture takes a third to two thirds of the time in a pass of eight; hardly less in a larger one.
+# On an H100 an image takes a third to two thirds of the time in a pass of eight; hardly less in a larger one.
 _GPU_BATCH = 8
 
 _Key = tuple[str, tuple[str, str], frozenset[Task]]
@@ -60,7 +60,7 @@ class _Order:
 
     @property
     def key(self) -> _Key:
-        """Under which the result is kept: the picture, the model, the revision of its weights, and what was wanted."""
+        """Under which the result is kept: the image, the model, the revision of its weights, and what was wanted."""
         return self.image.digest, self.spec.identity, self.tasks
 
 
@@ -86,23 +86,23 @@ class _Load:
 class LocalEngine:
     """Detects in this process.
 
-    Pictures wait in one line, fair between visitors by the time that their pictures take, see `FairQueue`. Whose turn it is gets cores as
+    Images wait in one line, fair between visitors by the time that their images take, see `FairQueue`. Whose turn it is gets cores as
     soon as there are enough, see `Cores`; nobody overtakes meanwhile, so that light models never starve a heavy one. Each model loads in
     a thread of its own, and all who wait for it wait together, so that nobody waits for somebody else's download. A model runs once per
-    picture: results are kept, by the picture's content, for whoever asks again.
+    image: results are kept, by the image's content, for whoever asks again.
 
     Args:
         device: Where models run, as torch names it.
         loader: Keeps models in memory; None makes one.
         kept_results: How many results are kept.
-        max_jobs: How many pictures may wait at a time, each of them decoded in memory.
+        max_jobs: How many images may wait at a time, each of them decoded in memory.
         max_jobs_per_visitor: How many of them may be one visitor's.
-        cores: Among how many pictures the device may be shared; None: a CPU's cores as torch counts them, and one for anything else.
-        batch: How many pictures of one size, next to each other in line, a model may take in one pass; None: several on a GPU, which is
+        cores: Among how many images the device may be shared; None: a CPU's cores as torch counts them, and one for anything else.
+        batch: How many images of one size, next to each other in line, a model may take in one pass; None: several on a GPU, which is
             hardly busy with one, and one on a CPU, where it gains nothing.
 
     Attributes:
-        in_hand: How many pictures of a light model keep it busy.
+        max_in_flight: How many images of a light model keep it busy.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class LocalEngine:
         on_cpu = self.device.type == "cpu"
         self._cores = Cores(cores or (torch.get_num_threads() if on_cpu else 1))
         self._batch = batch or (_GPU_BATCH if self.device.type == "cuda" else 1)
-        self.in_hand = self._cores.count * self._batch + 1
+        self.max_in_flight = self._cores.count * self._batch + 1
         self._runs = ThreadPoolExecutor(self._cores.count, thread_name_prefix="run")
         self._lock = threading.Lock()
         self._jobs: dict[Job, _Order] = {}
@@ -147,22 +147,22 @@ class LocalEngine:
         keep: bool = True,
         tasks: Collection[Task] | None = None,
     ) -> Job:
-        """Accepts a picture for detection; returns at once.
+        """Accepts an image for detection; returns at once.
 
         Args:
-            image: The picture.
+            image: The image.
             model: Key of the model, or its spec.
             visitor: Whoever waits, so that the jobs of one who leaves can be given up; "" for nobody in particular.
             measure: Whether the model is to run even if its result is kept, and its memory to be watched.
             keep: Whether the result is kept for whoever asks again, and may be one that is kept already.
-            tasks: What is wanted of what the model gives; None for all. Boxes are always given. Masks and joints that nobody looks at
+            tasks: What is wanted of what the model gives; None for all. Boxes are always given. Masks and keypoints that nobody looks at
                 need not be computed; who wants them later asks again, and the model runs again.
 
         Raises:
             UnknownModelError: If there is no such model.
-            EngineBusyError: If too many pictures are waiting already.
+            EngineBusyError: If too many images are waiting already.
         """
-        spec = get_spec(model) if isinstance(model, str) else model
+        spec = get_model_spec(model) if isinstance(model, str) else model
         order = _Order(
             image, spec, measure, keep, frozenset(task for task in spec.tasks if tasks is None or task == "boxes" or task in tasks)
         )
@@ -192,7 +192,7 @@ class LocalEngine:
         return {variant.key: self.loader.state(variant) for variant in variants}
 
     def run_seconds(self) -> dict[str, float]:
-        """What a picture takes here: the median of the latest runs, without the first since the model was loaded."""
+        """What an image takes here: the median of the latest runs, without the first since the model was loaded."""
         with self._lock:
             return {key: statistics.median(seconds) for key, seconds in self._seconds.items()}
 
@@ -219,7 +219,7 @@ class LocalEngine:
     def _admit(self, job: Job, order: _Order) -> None:
         theirs = sum(other.visitor == job.visitor for other in self._jobs) if job.visitor else 0
         if len(self._jobs) >= self._max_jobs or theirs >= self._max_jobs_per_visitor:
-            raise EngineBusyError("Too many pictures are waiting already. Try again in a moment.")
+            raise EngineBusyError("Too many images are waiting already. Try again in a moment.")
         self._jobs[job] = order
 
     def _fetch_model(self, job: Job, spec: ModelSpec) -> None:
@@ -289,13 +289,13 @@ class LocalEngine:
         with self._lock:
             due = list(self._due())
         for ready, outcome in due:
-            if isinstance(outcome, Share):
+            if isinstance(outcome, CoreAllocation):
                 self._runs.submit(self._run, ready, outcome)
             else:
                 _settle(ready[0].job, outcome)
         self._report_places()
 
-    def _due(self) -> Iterator[tuple[list[_Ready], Share | Result]]:
+    def _due(self) -> Iterator[tuple[list[_Ready], CoreAllocation | Result]]:
         """Takes out of the line who can be served now, with their cores or with a result that is kept."""
         while len(self._queue):
             order = self._queue.peek().order
@@ -316,14 +316,14 @@ class LocalEngine:
             yield batch, share
 
     def _goes_along(self, ready: _Ready, batch: list[_Ready]) -> bool:
-        """Whether the next in line may share a pass: only pictures of one size, because a smaller one would be padded and change."""
+        """Whether the next in line may share a pass: only images of one size, because a smaller one would be padded and change."""
         first, order = batch[0], ready.order
         size, tasks = first.order.image.image.size, first.order.tasks
         alike = ready.module is first.module and order.image.image.size == size and order.tasks == tasks
         again = order.keep and any(order.key == other.order.key for other in batch)
         return alike and not again and not (order.measure or first.order.measure) and self._look_up(order) is None
 
-    def _run(self, batch: list[_Ready], share: Share) -> None:
+    def _run(self, batch: list[_Ready], share: CoreAllocation) -> None:
         started = time.perf_counter()
         for ready in batch:
             ready.job.update(JobState(Stage.RUN))
@@ -339,7 +339,7 @@ class LocalEngine:
             # Together they may have been too much, or one of them has spoilt it for all.
             outcomes = [self._pass_through([ready], first_run)[0] for ready in batch]
             passes = len(batch)
-        # Of pictures that shared a pass each tells the time of the whole.
+        # Of images that shared a pass each tells the time of the whole.
         taken = [outcome.timings.network + outcome.timings.post for outcome in outcomes if isinstance(outcome, Result)]
         seconds = sum(taken) * passes / len(batch)
         with self._lock:
@@ -357,12 +357,12 @@ class LocalEngine:
             _settle(ready.job, outcome)
 
     def _pass_through(self, batch: list[_Ready], first_run: bool) -> Sequence[Result | Exception]:
-        """Runs the model once on some pictures."""
+        """Runs the model once on some images."""
         order, module = batch[0].order, batch[0].module
         try:
             with peak_memory(self.device) if order.measure else nullcontext(_unknown) as peak:
-                pictures = [np.asarray(ready.order.image.image) for ready in batch]
-                found, timings = run(module, order.spec, pictures, self.device, tasks=order.tasks)
+                images = [np.asarray(ready.order.image.image) for ready in batch]
+                found, timings = run(module, order.spec, images, self.device, tasks=order.tasks)
                 taken = peak()
         except Exception as error:
             return [_readable(error, order.spec)] * len(batch)
@@ -404,7 +404,7 @@ def _readable(error: Exception, spec: ModelSpec) -> Exception:
     if isinstance(error, WeightsError):
         return error
     if is_lack_of_memory(error):
-        told = "The device has too little memory for this picture with this model. Try a smaller picture or a lighter model."
+        told = "The device has too little memory for this image with this model. Try a smaller image or a lighter model."
     else:
         logger.error("Detection with %s failed", spec.key, exc_info=error)
         told = f"Detection with {spec.title} failed unexpectedly. Try another model; the server's log has the details."

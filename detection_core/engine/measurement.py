@@ -1,4 +1,4 @@
-"""What models cost on this machine: the same picture through each of them in turns, and the medians of that."""
+"""What models cost on this machine: the same image through each of them in turns, and the medians of that."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from detection_core.images.reading import LoadedImage
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a model took for one picture.
+    """What a model took for one image.
 
     Attributes:
         median: Seconds from pixels to results.
@@ -57,21 +57,21 @@ def summarize(results: Sequence[Result]) -> Measurement | None:
 
 
 def take_turns(engine: Engine, image: LoadedImage, models: Sequence[str], *, rounds: int, visitor: str = "") -> Iterator[tuple[str, Job]]:
-    """Runs models on one picture in turns, so that a slow minute of the machine is everybody's.
+    """Runs models on one image in turns, so that a slow minute of the machine is everybody's.
 
     Each job is handed out when it is submitted; the next begins when it is asked for, so wait for the one before. A run that was a
     model's first since it was loaded is not counted by `summarize`.
 
     Args:
         engine: Where they run.
-        image: The picture.
+        image: The image.
         models: Keys of the models.
         rounds: How often each runs.
         visitor: Whoever waits.
 
     Raises:
         UnknownModelError: If there is no such model.
-        EngineError: If too many pictures are waiting already.
+        EngineError: If too many images are waiting already.
     """
     for _ in range(rounds):
         for model in models:

@@ -2,22 +2,22 @@
 
 from detection_core.formats.coco import to_coco_results
 from detection_core.formats.coco_reading import read_coco_results
-from detection_core.formats.errors import ImportFormatError, SeveralPicturesError
+from detection_core.formats.errors import ResultsFormatError, SeveralImagesError
 from detection_core.formats.json_format import from_json, to_json
 from detection_core.formats.png import annotated_png, png_with_facts
 from detection_core.formats.provenance import Provenance, provenance_of
 from detection_core.formats.registry import FORMATS, Format, export
-from detection_core.formats.result import ClipFacts, FrameFacts, PictureResult
+from detection_core.formats.result import FrameFacts, ImageResult, VideoFacts
 
 __all__ = [
     "FORMATS",
-    "ClipFacts",
     "Format",
     "FrameFacts",
-    "ImportFormatError",
-    "PictureResult",
+    "ImageResult",
     "Provenance",
-    "SeveralPicturesError",
+    "ResultsFormatError",
+    "SeveralImagesError",
+    "VideoFacts",
     "annotated_png",
     "export",
     "from_json",

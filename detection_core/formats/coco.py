@@ -14,23 +14,23 @@ from detection_core.detections import Detections
 from detection_core.detections.coco_names import UNUSED
 from detection_core.formats.json_writing import JsonList
 from detection_core.formats.provenance import Provenance
-from detection_core.formats.result import PictureResult
+from detection_core.formats.result import ImageResult
 from detection_core.formats.rle import area_of, encode
 from detection_core.formats.target import Target
-from detection_core.visualization import EDGES, Style
+from detection_core.visualization import EDGES, AnnotationStyle
 
 RESULTS_FILE = "coco_results.json"
 DATASET_FILE = "coco_dataset.json"
-# COCO's words for a joint that is not labelled, and for one that is and can be seen.
-_NOT_LABELLED, _VISIBLE = 0, 2
+# COCO's words for a keypoint that is not labeled, and for one that is and can be seen.
+_NOT_LABELED, _VISIBLE = 0, 2
 
 
 def to_coco_results(detections: Detections, image_id: int) -> list[dict[str, Any]]:
-    """One picture's detections in COCO's results format, as `COCO.loadRes` takes it.
+    """One image's detections in COCO's results format, as `COCO.loadRes` takes it.
 
     Args:
         detections: The result.
-        image_id: Number of the picture in the data set.
+        image_id: Number of the image in the data set.
 
     Returns:
         One entry per object: `image_id`, `category_id`, `score`, `bbox` (XYWH) and, where the model gives them, `segmentation`
@@ -60,8 +60,8 @@ def to_coco_results(detections: Detections, image_id: int) -> list[dict[str, Any
 
 
 def visibility(logits: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
-    """COCO's flag of each joint: 2 (visible) where the logit exceeds the threshold, else 0 (not labelled)."""
-    return np.where(logits > threshold, _VISIBLE, _NOT_LABELLED)
+    """COCO's flag of each keypoint: 2 (visible) where the logit exceeds the threshold, else 0 (not labeled)."""
+    return np.where(logits > threshold, _VISIBLE, _NOT_LABELED)
 
 
 def _xywh(detections: Detections, index: int) -> list[float]:
@@ -70,17 +70,17 @@ def _xywh(detections: Detections, index: int) -> list[float]:
 
 
 class ResultsWriter:
-    """Writes one results file; pictures are numbered from 1 in the order in which they come."""
+    """Writes one results file; images are numbered from 1 in the order in which they come."""
 
-    def __init__(self, target: Target, style: Style) -> None:
+    def __init__(self, target: Target, style: AnnotationStyle) -> None:
         self._target = target
         self._entries = JsonList("[")
-        self._pictures = 0
+        self._images = 0
 
-    def add(self, result: PictureResult, stem: str) -> None:
-        """Takes one picture's result."""
-        self._pictures += 1
-        for entry in to_coco_results(result.detections, self._pictures):
+    def add(self, result: ImageResult, stem: str) -> None:
+        """Takes one image's result."""
+        self._images += 1
+        for entry in to_coco_results(result.detections, self._images):
             self._entries.append({"file_name": result.file_name, **entry})
 
     def finish(self) -> None:
@@ -90,22 +90,22 @@ class ResultsWriter:
 
 
 class DatasetWriter:
-    """Writes one data set file: pictures, objects, classes, and where they come from.
+    """Writes one data set file: images, objects, classes, and where they come from.
 
-    For frames of clips also COCO's `videos`, as data sets for tracking have them: frames say which video and when, objects who they are.
+    For frames of videos also COCO's `videos`, as data sets for tracking have them: frames say which video and when, objects who they are.
     """
 
-    def __init__(self, target: Target, style: Style) -> None:
+    def __init__(self, target: Target, style: AnnotationStyle) -> None:
         self._target = target
-        self._joint_threshold = style.joint_threshold
+        self._keypoint_threshold = style.keypoint_threshold
         self._annotations = JsonList('{"annotations": [')
         self._images = JsonList("[")
         self._videos: dict[str, dict[str, Any]] = {}
         self._categories: dict[str, dict[str, Any]] = {}
         self._provenances: list[Provenance] = []
 
-    def add(self, result: PictureResult, stem: str) -> None:
-        """Takes one picture's result."""
+    def add(self, result: ImageResult, stem: str) -> None:
+        """Takes one image's result."""
         found = result.detections
         height, width = found.image_size
         size = {"width": width, "height": height}
@@ -113,7 +113,7 @@ class DatasetWriter:
         if frame is None:
             self._images.append({"id": number, "file_name": result.file_name, **size})
         else:
-            video = {"id": len(self._videos) + 1, "name": result.file_name, "file_name": result.file_name, **size, **asdict(frame.clip)}
+            video = {"id": len(self._videos) + 1, "name": result.file_name, "file_name": result.file_name, **size, **asdict(frame.video)}
             video_id = self._videos.setdefault(result.file_name, video)["id"]
             facts = {"video_id": video_id, "frame_id": frame.index, "time_s": frame.time_s}
             self._images.append({"id": number, "file_name": f"{stem}.jpg", **size, **facts})
@@ -130,7 +130,7 @@ class DatasetWriter:
         if "keypoints" in entry:
             assert found.keypoints is not None
             assert found.keypoint_scores is not None
-            flags = visibility(found.keypoint_scores[index], self._joint_threshold)
+            flags = visibility(found.keypoint_scores[index], self._keypoint_threshold)
             annotation["keypoints"] = [
                 value for (x, y), v in zip(found.keypoints[index].tolist(), flags, strict=True) for value in (x, y, int(v))
             ]
@@ -144,10 +144,10 @@ class DatasetWriter:
             if name not in self._categories and (name in occurring or (label and name != UNUSED)):
                 taken = {category["id"] for category in self._categories.values()}
                 self._categories[name] = {"id": max(taken) + 1 if label in taken else label, "name": name}
-        # A model may give joints for some of its classes only, and which these are, its objects say.
+        # A model may give keypoints for some of its classes only, and which these are, its objects say.
         for label in set(found.labels[found.has_keypoints].tolist()):
-            joints = {"keypoints": list(found.keypoint_names), "skeleton": _skeleton(found.keypoint_names)}
-            self._categories[found.categories[label]] |= joints
+            keypoints = {"keypoints": list(found.keypoint_names), "skeleton": _skeleton(found.keypoint_names)}
+            self._categories[found.categories[label]] |= keypoints
 
     def finish(self) -> None:
         """Writes the file."""
@@ -163,5 +163,5 @@ class DatasetWriter:
 
 
 def _skeleton(names: tuple[str, ...]) -> list[list[int]]:
-    """Limbs as COCO has them: pairs of joints counted from 1."""
+    """Limbs as COCO has them: pairs of keypoints counted from 1."""
     return [[names.index(start) + 1, names.index(end) + 1] for start, end in EDGES if start in names and end in names]

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection_core.formats.errors import ImportFormatError
+from detection_core.formats.errors import ResultsFormatError
 from detection_core.formats.rle import decode_crop, runs_of
 
 _LARGEST_NUMBER = 1e9
 _MOST_POINTS = 20_000
-_MOST_JOINTS = 1_000
+_MOST_KEYPOINTS = 1_000
 
 Box = tuple[float, float, float, float]
 
@@ -27,10 +27,10 @@ class Entry:
         place: Where in the file it is, such as "results[3]".
         category_id: COCO's number of the class.
         score: 0–1; 1 if the entry has none, as annotations by people.
-        box: XYXY in pixels, within the picture.
+        box: XYXY in pixels, within the image.
         runs: Run lengths of the mask, or None.
-        polygons: float64 [P,2] each, within the picture; empty if there are none.
-        joints: float64 [K,3]: x, y and what the file says about it; or None.
+        polygons: float64 [P,2] each, within the image; empty if there are none.
+        keypoints: float64 [K,3]: x, y and what the file says about it; or None.
         logits: float64 [K], or None where the file has none.
     """
 
@@ -40,7 +40,7 @@ class Entry:
     box: Box
     runs: NDArray[np.int64] | None
     polygons: list[NDArray[np.float64]]
-    joints: NDArray[np.float64] | None
+    keypoints: NDArray[np.float64] | None
     logits: NDArray[np.float64] | None
 
 
@@ -50,10 +50,10 @@ def read_entry(entry: dict[str, Any], place: str, image_size: tuple[int, int]) -
     Args:
         entry: As the JSON has it.
         place: Where in the file it is.
-        image_size: (height, width) of the picture.
+        image_size: (height, width) of the image.
 
     Raises:
-        ImportFormatError: If a value is not what it should be, or is about another picture.
+        ResultsFormatError: If a value is not what it should be, or is about another image.
     """
     try:
         category = entry.get("category_id")
@@ -63,11 +63,11 @@ def read_entry(entry: dict[str, Any], place: str, image_size: tuple[int, int]) -
         if score is None or not 0 <= score <= 1:
             raise ValueError("its “score” must be a number from 0 to 1")
         runs, polygons = _segmentation(entry.get("segmentation"), image_size)
-        joints, logits = _joints(entry)
-        box = _box(entry.get("bbox"), image_size) or _box_around(runs, polygons, joints, image_size)
-        return Entry(place, category, score, box, runs, polygons, joints, logits)
+        keypoints, logits = _keypoints(entry)
+        box = _box(entry.get("bbox"), image_size) or _box_around(runs, polygons, keypoints, image_size)
+        return Entry(place, category, score, box, runs, polygons, keypoints, logits)
     except ValueError as error:
-        raise ImportFormatError(f"{place}: {error}.") from error
+        raise ResultsFormatError(f"{place}: {error}.") from error
 
 
 def as_number(value: Any) -> float | None:
@@ -105,14 +105,14 @@ def _clipped(box: Box, image_size: tuple[int, int]) -> Box:
     height, width = image_size
     x0, y0, x1, y1 = box
     if x0 > width or y0 > height or x1 < 0 or y1 < 0:
-        raise ValueError(f"its box lies outside the picture of {width}×{height} pixels, so it is about another picture or size")
+        raise ValueError(f"its box lies outside the image of {width}×{height} pixels, so it is about another image or size")
     return max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
 
 
 def _box_around(
-    runs: NDArray[np.int64] | None, polygons: list[NDArray[np.float64]], joints: NDArray[np.float64] | None, image_size: tuple[int, int]
+    runs: NDArray[np.int64] | None, polygons: list[NDArray[np.float64]], keypoints: NDArray[np.float64] | None, image_size: tuple[int, int]
 ) -> Box:
-    """The smallest box around a mask or joints, for entries without one."""
+    """The smallest box around a mask or keypoints, for entries without one."""
     height, width = image_size
     if runs is not None:
         rows, columns = np.nonzero(decode_crop(runs, image_size, (0, 0, width, height)))
@@ -120,12 +120,12 @@ def _box_around(
         points = np.concatenate([points, points + 1])
     elif polygons:
         points = np.concatenate(polygons)
-    elif joints is not None:
-        points = joints[joints[:, 2] > 0, :2]
+    elif keypoints is not None:
+        points = keypoints[keypoints[:, 2] > 0, :2]
     else:
-        raise ValueError("it has no “bbox”, and no mask or joints to find one from")
+        raise ValueError("it has no “bbox”, and no mask or keypoints to find one from")
     if not len(points):
-        raise ValueError("it has no “bbox”, and its mask or joints are empty")
+        raise ValueError("it has no “bbox”, and its mask or keypoints are empty")
     (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     return _clipped((x0, y0, x1, y1), image_size)
 
@@ -153,22 +153,22 @@ def _runs(value: dict[str, Any], image_size: tuple[int, int]) -> NDArray[np.int6
     if size != list(image_size):
         sides = size if isinstance(size, list) and len(size) == 2 and all(map(as_number, size)) else None
         said = f"{sides[1]}×{sides[0]}" if sides else "of no known size"
-        raise ValueError(f"its mask is {said}, but the picture has {image_size[1]}×{image_size[0]} pixels")
+        raise ValueError(f"its mask is {said}, but the image has {image_size[1]}×{image_size[0]} pixels")
     if not isinstance(counts, str | list):
         raise ValueError("the “counts” of its “segmentation” must be a text or a list of whole numbers")
     return runs_of(counts, image_size[0] * image_size[1])
 
 
-def _joints(entry: dict[str, Any]) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+def _keypoints(entry: dict[str, Any]) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
     if not entry.get("keypoints"):
         return None, None
-    flat = _numbers(entry["keypoints"], "its “keypoints”", 3 * _MOST_JOINTS)
+    flat = _numbers(entry["keypoints"], "its “keypoints”", 3 * _MOST_KEYPOINTS)
     if len(flat) % 3:
         raise ValueError("its “keypoints” must be [x, y, v, x, y, v, …]")
-    joints = flat.reshape(-1, 3)
+    keypoints = flat.reshape(-1, 3)
     if entry.get("keypoint_scores") is None:
-        return joints, None
-    logits = _numbers(entry["keypoint_scores"], "its “keypoint_scores”", _MOST_JOINTS)
-    if len(logits) != len(joints):
-        raise ValueError(f"it has {len(joints)} joints but {len(logits)} “keypoint_scores”")
-    return joints, logits
+        return keypoints, None
+    logits = _numbers(entry["keypoint_scores"], "its “keypoint_scores”", _MOST_KEYPOINTS)
+    if len(logits) != len(keypoints):
+        raise ValueError(f"it has {len(keypoints)} keypoints but {len(logits)} “keypoint_scores”")
+    return keypoints, logits

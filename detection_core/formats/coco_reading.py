@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection_core.detections import Detections
-from detection_core.detections.coco_names import BACKGROUND, COCO_CLASSES, COCO_JOINTS, UNUSED
+from detection_core.detections.coco_names import BACKGROUND, COCO_CLASSES, COCO_KEYPOINTS, UNUSED
 from detection_core.formats.coco_entry import Entry, read_entry
-from detection_core.formats.errors import ImportFormatError, SeveralPicturesError
+from detection_core.formats.errors import ResultsFormatError, SeveralImagesError
 from detection_core.formats.mask_fit import grid_of_polygons, grid_of_runs, grid_pixels
 
 # Detectors give 100 to 300. Two results are compared by a matrix of all pairs, so memory grows with the square.
@@ -21,9 +21,9 @@ _MOST_BYTES = 128 * 2**20
 # Masks are as large as those of an accurate model, and smaller where there are very many.
 _GRID, _SMALL_GRID, _MANY = 56, 28, 1000
 _MOST_MASK_PIXELS = 500_000_000
-# Up to this category id, ids are labels: colours are then those of other models with the same ids.
+# Up to this category id, ids are labels: colors are then those of other models with the same ids.
 _LARGEST_LABEL = 1000
-# Joints of other tools have a flag or a probability; logits beyond this say nothing more.
+# Keypoints of other tools have a flag or a probability; logits beyond this say nothing more.
 _SURE = 10.0
 _SHOWN_IDS = 10
 _LONGEST_NAME = 100
@@ -39,38 +39,38 @@ def read_coco_results(
     categories: Mapping[int, str] | None = None,
     model: str = "",
 ) -> Detections:
-    """Reads what another tool found in a picture, from a COCO results list or a COCO data set.
+    """Reads what another tool found in an image, from a COCO results list or a COCO data set.
 
-    Boxes and joints are taken as they are, in float32, boxes clipped to the picture. Masks (compressed and plain run lengths, polygons)
+    Boxes and keypoints are taken as they are, in float32, boxes clipped to the image. Masks (compressed and plain run lengths, polygons)
     become soft masks of 56×56, of 28×28 for more than 1000 objects: see `mask_fit.grid_of_runs` for how exact that is. An object
-    without a box gets the one around its mask or joints; one without a mask, where others have one, an empty mask; one without joints,
-    where others have some, NaN for them, as `Detections` says. Joints' logits come from `keypoint_scores`, which our own export adds,
-    or else from the third number of each joint, taken for a probability: 0 is −10, 0.5 is 0, and 1 and more is 10.
+    without a box gets the one around its mask or keypoints; one without a mask, where others have one, an empty mask; one without
+    keypoints, where others have some, NaN for them, as `Detections` says. Keypoints' logits come from `keypoint_scores`, which our
+    own export adds, or else from the third number of each keypoint, taken for a probability: 0 is −10, 0.5 is 0, and 1 and more is 10.
 
     Args:
         data: The file's content, or the parsed JSON.
-        image_size: (height, width) of the picture that it must be about.
-        image_id: Which picture's entries; needed if there are several. Ultralytics writes the file's stem where that is no number.
+        image_size: (height, width) of the image that it must be about.
+        image_id: Which image's entries; needed if there are several. Ultralytics writes the file's stem where that is no number.
         categories: Class names by category id; None takes the data set's, or else COCO's. Ids without a name become "class ID".
             Names in the file are shortened to 100 characters, and what cannot be shown becomes a space.
         model: What the result is called.
 
     Raises:
-        ImportFormatError: If the file is not understood or is about another picture; the message names the entry, counted from 0.
+        ResultsFormatError: If the file is not understood or is about another image; the message names the entry, counted from 0.
     """
     if isinstance(data, bytes):
         data = _parsed(data)
     part, entries, dataset = _entries(data)
-    chosen = _of_one_picture(part, entries, dataset, image_id)
+    chosen = _of_one_image(part, entries, dataset, image_id)
     if len(chosen) > MOST_ENTRIES:
-        raise ImportFormatError(f"There are {len(chosen):,} entries for this picture; at most {MOST_ENTRIES:,} are read.")
-    _check_picture(dataset, image_id, chosen, image_size)
+        raise ResultsFormatError(f"There are {len(chosen):,} entries for this image; at most {MOST_ENTRIES:,} are read.")
+    _check_image(dataset, image_id, chosen, image_size)
     found = [read_entry(entry, f"{part}[{index}]", image_size) for index, entry in chosen]
     own_categories = _categories(dataset)
     if categories is None:
         categories = own_categories or {label: name for label, name in enumerate(COCO_CLASSES) if label and name != UNUSED}
-    names, labels = _labelled(found, categories)
-    joints = _joints(part, found)
+    names, labels = _labeled(found, categories)
+    keypoints = _keypoints(part, found)
     return Detections(
         boxes=np.array([entry.box for entry in found], np.float32).reshape(-1, 4),
         labels=labels,
@@ -78,28 +78,28 @@ def read_coco_results(
         image_size=image_size,
         categories=names,
         masks=_masks(found, image_size),
-        keypoints=None if joints is None else joints[..., :2],
-        keypoint_scores=None if joints is None else joints[..., 2],
-        keypoint_names=() if joints is None else _joint_names(dataset, joints.shape[1]),
+        keypoints=None if keypoints is None else keypoints[..., :2],
+        keypoint_scores=None if keypoints is None else keypoints[..., 2],
+        keypoint_names=() if keypoints is None else _keypoint_names(dataset, keypoints.shape[1]),
         model=model,
     )
 
 
 def _parsed(content: bytes) -> Any:
     if len(content) > _MOST_BYTES:
-        raise ImportFormatError(f"The file has {len(content) / 2**20:.0f} MiB; at most {_MOST_BYTES // 2**20} MiB are read.")
+        raise ResultsFormatError(f"The file has {len(content) / 2**20:.0f} MiB; at most {_MOST_BYTES // 2**20} MiB are read.")
 
     def refuse(constant: str) -> NoReturn:
-        raise ImportFormatError(f"The file holds {constant}, which is no number in JSON.")
+        raise ResultsFormatError(f"The file holds {constant}, which is no number in JSON.")
 
     try:
         return json.loads(content, parse_constant=refuse)
-    except ImportFormatError:
+    except ResultsFormatError:
         raise
     except RecursionError as error:
-        raise ImportFormatError("The file is nested too deeply to be COCO results.") from error
+        raise ResultsFormatError("The file is nested too deeply to be COCO results.") from error
     except ValueError as error:
-        raise ImportFormatError(f"The file is no JSON: {error}.") from error
+        raise ResultsFormatError(f"The file is no JSON: {error}.") from error
 
 
 def _entries(data: Any) -> tuple[str, list[Any], dict[str, Any]]:
@@ -109,32 +109,32 @@ def _entries(data: Any) -> tuple[str, list[Any], dict[str, Any]]:
     if isinstance(data, dict) and isinstance(data.get("annotations"), list):
         for part in ("images", "categories"):
             if not isinstance(data.get(part, []), list):
-                raise ImportFormatError(f"“{part}” must be a list.")
+                raise ResultsFormatError(f"“{part}” must be a list.")
         return "annotations", data["annotations"], data
-    raise ImportFormatError("The file is no COCO file: it must be a list of results, or an object with a list “annotations”.")
+    raise ResultsFormatError("The file is no COCO file: it must be a list of results, or an object with a list “annotations”.")
 
 
-def _of_one_picture(part: str, entries: list[Any], dataset: dict[str, Any], image_id: ImageId | None) -> list[tuple[int, dict[str, Any]]]:
-    """The entries of the picture with their positions in the file."""
-    by_picture: dict[ImageId, list[tuple[int, dict[str, Any]]]] = {}
+def _of_one_image(part: str, entries: list[Any], dataset: dict[str, Any], image_id: ImageId | None) -> list[tuple[int, dict[str, Any]]]:
+    """The entries of the image with their positions in the file."""
+    by_image: dict[ImageId, list[tuple[int, dict[str, Any]]]] = {}
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
-            raise ImportFormatError(f"{part}[{index}] must be an object with “image_id”, “category_id” and “bbox”.")
+            raise ResultsFormatError(f"{part}[{index}] must be an object with “image_id”, “category_id” and “bbox”.")
         key = entry.get("image_id")
         if isinstance(key, bool) or not isinstance(key, int | str):
-            raise ImportFormatError(f"{part}[{index}]: its “image_id” must be a whole number or a text.")
-        by_picture.setdefault(key, []).append((index, entry))
-    pictures = {*by_picture, *_picture_ids(dataset)}
+            raise ResultsFormatError(f"{part}[{index}]: its “image_id” must be a whole number or a text.")
+        by_image.setdefault(key, []).append((index, entry))
+    images = {*by_image, *_image_ids(dataset)}
     if image_id is None:
-        if len(pictures) > 1:
-            raise SeveralPicturesError(f"The file is about {len(pictures):,} pictures; choose one of the image ids {_listed(pictures)}.")
-        return next(iter(by_picture.values()), [])
-    if image_id not in pictures and pictures:
-        raise ImportFormatError(f"Nothing in the file has the image id {image_id!r}; it has {_listed(pictures)}.")
-    return by_picture.get(image_id, [])
+        if len(images) > 1:
+            raise SeveralImagesError(f"The file is about {len(images):,} images; choose one of the image ids {_listed(images)}.")
+        return next(iter(by_image.values()), [])
+    if image_id not in images and images:
+        raise ResultsFormatError(f"Nothing in the file has the image id {image_id!r}; it has {_listed(images)}.")
+    return by_image.get(image_id, [])
 
 
-def _picture_ids(dataset: dict[str, Any]) -> list[ImageId]:
+def _image_ids(dataset: dict[str, Any]) -> list[ImageId]:
     images = dataset.get("images", [])
     return [image["id"] for image in images if isinstance(image, dict) and isinstance(image.get("id"), int | str)]
 
@@ -144,18 +144,18 @@ def _listed(ids: set[ImageId]) -> str:
     return ", ".join(shown) + (f" and {len(ids) - len(shown):,} more" if len(ids) > len(shown) else "")
 
 
-def _check_picture(
+def _check_image(
     dataset: dict[str, Any], image_id: ImageId | None, chosen: list[tuple[int, dict[str, Any]]], image_size: tuple[int, int]
 ) -> None:
-    """Compares the picture's size with what the data set says of it."""
+    """Compares the image's size with what the data set says of it."""
     key = chosen[0][1]["image_id"] if chosen else image_id
     for image in dataset.get("images", []):
         if not isinstance(image, dict) or image.get("id") != key:
             continue
         said = image.get("height"), image.get("width")
         if all(isinstance(side, int) for side in said) and said != tuple(image_size):
-            raise ImportFormatError(
-                f"The file is about a picture of {said[1]}×{said[0]} pixels, but this one has {image_size[1]}×{image_size[0]}."
+            raise ResultsFormatError(
+                f"The file is about an image of {said[1]}×{said[0]} pixels, but this one has {image_size[1]}×{image_size[0]}."
             )
 
 
@@ -164,7 +164,7 @@ def _categories(dataset: dict[str, Any]) -> dict[int, str]:
     for index, category in enumerate(dataset.get("categories", [])):
         key, name = (category.get("id"), category.get("name")) if isinstance(category, dict) else (None, None)
         if isinstance(key, bool) or not isinstance(key, int) or not isinstance(name, str):
-            raise ImportFormatError(f"categories[{index}] must have a whole number “id” and a text “name”.")
+            raise ResultsFormatError(f"categories[{index}] must have a whole number “id” and a text “name”.")
         names[key] = _fit_to_show(name) or f"class {key}"
     return names
 
@@ -174,7 +174,7 @@ def _fit_to_show(name: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in name[:_LONGEST_NAME]).strip()
 
 
-def _labelled(found: list[Entry], categories: Mapping[int, str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def _labeled(found: list[Entry], categories: Mapping[int, str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Class names by label, and the label of each object. A label is the category id where that is small and positive."""
     occurring = {entry.category_id for entry in found}
     named = {**{key: f"class {key}" for key in sorted(occurring)}, **categories}
@@ -195,7 +195,7 @@ def _masks(found: list[Entry], image_size: tuple[int, int]) -> NDArray[np.float3
     masks = np.zeros((len(found), size, size), np.float32)
     pixels = sum(grid_pixels(entry.box, image_size, size) for entry in found if entry.runs is not None)
     if pixels > _MOST_MASK_PIXELS:
-        raise ImportFormatError(f"The boxes of all masks have {pixels:,} pixels together; at most {_MOST_MASK_PIXELS:,} are read.")
+        raise ResultsFormatError(f"The boxes of all masks have {pixels:,} pixels together; at most {_MOST_MASK_PIXELS:,} are read.")
     for index, entry in enumerate(found):
         box = np.array(entry.box, np.float32)
         if entry.runs is not None:
@@ -205,20 +205,20 @@ def _masks(found: list[Entry], image_size: tuple[int, int]) -> NDArray[np.float3
     return masks
 
 
-def _joints(part: str, found: list[Entry]) -> NDArray[np.float32] | None:
-    """Joints [N,K,3] with logits, or None if no object has any; NaN for an object without."""
-    counts = {len(entry.joints): entry.place for entry in found if entry.joints is not None}
+def _keypoints(part: str, found: list[Entry]) -> NDArray[np.float32] | None:
+    """Keypoints [N,K,3] with logits, or None if no object has any; NaN for an object without."""
+    counts = {len(entry.keypoints): entry.place for entry in found if entry.keypoints is not None}
     if not counts:
         return None
     if len(counts) > 1:
         (few, here), (many, there), *_ = counts.items()
-        raise ImportFormatError(f"{here} has {few} joints and {there} has {many}; all objects must have the same joints.")
-    joints = np.full((len(found), next(iter(counts)), 3), np.nan, np.float32)
+        raise ResultsFormatError(f"{here} has {few} keypoints and {there} has {many}; all objects must have the same keypoints.")
+    keypoints = np.full((len(found), next(iter(counts)), 3), np.nan, np.float32)
     for index, entry in enumerate(found):
-        if entry.joints is not None:
-            joints[index] = entry.joints
-            joints[index, :, 2] = _logits(entry.joints[:, 2]) if entry.logits is None else entry.logits
-    return joints
+        if entry.keypoints is not None:
+            keypoints[index] = entry.keypoints
+            keypoints[index, :, 2] = _logits(entry.keypoints[:, 2]) if entry.logits is None else entry.logits
+    return keypoints
 
 
 def _logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -226,11 +226,11 @@ def _logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.clip(np.log(kept / (1 - kept)), -_SURE, _SURE)
 
 
-def _joint_names(dataset: dict[str, Any], count: int) -> tuple[str, ...]:
+def _keypoint_names(dataset: dict[str, Any], count: int) -> tuple[str, ...]:
     for category in dataset.get("categories", []):
-        joints = category.get("keypoints")
-        if isinstance(joints, list) and len(joints) == count:
-            names = tuple(_fit_to_show(str(joint)) for joint in joints)
+        keypoints = category.get("keypoints")
+        if isinstance(keypoints, list) and len(keypoints) == count:
+            names = tuple(_fit_to_show(str(keypoint)) for keypoint in keypoints)
             if len(set(names)) == count:
                 return names
-    return COCO_JOINTS if count == len(COCO_JOINTS) else tuple(f"joint {number}" for number in range(1, count + 1))
+    return COCO_KEYPOINTS if count == len(COCO_KEYPOINTS) else tuple(f"keypoint {number}" for number in range(1, count + 1))

@@ -11,9 +11,9 @@ from typing import Any
 from detection_core.detections import Detections
 from detection_core.formats.json_writing import shortest
 from detection_core.formats.provenance import Provenance
-from detection_core.formats.result import PictureResult
+from detection_core.formats.result import ImageResult
 from detection_core.formats.target import Target
-from detection_core.visualization import Style
+from detection_core.visualization import AnnotationStyle
 
 TABLE_FILE = "detections.csv"
 _FRAME_COLUMNS = ["frame", "time_s", "track_id"]
@@ -23,40 +23,40 @@ _SPOOL_IN_MEMORY = 8 * 2**20
 
 
 class TableWriter:
-    """Writes one table: boxes in pixels, the mask's area in pixels, where it comes from, and three columns a joint.
+    """Writes one table: boxes in pixels, the mask's area in pixels, where it comes from, and three columns a keypoint.
 
-    What a model does not give, or an object does not have, is empty. For frames of clips, their number, their time and the object's
+    What a model does not give, or an object does not have, is empty. For frames of videos, their number, their time and the object's
     identity come first.
     """
 
-    def __init__(self, target: Target, style: Style) -> None:
+    def __init__(self, target: Target, style: AnnotationStyle) -> None:
         self._target = target
-        # Which joints there are is known at the end only, so rows wait for the header.
+        # Which keypoints there are is known at the end only, so rows wait for the header.
         self._rows = tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)  # noqa: SIM115  (needed until the end)
-        self._joint_columns: dict[str, None] = {}
+        self._keypoint_columns: dict[str, None] = {}
         self._frame_columns: list[str] = []
 
-    def add(self, result: PictureResult, stem: str) -> None:
-        """Takes one picture's result."""
+    def add(self, result: ImageResult, stem: str) -> None:
+        """Takes one image's result."""
         found = result.detections
         height, width = found.image_size
-        picture = {"file_name": result.file_name, "width": width, "height": height, "model": found.model, **_source(result.provenance)}
+        image = {"file_name": result.file_name, "width": width, "height": height, "model": found.model, **_source(result.provenance)}
         frame = result.frame
         if frame is not None:
             self._frame_columns = _FRAME_COLUMNS
-            picture |= {"frame": frame.index, "time_s": frame.time_s}
+            image |= {"frame": frame.index, "time_s": frame.time_s}
         for index, has_keypoints in enumerate(found.has_keypoints):
             track = frame.track(index) if frame else {}
-            joints = _joints(found, index, has_keypoints)
-            self._joint_columns.update(dict.fromkeys(joints))
-            self._rows.write(json.dumps(picture | track | _object(found, index) | joints).encode() + b"\n")
+            keypoints = _keypoints(found, index, has_keypoints)
+            self._keypoint_columns.update(dict.fromkeys(keypoints))
+            self._rows.write(json.dumps(image | track | _object(found, index) | keypoints).encode() + b"\n")
 
     def finish(self) -> None:
         """Writes the file."""
         with self._rows, tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY) as file:
             # Names of files that are no UTF-8 cannot be encoded.
             text = io.TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="", write_through=True)
-            table = csv.DictWriter(text, [*self._frame_columns, *_COLUMNS, *self._joint_columns], restval="")
+            table = csv.DictWriter(text, [*self._frame_columns, *_COLUMNS, *self._keypoint_columns], restval="")
             table.writeheader()
             self._rows.seek(0)
             table.writerows(json.loads(line) for line in self._rows)
@@ -79,9 +79,9 @@ def _object(found: Detections, index: int) -> dict[str, Any]:
     return {"label": found.names[index], "class_id": int(found.labels[index]), "score": shortest(found.scores[index]), **box, **area}
 
 
-def _joints(found: Detections, index: int, has_keypoints: bool) -> dict[str, float]:
+def _keypoints(found: Detections, index: int, has_keypoints: bool) -> dict[str, float]:
     if found.keypoints is None or found.keypoint_scores is None or not has_keypoints:
         return {}
-    joints = zip(found.keypoint_names, found.keypoints[index], found.keypoint_scores[index], strict=True)
-    columns = ((name, zip(("x", "y", "score"), (x, y, score), strict=True)) for name, (x, y), score in joints)
+    keypoints = zip(found.keypoint_names, found.keypoints[index], found.keypoint_scores[index], strict=True)
+    columns = ((name, zip(("x", "y", "score"), (x, y, score), strict=True)) for name, (x, y), score in keypoints)
     return {f"{name}_{column}": shortest(value) for name, values in columns for column, value in values}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 
-class ImportFormatError(ValueError):
+class ResultsFormatError(ValueError):
     """Results cannot be read; the message says in one sentence, for people, what is wrong and at which entry."""
 
 
-class SeveralPicturesError(ImportFormatError):
-    """The file is about several pictures and nobody has said which; the message lists their ids."""
+class SeveralImagesError(ResultsFormatError):
+    """The file is about several images and nobody has said which; the message lists their ids."""

@@ -1,4 +1,4 @@
-"""Our own JSON: everything about one picture's detections, exactly as it is in memory, and back."""
+"""Our own JSON: everything about one image's detections, exactly as it is in memory, and back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection_core.detections import Detections
-from detection_core.formats.errors import ImportFormatError
+from detection_core.formats.errors import ResultsFormatError
 from detection_core.formats.json_writing import shortest
 from detection_core.formats.provenance import Provenance
 
@@ -24,15 +24,15 @@ _FARTHEST = 100_000
 
 
 def to_json(detections: Detections, *, file_name: str | None = None, provenance: Provenance | None = None) -> dict[str, Any]:
-    """Everything about one picture's detections as plain types; `from_json` gives back exactly the same.
+    """Everything about one image's detections as plain types; `from_json` gives back exactly the same.
 
     Args:
         detections: The result.
-        file_name: What the picture is called, or None to leave that out.
+        file_name: What the image is called, or None to leave that out.
         provenance: Where the result comes from, or None to leave that out.
 
     Returns:
-        `format`, `file_name`, `model`, `width`, `height`, `summary`, `provenance`, `categories`, `keypoint_names` (null without joints),
+        `format`, `file_name`, `model`, `width`, `height`, `summary`, `provenance`, `categories`, `keypoint_names` (null without keypoints),
         `mask_size` (null without masks) and `objects`. Each object has `label`, `class_id`, `score`, `box` (XYXY pixels) and, where the
         model gives them, `keypoints` (name → x, y, logit `score`; null for an object that has none), `polygons` (rings of [x, y],
         even-odd rule, rounded to 0.01 pixels) and `mask_grid`, the soft mask itself: `mask_size`² little-endian float32 values over
@@ -65,15 +65,15 @@ def _object(detections: Detections, index: int, has_keypoints: bool) -> dict[str
         entry["polygons"] = [np.round(ring.astype(float), 2).tolist() for ring in detections.polygons(index)]
         entry["mask_grid"] = _packed(detections.masks[index])
     if detections.keypoints is not None:
-        entry["keypoints"] = _joints(detections, index) if has_keypoints else None
+        entry["keypoints"] = _keypoints(detections, index) if has_keypoints else None
     return entry
 
 
-def _joints(detections: Detections, index: int) -> dict[str, dict[str, float]]:
+def _keypoints(detections: Detections, index: int) -> dict[str, dict[str, float]]:
     assert detections.keypoints is not None
     assert detections.keypoint_scores is not None
-    joints = zip(detections.keypoint_names, detections.keypoints[index], detections.keypoint_scores[index], strict=True)
-    return {name: {"x": shortest(x), "y": shortest(y), "score": shortest(score)} for name, (x, y), score in joints}
+    keypoints = zip(detections.keypoint_names, detections.keypoints[index], detections.keypoint_scores[index], strict=True)
+    return {name: {"x": shortest(x), "y": shortest(y), "score": shortest(score)} for name, (x, y), score in keypoints}
 
 
 def _packed(grid: NDArray[np.float32]) -> str:
@@ -81,13 +81,13 @@ def _packed(grid: NDArray[np.float32]) -> str:
 
 
 def from_json(data: Any) -> Detections:
-    """Reads what `to_json` gave; boxes, scores, masks and joints are equal bit by bit.
+    """Reads what `to_json` gave; boxes, scores, masks and keypoints are equal bit by bit.
 
     Args:
         data: The JSON object.
 
     Raises:
-        ImportFormatError: If it is something else, or damaged.
+        ResultsFormatError: If it is something else, or damaged.
     """
     _check_header(data)
     names, size = data["keypoint_names"], data["mask_size"]
@@ -100,17 +100,17 @@ def from_json(data: Any) -> Detections:
             with np.errstate(over="ignore"):  # What is too large becomes infinite, and that is refused.
                 boxes[index], labels[index], scores[index] = entry["box"], entry["class_id"], entry["score"]
             if not np.abs(boxes[index]).max() <= _FARTHEST:
-                raise ValueError("its box is larger than any picture")
+                raise ValueError("its box is larger than any image")
             if size is not None:
                 masks.append(_unpacked(entry["mask_grid"], size))
             if points is not None and entry["keypoints"] is not None:
-                joints = [[entry["keypoints"][name][value] for value in ("x", "y", "score")] for name in names]
+                keypoints = [[entry["keypoints"][name][value] for value in ("x", "y", "score")] for name in names]
                 with np.errstate(over="ignore"):
-                    points[index] = np.array(joints, np.float32).reshape(points[index].shape)
+                    points[index] = np.array(keypoints, np.float32).reshape(points[index].shape)
                 if not np.isfinite(points[index]).all():
-                    raise ValueError("a joint is not finite")
+                    raise ValueError("a keypoint is not finite")
         except (KeyError, TypeError, ValueError, OverflowError, zlib.error) as error:
-            raise ImportFormatError(f"objects[{index}] cannot be read: {type(error).__name__} ({error}).") from error
+            raise ResultsFormatError(f"objects[{index}] cannot be read: {type(error).__name__} ({error}).") from error
     try:
         return Detections(
             boxes=boxes,
@@ -125,13 +125,13 @@ def from_json(data: Any) -> Detections:
             model=data["model"],
         )
     except ValueError as error:
-        raise ImportFormatError(f"The result does not fit together: {error}.") from error
+        raise ResultsFormatError(f"The result does not fit together: {error}.") from error
 
 
 def _check_header(data: Any) -> None:
     """Everything beside the objects is there and of the kind it should be."""
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise ImportFormatError(f"This is no result of the format “{FORMAT}”: its “format” says something else.")
+        raise ResultsFormatError(f"This is no result of the format “{FORMAT}”: its “format” says something else.")
     size, names = data.get("mask_size"), data.get("keypoint_names")
     right = {
         "model": (isinstance(data.get("model"), str), "a text"),
@@ -144,7 +144,7 @@ def _check_header(data: Any) -> None:
     }
     for key, (is_right, kind) in right.items():
         if not is_right:
-            raise ImportFormatError(f"“{key}” must be {kind}.")
+            raise ResultsFormatError(f"“{key}” must be {kind}.")
 
 
 def _is_whole(value: Any, most: int) -> bool:

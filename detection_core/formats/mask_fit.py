@@ -1,4 +1,4 @@
-"""Masks of whole pictures as soft masks on a small grid over their boxes."""
+"""Masks of whole images as soft masks on a small grid over their boxes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OVERSAMPLING = 8
 
 
 def grid_window(box: NDArray[np.float32], image_size: tuple[int, int], size: int) -> tuple[int, int, int, int]:
-    """The pixels that a grid over a box reaches: left, top, right and bottom edges within the picture, the last two exclusive."""
+    """The pixels that a grid over a box reaches: left, top, right and bottom edges within the image, the last two exclusive."""
     left, top, right, bottom = padded_box(size, box)
     height, width = image_size
     x0, y0 = min(max(left, 0), width), min(max(top, 0), height)
@@ -38,7 +38,7 @@ def grid_of_runs(runs: NDArray[np.int64], box: NDArray[np.float32], image_size: 
     Args:
         runs: What `runs_of` gave.
         box: float32 [4], XYXY in pixels.
-        image_size: (height, width) of the picture.
+        image_size: (height, width) of the image.
         size: Cells along each side.
 
     Returns:
@@ -50,7 +50,7 @@ def grid_of_runs(runs: NDArray[np.int64], box: NDArray[np.float32], image_size: 
     rows = _cell_weights(y0, y1, size)[top - y0 : bottom - y0]
     columns = _cell_weights(x0, x1, size)[left - x0 : right - x0]
     weight = np.outer(rows.sum(axis=0), columns.sum(axis=0))
-    # A cell outside the picture has no pixels.
+    # A cell outside the image has no pixels.
     return (rows.T @ pixels @ columns / np.maximum(weight, 1e-6)).astype(np.float32)
 
 
@@ -60,10 +60,10 @@ def _cell_weights(first: int, last: int, size: int) -> NDArray[np.float32]:
 
 
 def grid_of_polygons(polygons: Sequence[NDArray[np.float64]], box: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """How much of each grid cell some polygons cover together, in time and memory that do not depend on the picture's size.
+    """How much of each grid cell some polygons cover together, in time and memory that do not depend on the image's size.
 
     Args:
-        polygons: float [P,2] in pixels each, within the picture.
+        polygons: float [P,2] in pixels each, within the image.
         box: float32 [4], XYXY in pixels.
         size: Cells along each side.
 
@@ -76,7 +76,7 @@ def grid_of_polygons(polygons: Sequence[NDArray[np.float64]], box: NDArray[np.fl
     draw = ImageDraw.Draw(canvas)
     for polygon in polygons:
         points = ((polygon - (x0, y0)) * cells_a_pixel - _PADDING) * _OVERSAMPLING
-        # Pillow counts from the centres of pixels.
+        # Pillow counts from the centers of pixels.
         draw.polygon((points - 0.5).ravel().tolist(), fill=255)
     covered: NDArray[np.float32] = np.asarray(canvas.reduce(_OVERSAMPLING), np.float32) / np.float32(255)
     return covered

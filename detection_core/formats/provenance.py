@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
 from detection_core import __version__
-from detection_core.formats.errors import ImportFormatError
+from detection_core.formats.errors import ResultsFormatError
 
 # As torchvision names its files: the start of their SHA-256 before the ending.
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,})\.[a-z]+$")
@@ -65,16 +65,16 @@ class Provenance:
         """Reads what `to_json` gave.
 
         Raises:
-            ImportFormatError: If it is something else.
+            ResultsFormatError: If it is something else.
         """
         if not isinstance(data, dict) or not isinstance(data.get("model"), str):
-            raise ImportFormatError("The provenance must be an object with a “model”.")
+            raise ResultsFormatError("The provenance must be an object with a “model”.")
         if not all(isinstance(data.get(name, {}), dict) for name in ("settings", "versions")):
-            raise ImportFormatError("The provenance's “settings” and “versions” must be objects.")
+            raise ResultsFormatError("The provenance's “settings” and “versions” must be objects.")
         try:
             return cls(**data)
         except TypeError as error:
-            raise ImportFormatError(f"The provenance has something else in it than expected: {error}.") from error
+            raise ResultsFormatError(f"The provenance has something else in it than expected: {error}.") from error
 
     def same_run(self, other: Provenance) -> bool:
         """Whether both come from the same model, weights and settings, whenever that was."""

@@ -16,22 +16,22 @@ from detection_core.formats.csv_table import TableWriter
 from detection_core.formats.json_format import to_json
 from detection_core.formats.png import annotated_png
 from detection_core.formats.provenance import Provenance
-from detection_core.formats.result import PictureResult
+from detection_core.formats.result import ImageResult
 from detection_core.formats.target import Target, safe_stem
 from detection_core.formats.yolo import YoloWriter
-from detection_core.visualization import Style
+from detection_core.visualization import AnnotationStyle
 
-_STYLE = Style()
+_STYLE = AnnotationStyle()
 
 
 class Writer(Protocol):
     """Writes one format."""
 
-    def add(self, result: PictureResult, stem: str) -> None:
-        """Takes one picture's result; `stem` is unlike any other picture's."""
+    def add(self, result: ImageResult, stem: str) -> None:
+        """Takes one image's result; `stem` is unlike any other image's."""
 
     def finish(self) -> None:
-        """Writes what stands in one file for all pictures."""
+        """Writes what stands in one file for all images."""
 
 
 @dataclass(frozen=True)
@@ -42,22 +42,22 @@ class Format:
         title: Its name.
         description: One line on what it is good for.
         suits: Whether a result has what the format is about; nothing found suits all.
-        writer: Makes what writes it, given where files go and how pictures are drawn.
+        writer: Makes what writes it, given where files go and how images are drawn.
         stamped: Whether its files have a place for the provenance; for others it goes into a file of its own.
     """
 
     title: str
     description: str
     suits: Callable[[Detections], bool]
-    writer: Callable[[Target, Style], Writer]
+    writer: Callable[[Target, AnnotationStyle], Writer]
     stamped: bool = False
 
 
 class _JsonWriter:
-    def __init__(self, target: Target, style: Style) -> None:
+    def __init__(self, target: Target, style: AnnotationStyle) -> None:
         self._target = target
 
-    def add(self, result: PictureResult, stem: str) -> None:
+    def add(self, result: ImageResult, stem: str) -> None:
         data = to_json(result.detections, file_name=result.file_name, provenance=result.provenance)
         self._target.write(f"{stem}_detections.json", json.dumps(data).encode())
 
@@ -66,13 +66,13 @@ class _JsonWriter:
 
 
 class _PngWriter:
-    def __init__(self, target: Target, style: Style) -> None:
+    def __init__(self, target: Target, style: AnnotationStyle) -> None:
         self._target = target
         self._style = style
 
-    def add(self, result: PictureResult, stem: str) -> None:
+    def add(self, result: ImageResult, stem: str) -> None:
         if result.image is None:
-            raise ValueError(f"{result.file_name} cannot be drawn: the picture itself is not there.")
+            raise ValueError(f"{result.file_name} cannot be drawn: the image itself is not there.")
         drawn = annotated_png(
             result.image(),
             result.detections,
@@ -95,16 +95,16 @@ def _masks(detections: Detections) -> bool:
     return not len(detections) or detections.masks is not None
 
 
-def _joints(detections: Detections) -> bool:
+def _keypoints(detections: Detections) -> bool:
     return not len(detections) or detections.keypoints is not None
 
 
 FORMATS: Mapping[str, Format] = {
-    "json": Format("JSON", "Everything, exactly, and read back by this program; one file a picture", _anything, _JsonWriter, stamped=True),
+    "json": Format("JSON", "Everything, exactly, and read back by this program; one file an image", _anything, _JsonWriter, stamped=True),
     "coco": Format("COCO results", "For pycocotools' loadRes and evaluation; one file with masks as RLE", _anything, ResultsWriter),
     "coco-dataset": Format(
         "COCO data set",
-        "Pictures, classes and objects, to train with or to correct in an annotation tool; one file",
+        "Images, classes and objects, to train with or to correct in an annotation tool; one file",
         _anything,
         DatasetWriter,
         stamped=True,
@@ -113,32 +113,30 @@ FORMATS: Mapping[str, Format] = {
     "yolo-segment": Format(
         "YOLO outlines", "Label files for Ultralytics' segmentation, one outline an object", _masks, partial(YoloWriter, "segment")
     ),
-    "yolo-pose": Format("YOLO joints", "Label files for Ultralytics' pose models", _joints, partial(YoloWriter, "pose")),
+    "yolo-pose": Format("YOLO keypoints", "Label files for Ultralytics' pose models", _keypoints, partial(YoloWriter, "pose")),
     "csv": Format("CSV", "A table for spreadsheets and pandas, one row an object", _anything, TableWriter, stamped=True),
-    "png": Format(
-        "Annotated PNG", "The picture with everything drawn on it, its settings in the file", _anything, _PngWriter, stamped=True
-    ),
+    "png": Format("Annotated PNG", "The image with everything drawn on it, its settings in the file", _anything, _PngWriter, stamped=True),
 }
 PROVENANCE_FILE = "provenance.json"
 
 
 def export(
-    results: Iterable[PictureResult],
+    results: Iterable[ImageResult],
     formats: Sequence[str],
     target: Path | zipfile.ZipFile,
     *,
-    style: Style = _STYLE,
+    style: AnnotationStyle = _STYLE,
     folder: str = "",
     prefix: str = "",
     known: Mapping[str, Format] = FORMATS,
 ) -> list[str]:
-    """Writes results in several formats, in one pass and with one picture in memory at a time.
+    """Writes results in several formats, in one pass and with one image in memory at a time.
 
     Args:
-        results: One per picture; may be a generator.
+        results: One per image; may be a generator.
         formats: Keys of `known`.
         target: Folder, made if it is not there, in which each file is replaced whole; or an archive open for writing.
-        style: How the annotated pictures are drawn; its joint threshold also says which joints YOLO and COCO data sets call visible.
+        style: How the annotated images are drawn; its keypoint threshold also says which keypoints YOLO and COCO data sets call visible.
         folder: Folder within the target, such as a model's name; "" for none.
         prefix: What the names of all files begin with.
         known: The formats that there are.

@@ -1,4 +1,4 @@
-"""PictureResult: one picture with what was found in it, as all formats take it."""
+"""ImageResult: one image with what was found in it, as all formats take it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from detection_core.visualization import Color
 
 
 @dataclass(frozen=True)
-class ClipFacts:
-    """What files say about a clip as a whole.
+class VideoFacts:
+    """What files say about a video as a whole.
 
     Attributes:
         seconds: How long it is.
@@ -29,16 +29,16 @@ class ClipFacts:
 
 @dataclass(frozen=True, eq=False)
 class FrameFacts:
-    """What a picture is as a frame of a clip.
+    """What an image is as a frame of a video.
 
     Attributes:
-        clip: The clip, whose name is the picture's `file_name`.
-        index: The frame's number among all frames of the clip, from 0.
+        video: The video, whose name is the image's `file_name`.
+        index: The frame's number among all frames of the video, from 0.
         time_s: When it is shown, in seconds.
         ids: int64 [N], each object's number, the same in all frames; None if they are not known.
     """
 
-    clip: ClipFacts
+    video: VideoFacts
     index: int
     time_s: float
     ids: NDArray[np.int64] | None
@@ -49,18 +49,18 @@ class FrameFacts:
 
 
 @dataclass(frozen=True, eq=False)
-class PictureResult:
-    """What goes into files about one picture.
+class ImageResult:
+    """What goes into files about one image.
 
     Attributes:
-        file_name: What the picture is called; may have folders before it.
+        file_name: What the image is called; may have folders before it.
         detections: The objects to export: filter them first.
         provenance: Where they come from, or None.
-        image: Gives the picture (RGB, upright); asked only by formats that draw, and not kept. None if there is none to be had.
-        colors: One colour per object for the annotated picture, or None for those that the style gives.
+        image: Gives the image (RGB, upright); asked only by formats that draw, and not kept. None if there is none to be had.
+        colors: One color per object for the annotated image, or None for those that the style gives.
         numbers: What objects are called where their label finds no room, or None for their ranks.
-        stem: Name of this picture's own files, without their endings; "" makes it from `file_name`.
-        frame: What it is as a frame of a clip, or None for a picture.
+        stem: Name of this image's own files, without their endings; "" makes it from `file_name`.
+        frame: What it is as a frame of a video, or None for an image.
     """
 
     file_name: str

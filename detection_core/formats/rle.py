@@ -16,7 +16,7 @@ _LONGEST_NUMBER = 7
 
 
 def encode(detections: Detections) -> Iterator[dict[str, Any]]:
-    """Each object's mask in compressed run-length encoding of the whole picture, as JSON can hold it."""
+    """Each object's mask in compressed run-length encoding of the whole image, as JSON can hold it."""
     for crop, (x, y) in detections.mask_crops():
         full = np.zeros(detections.image_size, np.uint8, order="F")
         full[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
@@ -36,19 +36,19 @@ def runs_of(counts: str | list[Any], pixels: int) -> NDArray[np.int64]:
 
     Args:
         counts: Compressed text, or the plain list.
-        pixels: How many pixels the picture has, which is what the runs must add up to.
+        pixels: How many pixels the image has, which is what the runs must add up to.
 
     Raises:
         ValueError: If they cannot be read or do not add up.
     """
     if isinstance(counts, list):
         if not all(isinstance(count, int) and 0 <= count <= pixels for count in counts):
-            raise ValueError("its run lengths are not whole numbers within the picture")
+            raise ValueError("its run lengths are not whole numbers within the image")
         runs = np.array(counts, np.int64)
     else:
         runs = _uncompressed(counts)
     if np.any(runs < 0) or np.any(runs > pixels) or int(runs.sum()) != pixels:
-        raise ValueError(f"its run lengths do not add up to the picture's {pixels:,} pixels")
+        raise ValueError(f"its run lengths do not add up to the image's {pixels:,} pixels")
     return runs
 
 
@@ -64,7 +64,7 @@ def _uncompressed(text: str) -> NDArray[np.int64]:
     starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
     digits = ends - starts + 1
     if np.any(digits > _LONGEST_NUMBER):
-        raise ValueError("its run lengths are longer than any picture")
+        raise ValueError("its run lengths are longer than any image")
     if not len(ends):
         return np.zeros(0, np.int64)
     place = np.arange(len(codes)) - np.repeat(starts, digits)
@@ -80,8 +80,8 @@ def decode_crop(runs: NDArray[np.int64], image_size: tuple[int, int], window: tu
 
     Args:
         runs: What `runs_of` gave.
-        image_size: (height, width) of the picture.
-        window: Left, top, right and bottom edges in whole pixels, within the picture, the last two exclusive.
+        image_size: (height, width) of the image.
+        window: Left, top, right and bottom edges in whole pixels, within the image, the last two exclusive.
 
     Returns:
         bool [bottom-top, right-left].

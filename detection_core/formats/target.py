@@ -75,7 +75,7 @@ class Target:
             part.unlink(missing_ok=True)
 
     def free_stem(self, base: str) -> str:
-        """A name for one picture's files, unlike any given before: numbered where two pictures have the same, letter case aside."""
+        """A name for one image's files, unlike any given before: numbered where two images have the same, letter case aside."""
         stem, number = base, 1
         while stem.casefold() in self._stems:
             number += 1
@@ -85,9 +85,9 @@ class Target:
 
 
 def safe_stem(file_name: str) -> str:
-    """Name of a picture without folders and ending, fit for every file system."""
+    """Name of an image without folders and ending, fit for every file system."""
     stem = PurePosixPath(file_name.replace("\\", "/")).stem
-    return shortened(_NOT_IN_NAMES.sub("_", stem)).strip(" .") or "picture"
+    return shortened(_NOT_IN_NAMES.sub("_", stem)).strip(" .") or "image"
 
 
 def shortened(stem: str) -> str:

@@ -1,4 +1,4 @@
-"""YOLO's label files as Ultralytics reads them, for boxes, outlines and joints: one text file a picture and a `data.yaml`."""
+"""YOLO's label files as Ultralytics reads them, for boxes, outlines and keypoints: one text file an image and a `data.yaml`."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from numpy.typing import NDArray
 from detection_core.detections import Detections
 from detection_core.detections.coco_names import UNUSED
 from detection_core.formats.coco import visibility
-from detection_core.formats.result import PictureResult
+from detection_core.formats.result import ImageResult
 from detection_core.formats.target import Target
-from detection_core.visualization import Style
+from detection_core.visualization import AnnotationStyle
 
 YoloTask = Literal["detect", "segment", "pose"]
 
 
 class YoloWriter:
-    """Writes `yolo_TASK/labels/STEM.txt` for each picture, empty where nothing was found, and `yolo_TASK/data.yaml`.
+    """Writes `yolo_TASK/labels/STEM.txt` for each image, empty where nothing was found, and `yolo_TASK/data.yaml`.
 
-    Of poses, only objects that have joints are written. Classes are numbered from 0 in the order of the model's labels without COCO's
+    Of poses, only objects that have keypoints are written. Classes are numbered from 0 in the order of the model's labels without COCO's
     unused ids, which gives COCO's usual 80.
     """
 
-    def __init__(self, task: YoloTask, target: Target, style: Style) -> None:
+    def __init__(self, task: YoloTask, target: Target, style: AnnotationStyle) -> None:
         self._task = task
         self._target = target
-        self._joint_threshold = style.joint_threshold
+        self._keypoint_threshold = style.keypoint_threshold
         self._classes: dict[str, int] = {}
-        self._joints: tuple[str, ...] = ()
+        self._keypoints: tuple[str, ...] = ()
 
-    def add(self, result: PictureResult, stem: str) -> None:
-        """Writes one picture's labels."""
+    def add(self, result: ImageResult, stem: str) -> None:
+        """Writes one image's labels."""
         found = result.detections
         occurring = set(found.names)
         for label, name in enumerate(found.categories):
             if name in occurring or (label and name != UNUSED):
                 self._classes.setdefault(name, len(self._classes))
-        self._joints = self._joints or found.keypoint_names
+        self._keypoints = self._keypoints or found.keypoint_names
         # All rows of a label file must have as many numbers.
         chosen = np.flatnonzero(found.has_keypoints).tolist() if self._task == "pose" else range(len(found))
         lines = [" ".join([str(self._classes[found.names[index]]), *self._numbers(found, index)]) for index in chosen]
@@ -56,17 +56,20 @@ class YoloWriter:
             return box
         assert found.keypoints is not None
         assert found.keypoint_scores is not None
-        flags = visibility(found.keypoint_scores[index], self._joint_threshold)
+        flags = visibility(found.keypoint_scores[index], self._keypoint_threshold)
         points = zip(found.keypoints[index].astype(float) / size, flags, strict=True)
         return [*box, *(text for point, flag in points for text in (*_fractions(point), str(flag)))]
 
     def finish(self) -> None:
         """Writes `data.yaml`."""
-        lines = ["# Put the pictures into images/, beside labels/.", "train: images", "val: images", f"nc: {len(self._classes)}", "names:"]
+        lines = ["# Put the images into images/, beside labels/.", "train: images", "val: images", f"nc: {len(self._classes)}", "names:"]
         # What is a string in JSON is one in YAML.
         lines += [f"  {number}: {json.dumps(name)}" for name, number in self._classes.items()]
         if self._task == "pose":
-            lines += [f"kpt_shape: [{len(self._joints)}, 3]", f"flip_idx: {[_mirrored(self._joints, name) for name in self._joints]}"]
+            lines += [
+                f"kpt_shape: [{len(self._keypoints)}, 3]",
+                f"flip_idx: {[_mirrored(self._keypoints, name) for name in self._keypoints]}",
+            ]
         self._target.write(f"yolo_{self._task}/data.yaml", "".join(line + "\n" for line in lines).encode())
 
 
@@ -84,7 +87,7 @@ def _fractions(values: NDArray[np.float64]) -> list[str]:
 
 
 def _mirrored(names: tuple[str, ...], name: str) -> int:
-    """Which joint a joint becomes when the picture is flipped."""
+    """Which keypoint a keypoint becomes when the image is flipped."""
     partner = name.replace("left", "right") if "left" in name else name.replace("right", "left")
     return names.index(partner if partner in names else name)
 

@@ -1,4 +1,4 @@
-"""Tells from a file's first bytes which picture format it is, or why it cannot be read and what to do."""
+"""Tells from a file's first bytes which image format it is, or why it cannot be read and what to do."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import codecs
 import re
 
 READABLE = "JPEG, PNG, WebP, BMP, GIF, TIFF or AVIF"
-RAW_PHOTO = "Raw camera photos cannot be read here: export the photo as JPEG or PNG first."
+RAW_IMAGE = "Raw camera images cannot be read here: export the image as JPEG or PNG first."
 
 # As many bytes as `identify` and `why_unreadable` look at.
 HEAD_BYTES = 4096
 
-_HEIC = "HEIC photos cannot be read here: export the photo as JPEG, or set the iPhone camera to “Most Compatible” in its formats."
-_VIDEO = "This is a video or sound recording, not a picture: save one of its frames as JPEG or PNG."
-_ARCHIVE = "This is an archive, not a picture: unpack it and choose a picture inside."
+_HEIC = "HEIC images cannot be read here: export the image as JPEG, or set the iPhone camera to “Most Compatible” in its formats."
+_VIDEO = "This is a video or sound recording, not an image: save one of its frames as JPEG or PNG."
+_ARCHIVE = "This is an archive, not an image: unpack it and choose an image inside."
 _DOCUMENT = "{} documents cannot be read here: export the page as PNG or JPEG."
-_OTHER_PICTURE = "{} pictures cannot be read here: export the picture as PNG or JPEG."
-_TEXT = "This is a text file, not a picture. Choose a " + READABLE + " file."
-_UNKNOWN = "This is not a picture that can be read here. Choose a " + READABLE + " file."
+_OTHER_IMAGE = "{} images cannot be read here: export the image as PNG or JPEG."
+_TEXT = "This is a text file, not an image. Choose a " + READABLE + " file."
+_UNKNOWN = "This is not an image that can be read here. Choose a " + READABLE + " file."
 
 # BMP begins with two letters only; the size of its second header (Windows and OS/2 versions) makes sure.
 _BMP = re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\x00\x00\x00", re.DOTALL)
-_PICTURES: tuple[tuple[re.Pattern[bytes], str], ...] = (
+_IMAGES: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"\xff\xd8\xff"), "JPEG"),
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "PNG"),
     (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "WebP"),
@@ -32,16 +32,16 @@ _PICTURES: tuple[tuple[re.Pattern[bytes], str], ...] = (
 _OTHERS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb".{0,1024}%PDF-", re.DOTALL), _DOCUMENT.format("PDF")),
     (re.compile(rb"%!PS|\xc5\xd0\xd3\xc6"), _DOCUMENT.format("PostScript and EPS")),
-    (re.compile(rb".{0,2048}<svg[\s>]", re.DOTALL | re.IGNORECASE), _OTHER_PICTURE.format("SVG")),
+    (re.compile(rb".{0,2048}<svg[\s>]", re.DOTALL | re.IGNORECASE), _OTHER_IMAGE.format("SVG")),
     (
         re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE),
-        "This is a web page, not a picture: open it in a browser and save the picture itself.",
+        "This is a web page, not an image: open it in a browser and save the image itself.",
     ),
-    (re.compile(rb"II\x2a\x00.{4}CR|IIRO|IIRS|MMOR|IIU\x00|FUJIFILM|.{4}ftypcrx ", re.DOTALL), RAW_PHOTO),
-    (re.compile(rb"\x00\x00\x00\x0cjP {2}|\xff\x4f\xff\x51"), _OTHER_PICTURE.format("JPEG 2000")),
-    (re.compile(rb"\x00\x00\x00\x0cJXL |\xff\x0a"), _OTHER_PICTURE.format("JPEG XL")),
-    (re.compile(rb"8BPS"), _OTHER_PICTURE.format("Photoshop")),
-    (re.compile(rb"\x00\x00\x01\x00"), _OTHER_PICTURE.format("Icon")),
+    (re.compile(rb"II\x2a\x00.{4}CR|IIRO|IIRS|MMOR|IIU\x00|FUJIFILM|.{4}ftypcrx ", re.DOTALL), RAW_IMAGE),
+    (re.compile(rb"\x00\x00\x00\x0cjP {2}|\xff\x4f\xff\x51"), _OTHER_IMAGE.format("JPEG 2000")),
+    (re.compile(rb"\x00\x00\x00\x0cJXL |\xff\x0a"), _OTHER_IMAGE.format("JPEG XL")),
+    (re.compile(rb"8BPS"), _OTHER_IMAGE.format("Photoshop")),
+    (re.compile(rb"\x00\x00\x01\x00"), _OTHER_IMAGE.format("Icon")),
     (re.compile(rb"PK\x03\x04|PK\x05\x06|\x1f\x8b|7z\xbc\xaf\x27\x1c|Rar!|BZh|\xfd7zXZ"), _ARCHIVE),
     (re.compile(rb".{4}ftyp|\x1a\x45\xdf\xa3|RIFF.{4}(AVI |WAVE)|\x00\x00\x01[\xb3\xba]|FLV\x01|OggS|ID3", re.DOTALL), _VIDEO),
 )
@@ -50,14 +50,14 @@ _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b
 
 
 def identify(data: bytes) -> str | None:
-    """Name of the picture format, one of those in `READABLE`, or None.
+    """Name of the image format, one of those in `READABLE`, or None.
 
     Args:
         data: The file, or at least its first `HEAD_BYTES`.
     """
     if _brands(data) & _AVIF_BRANDS:
         return "AVIF"
-    return next((name for pattern, name in _PICTURES if pattern.match(data)), None)
+    return next((name for pattern, name in _IMAGES if pattern.match(data)), None)
 
 
 def why_unreadable(data: bytes) -> str:
@@ -68,7 +68,7 @@ def why_unreadable(data: bytes) -> str:
     """
     head = data[:HEAD_BYTES]
     if not head:
-        return "The file is empty: save or download the picture again."
+        return "The file is empty: save or download the image again."
     if _brands(head) & _HEIC_BRANDS:
         return _HEIC
     sentence = next((sentence for pattern, sentence in _OTHERS if pattern.match(head)), None)

@@ -1,4 +1,4 @@
-"""Which pictures are accepted, and the one error for those that are not."""
+"""Which images are accepted, and the one error for those that are not."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from detection_core.environment import positive_number
 
 
 class ImageError(ValueError):
-    """A picture that cannot be used. The message tells the user what is wrong and what to do, and never names a file or a path."""
+    """An image that cannot be used. The message tells the user what is wrong and what to do, and never names a file or a path."""
 
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """Which picture sizes are accepted; checked from the header, before anything is decoded.
+    """Which image sizes are accepted; checked from the header, before anything is decoded.
 
     Attributes:
         max_pixels: Most pixels, width × height.
@@ -49,14 +49,14 @@ class ImageLimits:
             ImageError: If the size lies outside the limits.
         """
         width, height = size
-        shown = f"The picture has {width} × {height} pixels"
+        shown = f"The image has {width} × {height} pixels"
         if width * height > self.max_pixels:
             megapixels, allowed = width * height / 1e6, self.max_pixels / 1e6
             raise ImageError(f"{shown} ({megapixels:.4g} megapixels); at most {allowed:g} megapixels are allowed. Make it smaller first.")
         if max(size) > self.max_side:
             raise ImageError(f"{shown}; a side may have at most {self.max_side}. Make it smaller first.")
         if min(size) < self.min_side:
-            raise ImageError(f"{shown}; each side needs at least {self.min_side}. Choose a larger picture.")
+            raise ImageError(f"{shown}; each side needs at least {self.min_side}. Choose a larger image.")
         if max(size) > self.max_aspect * min(size):
             raise ImageError(f"{shown}; one side may be at most {self.max_aspect:g} times as long as the other. Crop it first.")
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-# EXIF 2.32, tag 0x0112: what makes the stored picture upright.
+# EXIF 2.32, tag 0x0112: what makes the stored image upright.
 _ORIENTATION_TAG = 0x0112
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -23,10 +23,10 @@ UPRIGHT = {
 
 
 def to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
-    """A new 8-bit RGB picture with no metadata but its colour profile, and notes for the user.
+    """A new 8-bit RGB image with no metadata but its color profile, and notes for the user.
 
-    Transparency is put on white. 16-bit grey is divided by 257, or by less if no value exceeds what 8, 10, 12 or 14 bits hold, as in
-    scientific and medical pictures. 32-bit integers and floats are stretched from their least and greatest finite value to 0–255;
+    Transparency is put on white. 16-bit gray is divided by 257, or by less if no value exceeds what 8, 10, 12 or 14 bits hold, as in
+    scientific and medical images. 32-bit integers and floats are stretched from their least and greatest finite value to 0–255;
     NaN becomes black.
 
     Args:
@@ -44,14 +44,14 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
         rgb, notes = _on_white(image.convert("RGBA"))
     else:
         rgb = image.convert("RGB")
-        notes = ["Print colours (CMYK) were converted to RGB."] if image.mode == "CMYK" else []
+        notes = ["Print colors (CMYK) were converted to RGB."] if image.mode == "CMYK" else []
     return with_profile(rgb, image.info if image.mode in {"RGB", "RGBA", "P", "PA"} else {}), notes
 
 
 def with_profile(rgb: Image.Image, info: Mapping[Any, Any]) -> Image.Image:
-    """Replaces all metadata of `rgb` by the RGB colour profile in `info`, if there is one, and returns it."""
+    """Replaces all metadata of `rgb` by the RGB color profile in `info`, if there is one, and returns it."""
     profile = info.get("icc_profile")
-    # ICC.1:2022, bytes 16–19 of the header: the colour space that the profile is for.
+    # ICC.1:2022, bytes 16–19 of the header: the color space that the profile is for.
     rgb.info = {"icc_profile": profile} if isinstance(profile, bytes) and profile[16:20] == b"RGB " else {}
     return rgb
 
@@ -65,7 +65,7 @@ def orientation_of(image: Image.Image) -> int:
     try:
         exif.load(image.info.get("exif") or b"")
         orientation = exif.get(_ORIENTATION_TAG, 1)
-    except Exception:  # Broken metadata is no reason to refuse a good picture.
+    except Exception:  # Broken metadata is no reason to refuse a good image.
         return 1
     return orientation if orientation in UPRIGHT else 1
 
@@ -84,14 +84,14 @@ def _from_16_bits(values: NDArray[np.uint16]) -> tuple[Image.Image, list[str]]:
     bits = next(bits for bits in (8, 10, 12, 14, 16) if greatest < 2**bits)
     table = np.rint(np.arange(2**bits) * (255 / (2**bits - 1))).astype(np.uint8)
     why = "" if bits == 16 else f" as if it had {bits}, because no value exceeds {greatest}"
-    return Image.fromarray(table[values]).convert("RGB"), [f"16-bit picture scaled to 8 bits{why}."]
+    return Image.fromarray(table[values]).convert("RGB"), [f"16-bit image scaled to 8 bits{why}."]
 
 
 def _from_32_bits(pixels: NDArray[Any]) -> tuple[Image.Image, list[str]]:
     values = pixels.astype(np.float64)
     finite = np.isfinite(values)
     if not finite.any():
-        return Image.new("RGB", values.shape[::-1]), ["32-bit picture without a finite value: shown black."]
+        return Image.new("RGB", values.shape[::-1]), ["32-bit image without a finite value: shown black."]
     low = float(np.min(values, where=finite, initial=np.inf))
     high = float(np.max(values, where=finite, initial=-np.inf))
     with np.errstate(all="ignore"):  # Infinities and NaN are settled below.
@@ -99,4 +99,4 @@ def _from_32_bits(pixels: NDArray[Any]) -> tuple[Image.Image, list[str]]:
         values *= 255 / (high - low) if high > low else 0.0
     np.nan_to_num(values, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
     gray = Image.fromarray(np.rint(values).astype(np.uint8))
-    return gray.convert("RGB"), [f"32-bit picture: values from {low:g} to {high:g} scaled to 0–255."]
+    return gray.convert("RGB"), [f"32-bit image: values from {low:g} to {high:g} scaled to 0–255."]

@@ -1,4 +1,4 @@
-"""Turns any picture file, image object or array into an upright 8-bit RGB picture, or into one clear sentence on why not."""
+"""Turns any image file, image object or array into an upright 8-bit RGB image, or into one clear sentence on why not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from detection_core.images.formats import HEAD_BYTES, RAW_PHOTO, identify, why_unreadable
+from detection_core.images.formats import HEAD_BYTES, RAW_IMAGE, identify, why_unreadable
 from detection_core.images.limits import DEFAULT_LIMITS, ImageError, ImageLimits
 from detection_core.images.modes import UPRIGHT, orientation_of, to_rgb, with_profile
 
@@ -36,11 +36,11 @@ ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[
 
 @dataclass(frozen=True)
 class LoadedImage:
-    """A picture ready for detection, and what there is to know about where it came from.
+    """An image ready for detection, and what there is to know about where it came from.
 
     Attributes:
-        image: Upright, mode RGB, 8 bits. Its `info` holds nothing but the colour profile of an RGB file ("icc_profile"), so that
-            files saved from it keep their colours and lose their metadata (place, camera, date).
+        image: Upright, mode RGB, 8 bits. Its `info` holds nothing but the color profile of an RGB file ("icc_profile"), so that
+            files saved from it keep their colors and lose their metadata (place, camera, date).
         notes: Sentences for the user on what was changed or left out.
         format: "JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF", "AVIF" or "MPO"; "image object" or "array" if it was no file.
         web_safe: True if a browser shows the original file just as `image`: the same pixels, upright (browsers turn JPEGs by their
@@ -56,12 +56,12 @@ class LoadedImage:
 
 
 def load_image(source: ImageSource, *, limits: ImageLimits | None = None) -> Image.Image:
-    """The upright 8-bit RGB picture of `source`; see `read_image`, which also gives the notes."""
+    """The upright 8-bit RGB image of `source`; see `read_image`, which also gives the notes."""
     return read_image(source, limits=limits).image
 
 
 def read_image(source: ImageSource, *, limits: ImageLimits | None = None) -> LoadedImage:
-    """Reads a picture from anywhere but the network.
+    """Reads an image from anywhere but the network.
 
     Files are turned upright by their EXIF orientation; the first frame or page is used; transparency is put on white; 16 and 32 bits are
     scaled to 8 as `image_modes.to_rgb` says.
@@ -70,11 +70,11 @@ def read_image(source: ImageSource, *, limits: ImageLimits | None = None) -> Loa
 
     Args:
         source: Path, content of a file, binary stream (read from where it stands), PIL image, or uint8 array [H,W,3] (RGB),
-            [H,W,4] (RGBA) or [H,W] (grey).
+            [H,W,4] (RGBA) or [H,W] (gray).
         limits: Sizes accepted; None takes those of `ImageLimits.from_environment`.
 
     Raises:
-        ImageError: If there is no such file, or if it holds no picture that can be used.
+        ImageError: If there is no such file, or if it holds no image that can be used.
     """
     limits = limits or ImageLimits.from_environment()
     if isinstance(source, Image.Image):
@@ -85,7 +85,7 @@ def read_image(source: ImageSource, *, limits: ImageLimits | None = None) -> Loa
 
 
 def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
-    """The picture as a JPEG file with 4:2:0 colours and its colour profile, for previews and downloads.
+    """The image as a JPEG file with 4:2:0 colors and its color profile, for previews and downloads.
 
     Args:
         image: Mode RGB or L.
@@ -96,7 +96,7 @@ def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
     return stream.getvalue()
 
 
-# Pillow's readers are called directly: Image.open would try others too (EPS starts Ghostscript) and warns of large pictures before
+# Pillow's readers are called directly: Image.open would try others too (EPS starts Ghostscript) and warns of large images before
 # our limits can speak. None of these readers decodes pixels before load().
 _READERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.jpeg_factory,
@@ -116,7 +116,7 @@ _WEB_MODES = {
     "GIF": {"L", "P"},
     "AVIF": {"RGB", "RGBA"},
 }
-# TIFF 6.0, NewSubfileType: bit 0 marks a reduced version, as DNG, NEF and ARW raw photos carry it in front.
+# TIFF 6.0, NewSubfileType: bit 0 marks a reduced version, as DNG, NEF and ARW raw images carry it in front.
 _SUBFILE_TYPE_TAG = 254
 
 
@@ -129,7 +129,7 @@ def _from_file(data: bytes, limits: ImageLimits) -> LoadedImage:
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError("The picture is too large to be decoded safely. Make it smaller first.") from error
+        raise ImageError("The image is too large to be decoded safely. Make it smaller first.") from error
     except Exception as error:  # Pillow's readers raise nearly everything on broken files, SyntaxError and KeyError included.
         raise ImageError(
             f"This {file_format} file is damaged, incomplete or of a rare kind. Download or export it again, best as JPEG or PNG."
@@ -140,7 +140,7 @@ def _decode(data: bytes, file_format: str, limits: ImageLimits) -> LoadedImage:
     image = _READERS[file_format](io.BytesIO(data))
     limits.check(image.size)
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_SUBFILE_TYPE_TAG, 0) == 1:
-        raise ImageError(RAW_PHOTO)
+        raise ImageError(RAW_IMAGE)
     name = "MPO" if image.format == "MPO" else file_format
     frames = getattr(image, "n_frames", 1)
     mode = image.mode
@@ -153,7 +153,7 @@ def _decode(data: bytes, file_format: str, limits: ImageLimits) -> LoadedImage:
     if orientation != 1:
         rgb = with_profile(rgb.transpose(UPRIGHT[orientation]), rgb.info)
     if reduced:
-        notes = ["16-bit picture scaled to 8 bits.", *notes]
+        notes = ["16-bit image scaled to 8 bits.", *notes]
     if frames > 1:
         notes = [_first_only(name, frames), *notes]
     web_safe = mode in _WEB_MODES.get(name, ()) and frames == 1 and not reduced and (orientation == 1 or name == "JPEG")
@@ -161,7 +161,7 @@ def _decode(data: bytes, file_format: str, limits: ImageLimits) -> LoadedImage:
 
 
 def _first_only(name: str, frames: int) -> str:
-    what = {"TIFF": "TIFF with {} pages", "MPO": "Photo file with {} pictures"}.get(name, f"Animated {name} with {{}} frames")
+    what = {"TIFF": "TIFF with {} pages", "MPO": "AnnotatedImage file with {} images"}.get(name, f"Animated {name} with {{}} frames")
     return f"{what.format(frames)}: only the first one is used."
 
 
@@ -179,7 +179,7 @@ def _from_image(image: Image.Image, limits: ImageLimits) -> LoadedImage:
 def _from_array(array: NDArray[Any], limits: ImageLimits) -> LoadedImage:
     if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
         raise ImageError(
-            "An array must be uint8 of shape [H,W,3] (RGB), [H,W,4] (RGBA) or [H,W] (grey), 0–255; "
+            "An array must be uint8 of shape [H,W,3] (RGB), [H,W,4] (RGBA) or [H,W] (gray), 0–255; "
             f"this one is {array.dtype} of shape {list(array.shape)}."
         )
     limits.check((array.shape[1], array.shape[0]))
@@ -209,7 +209,7 @@ def _read_bytes(source: Any) -> bytes:
 
 def _read_file(path: Any) -> bytes:
     if isinstance(path, str) and re.match(r"[a-z][a-z0-9+.-]+://|data:", path, re.IGNORECASE):
-        raise ImageError("This is a web address, not a file: download the picture first.")
+        raise ImageError("This is a web address, not a file: download the image first.")
     # Errors of the system name the path: they are not passed on.
     try:
         with Path(path).open("rb") as file:
@@ -217,7 +217,7 @@ def _read_file(path: Any) -> bytes:
             # A film of ten gigabytes is refused by its beginning.
             return head + file.read() if identify(head) else head
     except IsADirectoryError:
-        raise ImageError("This is a folder, not a file: choose a picture inside.") from None
+        raise ImageError("This is a folder, not a file: choose an image inside.") from None
     except (FileNotFoundError, NotADirectoryError):
         raise ImageError("There is no such file. Check the name and the folder.") from None
     except PermissionError:

@@ -1,4 +1,4 @@
-"""Builds a detector from a weights file exactly as torchvision's builders do, but without downloading or initialising anything."""
+"""Builds a detector from a weights file exactly as torchvision's builders do, but without downloading or initializing anything."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from detection_core.models.builders import BUILDERS
 from detection_core.models.checkpoint import CheckpointError, file_revision, read_checkpoint
-from detection_core.models.empty import NoRandomInitialisation, empty_model
-from detection_core.models.quantization import dequantise
+from detection_core.models.empty import NoRandomInitialization, build_empty
+from detection_core.models.quantization import dequantize
 from detection_core.models.spec import ModelSpec
 
-__all__ = ["build_model", "empty_model"]
+__all__ = ["build_empty", "build_model"]
 
 
 def build_model(spec: ModelSpec, path: Path) -> nn.Module:
@@ -21,7 +21,7 @@ def build_model(spec: ModelSpec, path: Path) -> nn.Module:
 
     Args:
         spec: The model.
-        path: A state dict of it as `torch.save` writes it, in the zip or the older format, in any floating-point type or as `quantise`
+        path: A state dict of it as `torch.save` writes it, in the zip or the older format, in any floating-point type or as `quantize`
             gives it; for a user's model whatever `read_checkpoint` reads.
 
     Returns:
@@ -34,9 +34,9 @@ def build_model(spec: ModelSpec, path: Path) -> nn.Module:
     """
     # Not memory-mapped: torchvision's older files are not zips, and a mapped file must not be changed while the model lives.
     state = _user_state(spec, path) if spec.source == "user" else torch.load(path, map_location="cpu", weights_only=True)
-    with NoRandomInitialisation():
-        module = empty_model(spec.architecture)
-    module.load_state_dict(dequantise(state), assign=True)
+    with NoRandomInitialization():
+        module = build_empty(spec.architecture)
+    module.load_state_dict(dequantize(state), assign=True)
     if spec.architecture.builder in BUILDERS:
         # Depthwise convolutions take half the time this way; torchvision's models stay as they are, to the bit.
         module.to(memory_format=torch.channels_last)

@@ -29,7 +29,7 @@ _SINGLE_MAP_ANCHORS = ((32, 64, 128, 256, 512),)
 _ANCHOR_CELLS = 8
 # The level that `LastLevelMaxPool` adds; it only serves the region proposals.
 _POOL_LEVEL = "pool"
-# Side of the picture with which the feature maps are found out; a multiple of any stride in use.
+# Side of the image with which the feature maps are found out; a multiple of any stride in use.
 _TRIAL_SIDE = 128
 
 # MobileNetV2 blocks whose outputs have strides 8, 16 and 32, and the channels they give (Sandler et al. 2018, table 2); the last is
@@ -40,7 +40,7 @@ _MOVENET_STAGES = {"6": 48, "13": 144, "18": 1280}
 _MOVENET_WIDTH = 1.5
 _FPN_CHANNELS = 128
 # What makes a pyramid detector light. Two anchor scales a level, from 12 px (a distant person at 320 px) to 288 px (a portrait that
-# fills the frame); each object costs a pass through the mask and the keypoint head, and a resize per joint.
+# fills the frame); each object costs a pass through the mask and the keypoint head, and a resize per keypoint.
 _LIGHT: Mapping[str, Any] = {
     "anchor_sizes": ((12, 20), (32, 48), (80, 128), (192, 288)),
     "box_head_size": 512,
@@ -93,7 +93,7 @@ def detector_on_backbone(
         min_size: Length in pixels to which the shorter side of an image is scaled.
         max_size: Bound in pixels on the longer side after scaling.
         masks: Add torchvision's Mask R-CNN head.
-        num_keypoints: Joints per instance; more than 0 adds torchvision's Keypoint R-CNN head.
+        num_keypoints: Keypoints per instance; more than 0 adds torchvision's Keypoint R-CNN head.
         anchor_sizes: Sides of the anchors in pixels, a sequence per level, each of the same length. None takes those of
             torchvision's example for one feature map, and 8 times the stride for the levels of a pyramid.
         box_head_size: Width of the two layers that classify a box.
@@ -142,16 +142,16 @@ def detector_on_backbone(
 def person_mobilenet_v2_fpn(
     *, num_classes: int = 2, num_keypoints: int = 17, min_size: int = 320, max_size: int = 512, box_batch_size_per_image: int = 512
 ) -> FasterRCNN:
-    """Builds a small detector of people, their outlines and their joints, on the body of MoveNet (see `movenet_body`).
+    """Builds a small detector of people, their outlines and their keypoints, on the body of MoveNet (see `movenet_body`).
 
     The feature pyramid has 128 channels on strides 8, 16, 32 and 64. No weights are downloaded.
 
     Args:
         num_classes: Classes including the background, so 2 for persons only.
-        num_keypoints: Joints per instance.
+        num_keypoints: Keypoints per instance.
         min_size: Length in pixels to which the shorter side is scaled at inference.
         max_size: Bound in pixels on the longer side after scaling.
-        box_batch_size_per_image: Proposals sampled per picture for the box loss; only matters for training.
+        box_batch_size_per_image: Proposals sampled per image for the box loss; only matters for training.
 
     Returns:
         A `FasterRCNN` that keeps torchvision's contract and returns boxes, labels, scores, masks and keypoints.
@@ -245,7 +245,7 @@ def _with_pyramid(body: nn.Sequential, stages: Mapping[str, int]) -> BackboneWit
 
 @torch.no_grad()
 def map_shapes(backbone: nn.Module, side: int) -> dict[str, torch.Size]:
-    """The shapes of a backbone's feature maps of one square picture, by name; nothing is computed for it."""
+    """The shapes of a backbone's feature maps of one square image, by name; nothing is computed for it."""
     weights = {name: weight.to("meta") for name, weight in chain(backbone.named_parameters(), backbone.named_buffers())}
     maps = functional_call(backbone, weights, torch.zeros(1, 3, side, side, device="meta"))
     # A single map gets this name from torchvision too.
@@ -253,7 +253,7 @@ def map_shapes(backbone: nn.Module, side: int) -> dict[str, torch.Size]:
 
 
 def _level_strides(backbone: nn.Module, out_channels: int) -> dict[str, int]:
-    """The names and strides in pixels of a backbone's feature maps, found by showing it a small picture."""
+    """The names and strides in pixels of a backbone's feature maps, found by showing it a small image."""
     modes = {module: module.training for module in backbone.modules()}
     shapes = map_shapes(backbone.eval(), _TRIAL_SIDE)
     for module, training in modes.items():

@@ -15,7 +15,7 @@ from torchvision.models._api import WeightsEnum
 
 from detection_core.models.builders import FLOOR_SCORES
 from detection_core.models.checkpoint import BACKGROUND, COCO_KEYPOINT_NAMES
-from detection_core.models.empty import FROZEN_NORM_EPSILON, outline
+from detection_core.models.empty import FROZEN_NORM_EPSILON, build_on_meta
 from detection_core.models.families import FAMILIES, Family, Task, family_of, title_of
 from detection_core.models.precision import split_key
 from detection_core.models.spec import Architecture, ModelSpec
@@ -32,7 +32,7 @@ __all__ = [
     "Rejected",
     "Task",
     "UnknownModelError",
-    "get_spec",
+    "get_model_spec",
     "list_models",
     "list_specs",
     "rejected_files",
@@ -60,15 +60,15 @@ _EMBEDDED = {
 }
 
 _BEST_FOR = {
-    COCO_MODEL: "A first look at anything: COCO's 80 classes with masks, and people's joints, with nothing to download.",
-    PERSON_MODEL: "People with outlines and joints at once, at interactive speed and with nothing to download.",
+    COCO_MODEL: "A first look at anything: COCO's 80 classes with masks, and people's keypoints, with nothing to download.",
+    PERSON_MODEL: "People with outlines and keypoints at once, at interactive speed and with nothing to download.",
     "fasterrcnn_mobilenet_v3_large_320_fpn": "Video and weak machines: the fastest Faster R-CNN, for large objects.",
-    "fasterrcnn_mobilenet_v3_large_fpn": "Everyday pictures on a CPU: most of ResNet-50's accuracy at a thirtieth of its cost.",
+    "fasterrcnn_mobilenet_v3_large_fpn": "Everyday images on a CPU: most of ResNet-50's accuracy at a thirtieth of its cost.",
     "fasterrcnn_resnet50_fpn": "The reference that papers compare with.",
-    "fasterrcnn_resnet50_fpn_v2": "The most accurate boxes without masks, when a few seconds a picture are fine.",
+    "fasterrcnn_resnet50_fpn_v2": "The most accurate boxes without masks, when a few seconds an image are fine.",
     "maskrcnn_resnet50_fpn": "Outlines of 80 kinds of objects; the model of the 2017 paper.",
     "maskrcnn_resnet50_fpn_v2": "The best outlines and the best boxes of all; also the slowest.",
-    "keypointrcnn_resnet50_fpn": "Human poses: 17 joints a person, the better of the two trainings.",
+    "keypointrcnn_resnet50_fpn": "Human poses: 17 keypoints a person, the better of the two trainings.",
     "keypointrcnn_resnet50_fpn_legacy": "Reproducing results from before torchvision 0.5.",
     "fcos_resnet50_fpn": "A one-stage detector without anchors, stronger than Faster R-CNN v1.",
     "retinanet_resnet50_fpn": "The one-stage reference with focal loss.",
@@ -94,7 +94,7 @@ def list_specs() -> list[ModelSpec]:
     return [*built_in[:own], *find_user_models(_built_in()).specs.values(), *built_in[own:]]
 
 
-def get_spec(key: str) -> ModelSpec:
+def get_model_spec(key: str) -> ModelSpec:
     """Looks a model up.
 
     Args:
@@ -160,9 +160,9 @@ def _torchvision_spec(builder: str, weights: WeightsEnum, usual: WeightsEnum | N
     key = builder + (f"_{which.lower()}" if which else "")
     keypoint_names = tuple(meta.get("keypoint_names", ()))
     if "keypoints" in traits.tasks and not keypoint_names:
-        raise ValueError(f"{weights} does not name its joints")
+        raise ValueError(f"{weights} does not name its keypoints")
     architecture = Architecture(builder, _arguments(builder, weights, len(keypoint_names)))
-    params = meta.get("num_params") or sum(parameter.numel() for parameter in outline(architecture).parameters())
+    params = meta.get("num_params") or sum(parameter.numel() for parameter in build_on_meta(architecture).parameters())
     measured = (meta.get("_metrics") or {}).get("COCO-val2017", {})
     metrics = {name: measured[name] for name in _METRICS if name in measured}
     classes = "persons only" if family is Family.KEYPOINT_RCNN else "80 classes"
@@ -182,8 +182,8 @@ def _torchvision_spec(builder: str, weights: WeightsEnum, usual: WeightsEnum | N
         metrics=metrics,
         metrics_on=f"COCO val2017, {classes}" if metrics else "",
         recipe=meta.get("recipe", ""),
-        floor_score=traits.floor_score,
-        suggested_threshold=traits.suggested_threshold,
+        min_score=traits.min_score,
+        default_threshold=traits.default_threshold,
         best_for=_BEST_FOR.get(key, f"One more {family}, which this version of torchvision has brought along."),
         file_name=weights.url.rpartition("/")[2],
         source="torchvision",
@@ -220,8 +220,8 @@ def _embedded_spec(key: str) -> ModelSpec:
         metrics=card["metrics"],
         metrics_on=card["metrics_on"],
         recipe=card["recipe_url"],
-        floor_score=FLOOR_SCORES[key],
-        suggested_threshold=card["suggested_threshold"],
+        min_score=FLOOR_SCORES[key],
+        default_threshold=card["default_threshold"],
         best_for=_BEST_FOR[key],
         file_name=f"{key}.pth",
         source="embedded",

@@ -15,9 +15,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from detection_core.models.empty import TORCHVISION_BUILDERS, outline
+from detection_core.models.empty import TORCHVISION_BUILDERS, build_on_meta
 from detection_core.models.spec import Architecture
-from detection_core.models.state_dict import BACKGROUND, COCO_KEYPOINT_NAMES, bare_state, has_masks, names_for, num_keypoints, recognise
+from detection_core.models.state_dict import (
+    BACKGROUND,
+    COCO_KEYPOINT_NAMES,
+    bare_state,
+    has_masks,
+    infer_architecture,
+    names_for,
+    num_keypoints,
+)
 
 __all__ = ["BACKGROUND", "COCO_KEYPOINT_NAMES", "Checkpoint", "CheckpointError", "file_revision", "read_checkpoint", "write_checkpoint"]
 
@@ -46,10 +54,10 @@ class Checkpoint:
         architecture: How it is built.
         categories: Class names by label; index 0 is `BACKGROUND`.
         state: Its weights by name.
-        keypoint_names: Names of its joints, or empty.
+        keypoint_names: Names of its keypoints, or empty.
         training: How it was trained, in plain types. `metrics_on` in it says what `metrics` were measured on.
         metrics: Average precisions in percent by the catalog's names (`box_map`, `mask_map`, `kp_map`), or empty.
-        suggested_threshold: Where to begin looking, 0–1, or None where it is not known.
+        default_threshold: Where to begin looking, 0–1, or None where it is not known.
         resume: All that training needs to go on, in plain types and tensors; only in checkpoints for that purpose.
 
     Raises:
@@ -62,7 +70,7 @@ class Checkpoint:
     keypoint_names: tuple[str, ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
-    suggested_threshold: float | None = None
+    default_threshold: float | None = None
     resume: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -75,11 +83,11 @@ class Checkpoint:
         _require(all(isinstance(name, str) for name in arguments), "its arguments have no names")
         weights = all(isinstance(name, str) and isinstance(value, Tensor) for name, value in self.state.items())
         _require(weights, "its state is not weights by name")
-        joints = num_keypoints(self.state)
-        _require(len(self.keypoint_names) == joints, f"it has {joints} joints, but {len(self.keypoint_names)} keypoint_names")
+        keypoints = num_keypoints(self.state)
+        _require(len(self.keypoint_names) == keypoints, f"it has {keypoints} keypoints, but {len(self.keypoint_names)} keypoint_names")
         _require(all(_is_number(value, 100) for value in self.metrics.values()), "its metrics are not percentages")
-        threshold = self.suggested_threshold
-        _require(threshold is None or _is_number(threshold, 1), "its suggested_threshold is not between 0 and 1")
+        threshold = self.default_threshold
+        _require(threshold is None or _is_number(threshold, 1), "its default_threshold is not between 0 and 1")
 
     @property
     def has_masks(self) -> bool:
@@ -199,7 +207,8 @@ def _ours(content: dict[str, Any]) -> Checkpoint:
             tuple(content["keypoint_names"]),
             dict(content["training"]),
             dict(content["metrics"]),
-            content["suggested_threshold"],
+            # Its name in files of before the first release.
+            content["default_threshold"] if "default_threshold" in content else content["suggested_threshold"],
             content["resume"],
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -211,7 +220,7 @@ def _bare(content: Any) -> Checkpoint:
     state = bare_state(content)
     if state is None:
         raise ValueError(f"holds no weights by name, or other things than weights. {_SAVE_WEIGHTS_ONLY}")
-    architecture = recognise(state)
+    architecture = infer_architecture(state)
     if architecture is None:
         raise ValueError(
             "holds weights of something else than torchvision's detectors. Use a checkpoint that `train` has written, or a state dict of "
@@ -231,7 +240,7 @@ def _fitting(checkpoint: Checkpoint) -> dict[str, Tensor]:
     if any(name.startswith(("weights", "progress")) for name in arguments):
         raise ValueError("asks for other weights than its own. Train or export it again.")
     try:
-        module = outline(checkpoint.architecture)
+        module = build_on_meta(checkpoint.architecture)
     except Exception as error:
         advice = "If a newer Detection Explorer has written it, update this one."
         raise ValueError(f"cannot be built: {str(error).rstrip('.')} (builder {builder}). {advice}") from error

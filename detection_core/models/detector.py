@@ -1,4 +1,4 @@
-"""A loaded model and pictures in, Detections at the model's floor score out."""
+"""A loaded model and images in, Detections at the model's floor score out."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from torchvision.models.detection.image_list import ImageList
 
 from detection_core.detections import Detections
 from detection_core.images.reading import load_image
-from detection_core.models.catalog import ModelSpec, get_spec
+from detection_core.models.catalog import ModelSpec, get_model_spec
 from detection_core.models.families import Task
 from detection_core.models.loader import ModelLoader
 from detection_core.models.optimized import heads_with_tasks, takes_bytes
 from detection_core.models.ssdlite_mobilenet_v2 import InstanceSSD
 
-Picture = Image.Image | NDArray[np.uint8] | str | Path
+ImageInput = Image.Image | NDArray[np.uint8] | str | Path
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Timings:
 
     Attributes:
         load: Getting the model: downloading, reading and building it; 0 when it was in memory.
-        wait: Waiting for others' pictures.
+        wait: Waiting for others' images.
         network: Resizing, the network itself and non-maximum suppression.
         post: Results to arrays.
     """
@@ -47,7 +47,7 @@ class Timings:
 class Detector:
     """Finds objects with one model.
 
-    The model runs once per picture at its lowest score; filter the result afterwards, it is the same set:
+    The model runs once per image at its lowest score; filter the result afterwards, it is the same set:
     `detections[detections.scores > 0.5]`.
 
     Args:
@@ -61,12 +61,12 @@ class Detector:
     """
 
     def __init__(self, model: str | ModelSpec, *, device: str = "cpu", loader: ModelLoader | None = None) -> None:
-        self.spec = get_spec(model) if isinstance(model, str) else model
+        self.spec = get_model_spec(model) if isinstance(model, str) else model
         self.device = torch.device(device)
         self._module = (loader or ModelLoader(device=device)).load(self.spec)
 
-    def detect(self, image: Picture) -> Detections:
-        """Finds objects in one picture.
+    def detect(self, image: ImageInput) -> Detections:
+        """Finds objects in one image.
 
         Args:
             image: A PIL image, an RGB uint8 array [H,W,3], or a path.
@@ -75,17 +75,17 @@ class Detector:
             All objects down to the model's floor score.
 
         Raises:
-            ImageError: If it is no picture that can be read.
+            ImageError: If it is no image that can be read.
         """
         return self.detect_batch([image])[0]
 
-    def detect_batch(self, images: Sequence[Picture], *, batch_size: int = 1) -> list[Detections]:
-        """Finds objects in many pictures, each of its own size.
+    def detect_batch(self, images: Sequence[ImageInput], *, batch_size: int = 1) -> list[Detections]:
+        """Finds objects in many images, each of its own size.
 
         Args:
             images: As for `detect`.
-            batch_size: Pictures in one pass. More than one pays on a GPU only, and changes results slightly: torchvision pads a
-                batch to its largest picture.
+            batch_size: Images in one pass. More than one pays on a GPU only, and changes results slightly: torchvision pads a
+                batch to its largest image.
         """
         results = []
         for start in range(0, len(images), batch_size):
@@ -94,8 +94,8 @@ class Detector:
         return results
 
 
-def as_array(image: Picture) -> NDArray[np.uint8]:
-    """Reads a picture of any kind as RGB uint8 [H,W,3]."""
+def as_array(image: ImageInput) -> NDArray[np.uint8]:
+    """Reads an image of any kind as RGB uint8 [H,W,3]."""
     return np.asarray(load_image(image))
 
 
@@ -103,7 +103,7 @@ def as_array(image: Picture) -> NDArray[np.uint8]:
 def run(
     module: nn.Module,
     spec: ModelSpec,
-    pictures: Sequence[NDArray[np.uint8]],
+    images: Sequence[NDArray[np.uint8]],
     device: torch.device,
     *,
     tasks: Collection[Task] | None = None,
@@ -111,29 +111,29 @@ def run(
     """Runs a loaded model on one batch.
 
     Args:
-        module: The model, in eval mode and on `device`; torchvision's own, or what `fast.optimise` makes of it.
+        module: The model, in eval mode and on `device`; torchvision's own, or what `fast.optimize` makes of it.
         spec: What the catalog knows of it.
-        pictures: RGB uint8 [H,W,3], each of its own size.
+        images: RGB uint8 [H,W,3], each of its own size.
         device: Where the module is.
         tasks: What is wanted of what the model gives; None for all. Boxes are always given, and are the same whatever else is wanted.
-            An optimised model does not compute what is not; to have it later, run again.
+            An optimized model does not compute what is not; to have it later, run again.
 
     Returns:
-        One result per picture, equal to torchvision's own output except that masks stay on their grid (for an optimised model, equal up
+        One result per image, equal to torchvision's own output except that masks stay on their grid (for an optimized model, equal up
         to rounding), and the timings of the batch (`network` and `post`).
     """
     wanted = spec.tasks if tasks is None else tasks
     started = time.perf_counter()
-    outputs = _forward(module, [_to_tensor(picture, module).to(device) for picture in pictures], wanted)
+    outputs = _forward(module, [_to_tensor(image, module).to(device) for image in images], wanted)
     outputs = [{name: value.cpu() for name, value in output.items()} for output in outputs]
     finished = time.perf_counter()
-    results = [_to_detections(output, picture.shape[:2], spec, wanted) for output, picture in zip(outputs, pictures, strict=True)]
+    results = [_to_detections(output, image.shape[:2], spec, wanted) for output, image in zip(outputs, images, strict=True)]
     return results, Timings(network=finished - started, post=time.perf_counter() - finished)
 
 
-def _to_tensor(picture: NDArray[np.uint8], module: nn.Module) -> Tensor:
+def _to_tensor(image: NDArray[np.uint8], module: nn.Module) -> Tensor:
     """What `weights.transforms()` does, float32 [3,H,W] in 0–1; or the bytes [3,H,W] for a model that takes them."""
-    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
     return pixels if takes_bytes(module) else pixels.contiguous().float().div(255)
 
 

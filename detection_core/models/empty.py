@@ -1,4 +1,4 @@
-"""Builds a detector's structure from its architecture, without downloading anything, and without initialising it where that is a waste."""
+"""Builds a detector's structure from its architecture, without downloading anything, and without initializing it where that is a waste."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _SETTLING_SIDE = 128
 TORCHVISION_BUILDERS = frozenset(list_models(module=torchvision_detection))
 
 
-def empty_model(architecture: Architecture) -> nn.Module:
-    """Builds a model's structure, its parameters as the builder initialises them.
+def build_empty(architecture: Architecture) -> nn.Module:
+    """Builds a model's structure, its parameters as the builder initializes them.
 
     Raises:
         ValueError: If there is no such builder.
@@ -54,24 +54,24 @@ def empty_model(architecture: Architecture) -> nn.Module:
     return module
 
 
-def outline(architecture: Architecture) -> nn.Module:
+def build_on_meta(architecture: Architecture) -> nn.Module:
     """Builds a model's structure without any memory for its weights, in about 20 ms; it can compute nothing.
 
     Raises:
         ValueError: If there is no such builder.
         TypeError: If the builder does not take such arguments.
     """
-    with torch.device("meta"), NoRandomInitialisation():
-        return empty_model(architecture)
+    with torch.device("meta"), NoRandomInitialization():
+        return build_empty(architecture)
 
 
-def useful_sides(architecture: Architecture) -> tuple[int, int | None]:
-    """Up to which shorter and longer side, in pixels, a picture tells a model more: a larger one is made smaller first.
+def input_size(architecture: Architecture) -> tuple[int, int | None]:
+    """Up to which shorter and longer side, in pixels, an image tells a model more: a larger one is made smaller first.
 
     Returns:
         The shorter side, and the longer one or None where that does not matter.
     """
-    transform: Any = outline(architecture).transform
+    transform: Any = build_on_meta(architecture).transform
     if transform.fixed_size is not None:
         return max(transform.fixed_size), None
     return transform.min_size[-1], transform.max_size
@@ -79,10 +79,10 @@ def useful_sides(architecture: Architecture) -> tuple[int, int | None]:
 
 @torch.no_grad()
 def _settle_roi_scales(module: Any) -> None:
-    """Lets RoI pooling see how much smaller feature maps are than pictures.
+    """Lets RoI pooling see how much smaller feature maps are than images.
 
-    torchvision infers it from the first picture that comes, by its height before padding, and keeps it: after a panorama of 1333x20 px
-    all pictures would be pooled at eight times the right scale. So the first "picture" is one that needs no padding.
+    torchvision infers it from the first image that comes, by its height before padding, and keeps it: after a panorama of 1333x20 px
+    all images would be pooled at eight times the right scale. So the first "image" is one that needs no padding.
     """
     if next(module.parameters()).is_meta:
         return
@@ -102,7 +102,7 @@ def _freeze_batch_norms(module: nn.Module, epsilon: float) -> None:
             _freeze_batch_norms(child, epsilon)
 
 
-class NoRandomInitialisation(TorchFunctionMode):
+class NoRandomInitialization(TorchFunctionMode):
     """Leaves new parameters as they are in this thread: they are replaced anyway, and drawing 46 million of them takes a second."""
 
     _DRAWS: frozenset[Callable] = frozenset({nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_})

@@ -29,17 +29,17 @@ class FamilyTraits:
     Attributes:
         prefix: The letters that torchvision's builders of it begin with.
         tasks: What its models give.
-        floor_score: No score below it leaves a model.
-        suggested_threshold: Where to begin looking, 0–1.
+        min_score: No score below it leaves a model.
+        default_threshold: Where to begin looking, 0–1.
     """
 
     prefix: str
     tasks: tuple[Task, ...]
-    floor_score: float
-    suggested_threshold: float
+    min_score: float
+    default_threshold: float
 
 
-# Floors are the `score_thresh` defaults in torchvision/models/detection: nothing below them ever leaves the model. The suggested
+# Floors are the `score_thresh` defaults in torchvision/models/detection: nothing below them ever leaves the model. The default
 # thresholds differ because the scores do: softmax (R-CNNs, SSDs), sigmoid (RetinaNet), sqrt(class · centerness) (FCOS).
 FAMILIES = {
     Family.FASTER_RCNN: FamilyTraits("fasterrcnn", ("boxes",), 0.05, 0.5),
@@ -53,7 +53,7 @@ FAMILIES = {
 
 
 _FAMILY_BY_PREFIX = {traits.prefix: family for family, traits in FAMILIES.items()} | {"person": Family.FASTER_RCNN}
-# The family's letters, the side of its pictures where that is part of the name, and what the detector is built on.
+# The family's letters, the side of its images where that is part of the name, and what the detector is built on.
 _BUILDER = re.compile(r"([a-z]+)(\d*)_(.+)")
 
 

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from detection_core.models.build import build_model
-from detection_core.models.catalog import ModelSpec, get_spec
+from detection_core.models.catalog import ModelSpec, get_model_spec
 from detection_core.models.checkpoint import CheckpointError
 from detection_core.models.memory_budget import memory_budget
-from detection_core.models.optimized import optimise, packed_size, sixteen_bits
+from detection_core.models.optimized import optimize, packed_size, sixteen_bits
 from detection_core.models.precision import Precision
 from detection_core.models.weights import DownloadCancelled, WeightsError, fetch_weights, find_weights, reject_if_damaged
 from detection_core.process import release_freed_memory
@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 ModelState = Literal["in memory", "on disk", "to download"]
 
 _POLL_SECONDS = 0.1
-# Where `fast.optimise` has been measured and held to torchvision's results.
-_OPTIMISED = ("cpu", "cuda")
+# Where `fast.optimize` has been measured and held to torchvision's results.
+_OPTIMIZED = ("cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ class ResidentModel:
 
 
 @dataclass(eq=False)
-class _Flight:
+class _PendingLoad:
     """One load under way; its fields are guarded by the loader's lock, through which `changed` waits."""
 
     changed: threading.Condition
     waiters: int = 0
     progress: LoadProgress | None = None
-    landed: bool = False
+    done: bool = False
     module: nn.Module | None = None
     error: BaseException | None = None
 
@@ -102,7 +102,7 @@ class ModelLoader:
         self.budget_bytes = memory_budget(self.device) if budget_bytes is None else budget_bytes
         self._lock = threading.Lock()
         self._residents: OrderedDict[str, _Resident] = OrderedDict()
-        self._flights: dict[tuple[str, str], _Flight] = {}
+        self._flights: dict[tuple[str, str], _PendingLoad] = {}
 
     def load(
         self,
@@ -113,7 +113,7 @@ class ModelLoader:
     ) -> nn.Module:
         """Returns a model, from memory or built from its weights, which are downloaded where they are missing.
 
-        Unless the spec says stock, `fast.optimise` makes it faster, on a CPU and on CUDA.
+        Unless the spec says stock, `fast.optimize` makes it faster, on a CPU and on CUDA.
 
         All who ask for a model while it loads share that one load, its result or its error; it is only given up when nobody waits
         for it any more. The module is shared, so it must not be changed. A user's file that has been overwritten is loaded anew.
@@ -135,7 +135,7 @@ class ModelLoader:
                 if resident := self._find(spec):
                     self._residents.move_to_end(spec.key)
                     return resident.module
-                flight = self._flights.get(spec.identity) or self._take_off(spec)
+                flight = self._flights.get(spec.identity) or self._start_load(spec)
                 flight.waiters += 1
             try:
                 _wait(flight, on_progress, cancelled)
@@ -177,13 +177,13 @@ class ModelLoader:
         resident = self._residents.get(spec.key)
         return resident if resident and resident.revision == spec.revision else None
 
-    def _take_off(self, spec: ModelSpec) -> _Flight:
-        flight = _Flight(threading.Condition(self._lock))
-        threading.Thread(target=self._fly, args=(spec, flight), name=f"load {spec.key}", daemon=True).start()
+    def _start_load(self, spec: ModelSpec) -> _PendingLoad:
+        flight = _PendingLoad(threading.Condition(self._lock))
+        threading.Thread(target=self._run_load, args=(spec, flight), name=f"load {spec.key}", daemon=True).start()
         self._flights[spec.identity] = flight
         return flight
 
-    def _fly(self, spec: ModelSpec, flight: _Flight) -> None:
+    def _run_load(self, spec: ModelSpec, flight: _PendingLoad) -> None:
         module, error = None, None
         try:
             module = self._read(spec, flight)
@@ -194,12 +194,12 @@ class ModelLoader:
             del self._flights[spec.identity]
             if module is not None:
                 self._keep(spec, module)
-            flight.module, flight.error, flight.landed = module, error, True
+            flight.module, flight.error, flight.done = module, error, True
             flight.changed.notify_all()
         # Of models that were let go, and of what this one was made from; nobody waits for it.
         release_freed_memory()
 
-    def _read(self, spec: ModelSpec, flight: _Flight) -> nn.Module:
+    def _read(self, spec: ModelSpec, flight: _PendingLoad) -> nn.Module:
         def tell(progress: LoadProgress) -> None:
             with self._lock:
                 flight.progress = progress
@@ -222,12 +222,12 @@ class ModelLoader:
             reject_if_damaged(spec, path)
             raise
         module = module.to(self.device)
-        return module if dtype is None else optimise(module, dtype)
+        return module if dtype is None else optimize(module, dtype)
 
     def _dtype(self, spec: ModelSpec) -> torch.dtype | None:
-        """In which numbers a model is to compute when it is optimised; None to leave it as it is."""
+        """In which numbers a model is to compute when it is optimized; None to leave it as it is."""
         if spec.precision is Precision.EXACT:
-            return torch.float32 if self.device.type in _OPTIMISED else None
+            return torch.float32 if self.device.type in _OPTIMIZED else None
         if spec.precision is Precision.STOCK:
             return None
         dtype = sixteen_bits(self.device)
@@ -238,7 +238,7 @@ class ModelLoader:
             )
         return dtype
 
-    def _is_deserted(self, flight: _Flight) -> bool:
+    def _is_deserted(self, flight: _PendingLoad) -> bool:
         with self._lock:
             return flight.waiters == 0
 
@@ -256,7 +256,7 @@ def size_in_memory(module: nn.Module) -> int:
 
 
 def _spec(model: str | ModelSpec) -> ModelSpec:
-    return get_spec(model) if isinstance(model, str) else model
+    return get_model_spec(model) if isinstance(model, str) else model
 
 
 def _size(path: Path) -> int | None:
@@ -266,17 +266,17 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _wait(flight: _Flight, on_progress: Callable[[LoadProgress], None] | None, cancelled: Callable[[], bool] | None) -> None:
+def _wait(flight: _PendingLoad, on_progress: Callable[[LoadProgress], None] | None, cancelled: Callable[[], bool] | None) -> None:
     told = None
     while True:
         with flight.changed:
-            if not flight.landed and flight.progress is told:
+            if not flight.done and flight.progress is told:
                 flight.changed.wait(_POLL_SECONDS if cancelled else None)
-            landed, progress = flight.landed, flight.progress
+            done, progress = flight.done, flight.progress
         if on_progress and progress is not None and progress is not told:
             on_progress(progress)
         told = progress
-        if landed:
+        if done:
             return
         if cancelled and cancelled():
             raise DownloadCancelled("Loading was cancelled; what has arrived of the weights is kept for the next time.")

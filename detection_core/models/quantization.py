@@ -12,7 +12,7 @@ _SCALE = ".int8_scale"
 _LEAST_WEIGHTS_A_CHANNEL = 64
 
 
-def quantise(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def quantize(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rounds large weights to 8 bits, symmetric around zero, and the other floats to float16.
 
     Args:
@@ -35,8 +35,8 @@ def quantise(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return small
 
 
-def dequantise(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What `quantise` was given, but for its rounding; a state dict in floating point comes back in float32 and otherwise as it is."""
+def dequantize(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What `quantize` was given, but for its rounding; a state dict in floating point comes back in float32 and otherwise as it is."""
     full = {}
     for name, value in state.items():
         scale = state.get(name + _SCALE)

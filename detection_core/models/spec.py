@@ -19,7 +19,7 @@ class Architecture:
     Attributes:
         builder: Name of one of torchvision's detection builders, or of one in `architectures.BUILDERS`.
         arguments: What the builder is called with: always `num_classes`, the background included; `num_keypoints` where the model has
-            joints; and for all builders `frozen_norm_epsilon`, with which the backbone's batch norms are frozen ones of that epsilon.
+            keypoints; and for all builders `frozen_norm_epsilon`, with which the backbone's batch norms are frozen ones of that epsilon.
     """
 
     builder: str
@@ -38,15 +38,15 @@ class ModelSpec:
         architecture: How it is built.
         tasks: What it gives: boxes always, masks and keypoints where it has the heads.
         categories: Class names by label; index 0 is the background, and COCO's unused ids are "N/A".
-        keypoint_names: Names of its joints, or empty.
+        keypoint_names: Names of its keypoints, or empty.
         params: Number of parameters.
-        gflops: Billions of multiply-adds a picture, as torchvision counts them; None where nobody has counted.
+        gflops: Billions of multiply-adds an image, as torchvision counts them; None where nobody has counted.
         file_size: Size of the weights file in MiB.
         metrics: Average precisions in percent, `box_map`, `mask_map`, `kp_map`; those that are known.
         metrics_on: What they were measured on, or "" where there are none.
         recipe: Link to how it was trained, or "".
-        floor_score: No score below it leaves the model.
-        suggested_threshold: Where to begin looking, 0–1.
+        min_score: No score below it leaves the model.
+        default_threshold: Where to begin looking, 0–1.
         best_for: One line on when to choose it.
         file_name: Name of the weights file; of torchvision's, the last part is the start of the file's SHA-256.
         source: Who brings it: the project itself, torchvision, or the user.
@@ -70,8 +70,8 @@ class ModelSpec:
     metrics: dict[str, float]
     metrics_on: str
     recipe: str
-    floor_score: float
-    suggested_threshold: float
+    min_score: float
+    default_threshold: float
     best_for: str
     file_name: str
     source: Literal["embedded", "torchvision", "user"]
@@ -122,8 +122,8 @@ class ModelSpec:
             "params": self.params,
             "file_size_mib": self.file_size,
             "precision": str(self.precision),
-            "floor_score": self.floor_score,
-            "suggested_threshold": self.suggested_threshold,
+            "min_score": self.min_score,
+            "default_threshold": self.default_threshold,
             "categories": self.class_names,
             "keypoint_names": list(self.keypoint_names),
             "best_for": self.best_for,

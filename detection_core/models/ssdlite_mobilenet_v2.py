@@ -191,7 +191,7 @@ class InstanceSSD(SSD):
         return self.transform.postprocess(self.detect(batch), batch.image_sizes, sizes)
 
     def detect(self, batch: ImageList, tasks: Collection[Task] = ("boxes", "masks", "keypoints")) -> list[dict[str, Tensor]]:
-        """Finds objects in images that have been resized and normalised.
+        """Finds objects in images that have been resized and normalized.
 
         Args:
             batch: What `transform` gives.

@@ -1,4 +1,4 @@
-"""Recognises bare weights by their names and shapes: which of torchvision's builders they belong to, and for how many classes."""
+"""Recognizes bare weights by their names and shapes: which of torchvision's builders they belong to, and for how many classes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WRAPPERS = ("module.", "_orig_mod.", "model.")
 
 _BOXES = "roi_heads.box_predictor.cls_score.weight"
 _MASKS = "roi_heads.mask_predictor.mask_fcn_logits.weight"
-_JOINTS = "roi_heads.keypoint_predictor.kps_score_lowres.weight"
+_KEYPOINTS = "roi_heads.keypoint_predictor.kps_score_lowres.weight"
 _DENSE = "head.classification_head.cls_logits.weight"
 _RESNET = "backbone.body.conv1.weight"
 _MOBILENET = "backbone.body.0.0.weight"
@@ -44,12 +44,12 @@ class _Signature:
 # The first that fits counts: a Mask R-CNN has all that a Faster R-CNN has. The v2 box head begins with a convolution, the v2
 # RetinaNet's classifier has norms.
 _SIGNATURES = (
-    _Signature("keypointrcnn_resnet50_fpn", (_RESNET, _JOINTS), _BOXES),
+    _Signature("keypointrcnn_resnet50_fpn", (_RESNET, _KEYPOINTS), _BOXES),
     _Signature("maskrcnn_resnet50_fpn_v2", (_RESNET, _MASKS, "roi_heads.box_head.0.0.weight"), _BOXES),
     _Signature("maskrcnn_resnet50_fpn", (_RESNET, _MASKS), _BOXES),
     _Signature("fasterrcnn_resnet50_fpn_v2", (_RESNET, "roi_heads.box_head.0.0.weight"), _BOXES),
     _Signature("fasterrcnn_resnet50_fpn", (_RESNET,), _BOXES),
-    # The 320 variant has the same weights and only sees smaller pictures.
+    # The 320 variant has the same weights and only sees smaller images.
     _Signature("fasterrcnn_mobilenet_v3_large_fpn", (_MOBILENET,), _BOXES),
     _Signature("fcos_resnet50_fpn", (_RESNET, "head.regression_head.bbox_ctrness.weight"), _DENSE),
     _Signature("retinanet_resnet50_fpn_v2", (_RESNET, "head.classification_head.conv.0.1.weight"), _DENSE, anchors=9),
@@ -74,11 +74,11 @@ def bare_state(content: Any) -> dict[str, Tensor] | None:
     return dict(content)
 
 
-def recognise(state: Mapping[str, Tensor]) -> Architecture | None:
+def infer_architecture(state: Mapping[str, Tensor]) -> Architecture | None:
     """Finds the architecture of bare weights.
 
     Not everything can be seen in weights. Of the two Faster R-CNNs with MobileNetV3, which have the same, it is the one for full-size
-    pictures. Frozen norms get the epsilon that torchvision gives them together with its COCO weights, from which one trains most often.
+    images. Frozen norms get the epsilon that torchvision gives them together with its COCO weights, from which one trains most often.
 
     Args:
         state: Weights by name, as a module's `state_dict()` gives them.
@@ -103,21 +103,21 @@ def recognise(state: Mapping[str, Tensor]) -> Architecture | None:
     return Architecture(signature.builder, arguments)
 
 
-def names_for(classes: int, joints: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names for classes, the background first, and for joints: COCO's where the numbers are, otherwise "class 1" or "joint 1" and so on."""
+def names_for(classes: int, keypoints: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names for classes, the background first, and for keypoints: COCO's where the numbers are, otherwise "class 1" and "keypoint 1"."""
     categories: tuple[str, ...] = (BACKGROUND, *(f"class {label}" for label in range(1, classes)))
     if classes == len(COCO_CATEGORIES):
         categories = COCO_CATEGORIES
-    elif joints and classes == 2:
+    elif keypoints and classes == 2:
         categories = (BACKGROUND, "person")
-    if joints == len(COCO_KEYPOINT_NAMES):
+    if keypoints == len(COCO_KEYPOINT_NAMES):
         return categories, COCO_KEYPOINT_NAMES
-    return categories, tuple(f"joint {number + 1}" for number in range(joints))
+    return categories, tuple(f"keypoint {number + 1}" for number in range(keypoints))
 
 
 def num_keypoints(state: Mapping[str, Tensor]) -> int:
-    """The joints that weights give, 0 where there is no keypoint head."""
-    return _size(state[_JOINTS], 1) if _JOINTS in state else 0
+    """The keypoints that weights give, 0 where there is no keypoint head."""
+    return _size(state[_KEYPOINTS], 1) if _KEYPOINTS in state else 0
 
 
 def has_masks(state: Mapping[str, Tensor]) -> bool:

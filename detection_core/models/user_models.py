@@ -110,7 +110,7 @@ def find_user_models(taken: Collection[str]) -> UserModels:
     return UserModels(specs, tuple(rejected))
 
 
-def spec_of_file(path: Path) -> ModelSpec:
+def read_model_spec(path: Path) -> ModelSpec:
     """Makes a model of a single file, wherever it is.
 
     Raises:
@@ -139,8 +139,8 @@ def spec_of_checkpoint(checkpoint: Checkpoint, path: Path) -> ModelSpec:
     traits = FAMILIES[family]
     heads: dict[Task, bool] = {"boxes": True, "masks": checkpoint.has_masks, "keypoints": bool(checkpoint.keypoint_names)}
     metrics = {name: checkpoint.metrics[name] for name in _METRICS if name in checkpoint.metrics}
-    floor = FLOOR_SCORES.get(checkpoint.architecture.builder, traits.floor_score)
-    threshold = traits.suggested_threshold if checkpoint.suggested_threshold is None else checkpoint.suggested_threshold
+    floor = FLOOR_SCORES.get(checkpoint.architecture.builder, traits.min_score)
+    threshold = traits.default_threshold if checkpoint.default_threshold is None else checkpoint.default_threshold
     return ModelSpec(
         key=key_of(path),
         title=path.stem,
@@ -153,10 +153,10 @@ def spec_of_checkpoint(checkpoint: Checkpoint, path: Path) -> ModelSpec:
         gflops=None,
         file_size=0.0,
         metrics=metrics,
-        metrics_on=str(checkpoint.training.get("metrics_on", "its validation photos")) if metrics else "",
+        metrics_on=str(checkpoint.training.get("metrics_on", "its validation images")) if metrics else "",
         recipe="",
-        floor_score=floor,
-        suggested_threshold=max(floor, threshold),
+        min_score=floor,
+        default_threshold=max(floor, threshold),
         best_for=f"Your model: {summary(checkpoint.architecture, checkpoint.categories)}",
         file_name=path.name,
         source="user",
@@ -200,7 +200,7 @@ def _look_into(path: Path) -> ModelSpec | str | None:
 
 def _read(path: Path) -> ModelSpec | str:
     try:
-        return spec_of_file(path)
+        return read_model_spec(path)
     except CheckpointError as error:
         return str(error)
     except Exception as error:  # Whatever is the matter with one file, the others must stay usable.

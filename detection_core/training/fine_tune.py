@@ -1,4 +1,4 @@
-"""From a folder of annotated photos to a trained checkpoint, in one call."""
+"""From a folder of annotated images to a trained checkpoint, in one call."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from torch.random import fork_rng
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 from detection_core.datasets.coco import CocoDataset
-from detection_core.datasets.preparation import Data, read_and_check
-from detection_core.models.build import empty_model
+from detection_core.datasets.preparation import TrainingData, read_and_check
+from detection_core.models.build import build_empty
 from detection_core.models.builders import BUILDERS
-from detection_core.models.catalog import UnknownModelError, get_spec, list_models
+from detection_core.models.catalog import UnknownModelError, get_model_spec, list_models
 from detection_core.models.checkpoint import Checkpoint
 from detection_core.models.device import require_device
-from detection_core.models.empty import outline
+from detection_core.models.empty import build_on_meta
 from detection_core.models.families import Task
 from detection_core.models.loader import ModelLoader
 from detection_core.models.precision import Precision
 from detection_core.models.spec import Architecture
 from detection_core.models.state_dict import has_masks, num_keypoints
-from detection_core.models.user_models import spec_of_checkpoint, spec_of_file, summary
+from detection_core.models.user_models import read_model_spec, spec_of_checkpoint, summary
 from detection_core.training import TrainingError
 from detection_core.training.initialization import transfer
 from detection_core.training.recipe import Augmentation, Recipe
 from detection_core.training.starts import backbone_start, frozen_by_backbone
 from detection_core.training.trainer import Trainer
 
-# Scales between which photos are shown, as parts of the model's own size.
+# Scales between which images are shown, as parts of the model's own size.
 _SCALES = (0.75, 1.1)
-# How many times longer than its shorter side a photo may be without being scaled down further.
+# How many times longer than its shorter side an image may be without being scaled down further.
 _LONGEST = 1.5
 _LOSSES = {"loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg", "loss_mask", "loss_keypoint"}
 _LOSSES |= {"classification", "bbox_regression", "bbox_ctrness"}
@@ -50,7 +50,7 @@ _TRAINABLE_LAYERS = {"ssd300_vgg16": 4, "ssdlite320_mobilenet_v3_large": 6, "ssd
 
 
 def train(
-    data: str | Path | Data,
+    data: str | Path | TrainingData,
     model: str,
     out: str | Path,
     *,
@@ -68,7 +68,7 @@ def train(
     Under `torchrun` several processes train together, one a GPU or a share of the cores; the gradients are averaged.
 
     Args:
-        data: A folder or file in COCO's format, or several as `Data`.
+        data: A folder or file in COCO's format, or several as `TrainingData`.
         model: A key of the catalog, or a builder in `architectures.BUILDERS`.
         out: The checkpoint to write, `NAME.pt`. Beside it go `NAME.last.pt` to resume from, and the curve `NAME.png` and `NAME.json`.
         init: Where weights come from: "weights", the model's own (for torchvision's, those trained on COCO); "backbone", only its
@@ -76,10 +76,10 @@ def train(
             same name are taken over.
         backbone: With `init="backbone"`, a file to take instead of a download: a MobileNetV2 state dict, or MoveNet's `model.json`.
         image_size: Length to which the shorter side is scaled; None is the model's own.
-        recipe: How to train; None is the default, with photos scaled around the model's size.
+        recipe: How to train; None is the default, with images scaled around the model's size.
         resume: Go on from `NAME.last.pt`.
         device: Where, as torch names it.
-        workers: Processes that read photos beside the training ones.
+        workers: Processes that read images beside the training ones.
         say: Takes lines for people.
 
     Returns:
@@ -97,7 +97,7 @@ def train(
         TrainingInterrupted: After Ctrl-C; what was learned so far is kept.
     """
     out = Path(out)
-    data = data if isinstance(data, Data) else Data([Path(data)])
+    data = data if isinstance(data, TrainingData) else TrainingData([Path(data)])
     recipe = recipe or Recipe()
     _keep_results(out, resume)
     _refuse_unknown_losses(recipe)
@@ -106,26 +106,26 @@ def train(
     told = say if not dist.is_initialized() or dist.get_rank() == 0 else _nobody
     architecture = _base_architecture(model, init)
     if architecture.builder.startswith("ssdlite") and recipe.batch_size < 2:
-        raise TrainingError("SSDlite's batch norms need more than one photo: give --batch-size 2 or more.")
-    if recipe.proposals is not None and not isinstance(outline(architecture), GeneralizedRCNN):
+        raise TrainingError("SSDlite's batch norms need more than one image: give --batch-size 2 or more.")
+    if recipe.proposals is not None and not isinstance(build_on_meta(architecture), GeneralizedRCNN):
         raise TrainingError(f"{architecture.builder} has no heads that learn from proposals: leave --proposals out.")
     tasks = _tasks_of(architecture)
     drops_heads = architecture.builder in _HEADS_ON_DEMAND
     training, validation = read_and_check(data, tasks, recipe.seed, told, optional=tasks if drops_heads else ())
-    joints = training.keypoint_names if "keypoints" in tasks else ()
-    architecture = _fitted(architecture, training, joints, image_size)
+    keypoints = training.keypoint_names if "keypoints" in tasks else ()
+    architecture = _fitted(architecture, training, keypoints, image_size)
     if drops_heads:
-        heads = {"masks": "masks" in tasks, "num_keypoints": len(joints), "keypoint_labels": list(training.keypoint_labels)}
+        heads = {"masks": "masks" in tasks, "num_keypoints": len(keypoints), "keypoint_labels": list(training.keypoint_labels)}
         architecture = Architecture(architecture.builder, {**architecture.arguments, **heads})
     with fork_rng():
         torch.manual_seed(recipe.seed)
-        module, origin = _start(architecture, model, training.categories, joints, init, backbone, told, resume=resume)
-    spec = spec_of_checkpoint(Checkpoint(architecture, training.categories, module.state_dict(), joints), out)
+        module, origin = _start(architecture, model, training.categories, keypoints, init, backbone, told, resume=resume)
+    spec = spec_of_checkpoint(Checkpoint(architecture, training.categories, module.state_dict(), keypoints), out)
     recipe = replace(recipe, augmentation=_sized(recipe.augmentation, module))
     if recipe.trainable_layers is None and init != "random":
         recipe = replace(recipe, trainable_layers=_TRAINABLE_LAYERS.get(architecture.builder, 3))
     told(
-        f"{summary(architecture, training.categories)} {len(training.photos)} photos to learn from, {len(validation.photos)} to measure on."
+        f"{summary(architecture, training.categories)} {len(training.images)} images to learn from, {len(validation.images)} to measure on."
     )
     identity = {"model": model, "init": str(init)}
     trainer = Trainer(
@@ -165,7 +165,7 @@ def _join_others(device: str) -> str:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return device
     if not dist.is_initialized():
-        # Measuring on the validation photos is the first process's; the others wait for as long as it takes.
+        # Measuring on the validation images is the first process's; the others wait for as long as it takes.
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=timedelta(hours=6))
     if device != "cuda":
         return device
@@ -180,8 +180,8 @@ def _base_architecture(model: str, init: str | Path) -> Architecture:
     if init not in ("weights", "backbone", "random"):
         if not Path(init).exists():
             raise TrainingError(f"--init {init} is neither weights, backbone or random, nor a file that is there.")
-        spec = spec_of_file(Path(init))
-        wanted = get_spec(model).architecture.builder if model in list_models() else model
+        spec = read_model_spec(Path(init))
+        wanted = get_model_spec(model).architecture.builder if model in list_models() else model
         if spec.architecture.builder != wanted:
             raise TrainingError(
                 f"{Path(init).name} is a {spec.architecture.builder}, not a {wanted}. Give --model {spec.architecture.builder}."
@@ -192,7 +192,7 @@ def _base_architecture(model: str, init: str | Path) -> Architecture:
             raise TrainingError(f"{model} has no weights of its own. Start it with --init backbone, --init random or --init FILE.pt.")
         return Architecture(model, {})
     try:
-        architecture = get_spec(model).architecture
+        architecture = get_model_spec(model).architecture
     except UnknownModelError as error:
         others = ", ".join(name for name in BUILDERS if name not in list_models())
         raise TrainingError(f"{error} Models to be trained from a backbone: {others}.") from error
@@ -204,18 +204,18 @@ def _base_architecture(model: str, init: str | Path) -> Architecture:
 
 
 def _tasks_of(architecture: Architecture) -> set[Task]:
-    state = outline(architecture).state_dict()
+    state = build_on_meta(architecture).state_dict()
     heads: dict[Task, bool] = {"boxes": True, "masks": has_masks(state), "keypoints": num_keypoints(state) > 0}
     return {task for task, there in heads.items() if there}
 
 
-def _fitted(base: Architecture, data: CocoDataset, joints: Sequence[str], image_size: int | None) -> Architecture:
-    """The structure for a data set's classes and joints, and for an image size."""
+def _fitted(base: Architecture, data: CocoDataset, keypoints: Sequence[str], image_size: int | None) -> Architecture:
+    """The structure for a data set's classes and keypoints, and for an image size."""
     arguments = {**base.arguments, "num_classes": len(data.categories)}
-    if joints:
-        arguments["num_keypoints"] = len(joints)
+    if keypoints:
+        arguments["num_keypoints"] = len(keypoints)
     if image_size is not None:
-        transform: Any = outline(base).transform
+        transform: Any = build_on_meta(base).transform
         if transform.fixed_size is not None:
             raise TrainingError(
                 f"This model works on {transform.fixed_size[0]} pixels always; leave --image-size out, or choose another model."
@@ -228,7 +228,7 @@ def _start(
     architecture: Architecture,
     model: str,
     categories: Sequence[str],
-    joints: Sequence[str],
+    keypoints: Sequence[str],
     init: str | Path,
     backbone: str | Path | None,
     say: Callable[[str], None],
@@ -237,17 +237,17 @@ def _start(
 ) -> tuple[nn.Module, str]:
     """The module with its first weights, and where they are from."""
     if init == "random" or resume:
-        return empty_model(architecture), str(init)
+        return build_empty(architecture), str(init)
     if init == "backbone":
         return backbone_start(architecture, Path(backbone) if backbone else None, say)
-    spec = get_spec(model) if init == "weights" else spec_of_file(Path(init))
-    module = empty_model(architecture)
+    spec = get_model_spec(model) if init == "weights" else read_model_spec(Path(init))
+    module = build_empty(architecture)
     report = transfer(
         module,
         ModelLoader().load(spec.in_precision(Precision.STOCK)).state_dict(),
         categories=categories,
         source_categories=spec.categories,
-        keypoint_names=joints,
+        keypoint_names=keypoints,
         source_keypoint_names=spec.keypoint_names,
     )
     say(f"Starting from {spec.file_name}: {report}.")
@@ -255,7 +255,7 @@ def _start(
 
 
 def _sized(augmentation: Augmentation, module: nn.Module) -> Augmentation:
-    """Scales photos around the size that the model works at."""
+    """Scales images around the size that the model works at."""
     transform: Any = module.transform
     if augmentation.min_size is not None:
         return augmentation

@@ -15,7 +15,7 @@ _CLASS_LAYER = re.compile(
     r"|roi_heads\.mask_predictor\.mask_fcn_logits\.(weight|bias)"
     r"|head\.classification_head\.(cls_logits|module_list\.\d+(\.1)?)\.(weight|bias)"
 )
-_JOINT_LAYER = re.compile(r"roi_heads\.keypoint_predictor\.kps_score_lowres\.(weight|bias)")
+_KEYPOINT_LAYER = re.compile(r"roi_heads\.keypoint_predictor\.kps_score_lowres\.(weight|bias)")
 _RCNN_BOX_LAYER = "roi_heads.box_predictor.bbox_pred."
 # torch gives norms of weights without it a count of 0, which is neither taken nor missing.
 _COUNT = ".num_batches_tracked"
@@ -30,13 +30,13 @@ class Report:
     """What `transfer` did.
 
     Attributes:
-        taken: Tensors of the model that the weights filled, at least for one class or joint.
+        taken: Tensors of the model that the weights filled, at least for one class or keypoint.
         total: Tensors of the model, without the norms' counts of batches.
         classes: Classes that both have, without the background.
         new_classes: Classes of the model that the weights do not know; their part of the last layers is random.
-        keypoints: Joints that both have.
-        new_keypoints: Joints of the model that the weights do not know.
-        fresh: Layers that keep their fresh initialisation, but for the background.
+        keypoints: Keypoints that both have.
+        new_keypoints: Keypoints of the model that the weights do not know.
+        fresh: Layers that keep their fresh initialization, but for the background.
         unused: Tensors among the weights that found no place.
     """
 
@@ -54,8 +54,8 @@ class Report:
         parts = {
             "known classes": self.classes,
             "new classes": self.new_classes,
-            "known joints": self.keypoints,
-            "new joints": self.new_keypoints,
+            "known keypoints": self.keypoints,
+            "new keypoints": self.new_keypoints,
             "layers started afresh": self.fresh,
             "weights without a place": self.unused,
         }
@@ -73,37 +73,37 @@ def transfer(
     keypoint_names: Sequence[str] = (),
     source_keypoint_names: Sequence[str] = (),
 ) -> Report:
-    """Puts the weights of a trained detector into a new one that may have other classes and joints.
+    """Puts the weights of a trained detector into a new one that may have other classes and keypoints.
 
     Layers that do not depend on the classes are taken where name and shape agree. In those that do, each class of the same name
-    (whatever its case) takes its own weights, the background too; other classes keep their fresh initialisation. Weights under the names
-    of older torchvision versions are understood. With the same classes and joints this is `load_state_dict`.
+    (whatever its case) takes its own weights, the background too; other classes keep their fresh initialization. Weights under the names
+    of older torchvision versions are understood. With the same classes and keypoints this is `load_state_dict`.
 
     Args:
-        module: The new detector, freshly initialised, of the same builder as the trained one; changed in place.
+        module: The new detector, freshly initialized, of the same builder as the trained one; changed in place.
         state: The trained detector's state dict, of any floating-point type.
         categories: Class names by label of the new detector, the background first.
         source_categories: Class names by label of the trained one, the background first.
-        keypoint_names: Joint names by index of the new detector; empty where it has none or they are unknown.
-        source_keypoint_names: Joint names by index of the trained one.
+        keypoint_names: Keypoint names by index of the new detector; empty where it has none or they are unknown.
+        source_keypoint_names: Keypoint names by index of the trained one.
 
     Returns:
         What was taken and what was not.
 
     Raises:
-        ValueError: If the weights belong to another architecture, or if the class or joint names do not fit the layers. The module
+        ValueError: If the weights belong to another architecture, or if the class or keypoint names do not fit the layers. The module
             is not to be used then.
     """
     own = module.state_dict()
     classes = _matches(categories, source_categories)
-    joints = _matches(keypoint_names, source_keypoint_names)
+    keypoints = _matches(keypoint_names, source_keypoint_names)
     adapted = {name: tensor for name, tensor in state.items() if name not in own}
     for name, tensor in own.items():
         source = state.get(name)
         if source is not None and _is_class_layer(name, tensor):
             source = _rows_by_name(name, tensor, source, len(categories), len(source_categories), classes, "classes")
-        elif source is not None and _JOINT_LAYER.fullmatch(name):
-            source = _rows_by_name(name, tensor, source, len(keypoint_names), len(source_keypoint_names), joints, "joints")
+        elif source is not None and _KEYPOINT_LAYER.fullmatch(name):
+            source = _rows_by_name(name, tensor, source, len(keypoint_names), len(source_keypoint_names), keypoints, "keypoints")
         if source is not None and source.shape == tensor.shape:
             adapted[name] = source
     try:
@@ -112,7 +112,7 @@ def transfer(
     except RuntimeError as error:
         raise ValueError(f"The weights belong to another architecture. {_ADVICE}") from error
     total = [name for name in own if not name.endswith(_COUNT)]
-    fresh = [name for name in total if name in missing or _is_fresh(name, own[name], classes, joints)]
+    fresh = [name for name in total if name in missing or _is_fresh(name, own[name], classes, keypoints)]
     taken = len(total) - len(fresh)
     if taken < _LEAST_PART * len(total):
         raise ValueError(f"The weights belong to another architecture: they fill {taken} of the model's {len(total)} tensors. {_ADVICE}")
@@ -121,8 +121,8 @@ def transfer(
         total=len(total),
         classes=_named(categories, set(classes) - {0}),
         new_classes=_named(categories, set(range(len(categories))) - set(classes)),
-        keypoints=_named(keypoint_names, joints),
-        new_keypoints=_named(keypoint_names, set(range(len(keypoint_names))) - set(joints)),
+        keypoints=_named(keypoint_names, keypoints),
+        new_keypoints=_named(keypoint_names, set(range(len(keypoint_names))) - set(keypoints)),
         fresh=tuple(dict.fromkeys(name.rpartition(".")[0] for name in fresh)),
         unused=(*unexpected, *(name for name in state if name in own and name not in adapted)),
     )
@@ -169,7 +169,7 @@ def _rows_by_name(
 
     The rows are grouped by anchor, then by class, then by coordinate; a transposed convolution has them in its second dimension.
     """
-    axis = 1 if _JOINT_LAYER.fullmatch(name) and own.ndim > 1 else 0
+    axis = 1 if _KEYPOINT_LAYER.fullmatch(name) and own.ndim > 1 else 0
     coordinates = 4 if name.startswith(_RCNN_BOX_LAYER) else 1
     for tensor, number, which in ((own, count, "new model's"), (source, source_count, "weights'")):
         if number and tensor.shape[axis] % (number * coordinates):
@@ -195,11 +195,11 @@ def _is_class_layer(name: str, tensor: Tensor) -> bool:
     return bool(_CLASS_LAYER.fullmatch(name)) and len(tensor) > 1
 
 
-def _is_fresh(name: str, tensor: Tensor, classes: Iterable[int], joints: Iterable[int]) -> bool:
+def _is_fresh(name: str, tensor: Tensor, classes: Iterable[int], keypoints: Iterable[int]) -> bool:
     """Whether a last layer took nothing, or nothing but the background."""
     if _is_class_layer(name, tensor):
         return not set(classes) - {0}
-    return bool(_JOINT_LAYER.fullmatch(name)) and not set(joints)
+    return bool(_KEYPOINT_LAYER.fullmatch(name)) and not set(keypoints)
 
 
 def _named(names: Sequence[str], indices: Iterable[int]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-# Those that call an unlabelled object background, in two-stage and in one-stage detectors.
+# Those that call an unlabeled object background, in two-stage and in one-stage detectors.
 _BACKGROUND_LOSSES = {"loss_objectness", "loss_classifier", "classification"}
 
 
@@ -19,7 +19,7 @@ def losses_of(module: nn.Module, images: Sequence[Tensor], targets: Sequence[dic
         module: One of torchvision's detectors, or one wrapped for several processes, in training mode.
         images: float32 [3,H,W] in 0–1, each of its own size.
         targets: torchvision's target dicts. Where not all have `masks`, the mask head rests. `partial` (bool) says that some objects
-            are unlabelled: such a batch teaches boxes, masks and joints, but not what is background.
+            are unlabeled: such a batch teaches boxes, masks and keypoints, but not what is background.
 
     Returns:
         torchvision's losses under its own names.

@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may happen to a training photo. Sizes are pixels of the tensor that the model is given.
+    """What may happen to a training image. Sizes are pixels of the tensor that the model is given.
 
     Attributes:
         min_size: Range from which the shorter side's length is drawn; None leaves the scale alone, for the model's own resizing.
         max_size: Bound on the longer side, where `min_size` is given.
-        crop: Probability that only a part of the photo is taken.
+        crop: Probability that only a part of the image is taken.
         min_crop: Smallest part of either side that a crop keeps, 0–1.
-        background: Probability that, where there is room, the crop shows no object: photos chosen for their objects hold few of the
-            things that are mistaken for them. Never on photos that are only partly labelled.
+        background: Probability that, where there is room, the crop shows no object: images chosen for their objects hold few of the
+            things that are mistaken for them. Never on images that are only partly labeled.
         stretch: Aspect ratios are multiplied by a factor from `1 / stretch` to `stretch`.
         flip: Probability of a mirror image.
         photometric: Brightness, contrast and saturation change by up to this fraction.
-        hue: Hues turn by up to this part of the colour circle, 0–0.5.
+        hue: Hues turn by up to this part of the color circle, 0–0.5.
         min_box_side: Objects whose box ends up narrower or lower than this are left out.
     """
 
@@ -45,8 +45,8 @@ class Recipe:
     """Everything that decides the outcome of a training run; stored with its result.
 
     Attributes:
-        epochs: How often every photo is seen.
-        batch_size: Photos a batch, of each process.
+        epochs: How often every image is seen.
+        batch_size: Images a batch, of each process.
         lr: Highest learning rate of AdamW, reached after the warm-up; a half cosine takes it down to 2 %.
         backbone_lr: The backbone's learning rate as a part of `lr`: it comes trained, the new heads do not.
         warmup: Batches over which the learning rate rises.
@@ -56,13 +56,13 @@ class Recipe:
         max_gradient_norm: Longer gradients are scaled down to it.
         average: Batches over which the weights are averaged exponentially; the average is what is measured and kept. 0 for none.
         loss_weights: Factors of losses by torchvision's names, where they are not 1.
-        repeat_masks: How often photos with masks are seen an epoch where others have none.
-        proposals: Boxes of each photo that the heads of a two-stage detector learn from, a quarter of them of objects where there are as
+        repeat_masks: How often images with masks are seen an epoch where others have none.
+        proposals: Boxes of each image that the heads of a two-stage detector learn from, a quarter of them of objects where there are as
             many; what a batch costs is mostly theirs. With fewer, more of them are objects, and all scores rise. None is the model's own
             number, in torchvision's 512.
         bf16: Compute backbone and heads in bfloat16.
-        seed: Of weights that start anew, the order of photos, their augmentation and the sampling of proposals.
-        augmentation: What happens to photos; a `min_size` of None is replaced by sizes around the model's own.
+        seed: Of weights that start anew, the order of images, their augmentation and the sampling of proposals.
+        augmentation: What happens to images; a `min_size` of None is replaced by sizes around the model's own.
     """
 
     epochs: int = 12

@@ -1,4 +1,4 @@
-"""What a training run tells people: a line now and then, and its curve of losses and average precisions as a picture."""
+"""What a training run tells people: a line now and then, and its curve of losses and average precisions as an image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from detection_core.visualization.charts import training_chart
 
 _SECONDS_BETWEEN_LINES = 10.0
-_METRIC_NAMES = {"box_map": "box AP", "mask_map": "mask AP", "kp_map": "joint AP"}
+_METRIC_NAMES = {"box_map": "box AP", "mask_map": "mask AP", "kp_map": "keypoint AP"}
 
 
 class Progress:
@@ -46,7 +46,7 @@ class Progress:
         Args:
             epoch: Which epoch it belongs to, from 1.
             losses: Under torchvision's names.
-            images: Photos in it, of all processes.
+            images: Images in it, of all processes.
         """
         self._done += 1
         self._images += images
@@ -91,7 +91,7 @@ def describe(metrics: Mapping[str, float]) -> str:
 
 
 def write_curve(history: list[dict[str, Any]], path: Path) -> None:
-    """Writes the history of a run as a picture and, beside it, as JSON.
+    """Writes the history of a run as an image and, beside it, as JSON.
 
     Args:
         history: One entry an epoch: `epoch`, `losses`, `metrics`.

@@ -14,7 +14,7 @@ from torchvision.models import get_model, get_model_builder
 from torchvision.models._api import WeightsEnum
 
 from detection_core.models.builders import BUILDERS
-from detection_core.models.empty import FROZEN_NORM_EPSILON, empty_model
+from detection_core.models.empty import FROZEN_NORM_EPSILON, build_empty
 from detection_core.models.spec import Architecture
 from detection_core.models.weights import fetch_backbone
 from detection_core.training import TrainingError
@@ -56,7 +56,7 @@ def backbone_start(architecture: Architecture, file: Path | None, say: Callable[
         return _torchvision_start(architecture, say)
     if file is None:
         raise TrainingError(f"{architecture.builder} needs a file with its backbone's weights: give --backbone FILE.")
-    module: Any = empty_model(architecture)
+    module: Any = build_empty(architecture)
     try:
         if file.suffix == ".json":
             state = read_movenet_backbone(file)
@@ -81,7 +81,7 @@ def _torchvision_start(architecture: Architecture, say: Callable[[str], None]) -
     fetch_backbone(weights)
     # torchvision also freezes layers then; which ones is the recipe's business.
     theirs = get_model(architecture.builder, weights=None, weights_backbone=weights, **arguments)
-    module = empty_model(architecture)
+    module = build_empty(architecture)
     module.get_submodule("backbone").load_state_dict(theirs.backbone.state_dict())
     say(f"Starting from the backbone {weights}.")
     return module, f"backbone {weights}"

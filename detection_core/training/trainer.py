@@ -19,14 +19,14 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from detection_core.datasets.coco import CocoDataset, Photo
+from detection_core.datasets.coco import AnnotatedImage, CocoDataset
 from detection_core.evaluation import Evaluation, evaluate
 from detection_core.models.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
 from detection_core.models.detector import run
-from detection_core.models.empty import NoRandomInitialisation, empty_model
+from detection_core.models.empty import NoRandomInitialization, build_empty
 from detection_core.models.spec import ModelSpec
 from detection_core.training.acceleration import accelerate
-from detection_core.training.batches import SEED_STRIDE, Pair, Pairs, batches_of, unzip
+from detection_core.training.batches import SEED_STRIDE, TrainingExample, TrainingExamples, batches_of, collate_fn
 from detection_core.training.initialization import freeze_backbone
 from detection_core.training.losses import losses_of
 from detection_core.training.recipe import Recipe
@@ -45,13 +45,13 @@ class Trainer:
 
     Args:
         module: The model with its starting weights, in float32.
-        spec: What it is: architecture, tasks, classes, joints, floor score.
-        data: Photos to learn from, free of faults.
-        validation: Photos to measure on after every epoch.
+        spec: What it is: architecture, tasks, classes, keypoints, floor score.
+        data: Images to learn from, free of faults.
+        validation: Images to measure on after every epoch.
         out: Where the best checkpoint goes. Beside it: `NAME.last.pt` to resume from, and the curve as `NAME.png` and `NAME.json`.
         recipe: How.
         device: Where, as torch names it.
-        workers: Processes that read photos beside this one.
+        workers: Processes that read images beside this one.
         say: Takes lines for people; of several processes only one's should get there.
         origin: What the weights started from, for the checkpoint.
         identity: What makes this run, by names for people, in plain types; a resumed one must have the same.
@@ -96,8 +96,8 @@ class Trainer:
         self._per_epoch = len(self._batches(0))
         self._total = self._per_epoch * recipe.epochs
         self._progress = Progress(self._say, self._total)
-        # A mask head rests in some batches, partly labelled ones leave losses out, and not all processes have such batches at once.
-        resting = "masks" in spec.tasks or any(photo.partial for photo in data.photos)
+        # A mask head rests in some batches, partly labeled ones leave losses out, and not all processes have such batches at once.
+        resting = "masks" in spec.tasks or any(image.partial for image in data.images)
         self._parallel = DistributedDataParallel(self._module, find_unused_parameters=resting) if self._world > 1 else self._module
 
     @property
@@ -201,16 +201,16 @@ class Trainer:
         ]
         return torch.optim.AdamW(groups, lr=self.recipe.lr, weight_decay=self.recipe.weight_decay)
 
-    def _batches(self, epoch: int) -> list[list[tuple[Photo, int]]]:
+    def _batches(self, epoch: int) -> list[list[tuple[AnnotatedImage, int]]]:
         """This process's batches of an epoch; as many as every other process has, or they would wait for each other without end."""
         batches = batches_of(self._data, self.recipe, epoch, self.spec.tasks)
         each = math.ceil(len(batches) / self._world)
         return (batches * self._world)[self._rank : each * self._world : self._world]
 
-    def _pairs(self, epoch: int, first: int) -> DataLoader[Pair]:
-        pairs = Pairs(self._data, self.recipe.augmentation, self.spec.tasks)
+    def _pairs(self, epoch: int, first: int) -> DataLoader[TrainingExample]:
+        pairs = TrainingExamples(self._data, self.recipe.augmentation, self.spec.tasks)
         batches: Any = self._batches(epoch)[first:]
-        return DataLoader(pairs, batch_sampler=batches, collate_fn=unzip, num_workers=self._workers, worker_init_fn=_leave_interrupts)
+        return DataLoader(pairs, batch_sampler=batches, collate_fn=collate_fn, num_workers=self._workers, worker_init_fn=_leave_interrupts)
 
     def _measure_epoch(self) -> None:
         losses = self._progress.epoch_losses()
@@ -220,7 +220,7 @@ class Trainer:
             metrics = evaluation.metrics()
             self._history.append({"epoch": self._epochs, "losses": losses, "metrics": metrics})
             place = f"epoch {self._epochs} of {self.recipe.epochs}"
-            self._say(f"{place}: {describe(metrics)} on {len(self._validation.photos)} validation photos")
+            self._say(f"{place}: {describe(metrics)} on {len(self._validation.images)} validation images")
             fitness = sum(metrics.values()) / max(1, len(metrics))
             # Of equals the later: it has seen more, above all where all are 0.
             if fitness >= self._best:
@@ -232,12 +232,12 @@ class Trainer:
             dist.barrier()
 
     def measure(self) -> Evaluation:
-        """Measures the model as it stands, or its average, on the validation photos."""
-        with NoRandomInitialisation():
-            module = empty_model(self.spec.architecture)
+        """Measures the model as it stands, or its average, on the validation images."""
+        with NoRandomInitialization():
+            module = build_empty(self.spec.architecture)
         module.load_state_dict(self._weights())
         module.to(self._device).eval().requires_grad_(False)
-        return evaluate(self._validation, lambda picture: run(module, self.spec, [picture], self._device)[0][0])
+        return evaluate(self._validation, lambda image: run(module, self.spec, [image], self._device)[0][0])
 
     def _weights(self) -> dict[str, Tensor]:
         state = self._module.state_dict() if self._average is None else self._average
@@ -256,13 +256,13 @@ class Trainer:
                 "epochs": self._epochs,
                 "batches": self._batches_done,
                 "seconds": round(self._seconds),
-                "photos": len(self._data.photos),
-                "validation_photos": len(self._validation.photos),
+                "images": len(self._data.images),
+                "validation_images": len(self._validation.images),
                 "figures": evaluation.figures() if evaluation else {},
                 "history": self._history,
             },
             metrics=evaluation.metrics() if evaluation else {},
-            suggested_threshold=evaluation.suggested_threshold(self.spec.floor_score) if evaluation else None,
+            default_threshold=evaluation.default_threshold(self.spec.min_score) if evaluation else None,
             resume=None,
         )
 
@@ -287,16 +287,16 @@ class Trainer:
     def _run(self) -> dict[str, Any]:
         """What a resumed run must have like the one before."""
         recipe = {name.replace("_", " "): value for name, value in asdict(self.recipe).items() if name != "epochs"}
-        photos = hashlib.sha256("\n".join(f"{photo.id} {photo.path.name}" for photo in self._data.photos).encode())
+        images = hashlib.sha256("\n".join(f"{image.id} {image.path.name}" for image in self._data.images).encode())
         return {
             **self._identity,
             "builder": self.spec.architecture.builder,
             "its arguments": self.spec.architecture.arguments,
             "classes": list(self.spec.categories),
-            "joints": list(self.spec.keypoint_names),
+            "keypoints": list(self.spec.keypoint_names),
             **recipe,
             "processes": self._world,
-            "photos": f"{len(self._data.photos)} ({photos.hexdigest()[:8]})",
+            "images": f"{len(self._data.images)} ({images.hexdigest()[:8]})",
         }
 
     def _anybody(self, stop: bool) -> bool:
@@ -308,7 +308,7 @@ class Trainer:
 
 
 def _leave_interrupts(_: int) -> None:
-    """Ctrl-C goes to all processes of a terminal; those that read photos are stopped by the one that trains."""
+    """Ctrl-C goes to all processes of a terminal; those that read images are stopped by the one that trains."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -17,7 +17,7 @@ from detection_core.detections.comparison import select
 from detection_core.engine import Engine, EngineError, Result
 from detection_core.formats import provenance_of, to_json
 from detection_core.images.reading import ImageError, LoadedImage
-from detection_core.models.catalog import UnknownModelError, get_spec, list_specs
+from detection_core.models.catalog import UnknownModelError, get_model_spec, list_specs
 from detection_core.models.precision import precisions_in
 from detection_core.models.weights import WeightsError
 from detection_core.ui.components.model_slots import FEWEST, MOST
@@ -26,7 +26,7 @@ from detection_core.ui.live.frames import tell
 from detection_core.ui.live.streams import LiveFrame, LiveStreams, StreamEndedError, TooManyStreamsError
 from detection_core.ui.shared.session import visitor_of
 from detection_core.ui.shared.uploads import read_upload
-from detection_core.visualization import annotate, draw_difference
+from detection_core.visualization import annotate, annotate_comparison
 
 _PATIENCE = 15 * 60
 
@@ -49,15 +49,15 @@ def add_api(engine: Engine, streams: LiveStreams) -> None:
     """
 
     async def detect(image: str | None, model: str, threshold: float | None, request: gr.Request) -> tuple[dict[str, Any], Any]:  # noqa: D417
-        """Finds objects in a picture.
+        """Finds objects in an image.
 
         Args:
-            image: The picture file.
+            image: The image file.
             model: Key of the model, as `/models` lists them; with "@" and one of its precisions behind it, in that.
             threshold: Lowest score wanted, 0–1; null takes the model's suggestion.
 
         Returns:
-            The detections as JSON (labels, scores, boxes in pixels, outlines, joints, where they come from), and the annotated picture.
+            The detections as JSON (labels, scores, boxes in pixels, outlines, keypoints, where they come from), and the annotated image.
         """
         loaded = await _read(image)
         least = _checked_threshold(threshold)
@@ -70,17 +70,17 @@ def add_api(engine: Engine, streams: LiveStreams) -> None:
     async def compare(  # noqa: D417
         image: str | None, models: list[str], threshold: float | None, iou: float | None, request: gr.Request
     ) -> tuple[dict[str, Any], Any]:
-        """Compares what two to four models find in a picture, object by object.
+        """Compares what two to four models find in an image, object by object.
 
         Args:
-            image: The picture file.
+            image: The image file.
             models: Keys of the models, as for `/detect`; one in two precisions counts as two.
             threshold: Lowest score that counts, 0–1; null takes each model's suggestion.
             iou: From which overlap on two boxes are in the same place, 0.05–0.95; null is 0.5.
 
         Returns:
             Each model's detections, every two models' agreement, what several agree on and which models failed why as JSON, and the
-            picture of the difference between the first two.
+            image of the difference between the first two.
         """
         least = _checked_threshold(threshold)
         if not isinstance(models, list) or not FEWEST <= len(set(map(str, models))) == len(models) <= MOST:
@@ -101,29 +101,29 @@ def add_api(engine: Engine, streams: LiveStreams) -> None:
             raise _refusal("Fewer than two models are left to compare. " + " ".join(report.failed.values()))
         found = report.results
         pair = report.pairs[found[0].name, found[1].name]
-        difference = partial(draw_difference, loaded.image, pair, names=(found[0].name, found[1].name))
+        difference = partial(annotate_comparison, loaded.image, pair, names=(found[0].name, found[1].name))
         return await to_thread.run_sync(report.to_json), await to_thread.run_sync(difference)
 
     async def live(image: str | None, model: str, threshold: float | None, stream: str, request: gr.Request) -> dict[str, Any]:  # noqa: D417
         """Finds objects in one frame of a live stream and follows them from frame to frame. Send a frame when the one before is answered.
 
         Args:
-            image: The frame as a picture file.
+            image: The frame as an image file.
             model: Key of the model, as `/models` lists them; with "@" and one of its precisions behind it, in that.
             threshold: From which score on an object is followed, 0–1; null takes the model's suggestion.
             stream: What the answer to the frame before has as its `stream`; "" for the first. After ten seconds of silence it is over.
 
         Returns:
             `stream`, the `objects` with their `track` (the same number as long as it is the same object), box, velocity in pixels a second,
-            outlines and joints, how many are `in_view` and have been in `total`, and where the time went in `ms`.
+            outlines and keypoints, how many are `in_view` and have been in `total`, and where the time went in `ms`.
         """
         loaded = await _read(image)
         least = _checked_threshold(threshold)
         try:
-            known = streams.find(stream) if stream else streams.begin(visitor_of(request, "api"), get_spec(model))
+            known = streams.find(stream) if stream else streams.begin(visitor_of(request, "api"), get_model_spec(model))
             if place := streams.place(known):
                 raise _refusal(f"All places are taken. Yours in the line is {place}: send the next frame in two seconds.")
-            frame = LiveFrame(time.monotonic(), known.spec.suggested_threshold if least is None else least, stable=True)
+            frame = LiveFrame(time.monotonic(), known.spec.default_threshold if least is None else least, stable=True)
             result = await _run(engine, loaded, known.spec.key, request, keep=False)
         except (StreamEndedError, TooManyStreamsError, UnknownModelError, _ModelError) as error:
             raise _refusal(str(error)) from error
@@ -143,14 +143,14 @@ def add_api(engine: Engine, streams: LiveStreams) -> None:
         return [spec.facts() | {"state": states[spec.key], "precisions": list(map(str, precisions_in(states, spec.key)))} for spec in here]
 
     # Endpoints take their types from components; these are never shown.
-    image = SafeImage(visible=False, label="Picture")
+    image = SafeImage(visible=False, label="Image")
     model = SafeText(visible=False, label="Model")
     several = _List(visible=False, label="Models")
     threshold = _Number(visible=False, label="Threshold", value=None)
     iou = _Number(visible=False, label="IoU", value=None)
     stream = SafeText(visible=False, label="Stream", value="")
     told = gr.JSON(visible=False, label="Frame")
-    outputs = [gr.JSON(visible=False, label="Detections"), gr.Image(visible=False, format="png", label="Annotated picture")]
+    outputs = [gr.JSON(visible=False, label="Detections"), gr.Image(visible=False, format="png", label="Annotated image")]
     compared = [gr.JSON(visible=False, label="Comparison"), gr.Image(visible=False, format="png", label="Difference")]
     gr.Button(visible=False).click(detect, [image, model, threshold], outputs, api_name="detect", concurrency_limit=None)
     gr.Button(visible=False).click(compare, [image, several, threshold, iou], compared, api_name="compare", concurrency_limit=None)
@@ -164,7 +164,7 @@ class _ModelError(Exception):
 
 async def _read(image: str | None) -> LoadedImage:
     if image is None:
-        raise _refusal("Send a picture file.")
+        raise _refusal("Send an image file.")
     try:
         return await to_thread.run_sync(read_upload, image)
     except ImageError as error:
@@ -178,14 +178,14 @@ def _checked_threshold(threshold: float | None) -> float | None:
 
 
 async def _look(engine: Engine, loaded: LoadedImage, model: str, threshold: float | None, request: gr.Request) -> Found:
-    """What a model finds above the threshold, or its own suggested one."""
+    """What a model finds above the threshold, or its own default one."""
     try:
         # Looked up first: the file may be gone when the result is there.
-        spec = get_spec(model)
+        spec = get_model_spec(model)
     except UnknownModelError as error:
         raise _ModelError(str(error)) from error
     result = await _run(engine, loaded, model, request)
-    least = spec.suggested_threshold if threshold is None else threshold
+    least = spec.default_threshold if threshold is None else threshold
     seconds = result.timings.network + result.timings.post
     return Found(model, select(result.detections, threshold=least), provenance_of(spec, threshold=least), seconds)
 

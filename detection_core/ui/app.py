@@ -20,9 +20,9 @@ from detection_core.ui.live.streams import LiveStreams
 from detection_core.ui.live.tab import build_live_tab
 from detection_core.ui.models.tab import build_models_tab
 from detection_core.ui.models.view import table_value
-from detection_core.ui.shared.image_links import PictureLinks
-from detection_core.ui.shared.kept_images import KeptPictures
-from detection_core.ui.shared.limits import PICTURE_LIMIT, BodyLimit
+from detection_core.ui.shared.image_links import ImageLinks
+from detection_core.ui.shared.kept_images import KeptImages
+from detection_core.ui.shared.limits import IMAGE_LIMIT, BodyLimit
 from detection_core.ui.shared.session import KeptResult, ResultStore, cancel_all
 from detection_core.ui.theme import CSS, theme
 from detection_core.ui.video.tab import build_video_tab
@@ -31,21 +31,21 @@ from detection_core.video.io import VideoLimits
 # How often uploads are cleaned up, and how old they may get, in seconds.
 _CLEAN_UP = (15 * 60, 6 * 3600)
 _MAX_EVENTS = 200
-_MASTHEAD = "<h1>Detection Explorer</h1><p>See what torchvision's detection models see, in your own pictures.</p>"
+_MASTHEAD = "<h1>Detection Explorer</h1><p>See what torchvision's detection models see, in your own images.</p>"
 
 
-def build_app(engine: Engine, *, keep: KeptPictures | None = None) -> gr.Blocks:
+def build_app(engine: Engine, *, keep: KeptImages | None = None) -> gr.Blocks:
     """Builds the page.
 
     Args:
         engine: Where detection runs.
-        keep: Where visitors may keep pictures for links; None keeps none.
+        keep: Where visitors may keep images for links; None keeps none.
 
     Returns:
         The page; serve it with `app.launch(**launch_options())`.
     """
     results: ResultStore[KeptResult] = ResultStore()
-    links, streams = PictureLinks(keep), LiveStreams()
+    links, streams = ImageLinks(keep), LiveStreams()
     with gr.Blocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_CLEAN_UP, fill_width=True) as app:
         gr.HTML(_MASTHEAD, elem_id="masthead")
         with gr.Tabs(overflow_behavior="wrap") as tabs:
@@ -63,16 +63,16 @@ def build_app(engine: Engine, *, keep: KeptPictures | None = None) -> gr.Blocks:
                 table = build_models_tab(models_tab, engine)
         add_api(engine, streams)
 
-        def refresh(detecting: str, comparing: list[str], watching: str, clip: str, batch: str) -> tuple[Any, ...]:
+        def refresh(detecting: str, comparing: list[str], watching: str, tracking: str, batch: str) -> tuple[Any, ...]:
             """Looks which models there are now; a user's may have come, changed or gone."""
             states = engine.model_states()
             return (
                 picker_value(detecting, states),
                 slots_value(comparing, states),
                 live_picker_value(watching, states, engine.run_seconds()),
-                picker_value(clip, states),
+                picker_value(tracking, states),
                 picker_value(batch, states),
-                video.model(clip),
+                video.model(tracking),
                 table_value(states),
             )
 
@@ -83,10 +83,10 @@ def build_app(engine: Engine, *, keep: KeptPictures | None = None) -> gr.Blocks:
         app.load(refresh, models, told, **quiet).then(compare.arrive, None, [tabs, *compare.arrival], **quiet)
 
         def open_in_detect(event: gr.EventData) -> tuple[Any, ...]:
-            """Shows a picture of the batch in the Detect tab, with everything that it offers."""
+            """Shows an image of the batch in the Detect tab, with everything that it offers."""
             found = batch.opened(event._data)
             if found is None:
-                gr.Warning("This picture is no longer kept on the server. Add it again.")
+                gr.Warning("This image is no longer kept on the server. Add it again.")
                 return (gr.skip(),) * 3
             path, key = found
             return gr.Tabs(selected="detect"), str(path), picker_value(key, engine.model_states(), choose=True)
@@ -119,7 +119,7 @@ def launch_options() -> dict[str, Any]:
     Raises:
         ValueError: If a limit that the environment sets is none.
     """
-    largest = max(PICTURE_LIMIT, VideoLimits.from_environment().max_bytes)
+    largest = max(IMAGE_LIMIT, VideoLimits.from_environment().max_bytes)
     return {
         "theme": theme(),
         "css": CSS,

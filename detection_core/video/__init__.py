@@ -1,28 +1,28 @@
-"""Clips through a detector: what was found in each frame, who is who, and the annotated video, counts and files made from that."""
+"""Videos through a detector: what was found in each frame, who is who, and the annotated video, counts and files made from that."""
 
-from detection_core.video.counts import CountSeries, count_series
-from detection_core.video.detect import detect_clip, render_clip
-from detection_core.video.export import export_clip
-from detection_core.video.formats import CLIP_FILES, CLIP_FORMATS
-from detection_core.video.options import ClipOptions, lowest_kept
-from detection_core.video.progress import ClipProgress, ClipResult
-from detection_core.video.records import ClipRecords, FrameRecord
-from detection_core.video.track import FollowedFrame, follow
+from detection_core.video.counts import FrameCounts, count_per_frame
+from detection_core.video.detect import detect_video, render_video
+from detection_core.video.export import export_video
+from detection_core.video.formats import VIDEO_FILES, VIDEO_FORMATS
+from detection_core.video.options import VideoOptions, lowest_kept
+from detection_core.video.progress import VideoProgress, VideoResult
+from detection_core.video.records import FrameRecord, FrameResults
+from detection_core.video.track import TrackedFrame, track_objects
 
 __all__ = [
-    "CLIP_FILES",
-    "CLIP_FORMATS",
-    "ClipOptions",
-    "ClipProgress",
-    "ClipRecords",
-    "ClipResult",
-    "CountSeries",
-    "FollowedFrame",
+    "VIDEO_FILES",
+    "VIDEO_FORMATS",
+    "FrameCounts",
     "FrameRecord",
-    "count_series",
-    "detect_clip",
-    "export_clip",
-    "follow",
+    "FrameResults",
+    "TrackedFrame",
+    "VideoOptions",
+    "VideoProgress",
+    "VideoResult",
+    "count_per_frame",
+    "detect_video",
+    "export_video",
     "lowest_kept",
-    "render_clip",
+    "render_video",
+    "track_objects",
 ]

@@ -1,4 +1,4 @@
-"""Draws what is shown of a clip's frames into its annotated video, in a thread of its own."""
+"""Draws what is shown of a video's frames into its annotated video, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from detection_core.video.io import Frame, VideoFile, VideoWriter
-from detection_core.video.options import ClipOptions
-from detection_core.video.threads import Behind
-from detection_core.video.track import FollowedFrame
-from detection_core.visualization import Style, annotate, identity_colors
+from detection_core.video.options import VideoOptions
+from detection_core.video.threads import BackgroundWorker
+from detection_core.video.track import TrackedFrame
+from detection_core.visualization import AnnotationStyle, annotate, identity_colors
 
 # One being drawn, one waiting: more would only take memory, because the slowest of all decides.
 PLACES = 2
@@ -21,13 +21,13 @@ PLACES = 2
 _SLOWEST = 0.05
 
 
-def draw_frame(frame: Frame, shown: FollowedFrame, style: Style) -> Image.Image:
+def draw_frame(frame: Frame, shown: TrackedFrame, style: AnnotationStyle) -> Image.Image:
     """A frame with what is shown of it.
 
-    Colours stay the same over time: those of an object's identity, or of its class where that is asked for or there is no identity.
+    Colors stay the same over time: those of an object's identity, or of its class where that is asked for or there is no identity.
     """
     if shown.ids is None:
-        # A rank changes from frame to frame, so it can give no colour unless that is asked for.
+        # A rank changes from frame to frame, so it can give no color unless that is asked for.
         return annotate(frame.image, shown.detections, replace(style, color_by="class") if style.color_by == "auto" else style)
     ids = shown.ids.tolist()
     colors = None if style.color_by == "class" else identity_colors(ids)
@@ -52,19 +52,19 @@ class AnnotatedVideo:
         VideoError: If the file cannot be written there.
     """
 
-    def __init__(self, path: Path | None, video: VideoFile, options: ClipOptions) -> None:
+    def __init__(self, path: Path | None, video: VideoFile, options: VideoOptions) -> None:
         self.out: Path | None = None
         self.notes: list[str] = []
         self._style = options.style
         sound = video.path if options.sound and video.has_audio else None
         self._writer = None if path is None else VideoWriter(path, video.size, max(options.rate(video), _SLOWEST), audio_from=sound)
-        self._behind = Behind(self._draw, PLACES)
+        self._behind = BackgroundWorker(self._draw, PLACES)
 
-    def put(self, frame: Frame, shown: FollowedFrame) -> None:
+    def put(self, frame: Frame, shown: TrackedFrame) -> None:
         """Gives the next frame over."""
         self._behind.put((frame, shown))
 
-    def _draw(self, item: tuple[Frame, FollowedFrame]) -> None:
+    def _draw(self, item: tuple[Frame, TrackedFrame]) -> None:
         if self._writer is None:
             return
         frame, shown = item

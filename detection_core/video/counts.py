@@ -1,23 +1,23 @@
-"""count_series: how many objects of each class there are at each time of a clip."""
+"""count_per_frame: how many objects of each class there are at each time of a video."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
 
-from detection_core.video.options import ClipOptions
-from detection_core.video.records import ClipRecords
-from detection_core.video.track import follow
+from detection_core.video.options import VideoOptions
+from detection_core.video.records import FrameResults
+from detection_core.video.track import track_objects
 
 
 @dataclass(frozen=True)
-class CountSeries:
+class FrameCounts:
     """Objects over time.
 
     Attributes:
         times: Seconds, one per frame looked at.
         counts: Class name → number of objects in each of these frames; the most frequent class first.
-        total: Class name → number of different objects in the whole clip, most first; None without tracking.
+        total: Class name → number of different objects in the whole video, most first; None without tracking.
     """
 
     times: list[float]
@@ -25,12 +25,12 @@ class CountSeries:
     total: dict[str, int] | None
 
 
-def count_series(records: ClipRecords, options: ClipOptions) -> CountSeries:
-    """Counts what is shown of a clip by these options."""
+def count_per_frame(records: FrameResults, options: VideoOptions) -> FrameCounts:
+    """Counts what is shown of a video by these options."""
     times: list[float] = []
     seen: dict[str, dict[int, int]] = {}
     names: dict[int, str] = {}
-    for number, frame in enumerate(follow(records, options)):
+    for number, frame in enumerate(track_objects(records, options)):
         times.append(frame.time_s)
         for name, count in frame.detections.counts().items():
             seen.setdefault(name, {})[number] = count
@@ -38,4 +38,4 @@ def count_series(records: ClipRecords, options: ClipOptions) -> CountSeries:
             names.update(zip(frame.ids.tolist(), frame.detections.names, strict=True))
     classes = sorted(seen, key=lambda name: -sum(seen[name].values()))
     counts = {name: [seen[name].get(number, 0) for number in range(len(times))] for name in classes}
-    return CountSeries(times, counts, dict(Counter(names.values()).most_common()) if options.track else None)
+    return FrameCounts(times, counts, dict(Counter(names.values()).most_common()) if options.track else None)

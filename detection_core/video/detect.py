@@ -12,46 +12,46 @@ from PIL import Image
 from detection_core.detections import Detections
 from detection_core.video.annotate import PLACES, AnnotatedVideo
 from detection_core.video.io import Frame, VideoFile
-from detection_core.video.options import ClipOptions
-from detection_core.video.progress import ClipProgress, ClipResult, Pace
-from detection_core.video.records import ClipRecords, FrameRecord
-from detection_core.video.threads import ahead, side_by_side
-from detection_core.video.track import follow_frames
+from detection_core.video.options import VideoOptions
+from detection_core.video.progress import Pace, VideoProgress, VideoResult
+from detection_core.video.records import FrameRecord, FrameResults
+from detection_core.video.threads import ordered_map, prefetch
+from detection_core.video.track import track_frames
 
 
-def detect_clip(
-    records: ClipRecords,
+def detect_video(
+    records: FrameResults,
     detect: Callable[[Image.Image], Detections],
     out: Path | None,
-    options: ClipOptions,
+    options: VideoOptions,
     *,
     floor: float,
-    at_once: int = 1,
-    on_progress: Callable[[ClipProgress], None] = lambda progress: None,
+    max_in_flight: int = 1,
+    on_progress: Callable[[VideoProgress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
-) -> ClipResult:
-    """Finds objects in a clip's frames, keeps them in the records, and writes the annotated video.
+) -> VideoResult:
+    """Finds objects in a video's frames, keeps them in the records, and writes the annotated video.
 
     However it ends, what was done is kept: the records, and the video so far, properly closed, with its sound. An error comes out
     afterwards; if it is the drawing or writing of the video that fails, there is no video.
 
     Args:
-        records: Of the clip, and empty; they take what is found in each frame.
-        detect: Finds objects in an RGB picture; called in threads of its own.
+        records: Of the video, and empty; they take what is found in each frame.
+        detect: Finds objects in an RGB image; called in threads of its own.
         out: The MP4 file, in a folder that exists; None writes none.
         options: Which frames, and how they are shown. The video holds the frames looked at only, each at its own time.
         floor: Objects of lower scores are not even kept; see `lowest_kept`.
-        at_once: How many frames are with the detector at a time.
+        max_in_flight: How many frames are with the detector at a time.
         on_progress: Told after each frame, in this thread.
         cancelled: Asked before each frame, in this thread; True ends the work, and the result is not complete.
 
     Raises:
-        VideoError: If the clip can no longer be read or the video cannot be written.
+        VideoError: If the video can no longer be read or the video cannot be written.
         OSError: If the records cannot be written.
     """
 
     def find(frames: Iterator[Frame]) -> Iterator[tuple[Frame, FrameRecord]]:
-        for frame, found in side_by_side(lambda frame: detect(Image.fromarray(frame.image)), frames, at_once):
+        for frame, found in ordered_map(lambda frame: detect(Image.fromarray(frame.image)), frames, max_in_flight):
             kept = found[found.scores >= floor]
             records.append(frame.index, frame.time_s, kept)
             yield frame, FrameRecord(frame.index, frame.time_s, kept)
@@ -59,17 +59,17 @@ def detect_clip(
     return _look_through(records.video, find, out, options, on_progress, cancelled)
 
 
-def render_clip(
-    records: ClipRecords,
+def render_video(
+    records: FrameResults,
     out: Path,
-    options: ClipOptions,
+    options: VideoOptions,
     *,
-    on_progress: Callable[[ClipProgress], None] = lambda progress: None,
+    on_progress: Callable[[VideoProgress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
-) -> ClipResult:
-    """Draws a clip again, with another threshold, other classes, style or tracking; `every` and `fps` must be those of the records.
+) -> VideoResult:
+    """Draws a video again, with another threshold, other classes, style or tracking; `every` and `fps` must be those of the records.
 
-    Arguments, result and errors are otherwise as `detect_clip` has them.
+    Arguments, result and errors are otherwise as `detect_video` has them.
 
     Raises:
         ValueError: If the options look at other frames than the records hold.
@@ -90,13 +90,13 @@ def _look_through(
     video: VideoFile,
     find: Callable[[Iterator[Frame]], Iterator[tuple[Frame, FrameRecord]]],
     out: Path | None,
-    options: ClipOptions,
-    on_progress: Callable[[ClipProgress], None],
+    options: VideoOptions,
+    on_progress: Callable[[VideoProgress], None],
     cancelled: Callable[[], bool],
-) -> ClipResult:
+) -> VideoResult:
     """Takes the frames looked at through `find`, which gives each with what is in it, and through tracker and drawing.
 
-    Arguments, result and errors are otherwise as `detect_clip` has them.
+    Arguments, result and errors are otherwise as `detect_video` has them.
     """
     pace = Pace(options.frames(video), on_progress)
     to_draw: deque[Frame] = deque()
@@ -119,8 +119,8 @@ def _look_through(
             yield record
 
     reading = video.frames(every=options.every, fps=options.fps)
-    with AnnotatedVideo(out, video, options) as annotated, closing(ahead(reading, PLACES)) as frames:
-        for shown in follow_frames(found(frames), options, options.rate(video)):
+    with AnnotatedVideo(out, video, options) as annotated, closing(prefetch(reading, PLACES)) as frames:
+        for shown in track_frames(found(frames), options, options.rate(video)):
             annotated.put(to_draw.popleft(), shown)
     notes = dict.fromkeys([*video.notes, *annotated.notes])
-    return ClipResult(pace.done, complete, seconds, annotated.out, tuple(notes))
+    return VideoResult(pace.done, complete, seconds, annotated.out, tuple(notes))

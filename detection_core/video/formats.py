@@ -1,4 +1,4 @@
-"""The formats of clips by name: those of pictures that know what a frame is, and two that are for clips only."""
+"""The formats of videos by name: those of images that know what a frame is, and two that are for videos only."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from detection_core.detections import Detections
-from detection_core.formats import FORMATS, Format, FrameFacts, PictureResult, to_json
+from detection_core.formats import FORMATS, Format, FrameFacts, ImageResult, to_json
 from detection_core.formats.coco import DATASET_FILE
 from detection_core.formats.csv_table import TABLE_FILE
 from detection_core.formats.json_writing import JsonList
 from detection_core.formats.registry import PROVENANCE_FILE
 from detection_core.formats.target import Target
-from detection_core.visualization import Style
+from detection_core.visualization import AnnotationStyle
 
-JSON_FORMAT = "detection-explorer clip 1"
+JSON_FORMAT = "detection-explorer video 1"
 JSON_FILE = "detections.json"
 MOT_FILE = "mot.txt"
-# All that may be written, after a clip's own name and "_".
-CLIP_FILES = (JSON_FILE, DATASET_FILE, TABLE_FILE, MOT_FILE, PROVENANCE_FILE)
+# All that may be written, after a video's own name and "_".
+VIDEO_FILES = (JSON_FILE, DATASET_FILE, TABLE_FILE, MOT_FILE, PROVENANCE_FILE)
 _SPOOL_IN_MEMORY = 8 * 2**20
 
 
-class ClipJsonWriter:
+class VideoJsonWriter:
     """Writes our own JSON: `frames`, each with `index`, `time_s` and `objects` as `to_json` has them and with their `track_id`.
 
-    What is the same for all frames comes after them, as `to_json` has it, and the clip's facts as `clip`. So a frame's objects beside
-    that, with the format of a picture's result, is what `from_json` reads.
+    What is the same for all frames comes after them, as `to_json` has it, and the video's facts as `video`. So a frame's objects beside
+    that, with the format of an image's result, is what `from_json` reads.
     """
 
-    def __init__(self, target: Target, style: Style) -> None:
+    def __init__(self, target: Target, style: AnnotationStyle) -> None:
         self._target = target
         self._frames = JsonList('{"format": ' + json.dumps(JSON_FORMAT) + ', "frames": [')
         self._about: dict[str, Any] = {}
 
-    def add(self, result: PictureResult, stem: str) -> None:
+    def add(self, result: ImageResult, stem: str) -> None:
         """Takes one frame's result."""
         frame = _frame_of(result)
         data = to_json(result.detections, file_name=result.file_name, provenance=result.provenance)
         objects = [entry | frame.track(index) for index, entry in enumerate(data["objects"])]
         self._frames.append({"index": frame.index, "time_s": frame.time_s, "summary": data["summary"], "objects": objects})
         of_the_frame = {"format", "summary", "objects"}
-        self._about = {key: value for key, value in data.items() if key not in of_the_frame} | {"clip": asdict(frame.clip)}
+        self._about = {key: value for key, value in data.items() if key not in of_the_frame} | {"video": asdict(frame.video)}
 
     def finish(self) -> None:
         """Writes the file."""
@@ -56,11 +56,11 @@ class ClipJsonWriter:
 class MotWriter:
     """Writes MOTChallenge's text: frame and identity, both from 1, box (left, top, width, height), score, and three unused numbers."""
 
-    def __init__(self, target: Target, style: Style) -> None:
+    def __init__(self, target: Target, style: AnnotationStyle) -> None:
         self._target = target
         self._lines = tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)  # noqa: SIM115  (needed until the end)
 
-    def add(self, result: PictureResult, stem: str) -> None:
+    def add(self, result: ImageResult, stem: str) -> None:
         """Takes one frame's result."""
         frame, found = _frame_of(result), result.detections
         if frame.ids is None:
@@ -75,9 +75,9 @@ class MotWriter:
             self._target.write(MOT_FILE, self._lines)
 
 
-def _frame_of(result: PictureResult) -> FrameFacts:
+def _frame_of(result: ImageResult) -> FrameFacts:
     if result.frame is None:
-        raise ValueError(f"{result.file_name} is no frame of a clip")
+        raise ValueError(f"{result.file_name} is no frame of a video")
     return result.frame
 
 
@@ -85,8 +85,8 @@ def _anything(detections: Detections) -> bool:
     return True
 
 
-CLIP_FORMATS: Mapping[str, Format] = {
-    "json": Format("JSON", "Everything, exactly, frame by frame, with each object's identity", _anything, ClipJsonWriter, stamped=True),
+VIDEO_FORMATS: Mapping[str, Format] = {
+    "json": Format("JSON", "Everything, exactly, frame by frame, with each object's identity", _anything, VideoJsonWriter, stamped=True),
     "coco": replace(FORMATS["coco-dataset"], title="COCO", description="A data set with videos, frames, objects and their track ids"),
     "csv": replace(FORMATS["csv"], description="A table for spreadsheets and pandas, one row an object and frame"),
     "mot": Format("MOT", "MOTChallenge's text, for tracking tools and metrics; boxes and identities only", _anything, MotWriter),

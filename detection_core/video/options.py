@@ -1,4 +1,4 @@
-"""ClipOptions: which frames of a clip are looked at, what of them is shown and how, as one validated value."""
+"""VideoOptions: which frames of a video are looked at, what of them is shown and how, as one validated value."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from detection_core.detections.tracking import LOW_SCORE
 from detection_core.video.io import VideoFile
-from detection_core.visualization import Style
+from detection_core.visualization import AnnotationStyle
 
-_STYLE = Style()
+_STYLE = AnnotationStyle()
 
 
 @dataclass(frozen=True)
-class ClipOptions:
-    """How a clip is looked at and shown.
+class VideoOptions:
+    """How a video is looked at and shown.
 
     Attributes:
         threshold: Lowest score shown, 0–1. With tracking, it is what a newcomer needs; those known are followed down to 0.1.
@@ -22,8 +22,8 @@ class ClipOptions:
         fps: At most so many frames per second are looked at; None: all, or as `every` says.
         track: Whether objects have an identity and steadier boxes.
         classes: Names of the classes that are shown: drawn, counted and exported; None: all.
-        style: How the annotated video is drawn; its joint threshold also says which joints exports call visible.
-        sound: Whether it keeps the clip's sound.
+        style: How the annotated video is drawn; its keypoint threshold also says which keypoints exports call visible.
+        sound: Whether it keeps the video's sound.
 
     Raises:
         ValueError: If a value is out of its range, `classes` is a single name, or both `every` and `fps` are given.
@@ -34,7 +34,7 @@ class ClipOptions:
     fps: float | None = None
     track: bool = True
     classes: frozenset[str] | None = None
-    style: Style = _STYLE
+    style: AnnotationStyle = _STYLE
     sound: bool = True
 
     def __post_init__(self) -> None:
@@ -67,13 +67,13 @@ class ClipOptions:
         return max(1, min(by_time, by_count) if seconds < video.duration else by_count)
 
 
-def lowest_kept(model_floor: float, suggested: float, threshold: float = 1.0) -> float:
-    """From which score on a clip's objects are kept, so that a threshold chosen later finds them.
+def lowest_kept(model_floor: float, default: float, threshold: float = 1.0) -> float:
+    """From which score on a video's objects are kept, so that a threshold chosen later finds them.
 
     Args:
         model_floor: Lowest score that the model gives.
-        suggested: Its suggested threshold.
+        default: Its default threshold.
         threshold: The one chosen now, which must be served in any case.
     """
     # The tracker goes on with objects down to its low score, so nothing below is worth keeping for it.
-    return max(model_floor, min(LOW_SCORE, suggested / 2, threshold))
+    return max(model_floor, min(LOW_SCORE, default / 2, threshold))

@@ -1,4 +1,4 @@
-"""How far the work on a clip is, and what came of it."""
+"""How far the work on a video is, and what came of it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _WINDOW_S = 5.0
 
 
 @dataclass(frozen=True)
-class ClipProgress:
-    """How far the work on a clip is.
+class VideoProgress:
+    """How far the work on a video is.
 
     Attributes:
         frames_done: Frames that are finished.
-        frames_total: How many there will be, as far as the clip's header tells; never fewer than are done.
+        frames_total: How many there will be, as far as the video's header tells; never fewer than are done.
         fps: Frames finished per second of work, over the last seconds; 0 before the first.
         seconds_left: How long the rest will take, or None before the first is finished.
     """
@@ -30,13 +30,13 @@ class ClipProgress:
 
 
 @dataclass(frozen=True)
-class ClipResult:
-    """What came of the work on a clip.
+class VideoResult:
+    """What came of the work on a video.
 
     Attributes:
         frames: Frames that are finished.
-        complete: Whether the clip was worked on to its end.
-        seconds: How much of the clip's time that is.
+        complete: Whether the video was worked on to its end.
+        seconds: How much of the video's time that is.
         out: The annotated video, or None if none was wanted or there was no frame.
         notes: Sentences for the user on what was changed or left out.
     """
@@ -51,7 +51,7 @@ class ClipResult:
 class Pace:
     """Counts finished frames, and says after each how fast it goes."""
 
-    def __init__(self, frames_total: int, on_progress: Callable[[ClipProgress], None]) -> None:
+    def __init__(self, frames_total: int, on_progress: Callable[[VideoProgress], None]) -> None:
         self._total = frames_total
         self._on_progress = on_progress
         self._ends = deque([time.monotonic()])
@@ -66,4 +66,4 @@ class Pace:
             self._ends.popleft()
         fps = (len(self._ends) - 1) / max(now - self._ends[0], 1e-6)
         total = max(self._total, self.done)
-        self._on_progress(ClipProgress(self.done, total, fps, (total - self.done) / fps))
+        self._on_progress(VideoProgress(self.done, total, fps, (total - self.done) / fps))

@@ -1,4 +1,4 @@
-"""ClipRecords: what was found in a clip's frames, on disk, so that memory does not grow with the clip's length."""
+"""FrameResults: what was found in a video's frames, on disk, so that memory does not grow with the video's length."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class FrameRecord:
     detections: Detections
 
 
-class ClipRecords:
-    """What was found in the frames of one clip by one model, in order of time, exactly as it was found.
+class FrameResults:
+    """What was found in the frames of one video by one model, in order of time, exactly as it was found.
 
     Iterating reads one `FrameRecord` after the other, any number of times, also while more are added: then those there at the beginning.
 
     Attributes:
-        video: The clip.
+        video: The video.
 
     Args:
-        video: The clip.
+        video: The video.
         file: Where they are kept; what is there is replaced. None: in a temporary file, deleted by `close`.
     """
 
@@ -51,7 +51,7 @@ class ClipRecords:
         self.video = video
         self._is_temporary = file is None
         if file is None:
-            with tempfile.NamedTemporaryFile(prefix="clip-", suffix=".records", delete=False) as made:
+            with tempfile.NamedTemporaryFile(prefix="video-", suffix=".records", delete=False) as made:
                 file = Path(made.name)
         self._path = file
         self._file: BinaryIO = file.open("wb")
@@ -68,7 +68,7 @@ class ClipRecords:
         if self._nothing is None:
             self._nothing = detections[:0]
         elif _origin(detections) != _origin(self._nothing):
-            raise ValueError("all frames of a clip must have one size and come from one model")
+            raise ValueError("all frames of a video must have one size and come from one model")
         arrays = {name: value for name in _ARRAYS if (value := getattr(detections, name)) is not None}
         header = {"index": index, "time_s": time_s, "shapes": {name: value.shape for name, value in arrays.items()}}
         content = [value.astype(_ARRAYS[name]).tobytes() for name, value in arrays.items()]
@@ -100,7 +100,7 @@ class ClipRecords:
         if self._is_temporary:
             self._path.unlink(missing_ok=True)
 
-    def __enter__(self) -> ClipRecords:
+    def __enter__(self) -> FrameResults:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -56,7 +56,7 @@ class _Channel(Generic[T]):
             self._changed.notify_all()
 
 
-def ahead(items: Iterable[T], places: int) -> Generator[T, None, None]:
+def prefetch(items: Iterable[T], places: int) -> Generator[T, None, None]:
     """Items that are made in a thread of their own, so many before they are asked for. Close the iterator if it is left early.
 
     An error in making them comes out here, after the items before it.
@@ -72,7 +72,7 @@ def ahead(items: Iterable[T], places: int) -> Generator[T, None, None]:
             channel.end(error)
         channel.end()
 
-    thread = Thread(target=make, name="clip-ahead", daemon=True)
+    thread = Thread(target=make, name="video-ahead", daemon=True)
     thread.start()
     try:
         yield from channel
@@ -81,17 +81,17 @@ def ahead(items: Iterable[T], places: int) -> Generator[T, None, None]:
         thread.join()
 
 
-def side_by_side(function: Callable[[T], R], items: Iterable[T], at_once: int) -> Generator[tuple[T, R], None, None]:
+def ordered_map(function: Callable[[T], R], items: Iterable[T], max_in_flight: int) -> Generator[tuple[T, R], None, None]:
     """Each item with what the function makes of it, in the items' order, so many of them worked on at a time in threads.
 
     Items are asked for in the calling thread. An error in getting the next one, or in working on one, comes out after all before it.
     """
     pending: deque[tuple[T, Future[R]]] = deque()
     source, error = iter(items), None
-    with ThreadPoolExecutor(at_once, thread_name_prefix="clip-side") as pool:
+    with ThreadPoolExecutor(max_in_flight, thread_name_prefix="video-side") as pool:
         try:
             while True:
-                while error is None and len(pending) < at_once:
+                while error is None and len(pending) < max_in_flight:
                     try:
                         item = next(source)
                     except Exception as caught:
@@ -109,7 +109,7 @@ def side_by_side(function: Callable[[T], R], items: Iterable[T], at_once: int) -
         raise error
 
 
-class Behind(Generic[T]):
+class BackgroundWorker(Generic[T]):
     """Handles items in a thread of its own, in order; use it in a `with` statement, which ends when all are handled.
 
     An error in handling comes out of `put`, or at the end of the statement; what waits then is dropped. An error in the statement lets
@@ -123,7 +123,7 @@ class Behind(Generic[T]):
     def __init__(self, handle: Callable[[T], None], places: int) -> None:
         self._handle = handle
         self._channel: _Channel[T] = _Channel(places)
-        self._thread = Thread(target=self._work, name="clip-behind", daemon=True)
+        self._thread = Thread(target=self._work, name="video-behind", daemon=True)
         self._thread.start()
 
     def put(self, item: T) -> None:
@@ -137,7 +137,7 @@ class Behind(Generic[T]):
         except BaseException as error:  # Whatever it is, somebody waits for it.
             self._channel.end(error, drop=True)
 
-    def __enter__(self) -> Behind[T]:
+    def __enter__(self) -> BackgroundWorker[T]:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

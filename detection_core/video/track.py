@@ -1,4 +1,4 @@
-"""follow: from everything found in a clip's frames to what is shown of it: the objects, and who is who."""
+"""follow: from everything found in a video's frames to what is shown of it: the objects, and who is who."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from detection_core.detections import Detections
 from detection_core.detections.matching import iou_matrix, match, same_names
-from detection_core.detections.tracking import Tracked, Tracker
-from detection_core.video.options import ClipOptions
-from detection_core.video.records import ClipRecords, FrameRecord
+from detection_core.detections.tracking import TrackedDetections, Tracker
+from detection_core.video.options import VideoOptions
+from detection_core.video.records import FrameRecord, FrameResults
 
 # From so many frames a second on, what is there appears in two frames running; what does not is mostly a mistake.
 _RATE_TO_WAIT = 5.0
 
 
 @dataclass(frozen=True, eq=False)
-class FollowedFrame:
+class TrackedFrame:
     """What is shown of one frame.
 
     Attributes:
@@ -35,36 +35,36 @@ class FollowedFrame:
     ids: NDArray[np.int64] | None
 
 
-def follow(records: ClipRecords, options: ClipOptions) -> Iterator[FollowedFrame]:
+def track_objects(records: FrameResults, options: VideoOptions) -> Iterator[TrackedFrame]:
     """What is shown of each frame, by threshold, classes and, if wanted, tracker; the same for the same records and options.
 
     From five frames a second on, an object must be found in two frames running to be one, and is then shown in both of them. One that
-    is found in a single frame is not shown, also if the clip ends there. An object's number does not depend on which classes are shown.
+    is found in a single frame is not shown, also if the video ends there. An object's number does not depend on which classes are shown.
     """
-    return follow_frames(records, options, options.rate(records.video))
+    return track_frames(records, options, options.rate(records.video))
 
 
-def follow_frames(records: Iterable[FrameRecord], options: ClipOptions, rate: float) -> Iterator[FollowedFrame]:
-    """As `follow`, for records that are being made, at so many frames a second; gives each frame when the next one is there."""
+def track_frames(records: Iterable[FrameRecord], options: VideoOptions, rate: float) -> Iterator[TrackedFrame]:
+    """As `track`, for records that are being made, at so many frames a second; gives each frame when the next one is there."""
     frames = _follow_all(records, options, rate)
     return frames if options.classes is None else (_only(frame, options.classes) for frame in frames)
 
 
-def _only(frame: FollowedFrame, classes: frozenset[str]) -> FollowedFrame:
+def _only(frame: TrackedFrame, classes: frozenset[str]) -> TrackedFrame:
     """A frame with the objects of these classes."""
     shown = np.array([name in classes for name in frame.detections.names], np.bool_)
     return replace(frame, detections=frame.detections[shown], ids=None if frame.ids is None else frame.ids[shown])
 
 
-def _follow_all(records: Iterable[FrameRecord], options: ClipOptions, rate: float) -> Iterator[FollowedFrame]:
+def _follow_all(records: Iterable[FrameRecord], options: VideoOptions, rate: float) -> Iterator[TrackedFrame]:
     """What is shown of each frame where all classes are."""
     if not options.track:
         for record in records:
             shown = record.detections[record.detections.scores >= options.threshold]
-            yield FollowedFrame(record.index, record.time_s, shown, None)
+            yield TrackedFrame(record.index, record.time_s, shown, None)
         return
     tracker = Tracker(high_score=options.threshold, low_score=options.low_score, min_hits=2 if rate >= _RATE_TO_WAIT else 1)
-    before: tuple[FrameRecord, Tracked] | None = None
+    before: tuple[FrameRecord, TrackedDetections] | None = None
     highest = 0
     for record in records:
         tracked = tracker.update(record.detections, record.time_s)
@@ -74,15 +74,15 @@ def _follow_all(records: Iterable[FrameRecord], options: ClipOptions, rate: floa
         before, highest = (record, tracked), int(tracked.ids.max(initial=highest))
     if before is not None:
         record, tracked = before
-        yield FollowedFrame(record.index, record.time_s, tracked.detections, tracked.ids)
+        yield TrackedFrame(record.index, record.time_s, tracked.detections, tracked.ids)
 
 
 def _with_newcomers(
-    record: FrameRecord, tracked: Tracked, newcomers: Detections, their_ids: NDArray[np.int64], tracker: Tracker
-) -> FollowedFrame:
+    record: FrameRecord, tracked: TrackedDetections, newcomers: Detections, their_ids: NDArray[np.int64], tracker: Tracker
+) -> TrackedFrame:
     """A frame with those objects, too, that only the next frame confirmed; they are where that frame's newcomers are."""
     if not len(newcomers):
-        return FollowedFrame(record.index, record.time_s, tracked.detections, tracked.ids)
+        return TrackedFrame(record.index, record.time_s, tracked.detections, tracked.ids)
     found = record.detections
     free = found.scores >= tracker.high_score
     free[tracked.indices] = False
@@ -92,4 +92,4 @@ def _with_newcomers(
     order = np.argsort(indices)
     boxes = np.concatenate([tracked.detections.boxes, found.boxes[pairs[:, 0]]])
     ids = np.concatenate([tracked.ids, their_ids[pairs[:, 1]]])
-    return FollowedFrame(record.index, record.time_s, replace(found[indices[order]], boxes=boxes[order]), ids[order])
+    return TrackedFrame(record.index, record.time_s, replace(found[indices[order]], boxes=boxes[order]), ids[order])

@@ -1,7 +1,7 @@
-"""Drawing: pure functions from a picture and its detections to an annotated picture. No Gradio, no torch, no models."""
+"""Drawing: pure functions from an image and its detections to an annotated image. No Gradio, no torch, no models."""
 
 from detection_core.visualization.annotate import annotate
-from detection_core.visualization.difference import draw_difference
+from detection_core.visualization.difference import annotate_comparison
 from detection_core.visualization.palette import (
     COMPARISON,
     PALETTE,
@@ -17,7 +17,7 @@ from detection_core.visualization.palette import (
     to_hex,
 )
 from detection_core.visualization.skeleton import EDGES, SIDE_COLORS, Side, side, side_color
-from detection_core.visualization.style import ColorBy, Style
+from detection_core.visualization.style import AnnotationStyle, ColorBy
 
 __all__ = [
     "COMPARISON",
@@ -27,12 +27,12 @@ __all__ = [
     "SKELETON_CENTER",
     "SKELETON_LEFT",
     "SKELETON_RIGHT",
+    "AnnotationStyle",
     "Color",
     "ColorBy",
     "Side",
-    "Style",
     "annotate",
-    "draw_difference",
+    "annotate_comparison",
     "from_hex",
     "identity_colors",
     "ink",

@@ -1,4 +1,4 @@
-"""annotate: the one function that turns a picture and what was found in it into an annotated picture."""
+"""annotate: the one function that turns an image and what was found in it into an annotated image."""
 
 from __future__ import annotations
 
@@ -14,70 +14,70 @@ from detection_core.visualization.labels import draw_labels, lay_out_labels
 from detection_core.visualization.masks import blend_fills, draw_contours
 from detection_core.visualization.palette import Color, object_colors
 from detection_core.visualization.skeleton import draw_skeletons
-from detection_core.visualization.style import Style
+from detection_core.visualization.style import AnnotationStyle
 
-_DEFAULT_STYLE = Style()
+_DEFAULT_STYLE = AnnotationStyle()
 
 
 def annotate(
     image: Image.Image | NDArray[np.uint8],
     detections: Detections,
-    style: Style = _DEFAULT_STYLE,
+    style: AnnotationStyle = _DEFAULT_STYLE,
     *,
     colors: Sequence[Color] | None = None,
     numbers: Sequence[int] | None = None,
     ids: Sequence[int] | None = None,
 ) -> Image.Image:
-    """Draws detections over a picture: mask fills, contours, boxes, skeletons, labels, in this order.
+    """Draws detections over a drawn: mask fills, contours, boxes, skeletons, labels, in this order.
 
     Args:
-        image: The picture in which the objects were found, as a PIL image or RGB uint8 [H,W,3]. It is not changed.
+        image: The drawn in which the objects were found, as a PIL image or RGB uint8 [H,W,3]. It is not changed.
         detections: The objects; filter them first, as in `detections[detections.scores > 0.5]`.
         style: What is drawn and how.
-        colors: One colour per object, instead of those that `style.color_by` gives.
+        colors: One color per object, instead of those that `style.color_by` gives.
         numbers: What objects are called where their label finds no room; by default their ranks, counted from 1.
         ids: Identities of objects that are followed from frame to frame, which their labels then tell; instead of `numbers`.
 
     Returns:
-        A new RGB picture of the same size.
+        A new RGB drawn of the same size.
 
     Raises:
-        ValueError: If the picture is not of the size that the detections are for, or there is not one colour per object.
+        ValueError: If the drawn is not of the size that the detections are for, or there is not one color per object.
     """
     size = detections.image_size
     source = rgb_of_size(image, size)
     if colors is None:
         colors = object_colors(detections, style.color_by)
     elif len(colors) != len(detections):
-        raise ValueError(f"there are {len(colors)} colours for {len(detections)} objects; give one per object")
+        raise ValueError(f"there are {len(colors)} colors for {len(detections)} objects; give one per object")
 
     line = style.line_width(size)
     needs_outlines = detections.masks is not None and (style.masks or style.contours)
     outlines = [detections.polygons(index) for index in range(len(detections))] if needs_outlines else []
-    picture = blend_fills(source, detections, outlines, colors, style.opacity) if outlines and style.masks else source.copy()
+    drawn = blend_fills(source, detections, outlines, colors, style.opacity) if outlines and style.masks else source.copy()
     if outlines and style.contours:
-        draw_contours(picture, detections, outlines, colors, line)
+        draw_contours(drawn, detections, outlines, colors, line)
     rectangles = fit_boxes(detections.boxes, size, round(line))
     if style.boxes:
-        draw_boxes(picture, rectangles, colors, round(line))
+        draw_boxes(drawn, rectangles, colors, round(line))
     if detections.keypoints is not None and style.skeletons:
-        draw_skeletons(picture, detections, style.joint_threshold, line)
+        draw_skeletons(drawn, detections, style.keypoint_threshold, line)
     if style.labels:
         font_size = style.font_size(size)
         numbers = ids or numbers or range(1, len(detections) + 1)
-        draw_labels(picture, lay_out_labels(detections, rectangles, font_size, numbers, numbered=bool(ids)), colors, font_size)
-    return picture
+        draw_labels(drawn, lay_out_labels(detections, rectangles, font_size, numbers, numbered=bool(ids)), colors, font_size)
+    return drawn
 
 
 def rgb_of_size(image: Image.Image | NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
-    """The picture that detections were found in, in RGB; itself if it is.
+    """The image that detections were found in, in RGB; itself if it is.
 
     Args:
         image: A PIL image or RGB uint8 [H,W,3].
         size: The (height, width) that it must have.
 
     Raises:
-        ValueError: If it is of another size or no picture.
+        ValueError: If it is of another size or no image.
     """
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
@@ -85,7 +85,7 @@ def rgb_of_size(image: Image.Image | NDArray[np.uint8], size: tuple[int, int]) -
         image = Image.fromarray(image)
     if image.size != size[::-1]:
         raise ValueError(
-            f"the picture has {image.width}×{image.height} pixels but the detections are for {size[1]}×{size[0]}; "
-            "give the picture that they were found in"
+            f"the image has {image.width}×{image.height} pixels but the detections are for {size[1]}×{size[0]}; "
+            "give the image that they were found in"
         )
     return image if image.mode == "RGB" else image.convert("RGB")

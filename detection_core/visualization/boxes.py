@@ -1,4 +1,4 @@
-"""Boxes: rectangles that stay visible at the border of the picture and below one pixel."""
+"""Boxes: rectangles that stay visible at the border of the image and below one pixel."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def fit_boxes(boxes: NDArray[np.float32], image_size: tuple[int, int], width: in
 
     Args:
         boxes: float32 [N,4], XYXY in pixels, anywhere.
-        image_size: (height, width) of the picture.
+        image_size: (height, width) of the image.
         width: Of the lines, in pixels.
 
     Returns:
-        int64 [N,4], XYXY in whole pixels, lower right corner excluded: within the picture, and 3 lines high and wide at least
+        int64 [N,4], XYXY in whole pixels, lower right corner excluded: within the image, and 3 lines high and wide at least
         where there is room, so that there is something to see.
     """
     limit = np.array(image_size[::-1])

@@ -1,4 +1,4 @@
-"""Canvas: an antialiased transparent layer over a picture, because Pillow's own lines are jagged and have no round ends."""
+"""Canvas: an antialiased transparent layer over an image, because Pillow's own lines are jagged and have no round ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DOTS_PER_INCH = 72  # so that Agg's points are pixels
 
 
 class Canvas:
-    """Collects lines and dots, in painter's order, and puts them on a picture at the end.
+    """Collects lines and dots, in painter's order, and puts them on an image at the end.
 
     Coordinates are pixels with the origin in the upper left corner of the upper left pixel, as in `Detections`.
 
@@ -38,7 +38,7 @@ class Canvas:
         Args:
             points: [P,2] in pixels.
             width: In pixels.
-            color: Its colour.
+            color: Its color.
             opacity: 0–1.
             closed: Whether it returns to its first point.
         """
@@ -48,7 +48,7 @@ class Canvas:
         self._agg.draw_path(self._pen(width, color, opacity), self._path(vertices, closed=closed), self._to_agg)
 
     def halo(self, points: ArrayLike, width: float, *, closed: bool = False) -> None:
-        """Darkens the surroundings of a line of `width`, so that the line reads on any picture; draw it before the line."""
+        """Darkens the surroundings of a line of `width`, so that the line reads on any image; draw it before the line."""
         self.line(points, width + max(2.0, width / 2), BLACK, opacity=_HALO_OPACITY, closed=closed)
 
     def dot(self, center: tuple[float, float], radius: float, color: Color) -> None:

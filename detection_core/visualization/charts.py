@@ -1,4 +1,4 @@
-"""Charts: models as SVG that takes the page's text colour, so that it reads in light and dark; a training run as a PNG."""
+"""Charts: models as SVG that takes the page's text color, so that it reads in light and dark; a training run as a PNG."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from detection_core.visualization.chart_names import MARKER, place_names
 _INK = "#010203"
 # Names are measured in this font, which is wider than the page's, so what has room in it has room in the page.
 _MEASURED_FONT = "DejaVu Sans"
-# Petroff's colours that keep a contrast of 3 against white and near-black alike, with a marker each for those who see no colour.
+# Petroff's colors that keep a contrast of 3 against white and near-black alike, with a marker each for those who see no color.
 _SERIES = {"boxes": ("#3f90da", "o"), "masks": ("#bd6b00", "s"), "keypoints": ("#a96b59", "^")}
 
 
@@ -32,9 +32,9 @@ class ChartPoint:
     Attributes:
         name: What to write beside it; points of one name are joined by a line and named once.
         series: "boxes", "masks" or "keypoints".
-        gflops: Cost of one picture.
+        gflops: Cost of one image.
         average_precision: In percent.
-        hollow: Whether it was measured on other photos than most, so that it must not be taken for one of them.
+        hollow: Whether it was measured on other images than most, so that it must not be taken for one of them.
     """
 
     name: str
@@ -44,7 +44,7 @@ class ChartPoint:
     hollow: bool = False
 
 
-def accuracy_cost_chart(points: Sequence[ChartPoint], width: int = 1392, height: int = 540, hollow_label: str = "Other photos") -> str:
+def accuracy_cost_chart(points: Sequence[ChartPoint], width: int = 1392, height: int = 540, hollow_label: str = "Other images") -> str:
     """Draws average precision against cost on a logarithmic axis.
 
     Args:
@@ -80,7 +80,7 @@ def accuracy_cost_chart(points: Sequence[ChartPoint], width: int = 1392, height:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.margins(x=0.06, y=0.08)
-        axes.set_xlabel("GFLOPs a picture (logarithmic)")
+        axes.set_xlabel("GFLOPs an image (logarithmic)")
         axes.set_ylabel("Average precision (%)")
         axes.grid(color=_INK, alpha=0.12)
         handles = _legend_handles(points, hollow_label)

@@ -1,4 +1,4 @@
-"""Difference: one picture of what two models agree on and what only one of them found."""
+"""Difference: one image of what two models agree on and what only one of them found."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from detection_core.visualization.annotate import rgb_of_size
 from detection_core.visualization.boxes import draw_boxes, fit_boxes
 from detection_core.visualization.labels import Label, draw_labels, label_size, place_labels
 from detection_core.visualization.palette import COMPARISON, Color, from_hex
-from detection_core.visualization.style import Style
+from detection_core.visualization.style import AnnotationStyle
 
-_DEFAULT_STYLE = Style()
+_DEFAULT_STYLE = AnnotationStyle()
 _A, _B, _BOTH = range(3)
 _COLORS: tuple[Color, ...] = (*COMPARISON, from_hex("#e6e6e6"))
 _LEGEND = from_hex("#18181b")
@@ -34,40 +34,40 @@ class _Caption(NamedTuple):
     variants: list[list[_Plate]]
 
 
-def draw_difference(
+def annotate_comparison(
     image: Image.Image | NDArray[np.uint8],
     comparison: Comparison,
     *,
-    style: Style = _DEFAULT_STYLE,
+    style: AnnotationStyle = _DEFAULT_STYLE,
     names: tuple[str, str] = ("A", "B"),
 ) -> Image.Image:
-    """Draws what only A found in solid blue, what only B found in dashed orange, and what both found once, in light grey.
+    """Draws what only A found in solid blue, what only B found in dashed orange, and what both found once, in light gray.
 
     Objects in the same place that have other classes get both boxes and both names.
 
     Args:
-        image: The picture in which the objects were found, as a PIL image or RGB uint8 [H,W,3]. It is not changed.
+        image: The drawn in which the objects were found, as a PIL image or RGB uint8 [H,W,3]. It is not changed.
         comparison: What to draw.
         style: Whether labels are written, and how thick and large all is; boxes are always drawn, masks and skeletons never.
         names: Of A and B, for the legend.
 
     Returns:
-        A new RGB picture: as wide as the given one, and higher by the legend with the counts below it.
+        A new RGB drawn: as wide as the given one, and higher by the legend with the counts below it.
 
     Raises:
-        ValueError: If the picture is not of the size that the detections are for.
+        ValueError: If the drawn is not of the size that the detections are for.
     """
     size = comparison.a.image_size
-    picture = rgb_of_size(image, size).copy()
+    drawn = rgb_of_size(image, size).copy()
     line, font_size = round(style.line_width(size)), style.font_size(size)
     boxes_a, boxes_b = (fit_boxes(found.boxes, size, line) for found in (comparison.a, comparison.b))
     # What the models disagree on matters most: it is drawn last, over the rest, and its labels choose their places first.
-    _outline(picture, boxes_a[[pair.a for pair in comparison.matched]], _BOTH, line)
-    _outline(picture, boxes_a[[*comparison.only_a, *(pair.a for pair in comparison.other_class)]], _A, line)
-    _outline(picture, boxes_b[[*comparison.only_b, *(pair.b for pair in comparison.other_class)]], _B, line)
+    _outline(drawn, boxes_a[[pair.a for pair in comparison.matched]], _BOTH, line)
+    _outline(drawn, boxes_a[[*comparison.only_a, *(pair.a for pair in comparison.other_class)]], _A, line)
+    _outline(drawn, boxes_b[[*comparison.only_b, *(pair.b for pair in comparison.other_class)]], _B, line)
     if style.labels:
-        _write(picture, list(_captions(comparison, boxes_a, boxes_b)), font_size)
-    return _with_legend(picture, comparison, names, line, font_size)
+        _write(drawn, list(_captions(comparison, boxes_a, boxes_b)), font_size)
+    return _with_legend(drawn, comparison, names, line, font_size)
 
 
 def _outline(image: Image.Image, rectangles: NDArray[np.int64], owner: int, width: int) -> None:
@@ -145,8 +145,8 @@ def _side_by_side(plates: Iterable[_Plate], x: int, y: int, font_size: float) ->
         x += width
 
 
-def _with_legend(picture: Image.Image, comparison: Comparison, names: tuple[str, str], line: int, font_size: float) -> Image.Image:
-    """Adds a strip below the picture, where the legend hides nothing, with as many rows as its entries need."""
+def _with_legend(image: Image.Image, comparison: Comparison, names: tuple[str, str], line: int, font_size: float) -> Image.Image:
+    """Adds a strip below the image, where the legend hides nothing, with as many rows as its entries need."""
     counts = comparison.counts()
     entries = [
         ((_A,), "only {}: " + str(counts["only_a"]), names[0]),
@@ -156,17 +156,17 @@ def _with_legend(picture: Image.Image, comparison: Comparison, names: tuple[str,
     ]
     height = label_size("", font_size)[1]
     swatch, margin = 3 * height, height // 3
-    x, y = margin, picture.height + margin
+    x, y = margin, image.height + margin
     placed = []
     for owners, template, name in entries:
-        text = _fitting(template, name, picture.width - swatch - 2 * margin, font_size)
+        text = _fitting(template, name, image.width - swatch - 2 * margin, font_size)
         width = swatch + label_size(text, font_size)[0]
-        if x > margin and x + width + margin > picture.width:
+        if x > margin and x + width + margin > image.width:
             x, y = margin, y + height + margin
         placed.append((owners, text, x, y))
         x += width + height
-    result = Image.new("RGB", (picture.width, y + height + margin), _LEGEND)
-    result.paste(picture)
+    result = Image.new("RGB", (image.width, y + height + margin), _LEGEND)
+    result.paste(image)
     for owners, text, x, y in placed:
         for owner in owners:
             _outline(result, np.array([[x, y + height // 6, x + swatch, y + height - height // 6]]), owner, line)

@@ -1,4 +1,4 @@
-"""Labels: class names and scores that stay in the picture and off each other."""
+"""Labels: class names and scores that stay in the image and off each other."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class Label(NamedTuple):
 
 
 def place_labels(boxes: ArrayLike, sizes: ArrayLike, image_size: tuple[int, int]) -> list[Placement | None]:
-    """Finds a place for each label, so that all lie in the picture and none covers another. First come, first served.
+    """Finds a place for each label, so that all lie in the image and none covers another. First come, first served.
 
     Tried in turn for each variant: above the box, inside, below, then right-aligned, at its sides and in its middle.
 
     Args:
         boxes: [N,4], XYXY in pixels.
         sizes: int [N,V,2], (width, height) of each label's V variants in pixels, the preferred one first.
-        image_size: (height, width) of the picture.
+        image_size: (height, width) of the image.
 
     Returns:
         N placements, None where no variant fits.
@@ -78,7 +78,7 @@ def _first_free(box: list[float], variants: list[list[int]], taken: list[_Rectan
 
 
 def _candidates(box: list[float], w: int, h: int) -> Iterator[tuple[float, float]]:
-    """Upper left corners in the order of preference; they may lie outside the picture."""
+    """Upper left corners in the order of preference; they may lie outside the image."""
     x0, y0, x1, y1 = box
     yield x0, y0 - h
     if x1 - x0 >= w and y1 - y0 >= 2 * h:
@@ -122,7 +122,7 @@ def label_size(text: str, font_size: float) -> tuple[int, int]:
 
 
 def draw_labels(image: Image.Image, labels: Sequence[Label], colors: Sequence[Color], font_size: float) -> None:
-    """Draws labels on an RGB image, in place: plates in their objects' colours, and texts that contrast with them."""
+    """Draws labels on an RGB image, in place: plates in their objects' colors, and texts that contrast with them."""
     draw = ImageDraw.Draw(image)
     padding, space = _padding(font_size), _space(font_size)
     for label in labels:

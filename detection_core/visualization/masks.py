@@ -30,17 +30,17 @@ def largest_first(detections: Detections) -> list[int]:
 def blend_fills(
     image: Image.Image, detections: Detections, outlines: Sequence[Outline], colors: Sequence[Color], opacity: float
 ) -> Image.Image:
-    """Fills masks. Where several overlap, the smallest one's colour lies over the picture: nothing is blended twice.
+    """Fills masks. Where several overlap, the smallest one's color lies over the image: nothing is blended twice.
 
     Args:
-        image: RGB picture; not changed.
+        image: RGB image; not changed.
         detections: N objects with masks.
         outlines: `detections.polygons(i)` for each of them.
-        colors: N colours.
+        colors: N colors.
         opacity: 0–1.
 
     Returns:
-        A new RGB picture.
+        A new RGB image.
     """
     painted = image.copy()
     draw = ImageDraw.Draw(painted)

@@ -1,4 +1,4 @@
-"""Colours: which one an object gets, and which ink reads on it."""
+"""Colors: which one an object gets, and which ink reads on it."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ Color = tuple[int, int, int]
 
 
 def from_hex(text: str) -> Color:
-    """Reads a colour such as "#3f90da".
+    """Reads a color such as "#3f90da".
 
     Raises:
         ValueError: If `text` is not # and six hexadecimal digits.
     """
     if len(text) != 7 or text[0] != "#":
-        raise ValueError(f"a colour is written like #3f90da, got {text!r}")
+        raise ValueError(f"a color is written like #3f90da, got {text!r}")
     red, green, blue = bytes.fromhex(text[1:])
     return red, green, blue
 
 
 def to_hex(color: Color) -> str:
-    """Writes a colour as CSS does, such as "#3f90da"."""
+    """Writes a color as CSS does, such as "#3f90da"."""
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 
-# Petroff 2021, "Accessible Color Sequences for Data Visualization", arXiv:2107.02270: ten colours optimised to stay apart under
-# every kind of colour blindness.
+# Petroff 2021, "Accessible Color Sequences for Data Visualization", arXiv:2107.02270: ten colors optimized to stay apart under
+# every kind of color blindness.
 PALETTE: tuple[Color, ...] = tuple(
     from_hex(code)
     for code in ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd")
@@ -52,9 +52,9 @@ _DOMINANT_FROM = 3
 
 
 def resolve_color_by(detections: Detections, color_by: ColorBy) -> Literal["class", "instance"]:
-    """Decides what colours stand for.
+    """Decides what colors stand for.
 
-    "auto" means by instance when all objects are of one class, or one class has more than 70 % of at least three: class colours
+    "auto" means by instance when all objects are of one class, or one class has more than 70 % of at least three: class colors
     would then tell nothing apart. Filtering may change the answer, so resolve it once on the whole result and keep it.
 
     Args:
@@ -69,14 +69,14 @@ def resolve_color_by(detections: Detections, color_by: ColorBy) -> Literal["clas
 
 
 def object_colors(detections: Detections, color_by: ColorBy) -> list[Color]:
-    """Colour of each object, N colours from `PALETTE`: by its class id, or by its rank among `detections`."""
+    """Color of each object, N colors from `PALETTE`: by its class id, or by its rank among `detections`."""
     by_class = resolve_color_by(detections, color_by) == "class"
     keys = detections.labels.tolist() if by_class else range(len(detections))
     return [PALETTE[key % len(PALETTE)] for key in keys]
 
 
 def identity_colors(ids: Iterable[int]) -> list[Color]:
-    """Colour of each object that is followed from frame to frame: the same as long as its id is."""
+    """Color of each object that is followed from frame to frame: the same as long as its id is."""
     return [PALETTE[(int(identity) - 1) % len(PALETTE)] for identity in ids]
 
 
@@ -87,7 +87,7 @@ def ink(background: Color) -> Color:
 
 
 def contrast(first: Color, second: Color) -> float:
-    """Contrast ratio of two colours by WCAG 2.2, 1–21."""
+    """Contrast ratio of two colors by WCAG 2.2, 1–21."""
     darker, lighter = sorted((_luminance(first), _luminance(second)))
     return (lighter + 0.05) / (darker + 0.05)
 

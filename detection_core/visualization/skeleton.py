@@ -1,4 +1,4 @@
-"""Skeletons: joints and limbs, the person's left apart from the right."""
+"""Skeletons: keypoints and limbs, the person's left apart from the right."""
 
 from __future__ import annotations
 
@@ -39,31 +39,31 @@ SIDE_COLORS: dict[Side, Color] = {"left": SKELETON_LEFT, "right": SKELETON_RIGHT
 # A limb is at most this share of the person's longer side, so that people far away do not become blots.
 _THICKEST = 1 / 40
 _THINNEST = 1.0
-# Limbs in widths of the boxes' lines, joints' radius in widths of limbs: both must read on a filled mask of their own colour.
+# Limbs in widths of the boxes' lines, keypoints' radius in widths of limbs: both must read on a filled mask of their own color.
 _LIMB = 1.5
-_JOINT = 1.1
+_KEYPOINT = 1.1
 
 
-def side(*joints: str) -> Side:
-    """On which side of the person a joint or a limb is, by the names of its joints; a limb across is in the center."""
-    left, right = (any(joint.startswith(prefix) for joint in joints) for prefix in ("left_", "right_"))
+def side(*keypoints: str) -> Side:
+    """On which side of the person a keypoint or a limb is, by the names of its keypoints; a limb across is in the center."""
+    left, right = (any(keypoint.startswith(prefix) for keypoint in keypoints) for prefix in ("left_", "right_"))
     if left == right:
         return "center"
     return "left" if left else "right"
 
 
-def side_color(*joints: str) -> Color:
-    """Colour of a joint or a limb by the names of its joints: blue on the person's left, orange on the right, light between."""
-    return SIDE_COLORS[side(*joints)]
+def side_color(*keypoints: str) -> Color:
+    """Color of a keypoint or a limb by the names of its keypoints: blue on the person's left, orange on the right, light between."""
+    return SIDE_COLORS[side(*keypoints)]
 
 
 def draw_skeletons(image: Image.Image, detections: Detections, threshold: float, width: float) -> None:
-    """Draws the joints whose logit exceeds `threshold`, and the limbs both of whose ends do.
+    """Draws the keypoints whose logit exceeds `threshold`, and the limbs both of whose ends do.
 
     Args:
         image: RGB, drawn on in place.
-        detections: N objects of a model that gives keypoints; those without any are left out. Names other than COCO's are drawn as joints
-            without limbs.
+        detections: N objects of a model that gives keypoints; those without any are left out. Names other than COCO's are drawn
+            as keypoints without limbs.
         threshold: A logit.
         width: Of the boxes' lines, in pixels; limbs are a little thicker, or thinner on small people.
     """
@@ -76,16 +76,16 @@ def draw_skeletons(image: Image.Image, detections: Detections, threshold: float,
     # The best score is drawn last and so lies on top.
     for index in reversed(range(len(detections))):
         points = detections.keypoints[index].tolist()
-        joints = {name: (x, y) for name, (x, y), seen in zip(detections.keypoint_names, points, shown[index], strict=True) if seen}
-        _draw_skeleton(canvas, joints, min(_LIMB * width, max(_THINNEST, float(longer_sides[index]) * _THICKEST)))
+        keypoints = {name: (x, y) for name, (x, y), seen in zip(detections.keypoint_names, points, shown[index], strict=True) if seen}
+        _draw_skeleton(canvas, keypoints, min(_LIMB * width, max(_THINNEST, float(longer_sides[index]) * _THICKEST)))
     canvas.put_on(image)
 
 
-def _draw_skeleton(canvas: Canvas, joints: dict[str, tuple[float, float]], width: float) -> None:
-    limbs = [edge for edge in EDGES if edge[0] in joints and edge[1] in joints]
+def _draw_skeleton(canvas: Canvas, keypoints: dict[str, tuple[float, float]], width: float) -> None:
+    limbs = [edge for edge in EDGES if edge[0] in keypoints and edge[1] in keypoints]
     for start, end in limbs:
-        canvas.halo([joints[start], joints[end]], width)
+        canvas.halo([keypoints[start], keypoints[end]], width)
     for start, end in limbs:
-        canvas.line([joints[start], joints[end]], width, side_color(start, end))
-    for name, center in joints.items():
-        canvas.dot(center, _JOINT * width, side_color(name))
+        canvas.line([keypoints[start], keypoints[end]], width, side_color(start, end))
+    for name, center in keypoints.items():
+        canvas.dot(center, _KEYPOINT * width, side_color(name))

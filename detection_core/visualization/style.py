@@ -1,4 +1,4 @@
-"""Style: what an annotated picture shows, and how thick and large, as one validated value."""
+"""Style: what an annotated image shows, and how thick and large, as one validated value."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ ColorBy = Literal["auto", "class", "instance"]
 
 
 @dataclass(frozen=True)
-class Style:
-    """How detections are drawn. Lines and text grow with the picture, so that 320 px and 4K are equally legible.
+class AnnotationStyle:
+    """How detections are drawn. Lines and text grow with the image, so that 320 px and 4K are equally legible.
 
     Attributes:
         boxes: Whether boxes are drawn.
         masks: Whether masks are filled.
         contours: Whether masks are outlined.
-        skeletons: Whether joints and limbs are drawn.
+        skeletons: Whether keypoints and limbs are drawn.
         labels: Whether class names and scores are written.
         opacity: Opacity of mask fills, 0–1.
-        joint_threshold: A joint is drawn when its logit exceeds this; 2 as in the original Detectron.
+        keypoint_threshold: A keypoint is drawn when its logit exceeds this; 2 as in the original Detectron.
         scale: The user's factor on all lines and text, 0.5–2.
-        color_by: Colour by class, by instance, or whichever tells the objects apart; see `resolve_color_by`.
+        color_by: Color by class, by instance, or whichever tells the objects apart; see `resolve_color_by`.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -34,7 +34,7 @@ class Style:
     skeletons: bool = True
     labels: bool = True
     opacity: float = 0.4
-    joint_threshold: float = 2.0
+    keypoint_threshold: float = 2.0
     scale: float = 1.0
     color_by: ColorBy = "auto"
 
@@ -43,17 +43,17 @@ class Style:
             raise ValueError(f"opacity must lie in 0–1, got {self.opacity}")
         if not 0.5 <= self.scale <= 2:
             raise ValueError(f"scale must lie in 0.5–2, got {self.scale}")
-        if not math.isfinite(self.joint_threshold):
-            raise ValueError(f"joint_threshold must be a finite logit, got {self.joint_threshold}")
+        if not math.isfinite(self.keypoint_threshold):
+            raise ValueError(f"keypoint_threshold must be a finite logit, got {self.keypoint_threshold}")
         if self.color_by not in get_args(ColorBy):
             raise ValueError(f"color_by must be one of {', '.join(get_args(ColorBy))}; got {self.color_by!r}")
 
     def line_width(self, image_size: tuple[int, int]) -> float:
-        """Width of box and contour lines in pixels, for a picture of `image_size` (height, width)."""
+        """Width of box and contour lines in pixels, for an image of `image_size` (height, width)."""
         return _clamp(2 * max(image_size) / 1000, 2, 24) * self.scale
 
     def font_size(self, image_size: tuple[int, int]) -> float:
-        """Size of label text in pixels, for a picture of `image_size` (height, width)."""
+        """Size of label text in pixels, for an image of `image_size` (height, width)."""
         return _clamp(15 * max(image_size) / 1000, 11, 160) * self.scale
 
 

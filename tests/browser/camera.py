@@ -1,4 +1,4 @@
-"""A Chromium whose fake camera pans over a photo of a person."""
+"""A Chromium whose fake camera pans over an image of a person."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def launch_with_camera(playwright: Playwright, arguments: dict[str, Any], folder
 
 
 def _panned_frames() -> Iterator[bytes]:
-    photo = Image.open(ASSETS / "examples" / "astronaut.jpg").convert("RGB").resize((800, 800))
+    image = Image.open(ASSETS / "examples" / "astronaut.jpg").convert("RGB").resize((800, 800))
     for left in [*range(0, 160, 16), *range(160, 0, -16)]:
         data = io.BytesIO()
-        photo.crop((left, 100, left + 640, 580)).save(data, "JPEG")
+        image.crop((left, 100, left + 640, 580)).save(data, "JPEG")
         yield data.getvalue()

@@ -43,7 +43,7 @@ def browser_type_launch_args() -> dict[str, Any]:
 def camera_browser(
     playwright: Playwright, browser_type_launch_args: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Browser]:
-    """A Chromium of its own, whose camera pans over a photo; a module whose pages need it calls it `browser`."""
+    """A Chromium of its own, whose camera pans over an image; a module whose pages need it calls it `browser`."""
     browser = launch_with_camera(playwright, browser_type_launch_args, tmp_path_factory.mktemp("camera"))
     yield browser
     browser.close()

@@ -1,4 +1,4 @@
-"""What a visitor does with many pictures: adds them, watches, filters, cancels, comes back, and takes everything home."""
+"""What a visitor does with many images: adds them, watches, filters, cancels, comes back, and takes everything home."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.browser
 
 SECONDS = 1000
 NAMES = ("beach.png", "city.png", "forest.png")
-BROKEN = {"name": "letter.jpg", "mimeType": "image/jpeg", "buffer": b"this is text, not a picture"}
+BROKEN = {"name": "letter.jpg", "mimeType": "image/jpeg", "buffer": b"this is text, not an image"}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def engine() -> BatchEngine:
 
 @pytest.fixture(scope="module")
 def address(serve, engine):
-    """The tab beside another one, with room for six pictures."""
+    """The tab beside another one, with room for six images."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(MAX_BATCH, "6")
         with gr.Blocks(analytics_enabled=False) as page:
@@ -58,7 +58,7 @@ def batch(page: Page, address: str, engine: BatchEngine) -> Page:
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(address)
-    expect(page.get_by_text("Drop pictures or a whole folder here")).to_be_visible(timeout=30 * SECONDS)
+    expect(page.get_by_text("Drop images or a whole folder here")).to_be_visible(timeout=30 * SECONDS)
     yield page
     engine.release()
     assert complaints == []
@@ -71,9 +71,9 @@ def png(size: tuple[int, int] = (64, 48)) -> bytes:
 
 
 def give(page: Page, *files: dict | str) -> None:
-    """Chooses pictures, by name or as files with content."""
+    """Chooses images, by name or as files with content."""
     payloads = [{"name": file, "mimeType": "image/png", "buffer": png()} if isinstance(file, str) else file for file in files]
-    page.get_by_label("Pictures", exact=True).and_(page.locator("input")).set_input_files(payloads)
+    page.get_by_label("Images", exact=True).and_(page.locator("input")).set_input_files(payloads)
 
 
 def cards(page: Page):
@@ -97,17 +97,17 @@ def move_threshold(page: Page, value: float) -> None:
     page.get_by_role("slider", name="Threshold").fill(str(value))
 
 
-def test_good_pictures_are_counted_and_a_bad_one_says_why(batch):
+def test_good_images_are_counted_and_a_bad_one_says_why(batch):
     give(batch, *NAMES, BROKEN)
     expect_done(batch, 3)
     expect(cards(batch)).to_have_count(4)
     expect(cards(batch).first).to_contain_text("beach.png")
-    # The model's suggested threshold lies between the second and the third object.
+    # The model's default threshold lies between the second and the third object.
     expect(cards(batch).first).to_contain_text("2 persons")
     failed = batch.locator(".bv-card[data-state=failed]")
     expect(failed).to_contain_text("letter.jpg")
-    expect(failed).to_contain_text("This is a text file, not a picture.")
-    expect(batch.locator(".bv-count")).to_have_text("4 pictures · 6 persons · 1 failed")
+    expect(failed).to_contain_text("This is a text file, not an image.")
+    expect(batch.locator(".bv-count")).to_have_text("4 images · 6 persons · 1 failed")
     assert cards(batch).first.locator("img").evaluate("image => image.naturalWidth") == 64
     assert "Traceback" not in batch.content()
 
@@ -120,8 +120,8 @@ def test_the_threshold_acts_at_once_and_asks_nobody(batch):
     asked: list[str] = []
     batch.on("request", lambda request: asked.append(request.url))
     move_threshold(batch, 0.1)
-    expect(batch.locator(".bv-count")).to_have_text("3 pictures · 9 persons")
-    # People are told apart by colour.
+    expect(batch.locator(".bv-count")).to_have_text("3 images · 9 persons")
+    # People are told apart by color.
     expect(cards(batch).first.locator(".dv-line")).to_have_count(3)
     move_threshold(batch, 0.96)
     expect(cards(batch).first).to_contain_text("nothing")
@@ -156,21 +156,21 @@ def test_a_look_goes_on_while_the_visitor_is_in_another_tab(batch, engine):
     engine.release()
     batch.get_by_role("tab", name="Batch").click()
     expect_done(batch, 3)
-    expect(batch.locator(".bv-count")).to_have_text("3 pictures · 6 persons")
+    expect(batch.locator(".bv-count")).to_have_text("3 images · 6 persons")
 
 
-def test_a_folder_gives_its_pictures(batch, tmp_path):
+def test_a_folder_gives_its_images(batch, tmp_path):
     folder = tmp_path / "holiday"
     (folder / "day 10").mkdir(parents=True)
     (folder / "day 2").mkdir()
     for name in ("day 10/a.png", "day 2/a.png"):
         (folder / name).write_bytes(png())
     (folder / "notes.txt").write_text("sunny")
-    batch.get_by_label("Folder with pictures").set_input_files(folder)
+    batch.get_by_label("Folder with images").set_input_files(folder)
     expect_done(batch, 2)
     names = cards(batch).locator(".bv-open").evaluate_all("buttons => buttons.map(button => button.title)")
     assert names == ["holiday/day 2/a.png", "holiday/day 10/a.png"]
-    expect(batch.locator(".dv-notes")).to_contain_text("1 file in the folder left out: no picture.")
+    expect(batch.locator(".dv-notes")).to_contain_text("1 file in the folder left out: no image.")
 
 
 def test_dropped_files_are_taken(batch):
@@ -186,10 +186,10 @@ def test_dropped_files_are_taken(batch):
     expect(cards(batch)).to_contain_text("dropped.png")
 
 
-def test_more_pictures_than_allowed_are_left_out(batch):
+def test_more_images_than_allowed_are_left_out(batch):
     give(batch, *(f"{number}.png" for number in range(8)))
     expect(cards(batch)).to_have_count(6)
-    expect(batch.locator(".dv-notes")).to_contain_text("Only 6 of 8 added: at most 6 pictures at a time.")
+    expect(batch.locator(".dv-notes")).to_contain_text("Only 6 of 8 added: at most 6 images at a time.")
     expect_done(batch, 6)
     # What is taken away makes room, on the server too.
     batch.get_by_role("button", name="Remove").click()
@@ -214,8 +214,8 @@ def test_the_archive_holds_what_is_chosen_and_seen(batch, tmp_path):
         assert not [name for name in names if "city" in name or "letter" in name]
         (table,) = (name for name in names if name.endswith(".csv"))
         rows = list(csv.DictReader(io.TextIOWrapper(archive.open(table), "utf-8")))
-        with Image.open(archive.open(next(name for name in names if name.endswith(".png")))) as picture:
-            assert picture.size == (64, 48)
+        with Image.open(archive.open(next(name for name in names if name.endswith(".png")))) as image:
+            assert image.size == (64, 48)
     assert len(rows) == 4
     expect(batch.get_by_role("button", name="Download")).not_to_have_class(re.compile("dv-busy"))
 
@@ -238,7 +238,7 @@ def test_the_menu_is_worked_by_keys(batch):
     expect(button).to_have_attribute("aria-expanded", "false")
 
 
-def test_the_table_sorts_and_opens_a_picture(batch):
+def test_the_table_sorts_and_opens_an_image(batch):
     wide = {"name": "wide.png", "mimeType": "image/png", "buffer": png((90, 60))}
     give(batch, *NAMES, wide)
     expect_done(batch, 4)
@@ -256,7 +256,7 @@ def test_the_table_sorts_and_opens_a_picture(batch):
 def test_axe_finds_nothing_on_a_phone_that_does_not_scroll_sideways(page, address, theme):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}?__theme={theme}")
-    expect(page.get_by_text("Drop pictures or a whole folder here")).to_be_visible(timeout=30 * SECONDS)
+    expect(page.get_by_text("Drop images or a whole folder here")).to_be_visible(timeout=30 * SECONDS)
     give(page, *NAMES, BROKEN)
     expect_done(page, 3)
     for mode in ("Gallery", "Table"):

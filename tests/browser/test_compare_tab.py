@@ -1,4 +1,4 @@
-"""What a visitor does to choose between models: compares them on a picture, moves thresholds, takes everything home, shares a link."""
+"""What a visitor does to choose between models: compares them on an image, moves thresholds, takes everything home, shares a link."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from detection_core.engine import LocalEngine
 from detection_core.formats import to_coco_results
-from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_spec
+from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_model_spec
 from detection_core.ui.app import build_app, launch_options
-from detection_core.ui.shared.kept_images import KeptPictures
+from detection_core.ui.shared.kept_images import KeptImages
 from tests.download_host import machine_without_weights
 from tests.factories import make_detections
 from tests.random_models import save_random_weights
@@ -32,14 +32,14 @@ SECONDS = 1000
 
 @pytest.fixture(scope="module")
 def address(serve, tmp_path_factory):
-    """The whole app with SSDlite's weights on disk, a user's model, a place to keep pictures, and nothing to be downloaded."""
+    """The whole app with SSDlite's weights on disk, a user's model, a place to keep images, and nothing to be downloaded."""
     home = tmp_path_factory.mktemp("home")
     with machine_without_weights(home) as patch:
         patch.setenv("DETECTION_EXPLORER_MODELS_DIR", str(home))
         put_model(home / "pets.pt")
-        save_random_weights(get_spec(SSDLITE), home / "hub" / "checkpoints")
+        save_random_weights(get_model_spec(SSDLITE), home / "hub" / "checkpoints")
         engine = LocalEngine()
-        yield serve(build_app(engine, keep=KeptPictures(home / "kept")), **launch_options())
+        yield serve(build_app(engine, keep=KeptImages(home / "kept")), **launch_options())
         engine.close()
 
 
@@ -70,7 +70,7 @@ def add_file(page: Page, path: Path) -> None:
 
 def test_opens_with_the_example_compared(compared):
     titles = compared.locator(".cv-panes .cv-pane-title")
-    expect(titles).to_have_text([get_spec(key).title for key in (COCO_MODEL, PERSON_MODEL)])
+    expect(titles).to_have_text([get_model_spec(key).title for key in (COCO_MODEL, PERSON_MODEL)])
     expect(facts(compared.page)).to_have_text([re.compile(r"^[1-9] objects? · from 0\.\d\d$")] * 2)
 
 
@@ -96,8 +96,8 @@ def test_differences_and_everything_to_take_home(compared, tmp_path):
     caught.value.save_as(tmp_path / "all.zip")
     with zipfile.ZipFile(tmp_path / "all.zip") as archive:
         told = json.loads(archive.read("comparison.json"))
-        with Image.open(archive.open(f"difference_{COCO_MODEL}_{PERSON_MODEL}.png")) as picture:
-            assert picture.width == 512
+        with Image.open(archive.open(f"difference_{COCO_MODEL}_{PERSON_MODEL}.png")) as image:
+            assert image.width == 512
     assert [model["name"] for model in told["models"]] == [COCO_MODEL, PERSON_MODEL]
     labels = [{thing["label"] for thing in model["objects"]} for model in told["models"]]
     assert "person" in labels[0]
@@ -153,7 +153,7 @@ def test_a_link_brings_everything_back_for_somebody_else(compared, browser):
     compared.get_by_role("button", name="Link").click()
     # An example, even when it is uploaded, needs no keeping.
     link = compared.get_by_label("Link to this comparison").input_value()
-    assert "picture=example:cameraman" in link
+    assert "image=example:cameraman" in link
     other = browser.new_context().new_page()
     other.goto(link)
     expect(facts(other)).to_have_text(facts(page).all_inner_texts(), timeout=30 * SECONDS)
@@ -163,21 +163,21 @@ def test_a_link_brings_everything_back_for_somebody_else(compared, browser):
 
 
 @pytest.mark.slow
-def test_a_picture_of_ones_own_is_kept_only_when_asked(compared, address, tmp_path, browser):
+def test_an_image_of_ones_own_is_kept_only_when_asked(compared, address, tmp_path, browser):
     page = compared.page
-    with Image.open(HOPPER) as photo:
-        photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "mine.jpg")
+    with Image.open(HOPPER) as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "mine.jpg")
     page.locator("button[aria-label='Clear'], button[aria-label='Remove Image']").last.click()
     page.locator("input[type=file][accept*=image]").last.set_input_files(tmp_path / "mine.jpg")
     expect(page.locator(".cv img").first).to_have_attribute("src", re.compile("mine"), timeout=20 * SECONDS)
     expect(facts(page).nth(1)).to_contain_text("object", timeout=20 * SECONDS)
     compared.get_by_role("button", name="Link").click()
     expect(compared.get_by_label("Link to this comparison")).to_be_hidden()
-    compared.get_by_role("button", name="Keep the picture").click()
+    compared.get_by_role("button", name="Keep the image").click()
     field = compared.get_by_label("Link to this comparison")
     expect(field).to_be_visible(timeout=20 * SECONDS)
     query = urlsplit(field.input_value()).query
-    assert "picture=kept:" in query
+    assert "image=kept:" in query
     other = browser.new_context().new_page()
     other.goto(f"{address}?{query}")
     expect(other.locator(".cv img").first).to_have_js_property("naturalWidth", 512, timeout=30 * SECONDS)

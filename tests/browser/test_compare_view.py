@@ -64,14 +64,14 @@ def models(ids: str, cost: CompareCost | None = None) -> list[CompareModel]:
 
 @pytest.fixture(scope="module")
 def app_url(serve: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    picture = tmp_path_factory.mktemp("pictures") / "grey.png"
-    Image.new("RGB", SIZE[::-1], (120, 130, 140)).save(picture)
-    return serve(build_app(picture), theme=theme(), css=CSS, allowed_paths=[str(picture.parent)])
+    image = tmp_path_factory.mktemp("images") / "gray.png"
+    Image.new("RGB", SIZE[::-1], (120, 130, 140)).save(image)
+    return serve(build_app(image), theme=theme(), css=CSS, allowed_paths=[str(image.parent)])
 
 
-def build_app(picture: Path) -> gr.Blocks:
+def build_app(image: Path) -> gr.Blocks:
     def whole(parts: list[CompareModel], **options: Any) -> CompareMessage:
-        return compare_payload(picture, SIZE, parts, **{"picture": "example:grey"} | options)
+        return compare_payload(image, SIZE, parts, **{"link_name": "example:gray"} | options)
 
     points = [ComparePoint(id=key, title=RESULTS[key][0], latency_ms=85, box_ap=30, compared=key == "a") for key in "ab"]
     waiting = waiting_model("b", "Second", ViewStatus(stage="download", text="Downloading", done=1, total=4))
@@ -79,7 +79,7 @@ def build_app(picture: Path) -> gr.Blocks:
     messages = {
         "two": lambda: whole(models("ab")),
         "three": lambda: whole(models("abc")),
-        "script": lambda: whole(models("ad"), picture=""),
+        "script": lambda: whole(models("ad"), link_name=""),
         "coming": lambda: whole([*models("a"), waiting, failed]),
         "restored": lambda: whole(models("abc"), restore={"rule": "top", "top": 1, "mode": "consensus", "votes": 3}),
         "bare": lambda: whole([]),
@@ -96,7 +96,7 @@ def build_app(picture: Path) -> gr.Blocks:
         seen = gr.Textbox(elem_id="seen", label="Seen by Python")
 
         def save(settings: CompareSettings) -> tuple[Any, str]:
-            return CompareMessage(download={"path": str(picture)}, download_name="all.png"), repr(settings)
+            return CompareMessage(download={"path": str(image)}, download_name="all.png"), repr(settings)
 
         def measure(settings: CompareSettings) -> tuple[Any, str]:
             return whole(models("ab", COST), points=points), settings.mode
@@ -142,7 +142,7 @@ def shown_boxes(view: Locator) -> Locator:
 
 
 def point_at(frame: Locator, x: float, y: float) -> tuple[float, float]:
-    """Where a point of the picture is on the screen, scrolled into sight."""
+    """Where a point of the image is on the screen, scrolled into sight."""
     frame.locator(".dv-image").scroll_into_view_if_needed()
     box = frame.locator(".dv-image").bounding_box()
     return box["x"] + x / SIZE[1] * box["width"], box["y"] + y / SIZE[0] * box["height"]
@@ -173,7 +173,7 @@ def test_rules_say_which_objects_count(view: Locator) -> None:
     expect(own).to_have_count(2)
     set_slider(own.nth(1), 0.2)
     expect(facts(view)).to_have_text(["3 objects · from 0.50", "3 objects · from 0.20"])
-    press(view, "Suggested thresholds")
+    press(view, "Default thresholds")
     expect(facts(view)).to_have_text(["3 objects · from 0.50", "2 objects · from 0.50"])
 
 
@@ -286,7 +286,7 @@ def test_consensus_counts_votes(three: Locator) -> None:
     expect(three.get_by_role("group", name="Models that agree").get_by_role("button", name="4")).to_be_hidden()
 
 
-def test_pictures_zoom_and_pan_together(page: Page, three: Locator) -> None:
+def test_images_zoom_and_pan_together(page: Page, three: Locator) -> None:
     images = three.locator(".cv-panes .dv-image")
     frame = three.locator(".cv-panes .dv-frame").nth(1)
     page.mouse.move(*point_at(frame, 100, 100))
@@ -299,14 +299,14 @@ def test_pictures_zoom_and_pan_together(page: Page, three: Locator) -> None:
     transforms = images.evaluate_all("nodes => nodes.map((node) => node.style.transform)")
     assert len(set(transforms)) == 1
     assert "scale" in transforms[0]
-    zoomed = three.get_by_role("button", name="Fit the pictures").inner_text()
+    zoomed = three.get_by_role("button", name="Fit the images").inner_text()
     assert int(zoomed.rstrip("%")) > 150
     press(three, "Difference")
     # What is looked at stays in view, whichever way it is shown.
-    expect(three.get_by_role("button", name="Fit the pictures")).to_have_text(zoomed)
-    press(three, "Fit the pictures")
+    expect(three.get_by_role("button", name="Fit the images")).to_have_text(zoomed)
+    press(three, "Fit the images")
     press(three, "Side by side")
-    expect(three.get_by_role("button", name="Fit the pictures")).to_have_text("100%")
+    expect(three.get_by_role("button", name="Fit the images")).to_have_text("100%")
 
 
 def test_views_come_one_by_one_and_a_failure_harms_nobody(page: Page, view: Locator) -> None:
@@ -333,7 +333,7 @@ def test_views_come_one_by_one_and_a_failure_harms_nobody(page: Page, view: Loca
     assert page.evaluate("window.hacked") is None
 
 
-def test_messages_without_a_picture_keep_what_is_shown(page: Page, view: Locator) -> None:
+def test_messages_without_an_image_keep_what_is_shown(page: Page, view: Locator) -> None:
     send(page, "status")
     expect(view.locator(".cv-status")).to_contain_text("Measuring")
     send(page, "error")
@@ -344,7 +344,7 @@ def test_messages_without_a_picture_keep_what_is_shown(page: Page, view: Locator
     expect(view.get_by_text("The models' views appear here")).to_be_visible()
     expect(view.locator(".cv-pane:visible")).to_have_count(0)
     send(page, "bare")
-    expect(view.get_by_alt_text("The picture, not analysed yet")).to_be_visible()
+    expect(view.get_by_alt_text("The image, not analysed yet")).to_be_visible()
     expect(view.locator(".cv-panel")).to_be_hidden()
     send(page, "two")
     expect(facts(view)).to_have_text(["3 objects · from 0.50", "2 objects · from 0.50"])
@@ -377,9 +377,9 @@ def test_measuring_fills_the_costs(page: Page, view: Locator) -> None:
     costs = view.get_by_role("region", name="Cost of each model").locator("tbody tr")
     expect(costs).to_have_text(["AFirst, model3–––", "BSecond2–––"])
     expect(view.locator(".cv-scatter")).to_be_hidden()
-    press(view, "Measure on this picture")
+    press(view, "Measure on this image")
     expect(costs.first).to_have_text("AFirst, model331.285 ms80 ms – 95 ms, 5 runsnetwork 80 ms1.2 GB", use_inner_text=False)
-    expect(view.get_by_role("button", name="Measure on this picture")).to_have_attribute("aria-busy", "false")
+    expect(view.get_by_role("button", name="Measure on this image")).to_have_attribute("aria-busy", "false")
     expect(view.locator(".cv-scatter circle")).to_have_count(2)
     expect(view.locator(".cv-scatter .cv-point-name.cv-compared")).to_have_text(["A First, model"])
 
@@ -395,7 +395,7 @@ def test_link_brings_the_comparison_back(page: Page, three: Locator) -> None:
     field = three.get_by_label("Link to this comparison")
     expect(field).to_be_focused()
     query = dict(parse_qsl(urlsplit(field.input_value()).query))
-    assert (query["tab"], query["picture"], link_models(query)) == ("compare", "example:grey", ["a", "b", "c"])
+    assert (query["tab"], query["image"], link_models(query)) == ("compare", "example:gray", ["a", "b", "c"])
     assert settings_from_link(query) == {
         "rule": "same", "threshold": 0.33, "mode": "swipe", "pair": ["a", "c"], "boxes": False, "hidden_classes": ["dog"],
     }  # fmt: skip
@@ -403,11 +403,11 @@ def test_link_brings_the_comparison_back(page: Page, three: Locator) -> None:
     expect(field).to_be_hidden()
 
 
-def test_a_picture_without_a_link_says_why(page: Page, view: Locator) -> None:
+def test_an_image_without_a_link_says_why(page: Page, view: Locator) -> None:
     send(page, "script")
     expect(view.locator(".cv-pane-title").filter(has_text=SCRIPT_NAME)).to_be_visible()
     press(view, "Link")
-    expect(view.locator(".cv-link")).to_contain_text("No link can bring this picture back")
+    expect(view.locator(".cv-link")).to_contain_text("No link can bring this image back")
     expect(view.get_by_label("Link to this comparison")).to_be_hidden()
     assert page.evaluate("window.hacked") is None
 
@@ -419,7 +419,7 @@ def test_a_link_is_applied_once(page: Page, view: Locator) -> None:
     press(view, "Side by side")
     send(page, "restored")
     expect(facts(view)).to_have_text(["1 object", "1 object", "1 object"])
-    press(view, "Suggested thresholds")
+    press(view, "Default thresholds")
     send(page, "restored")
     # The messages of one run all bring the same link; what the visitor has changed meanwhile stays.
     page.wait_for_timeout(300)
@@ -467,7 +467,7 @@ def test_axe_finds_nothing(page: Page, app_url: str, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page.goto(f"{app_url}?__theme={scheme}")
     view = page.locator("#one .cv")
-    press(view, "Measure on this picture")
+    press(view, "Measure on this image")
     expect(view.locator(".cv-scatter circle")).to_have_count(2)
     for message, mode in {"coming": "Side by side", "three": "Swipe", "status": "Difference", "two": "Consensus"}.items():
         send(page, message)

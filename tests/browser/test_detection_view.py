@@ -37,18 +37,18 @@ def first_detections() -> Detections:
     """Three objects apart from each other: person 0.95, dog 0.80 and a person inside the first, 0.60; one car at 0.305."""
     keep = make_detections(4, image_size=SIZE, masks=True, keypoints=True, categories=NAMES, labels=[1, 2, 1, 3], model="first")
     boxes = np.array([[20, 40, 180, 280], [220, 60, 380, 200], [60, 100, 120, 200], [220, 220, 380, 290]], np.float32)
-    joints = (keep.keypoints - keep.boxes[:, None, :2]) / (keep.boxes[:, 2:] - keep.boxes[:, :2])[:, None]
-    joints = boxes[:, None, :2] + joints * (boxes[:, 2:] - boxes[:, :2])[:, None]
+    keypoints = (keep.keypoints - keep.boxes[:, None, :2]) / (keep.boxes[:, 2:] - keep.boxes[:, :2])[:, None]
+    keypoints = boxes[:, None, :2] + keypoints * (boxes[:, 2:] - boxes[:, :2])[:, None]
     scores = np.array([0.95, 0.8, 0.6, 0.305], np.float32)
     logits = np.tile(np.linspace(-2, 12, 17, dtype=np.float32), (4, 1))
     return Detections(
-        boxes, keep.labels, scores, SIZE, NAMES, masks=keep.masks, keypoints=joints, keypoint_scores=logits,
+        boxes, keep.labels, scores, SIZE, NAMES, masks=keep.masks, keypoints=keypoints, keypoint_scores=logits,
         keypoint_names=keep.keypoint_names, model="first",
     )  # fmt: skip
 
 
-def only_persons_have_joints() -> Detections:
-    """The first result, of another model, where dog and car have no joints and the second person's are all unsure."""
+def only_persons_have_keypoints() -> Detections:
+    """The first result, of another model, where dog and car have no keypoints and the second person's are all unsure."""
     found = first_detections()
     assert found.keypoints is not None
     assert found.keypoint_scores is not None
@@ -60,24 +60,24 @@ def only_persons_have_joints() -> Detections:
 
 @pytest.fixture(scope="module")
 def app_url(serve: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    picture = tmp_path_factory.mktemp("pictures") / "grey.png"
-    Image.new("RGB", SIZE[::-1], (120, 130, 140)).save(picture)
-    return serve(build_app(picture), theme=theme(), css=CSS, allowed_paths=[str(picture.parent)])
+    image = tmp_path_factory.mktemp("images") / "gray.png"
+    Image.new("RGB", SIZE[::-1], (120, 130, 140)).save(image)
+    return serve(build_app(image), theme=theme(), css=CSS, allowed_paths=[str(image.parent)])
 
 
-def build_app(picture: Path) -> gr.Blocks:
+def build_app(image: Path) -> gr.Blocks:
     results = {
-        "first": lambda: view_payload(first_detections(), picture, title="First", threshold=0.5, floor=0.05, timings={"network": 1234.0}),
-        "fast": lambda: view_payload(make_detections(2, image_size=SIZE, model="first@fast"), picture, threshold=0.5, floor=0.05),
-        "persons": lambda: view_payload(only_persons_have_joints(), picture, threshold=0.5, floor=0.05),
-        "other": lambda: view_payload(make_detections(5, image_size=SIZE, model="other"), picture, threshold=0.3, floor=0.05),
+        "first": lambda: view_payload(first_detections(), image, title="First", threshold=0.5, floor=0.05, timings={"network": 1234.0}),
+        "fast": lambda: view_payload(make_detections(2, image_size=SIZE, model="first@fast"), image, threshold=0.5, floor=0.05),
+        "persons": lambda: view_payload(only_persons_have_keypoints(), image, threshold=0.5, floor=0.05),
+        "other": lambda: view_payload(make_detections(5, image_size=SIZE, model="other"), image, threshold=0.3, floor=0.05),
         "script": lambda: view_payload(
             make_detections(1, image_size=SIZE, categories=NAMES, labels=[4], model="script"),
-            picture,
+            image,
             title=SCRIPT_NAME,
             notes=[SCRIPT_NAME],
         ),
-        "nothing": lambda: view_payload(Detections.empty(SIZE, NAMES, model="first"), picture),
+        "nothing": lambda: view_payload(Detections.empty(SIZE, NAMES, model="first"), image),
         "clear": lambda: None,
         "status": lambda: status_payload("download", "Downloading the weights", done=30, total=120),
         "note": lambda: ViewMessage(notes=["Cancelled."]),
@@ -91,10 +91,10 @@ def build_app(picture: Path) -> gr.Blocks:
         hidden = gr.Button("hide", elem_id="hide")
         hidden.click(lambda: DetectionView(visible=False), outputs=view, show_progress="hidden")
         gr.Button("unhide", elem_id="unhide").click(lambda: DetectionView(visible=True), outputs=view, show_progress="hidden")
-        second = DetectionView(view_payload(make_detections(2, image_size=SIZE, model="second"), picture, floor=0.05), elem_id="two")
+        second = DetectionView(view_payload(make_detections(2, image_size=SIZE, model="second"), image, floor=0.05), elem_id="two")
 
         def save(settings: ViewSettings) -> tuple[Any, str]:
-            return download_payload(picture, "annotated.png"), repr(settings)
+            return download_payload(image, "annotated.png"), repr(settings)
 
         view.download(save, view, [view, seen], show_progress="hidden")
         second.download(save, second, [second, seen], show_progress="hidden")
@@ -123,7 +123,7 @@ def set_slider(slider: Locator, value: float) -> None:
 
 
 def point_at(view: Locator, x: float, y: float) -> tuple[float, float]:
-    """Where a point of the picture is on the screen."""
+    """Where a point of the image is on the screen."""
     box = view.locator(".dv-image").bounding_box()
     return box["x"] + x / SIZE[1] * box["width"], box["y"] + y / SIZE[0] * box["height"]
 
@@ -160,31 +160,31 @@ def test_chips_switch_classes_off_and_on(view: Locator) -> None:
     expect(rows(view)).to_have_count(3)
 
 
-def test_layers_and_joint_confidence_hide_what_they_name(view: Locator) -> None:
+def test_layers_and_keypoint_confidence_hide_what_they_name(view: Locator) -> None:
     for name, selector in {"Boxes": ".dv-layer-boxes", "Masks": ".dv-layer-masks", "Skeletons": ".dv-layer-skeletons"}.items():
         view.get_by_role("button", name=name).click()
         expect(view.locator(selector)).to_be_hidden()
     expect(view.locator(".dv-label:not([hidden])")).to_have_count(3)
     view.get_by_role("button", name="Labels").click()
     expect(view.locator(".dv-label:not([hidden])")).to_have_count(0)
-    expect(view.locator("thead").get_by_role("button", name="Joints")).to_be_visible()
+    expect(view.locator("thead").get_by_role("button", name="Keypoints")).to_be_visible()
     before = int(rows(view).first.locator("td").last.inner_text())
-    set_slider(view.get_by_label("Joint confidence"), 10)
+    set_slider(view.get_by_label("Keypoint confidence"), 10)
     expect(rows(view).first.locator("td").last).not_to_have_text(str(before))
     assert int(rows(view).first.locator("td").last.inner_text()) < before
 
 
-def test_objects_without_joints_are_told_from_those_whose_joints_are_unsure(page: Page, view: Locator) -> None:
+def test_objects_without_keypoints_are_told_from_those_whose_keypoints_are_unsure(page: Page, view: Locator) -> None:
     send(page, "persons")
-    joints = view.locator("tbody tr:not([hidden]) td:last-child")
-    expect(joints).to_have_text(["12", "–", "0"])
+    keypoints = view.locator("tbody tr:not([hidden]) td:last-child")
+    expect(keypoints).to_have_text(["12", "–", "0"])
     expect(view.locator(".dv-layer-skeletons .dv-object:not([hidden])")).to_have_count(2)
     expect(view.locator(".dv-image")).to_have_attribute("alt", "2 persons, 1 dog")
     expect(view.get_by_role("status")).to_have_text("2 persons, 1 dog")
-    set_slider(view.get_by_label("Joint confidence"), 10)
-    expect(joints).to_have_text(["3", "–", "0"])
-    view.locator("thead").get_by_role("button", name="Joints").click()
-    expect(joints).to_have_text(["3", "0", "–"])
+    set_slider(view.get_by_label("Keypoint confidence"), 10)
+    expect(keypoints).to_have_text(["3", "–", "0"])
+    view.locator("thead").get_by_role("button", name="Keypoints").click()
+    expect(keypoints).to_have_text(["3", "0", "–"])
     rows(view).nth(2).hover()
     expect(view.locator(".dv-layer-boxes .dv-active")).to_have_count(1)
     view.get_by_role("button", name="Skeletons").click()
@@ -238,10 +238,10 @@ def test_nothing_shown_is_explained_and_offers_a_way_out(page: Page, view: Locat
     expect(view.locator(".dv-callout")).to_be_hidden()
     view.locator(".dv-chip").nth(0).click()
     view.locator(".dv-chip").nth(1).click()
-    view.get_by_role("button", name="Suggested 0.50").click()
+    view.get_by_role("button", name="Default 0.50").click()
     expect(rows(view)).to_have_count(3)
     send(page, "nothing")
-    expect(view.locator(".dv-callout")).to_contain_text("The model found nothing in this picture.")
+    expect(view.locator(".dv-callout")).to_contain_text("The model found nothing in this image.")
     expect(view.get_by_alt_text("Nothing found")).to_be_visible()
 
 
@@ -253,7 +253,7 @@ def test_zoom_keeps_label_size_and_fit_resets(page: Page, view: Locator) -> None
     page.keyboard.down("Control")
     page.mouse.wheel(0, -100)
     page.keyboard.up("Control")
-    expect(view.get_by_role("button", name="Fit the picture")).not_to_have_text("150%")
+    expect(view.get_by_role("button", name="Fit the image")).not_to_have_text("150%")
     assert image.bounding_box()["width"] > 1.5 * width
     assert label.bounding_box()["height"] == height
     left = image.bounding_box()["x"]
@@ -263,7 +263,7 @@ def test_zoom_keeps_label_size_and_fit_resets(page: Page, view: Locator) -> None
     assert image.bounding_box()["x"] > left
     # A drag is no click.
     expect(view.locator("tr[aria-selected=true]")).to_have_count(0)
-    view.get_by_role("button", name="Fit the picture").click()
+    view.get_by_role("button", name="Fit the image").click()
     assert image.bounding_box()["width"] == pytest.approx(width)
 
 
@@ -333,7 +333,7 @@ def test_hiding_and_showing_keeps_the_result(page: Page, view: Locator) -> None:
     expect(rows(view)).to_have_count(2)
 
 
-def test_waiting_and_errors_keep_the_picture(page: Page, view: Locator) -> None:
+def test_waiting_and_errors_keep_the_image(page: Page, view: Locator) -> None:
     send(page, "status")
     expect(view.locator(".dv-status")).to_contain_text("Downloading the weights")
     expect(view.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "25")
@@ -349,7 +349,7 @@ def test_waiting_and_errors_keep_the_picture(page: Page, view: Locator) -> None:
     send(page, "first")
     expect(view.locator(".dv-notes")).to_be_hidden()
     send(page, "clear")
-    expect(view.get_by_text("The picture appears here")).to_be_visible()
+    expect(view.get_by_text("The image appears here")).to_be_visible()
     expect(view.locator(".dv-panel")).to_be_hidden()
 
 

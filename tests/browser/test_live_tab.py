@@ -69,7 +69,7 @@ def visible(page: Page, layer: str) -> Any:
     return page.locator(f".lv .dv-layer-{layer} .dv-object:not([hidden])")
 
 
-def test_people_are_found_in_the_moving_picture_and_nothing_is_stored(live: Page, files: Path):
+def test_people_are_found_in_the_moving_image_and_nothing_is_stored(live: Page, files: Path):
     for layer in ("boxes", "contours", "skeletons"):
         expect(visible(live, layer).first).to_be_attached(timeout=20 * SECONDS)
     expect(live.get_by_text("in view").first).to_be_visible()
@@ -120,7 +120,7 @@ def test_where_the_camera_view_does_not_work_there_is_a_plain_stream(page: Page,
 
 
 def wait_until_idle(page: Page, engine: LocalEngine) -> None:
-    """Until nobody's picture has been in hand for half a second."""
+    """Until nobody's image has been in hand for half a second."""
     quiet = 0
     for _ in range(200):
         quiet = 0 if engine.jobs_of_others("") else quiet + 1

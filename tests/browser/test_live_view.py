@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from detection_core.models.catalog import PERSON_MODEL, get_spec
+from detection_core.models.catalog import PERSON_MODEL, get_model_spec
 from detection_core.ui.live.view import LiveMessage, LiveView, live_error, live_start
 from detection_core.ui.theme import CSS, theme
 
@@ -88,7 +88,7 @@ class FakeServer:
     def start(self, model: str = "First", categories: tuple[str, ...] = ("person", "dog")) -> LiveMessage:
         self.starts += 1
         names = ("__background__", *categories)
-        spec = replace(get_spec(PERSON_MODEL), key=model, title=model, categories=names, floor_score=0.05, suggested_threshold=0.5)
+        spec = replace(get_model_spec(PERSON_MODEL), key=model, title=model, categories=names, min_score=0.05, default_threshold=0.5)
         return live_start(f"turn-{self.starts}", f"stream-{self.starts}", spec)
 
 
@@ -165,7 +165,7 @@ def server(app: Served) -> Iterator[FakeServer]:
 
 @pytest.fixture
 def view(page: Page, app: Served, server: FakeServer) -> Locator:
-    # The browser has to draw thirty pictures a second, without a graphics card.
+    # The browser has to draw thirty images a second, without a graphics card.
     page.set_viewport_size({"width": 640, "height": 640})
     page.goto(app.url)
     view = page.locator("#live .dv")
@@ -213,9 +213,9 @@ def test_frames_go_to_the_server_and_objects_appear_over_the_camera(page: Page, 
     assert server.asked == []
     start(view)
     wait_for(page, lambda: len(server.asked) > 4, "no more frames were sent")
-    pictures = [Image.open(io.BytesIO(base64.b64decode(sent["image"]))) for sent in server.asked]
+    images = [Image.open(io.BytesIO(base64.b64decode(sent["image"]))) for sent in server.asked]
     # As large as the model makes them itself.
-    assert {(picture.format, picture.size) for picture in pictures} == {("JPEG", (427, 320))}
+    assert {(image.format, image.size) for image in images} == {("JPEG", (427, 320))}
     assert len({sent["image"] for sent in server.asked}) > 1
     for name in ("id", "time"):
         values = [sent[name] for sent in server.asked]
@@ -249,7 +249,7 @@ def test_objects_move_on_between_answers_but_not_for_long(page: Page, view: Loca
     assert (dx, dy) == pytest.approx((-80 * scale, -40 * scale), abs=0.2)
 
 
-def test_the_mirror_turns_the_picture_but_not_the_labels(page: Page, view: Locator, server: FakeServer) -> None:
+def test_the_mirror_turns_the_image_but_not_the_labels(page: Page, view: Locator, server: FakeServer) -> None:
     server.objects = [make_object(LEFT, track=1), make_object(RIGHT, track=2)]
     start(view)
     mirror = view.get_by_role("button", name="Mirror")
@@ -289,7 +289,7 @@ def test_threshold_and_layers_act_without_an_answer(page: Page, view: Locator, s
     expect(boxes(view).first).to_be_hidden()
     view.get_by_role("button", name="Labels").click()
     expect(labels(view)).to_have_count(0)
-    view.get_by_role("button", name="Suggested 0.50").click()
+    view.get_by_role("button", name="Default 0.50").click()
     expect(slider).to_have_value("0.5")
     assert stats(view)["answers"] == answers
     set_slider(slider, 0.65)
@@ -380,7 +380,7 @@ def test_waiting_is_told_and_the_same_frame_asked_for_again(page: Page, view: Lo
 
 ENDS: dict[str, Any] = {
     f"It failed {SCRIPT_NAME}": {"error": {"title": "It failed", "text": SCRIPT_NAME}},
-    "The server refused the camera's picture It is no JPEG.": {"refused": "It is no JPEG."},
+    "The server refused the camera's image It is no JPEG.": {"refused": "It is no JPEG."},
     "The stream has ended Another page took over.": {"expired": "Another page took over."},
     "The server does not answer Is the connection still there? Press Start to try again.": lambda: 1 / 0,
 }
@@ -456,11 +456,11 @@ def test_another_model_takes_over_while_it_runs(page: Page, view: Locator, serve
 def test_the_current_frame_can_be_opened_in_full(page: Page, view: Locator, server: FakeServer) -> None:
     start(view)
     view.get_by_role("button", name="Open this frame in Detect").click()
-    wait_for(page, lambda: server.events and server.events[-1] != "settled", "no picture came")
-    with Image.open(server.events[-1]) as picture:
-        assert (picture.format, picture.size) == ("JPEG", (640, 480))
-        # The photo is no grey card.
-        assert len(set(picture.resize((8, 6)).get_flattened_data())) > 10
+    wait_for(page, lambda: server.events and server.events[-1] != "settled", "no image came")
+    with Image.open(server.events[-1]) as image:
+        assert (image.format, image.size) == ("JPEG", (640, 480))
+        # The image is no gray card.
+        assert len(set(image.resize((8, 6)).get_flattened_data())) > 10
 
 
 def test_names_are_text_never_markup(page: Page, view: Locator, server: FakeServer) -> None:
@@ -481,7 +481,7 @@ def test_axe_finds_nothing(page: Page, app: Served, server: FakeServer, scheme: 
     expect(start_button(view)).to_be_visible()
     found = [axe.run(page, context="#live")]
     start(view)
-    # Pictures that go on changing would keep it from its work.
+    # Images that go on changing would keep it from its work.
     server.is_open = False
     found.append(axe.run(page, context="#live"))
     for answer in found:

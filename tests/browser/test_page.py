@@ -1,4 +1,4 @@
-"""What a visitor does: opens the page, gives a picture, picks a model, moves the threshold, downloads."""
+"""What a visitor does: opens the page, gives an image, picks a model, moves the threshold, downloads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from playwright.sync_api import Page, expect
 
 from detection_core.engine import LocalEngine
 from detection_core.formats import from_json
-from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_spec, list_models, list_specs
+from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_model_spec, list_models, list_specs
 from detection_core.ui.app import build_app, launch_options
 from detection_core.ui.shared.examples import EXAMPLE_PATHS, warm_up
 from tests.download_host import machine_without_weights
@@ -36,9 +36,9 @@ with Image.open(EXAMPLE_PATHS[0]) as first_example:
 def address(serve, tmp_path_factory):
     """The whole app, with SSDlite's weights on disk, two models whose download stalls, and others that cannot be had."""
     home = tmp_path_factory.mktemp("home")
-    stalling = {get_spec(key).file_name: bytes(5_000_000) for key in ("fcos_resnet50_fpn", "retinanet_resnet50_fpn")}
+    stalling = {get_model_spec(key).file_name: bytes(5_000_000) for key in ("fcos_resnet50_fpn", "retinanet_resnet50_fpn")}
     with machine_without_weights(home, files=stalling, hold_after=1_000_000):
-        save_random_weights(get_spec(SSDLITE), home / "hub" / "checkpoints")
+        save_random_weights(get_model_spec(SSDLITE), home / "hub" / "checkpoints")
         engine = LocalEngine()
         warm_up(engine)
         yield serve(build_app(engine), **launch_options())
@@ -61,33 +61,33 @@ def pick(page: Page, key: str) -> None:
 
 
 def shown_size(page: Page) -> tuple[int, int]:
-    """Size of the picture that the view shows."""
+    """Size of the image that the view shows."""
     width, height = page.locator(".dv img").first.evaluate("image => [image.naturalWidth, image.naturalHeight]")
     return width, height
 
 
 @pytest.fixture
 def skeleton(opened: Page) -> Page:
-    """The page with a person seen by the model that gives persons' outlines and joints."""
+    """The page with a person seen by the model that gives persons' outlines and keypoints."""
     opened.get_by_role("button", name="Astronaut").click()
     expect(opened.locator(".dv img").first).to_have_attribute("src", re.compile("astronaut"), timeout=20 * SECONDS)
     pick(opened, PERSON_MODEL)
-    expect(opened.locator(".dv-model")).to_have_text(get_spec(PERSON_MODEL).title, timeout=20 * SECONDS)
+    expect(opened.locator(".dv-model")).to_have_text(get_model_spec(PERSON_MODEL).title, timeout=20 * SECONDS)
     expect(opened.locator(".dv tbody tr:visible")).to_have_count(1)
     return opened
 
 
 def test_opens_with_an_example_already_detected(opened):
-    expect(opened.locator(".dv-model")).to_have_text(get_spec(COCO_MODEL).title)
+    expect(opened.locator(".dv-model")).to_have_text(get_model_spec(COCO_MODEL).title)
     expect(opened.locator(".dv tbody tr").first).to_contain_text("person")
     assert shown_size(opened) == FIRST_SIZE
 
 
-def test_an_uploaded_picture_is_detected_without_another_click(opened):
-    with Image.open(EXAMPLES / "astronaut.jpg") as photo:
-        upload(opened, "uploaded.png", png(photo))
+def test_an_uploaded_image_is_detected_without_another_click(opened):
+    with Image.open(EXAMPLES / "astronaut.jpg") as image:
+        upload(opened, "uploaded.png", png(image))
     expect(opened.locator(".dv img").first).to_have_attribute("src", re.compile("uploaded"), timeout=20 * SECONDS)
-    assert shown_size(opened) == photo.size
+    assert shown_size(opened) == image.size
     expect(opened.locator(".dv tbody tr").first).to_contain_text("person", timeout=20 * SECONDS)
 
 
@@ -142,40 +142,40 @@ def test_choosing_another_model_ends_what_was_under_way(opened):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("holiday.jpg", b"this is text, not a picture", "text"),
+        ("holiday.jpg", b"this is text, not an image", "text"),
         pytest.param("empty.png", b"", "empty", marks=pytest.mark.slow),
-        pytest.param("photo.heic", b"\0\0\0\x18ftypheic" + b"\0" * 64, "HEIC", marks=pytest.mark.slow),
+        pytest.param("image.heic", b"\0\0\0\x18ftypheic" + b"\0" * 64, "HEIC", marks=pytest.mark.slow),
     ],
     ids=["text", "empty", "heic"],
 )
 def test_a_bad_file_is_explained_in_the_page(opened, name, content, message):
     upload(opened, name, content)
-    expect(opened.locator(".dv")).to_contain_text("This picture cannot be used", timeout=20 * SECONDS)
+    expect(opened.locator(".dv")).to_contain_text("This image cannot be used", timeout=20 * SECONDS)
     expect(opened.locator(".dv")).to_contain_text(message)
     assert "Traceback" not in opened.content()
     assert shown_size(opened) == FIRST_SIZE
 
 
-def test_a_sixteen_bit_picture_is_shown_as_the_model_sees_it(opened):
+def test_a_sixteen_bit_image_is_shown_as_the_model_sees_it(opened):
     ramp = np.tile(np.linspace(0, 65535, 256).astype(np.uint16), (128, 1))
     upload(opened, "ramp.png", png(Image.fromarray(ramp)))
     expect(opened.locator(".dv")).to_contain_text("16-bit", timeout=20 * SECONDS)
     expect(opened.locator(".dv img").first).to_have_attribute("src", re.compile(r"ramp\.jpg"))
 
 
-def test_the_download_is_the_picture_at_full_resolution_with_the_same_settings(skeleton, tmp_path):
+def test_the_download_is_the_image_at_full_resolution_with_the_same_settings(skeleton, tmp_path):
     def download() -> np.ndarray:
         with skeleton.expect_download(timeout=20 * SECONDS) as caught:
             skeleton.get_by_role("button", name=re.compile("Download PNG")).click()
         assert caught.value.suggested_filename == f"astronaut_{PERSON_MODEL}.png"
-        path = Path(tmp_path / "picture.png")
+        path = Path(tmp_path / "image.png")
         caught.value.save_as(path)
-        with Image.open(path) as picture:
-            assert picture.format == "PNG"
-            return np.asarray(picture).astype(int)
+        with Image.open(path) as image:
+            assert image.format == "PNG"
+            return np.asarray(image).astype(int)
 
-    with Image.open(EXAMPLES / "astronaut.jpg") as photo:
-        original = np.asarray(photo).astype(int)
+    with Image.open(EXAMPLES / "astronaut.jpg") as image:
+        original = np.asarray(image).astype(int)
     annotated = download()
     assert annotated.shape == original.shape
     assert (np.abs(annotated - original).max(axis=2) > 30).mean() > 0.02
@@ -198,7 +198,7 @@ def test_other_formats_are_in_a_menu(skeleton, tmp_path):
     caught.value.save_as(tmp_path / "result.json")
     told = json.loads((tmp_path / "result.json").read_text())
     assert [entry["label"] for entry in told["objects"]] == ["person"]
-    assert told["provenance"]["threshold"] == get_spec(PERSON_MODEL).suggested_threshold
+    assert told["provenance"]["threshold"] == get_model_spec(PERSON_MODEL).default_threshold
     assert len(from_json(told)) == 1
 
 

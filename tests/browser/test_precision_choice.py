@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, expect
 
 from detection_core.engine import LocalEngine
-from detection_core.models.catalog import COCO_MODEL, get_spec, list_models
+from detection_core.models.catalog import COCO_MODEL, get_model_spec, list_models
 from detection_core.models.optimized import sixteen_bits
 from detection_core.ui.app import build_app, launch_options
 from detection_core.ui.components.model_picker import ModelPicker, picker_value
@@ -28,7 +28,7 @@ STATES = dict.fromkeys([*list_models(), f"{SSD}@stock", f"{COCO_MODEL}@stock"], 
 # The fast precision where this machine has it.
 OTHER = "Fast" if sixteen_bits(torch.device("cpu")) else "Stock"
 KEY = f"{COCO_MODEL}@{OTHER.lower()}"
-TITLE = get_spec(KEY).title
+TITLE = get_model_spec(KEY).title
 
 
 @pytest.fixture(scope="module")
@@ -129,14 +129,14 @@ def test_a_model_is_compared_with_itself_in_another_precision_and_linked(opened,
     choose(second, OTHER)
     second.get_by_role("combobox").select_option(COCO_MODEL)
     titles = opened.locator(".cv-panes .cv-pane-title")
-    expect(titles).to_have_text([get_spec(COCO_MODEL).title, TITLE], timeout=30 * SECONDS)
+    expect(titles).to_have_text([get_model_spec(COCO_MODEL).title, TITLE], timeout=30 * SECONDS)
     expect(opened.locator(".cv-panes .cv-pane-facts").nth(1)).to_have_text(re.compile(r"^[2-9] objects"), timeout=30 * SECONDS)
     assert [(found["id"], found["nodes"][0]["html"]) for found in Axe().run(opened).response["violations"]] == []
     opened.locator(".cv").get_by_role("button", name="Link").click()
     link = opened.get_by_label("Link to this comparison").input_value()
     other = browser.new_context().new_page()
     other.goto(link)
-    expect(other.locator(".cv-panes .cv-pane-title")).to_have_text([get_spec(COCO_MODEL).title, TITLE], timeout=30 * SECONDS)
+    expect(other.locator(".cv-panes .cv-pane-title")).to_have_text([get_model_spec(COCO_MODEL).title, TITLE], timeout=30 * SECONDS)
     expect(other.locator(".slots li").nth(1).get_by_role("radio", name=OTHER)).to_be_checked()
     other.context.close()
 
@@ -144,7 +144,7 @@ def test_a_model_is_compared_with_itself_in_another_precision_and_linked(opened,
 def test_a_link_to_a_precision_that_the_machine_has_not_says_so_and_shows_the_rest(page, address, monkeypatch):
     for where in ("models.loader", "engine.local"):
         monkeypatch.setattr(f"detection_core.{where}.sixteen_bits", lambda device: None)
-    page.goto(f"{address}?tab=compare&picture=example:cat&models={SSD}%2540fast,{COCO_MODEL}@stock")
+    page.goto(f"{address}?tab=compare&image=example:cat&models={SSD}%2540fast,{COCO_MODEL}@stock")
     expect(page.locator(".cv")).to_contain_text("no instructions for numbers of sixteen bits", timeout=30 * SECONDS)
     expect(page.locator(".cv-panes .cv-pane-facts").nth(1)).to_contain_text("object", timeout=30 * SECONDS)
     expect(page.locator(".slots li").first).to_contain_text("This machine cannot compute in it")

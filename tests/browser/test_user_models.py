@@ -86,23 +86,23 @@ def test_a_model_appears_detects_and_its_end_is_told(visit, folder):
     expect(visited.locator(".dv tbody tr:not([hidden])")).to_have_count(rows)
 
 
-def test_a_skeleton_of_other_joints_is_drawn_filtered_and_saved(visit, folder, tmp_path):
+def test_a_skeleton_of_other_keypoints_is_drawn_filtered_and_saved(visit, folder, tmp_path):
     put_skeletons(folder / "hands.pt")
     visited = visit()
     expect(yours(visited)).to_have_text(["hands"], timeout=30 * SECONDS)
     visited.locator(".picker select").select_option("hands")
     expect(visited.locator(".dv-model")).to_have_text("hands", timeout=30 * SECONDS)
-    joints = visited.locator(".dv tbody tr:not([hidden])").first.locator("td").last
-    expect(joints).to_have_text("7")
-    expect(visited.locator(".dv-layer-skeletons .dv-joint.dv-left").first).to_have_attribute("d", re.compile("M"))
-    visited.get_by_label("Joint confidence").fill("10")
-    expect(joints).to_have_text("0")
+    keypoints = visited.locator(".dv tbody tr:not([hidden])").first.locator("td").last
+    expect(keypoints).to_have_text("7")
+    expect(visited.locator(".dv-layer-skeletons .dv-keypoint.dv-left").first).to_have_attribute("d", re.compile("M"))
+    visited.get_by_label("Keypoint confidence").fill("10")
+    expect(keypoints).to_have_text("0")
     with visited.expect_download(timeout=20 * SECONDS) as caught:
         visited.get_by_role("button", name="Download PNG").click()
     caught.value.save_as(tmp_path / "hands.png")
     assert caught.value.suggested_filename == "grace_hopper_hands.png"
-    with Image.open(tmp_path / "hands.png") as picture:
-        assert picture.size == (512, 600)
+    with Image.open(tmp_path / "hands.png") as image:
+        assert image.size == (512, 600)
 
 
 @pytest.mark.slow

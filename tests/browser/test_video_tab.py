@@ -1,4 +1,4 @@
-"""What a visitor does with a clip: chooses it, has it looked at, seeks in the counts, draws again, cancels, and takes files home."""
+"""What a visitor does with a video: chooses it, has it looked at, seeks in the counts, draws again, cancels, and takes files home."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from detection_core.models.catalog import PERSON_MODEL
 from detection_core.ui.app import launch_options
 from detection_core.ui.video.tab import build_video_tab
 from detection_core.video.io import open_video
-from tests.ui.clip_engine import ClipEngine
-from tests.video.io.clips import make_clip
+from tests.ui.video_engine import VideoEngine
+from tests.video.io.videos import make_video
 
 pytestmark = pytest.mark.browser
 
@@ -28,13 +28,13 @@ SECONDS = 1000
 
 
 @pytest.fixture(scope="module")
-def engine() -> ClipEngine:
-    return ClipEngine()
+def engine() -> VideoEngine:
+    return VideoEngine()
 
 
 @pytest.fixture(scope="module")
 def address(serve, engine):
-    """The tab beside another one, for clips of up to a minute."""
+    """The tab beside another one, for videos of up to a minute."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DETECTION_EXPLORER_MAX_VIDEO_SECONDS", "60")
         patch.setenv("DETECTION_EXPLORER_MAX_VIDEO_MEGABYTES", "2")
@@ -49,17 +49,17 @@ def address(serve, engine):
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory) -> Path:
     """Two seconds with sound, twenty frames; from 0.9 s on there are two persons."""
-    return make_clip(tmp_path_factory.mktemp("clips") / "walk.mp4", size=(160, 96), beep=(2, 1))
+    return make_video(tmp_path_factory.mktemp("videos") / "walk.mp4", size=(160, 96), beep=(2, 1))
 
 
 @pytest.fixture
-def tab(page: Page, address: str, engine: ClipEngine) -> Page:
-    """The page, still empty, for the model of persons and their joints; a browser that has complained fails the test."""
+def tab(page: Page, address: str, engine: VideoEngine) -> Page:
+    """The page, still empty, for the model of persons and their keypoints; a browser that has complained fails the test."""
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(address)
-    expect(page.get_by_text("Drop a clip here")).to_be_visible(timeout=30 * SECONDS)
+    expect(page.get_by_text("Drop a video here")).to_be_visible(timeout=30 * SECONDS)
     page.get_by_role("combobox", name="Model", exact=True).select_option(PERSON_MODEL)
     yield page
     engine.gate.set()
@@ -67,7 +67,7 @@ def tab(page: Page, address: str, engine: ClipEngine) -> Page:
 
 
 def give(page: Page, file: Path | dict) -> None:
-    page.get_by_label("Clip", exact=True).set_input_files(file)
+    page.get_by_label("Video", exact=True).set_input_files(file)
 
 
 def look(page: Page) -> None:
@@ -76,14 +76,14 @@ def look(page: Page) -> None:
 
 
 def chart(page: Page):
-    return page.get_by_role("slider", name="Place in the clip")
+    return page.get_by_role("slider", name="Place in the video")
 
 
 def now(page: Page) -> float:
     return page.locator(".vv video").evaluate("video => video.currentTime")
 
 
-def test_a_clip_is_looked_at_and_the_counts_seek_in_it(tab, walk):
+def test_a_video_is_looked_at_and_the_counts_seek_in_it(tab, walk):
     give(tab, walk)
     expect(tab.locator(".vv-facts")).to_contain_text("160×96 · 0:02 · 10 frames/s · with sound", timeout=20 * SECONDS)
     expect(tab.locator(".vv-words")).to_have_text(re.compile(r"^20 frames, about 1 s here\.$"), timeout=20 * SECONDS)
@@ -149,15 +149,15 @@ def test_classes_are_switched_off_in_the_chart_at_once_and_in_the_video_when_it_
     chips = tab.get_by_role("group", name="Classes")
     expect(chips.get_by_role("button")).to_have_text(["person×1", "dog×1"], timeout=20 * SECONDS)
     expect(tab.locator(".vv-legend li")).to_have_text(["1 person1 in all", "0 dogs1 in all"])
-    # It gives no joints.
-    expect(tab.get_by_role("slider", name="Joint confidence")).to_be_hidden()
+    # It gives no keypoints.
+    expect(tab.get_by_role("slider", name="Keypoint confidence")).to_be_hidden()
     asked = engine.frames
     chips.get_by_role("button", name="dog").click()
     expect(chips.get_by_role("button", name="dog")).to_have_attribute("aria-pressed", "false")
     expect(tab.locator(".vv-legend li")).to_have_text(["1 person1 in all"])
     tab.get_by_role("button", name="Draw again").click()
     expect(tab.locator(".vv-words")).to_contain_text("20 frames looked at in", timeout=20 * SECONDS)
-    expect(tab.locator(".vv video")).to_have_attribute("aria-label", "The annotated clip: 1 person in all")
+    expect(tab.locator(".vv video")).to_have_attribute("aria-label", "The annotated video: 1 person in all")
     expect(chips.get_by_role("button")).to_have_text(["person×1", "dog×1"])
     chart(tab).focus()
     tab.keyboard.press("End")
@@ -170,10 +170,10 @@ def test_classes_are_switched_off_in_the_chart_at_once_and_in_the_video_when_it_
     assert engine.frames == asked
 
 
-def test_the_joint_threshold_is_for_drawing_again(tab, walk):
+def test_the_keypoint_threshold_is_for_drawing_again(tab, walk):
     give(tab, walk)
     look(tab)
-    slider = tab.get_by_role("slider", name="Joint confidence")
+    slider = tab.get_by_role("slider", name="Keypoint confidence")
     slider.fill("4")
     expect(tab.get_by_role("button", name="Draw again")).to_be_visible()
     slider.fill("2")
@@ -199,11 +199,11 @@ def test_a_cancelled_look_shows_what_it_has(tab, walk, engine):
     expect(tab.get_by_role("button", name="Detect again")).to_be_visible()
 
 
-def test_a_clip_leaves_the_server_when_the_visitor_has_begun_another(tab, tmp_path):
+def test_a_video_leaves_the_server_when_the_visitor_has_begun_another(tab, tmp_path):
     sent: list[Path] = []
     for frames in (6, 7):
         with tab.expect_response("**/upload") as answer:
-            give(tab, make_clip(tmp_path / "a.mp4", frames))
+            give(tab, make_video(tmp_path / "a.mp4", frames))
         sent.append(Path(answer.value.json()[0]))
         expect(tab.locator(".vv-words")).to_contain_text(f"{frames} frames", timeout=20 * SECONDS)
         look(tab)
@@ -243,17 +243,17 @@ def test_a_failing_model_is_told_and_nothing_is_lost(tab, walk, engine):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"this is text, not a clip", "This is not a video that can be read"), (bytes(2_100_000), "It has 2.1 MB; at most 2 MB are allowed")],
+    [(b"this is text, not a video", "This is not a video that can be read"), (bytes(2_100_000), "It has 2.1 MB; at most 2 MB are allowed")],
     ids=["text", "too large"],
 )
-def test_a_file_that_is_no_clip_says_why(tab, content, words):
+def test_a_file_that_is_no_video_says_why(tab, content, words):
     give(tab, {"name": "letter.mp4", "mimeType": "video/mp4", "buffer": content})
     expect(tab.get_by_role("alert")).to_contain_text(words, timeout=20 * SECONDS)
-    expect(tab.get_by_text("Drop a clip here")).to_be_visible()
+    expect(tab.get_by_text("Drop a video here")).to_be_visible()
 
 
-def test_a_clip_that_no_browser_plays_is_looked_at_all_the_same(tab, tmp_path):
-    give(tab, make_clip(tmp_path / "old.avi", 10, codec="mpeg4"))
+def test_a_video_that_no_browser_plays_is_looked_at_all_the_same(tab, tmp_path):
+    give(tab, make_video(tmp_path / "old.avi", 10, codec="mpeg4"))
     expect(tab.locator(".vv-unplayable")).to_contain_text("Your browser does not play files of this kind.", timeout=20 * SECONDS)
     expect(tab.locator(".vv video")).to_have_attribute("poster", re.compile("^data:image/jpeg"), timeout=20 * SECONDS)
     look(tab)
@@ -298,7 +298,7 @@ def test_the_example_comes_from_the_server(tab):
 def test_axe_finds_nothing_on_a_phone_that_does_not_scroll_sideways(page, address, walk, theme):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}?__theme={theme}")
-    expect(page.get_by_text("Drop a clip here")).to_be_visible(timeout=30 * SECONDS)
+    expect(page.get_by_text("Drop a video here")).to_be_visible(timeout=30 * SECONDS)
     give(page, walk)
     look(page)
     violations = Axe().run(page, context=".vv").response["violations"]

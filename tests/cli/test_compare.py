@@ -27,10 +27,10 @@ MISSING = "ssdlite320_mobilenet_v3_large"
 
 @pytest.fixture
 def place(tmp_path, monkeypatch) -> Path:
-    """The current folder: a picture, and what two other tools found in it."""
+    """The current folder: an image, and what two other tools found in it."""
     monkeypatch.chdir(tmp_path)
-    with Image.open(ASSETS / "examples" / "astronaut.jpg") as photo:
-        photo.resize((160, 160)).save("photo.png")
+    with Image.open(ASSETS / "examples" / "astronaut.jpg") as image:
+        image.resize((160, 160)).save("image.png")
     put_results("one.json", ONE)
     put_results("two.json", TWO)
     return tmp_path
@@ -43,7 +43,7 @@ def put_results(path: str, entries: list[tuple], image_id: int = 1, more: list |
 
 
 def compare(*models: str, options: tuple = ()) -> int:
-    return main(["compare", "photo.png", "--models", *models, *map(str, options)])
+    return main(["compare", "image.png", "--models", *models, *map(str, options)])
 
 
 def compare_json(capsys, *models: str, options: tuple = (), status: int = 0) -> dict:
@@ -84,16 +84,16 @@ def test_long_names_have_files_all_the_same(place):
     assert len(list((place / "out").glob("difference_*.png"))) == 3
 
 
-@pytest.mark.parametrize("given", ["photo", "model"])
+@pytest.mark.parametrize("given", ["image", "model"])
 def test_a_name_that_is_too_long_is_no_file(place, given, capsys):
     long = "x" * 300 + ".json"
-    args = [long, "--models", "one.json", "two.json"] if given == "photo" else ["photo.png", "--models", "one.json", long]
+    args = [long, "--models", "one.json", "two.json"] if given == "image" else ["image.png", "--models", "one.json", long]
     assert main(["compare", *args, "--out", "out"]) == 1
-    assert ("could not be opened" if given == "photo" else "cannot be read") in capsys.readouterr().err
+    assert ("could not be opened" if given == "image" else "cannot be read") in capsys.readouterr().err
 
 
 def test_a_reader_who_leaves_is_no_error(place):
-    command = [sys.executable, "-m", "detection_core", "compare", "photo.png", "--models", "one.json", "two.json", "--format", "json"]
+    command = [sys.executable, "-m", "detection_core", "compare", "image.png", "--models", "one.json", "two.json", "--format", "json"]
     environment = {**os.environ, "PYTHONPATH": str(ASSETS.parent)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
         process.stdout.close()
@@ -110,7 +110,7 @@ def test_nothing_in_common_is_a_dash(place, capsys):
 
 def test_json_holds_everything(place, capsys):
     report = compare_json(capsys, "one.json", "two.json")
-    assert (report["image"], report["iou_threshold"], report["failed"]) == ("photo.png", 0.5, {})
+    assert (report["image"], report["iou_threshold"], report["failed"]) == ("image.png", 0.5, {})
     first, second = (from_json(model) for model in report["models"])
     assert (len(first), len(second), first.image_size) == (3, 3, (160, 160))
     np.testing.assert_array_equal(first.boxes[0], [10, 10, 60, 110])
@@ -148,12 +148,12 @@ def test_files(place, capsys):
     out = place / "new" / "out"
     assert {path.name for path in out.iterdir()} == {"comparison.json", "one.png", "two.png", "difference_one_two.png"}
     assert json.loads((out / "comparison.json").read_text()) == written
-    pictures = {}
-    for name in ("photo.png", "new/out/one.png", "new/out/two.png", "new/out/difference_one_two.png"):
-        with Image.open(name) as picture:
-            pictures[name] = picture.convert("RGB").crop((0, 0, 160, 160)).tobytes()
-            text = picture.text
-    assert len(set(pictures.values())) == 4
+    images = {}
+    for name in ("image.png", "new/out/one.png", "new/out/two.png", "new/out/difference_one_two.png"):
+        with Image.open(name) as image:
+            images[name] = image.convert("RGB").crop((0, 0, 160, 160)).tobytes()
+            text = image.text
+    assert len(set(images.values())) == 4
     settings = json.loads(text["Settings"])
     assert settings["counts"]["other_class"] == 1
     assert [settings[side]["weights"] for side in "ab"] == ["one.json", "two.json"]
@@ -197,7 +197,7 @@ def test_one_model_left_is_nothing_to_compare(place, capsys):
     assert err.splitlines()[-1] == "Fewer than two models are left, so there is nothing to compare."
 
 
-def test_results_of_several_pictures(place, capsys):
+def test_results_of_several_images(place, capsys):
     put_results("two.json", TWO, image_id=7, more=[{"image_id": "x", "category_id": 1, "score": 1, "bbox": [0, 0, 9, 9]}])
     put_results("one.json", ONE, image_id=7)
     assert compare("one.json", "two.json") == 1
@@ -213,10 +213,10 @@ def test_models_of_the_same_name_are_numbered(place, capsys):
     assert (place / "out" / "difference_one_one-2.png").exists()
 
 
-@pytest.mark.parametrize("picture", ["photo.jpg", "one.json"], ids=["missing", "not a picture"])
-def test_no_picture_is_status_1(place, capsys, picture):
-    assert main(["compare", picture, "--models", "one.json", "two.json"]) == 1
-    assert capsys.readouterr().err.startswith(f"{picture}: ")
+@pytest.mark.parametrize("image", ["image.jpg", "one.json"], ids=["missing", "not an image"])
+def test_no_image_is_status_1(place, capsys, image):
+    assert main(["compare", image, "--models", "one.json", "two.json"]) == 1
+    assert capsys.readouterr().err.startswith(f"{image}: ")
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_no_picture_is_status_1(place, capsys, picture):
         (["one.json", "one.json"], (), "at least two different models"),
         (["one.json", "yolo"], (), "no model “yolo”"),
         (["one.json", "two.json"], ("--device", "abacus"), "device “abacus”"),
-        (["one.json", "two.json"], ("--out", "photo.png/x"), "cannot be made"),
+        (["one.json", "two.json"], ("--out", "image.png/x"), "cannot be made"),
         (["one.json", "two.json"], ("--models-dir", "gone"), "gone"),
     ],
     ids=["one model", "twice the same", "unknown model", "device", "folder", "models folder"],
@@ -240,11 +240,11 @@ def test_bad_usage_is_status_2(place, capsys, models, options, message):
 def test_no_input_is_written_over(place, capsys, name):
     models = ["one.json", "two.json"]
     if name.endswith("png"):
-        (place / "photo.png").rename(place / name)
+        (place / "image.png").rename(place / name)
         args = [name, "--models", *models]
     else:
         put_results(name, TWO)
-        args = ["photo.png", "--models", *models, name]
+        args = ["image.png", "--models", *models, name]
     before = hashlib.md5((place / name).read_bytes()).hexdigest()
     assert main(["compare", *args, "--out", str(place)]) == 2
     assert f"“{name}” would be written over" in capsys.readouterr().err

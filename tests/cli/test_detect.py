@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from detection_core.batch import Batch
+from detection_core.batch import BatchRun
 from detection_core.cli.main import main
 from detection_core.detections.coco_names import COCO_CLASSES
 from detection_core.formats import FORMATS
 from detection_core.inputs import natural
-from detection_core.models.catalog import ASSETS, PERSON_MODEL, get_spec, list_models
+from detection_core.models.catalog import ASSETS, PERSON_MODEL, get_model_spec, list_models
 from detection_core.models.detector import Detector
 from detection_core.models.loader import ModelLoader
 from tests.factories import make_detections
 
-PHOTO = ASSETS / "examples" / "grace_hopper.jpg"
+IMAGE = ASSETS / "examples" / "grace_hopper.jpg"
 
 
 def detect(*args: object) -> int:
@@ -48,25 +48,25 @@ def test_models_as_json(capsys):
 
 
 def test_detect_prints_json(capsys):
-    assert detect(PHOTO) == 0
+    assert detect(IMAGE) == 0
     captured = capsys.readouterr()
     (entry,) = json.loads(captured.out)
-    assert entry["file_name"] == str(PHOTO)
-    assert entry["provenance"]["threshold"] == get_spec(PERSON_MODEL).suggested_threshold
+    assert entry["file_name"] == str(IMAGE)
+    assert entry["provenance"]["threshold"] == get_model_spec(PERSON_MODEL).default_threshold
     assert entry["provenance"]["revision"] == hashlib.sha256((ASSETS / "person_mobilenet_v2_fpn.pth").read_bytes()).hexdigest()
     assert entry["objects"][0]["label"] == "person"
     assert "person" in captured.err
 
 
-def test_detect_writes_pictures_and_results(tmp_path, capsys):
-    twin = tmp_path / "in" / PHOTO.name
+def test_detect_writes_images_and_results(tmp_path, capsys):
+    twin = tmp_path / "in" / IMAGE.name
     twin.parent.mkdir()
-    shutil.copy(PHOTO, twin)
+    shutil.copy(IMAGE, twin)
     out = tmp_path / "out"
-    assert detect(PHOTO, twin, "--out", out) == 0
+    assert detect(IMAGE, twin, "--out", out) == 0
     written = [f"grace_hopper{number}_detections.{ending}" for number in ("-2", "") for ending in ("json", "png")]
     assert sorted(path.name for path in out.iterdir()) == written
-    with Image.open(PHOTO) as original, Image.open(out / "grace_hopper_detections.png") as annotated:
+    with Image.open(IMAGE) as original, Image.open(out / "grace_hopper_detections.png") as annotated:
         assert annotated.size == original.size
         assert annotated.tobytes() != original.tobytes()
     assert json.loads((out / "grace_hopper_detections.json").read_text())["objects"]
@@ -76,17 +76,17 @@ def test_detect_writes_pictures_and_results(tmp_path, capsys):
 def test_results_of_an_earlier_run_are_written_over_unless_they_are_inputs(tmp_path):
     results = tmp_path / "coco_results.json"
     results.write_text("old")
-    assert detect(PHOTO, "--out", tmp_path, "--format", "coco") == 0
+    assert detect(IMAGE, "--out", tmp_path, "--format", "coco") == 0
     assert json.loads(results.read_text())
     content = results.read_bytes()
-    assert detect(PHOTO, results, "--out", tmp_path, "--format", "coco") == 1
+    assert detect(IMAGE, results, "--out", tmp_path, "--format", "coco") == 1
     assert results.read_bytes() == content
     assert (tmp_path / "coco_results-2.json").read_bytes() == content
 
 
 @pytest.mark.parametrize("to_folder", [False, True], ids=["stdout", "folder"])
 def test_detect_as_coco(tmp_path, capsys, to_folder):
-    assert detect(PHOTO, "--format", "coco", *(["--out", tmp_path] if to_folder else [])) == 0
+    assert detect(IMAGE, "--format", "coco", *(["--out", tmp_path] if to_folder else [])) == 0
     text = (tmp_path / "coco_results.json").read_text() if to_folder else capsys.readouterr().out
     entry = json.loads(text)[0]
     assert entry["image_id"] == 1
@@ -94,13 +94,13 @@ def test_detect_as_coco(tmp_path, capsys, to_folder):
     assert set(entry) == {"file_name", "image_id", "category_id", "score", "bbox", "segmentation", "keypoints", "keypoint_scores"}
 
 
-def test_detect_writes_all_formats_where_only_persons_have_joints(tmp_path, monkeypatch):
+def test_detect_writes_all_formats_where_only_persons_have_keypoints(tmp_path, monkeypatch):
     def both(self, image):
         size = (image.height, image.width)
         return make_detections(4, image_size=size, masks=True, keypoints=[1], categories=COCO_CLASSES, labels=[17, 1, 17, 1])
 
     monkeypatch.setattr(Detector, "detect", both)
-    assert detect(PHOTO, "--out", tmp_path, "--threshold", "0", *itertools.chain(*(("--format", name) for name in FORMATS))) == 0
+    assert detect(IMAGE, "--out", tmp_path, "--threshold", "0", *itertools.chain(*(("--format", name) for name in FORMATS))) == 0
     files = {
         file.relative_to(tmp_path).as_posix(): file.read_text() for file in tmp_path.rglob("*") if file.is_file() and file.suffix != ".png"
     }
@@ -117,7 +117,7 @@ def test_detect_writes_all_formats_where_only_persons_have_joints(tmp_path, monk
 
 
 def test_a_threshold_of_one_leaves_nothing(capsys):
-    assert detect(PHOTO, "--threshold", "1") == 0
+    assert detect(IMAGE, "--threshold", "1") == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out)[0]["objects"] == []
     assert "nothing" in captured.err
@@ -126,22 +126,22 @@ def test_a_threshold_of_one_leaves_nothing(capsys):
 def test_a_bad_file_is_told_and_the_rest_is_done(tmp_path, capsys):
     bad = tmp_path / "bad.jpg"
     bad.write_text("this is text")
-    assert detect(bad, tmp_path / "missing.jpg", PHOTO) == 1
+    assert detect(bad, tmp_path / "missing.jpg", IMAGE) == 1
     captured = capsys.readouterr()
-    assert [entry["file_name"] for entry in json.loads(captured.out)] == [str(PHOTO)]
+    assert [entry["file_name"] for entry in json.loads(captured.out)] == [str(IMAGE)]
     lines = captured.err.splitlines()
     assert [line.split("]")[0] for line in lines if line.startswith("[")] == ["[1/3", "[2/3", "[3/3"]
     assert "Traceback" not in captured.err
 
 
 @pytest.fixture
-def three_photos(tmp_path) -> Path:
-    """A folder of three small pictures."""
-    folder = tmp_path / "photos"
+def three_images(tmp_path) -> Path:
+    """A folder of three small images."""
+    folder = tmp_path / "images"
     folder.mkdir()
-    with Image.open(PHOTO) as photo:
+    with Image.open(IMAGE) as image:
         for number in (1, 2, 10):
-            photo.resize((120 + number, 160)).save(folder / f"{number}.jpg")
+            image.resize((120 + number, 160)).save(folder / f"{number}.jpg")
     return folder
 
 
@@ -173,22 +173,22 @@ def second_detection_raises(monkeypatch):
     ],
     ids=["GPU memory", "CPU memory", "Python's memory", "other", "wordless"],
 )
-def test_a_picture_that_breaks_the_model_is_told_and_the_rest_is_done(capsys, three_photos, second_detection_raises, error, message):
+def test_an_image_that_breaks_the_model_is_told_and_the_rest_is_done(capsys, three_images, second_detection_raises, error, message):
     second_detection_raises(error)
-    assert detect(three_photos) == 1
+    assert detect(three_images) == 1
     captured = capsys.readouterr()
     assert [entry["file_name"] for entry in json.loads(captured.out)] == ["1.jpg", "10.jpg"]
     *lines, last = captured.err.splitlines()[-4:]
     assert [line.split("]")[0] for line in lines] == ["[1/3", "[2/3", "[3/3"]
     assert message in lines[1]
-    assert last == "3 pictures: 2 detected, 1 failed."
+    assert last == "3 images: 2 detected, 1 failed."
     assert "device" not in captured.err
 
 
 @pytest.mark.parametrize("to_folder", [False, True], ids=["stdout", "folder"])
-def test_what_was_found_before_an_interruption_is_written(tmp_path, capsys, three_photos, second_detection_raises, to_folder):
+def test_what_was_found_before_an_interruption_is_written(tmp_path, capsys, three_images, second_detection_raises, to_folder):
     second_detection_raises(KeyboardInterrupt())
-    assert detect(three_photos, "--format", "coco", *(["--out", tmp_path] if to_folder else [])) == 130
+    assert detect(three_images, "--format", "coco", *(["--out", tmp_path] if to_folder else [])) == 130
     captured = capsys.readouterr()
     text = (tmp_path / "coco_results.json").read_text() if to_folder else captured.out
     assert {entry["file_name"] for entry in json.loads(text)} == {"1.jpg"}
@@ -196,16 +196,16 @@ def test_what_was_found_before_an_interruption_is_written(tmp_path, capsys, thre
     assert ("2 left: the same command goes on from here." in captured.err) is to_folder
 
 
-def test_the_same_command_goes_on_and_says_so(tmp_path, capsys, three_photos, second_detection_raises):
-    command = [three_photos, "--out", tmp_path / "out", "--format", "json,csv", "--format", "coco"]
+def test_the_same_command_goes_on_and_says_so(tmp_path, capsys, three_images, second_detection_raises):
+    command = [three_images, "--out", tmp_path / "out", "--format", "json,csv", "--format", "coco"]
     second_detection_raises(KeyboardInterrupt())
     assert detect(*command) == 130
     capsys.readouterr()
     assert detect(*command) == 0
     lines = [line for line in capsys.readouterr().err.splitlines() if line != "Loading"]
-    assert [line.split(":")[0] for line in lines] == ["[2/3] 2.jpg", "[3/3] 10.jpg", "3 pictures"]
+    assert [line.split(":")[0] for line in lines] == ["[2/3] 2.jpg", "[3/3] 10.jpg", "3 images"]
     assert "1 done before" in lines[-1]
-    assert re.search(r"\d pictures/s, \d+ s left\)$", lines[0])
+    assert re.search(r"\d images/s, \d+ s left\)$", lines[0])
     entries = json.loads((tmp_path / "out" / "coco_results.json").read_text())
     assert [entry["file_name"] for entry in entries] == sorted((entry["file_name"] for entry in entries), key=natural)
     assert {entry["file_name"] for entry in entries} == {"1.jpg", "2.jpg", "10.jpg"}
@@ -214,8 +214,8 @@ def test_the_same_command_goes_on_and_says_so(tmp_path, capsys, three_photos, se
     assert "3 detected" in capsys.readouterr().err
 
 
-def test_a_table_on_stdout(capsys, three_photos):
-    assert detect(f"{three_photos}/1*.jpg", "--format", "csv", "--threshold", "0.1") == 0
+def test_a_table_on_stdout(capsys, three_images):
+    assert detect(f"{three_images}/1*.jpg", "--format", "csv", "--threshold", "0.1") == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out, newline="")))
     assert {row["file_name"] for row in rows} == {"1.jpg", "10.jpg"}
     assert {row["threshold"] for row in rows} == {"0.1"}
@@ -225,8 +225,8 @@ def test_results_that_cannot_be_written_are_told(capsys, monkeypatch, tmp_path):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Batch, "export", fail)
-    assert detect(PHOTO, "--out", tmp_path, "--format", "coco") == 1
+    monkeypatch.setattr(BatchRun, "export", fail)
+    assert detect(IMAGE, "--out", tmp_path, "--format", "coco") == 1
     assert "cannot be written: No space left on device" in capsys.readouterr().err
 
 
@@ -244,7 +244,7 @@ def test_a_model_that_cannot_be_loaded_is_not_blamed_on_the_device(capsys, monke
         raise RuntimeError("CUDA out of memory")
 
     monkeypatch.setattr(ModelLoader, "load", fail)
-    assert detect(PHOTO) == 1
+    assert detect(IMAGE) == 1
     captured = capsys.readouterr()
     assert "cannot be loaded: There is too little memory" in captured.err
     assert "device" not in captured.err
@@ -261,7 +261,7 @@ def test_a_model_that_cannot_be_loaded_is_not_blamed_on_the_device(capsys, monke
 )
 def test_a_bad_setting_is_status_2_before_any_work(tmp_path, capsys, monkeypatch, name, value):
     monkeypatch.setenv(name, value)
-    assert detect(PHOTO, "--out", tmp_path / "out") == 2
+    assert detect(IMAGE, "--out", tmp_path / "out") == 2
     (message,) = capsys.readouterr().err.splitlines()
     assert name in message
     assert value in message
@@ -270,23 +270,23 @@ def test_a_bad_setting_is_status_2_before_any_work(tmp_path, capsys, monkeypatch
 
 def test_a_folder_that_cannot_be_made_is_status_2(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert detect(PHOTO, "--out", tmp_path / "file") == 2
+    assert detect(IMAGE, "--out", tmp_path / "file") == 2
     assert "file” cannot be made" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["detect", str(PHOTO), "--model", "yolo"], "no model “yolo”"),
-        (["detect", str(PHOTO.parent / "*.tiff"), "--model", PERSON_MODEL], "fits “"),
-        (["detect", str(PHOTO), "--model", PERSON_MODEL, "--format", "png"], "Add --out DIR for png"),
-        (["detect", str(PHOTO), "--model", PERSON_MODEL, "--format", "json,coco"], "Add --out DIR for json,coco"),
-        (["detect", str(PHOTO), "--model", PERSON_MODEL, "--format", "voc"], "no format “voc”"),
-        (["detect", str(PHOTO), "--model", "ssd300_vgg16", "--format", "yolo-pose", "--out", "."], "gives boxes only"),
-        (["detect", str(PHOTO), "--model", PERSON_MODEL, "--device", "abacus"], "device “abacus”"),
-        (["detect", str(PHOTO), "--model", PERSON_MODEL, "--device", "cuda:77"], "device “cuda:77”"),
-        (["detect", str(PHOTO), "--model", PERSON_MODEL, "--device", "meta"], "device “meta”"),
-        (["detect", str(PHOTO), "--model", PERSON_MODEL, "--device", "hpu"], "device “hpu”"),
+        (["detect", str(IMAGE), "--model", "yolo"], "no model “yolo”"),
+        (["detect", str(IMAGE.parent / "*.tiff"), "--model", PERSON_MODEL], "fits “"),
+        (["detect", str(IMAGE), "--model", PERSON_MODEL, "--format", "png"], "Add --out DIR for png"),
+        (["detect", str(IMAGE), "--model", PERSON_MODEL, "--format", "json,coco"], "Add --out DIR for json,coco"),
+        (["detect", str(IMAGE), "--model", PERSON_MODEL, "--format", "voc"], "no format “voc”"),
+        (["detect", str(IMAGE), "--model", "ssd300_vgg16", "--format", "yolo-pose", "--out", "."], "gives boxes only"),
+        (["detect", str(IMAGE), "--model", PERSON_MODEL, "--device", "abacus"], "device “abacus”"),
+        (["detect", str(IMAGE), "--model", PERSON_MODEL, "--device", "cuda:77"], "device “cuda:77”"),
+        (["detect", str(IMAGE), "--model", PERSON_MODEL, "--device", "meta"], "device “meta”"),
+        (["detect", str(IMAGE), "--model", PERSON_MODEL, "--device", "hpu"], "device “hpu”"),
     ],
     ids=[
         "model",
@@ -309,7 +309,7 @@ def test_bad_usage_is_status_2(capsys, args, message):
 @pytest.mark.parametrize(
     "args",
     [[], ["fly"], ["detect"], ["detect", "x.jpg", "--model", "m", "--threshold", "7"]],
-    ids=["none", "unknown", "no picture", "threshold"],
+    ids=["none", "unknown", "no image", "threshold"],
 )
 def test_the_parser_refuses_with_status_2(args):
     with pytest.raises(SystemExit) as caught:
@@ -321,7 +321,7 @@ def test_missing_weights_are_status_1(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("DETECTION_EXPLORER_WEIGHTS_MIRROR", "http://127.0.0.1:9/nowhere")
-    assert main(["detect", str(PHOTO), "--model", "ssdlite320_mobilenet_v3_large"]) == 1
+    assert main(["detect", str(IMAGE), "--model", "ssdlite320_mobilenet_v3_large"]) == 1
     message = capsys.readouterr().err
     assert "ssdlite320_mobilenet_v3_large_coco-a79551df.pth" in message
     assert PERSON_MODEL in message

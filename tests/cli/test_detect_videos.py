@@ -1,4 +1,4 @@
-"""The command `detect` with clips among its files; a made-up detector keeps it quick."""
+"""The command `detect` with videos among its files; a made-up detector keeps it quick."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from pycocotools.coco import COCO
 
 from detection_core.cli.main import main
 from detection_core.detections import Detections
-from detection_core.models.catalog import ASSETS, PERSON_MODEL, get_spec
+from detection_core.models.catalog import ASSETS, PERSON_MODEL, get_model_spec
 from detection_core.models.detector import Detector, Timings
 from detection_core.video.io import VideoWriter, open_video
-from tests.video.io.clips import times_of
+from tests.video.io.videos import times_of
 from tests.video.scenes import Finder, frames_of, make_scene
 
-PHOTO = ASSETS / "examples" / "grace_hopper.jpg"
+IMAGE = ASSETS / "examples" / "grace_hopper.jpg"
 
 
 class Arm:
-    """What the model does: finds coloured things, and raises an error or has the user press Ctrl-C at one call."""
+    """What the model does: finds colored things, and raises an error or has the user press Ctrl-C at one call."""
 
     def __init__(self) -> None:
         self.finder = Finder()
@@ -45,8 +45,8 @@ class Arm:
             _thread.interrupt_main()
         return self.finder(image)
 
-    def run(self, module, spec, pictures, device, *, tasks) -> tuple[list[Detections], Timings]:
-        return [self.detect(Image.fromarray(picture)) for picture in pictures], Timings(network=0.01)
+    def run(self, module, spec, images, device, *, tasks) -> tuple[list[Detections], Timings]:
+        return [self.detect(Image.fromarray(image)) for image in images], Timings(network=0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -58,8 +58,8 @@ def model(monkeypatch) -> Arm:
 
 
 @pytest.fixture
-def clip(tmp_path) -> Path:
-    return make_scene(tmp_path / "clip.mp4", 20, beep=(2.0, 0.1))
+def video(tmp_path) -> Path:
+    return make_scene(tmp_path / "video.mp4", 20, beep=(2.0, 0.1))
 
 
 def detect(*args: object) -> int:
@@ -70,104 +70,109 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_clip_becomes_a_video_and_json(tmp_path, clip, capsys):
-    assert detect(clip, "--out", tmp_path / "out") == 0
-    assert names_in(tmp_path / "out") == ["clip_detections.json", "clip_detections.mp4"]
-    video = open_video(tmp_path / "out" / "clip_detections.mp4")
-    assert times_of(video) == [index / 10 for index in range(20)]
-    assert video.has_audio
-    data = json.loads((tmp_path / "out" / "clip_detections.json").read_text())
-    assert data["file_name"] == str(clip)
-    assert data["provenance"]["threshold"] == get_spec(PERSON_MODEL).suggested_threshold
+def test_a_video_becomes_a_video_and_json(tmp_path, video, capsys):
+    assert detect(video, "--out", tmp_path / "out") == 0
+    assert names_in(tmp_path / "out") == ["video_detections.json", "video_detections.mp4"]
+    written = open_video(tmp_path / "out" / "video_detections.mp4")
+    assert times_of(written) == [index / 10 for index in range(20)]
+    assert written.has_audio
+    data = json.loads((tmp_path / "out" / "video_detections.json").read_text())
+    assert data["file_name"] == str(video)
+    assert data["provenance"]["threshold"] == get_model_spec(PERSON_MODEL).default_threshold
     assert len(data["provenance"]["revision"]) == 64
     assert {entry["track_id"] for frame in data["frames"] for entry in frame["objects"]} == {1, 2}
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert f"{clip}: 10 of 20 frames; " in captured.err
-    assert f"{clip}: 20 frames, 1 red thing, 1 blue thing (" in captured.err
+    assert f"{video}: 10 of 20 frames; " in captured.err
+    assert f"{video}: 20 frames, 1 red thing, 1 blue thing (" in captured.err
 
 
 @pytest.mark.parametrize(("choice", "frames"), [(["--every", 4], 5), (["--fps", 5], 10)], ids=str)
-def test_fewer_frames_without_tracking_or_sound(tmp_path, clip, capsys, choice, frames):
-    assert detect(clip, "--out", tmp_path / "out", *choice, "--no-track", "--no-sound") == 0
-    video = open_video(tmp_path / "out" / "clip_detections.mp4")
-    assert (len(times_of(video)), video.has_audio) == (frames, False)
-    data = json.loads((tmp_path / "out" / "clip_detections.json").read_text())
+def test_fewer_frames_without_tracking_or_sound(tmp_path, video, capsys, choice, frames):
+    assert detect(video, "--out", tmp_path / "out", *choice, "--no-track", "--no-sound") == 0
+    written = open_video(tmp_path / "out" / "video_detections.mp4")
+    assert (len(times_of(written)), written.has_audio) == (frames, False)
+    data = json.loads((tmp_path / "out" / "video_detections.json").read_text())
     assert "track_id" not in data["frames"][0]["objects"][0]
-    assert data["provenance"]["settings"] == {choice[0][2:]: choice[1], "tracking": False, "joint_threshold": 2.0}
-    assert f"{clip}: {frames} frames (" in capsys.readouterr().err
+    assert data["provenance"]["settings"] == {choice[0][2:]: choice[1], "tracking": False, "keypoint_threshold": 2.0}
+    assert f"{video}: {frames} frames (" in capsys.readouterr().err
 
 
-def test_all_formats_of_clips(tmp_path, clip):
-    assert detect(clip, "--out", tmp_path / "out", "--format", "coco,csv,mot", "--threshold", "0.7") == 0
+def test_all_formats_of_videos(tmp_path, video):
+    assert detect(video, "--out", tmp_path / "out", "--format", "coco,csv,mot", "--threshold", "0.7") == 0
     out = tmp_path / "out"
     expected = ["coco_dataset.json", "detections.csv", "detections.json", "mot.txt", "provenance.json"]
-    assert names_in(out) == [f"clip_{name}" for name in expected]
-    assert len(COCO(out / "clip_coco_dataset.json").getAnnIds()) == 20
-    with (out / "clip_detections.csv").open(newline="") as file:
+    assert names_in(out) == [f"video_{name}" for name in expected]
+    assert len(COCO(out / "video_coco_dataset.json").getAnnIds()) == 20
+    with (out / "video_detections.csv").open(newline="") as file:
         assert {row["label"] for row in csv.DictReader(file)} == {"red thing"}
 
 
-def test_only_some_classes_are_drawn_counted_and_written(tmp_path, clip, model, capsys):
+def test_only_some_classes_are_drawn_counted_and_written(tmp_path, video, model, capsys):
     finder = model.finder
     model.finder = lambda image: replace(finder(image), categories=("__background__", "person", "blue thing"))
-    assert detect(clip, "--out", tmp_path / "all") == 0
-    assert detect(clip, "--out", tmp_path / "out", "--classes", " person,", "--joint-threshold", "3") == 0
-    data = json.loads((tmp_path / "out" / "clip_detections.json").read_text())
+    assert detect(video, "--out", tmp_path / "all") == 0
+    assert detect(video, "--out", tmp_path / "out", "--classes", " person,", "--keypoint-threshold", "3") == 0
+    data = json.loads((tmp_path / "out" / "video_detections.json").read_text())
     assert {entry["label"] for frame in data["frames"] for entry in frame["objects"]} == {"person"}
-    assert data["provenance"]["settings"] == {"classes": ["person"], "tracking": True, "joint_threshold": 3.0}
-    assert f"{clip}: 20 frames, 1 person (" in capsys.readouterr().err
-    before, after = (frames_of(tmp_path / folder / "clip_detections.mp4")[3].astype(int) for folder in ("all", "out"))
+    assert data["provenance"]["settings"] == {"classes": ["person"], "tracking": True, "keypoint_threshold": 3.0}
+    assert f"{video}: 20 frames, 1 person (" in capsys.readouterr().err
+    before, after = (frames_of(tmp_path / folder / "video_detections.mp4")[3].astype(int) for folder in ("all", "out"))
     # The blue thing is above, the person below.
     assert np.abs(before - after)[:30].max() > 60 > np.abs(before - after)[40:].max()
 
 
-def test_pictures_and_clips_together(tmp_path, clip, capsys):
-    """A phone's photo and clip have one name; each takes the formats that it has."""
-    shutil.copy(PHOTO, tmp_path / "clip.jpg")
-    assert detect(clip, tmp_path / "clip.jpg", "--out", tmp_path / "out", "--format", "png,mp4") == 0
-    assert names_in(tmp_path / "out") == ["clip-2_detections.json", "clip-2_detections.mp4", "clip_detections.json", "clip_detections.png"]
-    assert "frames" in json.loads((tmp_path / "out" / "clip-2_detections.json").read_text())
+def test_images_and_videos_together(tmp_path, video, capsys):
+    """A phone's image and video have one name; each takes the formats that it has."""
+    shutil.copy(IMAGE, tmp_path / "video.jpg")
+    assert detect(video, tmp_path / "video.jpg", "--out", tmp_path / "out", "--format", "png,mp4") == 0
+    assert names_in(tmp_path / "out") == [
+        "video-2_detections.json",
+        "video-2_detections.mp4",
+        "video_detections.json",
+        "video_detections.png",
+    ]
+    assert "frames" in json.loads((tmp_path / "out" / "video-2_detections.json").read_text())
 
 
-def test_a_bad_clip_is_told_and_the_rest_is_done(tmp_path, clip, capsys):
+def test_a_bad_video_is_told_and_the_rest_is_done(tmp_path, video, capsys):
     bad = tmp_path / "bad.mp4"
     bad.write_text("this is text")
-    assert detect(bad, tmp_path / "missing.mov", clip, "--out", tmp_path / "out") == 1
-    assert names_in(tmp_path / "out") == ["clip_detections.json", "clip_detections.mp4"]
+    assert detect(bad, tmp_path / "missing.mov", video, "--out", tmp_path / "out") == 1
+    assert names_in(tmp_path / "out") == ["video_detections.json", "video_detections.mp4"]
     lines = capsys.readouterr().err.splitlines()
     assert f"[1/3] {bad}: This is not a video that can be read. Choose a file in MP4, MOV, WebM, AVI or GIF." in lines
     assert f"[2/3] {tmp_path / 'missing.mov'}: There is no such file. Check the name and the folder." in lines
-    assert any(line.startswith(f"[3/3] {clip}: 20 frames") for line in lines)
+    assert any(line.startswith(f"[3/3] {video}: 20 frames") for line in lines)
 
 
-def test_interrupted_what_is_done_is_kept_and_said(tmp_path, clip, model, capsys):
+def test_interrupted_what_is_done_is_kept_and_said(tmp_path, video, model, capsys):
     model.error, model.fails_at = KeyboardInterrupt(), 8
-    assert detect(clip, "--out", tmp_path / "out") == 130
-    assert names_in(tmp_path / "out") == ["clip_detections.json", "clip_detections.mp4"]
-    frames = len(json.loads((tmp_path / "out" / "clip_detections.json").read_text())["frames"])
+    assert detect(video, "--out", tmp_path / "out") == 130
+    assert names_in(tmp_path / "out") == ["video_detections.json", "video_detections.mp4"]
+    frames = len(json.loads((tmp_path / "out" / "video_detections.json").read_text())["frames"])
     assert 5 <= frames < 20
     # The tracker waits for one more frame before it shows one, and there may be one between it and the video.
-    assert frames - 2 <= len(times_of(open_video(tmp_path / "out" / "clip_detections.mp4"))) < frames
+    assert frames - 2 <= len(times_of(open_video(tmp_path / "out" / "video_detections.mp4"))) < frames
     lines = capsys.readouterr().err.splitlines()
-    assert lines[-2:] == [f"{clip}: It was not finished. What was found in {frames} frames is kept.", "Interrupted."]
+    assert lines[-2:] == [f"{video}: It was not finished. What was found in {frames} frames is kept.", "Interrupted."]
 
 
 @pytest.mark.parametrize(
     ("error", "message"),
     [
         (RuntimeError("The kernel is sick.\nAnd here is why"), "The kernel is sick."),
-        (MemoryError(), "There is too little memory. Try a smaller picture or a lighter model."),
+        (MemoryError(), "There is too little memory. Try a smaller image or a lighter model."),
     ],
     ids=["error", "memory"],
 )
-def test_a_clip_that_breaks_the_model_is_told_and_the_next_is_done(tmp_path, clip, model, capsys, error, message):
+def test_a_video_that_breaks_the_model_is_told_and_the_next_is_done(tmp_path, video, model, capsys, error, message):
     model.error, model.fails_at = error, 8
     other = make_scene(tmp_path / "other.mp4", 4)
-    assert detect(clip, other, "--out", tmp_path / "out") == 1
+    assert detect(video, other, "--out", tmp_path / "out") == 1
     assert len(names_in(tmp_path / "out")) == 4
     err = capsys.readouterr().err
-    kept = re.search(re.escape(f"[1/2] {clip}: {message} What was found in ") + r"(\d+) frames is kept\.", err)
+    kept = re.search(re.escape(f"[1/2] {video}: {message} What was found in ") + r"(\d+) frames is kept\.", err)
     # Frames that are looked at side by side may come to the failing call in another order.
     assert kept is not None
     assert 5 <= int(kept[1]) <= 8
@@ -175,35 +180,35 @@ def test_a_clip_that_breaks_the_model_is_told_and_the_next_is_done(tmp_path, cli
     assert "Traceback" not in err
 
 
-def test_a_video_that_cannot_be_written_is_told(tmp_path, clip, monkeypatch, capsys):
+def test_a_video_that_cannot_be_written_is_told(tmp_path, video, monkeypatch, capsys):
     def full(self, image, time_s=None):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(VideoWriter, "write", full)
-    assert detect(clip, "--out", tmp_path / "out") == 1
-    assert not (tmp_path / "out" / "clip_detections.mp4").exists()
+    assert detect(video, "--out", tmp_path / "out") == 1
+    assert not (tmp_path / "out" / "video_detections.mp4").exists()
     assert "No space left" in capsys.readouterr().err
 
 
-def test_no_input_is_written_over(tmp_path, clip):
-    twin = Path(shutil.copy(clip, tmp_path / "clip_detections.mp4"))
+def test_no_input_is_written_over(tmp_path, video):
+    twin = Path(shutil.copy(video, tmp_path / "video_detections.mp4"))
     before = twin.read_bytes()
-    assert detect(clip, twin, "--out", tmp_path) == 0
+    assert detect(video, twin, "--out", tmp_path) == 0
     assert twin.read_bytes() == before
-    written = {"clip-2_detections.json", "clip-2_detections.mp4", "clip_detections_detections.json", "clip_detections_detections.mp4"}
-    assert set(names_in(tmp_path)) == {clip.name, twin.name, *written}
+    written = {"video-2_detections.json", "video-2_detections.mp4", "video_detections_detections.json", "video_detections_detections.mp4"}
+    assert set(names_in(tmp_path)) == {video.name, twin.name, *written}
 
 
-@pytest.mark.parametrize(("frames", "choice", "is_clip"), [(4, ["--every", 1], True), (4, [], False), (1, ["--every", 1], False)], ids=str)
-def test_a_gif_is_a_clip_if_it_moves_and_frames_are_chosen(tmp_path, frames, choice, is_clip):
+@pytest.mark.parametrize(("frames", "choice", "is_video"), [(4, ["--every", 1], True), (4, [], False), (1, ["--every", 1], False)], ids=str)
+def test_a_gif_is_a_video_if_it_moves_and_frames_are_chosen(tmp_path, frames, choice, is_video):
     gif = make_scene(tmp_path / "a.gif", frames, codec="gif", pixels="rgb8")
     assert detect(gif, "--out", tmp_path / "out", *choice) == 0
-    assert ("a_detections.mp4" in names_in(tmp_path / "out")) is is_clip
+    assert ("a_detections.mp4" in names_in(tmp_path / "out")) is is_video
 
 
-def test_there_is_no_limit_unless_the_environment_sets_one(tmp_path, clip, monkeypatch, capsys):
+def test_there_is_no_limit_unless_the_environment_sets_one(tmp_path, video, monkeypatch, capsys):
     monkeypatch.setenv("DETECTION_EXPLORER_MAX_VIDEO_SECONDS", "1")
-    assert detect(clip, "--out", tmp_path / "out") == 1
+    assert detect(video, "--out", tmp_path / "out") == 1
     assert "at most 1 s are allowed" in capsys.readouterr().err
 
 
@@ -216,28 +221,28 @@ def test_there_is_no_limit_unless_the_environment_sets_one(tmp_path, clip, monke
         (["--out", "OUT", "--every", "0"], "every must be 1 or more"),
         (["--out", "OUT", "--fps", "-3"], "fps must be positive"),
         (["--out", "OUT", "--classes", "person,dgo"], "knows no class “dgo”. Its classes are: person."),
-        (["--out", "OUT", "--joint-threshold", "nan"], "joint_threshold must be a finite logit"),
+        (["--out", "OUT", "--keypoint-threshold", "nan"], "keypoint_threshold must be a finite logit"),
     ],
-    ids=["stdout", "a picture's format", "mot without tracking", "no frame", "negative rate", "unknown class", "no logit"],
+    ids=["stdout", "an image's format", "mot without tracking", "no frame", "negative rate", "unknown class", "no logit"],
 )
-def test_bad_usage_is_status_2(tmp_path, clip, capsys, args, message):
-    assert detect(clip, *(tmp_path / "out" if arg == "OUT" else arg for arg in args)) == 2
+def test_bad_usage_is_status_2(tmp_path, video, capsys, args, message):
+    assert detect(video, *(tmp_path / "out" if arg == "OUT" else arg for arg in args)) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_a_format_of_clips_needs_a_clip(tmp_path, capsys):
-    assert detect(PHOTO, "--out", tmp_path / "out", "--format", "mp4") == 2
+def test_a_format_of_videos_needs_a_video(tmp_path, capsys):
+    assert detect(IMAGE, "--out", tmp_path / "out", "--format", "mp4") == 2
     assert "There is no format “mp4”" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("choice", [["--classes", "person"], ["--joint-threshold", "3"]], ids=str)
-def test_what_is_for_clips_only_is_not_silently_left_out_of_pictures(tmp_path, clip, capsys, choice):
-    assert detect(clip, PHOTO, "--out", tmp_path / "out", *choice) == 2
-    assert "are for clips only: leave them out where there are pictures" in capsys.readouterr().err
+@pytest.mark.parametrize("choice", [["--classes", "person"], ["--keypoint-threshold", "3"]], ids=str)
+def test_what_is_for_videos_only_is_not_silently_left_out_of_images(tmp_path, video, capsys, choice):
+    assert detect(video, IMAGE, "--out", tmp_path / "out", *choice) == 2
+    assert "are for videos only: leave them out where there are images" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_every_and_fps_exclude_each_other(clip):
+def test_every_and_fps_exclude_each_other(video):
     with pytest.raises(SystemExit, match="2"):
-        detect(clip, "--every", 2, "--fps", 3)
+        detect(video, "--every", 2, "--fps", 3)

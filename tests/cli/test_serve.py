@@ -54,8 +54,8 @@ def started(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         (["detection_core", "detect"], "--format"),
         (["detection_core", "compare"], "--models MODEL"),
         (["detection_core", "train"], "--epochs"),
-        (["detection_core", "serve"], "--keep-pictures"),
-        (["app.py"], "--keep-pictures"),
+        (["detection_core", "serve"], "--keep-images"),
+        (["app.py"], "--keep-images"),
     ],
     ids=" ".join,
 )
@@ -127,7 +127,7 @@ def test_a_taken_port_is_said(capsys):
         (["--device", "abacus"], {}, "abacus"),
         ([], {"DETECTION_EXPLORER_DEVICE": "abacus"}, "abacus"),
         ([], {"DETECTION_EXPLORER_MAX_BATCH": "many"}, "DETECTION_EXPLORER_MAX_BATCH"),
-        (["--keep-pictures", __file__], {}, "test_serve.py"),
+        (["--keep-images", __file__], {}, "test_serve.py"),
     ],
 )
 def test_what_cannot_be_is_said(capsys, monkeypatch, flags, environment, told):

@@ -8,19 +8,19 @@ from detection_core.datasets.coco import DataError, Malformed, merge, read_coco,
 from tests.coco_folders import KEYPOINT_NAMES, coco_folder, edit
 
 
-def test_reads_photos_classes_and_joints(tmp_path):
-    dataset = read_coco(coco_folder(tmp_path, photos=3, objects=2, empty=1))
+def test_reads_images_classes_and_keypoints(tmp_path):
+    dataset = read_coco(coco_folder(tmp_path, images=3, objects=2, empty=1))
     assert dataset.categories == ("__background__", "person", "dog")
     assert dataset.category_ids == (0, 1, 2)
     assert dataset.labels == {1: 1, 2: 2}
     assert dataset.keypoint_names == KEYPOINT_NAMES
-    assert [photo.id for photo in dataset.photos] == [1, 2, 3]
-    assert [len(photo.annotations) for photo in dataset.photos] == [2, 2, 0]
-    assert {photo.size for photo in dataset.photos} == {(160, 120)}
-    assert all(photo.path.is_file() and photo.has_masks and not photo.partial for photo in dataset.photos)
+    assert [image.id for image in dataset.images] == [1, 2, 3]
+    assert [len(image.annotations) for image in dataset.images] == [2, 2, 0]
+    assert {image.size for image in dataset.images} == {(160, 120)}
+    assert all(image.path.is_file() and image.has_masks and not image.partial for image in dataset.images)
     assert dataset.has_masks
     assert dataset.has_keypoints
-    assert all(photo.partial for photo in read_coco(tmp_path, partial=True).photos)
+    assert all(image.partial for image in read_coco(tmp_path, partial=True).images)
 
 
 def test_coco_ids_with_gaps_become_contiguous_labels_in_the_order_of_ids(tmp_path):
@@ -36,10 +36,10 @@ def test_category_id_0_is_a_class_like_any_other(tmp_path):
 
 def test_crowds_are_kept_apart(tmp_path):
     dataset = read_coco(coco_folder(tmp_path, crowds=True))
-    for photo in dataset.photos:
-        assert [annotation["iscrowd"] for annotation in photo.annotations] == [0, 0]
-        assert [annotation["iscrowd"] for annotation in photo.crowds] == [1]
-        assert photo.has_masks
+    for image in dataset.images:
+        assert [annotation["iscrowd"] for annotation in image.annotations] == [0, 0]
+        assert [annotation["iscrowd"] for annotation in image.crowds] == [1]
+        assert image.has_masks
 
 
 @pytest.mark.parametrize(
@@ -47,22 +47,22 @@ def test_crowds_are_kept_apart(tmp_path):
     [(True, None, True), (False, None, False), (True, False, False), (True, True, True)],
     ids=["outlined", "not outlined", "says no", "says yes"],
 )
-def test_photos_have_masks_if_all_objects_do_or_as_the_image_says(tmp_path, masks, says, expected):
+def test_images_have_masks_if_all_objects_do_or_as_the_image_says(tmp_path, masks, says, expected):
     folder = coco_folder(tmp_path, masks=masks)
     if says is not None:
         edit(folder, lambda data: [image.update(has_masks=says) for image in data["images"]])
     dataset = read_coco(folder)
-    assert [photo.has_masks for photo in dataset.photos] == [expected] * 4
+    assert [image.has_masks for image in dataset.images] == [expected] * 4
     assert dataset.has_masks == expected
 
 
-def test_one_object_without_outline_keeps_a_photo_from_teaching_masks(tmp_path):
+def test_one_object_without_outline_keeps_an_image_from_teaching_masks(tmp_path):
     edit(coco_folder(tmp_path), lambda data: data["annotations"][0].pop("segmentation"))
-    assert [photo.has_masks for photo in read_coco(tmp_path).photos] == [False, True, True, True]
+    assert [image.has_masks for image in read_coco(tmp_path).images] == [False, True, True, True]
 
 
-@pytest.mark.parametrize("change", ["no names", "no joints"])
-def test_without_joints_a_data_set_has_none(tmp_path, change):
+@pytest.mark.parametrize("change", ["no names", "no keypoints"])
+def test_without_keypoints_a_data_set_has_none(tmp_path, change):
     folder = coco_folder(tmp_path)
     if change == "no names":
         edit(folder, lambda data: data["categories"][0].pop("keypoints"))
@@ -79,30 +79,30 @@ def test_without_categories_each_id_is_a_class(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["images", "beside", "own path"])
-def test_pictures_are_found(tmp_path, where):
-    folder = coco_folder(tmp_path / "data", photos=1)
+def test_images_are_found(tmp_path, where):
+    folder = coco_folder(tmp_path / "data", images=1)
     if where == "beside":
         shutil.move(folder / "images" / "1.png", folder / "1.png")
     if where == "own path":
         (folder / "val").mkdir()
         shutil.move(folder / "images" / "1.png", folder / "val" / "1.png")
         edit(folder, lambda data: data["images"][0].update(file_name="val/1.png"))
-    (photo,) = read_coco(folder).photos
-    assert photo.path.is_file()
-    assert photo.path.name == "1.png"
+    (image,) = read_coco(folder).images
+    assert image.path.is_file()
+    assert image.path.name == "1.png"
 
 
 def test_a_json_file_of_any_name_is_read(tmp_path):
     folder = coco_folder(tmp_path)
     (folder / "annotations.json").rename(folder / "instances_val.json")
-    assert all(photo.path.is_file() for photo in read_coco(folder / "instances_val.json").photos)
+    assert all(image.path.is_file() for image in read_coco(folder / "instances_val.json").images)
 
 
-def test_annotations_without_a_photo_are_kept_aside(tmp_path):
+def test_annotations_without_an_image_are_kept_aside(tmp_path):
     edit(coco_folder(tmp_path), lambda data: data["annotations"][1].update(image_id=99))
     dataset = read_coco(tmp_path)
     assert [annotation["id"] for annotation in dataset.orphans] == [2]
-    assert len(dataset.photos[0].annotations) == 1
+    assert len(dataset.images[0].annotations) == 1
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_annotations_without_a_photo_are_kept_aside(tmp_path):
         ("\xff\xfe", "not valid JSON"),
         ("[]", "must be an object"),
         ('{"annotations": []}', '"images"'),
-        ('{"images": [], "annotations": []}', "at least one photo"),
+        ('{"images": [], "annotations": []}', "at least one image"),
         ('{"images": {}, "annotations": []}', '"images"'),
         ('{"images": [{"id": 1, "file_name": "a.jpg", "width": 2, "height": 2}]}', '"annotations"'),
         (
@@ -132,7 +132,7 @@ def test_annotations_without_a_photo_are_kept_aside(tmp_path):
         (
             '{"images": [{"id": 1, "file_name": "a.jpg", "width": 2, "height": 2}], "annotations": [],'
             ' "categories": [{"id": 1, "name": "a", "keypoints": 17}]}',
-            "joints",
+            "keypoints",
         ),
     ],
 )
@@ -158,14 +158,14 @@ def test_files_of_another_structure_are_refused_with_the_place(tmp_path, content
     ],
 )
 def test_unusable_entries_are_kept_aside_with_their_place(tmp_path, part, entry, image_id, says):
-    folder = coco_folder(tmp_path, photos=2)
+    folder = coco_folder(tmp_path, images=2)
     sound = read_coco(folder)
     edit(folder, lambda data: data[part].insert(1, entry))
     dataset = read_coco(folder)
     (malformed,) = dataset.malformed
     assert malformed == Malformed(part, 1, image_id, malformed.problem)
     assert says in malformed.problem
-    assert (dataset.photos, dataset.orphans, dataset.categories) == (sound.photos, sound.orphans, sound.categories)
+    assert (dataset.images, dataset.orphans, dataset.categories) == (sound.images, sound.orphans, sound.categories)
 
 
 def test_whole_numbers_may_be_written_with_a_point(tmp_path):
@@ -181,7 +181,7 @@ def test_whole_numbers_may_be_written_with_a_point(tmp_path):
     edit(folder, lambda data: pointed(data["categories"], "id"))
     dataset = read_coco(folder)
     assert dataset == sound
-    assert {type(value) for photo in dataset.photos for value in (photo.id, *photo.size)} == {int}
+    assert {type(value) for image in dataset.images for value in (image.id, *image.size)} == {int}
 
 
 @pytest.mark.parametrize("field", ["iscrowd", "area", "segmentation", "keypoints"])
@@ -193,21 +193,21 @@ def test_null_is_as_good_as_absent(tmp_path, field):
     assert read_coco(folder) == absent
 
 
-def test_photos_with_nothing_but_crowds_teach_no_background(tmp_path):
-    dataset = read_coco(coco_folder(tmp_path, photos=4, empty=1, crowds=True))
-    assert [photo.partial for photo in dataset.photos] == [False, False, False, True]
-    assert not any(photo.partial for photo in read_coco(coco_folder(tmp_path / "empty", photos=4, empty=4)).photos)
+def test_images_with_nothing_but_crowds_teach_no_background(tmp_path):
+    dataset = read_coco(coco_folder(tmp_path, images=4, empty=1, crowds=True))
+    assert [image.partial for image in dataset.images] == [False, False, False, True]
+    assert not any(image.partial for image in read_coco(coco_folder(tmp_path / "empty", images=4, empty=4)).images)
 
 
 @pytest.mark.parametrize("crowds", [False, True])
 @pytest.mark.parametrize("categories", ["classes", "no classes"])
 def test_data_without_objects_is_nothing_to_learn_from(tmp_path, crowds, categories):
-    folder = coco_folder(tmp_path, photos=2, empty=2, crowds=crowds)
+    folder = coco_folder(tmp_path, images=2, empty=2, crowds=crowds)
     if categories == "no classes":
         edit(folder, lambda data: data.update(categories=[]))
-    with pytest.raises(DataError, match="No photo has an object"):
+    with pytest.raises(DataError, match="No image has an object"):
         require_objects(read_coco(folder))
-    require_objects(read_coco(coco_folder(tmp_path / "objects", photos=2, empty=1)))
+    require_objects(read_coco(coco_folder(tmp_path / "objects", images=2, empty=1)))
 
 
 def test_a_folder_without_annotations_is_refused(tmp_path):
@@ -220,81 +220,81 @@ def test_a_folder_without_annotations_is_refused(tmp_path):
 
 @pytest.mark.parametrize("fraction", [0.001, 0.2, 0.5, 0.999])
 def test_a_split_is_complete_disjoint_and_the_same_each_time(tmp_path, fraction):
-    dataset = read_coco(coco_folder(tmp_path, photos=10, size=(40, 40)))
+    dataset = read_coco(coco_folder(tmp_path, images=10, size=(40, 40)))
     training, validation = split(dataset, fraction, seed=3)
     assert split(dataset, fraction, seed=3) == (training, validation)
-    assert len(validation.photos) == min(max(1, round(fraction * 10)), 9)
-    assert sorted([*training.photos, *validation.photos], key=lambda photo: photo.id) == list(dataset.photos)
-    assert [photo.id for photo in training.photos] == sorted(photo.id for photo in training.photos)
+    assert len(validation.images) == min(max(1, round(fraction * 10)), 9)
+    assert sorted([*training.images, *validation.images], key=lambda image: image.id) == list(dataset.images)
+    assert [image.id for image in training.images] == sorted(image.id for image in training.images)
     assert training.categories == validation.categories == dataset.categories
 
 
 def test_another_seed_splits_otherwise(tmp_path):
-    dataset = read_coco(coco_folder(tmp_path, photos=12, size=(40, 40)))
-    assert len({tuple(photo.id for photo in split(dataset, 0.5, seed)[1].photos) for seed in range(5)}) > 1
+    dataset = read_coco(coco_folder(tmp_path, images=12, size=(40, 40)))
+    assert len({tuple(image.id for image in split(dataset, 0.5, seed)[1].images) for seed in range(5)}) > 1
 
 
-def test_one_photo_cannot_be_split(tmp_path):
-    with pytest.raises(DataError, match="One photo"):
-        split(read_coco(coco_folder(tmp_path, photos=1)), 0.5)
+def test_one_image_cannot_be_split(tmp_path):
+    with pytest.raises(DataError, match="One image"):
+        split(read_coco(coco_folder(tmp_path, images=1)), 0.5)
 
 
-def test_partly_labelled_photos_are_trained_on(tmp_path):
-    whole = read_coco(coco_folder(tmp_path / "whole", photos=3))
-    partial = read_coco(coco_folder(tmp_path / "partial", photos=5), partial=True)
+def test_partly_labeled_images_are_trained_on(tmp_path):
+    whole = read_coco(coco_folder(tmp_path / "whole", images=3))
+    partial = read_coco(coco_folder(tmp_path / "partial", images=5), partial=True)
     training, validation = split(merge([whole, partial]), 0.9)
-    assert [photo.partial for photo in validation.photos] == [False] * 3
-    assert [photo.partial for photo in training.photos] == [True] * 5
-    assert len(split(partial, 0.4)[1].photos) == 2
+    assert [image.partial for image in validation.images] == [False] * 3
+    assert [image.partial for image in training.images] == [True] * 5
+    assert len(split(partial, 0.4)[1].images) == 2
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(("with_objects", "sides"), [(0, (0, 0)), (1, (1, 0)), (2, (1, 1)), (3, (1, 1))])
-def test_both_sides_of_a_split_have_objects_where_two_photos_do(tmp_path, with_objects, sides, seed, fraction):
-    dataset = read_coco(coco_folder(tmp_path, photos=8, empty=8 - with_objects, size=(40, 40)))
+def test_both_sides_of_a_split_have_objects_where_two_images_do(tmp_path, with_objects, sides, seed, fraction):
+    dataset = read_coco(coco_folder(tmp_path, images=8, empty=8 - with_objects, size=(40, 40)))
     parts = split(dataset, fraction, seed)
-    counts = [sum(bool(photo.annotations) for photo in part.photos) for part in parts]
+    counts = [sum(bool(image.annotations) for image in part.images) for part in parts]
     assert tuple(min(count, 1) for count in counts) == sides
     assert sum(counts) == with_objects
-    assert len(parts[1].photos) == min(max(1, round(fraction * 8)), 7)
-    assert sorted(photo.id for part in parts for photo in part.photos) == list(range(1, 9))
+    assert len(parts[1].images) == min(max(1, round(fraction * 8)), 7)
+    assert sorted(image.id for part in parts for image in part.images) == list(range(1, 9))
 
 
-def test_partly_labelled_photos_keep_their_objects_for_training(tmp_path):
-    whole = read_coco(coco_folder(tmp_path / "whole", photos=4, empty=3))
-    partial = read_coco(coco_folder(tmp_path / "partial", photos=2), partial=True)
+def test_partly_labeled_images_keep_their_objects_for_training(tmp_path):
+    whole = read_coco(coco_folder(tmp_path / "whole", images=4, empty=3))
+    partial = read_coco(coco_folder(tmp_path / "partial", images=2), partial=True)
     for seed in range(4):
         training, validation = split(merge([whole, partial]), 0.25, seed)
-        assert [len(photo.annotations) for photo in validation.photos] == [2]
-        assert sum(photo.partial for photo in training.photos) == 2
+        assert [len(image.annotations) for image in validation.images] == [2]
+        assert sum(image.partial for image in training.images) == 2
 
 
 def test_merging_keeps_ids_that_are_unique_and_renumbers_others(tmp_path):
-    first = read_coco(coco_folder(tmp_path / "a", photos=2))
-    second = read_coco(coco_folder(tmp_path / "b", photos=2, crowds=True))
+    first = read_coco(coco_folder(tmp_path / "a", images=2))
+    second = read_coco(coco_folder(tmp_path / "b", images=2, crowds=True))
     assert merge([first]) == first
     merged = merge([first, second])
-    annotations = [annotation for photo in merged.photos for annotation in photo.annotations + photo.crowds]
-    assert [photo.id for photo in merged.photos] == [1, 2, 3, 4]
+    annotations = [annotation for image in merged.images for annotation in image.annotations + image.crowds]
+    assert [image.id for image in merged.images] == [1, 2, 3, 4]
     assert len({annotation["id"] for annotation in annotations}) == len(annotations) == 4 + 6
-    assert all(annotation["image_id"] == photo.id for photo in merged.photos for annotation in photo.annotations + photo.crowds)
-    assert [photo.path for photo in merged.photos] == [photo.path for photo in first.photos + second.photos]
+    assert all(annotation["image_id"] == image.id for image in merged.images for annotation in image.annotations + image.crowds)
+    assert [image.path for image in merged.images] == [image.path for image in first.images + second.images]
 
 
 def test_merging_goes_by_the_names_of_classes(tmp_path):
-    first = read_coco(coco_folder(tmp_path / "a", photos=1, keypoints=False))
-    second = read_coco(coco_folder(tmp_path / "b", photos=1, category_ids=(8, 2)))
+    first = read_coco(coco_folder(tmp_path / "a", images=1, keypoints=False))
+    second = read_coco(coco_folder(tmp_path / "b", images=1, category_ids=(8, 2)))
     merged = merge([first, second])
     assert merged.categories == ("__background__", "person", "dog")
-    assert [a["category_id"] for photo in merged.photos for a in photo.annotations] == [1, 2, 1, 2]
+    assert [a["category_id"] for image in merged.images for a in image.annotations] == [1, 2, 1, 2]
     assert merged.keypoint_names == KEYPOINT_NAMES
 
 
 @pytest.mark.parametrize(
     ("other", "says"),
-    [({"categories": ("person", "cat")}, '"cat", "dog"'), ({"keypoint_names": ("nose",)}, "joints")],
-    ids=["classes", "joints"],
+    [({"categories": ("person", "cat")}, '"cat", "dog"'), ({"keypoint_names": ("nose",)}, "keypoints")],
+    ids=["classes", "keypoints"],
 )
 def test_data_sets_that_do_not_agree_are_not_merged(tmp_path, other, says):
     with pytest.raises(DataError, match=says):

@@ -114,7 +114,7 @@ class TestCompare:
         with pytest.raises(ValueError, match="iou must be above 0"):
             compare(A, B, iou=iou)
 
-    def test_pictures_of_different_sizes_are_refused(self):
+    def test_images_of_different_sizes_are_refused(self):
         with pytest.raises(ValueError, match="200×100 and 300×100 pixels"):
             compare(A, found(image_size=(100, 300)))
 

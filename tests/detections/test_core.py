@@ -46,7 +46,7 @@ def test_a_single_integer_is_refused():
         ({"keypoints": np.zeros((3, 0, 2))}, "together"),
         ({"image_size": (0, 10)}, "image_size"),
     ],
-    ids=["box count", "negative label", "label too large", "not finite", "mask not square", "joints without scores", "no size"],
+    ids=["box count", "negative label", "label too large", "not finite", "mask not square", "keypoints without scores", "no size"],
 )
 def test_refuses_what_does_not_fit(change, message):
     good = make_detections(3)
@@ -66,9 +66,9 @@ ONE_MISSING = np.concatenate([ALL[:, :16], NONE[:, :1]], axis=1)
 NO_SCORES = np.concatenate([ALL[..., :2], NONE[..., :1]], axis=2)
 
 
-def with_joints(*rows: np.ndarray) -> Detections:
-    joints = np.concatenate(rows)
-    given = {"keypoints": joints[..., :2], "keypoint_scores": joints[..., 2], "keypoint_names": tuple(COCO_KEYPOINT_NAMES)}
+def with_keypoints(*rows: np.ndarray) -> Detections:
+    keypoints = np.concatenate(rows)
+    given = {"keypoints": keypoints[..., :2], "keypoint_scores": keypoints[..., 2], "keypoint_names": tuple(COCO_KEYPOINT_NAMES)}
     return replace(make_detections(len(rows)), **given)
 
 
@@ -80,19 +80,19 @@ def with_joints(*rows: np.ndarray) -> Detections:
         (make_detections(3, keypoints=[1, 3]), [True, False, True]),
         (make_detections(3, keypoints=[1, 3])[[1, 2]], [False, True]),
         (make_detections(0, keypoints=True), []),
-        (with_joints(NONE, ALL), [False, True]),
+        (with_keypoints(NONE, ALL), [False, True]),
     ],
-    ids=["no joints", "all", "some", "some, filtered", "nothing", "by hand"],
+    ids=["no keypoints", "all", "some", "some, filtered", "nothing", "by hand"],
 )
 def test_objects_say_whether_they_have_keypoints(found, expected):
     assert found.has_keypoints.dtype == np.bool_
     assert found.has_keypoints.tolist() == expected
 
 
-@pytest.mark.parametrize("wrong", [ONE_MISSING, NO_SCORES, ALL * np.inf], ids=["one joint missing", "places without scores", "infinite"])
+@pytest.mark.parametrize("wrong", [ONE_MISSING, NO_SCORES, ALL * np.inf], ids=["one keypoint missing", "places without scores", "infinite"])
 def test_an_object_has_all_keypoints_or_none(wrong):
     with pytest.raises(ValueError, match="all finite, or all NaN"):
-        with_joints(ALL, wrong, NONE)
+        with_keypoints(ALL, wrong, NONE)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def smooth_masks(n: int, seed: int) -> torch.Tensor:
 
 
 def random_boxes(n: int, height: int, width: int, seed: int) -> torch.Tensor:
-    """Boxes [n,4] within the picture, many of them at its border."""
+    """Boxes [n,4] within the image, many of them at its border."""
     generator = torch.Generator().manual_seed(seed)
     size = torch.tensor([width, height])
     corner = ((torch.rand(n, 2, generator=generator) * 1.1 - 0.1) * size).clamp(min=0)
@@ -35,7 +35,7 @@ def test_pixels_are_torchvisions(height, width):
         np.testing.assert_array_equal(ours, full)
 
 
-def test_a_box_outside_the_picture_has_no_pixels():
+def test_a_box_outside_the_image_has_no_pixels():
     boxes = np.array([[200, 200, 220, 220], [10, 10, 20, 20], [-40, 10, -20, 20]], np.float32)
     outside, inside, before = mask_crops(np.ones((3, 28, 28), np.float32), boxes, (100, 100))
     assert (outside[0].size, before[0].size) == (0, 0)

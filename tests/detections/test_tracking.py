@@ -44,8 +44,8 @@ def id_at(tracked, x):
     return int(tracked.ids[found])
 
 
-@pytest.mark.parametrize("keypoints", [True, [1], [2]], ids=["all have joints", "persons only", "dogs only"])
-def test_objects_keep_their_joints_or_go_without(keypoints):
+@pytest.mark.parametrize("keypoints", [True, [1], [2]], ids=["all have keypoints", "persons only", "dogs only"])
+def test_objects_keep_their_keypoints_or_go_without(keypoints):
     tracker, detections = Tracker(min_hits=1, high_score=0.3), make_detections(4, keypoints=keypoints, categories=CATEGORIES)
     for number in range(3):
         tracked = tracker.update(detections[:3], number * STEP)
@@ -241,7 +241,7 @@ def test_a_new_object_has_the_box_of_its_detection():
     np.testing.assert_allclose(tracked.detections.boxes, detections.boxes, rtol=1e-5)
 
 
-def test_smoothed_boxes_stay_in_the_picture():
+def test_smoothed_boxes_stay_in_the_image():
     frames = [frame((number * 40 + 30, 60), image_size=(120, 300)) for number in range(6)] + [
         frame((275, 60, 50, 120), image_size=(120, 300))
     ]
@@ -252,7 +252,7 @@ def test_smoothed_boxes_stay_in_the_picture():
         assert (boxes[:, 2:] > boxes[:, :2]).all()
 
 
-def test_masks_and_joints_are_those_of_the_detection():
+def test_masks_and_keypoints_are_those_of_the_detection():
     full = make_detections(6, masks=True, keypoints=True, labels=[1, 2, 3, 1, 2, 3])
     full = dataclasses.replace(full, masks=full.masks * np.linspace(0.5, 1, 6)[:, None, None], model="some")
     tracker = Tracker(high_score=0.3, low_score=0.3)
@@ -287,7 +287,7 @@ def test_a_box_without_an_area_is_no_object():
     assert follow(tracker, [frame((300, 200, 0, 120))] * 3) == [[]] * 3
 
 
-def test_a_picture_of_another_size_is_another_view():
+def test_an_image_of_another_size_is_another_view():
     tracker = Tracker(min_hits=1)
     assert follow(tracker, [frame((200, 200)), frame((200, 200), image_size=(640, 480))]) == [[1], [2]]
 

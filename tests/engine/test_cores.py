@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from detection_core.engine.cores import Cores, Share, ThreadChooser
+from detection_core.engine.cores import CoreAllocation, Cores, ThreadChooser
 
 
 def chosen(chooser: ThreadChooser, seconds: dict[int, float], runs: int) -> Counter[int]:
@@ -19,7 +19,7 @@ def chosen(chooser: ThreadChooser, seconds: dict[int, float], runs: int) -> Coun
     return counted
 
 
-@pytest.mark.parametrize(("seconds", "best"), [({1: 0.09, 2: 0.06}, 2), ({1: 0.11, 2: 0.19}, 1)], ids=["free cores", "a busy neighbour"])
+@pytest.mark.parametrize(("seconds", "best"), [({1: 0.09, 2: 0.06}, 2), ({1: 0.11, 2: 0.19}, 1)], ids=["free cores", "a busy neighbor"])
 def test_the_faster_number_is_used_nearly_always(seconds: dict[int, float], best: int):
     chooser = ThreadChooser(2)
     chosen(chooser, seconds, 30)
@@ -31,7 +31,7 @@ def test_it_begins_with_all_cores():
     assert chosen(ThreadChooser(8), {1: 0.1, 8: 0.2}, 5) == {8: 5}
 
 
-def test_it_notices_when_a_neighbour_comes_and_goes():
+def test_it_notices_when_a_neighbor_comes_and_goes():
     chooser = ThreadChooser(2)
     assert chosen(chooser, {1: 0.09, 2: 0.06}, 60)[2] > 50
     chosen(chooser, {1: 0.11, 2: 0.19}, 40)
@@ -57,7 +57,7 @@ def taught(count: int, seconds: dict[str, float]) -> Cores:
     return cores
 
 
-def take(cores: Cores, model: str, *, others_wait: bool = False, undisturbed: bool = False) -> Share:
+def take(cores: Cores, model: str, *, others_wait: bool = False, undisturbed: bool = False) -> CoreAllocation:
     share = cores.take(model, others_wait=others_wait, undisturbed=undisturbed)
     assert share is not None
     return share
@@ -82,7 +82,7 @@ def test_light_models_run_side_by_side_while_others_wait():
     assert take(cores, "light").threads == 1
 
 
-def test_a_single_picture_of_a_light_model_gets_what_was_faster():
+def test_a_single_image_of_a_light_model_gets_what_was_faster():
     cores = taught(4, {"light": 0.1})
     assert take(cores, "light").threads == 4
 

@@ -31,7 +31,7 @@ def test_nobody_in_particular_stands_in_line_like_everybody():
     assert drained(queue) == ["first", "second", "third"]
 
 
-def test_one_picture_comes_before_the_second_of_who_sent_ten():
+def test_one_image_comes_before_the_second_of_who_sent_ten():
     queue: FairQueue[str] = FairQueue()
     for number in range(10):
         queue.put(f"many {number}", "many", 1)
@@ -73,7 +73,7 @@ def test_streams_share_the_device_however_heavy_their_models_are(costs: list[flo
 
 
 @given(st.lists(st.floats(0.01, 3), min_size=1, max_size=5))
-def test_a_stream_never_starves_a_picture(costs: list[float]):
+def test_a_stream_never_starves_an_image(costs: list[float]):
     queue: FairQueue[str] = FairQueue()
     for place, cost in enumerate(costs):
         queue.put(f"stream {place}", f"stream {place}", cost)
@@ -81,11 +81,11 @@ def test_a_stream_never_starves_a_picture(costs: list[float]):
     for _ in range(50):
         visitor = queue.pop()
         queue.put(visitor, visitor, costs[int(visitor.split()[1])])
-    queue.put("picture", "newcomer", 1)
-    before = list(queue).index("picture")
+    queue.put("image", "newcomer", 1)
+    before = list(queue).index("image")
     assert before <= len(costs)
     waited = 0
-    while (visitor := queue.pop()) != "picture":
+    while (visitor := queue.pop()) != "image":
         waited += 1
         queue.put(visitor, visitor, costs[int(visitor.split()[1])])
     assert waited <= len(costs)

@@ -14,7 +14,7 @@ from torch import nn
 from detection_core.engine import Cancelled, EngineError, LocalEngine, Stage
 from detection_core.images.reading import LoadedImage, read_image
 from detection_core.models import detector
-from detection_core.models.catalog import ModelSpec, UnknownModelError, get_spec
+from detection_core.models.catalog import ModelSpec, UnknownModelError, get_model_spec
 from detection_core.models.loader import LoadProgress
 from detection_core.models.weights import DownloadCancelled, WeightsError
 from tests.machine import tells_a_peak
@@ -23,7 +23,7 @@ MODEL, OTHER, MASKS = "ssdlite320_mobilenet_v3_large", "ssd300_vgg16", "maskrcnn
 
 
 class Network(nn.Module):
-    """Finds one object in every picture, waits if told, and writes down what it saw."""
+    """Finds one object in every image, waits if told, and writes down what it saw."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,45 +106,45 @@ def engine(loader: Loader, network: Network):
     engine.close()
 
 
-def picture(shade: int) -> LoadedImage:
+def make_image(shade: int) -> LoadedImage:
     return read_image(np.full((20, 30, 3), shade, np.uint8))
 
 
 def test_gives_detections_and_timings(engine):
-    result = engine.submit(picture(1), MODEL).result(10)
+    result = engine.submit(make_image(1), MODEL).result(10)
     assert result.detections.boxes.tolist() == [[1, 2, 5, 6]]
     assert result.detections.image_size == (20, 30)
     assert result.detections.model == MODEL
     assert result.timings.network > 0
     assert result.timings.load > 0
     assert result.first_run
-    assert not engine.submit(picture(2), MODEL).result(10).first_run
+    assert not engine.submit(make_image(2), MODEL).result(10).first_run
 
 
-def test_a_model_runs_once_per_picture(engine, network):
-    first = engine.submit(picture(7), MODEL).result(10)
-    again = engine.submit(picture(7), MODEL).result(10)
+def test_a_model_runs_once_per_image(engine, network):
+    first = engine.submit(make_image(7), MODEL).result(10)
+    again = engine.submit(make_image(7), MODEL).result(10)
     assert again.detections is first.detections
     assert (first.kept, first.first_run) == (False, True)
     assert (again.kept, again.first_run) == (True, False)
-    engine.submit(picture(7), OTHER).result(10)
+    engine.submit(make_image(7), OTHER).result(10)
     assert network.seen == [7, 7]
 
 
 def test_keeps_only_so_many_results(loader, network):
     engine = LocalEngine(loader=loader, kept_results=2)
     for shade in (1, 2, 3, 1):
-        engine.submit(picture(shade), MODEL).result(10)
+        engine.submit(make_image(shade), MODEL).result(10)
     engine.close()
     assert network.seen == [1, 2, 3, 1]
 
 
-def test_pictures_pass_one_at_a_time_and_in_order(engine, network):
+def test_images_pass_one_at_a_time_and_in_order(engine, network):
     network.go.clear()
-    jobs = [engine.submit(picture(0), MODEL)]
+    jobs = [engine.submit(make_image(0), MODEL)]
     assert network.started.wait(10)
     for shade in range(1, 6):
-        jobs.append(engine.submit(picture(shade), MODEL))
+        jobs.append(engine.submit(make_image(shade), MODEL))
         wait_for(jobs[-1], Stage.QUEUE)
     assert [job.state.done for job in jobs[1:]] == [0, 1, 2, 3, 4]
     network.go.set()
@@ -157,10 +157,10 @@ def test_pictures_pass_one_at_a_time_and_in_order(engine, network):
 def test_nobody_waits_for_somebody_elses_download(engine, loader):
     loader.slow.add(OTHER)
     loader.go.clear()
-    downloading = engine.submit(picture(1), OTHER)
+    downloading = engine.submit(make_image(1), OTHER)
     wait_for(downloading, Stage.DOWNLOAD)
     assert (downloading.state.done, downloading.state.total) == (3, 10)
-    assert len(engine.submit(picture(2), MODEL).result(10).detections) == 1
+    assert len(engine.submit(make_image(2), MODEL).result(10).detections) == 1
     loader.go.set()
     assert len(downloading.result(10).detections) == 1
 
@@ -168,10 +168,10 @@ def test_nobody_waits_for_somebody_elses_download(engine, loader):
 def test_many_who_wait_for_one_download_hold_up_nobody(engine, loader):
     loader.slow.add(OTHER)
     loader.go.clear()
-    jobs = [engine.submit(picture(shade), OTHER, visitor=str(shade)) for shade in range(30)]
+    jobs = [engine.submit(make_image(shade), OTHER, visitor=str(shade)) for shade in range(30)]
     for job in jobs:
         wait_for(job, Stage.DOWNLOAD)
-    assert len(engine.submit(picture(99), MODEL).result(10).detections) == 1
+    assert len(engine.submit(make_image(99), MODEL).result(10).detections) == 1
     loader.go.set()
     assert {len(job.result(10).detections) for job in jobs} == {1}
     assert loader.loads == {OTHER: 1, MODEL: 1}
@@ -180,7 +180,7 @@ def test_many_who_wait_for_one_download_hold_up_nobody(engine, loader):
 def test_a_download_goes_on_for_those_who_stay(engine, loader):
     loader.slow.add(OTHER)
     loader.go.clear()
-    leaves, stays = engine.submit(picture(1), OTHER), engine.submit(picture(2), OTHER)
+    leaves, stays = engine.submit(make_image(1), OTHER), engine.submit(make_image(2), OTHER)
     wait_for(stays, Stage.DOWNLOAD)
     leaves.cancel()
     loader.go.set()
@@ -192,17 +192,17 @@ def test_who_comes_after_all_have_left_is_served(engine, loader):
     loader.slow.add(OTHER)
     loader.go.clear()
     for shade in range(5):
-        job = engine.submit(picture(shade), OTHER)
+        job = engine.submit(make_image(shade), OTHER)
         wait_for(job, Stage.DOWNLOAD)
         job.cancel()
-    last = engine.submit(picture(9), OTHER)
+    last = engine.submit(make_image(9), OTHER)
     loader.go.set()
     assert len(last.result(10).detections) == 1
 
 
-def test_the_same_picture_at_once_runs_once(engine, network):
+def test_the_same_image_at_once_runs_once(engine, network):
     network.go.clear()
-    jobs = [engine.submit(picture(7), MODEL) for _ in range(5)]
+    jobs = [engine.submit(make_image(7), MODEL) for _ in range(5)]
     assert network.started.wait(10)
     network.go.set()
     assert [job.result(10).kept for job in jobs] == [False, True, True, True, True]
@@ -212,24 +212,24 @@ def test_the_same_picture_at_once_runs_once(engine, network):
 @pytest.mark.parametrize(
     ("limits", "visitors"), [({"max_jobs": 3}, "abcd"), ({"max_jobs_per_visitor": 3}, "aaaa")], ids=["all", "one visitor"]
 )
-def test_too_many_pictures_are_refused_until_some_are_done(loader, network, limits, visitors):
+def test_too_many_images_are_refused_until_some_are_done(loader, network, limits, visitors):
     engine = LocalEngine(loader=loader, **limits)
     network.go.clear()
-    jobs = [engine.submit(picture(shade), MODEL, visitor=visitor) for shade, visitor in enumerate(visitors[:3])]
+    jobs = [engine.submit(make_image(shade), MODEL, visitor=visitor) for shade, visitor in enumerate(visitors[:3])]
     with pytest.raises(EngineError, match="Try again"):
-        engine.submit(picture(3), MODEL, visitor=visitors[3])
+        engine.submit(make_image(3), MODEL, visitor=visitors[3])
     network.go.set()
     for job in jobs:
         job.result(10)
-    assert len(engine.submit(picture(3), MODEL, visitor=visitors[3]).result(10).detections) == 1
+    assert len(engine.submit(make_image(3), MODEL, visitor=visitors[3]).result(10).detections) == 1
     engine.close()
 
 
 def test_a_cancelled_job_in_the_queue_never_runs(engine, network):
     network.go.clear()
-    first = engine.submit(picture(1), MODEL)
+    first = engine.submit(make_image(1), MODEL)
     assert network.started.wait(10)
-    second, third = engine.submit(picture(2), MODEL), engine.submit(picture(3), MODEL)
+    second, third = engine.submit(make_image(2), MODEL), engine.submit(make_image(3), MODEL)
     wait_for(third, Stage.QUEUE)
     second.cancel()
     network.go.set()
@@ -243,8 +243,8 @@ def test_a_cancelled_job_in_the_queue_never_runs(engine, network):
 def test_a_visitor_who_leaves_takes_their_jobs_along(engine, loader, network):
     loader.slow.add(OTHER)
     loader.go.clear()
-    gone = engine.submit(picture(1), OTHER, visitor="gone")
-    stays = engine.submit(picture(2), MODEL, visitor="stays")
+    gone = engine.submit(make_image(1), OTHER, visitor="gone")
+    stays = engine.submit(make_image(2), MODEL, visitor="stays")
     wait_for(gone, Stage.DOWNLOAD)
     engine.cancel_visitor("gone")
     with pytest.raises(Cancelled):
@@ -257,7 +257,7 @@ def test_closing_gives_up_all_jobs(loader, network):
     engine = LocalEngine(loader=loader)
     loader.slow.add(MODEL)
     loader.go.clear()
-    job = engine.submit(picture(1), MODEL)
+    job = engine.submit(make_image(1), MODEL)
     wait_for(job, Stage.DOWNLOAD)
     engine.close()
     with pytest.raises(Cancelled):
@@ -267,9 +267,9 @@ def test_closing_gives_up_all_jobs(loader, network):
 def test_missing_weights_are_the_jobs_error_and_the_next_one_tries_again(engine, loader):
     loader.error = WeightsError("no weights today")
     with pytest.raises(WeightsError, match="no weights today"):
-        engine.submit(picture(1), MODEL).result(10)
+        engine.submit(make_image(1), MODEL).result(10)
     loader.error = None
-    assert len(engine.submit(picture(1), MODEL).result(10).detections) == 1
+    assert len(engine.submit(make_image(1), MODEL).result(10).detections) == 1
 
 
 @pytest.mark.parametrize(
@@ -280,13 +280,13 @@ def test_missing_weights_are_the_jobs_error_and_the_next_one_tries_again(engine,
 def test_a_failing_network_is_told_without_its_insides(engine, network, error, message):
     network.error = error
     with pytest.raises(EngineError, match=message) as caught:
-        engine.submit(picture(1), MODEL).result(10)
+        engine.submit(make_image(1), MODEL).result(10)
     assert "secret" not in str(caught.value)
 
 
 def test_an_unknown_model_is_refused_at_once(engine):
     with pytest.raises(UnknownModelError):
-        engine.submit(picture(1), "yolo")
+        engine.submit(make_image(1), "yolo")
 
 
 def wait_for(job: Any, stage: Stage) -> None:
@@ -300,28 +300,28 @@ def wait_for(job: Any, stage: Stage) -> None:
 
 
 def test_measuring_runs_again_and_tells_the_memory(engine, network):
-    engine.submit(picture(7), MODEL).result(10)
-    measured = engine.submit(picture(7), MODEL, measure=True).result(10)
+    engine.submit(make_image(7), MODEL).result(10)
+    measured = engine.submit(make_image(7), MODEL, measure=True).result(10)
     assert network.seen == [7, 7]
     assert (measured.kept, measured.first_run) == (False, False)
     # A network without weights takes next to nothing, and on some systems nobody knows.
     assert (measured.memory is not None) == tells_a_peak()
-    assert engine.submit(picture(7), MODEL).result(10).memory is None
+    assert engine.submit(make_image(7), MODEL).result(10).memory is None
 
 
 def test_frames_of_a_video_are_neither_kept_nor_taken_from_those_kept(engine, network):
-    engine.submit(picture(7), MODEL, keep=False).result(10)
-    engine.submit(picture(7), MODEL).result(10)
-    assert not engine.submit(picture(7), MODEL, keep=False).result(10).kept
-    assert engine.submit(picture(7), MODEL).result(10).kept
+    engine.submit(make_image(7), MODEL, keep=False).result(10)
+    engine.submit(make_image(7), MODEL).result(10)
+    assert not engine.submit(make_image(7), MODEL, keep=False).result(10).kept
+    assert engine.submit(make_image(7), MODEL).result(10).kept
     assert network.seen == [7, 7, 7]
 
 
-def test_tells_what_a_picture_takes_here(engine):
+def test_tells_what_an_image_takes_here(engine):
     assert engine.run_seconds() == {}
-    engine.submit(picture(1), MODEL).result(10)
+    engine.submit(make_image(1), MODEL).result(10)
     assert engine.run_seconds() == {}, "the first run is slower than the rest"
-    timings = [engine.submit(picture(shade), MODEL).result(10).timings for shade in (2, 3, 4)]
+    timings = [engine.submit(make_image(shade), MODEL).result(10).timings for shade in (2, 3, 4)]
     taken = sorted(one.network + one.post for one in timings)
     assert engine.run_seconds() == {MODEL: taken[1]}
 
@@ -329,19 +329,19 @@ def test_tells_what_a_picture_takes_here(engine):
 def test_tells_how_many_others_are_served(engine, network):
     network.go.clear()
     for visitor in ("a", "a", "b"):
-        engine.submit(picture(ord(visitor)), MODEL, visitor=visitor)
+        engine.submit(make_image(ord(visitor)), MODEL, visitor=visitor)
     assert [engine.jobs_of_others(visitor) for visitor in ("a", "b", "c")] == [1, 2, 3]
 
 
 def test_visitors_take_turns(engine, network):
-    engine.submit(picture(0), MODEL).result(10)
+    engine.submit(make_image(0), MODEL).result(10)
     network.go.clear()
     network.started.clear()
-    first = engine.submit(picture(10), MODEL, visitor="many")
+    first = engine.submit(make_image(10), MODEL, visitor="many")
     assert network.started.wait(10)
-    jobs = [first, *(engine.submit(picture(10 + number), MODEL, visitor="many") for number in (1, 2, 3))]
+    jobs = [first, *(engine.submit(make_image(10 + number), MODEL, visitor="many") for number in (1, 2, 3))]
     wait_for(jobs[-1], Stage.QUEUE)
-    jobs.append(engine.submit(picture(20), MODEL, visitor="one"))
+    jobs.append(engine.submit(make_image(20), MODEL, visitor="one"))
     wait_for(jobs[-1], Stage.QUEUE)
     assert [job.state.done for job in jobs[1:]] == [1, 2, 3, 0]
     network.go.set()
@@ -355,7 +355,7 @@ def shared(loader: Loader, network: Network):
     """An engine of two cores that knows the model to be light."""
     engine = LocalEngine(loader=loader, cores=2)  # type: ignore[arg-type]
     for shade in (201, 202):
-        engine.submit(picture(shade), MODEL).result(10)
+        engine.submit(make_image(shade), MODEL).result(10)
     network.seen.clear()
     network.most_running = 0
     yield engine
@@ -364,12 +364,12 @@ def shared(loader: Loader, network: Network):
 
 
 def hold(engine: LocalEngine, network: Network, model: str, shades: list[int], **options: Any) -> list[Any]:
-    """Submits pictures to a network that lets none go, until as many as possible are in it."""
+    """Submits images to a network that lets none go, until as many as possible are in it."""
     network.go.clear()
     network.started.clear()
-    jobs = [engine.submit(picture(shades[0]), model, **options)]
+    jobs = [engine.submit(make_image(shades[0]), model, **options)]
     assert network.started.wait(10)
-    jobs += [engine.submit(picture(shade), model, **options) for shade in shades[1:]]
+    jobs += [engine.submit(make_image(shade), model, **options) for shade in shades[1:]]
     for job in jobs[1:]:
         state = job.state
         while state.stage is Stage.LOAD:
@@ -377,7 +377,7 @@ def hold(engine: LocalEngine, network: Network, model: str, shades: list[int], *
     return jobs
 
 
-def test_pictures_of_a_light_model_run_side_by_side(shared, network):
+def test_images_of_a_light_model_run_side_by_side(shared, network):
     jobs = hold(shared, network, MODEL, list(range(6)))
     # The first has all cores, because nobody else was there.
     assert [job.state.stage for job in jobs] == [Stage.RUN] + 5 * [Stage.QUEUE]
@@ -392,7 +392,7 @@ def test_pictures_of_a_light_model_run_side_by_side(shared, network):
 
 def test_a_heavy_model_has_the_device_for_itself(shared, network):
     jobs = hold(shared, network, MODEL, [1, 2, 3])
-    jobs.append(shared.submit(picture(4), OTHER))
+    jobs.append(shared.submit(make_image(4), OTHER))
     wait_for(jobs[-1], Stage.QUEUE)
     running: list[int] = []
     jobs[-1].future.add_done_callback(lambda _: running.append(network.running))
@@ -405,23 +405,23 @@ def test_a_heavy_model_has_the_device_for_itself(shared, network):
 
 def test_who_gives_up_at_the_head_of_the_line_lets_the_next_one_run(shared, network):
     jobs = hold(shared, network, MODEL, [1, 2])
-    heavy = shared.submit(picture(3), OTHER)
+    heavy = shared.submit(make_image(3), OTHER)
     wait_for(heavy, Stage.QUEUE)
     network.go.set()
     heavy.cancel()
     for job in jobs:
         job.result(10)
-    assert shared.submit(picture(4), MODEL).result(10).detections is not None
+    assert shared.submit(make_image(4), MODEL).result(10).detections is not None
 
 
 def test_a_spec_will_do_for_a_model_that_has_no_key_here(engine):
-    spec = replace(get_spec(MODEL), key="elsewhere.pt")
-    assert engine.submit(picture(1), spec).result(10).detections.model == "elsewhere.pt"
+    spec = replace(get_model_spec(MODEL), key="elsewhere.pt")
+    assert engine.submit(make_image(1), spec).result(10).detections.model == "elsewhere.pt"
 
 
 @pytest.fixture
 def batching(loader: Loader, network: Network):
-    """An engine that takes up to three pictures in a pass, as one on a GPU does."""
+    """An engine that takes up to three images in a pass, as one on a GPU does."""
     engine = LocalEngine(loader=loader, cores=1, batch=3)  # type: ignore[arg-type]
     yield engine
     network.go.set()
@@ -446,33 +446,33 @@ LARGE = read_image(np.full((40, 30, 3), 7, np.uint8))
 @pytest.mark.parametrize(
     ("orders", "expected"),
     [
-        ([(picture(shade), MODEL, {}) for shade in range(4)], [[0, 1, 2], [3]]),
-        ([(picture(0), MODEL, {}), (picture(0), MODEL, {}), (picture(1), MODEL, {})], [[0], [1]]),
-        ([(picture(0), MODEL, {"keep": False}), (picture(0), MODEL, {"keep": False})], [[0, 0]]),
-        ([(picture(0), MODEL, {}), (LARGE, MODEL, {}), (picture(1), MODEL, {})], [[0], [7], [1]]),
-        ([(picture(0), MODEL, {"measure": True}), (picture(1), MODEL, {})], [[0], [1]]),
-        ([(picture(0), MODEL, {}), (picture(1), MODEL, {"measure": True})], [[0], [1]]),
+        ([(make_image(shade), MODEL, {}) for shade in range(4)], [[0, 1, 2], [3]]),
+        ([(make_image(0), MODEL, {}), (make_image(0), MODEL, {}), (make_image(1), MODEL, {})], [[0], [1]]),
+        ([(make_image(0), MODEL, {"keep": False}), (make_image(0), MODEL, {"keep": False})], [[0, 0]]),
+        ([(make_image(0), MODEL, {}), (LARGE, MODEL, {}), (make_image(1), MODEL, {})], [[0], [7], [1]]),
+        ([(make_image(0), MODEL, {"measure": True}), (make_image(1), MODEL, {})], [[0], [1]]),
+        ([(make_image(0), MODEL, {}), (make_image(1), MODEL, {"measure": True})], [[0], [1]]),
     ],
-    ids=["at most three", "one picture twice", "frames twice", "another size", "measured first", "measured next"],
+    ids=["at most three", "one image twice", "frames twice", "another size", "measured first", "measured next"],
 )
-def test_pictures_next_to_each_other_share_a_pass(batching, network, orders, expected):
+def test_images_next_to_each_other_share_a_pass(batching, network, orders, expected):
     assert passes(batching, network, orders) == expected
 
 
 def test_a_pass_of_several_that_fails_is_done_one_by_one(batching, network):
     network.most_together = 1
-    assert passes(batching, network, [(picture(shade), MODEL, {}) for shade in range(3)]) == [[0, 1, 2], [0], [1], [2]]
+    assert passes(batching, network, [(make_image(shade), MODEL, {}) for shade in range(3)]) == [[0, 1, 2], [0], [1], [2]]
 
 
 def test_only_what_is_wanted_is_computed(engine, monkeypatch):
     asked = []
 
-    def run(module, spec, pictures, device, *, tasks):
+    def run(module, spec, images, device, *, tasks):
         asked.append(tasks)
-        return detector.run(module, spec, pictures, device, tasks=tasks)
+        return detector.run(module, spec, images, device, tasks=tasks)
 
     monkeypatch.setattr("detection_core.engine.local.run", run)
-    everything = engine.submit(picture(1), MASKS).result(10)
-    assert engine.submit(picture(1), MASKS, tasks=["boxes", "masks"]).result(10).detections is everything.detections
-    assert not engine.submit(picture(1), MASKS, tasks=["keypoints"]).result(10).kept, "a result without masks is another one"
+    everything = engine.submit(make_image(1), MASKS).result(10)
+    assert engine.submit(make_image(1), MASKS, tasks=["boxes", "masks"]).result(10).detections is everything.detections
+    assert not engine.submit(make_image(1), MASKS, tasks=["keypoints"]).result(10).kept, "a result without masks is another one"
     assert asked == [{"boxes", "masks"}, {"boxes"}]

@@ -49,7 +49,7 @@ def test_models_take_turns():
             asked.append((model, how))
             return Job(model)
 
-    picture = read_image(np.zeros((8, 8, 3), np.uint8))
-    given = [model for model, _ in take_turns(Engine(), picture, ["a", "b"], rounds=2, visitor="me")]  # type: ignore[arg-type]
+    image = read_image(np.zeros((8, 8, 3), np.uint8))
+    given = [model for model, _ in take_turns(Engine(), image, ["a", "b"], rounds=2, visitor="me")]  # type: ignore[arg-type]
     assert given == ["a", "b", "a", "b"] == [model for model, _ in asked]
     assert all(how == {"visitor": "me", "measure": True} for _, how in asked)

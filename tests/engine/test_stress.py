@@ -20,14 +20,14 @@ from torch import nn
 
 from detection_core.detections import Detections
 from detection_core.engine import LocalEngine, Stage, local
-from detection_core.engine.cores import Cores, Share
+from detection_core.engine.cores import CoreAllocation, Cores
 from detection_core.models import loader as loader_module
-from detection_core.models.catalog import ModelSpec, get_spec, list_models, list_specs
+from detection_core.models.catalog import ModelSpec, get_model_spec, list_models, list_specs
 from detection_core.models.detector import Timings
-from detection_core.models.empty import outline
+from detection_core.models.empty import build_on_meta
 from detection_core.models.loader import ModelLoader, size_in_memory
 from detection_core.models.precision import Precision
-from tests.engine.test_local import Loader, Network, picture, wait_for
+from tests.engine.test_local import Loader, Network, make_image, wait_for
 
 KEYS = list_models()[1:5]
 LIGHT, HEAVY = KEYS[:2]
@@ -38,7 +38,7 @@ BYTES_EACH = 4 * FLOATS
 
 
 class Tiny(nn.Module):
-    """Finds one object, whose place tells the model and the picture."""
+    """Finds one object, whose place tells the model and the image."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ def in_memory() -> int:
     return sum(type(thing) is Tiny for thing in gc.get_objects())
 
 
-def at_once(work: Any) -> None:
+def max_in_flight(work: Any) -> None:
     """Lets all threads begin together; what goes wrong in one fails the test."""
     start = threading.Barrier(THREADS)
 
@@ -114,7 +114,7 @@ def test_many_threads_load_more_models_than_fit(builds: Builds):
             assert models.load(key).number[0] == KEYS.index(key)
             assert sum(model.bytes for model in models.resident()) <= models.budget_bytes
 
-    at_once(load)
+    max_in_flight(load)
     assert builds.most == dict.fromkeys(KEYS, 1), "one load at a time per model"
     assert in_memory() <= 2
 
@@ -126,12 +126,12 @@ def test_many_threads_detect_with_more_models_than_fit(builds: Builds):
     def detect(chance: random.Random) -> None:
         for key in chance.choices(KEYS, k=10):
             shade, keep = chance.randrange(200), chance.random() < 0.5
-            found = engine.submit(picture(shade), key, visitor=str(chance.random()), keep=keep).result(60).detections
+            found = engine.submit(make_image(shade), key, visitor=str(chance.random()), keep=keep).result(60).detections
             assert found.model == key
             assert found.boxes[0, :2].round().tolist() == [KEYS.index(key), shade]
             assert sum(model.bytes for model in engine.loader.resident()) <= engine.loader.budget_bytes
 
-    at_once(detect)
+    max_in_flight(detect)
     engine.close()
     assert max(builds.most.values()) == 1
     assert in_memory() <= 2
@@ -140,7 +140,7 @@ def test_many_threads_detect_with_more_models_than_fit(builds: Builds):
 @cache
 def hollow(key: str) -> nn.Module:
     """A model with weights that have a size and are nowhere."""
-    return outline(get_spec(key).architecture)
+    return build_on_meta(get_model_spec(key).architecture)
 
 
 @pytest.mark.parametrize("megabytes", [400, *(pytest.param(size, marks=pytest.mark.slow) for size in (100, 1500))])
@@ -160,13 +160,13 @@ def test_random_switches_over_all_models_stay_within_the_budget(monkeypatch: pyt
 
 
 class Turns(Cores):
-    """Deals out cores and writes down to which models; the engine asks in the order in which pictures have their turns."""
+    """Deals out cores and writes down to which models; the engine asks in the order in which images have their turns."""
 
     def __init__(self, count: int) -> None:
         super().__init__(count)
         self.order: list[str] = []
 
-    def take(self, model: str, *, others_wait: bool, undisturbed: bool = False) -> Share | None:
+    def take(self, model: str, *, others_wait: bool, undisturbed: bool = False) -> CoreAllocation | None:
         share = super().take(model, others_wait=others_wait, undisturbed=undisturbed)
         self.order += [model] if share else []
         return share
@@ -186,24 +186,24 @@ class Line:
         for key in seconds:
             # The fake loader has one module for all, whose very first run tells nothing.
             for _ in range(2):
-                self.engine.submit(picture(0), key, keep=False).result(10)
+                self.engine.submit(make_image(0), key, keep=False).result(10)
 
-    def run(self, module: nn.Module, spec: ModelSpec, pictures: list[Any], device: torch.device, *, tasks: Any) -> Any:
+    def run(self, module: nn.Module, spec: ModelSpec, images: list[Any], device: torch.device, *, tasks: Any) -> Any:
         self.began.set()
         assert self.gate.wait(10)
         return [Detections.empty((20, 30), spec.categories)], Timings(network=self.seconds[spec.key])
 
     def served(self, *sent: tuple[str, int]) -> list[str]:
-        """Lets visitors send so many pictures for a model, one visitor after the other; returns for which models they have their turns."""
+        """Lets visitors send so many images for a model, one visitor after the other; returns for which models they have their turns."""
         self.gate.clear()
         self.began.clear()
-        first = self.engine.submit(picture(0), LIGHT, keep=False)
+        first = self.engine.submit(make_image(0), LIGHT, keep=False)
         assert self.began.wait(10)
         taken: list[str] = self.engine._cores.order  # type: ignore[attr-defined]
         taken.clear()
         jobs = []
         for visitor, (key, count) in enumerate(sent):
-            jobs += [self.engine.submit(picture(0), key, visitor=str(visitor), keep=False) for _ in range(count)]
+            jobs += [self.engine.submit(make_image(0), key, visitor=str(visitor), keep=False) for _ in range(count)]
             for job in jobs:
                 wait_for(job, Stage.QUEUE)
         self.gate.set()
@@ -214,7 +214,7 @@ class Line:
 
 
 @pytest.mark.parametrize(("light", "heavy"), [(0.1, 0.3), (0.1, 2.0)], ids=["side by side", "one needs all cores"])
-def test_visitors_share_two_cores_by_the_time_that_their_pictures_take(monkeypatch: pytest.MonkeyPatch, light: float, heavy: float):
+def test_visitors_share_two_cores_by_the_time_that_their_images_take(monkeypatch: pytest.MonkeyPatch, light: float, heavy: float):
     seconds = {LIGHT: light, HEAVY: heavy}
     count = round(5 * heavy / light)
     served = Line(monkeypatch, seconds).served((HEAVY, 5), (LIGHT, count))
@@ -225,7 +225,7 @@ def test_visitors_share_two_cores_by_the_time_that_their_pictures_take(monkeypat
         assert abs(used[HEAVY] - used[LIGHT]) <= heavy + light + 1e-6
 
 
-def test_one_picture_comes_before_the_second_of_who_sent_ten(monkeypatch: pytest.MonkeyPatch):
+def test_one_image_comes_before_the_second_of_who_sent_ten(monkeypatch: pytest.MonkeyPatch):
     served = Line(monkeypatch, {LIGHT: 0.1, HEAVY: 0.1}).served((LIGHT, 10), (HEAVY, 1))
     assert served.index(HEAVY) == 1
 
@@ -233,18 +233,18 @@ def test_one_picture_comes_before_the_second_of_who_sent_ten(monkeypatch: pytest
 @pytest.mark.parametrize("keep", [True, False])
 def test_nothing_of_a_request_stays_but_results_that_are_kept(keep: bool):
     engine = LocalEngine(loader=Loader(Network()), cores=2, kept_results=10)  # type: ignore[arg-type]
-    pictures: list[weakref.ref[Any]] = []
+    images: list[weakref.ref[Any]] = []
     results: list[weakref.ref[Any]] = []
     jobs: list[weakref.ref[Any]] = []
     for number in range(400):
-        image = picture(number % 256)
+        image = make_image(number % 256)
         job = engine.submit(image, KEYS[number % len(KEYS)], visitor=str(number), keep=keep)
         results.append(weakref.ref(job.result(10).detections))
-        pictures.append(weakref.ref(image))
+        images.append(weakref.ref(image))
         jobs.append(weakref.ref(job))
     del image, job
     engine.close()
     gc.collect()
-    assert not any(reference() for reference in pictures)
+    assert not any(reference() for reference in images)
     assert not any(reference() for reference in jobs)
     assert sum(reference() is not None for reference in results) == (10 if keep else 0)

@@ -1,4 +1,4 @@
-"""Whole-picture masks, for comparing with other tools."""
+"""Whole-image masks, for comparing with other tools."""
 
 from __future__ import annotations
 

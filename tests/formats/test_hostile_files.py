@@ -1,4 +1,4 @@
-"""Whatever a file holds, reading it gives detections or an ImportFormatError."""
+"""Whatever a file holds, reading it gives detections or an ResultsFormatError."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection_core.detections import Detections
-from detection_core.formats import ImportFormatError, from_json, read_coco_results, to_json
+from detection_core.formats import ResultsFormatError, from_json, read_coco_results, to_json
 from tests.factories import make_detections
 
 _NUMBERS = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from([0, 1, 5, 480, 640, 10**400, -1e308])
@@ -44,7 +44,7 @@ def test_coco(entries: list[Any], images: Any, categories: Any):
     data: Any = (
         entries if images is None else {"annotations": entries, "images": images, "categories": [] if categories is None else categories}
     )
-    with contextlib.suppress(ImportFormatError):
+    with contextlib.suppress(ResultsFormatError):
         readable(read_coco_results(data, (48, 64)))
 
 
@@ -60,5 +60,5 @@ def test_own(key: str, field: str | None, value: Any):
         data[key] = value
     else:
         data["objects"][1][field] = value
-    with contextlib.suppress(ImportFormatError):
+    with contextlib.suppress(ResultsFormatError):
         readable(from_json(data))

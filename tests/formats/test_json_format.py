@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from detection_core.detections import Detections
-from detection_core.formats import ImportFormatError, Provenance, from_json, to_json
+from detection_core.formats import Provenance, ResultsFormatError, from_json, to_json
 from detection_core.formats.json_writing import shortest
 from tests.factories import make_detections
 
@@ -37,7 +37,7 @@ def assert_equal(first: Detections, second: Detections) -> None:
 
 
 @pytest.mark.parametrize("masks", [True, False], ids=["masks", "no masks"])
-@pytest.mark.parametrize("keypoints", [True, False, [2]], ids=["joints", "no joints", "joints of one class"])
+@pytest.mark.parametrize("keypoints", [True, False, [2]], ids=["keypoints", "no keypoints", "keypoints of one class"])
 @pytest.mark.parametrize("n", [0, 1, 5])
 def test_reloading_gives_exactly_the_same(n, masks, keypoints):
     found = make_detections(n, masks=masks, keypoints=keypoints, model="some_model")
@@ -68,8 +68,10 @@ def test_json_says_everything():
     np.testing.assert_allclose(first["polygons"][0], found.polygons(0)[0], atol=0.01)
 
 
-@pytest.mark.parametrize(("keypoints", "given"), [(False, {}), ([1], {"keypoints": None})], ids=["no joints", "joints of another class"])
-def test_an_object_without_joints_says_so_only_where_others_could_have_some(keypoints, given):
+@pytest.mark.parametrize(
+    ("keypoints", "given"), [(False, {}), ([1], {"keypoints": None})], ids=["no keypoints", "keypoints of another class"]
+)
+def test_an_object_without_keypoints_says_so_only_where_others_could_have_some(keypoints, given):
     dog = to_json(make_detections(2, keypoints=keypoints))["objects"][1]
     assert {key: value for key, value in dog.items() if key == "keypoints"} == given
 
@@ -108,11 +110,11 @@ def _bomb() -> str:
 def test_damage_is_named(change, message):
     data = to_json(make_detections(3, masks=True, keypoints=True))
     change(data)
-    with pytest.raises(ImportFormatError, match=message):
+    with pytest.raises(ResultsFormatError, match=message):
         from_json(data)
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 3, {}])
 def test_other_json_is_refused(data):
-    with pytest.raises(ImportFormatError, match="format"):
+    with pytest.raises(ResultsFormatError, match="format"):
         from_json(data)

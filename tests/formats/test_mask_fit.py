@@ -56,7 +56,7 @@ def test_polygons_become_the_mask_that_pycocotools_makes():
 @pytest.mark.parametrize(
     "box", [(0, 0, 0, 0), (640, 480, 640, 480), (10, 10, 10.001, 300), (0, 0, 640, 480)], ids=["corner", "far corner", "line", "whole"]
 )
-def test_odd_boxes_have_windows_within_the_picture(box):
+def test_odd_boxes_have_windows_within_the_image(box):
     array = np.array(box, np.float32)
     left, top, right, bottom = grid_window(array, SIZE, 28)
     assert 0 <= left <= right <= 640

@@ -7,12 +7,12 @@ from importlib.metadata import version
 import pytest
 
 from detection_core import __version__
-from detection_core.formats import ImportFormatError, Provenance, provenance_of
-from detection_core.models.catalog import get_spec
+from detection_core.formats import Provenance, ResultsFormatError, provenance_of
+from detection_core.models.catalog import get_model_spec
 
 
 def test_it_names_weights_versions_and_time():
-    spec = get_spec("maskrcnn_resnet50_fpn_v2")
+    spec = get_model_spec("maskrcnn_resnet50_fpn_v2")
     made = provenance_of(
         spec, threshold=0.5, settings={"device": "cpu"}, time=datetime(2025, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=1)))
     )
@@ -30,18 +30,18 @@ def test_a_users_file_has_its_revision():
 
 
 def test_it_is_made_now_unless_told():
-    made = datetime.fromisoformat(provenance_of(get_spec("person_mobilenet_v2_fpn")).time)
+    made = datetime.fromisoformat(provenance_of(get_model_spec("person_mobilenet_v2_fpn")).time)
     assert abs(datetime.now(UTC) - made) < timedelta(minutes=1)
 
 
 def test_it_comes_back_from_json():
-    made = provenance_of(get_spec("person_mobilenet_v2_fpn"), threshold=0.5)
+    made = provenance_of(get_model_spec("person_mobilenet_v2_fpn"), threshold=0.5)
     assert Provenance.from_json(json.loads(json.dumps(made.to_json()))) == made
 
 
 @pytest.mark.parametrize("data", [None, [], {}, {"model": 3}, {"model": "m", "other": 1}, {"model": "m", "settings": 5}], ids=repr)
 def test_something_else_is_refused(data):
-    with pytest.raises(ImportFormatError, match="provenance"):
+    with pytest.raises(ResultsFormatError, match="provenance"):
         Provenance.from_json(data)
 
 

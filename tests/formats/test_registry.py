@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detection_core.formats import FORMATS, PictureResult, Provenance, export, from_json
+from detection_core.formats import FORMATS, ImageResult, Provenance, export, from_json
 from detection_core.formats.target import safe_stem
 from tests.factories import make_detections
 
 
-def picture() -> Image.Image:
+def make_image() -> Image.Image:
     return Image.fromarray(np.full((480, 640, 3), 90, np.uint8))
 
 
-def result(name: str = "a.jpg", **values) -> PictureResult:
+def result(name: str = "a.jpg", **values) -> ImageResult:
     found = make_detections(2, masks=True, keypoints=True)
-    return PictureResult(name, found, Provenance("m", "w.pth"), picture, **values)
+    return ImageResult(name, found, Provenance("m", "w.pth"), make_image, **values)
 
 
 EXPECTED = {
@@ -76,7 +76,7 @@ def test_names_never_collide(tmp_path: Path):
         ("x/a.b.jpg", "a.b"),
         ("C:\\pics\\a.jpg", "a"),
         ("../../etc/passwd", "passwd"),
-        ("..", "picture"),
+        ("..", "image"),
         ("a\x00b?.png", "a_b_"),
         ("\udcff.jpg", "_"),
     ],
@@ -89,19 +89,19 @@ def test_a_chosen_stem_is_used(tmp_path: Path):
     assert export([result(stem="chosen.name")], ["json"], tmp_path) == ["chosen.name_detections.json"]
 
 
-def test_only_drawn_formats_ask_for_the_picture_and_let_it_go(tmp_path: Path):
+def test_only_drawn_formats_ask_for_the_image_and_let_it_go(tmp_path: Path):
     asked: list[weakref.ref] = []
 
-    def results() -> Iterator[PictureResult]:
+    def results() -> Iterator[ImageResult]:
         for number in range(3):
             assert not any(reference() for reference in asked)
 
             def ask() -> Image.Image:
-                image = picture()
+                image = make_image()
                 asked.append(weakref.ref(image))
                 return image
 
-            yield PictureResult(f"{number}.jpg", make_detections(1), image=ask)
+            yield ImageResult(f"{number}.jpg", make_detections(1), image=ask)
 
     export(results(), [key for key in FORMATS if key not in {"png", "yolo-pose", "yolo-segment"}], tmp_path)
     assert not asked
@@ -117,10 +117,10 @@ def test_files_are_replaced_whole(tmp_path: Path):
         raise OSError("gone")
 
     with pytest.raises(OSError, match="gone"):
-        export([PictureResult("a.jpg", make_detections(9), image=broken)], ["coco", "png"], tmp_path)
+        export([ImageResult("a.jpg", make_detections(9), image=broken)], ["coco", "png"], tmp_path)
     assert files_in(tmp_path) == {"a_detections.json"}
     assert (tmp_path / "a_detections.json").read_bytes() == before
-    export([PictureResult("a.jpg", make_detections(9))], ["json"], tmp_path)
+    export([ImageResult("a.jpg", make_detections(9))], ["json"], tmp_path)
     assert len(from_json(json.loads((tmp_path / "a_detections.json").read_bytes()))) == 9
     assert files_in(tmp_path) == {"a_detections.json"}
 
@@ -137,21 +137,21 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path):
     [
         (["tiff"], make_detections(1), "no format “tiff”.*json"),
         (["yolo-segment"], make_detections(1), "a.jpg cannot be written as YOLO outlines"),
-        (["yolo-pose"], make_detections(1, masks=True), "a.jpg cannot be written as YOLO joints"),
+        (["yolo-pose"], make_detections(1, masks=True), "a.jpg cannot be written as YOLO keypoints"),
         (["png"], make_detections(1), "a.jpg cannot be drawn"),
     ],
-    ids=["unknown", "no masks", "no joints", "no picture"],
+    ids=["unknown", "no masks", "no keypoints", "no image"],
 )
 def test_what_cannot_be_is_said(tmp_path: Path, formats, given, message):
     with pytest.raises(ValueError, match=message):
-        export([PictureResult("a.jpg", given)], formats, tmp_path)
+        export([ImageResult("a.jpg", given)], formats, tmp_path)
 
 
 @pytest.mark.parametrize("key", FORMATS)
 def test_nothing_found_suits_every_format(tmp_path: Path, key):
     empty = make_detections(0)
     assert FORMATS[key].suits(empty)
-    assert export([PictureResult("a.jpg", empty, image=picture)], [key], tmp_path)
+    assert export([ImageResult("a.jpg", empty, image=make_image)], [key], tmp_path)
 
 
 def test_provenance_has_a_file_of_its_own_where_the_format_has_no_place(tmp_path: Path):
@@ -160,7 +160,7 @@ def test_provenance_has_a_file_of_its_own_where_the_format_has_no_place(tmp_path
     assert [told["weights"] for told in json.loads((tmp_path / "provenance.json").read_text())] == ["w.pth"]
 
 
-def test_no_pictures_make_valid_files(tmp_path: Path):
+def test_no_images_make_valid_files(tmp_path: Path):
     export([], list(FORMATS), tmp_path)
     assert json.loads((tmp_path / "coco_results.json").read_text()) == []
     assert json.loads((tmp_path / "coco_dataset.json").read_text())["images"] == []

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from detection_core.detections import Detections
-from detection_core.formats import PictureResult, export
+from detection_core.formats import ImageResult, export
 from tests.factories import make_detections
 from tests.formats.pixels import full_mask, mask_iou
 
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def loaded_yolo(folder: Path, task: str, found: Detections) -> tuple[list[str], sv.Detections]:
-    export([PictureResult("a.jpg", found)], [f"yolo-{task}"], folder)
+    export([ImageResult("a.jpg", found)], [f"yolo-{task}"], folder)
     root = folder / f"yolo_{task}"
     dataset = sv.DetectionDataset.from_yolo(str(folder / "images"), str(root / "labels"), str(root / "data.yaml"))
     [(_, _, annotations)] = list(dataset)
@@ -55,7 +55,7 @@ def test_yolo_outlines(folder: Path):
 
 def test_coco_data_set(folder: Path):
     found = make_detections(4, masks=True)
-    export([PictureResult("a.jpg", found)], ["coco-dataset"], folder)
+    export([ImageResult("a.jpg", found)], ["coco-dataset"], folder)
     dataset = sv.DetectionDataset.from_coco(str(folder / "images"), str(folder / "coco_dataset.json"), force_masks=True)
     [(_, _, annotations)] = list(dataset)
     assert_same_objects(dataset.classes, annotations, found, atol=1e-4)

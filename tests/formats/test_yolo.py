@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from detection_core.detections import Detections
 from detection_core.detections.coco_names import COCO_CLASSES
-from detection_core.formats import PictureResult, export
+from detection_core.formats import ImageResult, export
 from tests.factories import COCO_KEYPOINT_NAMES, make_detections
 from tests.formats.pixels import full_mask, mask_iou
 
@@ -18,7 +18,7 @@ SIZE = np.array([640, 480])
 
 def written(folder: Path, task: str, found: Detections) -> tuple[list[list[str]], dict]:
     """Values of each line, and data.yaml, checked as Ultralytics' `verify_image_label` checks."""
-    export([PictureResult("x/a.jpg", found)], [f"yolo-{task}"], folder)
+    export([ImageResult("x/a.jpg", found)], [f"yolo-{task}"], folder)
     root = folder / f"yolo_{task}"
     lines = [line.split(" ") for line in (root / "labels" / "a.txt").read_text().splitlines()]
     data = yaml.safe_load((root / "data.yaml").read_text())
@@ -64,15 +64,15 @@ def test_an_empty_mask_is_outlined_by_its_box(tmp_path: Path):
     np.testing.assert_allclose([*points.min(axis=0), *points.max(axis=0)], found.boxes[0], atol=1e-3)
 
 
-def test_joints(tmp_path: Path):
+def test_keypoints(tmp_path: Path):
     found = make_detections(2, keypoints=True)
     found.keypoint_scores[1, 5] = 1
     lines, data = written(tmp_path, "pose", found)
     assert [len(line) for line in lines] == [5 + 17 * 3] * 2
-    joints = np.array([line[5:] for line in lines], float).reshape(2, 17, 3)
-    np.testing.assert_allclose(joints[..., :2] * SIZE, found.keypoints, atol=1e-3)
-    assert (joints[..., 2] == 2).sum() == 33
-    assert joints[1, 5, 2] == 0
+    keypoints = np.array([line[5:] for line in lines], float).reshape(2, 17, 3)
+    np.testing.assert_allclose(keypoints[..., :2] * SIZE, found.keypoints, atol=1e-3)
+    assert (keypoints[..., 2] == 2).sum() == 33
+    assert keypoints[1, 5, 2] == 0
     assert data["kpt_shape"] == [17, 3]
     # As in Ultralytics' coco-pose.yaml.
     assert data["flip_idx"] == [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
@@ -88,7 +88,7 @@ def test_joints(tmp_path: Path):
         ("segment", [17, 1, 17, 1], ["15", "0", "15", "0"]),
     ],
 )
-def test_objects_without_joints_are_no_poses(tmp_path: Path, task, labels, numbers):
+def test_objects_without_keypoints_are_no_poses(tmp_path: Path, task, labels, numbers):
     found = make_detections(len(labels), masks=True, keypoints=[1], categories=COCO_CLASSES, labels=labels)
     lines, data = written(tmp_path, task, found)
     assert [line[0] for line in lines] == numbers
@@ -118,7 +118,7 @@ def test_nothing_found_is_an_empty_file(tmp_path: Path):
     assert written(tmp_path, "detect", make_detections(0))[0] == []
 
 
-def test_boxes_never_leave_the_picture(tmp_path: Path):
+def test_boxes_never_leave_the_image(tmp_path: Path):
     found = Detections(np.array([[-3, 10, 700, 480]]), np.array([1]), np.array([0.5]), (480, 640), ("bg", "person"))
     lines, _ = written(tmp_path, "detect", found)
     np.testing.assert_allclose(corners(lines[0][1:]), [0, 10, 640, 480], atol=1e-3)

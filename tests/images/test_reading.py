@@ -1,4 +1,4 @@
-"""Any file, image object or array becomes an upright 8-bit RGB picture or one clear sentence."""
+"""Any file, image object or array becomes an upright 8-bit RGB image or one clear sentence."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:(Corrupt EXIF data|Truncated Fil
 
 
 def scene(width=48, height=32, mode="RGB"):
-    """A smooth picture (lossy formats keep it) with four different corners."""
+    """A smooth image (lossy formats keep it) with four different corners."""
     x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
     rgb = np.stack([40 + 180 * x, 220 - 180 * y, 60 + 120 * x * y], axis=-1)
     image = Image.fromarray(rgb.astype(np.uint8))
@@ -65,7 +65,7 @@ def png_header(width, height, *, bit_depth=8, color_type=2, chunks=b""):
 
 
 def png_16_bit(array):
-    """A 16-bit PNG, which Pillow itself writes for grey only: array is uint16 [H,W,C]."""
+    """A 16-bit PNG, which Pillow itself writes for gray only: array is uint16 [H,W,C]."""
     height, width, channels = array.shape
     rows = np.concatenate([np.zeros((height, 1), np.uint8), array.astype(">u2").view(np.uint8).reshape(height, -1)], axis=1)
 
@@ -103,7 +103,7 @@ def resized_header(file_format, width, height):
 
 
 def difference(image, expected):
-    """Greatest difference of two pictures in grey levels."""
+    """Greatest difference of two images in gray levels."""
     assert image.size == expected.size
     return int(np.abs(np.asarray(image, np.int16) - np.asarray(expected.convert("RGB"), np.int16)).max())
 
@@ -115,14 +115,14 @@ def ftyp(*brands):
 # ---- formats and modes --------------------------------------------------------------------------------------------------------------
 
 FORMATS = {
-    # name: (file, expected picture, tolerance, format, web_safe, part of the note)
+    # name: (file, expected image, tolerance, format, web_safe, part of the note)
     "jpeg": (encoded(scene(), "JPEG", quality=95), scene(), 8, "JPEG", True, None),
     "jpeg-progressive": (encoded(scene(), "JPEG", quality=95, progressive=True), scene(), 8, "JPEG", True, None),
-    "jpeg-grey": (encoded(scene(mode="L"), "JPEG", quality=95), scene(mode="L"), 4, "JPEG", True, None),
+    "jpeg-gray": (encoded(scene(mode="L"), "JPEG", quality=95), scene(mode="L"), 4, "JPEG", True, None),
     "jpeg-cmyk": (encoded(scene(mode="CMYK"), "JPEG", quality=95), scene(), 8, "JPEG", False, "CMYK"),
     "png": (encoded(scene(), "PNG"), scene(), 0, "PNG", True, None),
     "png-1": (encoded(scene(mode="1"), "PNG"), scene(mode="1"), 0, "PNG", True, None),
-    "png-grey": (encoded(scene(mode="L"), "PNG"), scene(mode="L"), 0, "PNG", True, None),
+    "png-gray": (encoded(scene(mode="L"), "PNG"), scene(mode="L"), 0, "PNG", True, None),
     "png-palette": (encoded(scene(mode="P"), "PNG"), scene(mode="P"), 0, "PNG", True, None),
     "png-opaque-rgba": (encoded(scene(mode="RGBA"), "PNG"), scene(), 0, "PNG", True, None),
     "webp": (encoded(scene(), "WEBP", quality=95), scene(), 12, "WebP", True, None),
@@ -137,7 +137,7 @@ FORMATS = {
     "tiff-jpeg-ycbcr": (encoded(scene(), "TIFF", compression="jpeg", quality=95), scene(), 8, "TIFF", False, None),
     "tiff-lab": (encoded(scene(mode="LAB"), "TIFF"), scene(), 12, "TIFF", False, None),
     "avif": (encoded(scene(), "AVIF", quality=95), scene(), 12, "AVIF", True, None),
-    "mpo": (encoded(scene(), "MPO", save_all=True, append_images=[scene(mode="L")], quality=95), scene(), 8, "MPO", False, "2 pictures"),
+    "mpo": (encoded(scene(), "MPO", save_all=True, append_images=[scene(mode="L")], quality=95), scene(), 8, "MPO", False, "2 images"),
     "gif-animated": (encoded(scene(mode="P"), "GIF", save_all=True, append_images=[scene().rotate(a).convert("P") for a in (90, 180)]),
                      scene(mode="P"), 0, "GIF", False, "Animated GIF with 3 frames: only the first one is used."),
     "webp-animated": (encoded(scene(), "WEBP", save_all=True, append_images=[scene().rotate(180)], lossless=True),
@@ -191,7 +191,7 @@ TRANSPARENT = {
     "webp": encoded(with_alpha("RGBA"), "WEBP", lossless=True),
     "tiff": encoded(with_alpha("RGBA"), "TIFF"),
     "avif": encoded(with_alpha("RGBA"), "AVIF", quality=95),
-    "png-rgb-colour-key": encoded(palette_with_transparency().convert("RGB"), "PNG", transparency=(0, 0, 0)),
+    "png-rgb-color-key": encoded(palette_with_transparency().convert("RGB"), "PNG", transparency=(0, 0, 0)),
     "object-pa": with_alpha("RGBA").convert("PA"),
     "array": np.asarray(with_alpha("RGBA")),
 }
@@ -212,8 +212,8 @@ def test_half_transparent_red_on_white_is_pink():
 
 RAMP = np.linspace(0, 1, 48 * 32).reshape(32, 48)
 SIXTEEN = {
-    "full-range": (65535, 65535, "16-bit picture scaled to 8 bits."),
-    "half-range-is-half-bright": (32767, 65535, "16-bit picture scaled to 8 bits."),
+    "full-range": (65535, 65535, "16-bit image scaled to 8 bits."),
+    "half-range-is-half-bright": (32767, 65535, "16-bit image scaled to 8 bits."),
     "14-bit": (16383, 16383, "as if it had 14, because no value exceeds 16383"),
     "12-bit": (4000, 4095, "as if it had 12, because no value exceeds 4000"),
     "10-bit": (1023, 1023, "as if it had 10"),
@@ -223,7 +223,7 @@ SIXTEEN = {
 
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
 @pytest.mark.parametrize(("greatest", "white", "note"), SIXTEEN.values(), ids=SIXTEEN)
-def test_16_bit_grey_is_scaled_by_its_bit_depth(file_format, greatest, white, note):
+def test_16_bit_gray_is_scaled_by_its_bit_depth(file_format, greatest, white, note):
     values = np.rint(RAMP * greatest).astype(np.uint16)
     loaded = read_image(encoded(Image.fromarray(values), file_format))
     expected = np.rint(values * (255 / white))
@@ -232,7 +232,7 @@ def test_16_bit_grey_is_scaled_by_its_bit_depth(file_format, greatest, white, no
     assert not loaded.web_safe
 
 
-def test_big_endian_16_bit_grey():
+def test_big_endian_16_bit_gray():
     image = Image.frombytes("I;16B", (48, 32), np.rint(RAMP * 65535).astype(">u2").tobytes())
     assert np.abs(np.asarray(load_image(image))[..., 1] - np.rint(RAMP * 255)).max() <= 1
 
@@ -249,7 +249,7 @@ WIDE = {
 
 
 @pytest.mark.parametrize(("values", "expected"), WIDE.values(), ids=WIDE)
-def test_32_bit_pictures_are_stretched(values, expected):
+def test_32_bit_images_are_stretched(values, expected):
     loaded = read_image(encoded(Image.fromarray(values), "TIFF"))
     assert np.abs(np.asarray(loaded.image)[..., 2] - np.rint(expected)).max() <= 1
     assert "32-bit" in loaded.notes[0]
@@ -266,7 +266,7 @@ def test_infinite_and_missing_values():
 
 # ---- orientation --------------------------------------------------------------------------------------------------------------------
 
-# What a viewer does to the stored pixels (EXIF 2.32): row and column of the stored picture that land at the upper left, and so on.
+# What a viewer does to the stored pixels (EXIF 2.32): row and column of the stored image that land at the upper left, and so on.
 STORED_AS = {
     1: lambda up: up,
     2: lambda up: up[:, ::-1],
@@ -281,7 +281,7 @@ STORED_AS = {
 
 @pytest.mark.parametrize(("file_format", "tolerance"), [("JPEG", 8), ("PNG", 0), ("WEBP", 0), ("TIFF", 0), ("AVIF", 12), ("MPO", 8)])
 @pytest.mark.parametrize("orientation", STORED_AS)
-def test_pictures_are_turned_upright(orientation, file_format, tolerance):
+def test_images_are_turned_upright(orientation, file_format, tolerance):
     stored = Image.fromarray(np.ascontiguousarray(STORED_AS[orientation](np.asarray(scene()))))
     options = {"JPEG": {"quality": 95}, "WEBP": {"lossless": True}, "AVIF": {"quality": 95}, "MPO": {"quality": 95}}.get(file_format, {})
     loaded = read_image(encoded(stored, file_format, exif=exif(orientation), **options))
@@ -310,19 +310,19 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_only_the_colour_profile_of_the_metadata_stays(orientation):
+def test_only_the_color_profile_of_the_metadata_stays(orientation):
     image = load_image(encoded(scene(), "JPEG", exif=exif(orientation), comment=b"secret place", icc_profile=SRGB))
     assert image.info == {"icc_profile": SRGB}
     assert b"secret" not in encoded(image, "PNG")
 
 
 @pytest.mark.parametrize(("mode", "space"), [("L", b"GRAY"), ("CMYK", b"CMYK"), ("L", b"RGB "), ("RGB", b"CMYK")])
-def test_profiles_for_other_colours_are_dropped(mode, space):
+def test_profiles_for_other_colors_are_dropped(mode, space):
     profile = SRGB[:16] + space + SRGB[20:]
     assert load_image(encoded(scene(mode=mode), "JPEG", icc_profile=profile)).info == {}
 
 
-def test_encode_jpeg_keeps_colours_and_profile():
+def test_encode_jpeg_keeps_colors_and_profile():
     image = load_image(encoded(scene(), "PNG", icc_profile=SRGB))
     again = Image.open(io.BytesIO(encode_jpeg(image)))
     assert (again.format, again.info["icc_profile"]) == ("JPEG", SRGB)
@@ -333,7 +333,7 @@ def test_encode_jpeg_keeps_colours_and_profile():
 
 def test_all_kinds_of_sources_give_the_same(tmp_path):
     data = encoded(scene(), "PNG")
-    path = tmp_path / "picture.of.unknown.kind"
+    path = tmp_path / "image.of.unknown.kind"
     path.write_bytes(data)
     files = [read_image(source) for source in (data, io.BytesIO(data), path, str(path))]
     with path.open("rb") as stream:
@@ -365,7 +365,7 @@ def test_files_above_the_head_size_are_read_whole(tmp_path):
     np.testing.assert_array_equal(np.asarray(load_image(path)), noise)
 
 
-@pytest.mark.parametrize("source", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 3), np.uint8)], ids=["grey", "rgb"])
+@pytest.mark.parametrize("source", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 3), np.uint8)], ids=["gray", "rgb"])
 def test_arrays_are_copied(source):
     image = load_image(source)
     source[:] = 200
@@ -382,7 +382,7 @@ def test_image_objects_are_copied():
 
 UNREADABLE = {
     "empty": (b"", "empty"),
-    "text": ("Grüße,\nthis is no picture\n".encode(), "text file"),
+    "text": ("Grüße,\nthis is no image\n".encode(), "text file"),
     "text-cut-inside-a-letter": (("x" * 4095 + "ü").encode(), "text file"),
     "utf-16-text": ("hello".encode("utf-16"), "text file"),
     "json": (b'{"a": 1}', "text file"),
@@ -408,8 +408,8 @@ UNREADABLE = {
     "canon-raw": (b"II\x2a\0\x10\0\0\0CR\x02\0" + b"\0" * 32, "Raw camera"),
     "canon-raw-3": (ftyp(b"crx ", b"isom"), "Raw camera"),
     "dng-with-thumbnail": (encoded(scene(), "TIFF", tiffinfo={254: 1}), "Raw camera"),
-    "targa": (encoded(scene(), "TGA"), "not a picture that can be read"),
-    "noise": (bytes(range(128, 256)) * 4, "not a picture that can be read"),
+    "targa": (encoded(scene(), "TGA"), "not an image that can be read"),
+    "noise": (bytes(range(128, 256)) * 4, "not an image that can be read"),
     "letters-bm": (b"BMW builds cars in Munich and elsewhere.", "text file"),
     "png-signature-only": (b"\x89PNG\r\n\x1a\n", "PNG file is damaged"),
     "jpeg-signature-only": (b"\xff\xd8\xff\xe0\0\x10JFIF\0", "JPEG file is damaged"),
@@ -507,7 +507,7 @@ READERS = (
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """The sizes of all pictures that were decoded."""
+    """The sizes of all images that were decoded."""
     sizes = []
     for reader in READERS:
 
@@ -522,7 +522,7 @@ def decoded(monkeypatch):
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"])
 @pytest.mark.parametrize(("width", "height"), [(13000, 13000), (8000, 8000), (10000, 9500)], ids=["169MP", "64MP", "95MP"])
-def test_huge_pictures_are_refused_before_decoding(file_format, width, height, decoded):
+def test_huge_images_are_refused_before_decoding(file_format, width, height, decoded):
     data = png_header(width, height) if file_format == "PNG" else resized_header(file_format, width, height)
     with pytest.raises(ImageError, match=rf"{width} × {height} pixels \([\d.]+ megapixels\); at most 50 megapixels"):
         read_image(data)
@@ -554,12 +554,12 @@ SIZES = {
 
 @pytest.mark.parametrize("make", [lambda i: encoded(i, "PNG"), lambda i: i, np.asarray], ids=["file", "object", "array"])
 @pytest.mark.parametrize(("width", "height", "part"), SIZES.values(), ids=SIZES)
-def test_small_and_extreme_pictures(width, height, part, make):
+def test_small_and_extreme_images(width, height, part, make):
     source = make(scene(width, height))
     if part is None:
         assert load_image(source).size == (width, height)
     else:
-        with pytest.raises(ImageError, match=f"^The picture has {width} × {height} pixels; .*{part}"):
+        with pytest.raises(ImageError, match=f"^The image has {width} × {height} pixels; .*{part}"):
             read_image(source)
 
 

@@ -12,15 +12,15 @@ from torch import nn
 from torchvision.models import get_model
 
 from benchmarks.random_models import random_state
-from detection_core.models.build import build_model, empty_model
+from detection_core.models.build import build_empty, build_model
 from detection_core.models.builders import person_mobilenet_v2_fpn
-from detection_core.models.catalog import PERSON_MODEL, ModelSpec, get_spec, list_models
-from detection_core.models.empty import NoRandomInitialisation, useful_sides
-from detection_core.models.quantization import dequantise, quantise
+from detection_core.models.catalog import PERSON_MODEL, ModelSpec, get_model_spec, list_models
+from detection_core.models.empty import NoRandomInitialization, input_size
+from detection_core.models.quantization import dequantize, quantize
 from tests.random_models import QUICK_FAMILIES, quick_first, raw_output
 
-SSDLITE = get_spec("ssdlite320_mobilenet_v3_large")
-TORCHVISION_MODELS = [key for key in list_models() if get_spec(key).weights is not None]
+SSDLITE = get_model_spec("ssdlite320_mobilenet_v3_large")
+TORCHVISION_MODELS = [key for key in list_models() if get_model_spec(key).weights is not None]
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -37,12 +37,12 @@ def hub(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("key", quick_first(TORCHVISION_MODELS, QUICK_FAMILIES))
 def test_equals_torchvisions_own(key, hub):
-    spec = get_spec(key)
+    spec = get_model_spec(key)
     file = hub / spec.file_name
-    with NoRandomInitialisation():
-        structure = empty_model(spec.architecture)
+    with NoRandomInitialization():
+        structure = build_empty(spec.architecture)
     torch.save(random_state(structure), file)
-    with NoRandomInitialisation():
+    with NoRandomInitialization():
         theirs = get_model(key.removesuffix("_legacy"), weights=spec.weights).eval()
     ours = build_model(spec, file)
     file.unlink()
@@ -55,7 +55,7 @@ def test_equals_torchvisions_own(key, hub):
 
 @pytest.fixture
 def ssdlite_state() -> dict[str, torch.Tensor]:
-    return random_state(empty_model(SSDLITE.architecture))
+    return random_state(build_empty(SSDLITE.architecture))
 
 
 def test_ready_for_inference(hub, ssdlite_state):
@@ -73,9 +73,9 @@ def test_the_older_file_format(hub, ssdlite_state):
 
 def test_embedded_model_is_stored_in_eight_bits(hub):
     module = person_mobilenet_v2_fpn().to(memory_format=torch.channels_last)
-    torch.save(quantise(module.state_dict()), hub / "x.pth")
-    state = dequantise(quantise(module.state_dict()))
-    built = build_model(get_spec(PERSON_MODEL), hub / "x.pth")
+    torch.save(quantize(module.state_dict()), hub / "x.pth")
+    state = dequantize(quantize(module.state_dict()))
+    built = build_model(get_model_spec(PERSON_MODEL), hub / "x.pth")
     assert {tensor.dtype for tensor in built.parameters()} == {torch.float32}
     assert all(torch.equal(tensor, state[name].to(tensor.dtype)) for name, tensor in built.state_dict().items())
     module.load_state_dict(state)
@@ -117,9 +117,9 @@ def test_the_callers_random_numbers_are_left_alone(hub, ssdlite_state):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_skipping_the_initialisation_does_not_leak_into_other_threads():
+def test_skipping_the_initialization_does_not_leak_into_other_threads():
     drawn = torch.zeros(1000)
-    with NoRandomInitialisation():
+    with NoRandomInitialization():
         thread = threading.Thread(target=lambda: nn.init.normal_(drawn))
         thread.start()
         thread.join()
@@ -129,12 +129,12 @@ def test_skipping_the_initialisation_does_not_leak_into_other_threads():
 
 def test_every_torchvision_model_is_compared():
     assert len(TORCHVISION_MODELS) == 13
-    assert all(isinstance(get_spec(key), ModelSpec) for key in TORCHVISION_MODELS)
+    assert all(isinstance(get_model_spec(key), ModelSpec) for key in TORCHVISION_MODELS)
 
 
 @pytest.mark.parametrize("key", ["fasterrcnn_mobilenet_v3_large_320_fpn", "person_mobilenet_v2_fpn"])
-def test_a_flat_panorama_does_not_decide_how_later_pictures_are_pooled(key):
-    ours = empty_model(get_spec(key).architecture).eval()
+def test_a_flat_panorama_does_not_decide_how_later_images_are_pooled(key):
+    ours = build_empty(get_model_spec(key).architecture).eval()
     torchvisions = copy.deepcopy(ours)
     for pool in pools(torchvisions):
         pool.scales = pool.map_levels = None
@@ -162,5 +162,5 @@ def pools(module):
         ("ssd300_vgg16", (300, None)),
     ],
 )
-def test_how_large_a_picture_is_of_use_is_known_without_weights(key, sides):
-    assert useful_sides(get_spec(key).architecture) == sides
+def test_how_large_an_image_is_of_use_is_known_without_weights(key, sides):
+    assert input_size(get_model_spec(key).architecture) == sides

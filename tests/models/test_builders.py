@@ -13,7 +13,7 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.rpn import AnchorGenerator
 
 from detection_core.models.builders import BUILDERS, detector_on_backbone, movenet_body, person_mobilenet_v2_fpn
-from detection_core.models.empty import NoRandomInitialisation
+from detection_core.models.empty import NoRandomInitialization
 
 RPN_LOSSES = {"loss_objectness", "loss_rpn_box_reg"}
 BOX_LOSSES = RPN_LOSSES | {"loss_classifier", "loss_box_reg"}
@@ -78,7 +78,7 @@ def test_a_plain_backbone_gives_torchvisions_example():
 def test_the_same_weights_give_the_same_predictions_as_torchvisions_example():
     torch.manual_seed(0)
     theirs = torchvisions_example().eval()
-    with NoRandomInitialisation():
+    with NoRandomInitialization():
         ours = detector_on_backbone(torchvision.models.mobilenet_v2(weights=None).features, 1280, 2, box_detections_per_img=100).eval()
     ours.load_state_dict(theirs.state_dict())
     images = [torch.rand(3, 64, 96), torch.rand(3, 80, 64)]
@@ -148,10 +148,10 @@ def test_what_does_not_fit_the_backbone_is_refused(channels, options, message):
 def test_builders_keep_torchvisions_contract(name):
     torch.manual_seed(0)
     parameters = inspect.signature(BUILDERS[name]).parameters
-    joints = {"num_keypoints": 5} if "num_keypoints" in parameters else {}
+    keypoints = {"num_keypoints": 5} if "num_keypoints" in parameters else {}
     one_size = "size" in parameters
     sides = {"size": 96} if one_size else {"min_size": 96, "max_size": 128}
-    model = BUILDERS[name](num_classes=4, **sides, **joints)
+    model = BUILDERS[name](num_classes=4, **sides, **keypoints)
     images = [torch.rand(3, 96, 128), torch.rand(3, 80, 64)]
     targets = [
         {
@@ -168,7 +168,7 @@ def test_builders_keep_torchvisions_contract(name):
     with torch.no_grad():
         outputs = model.eval()(images)
     extra = {"masks"} if "loss_mask" in losses else set()
-    extra |= {"keypoints", "keypoints_scores"} if joints else set()
+    extra |= {"keypoints", "keypoints_scores"} if keypoints else set()
     assert set(outputs[0]) == {"boxes", "labels", "scores"} | extra
     if one_size:
         assert model.head.classification_head.num_columns == 4

@@ -18,7 +18,7 @@ from torchvision.transforms._presets import ObjectDetection
 
 from detection_core.models import catalog
 from detection_core.models import empty as structure
-from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, Family, UnknownModelError, get_spec, list_models, list_specs
+from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, Family, UnknownModelError, get_model_spec, list_models, list_specs
 from detection_core.ui.components.model_picker import card
 
 BUILDERS = torchvision_models(module=torchvision.models.detection)
@@ -26,7 +26,7 @@ TORCHVISION_KEYS = [key for key in list_models() if key not in {COCO_MODEL, PERS
 
 
 def test_knows_all_weights_of_all_builders():
-    known = {get_spec(key).weights for key in TORCHVISION_KEYS}
+    known = {get_model_spec(key).weights for key in TORCHVISION_KEYS}
     assert known == {weights for builder in BUILDERS for weights in get_model_weights(builder)}
     assert len(known) == 13
     assert len(BUILDERS) == 12
@@ -39,8 +39,8 @@ def test_keys_are_the_builders_names_and_three_more():
 
 @pytest.mark.parametrize("key", [COCO_MODEL, PERSON_MODEL])
 def test_facts_of_built_in_models_are_their_modules(key):
-    spec = get_spec(key)
-    module = structure.outline(spec.architecture)
+    spec = get_model_spec(key)
+    module = structure.build_on_meta(spec.architecture)
     heads = module.roi_heads
     pools = {"masks": heads.mask_roi_pool, "keypoints": heads.keypoint_roi_pool}
     assert spec.tasks == ("boxes", *(task for task, pool in pools.items() if pool is not None))
@@ -51,7 +51,7 @@ def test_facts_of_built_in_models_are_their_modules(key):
 
 @pytest.mark.parametrize("key", TORCHVISION_KEYS)
 def test_facts_are_torchvisions(key):
-    spec = get_spec(key)
+    spec = get_model_spec(key)
     meta = spec.weights.meta
     assert spec.categories[1:] == tuple(meta["categories"][1:])
     assert spec.categories[0] == "__background__"
@@ -75,27 +75,27 @@ def test_facts_are_torchvisions(key):
     ],
 )
 def test_floor_scores_are_the_modules_own(key):
-    module = structure.outline(get_spec(key).architecture)
+    module = structure.build_on_meta(get_model_spec(key).architecture)
     own = module.score_thresh if hasattr(module, "score_thresh") else module.roi_heads.score_thresh
-    assert get_spec(key).floor_score == pytest.approx(own)
+    assert get_model_spec(key).min_score == pytest.approx(own)
 
 
 @pytest.mark.parametrize("key", list_models())
 def test_every_model_can_be_introduced(key):
-    spec = get_spec(key)
+    spec = get_model_spec(key)
     assert spec.best_for.endswith(".")
-    assert spec.floor_score <= spec.suggested_threshold <= 1
+    assert spec.min_score <= spec.default_threshold <= 1
     assert spec.metrics["box_map"] > 0
     assert "_" not in spec.title
 
 
 @pytest.mark.parametrize("key", list_models())
 def test_facts_survive_json(key):
-    spec = get_spec(key)
+    spec = get_model_spec(key)
     facts = spec.facts()
     assert json.loads(json.dumps(facts)) == facts
     assert {type(value) for value in facts.values()} <= {str, int, float, list, dict}
-    own = {"key", "title", "family", "metrics", "metrics_on", "gflops", "params", "floor_score", "suggested_threshold", "best_for"}
+    own = {"key", "title", "family", "metrics", "metrics_on", "gflops", "params", "min_score", "default_threshold", "best_for"}
     own |= {"recipe", "url", "source", "precision"}
     assert {name: facts[name] for name in own} == {name: getattr(spec, name) for name in own}
     assert facts["file_size_mib"] == spec.file_size
@@ -113,7 +113,7 @@ def test_facts_survive_json(key):
     ],
 )
 def test_facts_name_only_what_can_be_found(key, count, first, last):
-    categories = get_spec(key).facts()["categories"]
+    categories = get_model_spec(key).facts()["categories"]
     assert (len(categories), categories[0], categories[-1]) == (count, first, last)
 
 
@@ -126,13 +126,15 @@ def test_facts_name_only_what_can_be_found(key, count, first, last):
     ],
 )
 def test_who_claims_to_be_the_best_is(claim, metric, without):
-    specs = [spec for spec in map(get_spec, TORCHVISION_KEYS) if spec.metrics_on == "COCO val2017, 80 classes" and metric in spec.metrics]
+    specs = [
+        spec for spec in map(get_model_spec, TORCHVISION_KEYS) if spec.metrics_on == "COCO val2017, 80 classes" and metric in spec.metrics
+    ]
     best = max((spec for spec in specs if without not in spec.tasks), key=lambda spec: spec.metrics[metric])
-    assert [key for key in list_models() if claim in get_spec(key).best_for] == [best.key]
+    assert [key for key in list_models() if claim in get_model_spec(key).best_for] == [best.key]
 
 
 def test_the_two_keypoint_weights_differ():
-    best, legacy = get_spec("keypointrcnn_resnet50_fpn"), get_spec("keypointrcnn_resnet50_fpn_legacy")
+    best, legacy = get_model_spec("keypointrcnn_resnet50_fpn"), get_model_spec("keypointrcnn_resnet50_fpn_legacy")
     assert best.weights.name == "COCO_V1"
     assert legacy.weights.name == "COCO_LEGACY"
     assert best.url != legacy.url
@@ -140,7 +142,7 @@ def test_the_two_keypoint_weights_differ():
 
 def test_an_unknown_model_is_told_with_those_there_are():
     with pytest.raises(UnknownModelError, match=r"no model “yolo”.*maskrcnn_resnet50_fpn_v2"):
-        get_spec("yolo")
+        get_model_spec("yolo")
 
 
 class TestLaterTorchvision:
@@ -174,7 +176,7 @@ class TestLaterTorchvision:
     def test_a_builder_of_a_known_family_is_listed_with_what_its_weights_say(self, bring):
         before = list_specs()
         bring("maskrcnn_resnet101_fpn", {"COCO_V1": self.META | {"_ops": 7.5, "num_params": 123}})
-        spec = get_spec("maskrcnn_resnet101_fpn")
+        spec = get_model_spec("maskrcnn_resnet101_fpn")
         assert (spec.family, spec.tasks, spec.gflops, spec.params) == (Family.MASK_RCNN, ("boxes", "masks"), 7.5, 123)
         assert spec.title == "Mask R-CNN resnet101 FPN"
         assert spec.best_for == "One more Mask R-CNN, which this version of torchvision has brought along."
@@ -188,10 +190,10 @@ class TestLaterTorchvision:
             ("ssdultra_resnet50", {"COCO_V1": META}, "no family of detectors that is known here"),
             ("fasterrcnn", {"COCO_V1": META}, "no family of detectors that is known here"),
             ("fasterrcnn_new", {"COCO_V1": {}}, "categories"),
-            ("keypointrcnn_new", {"COCO_V1": META}, "does not name its joints"),
+            ("keypointrcnn_new", {"COCO_V1": META}, "does not name its keypoints"),
             ("fasterrcnn_new", None, "WeightsEnum"),
         ],
-        ids=["family", "a longer word", "no backbone", "classes", "joints", "weights"],
+        ids=["family", "a longer word", "no backbone", "classes", "keypoints", "weights"],
     )
     def test_what_cannot_be_known_is_left_out_and_logged(self, bring, caplog, name, members, why):
         before = list_specs()
@@ -204,7 +206,7 @@ class TestLaterTorchvision:
 
     def test_facts_that_nobody_tells_are_counted_or_missing(self, bring):
         bring("fasterrcnn_new", {"COCO_V1": {"categories": self.META["categories"]}})
-        spec = get_spec("fasterrcnn_new")
+        spec = get_model_spec("fasterrcnn_new")
         # Batch norms are not frozen yet in a builder that is not known.
         assert spec.params == pytest.approx(self.META["num_params"], rel=0.01)
         assert (spec.gflops, spec.metrics, spec.metrics_on, spec.recipe) == (None, {}, "", "")
@@ -214,19 +216,19 @@ class TestLaterTorchvision:
     @pytest.mark.parametrize("metrics", [None, {}, {"LVIS": {"box_map": 1.0}}, {"COCO-val2017": {"new_map": 1.0}}], ids=str)
     def test_figures_of_another_kind_are_not_taken_for_cocos(self, bring, metrics):
         bring("fasterrcnn_new", {"COCO_V1": self.META | {"_metrics": metrics}})
-        spec = get_spec("fasterrcnn_new")
+        spec = get_model_spec("fasterrcnn_new")
         assert (spec.metrics, spec.metrics_on) == ({}, "")
 
     def test_more_weights_of_a_known_builder_do_not_take_the_place_of_those_there_were(self, bring):
-        before = {key: get_spec(key) for key in list_models()}
-        joints = KeypointRCNN_ResNet50_FPN_Weights.COCO_V1.meta
+        before = {key: get_model_spec(key) for key in list_models()}
+        keypoints = KeypointRCNN_ResNet50_FPN_Weights.COCO_V1.meta
         bring(
             "keypointrcnn_resnet50_fpn",
-            dict.fromkeys(("COCO_LEGACY", "COCO_V1", "COCO_V2"), joints),
+            dict.fromkeys(("COCO_LEGACY", "COCO_V1", "COCO_V2"), keypoints),
             builds_like="keypointrcnn_resnet50_fpn",
         )
         assert set(list_models()) == {*before, "keypointrcnn_resnet50_fpn_coco_v2"}
-        usual, new, legacy = (get_spec("keypointrcnn_resnet50_fpn" + end) for end in ("", "_coco_v2", "_legacy"))
+        usual, new, legacy = (get_model_spec("keypointrcnn_resnet50_fpn" + end) for end in ("", "_coco_v2", "_legacy"))
         assert [spec.weights.name for spec in (usual, new, legacy)] == ["COCO_V1", "COCO_V2", "COCO_LEGACY"]
         assert (usual.title, new.title) == (before[usual.key].title, before[usual.key].title + " (COCO V2)")
         # Only the first weights were trained with another epsilon.

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole, read back as they were, recognised when they are bare, and refused with a reason when they are bad."""
+"""Checkpoints: written whole, read back as they were, recognized when they are bare, and refused with a reason when they are bad."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from torchvision.models import get_model
 
 from benchmarks.random_models import random_state
 from detection_core.models import checkpoint as checkpoint_module
-from detection_core.models.build import build_model, empty_model
+from detection_core.models.build import build_empty, build_model
 from detection_core.models.builders import BUILDERS
-from detection_core.models.catalog import COCO_MODEL, Architecture, get_spec
+from detection_core.models.catalog import COCO_MODEL, Architecture, get_model_spec
 from detection_core.models.checkpoint import COCO_KEYPOINT_NAMES, Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
-from detection_core.models.empty import FROZEN_NORM_EPSILON, TORCHVISION_BUILDERS, NoRandomInitialisation, outline
-from detection_core.models.state_dict import recognise
-from detection_core.models.user_models import spec_of_file
+from detection_core.models.empty import FROZEN_NORM_EPSILON, TORCHVISION_BUILDERS, NoRandomInitialization, build_on_meta
+from detection_core.models.state_dict import infer_architecture
+from detection_core.models.user_models import read_model_spec
 from tests.random_models import QUICK_FAMILIES, hollow_content, hollow_state, quick_first, raw_output
 
 SSDLITE = Architecture("ssdlite320_mobilenet_v3_large", {"num_classes": 4})
@@ -40,25 +40,25 @@ TWINS = {"fasterrcnn_mobilenet_v3_large_320_fpn": "fasterrcnn_mobilenet_v3_large
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def arguments_of(builder: str, joints: int = 17) -> dict[str, Any]:
+def arguments_of(builder: str, keypoints: int = 17) -> dict[str, Any]:
     if builder == "person_mobilenet_v2_fpn" or builder.startswith("keypointrcnn"):
-        return {"num_classes": 2, "num_keypoints": joints}
+        return {"num_classes": 2, "num_keypoints": keypoints}
     return {"num_classes": 5}
 
 
 def make_checkpoint(architecture: Architecture = SSDLITE, **changes: Any) -> Checkpoint:
     """A checkpoint whose weights are all zero."""
-    classes, joints = architecture.arguments["num_classes"], architecture.arguments.get("num_keypoints", 0)
+    classes, keypoints = architecture.arguments["num_classes"], architecture.arguments.get("num_keypoints", 0)
     categories = PETS if classes == 4 else ("__background__", *(f"thing {label}" for label in range(1, classes)))
-    names = tuple(f"point {number}" for number in range(joints))
+    names = tuple(f"point {number}" for number in range(keypoints))
     fields = {"architecture": architecture, "categories": categories, "keypoint_names": names, "state": hollow_state(architecture)}
     return Checkpoint(**{**fields, **changes})
 
 
 @cache
 def random_ssdlite() -> dict[str, torch.Tensor]:
-    with NoRandomInitialisation():
-        module = empty_model(SSDLITE)
+    with NoRandomInitialization():
+        module = build_empty(SSDLITE)
     return random_state(module)
 
 
@@ -76,15 +76,15 @@ def outputs_equal(ours: nn.Module, theirs: nn.Module) -> bool:
 class TestRoundTrip:
     @pytest.mark.parametrize("builder", [*BUILDERS, "fcos_resnet50_fpn", "ssdlite320_mobilenet_v3_large"])
     def test_a_model_of_every_kind(self, tmp_path, builder):
-        architecture = Architecture(builder, arguments_of(builder, joints=7))
+        architecture = Architecture(builder, arguments_of(builder, keypoints=7))
         if builder in FROZEN_NORM_EPSILON:
             architecture.arguments["frozen_norm_epsilon"] = 1e-3
-        with NoRandomInitialisation():
-            module = empty_model(architecture).eval()
+        with NoRandomInitialization():
+            module = build_empty(architecture).eval()
         module.load_state_dict(random_state(module))
         written = make_checkpoint(architecture, state=module.state_dict())
         write_checkpoint(written, tmp_path / "x.pt")
-        spec = spec_of_file(tmp_path / "x.pt")
+        spec = read_model_spec(tmp_path / "x.pt")
         assert (spec.architecture, spec.categories, spec.keypoint_names) == (architecture, written.categories, written.keypoint_names)
         if builder in BUILDERS:
             module.to(memory_format=torch.channels_last)
@@ -96,13 +96,13 @@ class TestRoundTrip:
             state=state,
             training={"epochs": 3, "losses": [1.5, 0.5], "init": None, "nested": {"lr": (0.1, 0.2)}},
             metrics={"box_map": 31.5},
-            suggested_threshold=0.35,
+            default_threshold=0.35,
             resume={"optimizer": {"state": {0: {"step": torch.tensor(7.0)}}}, "random": torch.get_rng_state()},
         )
         write_checkpoint(written, tmp_path / "x.pt")
         for mmap in (True, False):
             read = read_checkpoint(tmp_path / "x.pt", mmap=mmap)
-            for name in ("architecture", "categories", "keypoint_names", "training", "metrics", "suggested_threshold"):
+            for name in ("architecture", "categories", "keypoint_names", "training", "metrics", "default_threshold"):
                 assert getattr(read, name) == getattr(written, name)
             assert read.state.keys() == state.keys()
             assert all(torch.equal(read.state[name], tensor) for name, tensor in state.items())
@@ -168,10 +168,10 @@ class TestWriting:
             ({"categories": ("cat", "dog", "bird", "cow")}, "do not begin with"),
             ({"categories": PETS[:3]}, "4 classes, but 3 categories"),
             ({"categories": ("__background__", "cat", 7, "dog")}, "categories are not names"),
-            ({"keypoint_names": ("nose",)}, "0 joints, but 1 keypoint_names"),
+            ({"keypoint_names": ("nose",)}, "0 keypoints, but 1 keypoint_names"),
             ({"metrics": {"box_map": float("nan")}}, "not percentages"),
             ({"metrics": {"box_map": 101.0}}, "not percentages"),
-            ({"suggested_threshold": 1.5}, "not between 0 and 1"),
+            ({"default_threshold": 1.5}, "not between 0 and 1"),
             ({"state": {"weight": [1.0]}}, "not weights by name"),
         ],
         ids=lambda value: value if isinstance(value, str) else "",
@@ -184,13 +184,13 @@ class TestWriting:
 class TestBareWeights:
     @pytest.mark.parametrize("builder", quick_first(sorted(TORCHVISION_BUILDERS), QUICK_FAMILIES))
     def test_of_every_builder_give_what_its_module_gives(self, tmp_path, builder):
-        arguments = arguments_of(builder, joints=7 if builder.startswith("keypoint") else 0)
-        with NoRandomInitialisation():
+        arguments = arguments_of(builder, keypoints=7 if builder.startswith("keypoint") else 0)
+        with NoRandomInitialization():
             theirs = get_model(builder, weights=None, weights_backbone=None, **arguments).eval()
         # Half the size is read and written in half the time.
         state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in random_state(theirs).items()}
         theirs.load_state_dict(state)
-        spec = spec_of_file(saved(state, tmp_path / "x.pth"))
+        spec = read_model_spec(saved(state, tmp_path / "x.pth"))
         assert spec.architecture == Architecture(TWINS.get(builder, builder), arguments)
         ours = build_model(spec, tmp_path / "x.pth")
         (tmp_path / "x.pth").unlink()
@@ -201,13 +201,15 @@ class TestBareWeights:
         assert outputs_equal(ours, theirs)
 
     @pytest.mark.parametrize(
-        "heads", [{}, {"num_keypoints": 7}, {"masks": False}, {"num_keypoints": 7, "masks": False}], ids=["masks", "both", "none", "joints"]
+        "heads",
+        [{}, {"num_keypoints": 7}, {"masks": False}, {"num_keypoints": 7, "masks": False}],
+        ids=["masks", "both", "none", "keypoints"],
     )
     def test_of_the_coco_models_kind_give_what_the_heads_that_they_have_give(self, tmp_path, heads):
         architecture = Architecture(COCO_MODEL, {"num_classes": 5, **heads})
-        with NoRandomInitialisation():
-            theirs = empty_model(architecture).eval()
-        spec = spec_of_file(saved(random_state(theirs), tmp_path / "x.pth"))
+        with NoRandomInitialization():
+            theirs = build_empty(architecture).eval()
+        spec = read_model_spec(saved(random_state(theirs), tmp_path / "x.pth"))
         assert spec.architecture == architecture
         assert spec.tasks == ("boxes", *["masks"] * ("masks" not in heads), *["keypoints"] * ("num_keypoints" in heads))
         found, expected = raw_output(build_model(spec, tmp_path / "x.pth")), raw_output(theirs)
@@ -217,27 +219,32 @@ class TestBareWeights:
 
     @pytest.mark.parametrize("builder", sorted(TORCHVISION_BUILDERS - TWINS.keys()))
     @pytest.mark.parametrize("classes", [2, 91])
-    def test_are_recognised_with_frozen_norms_too(self, builder, classes):
+    def test_are_recognized_with_frozen_norms_too(self, builder, classes):
         arguments: dict[str, Any] = {"num_classes": classes}
         if builder.startswith("keypoint"):
             arguments["num_keypoints"] = 3
         for norms in ({}, {"frozen_norm_epsilon": FROZEN_NORM_EPSILON.get(builder)}):
             architecture = Architecture(builder, arguments | norms if builder in FROZEN_NORM_EPSILON else arguments)
-            assert recognise(outline(architecture).state_dict()) == architecture
+            assert infer_architecture(build_on_meta(architecture).state_dict()) == architecture
 
     @pytest.mark.parametrize(
-        ("builder", "arguments", "categories", "joints"),
+        ("builder", "arguments", "categories", "keypoints"),
         [
-            ("fcos_resnet50_fpn", {"num_classes": 91}, get_spec("fcos_resnet50_fpn").categories, ()),
+            ("fcos_resnet50_fpn", {"num_classes": 91}, get_model_spec("fcos_resnet50_fpn").categories, ()),
             ("fcos_resnet50_fpn", {"num_classes": 3}, ("__background__", "class 1", "class 2"), ()),
             ("keypointrcnn_resnet50_fpn", {"num_classes": 2, "num_keypoints": 17}, ("__background__", "person"), COCO_KEYPOINT_NAMES),
-            ("keypointrcnn_resnet50_fpn", {"num_classes": 2, "num_keypoints": 2}, ("__background__", "person"), ("joint 1", "joint 2")),
+            (
+                "keypointrcnn_resnet50_fpn",
+                {"num_classes": 2, "num_keypoints": 2},
+                ("__background__", "person"),
+                ("keypoint 1", "keypoint 2"),
+            ),
         ],
-        ids=["COCO", "own", "persons", "own joints"],
+        ids=["COCO", "own", "persons", "own keypoints"],
     )
-    def test_have_names_for_their_classes(self, tmp_path, builder, arguments, categories, joints):
+    def test_have_names_for_their_classes(self, tmp_path, builder, arguments, categories, keypoints):
         read = read_checkpoint(saved(hollow_state(Architecture(builder, arguments)), tmp_path / "x.pt"))
-        assert (read.categories, read.keypoint_names) == (categories, joints)
+        assert (read.categories, read.keypoint_names) == (categories, keypoints)
 
     @pytest.mark.parametrize(
         "wrap",
@@ -379,3 +386,10 @@ def test_a_lack_of_memory_is_not_the_files_fault(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint_module.torch, "load", fail)
     with pytest.raises(MemoryError):
         read_checkpoint(tmp_path / "x.pt")
+
+
+def test_a_file_from_before_the_first_release_is_read(tmp_path):
+    content = hollow_content(get_model_spec("ssd300_vgg16").architecture)
+    content["suggested_threshold"] = content.pop("default_threshold") or 0.25
+    torch.save(content, tmp_path / "old.pt")
+    assert read_checkpoint(tmp_path / "old.pt").default_threshold == 0.25

@@ -8,17 +8,17 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from benchmarks.random_models import box_finder, random_module
 from detection_core.detections import Detections
-from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_spec
+from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_model_spec
 from detection_core.models.detector import Detector, run
-from detection_core.models.optimized import optimise
+from detection_core.models.optimized import optimize
 from tests.random_models import FAMILIES, QUICK_FAMILIES, quick_first
 
 CPU = torch.device("cpu")
 EXAMPLE = ASSETS / "examples" / "astronaut.jpg"
 
 
-def picture(width: int = 200, height: int = 150) -> Image.Image:
-    """A real photo, so that features have structure."""
+def make_image(width: int = 200, height: int = 150) -> Image.Image:
+    """A real image, so that features have structure."""
     return Image.open(EXAMPLE).convert("RGB").resize((width, height))
 
 
@@ -31,15 +31,15 @@ def torchvisions_own(module: torch.nn.Module, image: Image.Image) -> dict[str, n
 
 @pytest.mark.parametrize("key", quick_first(FAMILIES, QUICK_FAMILIES))
 def test_results_are_torchvisions(key):
-    module, image = random_module(key), picture()
+    module, image = random_module(key), make_image()
     expected = torchvisions_own(module, image)
-    (found,), _ = run(module, get_spec(key), [np.asarray(image)], CPU)
+    (found,), _ = run(module, get_model_spec(key), [np.asarray(image)], CPU)
     assert len(found) > 5
     np.testing.assert_array_equal(found.boxes, expected["boxes"])
     np.testing.assert_array_equal(found.labels, expected["labels"])
     np.testing.assert_array_equal(found.scores, expected["scores"])
-    assert (found.masks is not None) == ("masks" in expected) == ("masks" in get_spec(key).tasks)
-    assert (found.keypoints is not None) == ("keypoints" in expected) == ("keypoints" in get_spec(key).tasks)
+    assert (found.masks is not None) == ("masks" in expected) == ("masks" in get_model_spec(key).tasks)
+    assert (found.keypoints is not None) == ("keypoints" in expected) == ("keypoints" in get_model_spec(key).tasks)
     if found.masks is not None:
         for index, full in enumerate(expected["masks"][:, 0] >= 0.5):
             crop, (x, y) = found.mask(index)
@@ -59,38 +59,38 @@ def rows(found: Detections) -> set[tuple[float, ...]]:
 @pytest.mark.parametrize("key", quick_first(FAMILIES, QUICK_FAMILIES))
 def test_filtering_is_the_threshold_inside_the_model(key, monkeypatch):
     module = random_module(key)
-    (found,), _ = run(module, get_spec(key), [np.asarray(picture())], CPU)
+    (found,), _ = run(module, get_model_spec(key), [np.asarray(make_image())], CPU)
     threshold = float(np.median(found.scores))
     monkeypatch.setattr(box_finder(module), "score_thresh", threshold)
-    (stricter,), _ = run(module, get_spec(key), [np.asarray(picture())], CPU)
+    (stricter,), _ = run(module, get_model_spec(key), [np.asarray(make_image())], CPU)
     kept = found[found.scores > threshold]
     assert rows(kept) == rows(stricter)
 
 
 @pytest.mark.parametrize("key", quick_first(FAMILIES, QUICK_FAMILIES))
 @pytest.mark.parametrize(("width", "height"), [(8, 8), (160, 8), (8, 160)], ids=["smallest", "widest", "tallest"])
-def test_the_most_extreme_pictures_allowed_pass(key, width, height):
+def test_the_most_extreme_images_allowed_pass(key, width, height):
     module = random_module(key)
-    (found,), _ = run(module, get_spec(key), [np.zeros((height, width, 3), np.uint8)], CPU)
+    (found,), _ = run(module, get_model_spec(key), [np.zeros((height, width, 3), np.uint8)], CPU)
     assert found.image_size == (height, width)
 
 
 @pytest.mark.parametrize("tasks", [("boxes",), ("boxes", "keypoints")], ids=", ".join)
-@pytest.mark.parametrize("fast", [False, True], ids=["stock", "optimised"])
+@pytest.mark.parametrize("fast", [False, True], ids=["stock", "optimized"])
 @pytest.mark.parametrize("key", [COCO_MODEL, PERSON_MODEL])
 def test_only_what_is_wanted_is_given(tasks, fast, key):
-    module = optimise(random_module(key)) if fast else random_module(key)
-    (whole,), _ = run(module, get_spec(key), [np.asarray(picture())], CPU)
-    (found,), _ = run(module, get_spec(key), [np.asarray(picture())], CPU, tasks=tasks)
+    module = optimize(random_module(key)) if fast else random_module(key)
+    (whole,), _ = run(module, get_model_spec(key), [np.asarray(make_image())], CPU)
+    (found,), _ = run(module, get_model_spec(key), [np.asarray(make_image())], CPU, tasks=tasks)
     np.testing.assert_array_equal(found.boxes, whole.boxes)
     assert found.masks is None
-    assert (found.keypoints is not None) == ("keypoints" in tasks and "keypoints" in get_spec(key).tasks)
+    assert (found.keypoints is not None) == ("keypoints" in tasks and "keypoints" in get_model_spec(key).tasks)
 
 
-def test_a_batch_takes_pictures_of_different_sizes():
+def test_a_batch_takes_images_of_different_sizes():
     key = "fasterrcnn_mobilenet_v3_large_320_fpn"
     sizes = [(150, 200), (90, 120)]
-    found, timings = run(random_module(key), get_spec(key), [np.zeros((*size, 3), np.uint8) for size in sizes], CPU)
+    found, timings = run(random_module(key), get_model_spec(key), [np.zeros((*size, 3), np.uint8) for size in sizes], CPU)
     assert [result.image_size for result in found] == sizes
     assert timings.network > 0
 
@@ -111,7 +111,7 @@ def detector() -> Detector:
     return Detector(key, loader=OneModel(random_module(key)))  # type: ignore[arg-type]
 
 
-def test_takes_a_path_a_picture_or_an_array(detector):
+def test_takes_a_path_an_image_or_an_array(detector):
     by_path = detector.detect(EXAMPLE)
     by_text = detector.detect(str(EXAMPLE))
     by_image = detector.detect(Image.open(EXAMPLE))
@@ -122,7 +122,7 @@ def test_takes_a_path_a_picture_or_an_array(detector):
 
 @pytest.mark.parametrize("batch_size", [1, 2])
 def test_detect_batch(detector, batch_size):
-    images = [picture(), picture(120, 90), picture(64, 64)]
+    images = [make_image(), make_image(120, 90), make_image(64, 64)]
     results = detector.detect_batch(images, batch_size=batch_size)
     assert [result.image_size for result in results] == [(150, 200), (90, 120), (64, 64)]
     for image, result in zip(images, results, strict=True):

@@ -1,4 +1,4 @@
-"""The models that ship: they must find what is in the example photos, people with outline and joints in the right places."""
+"""The models that ship: they must find what is in the example images, people with outline and keypoints in the right places."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from detection_core.detections import Detections
-from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_spec
+from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_model_spec
 from detection_core.models.detector import Detector
 
 # Drawn by hand: the person's box, and a place within it where the face is, in pixels.
@@ -18,7 +18,7 @@ PEOPLE = {
     "cameraman": ((5, 58, 300, 512), (160, 65, 270, 200)),
 }
 
-# What is plainly to be seen in photos.
+# What is plainly to be seen in images.
 THINGS = {
     "astronaut": {"person"},
     "chelsea": {"cat"},
@@ -47,7 +47,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 
 def test_the_best_object_is_the_person(found):
     name, detections = found
-    assert detections.scores[0] > get_spec(PERSON_MODEL).suggested_threshold
+    assert detections.scores[0] > get_model_spec(PERSON_MODEL).default_threshold
     assert iou(detections.boxes[0], np.array(PEOPLE[name][0], float)) > 0.7
 
 
@@ -57,7 +57,7 @@ def test_the_outline_covers_most_of_the_box(found):
     assert 0.4 < crop.sum() / np.prod(detections.boxes[0][2:] - detections.boxes[0][:2]) < 0.95
 
 
-def test_a_joint_of_the_face_lies_in_the_face(found):
+def test_a_keypoint_of_the_face_lies_in_the_face(found):
     name, detections = found
     x0, y0, x1, y1 = PEOPLE[name][1]
     face = detections.keypoint_scores[0, :5].argmax()
@@ -74,7 +74,7 @@ def coco_detector() -> Detector:
 @pytest.mark.parametrize("name", THINGS)
 def test_the_coco_model_sees_more_than_people(coco_detector, name):
     found = coco_detector.detect(ASSETS / "examples" / f"{name}.jpg")
-    found = found[found.scores > get_spec(COCO_MODEL).suggested_threshold]
+    found = found[found.scores > get_model_spec(COCO_MODEL).default_threshold]
     labels = {found.categories[label] for label in found.labels}
     assert labels >= THINGS[name]
     for index in range(len(found)):
@@ -87,5 +87,5 @@ def test_the_coco_model_sees_more_than_people(coco_detector, name):
 def test_the_file_is_small_and_its_card_says_where_it_comes_from(key):
     assert (ASSETS / f"{key}.pth").stat().st_size < 16 * 2**20
     card = json.loads((ASSETS / f"{key}.json").read_text())
-    assert {"data", "licence", "recipe", "measured", "metrics", "suggested_threshold", "limits"} <= card.keys()
+    assert {"data", "license", "recipe", "measured", "metrics", "default_threshold", "limits"} <= card.keys()
     assert card["file_size"] == pytest.approx((ASSETS / f"{key}.pth").stat().st_size / 2**20, abs=0.1)

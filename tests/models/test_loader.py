@@ -15,15 +15,15 @@ import torch.hub
 from torch import nn
 
 from detection_core.models import catalog, download, loader, weights
-from detection_core.models.build import empty_model
-from detection_core.models.catalog import PERSON_MODEL, ModelSpec, UnknownModelError, get_spec, list_models
+from detection_core.models.build import build_empty
+from detection_core.models.catalog import PERSON_MODEL, ModelSpec, UnknownModelError, get_model_spec, list_models
 from detection_core.models.loader import LoadProgress, ModelLoader, ResidentModel
 from detection_core.models.precision import Precision
 from detection_core.models.weights import DownloadCancelled, WeightsError
 from tests.download_host import DownloadHost
 
 A, B, C = list_models()[1:4]
-SSDLITE = get_spec("ssdlite320_mobilenet_v3_large")
+SSDLITE = get_model_spec("ssdlite320_mobilenet_v3_large")
 BYTES_EACH = 400
 
 
@@ -88,7 +88,7 @@ def fake(home, monkeypatch):
 def wait_for_waiters(models: ModelLoader, key: str, count: int) -> None:
     """Returns once so many callers wait for a model; their arrival gives no signal of its own."""
     for _ in range(1000):
-        flight = models._flights.get(get_spec(key).identity)
+        flight = models._flights.get(get_model_spec(key).identity)
         if flight and flight.waiters == count:
             return
         threading.Event().wait(0.005)
@@ -261,7 +261,7 @@ class TestBudget:
 def content(tmp_path_factory) -> bytes:
     """A weights file of SSDlite."""
     file = tmp_path_factory.mktemp("content") / "x.pth"
-    torch.save(empty_model(SSDLITE.architecture).state_dict(), file)
+    torch.save(build_empty(SSDLITE.architecture).state_dict(), file)
     return file.read_bytes()
 
 
@@ -315,7 +315,7 @@ class TestRealModels:
 
     @pytest.mark.parametrize("folder", ["a folder of the user's", "the cache itself, named by the user", "assets"])
     def test_a_damaged_file_that_is_not_ours_is_kept(self, home, cache, monkeypatch, folder):
-        spec = get_spec(PERSON_MODEL) if folder == "assets" else SSDLITE
+        spec = get_model_spec(PERSON_MODEL) if folder == "assets" else SSDLITE
         place = cache if folder.startswith("the cache") else home / folder
         place.mkdir(exist_ok=True)
         monkeypatch.setenv(weights.WEIGHTS_DIR, str(place))
@@ -370,11 +370,11 @@ class TestRealModels:
 def make_downloadable(monkeypatch: pytest.MonkeyPatch, content: bytes) -> ModelSpec:
     """SSDlite under a file name that carries the hash of `content`."""
     spec = dataclasses.replace(SSDLITE, file_name=f"ssdlite-{hashlib.sha256(content).hexdigest()[:8]}.pth")
-    monkeypatch.setattr(loader, "get_spec", lambda key: spec)
+    monkeypatch.setattr(loader, "get_model_spec", lambda key: spec)
     return spec
 
 
-class TestOptimising:
+class TestOptimizing:
     @pytest.mark.parametrize(
         ("precision", "dtype"),
         [(Precision.EXACT, torch.float32), (Precision.FAST, torch.bfloat16), (Precision.STOCK, None)],
@@ -382,13 +382,13 @@ class TestOptimising:
     )
     def test_models_are_made_fast_unless_torchvisions_own_are_wanted(self, fake, monkeypatch, precision, dtype):
         asked = []
-        monkeypatch.setattr(loader, "optimise", lambda module, dtype: asked.append(dtype) or module)
+        monkeypatch.setattr(loader, "optimize", lambda module, dtype: asked.append(dtype) or module)
         monkeypatch.setattr(loader, "sixteen_bits", lambda device: torch.bfloat16)
-        ModelLoader(10**9).load(get_spec(A).in_precision(precision))
+        ModelLoader(10**9).load(get_model_spec(A).in_precision(precision))
         assert asked == ([] if dtype is None else [dtype])
 
     def test_a_model_is_in_memory_once_for_each_precision(self, fake, monkeypatch):
-        monkeypatch.setattr(loader, "optimise", lambda module, dtype: module)
+        monkeypatch.setattr(loader, "optimize", lambda module, dtype: module)
         models = ModelLoader(10**9)
         first, second = models.load(A), models.load(f"{A}@stock")
         assert first is not second
@@ -400,5 +400,5 @@ class TestOptimising:
             ModelLoader(10**9).load(f"{A}@fast")
 
     def test_other_devices_get_torchvisions_own(self, fake, monkeypatch):
-        monkeypatch.setattr(loader, "optimise", lambda module, dtype: nn.Identity())
+        monkeypatch.setattr(loader, "optimize", lambda module, dtype: nn.Identity())
         assert not isinstance(ModelLoader(10**9, device="meta").load(A), nn.Identity)

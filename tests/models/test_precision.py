@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from detection_core.models.catalog import UnknownModelError, get_spec
+from detection_core.models.catalog import UnknownModelError, get_model_spec
 from detection_core.models.precision import Precision, join_key, precisions_in, split_key, use_precision, usual_key, usual_precision
 
 KEY = "ssd300_vgg16"
@@ -28,8 +28,8 @@ def test_keys_are_split(key, name, precision):
 
 @pytest.mark.parametrize("precision", Precision)
 def test_a_precision_is_part_of_key_and_title(precision):
-    exact = get_spec(KEY)
-    spec = get_spec(join_key(KEY, precision))
+    exact = get_model_spec(KEY)
+    spec = get_model_spec(join_key(KEY, precision))
     assert spec.precision is precision
     assert spec.title == exact.title + {"exact": "", "fast": " · fast", "stock": " · stock"}[precision]
     assert spec == exact.in_precision(precision)
@@ -39,13 +39,13 @@ def test_a_precision_is_part_of_key_and_title(precision):
 
 
 def test_precisions_are_different_models_to_whoever_keeps_results():
-    assert len({get_spec(join_key(KEY, precision)).identity for precision in Precision}) == len(Precision)
+    assert len({get_model_spec(join_key(KEY, precision)).identity for precision in Precision}) == len(Precision)
 
 
 @pytest.mark.parametrize("key", [f"{KEY}@exact", f"{KEY}@fast@fast", "nothing@fast"])
 def test_other_endings_are_no_models(key):
     with pytest.raises(UnknownModelError):
-        get_spec(key)
+        get_model_spec(key)
 
 
 def test_the_usual_precision_can_be_set(monkeypatch):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from detection_core.models.quantization import dequantise, quantise
+from detection_core.models.quantization import dequantize, quantize
 
 STATE = {
     "conv.weight": torch.randn(8, 16, 3, 3, generator=torch.Generator().manual_seed(0)) * torch.logspace(-3, 1, 8)[:, None, None, None],
@@ -14,7 +14,7 @@ STATE = {
 
 
 def test_rounding_is_half_a_step_of_each_channel_at_most():
-    back = dequantise(quantise(STATE))
+    back = dequantize(quantize(STATE))
     assert back.keys() == STATE.keys()
     weight = STATE["conv.weight"]
     step = weight.abs().amax(dim=(1, 2, 3), keepdim=True) / 127
@@ -23,16 +23,16 @@ def test_rounding_is_half_a_step_of_each_channel_at_most():
 
 
 def test_small_channels_keep_float16_and_integers_themselves():
-    small = quantise(STATE)
+    small = quantize(STATE)
     assert small["conv.weight"].dtype == torch.int8
     assert {small[name].dtype for name in ("conv.bias", "depthwise.weight")} == {torch.float16}
-    back = dequantise(small)
+    back = dequantize(small)
     assert torch.equal(back["depthwise.weight"], STATE["depthwise.weight"].half().float())
     assert torch.equal(back["norm.num_batches_tracked"], torch.tensor(7))
     assert torch.equal(back["dead.weight"], STATE["dead.weight"])
 
 
 def test_other_state_dicts_come_back_in_float32():
-    back = dequantise({"a": torch.ones(2, 3, dtype=torch.float16), "n": torch.tensor(3)})
+    back = dequantize({"a": torch.ones(2, 3, dtype=torch.float16), "n": torch.tensor(3)})
     assert back["a"].dtype == torch.float32
     assert back["n"].dtype == torch.int64

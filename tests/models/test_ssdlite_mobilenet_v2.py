@@ -14,21 +14,21 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from benchmarks.random_models import random_state
-from detection_core.models.optimized import optimise
+from detection_core.models.optimized import optimize
 from detection_core.models.ssdlite_mobilenet_v2 import FLOOR_SCORE, InstanceSSD, noisy_boxes, ssdlite300_mobilenet_v2
 
-CLASSES, JOINTS = 5, 3
+CLASSES, KEYPOINTS = 5, 3
 BOX_LOSSES = {"bbox_regression", "classification"}
-HEADS = [(masks, joints) for masks in (True, False) for joints in (0, JOINTS)]
+HEADS = [(masks, keypoints) for masks in (True, False) for keypoints in (0, KEYPOINTS)]
 HEADS_IDS = ["masks", "masks and keypoints", "boxes", "keypoints"]
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def model(*, masks: bool = True, joints: int = JOINTS, keypoint_labels: Sequence[int] = (1,)) -> InstanceSSD:
+def model(*, masks: bool = True, keypoints: int = KEYPOINTS, keypoint_labels: Sequence[int] = (1,)) -> InstanceSSD:
     """A model with random weights that finds a hundred things of all classes wherever it looks."""
-    module = ssdlite300_mobilenet_v2(num_classes=CLASSES, masks=masks, num_keypoints=joints, keypoint_labels=keypoint_labels)
+    module = ssdlite300_mobilenet_v2(num_classes=CLASSES, masks=masks, num_keypoints=keypoints, keypoint_labels=keypoint_labels)
     random_state(module)
     return module.requires_grad_(False).eval()
 
@@ -39,23 +39,23 @@ def whole() -> InstanceSSD:
     return model()
 
 
-def pictures() -> list[torch.Tensor]:
+def make_images() -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     return [torch.rand(3, 120, 160, generator=generator), torch.rand(3, 90, 60, generator=generator)]
 
 
 def targets(numbers: Sequence[int] = (2, 1), *, masks: bool = True, keypoints: bool = True) -> list[dict[str, torch.Tensor]]:
-    """What so many objects of each picture are, of labels 1, 2 and so on."""
+    """What so many objects of each image are, of labels 1, 2 and so on."""
     made = []
-    for number, picture in zip(numbers, pictures(), strict=True):
-        height, width = picture.shape[-2:]
+    for number, image in zip(numbers, make_images(), strict=True):
+        height, width = image.shape[-2:]
         boxes = torch.tensor([[4.0 + 8 * n, 6.0, width / 2 + 8 * n, height - 9.0] for n in range(number)]).reshape(-1, 4)
         target = {"boxes": boxes, "labels": torch.arange(1, number + 1)}
         if masks:
             target["masks"] = torch.ones(number, height, width, dtype=torch.uint8)
         if keypoints:
             places = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
-            target["keypoints"] = torch.cat([places, torch.full_like(places[..., :1], 2)], dim=2).repeat(1, JOINTS, 1)
+            target["keypoints"] = torch.cat([places, torch.full_like(places[..., :1], 2)], dim=2).repeat(1, KEYPOINTS, 1)
         made.append(target)
     return made
 
@@ -104,17 +104,17 @@ def test_maps_are_named_by_their_strides():
     assert {name: math.ceil(300 / int(name)) for name in maps} == {name: features.shape[-1] for name, features in maps.items()}
 
 
-@pytest.mark.parametrize(("masks", "joints"), HEADS, ids=HEADS_IDS)
-def test_finds_what_torchvision_promises(masks, joints):
-    images = pictures()
-    found = model(masks=masks, joints=joints)(images)
+@pytest.mark.parametrize(("masks", "keypoints"), HEADS, ids=HEADS_IDS)
+def test_finds_what_torchvision_promises(masks, keypoints):
+    images = make_images()
+    found = model(masks=masks, keypoints=keypoints)(images)
     assert len(found) == len(images)
     for result, image in zip(found, images, strict=True):
         (height, width), number = image.shape[-2:], len(result["boxes"])
         assert number == 100
         shapes = {"boxes": (number, 4), "labels": (number,), "scores": (number,)}
         shapes |= {"masks": (number, 1, height, width)} if masks else {}
-        shapes |= {"keypoints": (number, joints, 3), "keypoints_scores": (number, joints)} if joints else {}
+        shapes |= {"keypoints": (number, keypoints, 3), "keypoints_scores": (number, keypoints)} if keypoints else {}
         assert {name: tuple(values.shape) for name, values in result.items()} == shapes
         assert {values.dtype for name, values in result.items() if name != "labels"} == {torch.float32}
         assert result["labels"].dtype == torch.int64
@@ -127,8 +127,8 @@ def test_finds_what_torchvision_promises(masks, joints):
             assert 0 <= result["masks"].min() <= result["masks"].max() <= 1
 
 
-def test_a_picture_in_a_batch_gives_what_it_gives_alone():
-    images = pictures()
+def test_an_image_in_a_batch_gives_what_it_gives_alone():
+    images = make_images()
     for image, result in zip(images, whole()(images), strict=True):
         (alone,) = whole()([image])
         assert torch.equal(alone["labels"], result["labels"])
@@ -139,7 +139,7 @@ def test_a_picture_in_a_batch_gives_what_it_gives_alone():
 def test_each_class_has_a_sigmoid_of_its_own():
     module, seen = model(), {}
     module.head.register_forward_hook(lambda _, inputs, outputs: seen.update(outputs))
-    (found,) = module(pictures()[:1])
+    (found,) = module(make_images()[:1])
     scores = seen["cls_logits"][0].sigmoid()
     torch.testing.assert_close(module.scores(seen["cls_logits"][0]), scores[:, 1:])
     of_its_class = scores[:, found["labels"]]
@@ -150,7 +150,7 @@ def test_each_class_has_a_sigmoid_of_its_own():
 
 @pytest.mark.parametrize("labels", [(1,), (2, 4), (77,)], ids=["one class", "two classes", "a class that is not found"])
 def test_only_objects_of_some_classes_have_keypoints(labels):
-    (found,) = model(keypoint_labels=labels)(pictures()[:1])
+    (found,) = model(keypoint_labels=labels)(make_images()[:1])
     have = torch.isin(found["labels"], torch.tensor(labels))
     assert torch.equal(found["keypoints"].isnan().all(dim=(1, 2)), ~have)
     assert torch.equal(found["keypoints_scores"].isnan().all(dim=1), ~have)
@@ -166,20 +166,20 @@ def test_only_objects_of_some_classes_have_keypoints(labels):
 def test_where_nothing_is_found_results_are_empty():
     module = model()
     module.score_thresh = 1.0
-    for result, image in zip(module(pictures()), pictures(), strict=True):
+    for result, image in zip(module(make_images()), make_images(), strict=True):
         shapes = {name: tuple(values.shape) for name, values in result.items()}
         assert shapes == {
             "boxes": (0, 4),
             "labels": (0,),
             "scores": (0,),
             "masks": (0, 1, *image.shape[-2:]),
-            "keypoints": (0, JOINTS, 3),
-            "keypoints_scores": (0, JOINTS),
+            "keypoints": (0, KEYPOINTS, 3),
+            "keypoints_scores": (0, KEYPOINTS),
         }
 
 
 def test_masks_are_their_grids_over_the_boxes():
-    module, images = whole(), pictures()
+    module, images = whole(), make_images()
     batch, _ = module.transform(images)
     with torch.no_grad():
         grids = [result["masks"] for result in module.detect(batch)]
@@ -198,25 +198,25 @@ def test_masks_are_their_grids_over_the_boxes():
     ],
     ids=["boxes", "masks", "keypoints", "all"],
 )
-@pytest.mark.parametrize("fast", [False, True], ids=["stock", "optimised"])
+@pytest.mark.parametrize("fast", [False, True], ids=["stock", "optimized"])
 def test_only_what_is_wanted_is_computed(tasks, given, fast):
-    module = optimise(model()) if fast else model()
+    module = optimize(model()) if fast else model()
     parts = {"pyramid": {"masks", "keypoints"}, "mask_head": {"masks"}, "keypoint_head": {"keypoints"}}
     called = []
     for name in parts:
         getattr(module.roi_heads, name).register_forward_hook(lambda *_, name=name: called.append(name))
-    batch, _ = module.transform(pictures())
+    batch, _ = module.transform(make_images())
     with torch.no_grad():
         found = module.detect(batch, tasks)
     assert all(set(result) == {"boxes", "labels", "scores"} | given for result in found)
     assert called == [name for name, needed_for in parts.items() if needed_for & set(tasks)]
 
 
-@pytest.mark.parametrize(("masks", "joints"), HEADS, ids=HEADS_IDS)
-def test_optimised_it_finds_the_same(masks, joints):
-    module = model(masks=masks, joints=joints)
+@pytest.mark.parametrize(("masks", "keypoints"), HEADS, ids=HEADS_IDS)
+def test_optimized_it_finds_the_same(masks, keypoints):
+    module = model(masks=masks, keypoints=keypoints)
     with torch.no_grad():
-        found, expected = optimise(module)(pictures()), module(pictures())
+        found, expected = optimize(module)(make_images()), module(make_images())
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.keys() == theirs.keys()
         torch.testing.assert_close(ours["scores"], theirs["scores"], rtol=0, atol=1e-4)
@@ -227,7 +227,7 @@ def test_optimised_it_finds_the_same(masks, joints):
         same = distance < 0.1
         if masks:
             assert (ours["masks"][same] - theirs["masks"][partner][same]).abs().mean() < 1e-3
-        if joints:
+        if keypoints:
             assert torch.equal(ours["keypoints"][same].isnan(), theirs["keypoints"][partner][same].isnan())
 
 
@@ -235,15 +235,15 @@ def trainable(**heads: int) -> InstanceSSD:
     return model(**heads).requires_grad_(True).train()
 
 
-@pytest.mark.parametrize(("masks", "joints"), HEADS, ids=HEADS_IDS)
+@pytest.mark.parametrize(("masks", "keypoints"), HEADS, ids=HEADS_IDS)
 @pytest.mark.parametrize(
-    "numbers", [(2, 1), (2, 0), (0, 0)], ids=["objects in all pictures", "one picture without objects", "no objects at all"]
+    "numbers", [(2, 1), (2, 0), (0, 0)], ids=["objects in all images", "one image without objects", "no objects at all"]
 )
-def test_learns_from_every_target(masks, joints, numbers):
-    module = trainable(masks=masks, joints=joints)
+def test_learns_from_every_target(masks, keypoints, numbers):
+    module = trainable(masks=masks, keypoints=keypoints)
     torch.manual_seed(0)
-    losses = module(pictures(), targets(numbers))
-    expected = BOX_LOSSES | ({"loss_mask"} if masks else set()) | ({"loss_keypoint"} if joints else set())
+    losses = module(make_images(), targets(numbers))
+    expected = BOX_LOSSES | ({"loss_mask"} if masks else set()) | ({"loss_keypoint"} if keypoints else set())
     assert set(losses) == expected
     assert all(torch.isfinite(loss) and loss >= 0 for loss in losses.values())
     sum(losses.values()).backward()
@@ -252,7 +252,7 @@ def test_learns_from_every_target(masks, joints, numbers):
     if any(numbers):
         assert all(loss > 0 for loss in losses.values())
         learning = {name.split(".")[0] for name, parameter in module.named_parameters() if parameter.grad is not None}
-        assert learning == {"backbone", "head"} | ({"roi_heads"} if masks or joints else set())
+        assert learning == {"backbone", "head"} | ({"roi_heads"} if masks or keypoints else set())
 
 
 @pytest.mark.parametrize(
@@ -266,20 +266,20 @@ def test_learns_from_every_target(masks, joints, numbers):
     ids=["boxes", "masks", "keypoints", "all"],
 )
 def test_a_head_without_targets_learns_nothing(given, learned):
-    losses = trainable()(pictures(), targets(**given))
+    losses = trainable()(make_images(), targets(**given))
     assert set(losses) == BOX_LOSSES | learned
 
 
 def test_a_class_without_keypoints_teaches_none():
     module = model(keypoint_labels=(4,)).requires_grad_(True).train()
-    losses = module(pictures(), targets())
+    losses = module(make_images(), targets())
     assert losses["loss_keypoint"] == 0
     assert all(tensor.isfinite().all() for tensor in module.state_dict().values())
 
 
 def test_training_needs_targets():
     with pytest.raises(ValueError, match="needs targets"):
-        trainable()(pictures())
+        trainable()(make_images())
 
 
 def test_the_loss_counts_objects_and_three_times_as_many_of_the_worst_others():

@@ -25,16 +25,16 @@ from detection_core.models.catalog import (
     PERSON_MODEL,
     Architecture,
     UnknownModelError,
-    get_spec,
+    get_model_spec,
     list_models,
     list_specs,
     rejected_files,
 )
 from detection_core.models.checkpoint import Checkpoint, CheckpointError, write_checkpoint
 from detection_core.models.detector import Detector
-from detection_core.models.empty import NoRandomInitialisation, empty_model, outline
+from detection_core.models.empty import NoRandomInitialization, build_empty, build_on_meta
 from detection_core.models.loader import ModelLoader
-from detection_core.models.user_models import MODELS_DIR, spec_of_checkpoint, spec_of_file, use_folder
+from detection_core.models.user_models import MODELS_DIR, read_model_spec, spec_of_checkpoint, use_folder
 from detection_core.models.weights import WeightsError, available_models, find_weights
 from tests.random_models import hollow_content, hollow_state
 
@@ -44,7 +44,7 @@ QUICK = Architecture("fasterrcnn_mobilenet_v3_large_fpn", {"num_classes": 3})
 PETS = ("__background__", "cat", "dog")
 # Models that come with the project and with torchvision.
 BUILT_IN = 15
-PICTURE = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
 
 
 @pytest.fixture(autouse=True)
@@ -59,8 +59,8 @@ def folder(tmp_path, monkeypatch) -> Path:
 @pytest.fixture(scope="module")
 def content(tmp_path_factory) -> bytes:
     """A checkpoint of SSDlite with random weights."""
-    with NoRandomInitialisation():
-        module = empty_model(SSDLITE)
+    with NoRandomInitialization():
+        module = build_empty(SSDLITE)
     path = tmp_path_factory.mktemp("content") / "x.pt"
     write_checkpoint(Checkpoint(SSDLITE, PETS, random_state(module)), path)
     return path.read_bytes()
@@ -87,7 +87,7 @@ class TestFinding:
         torch.save(hollow_state(QUICK), folder / "bare.pth")
         assert list_models() == [COCO_MODEL, PERSON_MODEL, "bare", "pets", *before[2:]]
         assert {"bare", "pets"} < set(available_models())
-        assert find_weights(get_spec("pets")) == folder / "pets.pt"
+        assert find_weights(get_model_spec("pets")) == folder / "pets.pt"
         assert rejected_files() == []
 
     @pytest.mark.parametrize("place", ["models", "a", "b"])
@@ -137,8 +137,8 @@ class TestFinding:
         for name in ("ssd300_vgg16.pt", "a b.pt", "a_b.pt", "a_b.pth"):
             put(folder / name)
         assert own_models() == ["a_b"]
-        assert get_spec("a_b").file_name == "a b.pt"
-        assert get_spec("ssd300_vgg16").source == "torchvision"
+        assert get_model_spec("a_b").file_name == "a b.pt"
+        assert get_model_spec("ssd300_vgg16").source == "torchvision"
         reasons = rejections()
         assert reasons.keys() == {"ssd300_vgg16.pt", "a_b.pt", "a_b.pth"}
         assert "There is a model “ssd300_vgg16” already. Rename the file." in reasons["ssd300_vgg16.pt"]
@@ -155,7 +155,7 @@ class TestFinding:
         assert "cut short" in reasons["cut.pt"]
         assert "could run any code" in reasons["pickled.pt"]
         with pytest.raises(UnknownModelError, match="pets"):
-            get_spec("text")
+            get_model_spec("text")
 
 
 class TestSpec:
@@ -163,16 +163,16 @@ class TestSpec:
         put(
             folder / "my pets.pt",
             metrics={"box_map": 31.5, "other": 3.0},
-            suggested_threshold=0.35,
-            training={"metrics_on": "40 photos of my pets"},
+            default_threshold=0.35,
+            training={"metrics_on": "40 images of my pets"},
         )
-        spec = get_spec("my_pets")
+        spec = get_model_spec("my_pets")
         assert (spec.title, spec.source, spec.file_name) == ("my pets", "user", "my pets.pt")
         assert (spec.tasks, spec.categories, spec.architecture) == (("boxes",), PETS, QUICK)
-        assert (spec.metrics, spec.metrics_on, spec.suggested_threshold) == ({"box_map": 31.5}, "40 photos of my pets", 0.35)
+        assert (spec.metrics, spec.metrics_on, spec.default_threshold) == ({"box_map": 31.5}, "40 images of my pets", 0.35)
         assert spec.best_for == "Your model: Faster R-CNN MobileNetV3 FPN for 2 classes: cat, dog."
         assert spec.gflops is None
-        assert spec.params == sum(parameter.numel() for parameter in outline(QUICK).parameters())
+        assert spec.params == sum(parameter.numel() for parameter in build_on_meta(QUICK).parameters())
         assert spec.file_size == pytest.approx((folder / "my pets.pt").stat().st_size / 2**20, abs=0.1)
         assert json.loads(json.dumps(spec.facts())) == spec.facts()
 
@@ -187,29 +187,29 @@ class TestSpec:
     )
     def test_of_bare_weights(self, folder, builder, family, tasks, threshold):
         torch.save(hollow_state(Architecture(builder, {"num_classes": 9})), folder / "x.pt")
-        spec = get_spec("x")
-        assert (spec.family, spec.group, spec.suggested_threshold) == (family, tasks, threshold)
+        spec = get_model_spec("x")
+        assert (spec.family, spec.group, spec.default_threshold) == (family, tasks, threshold)
         assert (spec.metrics, spec.metrics_on) == ({}, "")
         assert spec.best_for.endswith("for 8 classes: class 1, class 2, class 3, class 4, class 5 and 3 more.")
 
     def test_of_one_with_three_heads(self, folder):
         architecture = Architecture("person_mobilenet_v2_fpn", {"num_classes": 2, "num_keypoints": 2})
         put(folder / "x.pt", architecture, categories=("__background__", "fish"), keypoint_names=("head", "tail"))
-        spec = get_spec("x")
+        spec = get_model_spec("x")
         assert (spec.tasks, spec.keypoint_names) == (("boxes", "masks", "keypoints"), ("head", "tail"))
         assert spec.best_for == "Your model: Faster R-CNN MobileNetV2 FPN for 1 class: fish."
 
     def test_never_suggests_less_than_the_model_gives(self, folder):
-        put(folder / "x.pt", Architecture("fcos_resnet50_fpn", {"num_classes": 3}), suggested_threshold=0.1)
-        assert get_spec("x").suggested_threshold == get_spec("x").floor_score == 0.2
+        put(folder / "x.pt", Architecture("fcos_resnet50_fpn", {"num_classes": 3}), default_threshold=0.1)
+        assert get_model_spec("x").default_threshold == get_model_spec("x").min_score == 0.2
 
 
 class TestChanges:
     def test_are_noticed(self, folder):
         path = put(folder / "pets.pt")
-        first = get_spec("pets")
+        first = get_model_spec("pets")
         put(path, categories=("__background__", "cow", "pig"))
-        second = get_spec("pets")
+        second = get_model_spec("pets")
         assert second.categories == ("__background__", "cow", "pig")
         assert first.identity != second.identity
         path.write_text("no more")
@@ -234,7 +234,7 @@ class TestChanges:
         for _ in range(3):
             list_models()
             rejected_files()
-            get_spec("pets")
+            get_model_spec("pets")
         assert sorted(read) == ["bad.pt", "pets.pt"]
 
     @pytest.mark.parametrize("moment", ["before it is looked at", "before it is read", "while it is read"])
@@ -243,7 +243,7 @@ class TestChanges:
         if moment == "before it is looked at":
             monkeypatch.setattr(user_models, "_files", lambda: iter([folder / "gone.pt"]))
         else:
-            real = getattr(user_models, "spec_of_file" if moment == "before it is read" else "read_checkpoint")
+            real = getattr(user_models, "read_model_spec" if moment == "before it is read" else "read_checkpoint")
 
             def vanish(path):
                 path.unlink()
@@ -310,7 +310,7 @@ class TestLoading:
     )
     def test_a_file_that_has_changed_since_it_was_chosen(self, folder, change, reason):
         put(folder / "pets.pt")
-        spec = get_spec("pets")
+        spec = get_model_spec("pets")
         change(folder / "pets.pt")
         with pytest.raises(WeightsError, match=reason):
             ModelLoader(10**9).load(spec)
@@ -326,11 +326,11 @@ class TestLoading:
 
     def test_a_file_anywhere(self, tmp_path, content):
         (tmp_path / "ssd300_vgg16.pt").write_bytes(content)
-        spec = spec_of_file(tmp_path / "ssd300_vgg16.pt")
-        found = Detector(spec, loader=ModelLoader(10**9)).detect(PICTURE)
+        spec = read_model_spec(tmp_path / "ssd300_vgg16.pt")
+        found = Detector(spec, loader=ModelLoader(10**9)).detect(IMAGE)
         assert found.categories == PETS
         with pytest.raises(CheckpointError, match=r"“none\.pt” cannot be read: No such file"):
-            spec_of_file(tmp_path / "none.pt")
+            read_model_spec(tmp_path / "none.pt")
 
 
 class TestEngine:
@@ -344,15 +344,15 @@ class TestEngine:
         """The model comes when the engine runs already."""
         (folder / "pets.pt").write_bytes(content)
         assert engine.model_states()["pets"] == "on disk"
-        first = engine.submit(read_image(PICTURE), "pets").result(60)
-        assert engine.submit(read_image(PICTURE), "pets").result(60).kept
+        first = engine.submit(read_image(IMAGE), "pets").result(60)
+        assert engine.submit(read_image(IMAGE), "pets").result(60).kept
         assert first.detections.model == "pets"
         put(folder / "pets.pt", SSDLITE, categories=("__background__", "cow", "pig"))
-        again = engine.submit(read_image(PICTURE), "pets").result(60)
+        again = engine.submit(read_image(IMAGE), "pets").result(60)
         assert not again.kept
         assert again.detections.categories == ("__background__", "cow", "pig")
 
-    def test_a_model_that_vanishes_while_pictures_wait_fails_them(self, engine, folder, monkeypatch):
+    def test_a_model_that_vanishes_while_images_wait_fails_them(self, engine, folder, monkeypatch):
         put(folder / "pets.pt")
         loading, go = threading.Event(), threading.Event()
 
@@ -362,7 +362,7 @@ class TestEngine:
             raise RuntimeError("the file is gone")
 
         monkeypatch.setattr(engine.loader, "load", load)
-        job = engine.submit(read_image(PICTURE), "pets")
+        job = engine.submit(read_image(IMAGE), "pets")
         assert loading.wait(10)
         (folder / "pets.pt").unlink()
         go.set()
@@ -370,16 +370,16 @@ class TestEngine:
             job.result(10)
 
 
-class TestOwnJoints:
+class TestOwnKeypoints:
     def test_go_all_the_way_to_the_exports(self, folder):
         names = ("nose", "left ear", "right ear", "withers", "left paw", "right paw", "tail")
         architecture = Architecture(
             "keypointrcnn_mobilenet_v2_fpn", {"num_classes": 2, "num_keypoints": 7, "min_size": 96, "max_size": 128}
         )
-        with NoRandomInitialisation():
-            module = empty_model(architecture)
+        with NoRandomInitialization():
+            module = build_empty(architecture)
         write_checkpoint(Checkpoint(architecture, ("__background__", "dog"), random_state(module), names), folder / "dogs.pt")
-        found = Detector("dogs", loader=ModelLoader(10**9)).detect(PICTURE)
+        found = Detector("dogs", loader=ModelLoader(10**9)).detect(IMAGE)
         assert len(found) > 0
         assert found.keypoints is not None
         assert found.keypoints.shape == (len(found), 7, 2)
@@ -408,9 +408,9 @@ class TestCommandLine:
         place = folder if way == "folder" else tmp_path / "elsewhere"
         place.mkdir(exist_ok=True)
         (place / "pets.pt").write_bytes(content)
-        picture = catalog.ASSETS / "examples" / "coffee.jpg"
+        image = catalog.ASSETS / "examples" / "coffee.jpg"
         how = {"folder": ["pets"], "flag": ["pets", "--models", str(place)], "file": [str(place / "pets.pt")]}[way]
-        assert main(["detect", str(picture), "--threshold", "0", "--model", *how]) == 0
+        assert main(["detect", str(image), "--threshold", "0", "--model", *how]) == 0
         (entry,) = json.loads(capsys.readouterr().out)
         assert entry["model"] == "pets"
         assert {thing["label"] for thing in entry["objects"]} <= {"cat", "dog"}

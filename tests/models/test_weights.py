@@ -16,7 +16,7 @@ import pytest
 import torch.hub
 
 from detection_core.models import catalog, download, weights
-from detection_core.models.catalog import PERSON_MODEL, ModelSpec, get_spec, list_models
+from detection_core.models.catalog import PERSON_MODEL, ModelSpec, get_model_spec, list_models
 from detection_core.models.weights import DownloadCancelled, WeightsError, available_models, fetch_weights, find_weights
 from tests.download_host import DownloadHost
 
@@ -26,7 +26,7 @@ BYTES = bytes(range(256)) * 4000
 def make_spec(content: bytes = BYTES, key: str = "ssdlite320_mobilenet_v3_large", **changes: object) -> ModelSpec:
     """A real model's spec whose weights file is `content`."""
     name = f"tiny-{hashlib.sha256(content).hexdigest()[:8]}.pth"
-    return dataclasses.replace(get_spec(key), file_name=name, url=f"https://nowhere.invalid/{name}", **changes)
+    return dataclasses.replace(get_model_spec(key), file_name=name, url=f"https://nowhere.invalid/{name}", **changes)
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,7 @@ class TestFind:
         assert find_weights(spec) == placed
 
     def test_embedded_model_is_in_the_assets(self, home):
-        spec = get_spec(PERSON_MODEL)
+        spec = get_model_spec(PERSON_MODEL)
         assert find_weights(spec) is None
         placed = put(home / "assets", spec.file_name)
         assert find_weights(spec) == placed
@@ -116,7 +116,7 @@ class TestFind:
     def test_available_models_in_the_catalogs_order(self, home, cache):
         names = list_models()
         for key in (names[3], PERSON_MODEL):
-            spec = get_spec(key)
+            spec = get_model_spec(key)
             put(cache if spec.url else home / "assets", spec.file_name)
         assert available_models() == [PERSON_MODEL, names[3]]
 
@@ -317,7 +317,7 @@ class TestRefusals:
 
     @pytest.fixture
     def refused(self, home, cache, monkeypatch):
-        working = get_spec(list_models()[2])
+        working = get_model_spec(list_models()[2])
         put(cache, working.file_name)
 
         def check(spec: ModelSpec) -> str:
@@ -419,4 +419,4 @@ class TestRefusals:
         assert "secret" not in message
 
     def test_embedded_model_is_missing(self, refused):
-        assert "assets folder" in refused(get_spec(PERSON_MODEL))
+        assert "assets folder" in refused(get_model_spec(PERSON_MODEL))

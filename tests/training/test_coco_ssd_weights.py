@@ -192,7 +192,7 @@ def test_weights_of_another_shape_are_refused(tmp_path, values):
         read_coco_ssd(write_model(tmp_path, values | {name: values[name][..., :16]}))
 
 
-# What Google's graph itself finds (python -m benchmarks.convert_coco_ssd --check PHOTO): label, score, and the box in an image of 300x300.
+# What Google's graph itself finds (python -m benchmarks.convert_coco_ssd --check IMAGE): label, score, and the box in an image of 300x300.
 FOUND = {
     "chelsea": [(17, 0.9312, (0.89, 2.26, 272.77, 298.16))],
     "salon": [(62, 0.9343, (28.19, 135.1, 109.01, 297.07)), (63, 0.8884, (108.02, 100.73, 199.22, 203.37))],
@@ -201,8 +201,8 @@ FOUND = {
 
 @pytest.mark.parametrize("name", FOUND)
 def test_the_file_that_ships_finds_what_the_graph_finds(name):
-    with Image.open(ASSETS / "examples" / f"{name}.jpg") as photo:
-        found = Detector(COCO_MODEL).detect(photo.convert("RGB").resize((300, 300)))
+    with Image.open(ASSETS / "examples" / f"{name}.jpg") as image:
+        found = Detector(COCO_MODEL).detect(image.convert("RGB").resize((300, 300)))
     for label, score, box in FOUND[name]:
         best = found[found.labels == label]
         # Rounded to 8 bits, after which another of the object's boxes may be the best.

@@ -17,13 +17,13 @@ from torchvision.models import mobilenet_v2
 from torchvision.models.detection import roi_heads
 
 from detection_core.datasets.coco import DataError
-from detection_core.datasets.preparation import Data, InvalidDataError
+from detection_core.datasets.preparation import InvalidDataError, TrainingData
 from detection_core.evaluation import Evaluation
 from detection_core.models.builders import BUILDERS, detector_on_backbone
-from detection_core.models.catalog import COCO_MODEL, get_spec
+from detection_core.models.catalog import COCO_MODEL, get_model_spec
 from detection_core.models.checkpoint import CheckpointError, read_checkpoint
 from detection_core.models.detector import Detector
-from detection_core.models.user_models import spec_of_file
+from detection_core.models.user_models import read_model_spec
 from detection_core.training import TrainingError
 from detection_core.training.fine_tune import train
 from detection_core.training.recipe import Augmentation, Recipe
@@ -58,7 +58,7 @@ def tiny_builders():
 
 @pytest.fixture
 def data(tmp_path):
-    return coco_folder(tmp_path / "data", photos=6)
+    return coco_folder(tmp_path / "data", images=6)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def finished(tmp_path_factory):
     """A folder with data and a run over it from beginning to end, `mine`, and what it said; to be looked at only."""
     folder = tmp_path_factory.mktemp("finished")
     lines = []
-    best = run(coco_folder(folder / "data", photos=6), folder / "mine.pt", lines=lines)
+    best = run(coco_folder(folder / "data", images=6), folder / "mine.pt", lines=lines)
     return folder, best, lines
 
 
@@ -86,7 +86,7 @@ def test_writes_best_last_and_curve(finished):
     assert best.categories == ("__background__", "person", "dog")
     assert best.training["recipe"]["epochs"] == 2
     assert any("epoch 2 of 2" in line for line in lines)
-    found = Detector(spec_of_file(folder / "mine.pt")).detect(folder / "data" / "images" / "1.png")
+    found = Detector(read_model_spec(folder / "mine.pt")).detect(folder / "data" / "images" / "1.png")
     assert found.categories == best.categories
 
 
@@ -137,10 +137,10 @@ def interrupt_after(batches, monkeypatch):
         ({"recipe": replace(QUICK, lr=1.0)}, lambda data: data, "lr"),
         ({"recipe": replace(QUICK, average=0)}, lambda data: data, "average"),
         ({"image_size": 96}, lambda data: data, "its arguments"),
-        ({}, lambda data: coco_folder(data.parent / "more", photos=7), "photos"),
-        ({}, lambda data: coco_folder(data.parent / "cats", photos=6, categories=("cat", "dog")), "classes"),
+        ({}, lambda data: coco_folder(data.parent / "more", images=7), "images"),
+        ({}, lambda data: coco_folder(data.parent / "cats", images=6, categories=("cat", "dog")), "classes"),
     ],
-    ids=["batch size", "learning rate", "average", "image size", "photos", "classes"],
+    ids=["batch size", "learning rate", "average", "image size", "images", "classes"],
 )
 def test_resume_refuses_another_run(finished, data, tmp_path, options, other_data, name):
     out = tmp_path / "mine.pt"
@@ -192,7 +192,7 @@ def test_never_writes_over_a_result(data, tmp_path):
 
 def test_starts_from_a_checkpoint_and_takes_over_classes_of_the_same_name(finished, tmp_path):
     folder, first, _ = finished
-    other = coco_folder(tmp_path / "other", photos=4, categories=("cat", "person"))
+    other = coco_folder(tmp_path / "other", images=4, categories=("cat", "person"))
     lines = []
     run(other, tmp_path / "second.pt", init=folder / "mine.pt", lines=lines, recipe=replace(QUICK, lr=0.0, epochs=1), image_size=None)
     second = read_checkpoint(tmp_path / "second.last.pt").state
@@ -203,8 +203,10 @@ def test_starts_from_a_checkpoint_and_takes_over_classes_of_the_same_name(finish
 
 
 def test_mixed_data_trains_the_heads_that_it_can(tmp_path):
-    with_masks, without = coco_folder(tmp_path / "a", photos=4), coco_folder(tmp_path / "b", photos=4, masks=False, seed=1)
-    mixed = Data([with_masks, without], validation=[with_masks], partial=[coco_folder(tmp_path / "c", photos=2, masks=False, seed=2)])
+    with_masks, without = coco_folder(tmp_path / "a", images=4), coco_folder(tmp_path / "b", images=4, masks=False, seed=1)
+    mixed = TrainingData(
+        [with_masks, without], validation=[with_masks], partial=[coco_folder(tmp_path / "c", images=2, masks=False, seed=2)]
+    )
     best = run(mixed, tmp_path / "mine.pt", model="maskrcnn_tiny")
     assert {"box_map", "mask_map"} == set(best.metrics)
     history = json.loads((tmp_path / "mine.json").read_text())
@@ -229,16 +231,16 @@ def test_heads_learn_from_so_many_proposals(data, tmp_path, monkeypatch):
 )
 def test_the_coco_model_gets_the_heads_that_the_data_can_teach(tmp_path, masks, keypoints):
     # The first class has keypoints; sorted by id it is the second.
-    folder = coco_folder(tmp_path / "data", photos=4, masks=masks, keypoints=keypoints, category_ids=(7, 3))
+    folder = coco_folder(tmp_path / "data", images=4, masks=masks, keypoints=keypoints, category_ids=(7, 3))
     lines = []
     best = run(
         folder, tmp_path / "mine.pt", model=COCO_MODEL, recipe=replace(QUICK, epochs=1), lines=lines, init="weights", image_size=None
     )
-    spec = spec_of_file(tmp_path / "mine.pt")
+    spec = read_model_spec(tmp_path / "mine.pt")
     assert spec.tasks == ("boxes", *["masks"] * masks, *["keypoints"] * keypoints)
     assert {"box_map", *["mask_map"] * masks, *["kp_map"] * keypoints} == set(best.metrics)
     missing = [line for line in lines if "goes without" in line]
-    assert len(missing) == (not masks) + (not keypoints and "keypoints" in get_spec(COCO_MODEL).tasks)
+    assert len(missing) == (not masks) + (not keypoints and "keypoints" in get_model_spec(COCO_MODEL).tasks)
     found = Detector(spec).detect(folder / "images" / "1.png")
     assert (found.masks is not None) == masks
     if keypoints:
@@ -255,8 +257,8 @@ def test_the_coco_model_gets_the_heads_that_the_data_can_teach(tmp_path, masks, 
         ({}, {"init": "weights"}, "no weights of its own"),
         ({}, {"init": "backbone"}, "--backbone FILE"),
         ({}, {"model": "ssd300_vgg16", "image_size": 200}, "300 pixels always"),
-        ({"photos": 1}, {}, "One photo"),
-        ({"photos": 3, "empty": 3}, {}, "No photo has an object"),
+        ({"images": 1}, {}, "One image"),
+        ({"images": 3, "empty": 3}, {}, "No image has an object"),
         ({}, {"init": "imagenet"}, "neither weights, backbone or random"),
         ({}, {"resume": True}, "to resume from"),
         ({}, {"model": "ssdlite320_mobilenet_v3_large", "image_size": None, "recipe": replace(QUICK, batch_size=1)}, "--batch-size 2"),
@@ -265,12 +267,12 @@ def test_the_coco_model_gets_the_heads_that_the_data_can_teach(tmp_path, masks, 
     ],
     ids=[
         "no masks",
-        "no joints",
+        "no keypoints",
         "no such model",
         "no weights",
         "no backbone",
         "fixed size",
-        "one photo",
+        "one image",
         "no objects",
         "no such start",
         "nothing to resume",
@@ -304,14 +306,14 @@ def test_refuses_faulty_data_and_names_every_fault(data, tmp_path):
 def test_goes_on_without_faulty_data_and_says_how_much(data, tmp_path):
     spoil(data)
     lines = []
-    run(Data([data], skip_invalid=True), tmp_path / "mine.pt", lines=lines, recipe=replace(QUICK, epochs=1))
-    assert any("without 1 photos and 3 annotations" in line for line in lines)
+    run(TrainingData([data], skip_invalid=True), tmp_path / "mine.pt", lines=lines, recipe=replace(QUICK, epochs=1))
+    assert any("without 1 images and 3 annotations" in line for line in lines)
 
 
 @pytest.mark.slow
 def test_two_processes_train_together(data, tmp_path):
     out = tmp_path / "mine.pt"
-    partial = coco_folder(tmp_path / "partial", photos=1, seed=5)
+    partial = coco_folder(tmp_path / "partial", images=1, seed=5)
     command = "-m torch.distributed.run --standalone --nproc_per_node 2 -m detection_core train"
     options = f"--data {data} --partial {partial} --out {out} --model {SHIPPED} --init random --image-size 64 --epochs 1 --batch-size 1"
     done = subprocess.run(
@@ -325,25 +327,25 @@ def test_two_processes_train_together(data, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     trained = read_checkpoint(out).training
-    # Six photos make three batches for each of the two.
-    assert (trained["processes"], trained["photos"], trained["batches"]) == (2, 6, 3)
+    # Six images make three batches for each of the two.
+    assert (trained["processes"], trained["images"], trained["batches"]) == (2, 6, 3)
     assert done.stderr.count("epoch 1 of 1") == done.stderr.count("is ready") == 1
 
 
 @pytest.mark.slow
-def test_overfits_four_photos(tmp_path, monkeypatch):
+def test_overfits_four_images(tmp_path, monkeypatch):
     person = "person_mobilenet_v2_fpn"
-    # Two objects a photo need no 512 boxes to be told from the rest.
-    monkeypatch.setitem(get_spec(person).architecture.arguments, "box_batch_size_per_image", 64)
-    data = coco_folder(tmp_path / "data", photos=4, size=(160, 128))
+    # Two objects an image need no 512 boxes to be told from the rest.
+    monkeypatch.setitem(get_model_spec(person).architecture.arguments, "box_batch_size_per_image", 64)
+    data = coco_folder(tmp_path / "data", images=4, size=(160, 128))
     plain = replace(Augmentation.none(), min_size=(96, 96), max_size=128)
     recipe = Recipe(epochs=1, batch_size=1, lr=1e-3, backbone_lr=1, warmup=5, average=10, augmentation=plain)
     out = tmp_path / "mine.pt"
     # Ten times in one epoch: it is measured and saved but once.
-    best = run(Data([data] * 10, validation=[data]), out, model=person, init="weights", recipe=recipe, image_size=96)
+    best = run(TrainingData([data] * 10, validation=[data]), out, model=person, init="weights", recipe=recipe, image_size=96)
     figures = best.training["figures"]
     assert {task: figures[task]["ap50"] > 90 for task in figures} == {"boxes": True, "masks": True, "keypoints": True}
-    found = Detector(spec_of_file(out)).detect(data / "images" / "1.png")
-    found = found[found.scores >= spec_of_file(out).suggested_threshold]
+    found = Detector(read_model_spec(out)).detect(data / "images" / "1.png")
+    found = found[found.scores >= read_model_spec(out).default_threshold]
     assert sorted(found.names) == ["dog", "person"]
     assert found.keypoint_names == KEYPOINT_NAMES

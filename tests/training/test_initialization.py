@@ -17,8 +17,8 @@ from detection_core.training.initialization import Report, freeze_backbone, tran
 
 SOURCE = ("__background__", "cat", "dog", "Person", "boat")
 TARGET = ("__background__", "person", "bird", "cat")
-SOURCE_JOINTS = ("nose", "left_eye", "right_eye", "tail")
-TARGET_JOINTS = ("right_eye", "left_ear", "nose")
+SOURCE_KEYPOINTS = ("nose", "left_eye", "right_eye", "tail")
+TARGET_KEYPOINTS = ("right_eye", "left_ear", "nose")
 # One of every family: they share the names of the last layers, so a light one will do.
 FAMILIES = (
     "fasterrcnn_mobilenet_v3_large_320_fpn",
@@ -49,7 +49,7 @@ def build(builder: str, num_classes: int, num_keypoints: int, device: str) -> nn
 
 def trained(builder: str) -> nn.Module:
     """A detector of the source's classes with random weights."""
-    module = build(builder, len(SOURCE), len(SOURCE_JOINTS), "meta").to_empty(device="cpu").eval()
+    module = build(builder, len(SOURCE), len(SOURCE_KEYPOINTS), "meta").to_empty(device="cpu").eval()
     generator = torch.Generator().manual_seed(0)
     for tensor in module.state_dict().values():
         if tensor.is_floating_point():
@@ -76,7 +76,7 @@ def family(request) -> tuple[str, nn.Module]:
 
 @torch.no_grad()
 def last_outputs(module: nn.Module) -> tuple[dict[str, torch.Tensor], torch.Tensor | None]:
-    """What the last layers give for the same random features, with the classes (or the joints) as the last dimension.
+    """What the last layers give for the same random features, with the classes (or the keypoints) as the last dimension.
 
     torchvision's own code divides it by anchor, class and coordinate.
     """
@@ -99,35 +99,35 @@ def last_outputs(module: nn.Module) -> tuple[dict[str, torch.Tensor], torch.Tens
     return outputs, heads.keypoint_predictor(torch.rand(2, channels, 3, 3, generator=generator)).movedim(1, -1)
 
 
-def names_of_joints(module: nn.Module, ours: tuple[str, ...], theirs: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    has_joints = any("keypoint_predictor" in name for name, _ in module.named_parameters())
-    return {"keypoint_names": ours, "source_keypoint_names": theirs} if has_joints else {}
+def names_of_keypoints(module: nn.Module, ours: tuple[str, ...], theirs: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    has_keypoints = any("keypoint_predictor" in name for name, _ in module.named_parameters())
+    return {"keypoint_names": ours, "source_keypoint_names": theirs} if has_keypoints else {}
 
 
 def test_classes_of_the_same_name_take_their_weights(family):
     builder, source = family
-    target = fresh(builder, len(TARGET), len(TARGET_JOINTS))
-    before, joints_before = last_outputs(target)
-    joints = names_of_joints(target, TARGET_JOINTS, SOURCE_JOINTS)
-    report = transfer(target, source.state_dict(), categories=TARGET, source_categories=SOURCE, **joints)
-    (found, found_joints), (expected, expected_joints) = last_outputs(target), last_outputs(source)
+    target = fresh(builder, len(TARGET), len(TARGET_KEYPOINTS))
+    before, keypoints_before = last_outputs(target)
+    keypoints = names_of_keypoints(target, TARGET_KEYPOINTS, SOURCE_KEYPOINTS)
+    report = transfer(target, source.state_dict(), categories=TARGET, source_categories=SOURCE, **keypoints)
+    (found, found_keypoints), (expected, expected_keypoints) = last_outputs(target), last_outputs(source)
     for name, output in found.items():
         assert output.shape[-1] == len(TARGET)
         for ours, theirs in ((0, 0), (1, 3), (3, 1)):
             torch.testing.assert_close(output[..., ours], expected[name][..., theirs], msg=f"{name} {TARGET[ours]}")
         assert torch.equal(output[..., 2], before[name][..., 2])
         assert not torch.allclose(expected[name][..., 1], expected[name][..., 3])
-    if joints:
+    if keypoints:
         for ours, theirs in ((0, 2), (2, 0)):
-            torch.testing.assert_close(found_joints[..., ours], expected_joints[..., theirs])
-        assert torch.equal(found_joints[..., 1], joints_before[..., 1])
+            torch.testing.assert_close(found_keypoints[..., ours], expected_keypoints[..., theirs])
+        assert torch.equal(found_keypoints[..., 1], keypoints_before[..., 1])
     assert report == Report(
         taken=report.total,
         total=sum(not name.endswith("num_batches_tracked") for name in target.state_dict()),
         classes=("person", "cat"),
         new_classes=("bird",),
-        keypoints=("right_eye", "nose") if joints else (),
-        new_keypoints=("left_ear",) if joints else (),
+        keypoints=("right_eye", "nose") if keypoints else (),
+        new_keypoints=("left_ear",) if keypoints else (),
         fresh=(),
         unused=(),
     )
@@ -140,9 +140,13 @@ def test_classes_of_the_same_name_take_their_weights(family):
 
 def test_the_same_classes_are_load_state_dict(family):
     builder, source = family
-    target = fresh(builder, len(SOURCE), len(SOURCE_JOINTS))
+    target = fresh(builder, len(SOURCE), len(SOURCE_KEYPOINTS))
     report = transfer(
-        target, source.state_dict(), categories=SOURCE, source_categories=SOURCE, **names_of_joints(target, SOURCE_JOINTS, SOURCE_JOINTS)
+        target,
+        source.state_dict(),
+        categories=SOURCE,
+        source_categories=SOURCE,
+        **names_of_keypoints(target, SOURCE_KEYPOINTS, SOURCE_KEYPOINTS),
     )
     state = source.state_dict()
     assert {name: torch.equal(tensor, state[name]) for name, tensor in target.state_dict().items()} == dict.fromkeys(state, True)
@@ -152,17 +156,17 @@ def test_the_same_classes_are_load_state_dict(family):
 
 def test_as_many_classes_of_other_names_keep_nothing_but_the_background(family):
     builder, source = family
-    target = fresh(builder, len(SOURCE), len(SOURCE_JOINTS))
-    before, joints_before = last_outputs(target)
+    target = fresh(builder, len(SOURCE), len(SOURCE_KEYPOINTS))
+    before, keypoints_before = last_outputs(target)
     others = ("__background__", "a", "b", "c", "d")
-    joints = names_of_joints(target, ("e", "f", "g", "h"), SOURCE_JOINTS)
-    report = transfer(target, source.state_dict(), categories=others, source_categories=SOURCE, **joints)
-    (found, found_joints), (expected, _) = last_outputs(target), last_outputs(source)
+    keypoints = names_of_keypoints(target, ("e", "f", "g", "h"), SOURCE_KEYPOINTS)
+    report = transfer(target, source.state_dict(), categories=others, source_categories=SOURCE, **keypoints)
+    (found, found_keypoints), (expected, _) = last_outputs(target), last_outputs(source)
     for name, output in found.items():
         torch.testing.assert_close(output[..., 0], expected[name][..., 0])
         assert torch.equal(output[..., 1:], before[name][..., 1:])
-    if joints:
-        assert torch.equal(found_joints, joints_before)
+    if keypoints:
+        assert torch.equal(found_keypoints, keypoints_before)
     assert report.classes == report.keypoints == ()
     assert report.new_classes == others[1:]
     assert all(any(part in f"{layer}." for part in LAST_LAYERS) for layer in report.fresh)

@@ -11,8 +11,8 @@ from torchvision.models.detection._utils import overwrite_eps
 from torchvision.ops import FrozenBatchNorm2d
 
 from benchmarks.random_models import random_state
-from detection_core.models.catalog import COCO_MODEL, get_spec
-from detection_core.models.empty import NoRandomInitialisation, empty_model
+from detection_core.models.catalog import COCO_MODEL, get_model_spec
+from detection_core.models.empty import NoRandomInitialization, build_empty
 from detection_core.models.spec import Architecture
 from detection_core.training.acceleration import accelerate
 from detection_core.training.losses import losses_of
@@ -62,9 +62,11 @@ def batch() -> tuple[list[torch.Tensor], list[dict[str, torch.Tensor]]]:
         for mask, (x1, y1, x2, y2) in zip(masks, boxes, strict=True):
             mask[y1:y2, x1 : (x1 + x2) // 2] = 1
         places = torch.rand(len(boxes), 17, 2, generator=generator)
-        joints = corners[:, None, :2] + places * (corners[:, None, 2:] - corners[:, None, :2])
+        keypoints = corners[:, None, :2] + places * (corners[:, None, 2:] - corners[:, None, :2])
         visible = torch.ones(len(boxes), 17, 1) * 2
-        targets.append({"boxes": corners, "labels": torch.tensor(labels), "masks": masks, "keypoints": torch.cat([joints, visible], dim=2)})
+        targets.append(
+            {"boxes": corners, "labels": torch.tensor(labels), "masks": masks, "keypoints": torch.cat([keypoints, visible], dim=2)}
+        )
     return images, targets
 
 
@@ -77,12 +79,12 @@ def losses(module: nn.Module) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("builder", quick_first(FAMILIES, FAMILIES.keys() - {"ssd300_vgg16"}))
 def test_losses_equal_torchvisions(builder):
-    architecture = get_spec(builder).architecture
+    architecture = get_model_spec(builder).architecture
     sizes = {} if builder.startswith("ssd") else {"min_size": 96, "max_size": 128}
     # The heads take most of the time.
     sizes |= {"box_batch_size_per_image": 24} if "rcnn" in builder else {}
-    with NoRandomInitialisation():
-        ours = empty_model(Architecture(builder, {**architecture.arguments, "num_classes": CLASSES, **sizes}))
+    with NoRandomInitialization():
+        ours = build_empty(Architecture(builder, {**architecture.arguments, "num_classes": CLASSES, **sizes}))
         theirs = get_model(builder, weights=None, weights_backbone=FAMILIES[builder], num_classes=CLASSES, **sizes)
     # With its own weights for the whole detector, the builder would do this itself.
     overwrite_eps(theirs, architecture.arguments.get("frozen_norm_epsilon", 0.0))
@@ -107,8 +109,8 @@ def test_losses_equal_torchvisions(builder):
 
 @pytest.mark.parametrize("with_masks", [True, False], ids=["masks", "without masks"])
 def test_the_coco_model_learns_the_same_when_accelerated(with_masks):
-    with NoRandomInitialisation():
-        module = empty_model(Architecture(COCO_MODEL, {"num_classes": CLASSES, "num_keypoints": 17}))
+    with NoRandomInitialization():
+        module = build_empty(Architecture(COCO_MODEL, {"num_classes": CLASSES, "num_keypoints": 17}))
     random_state(module)
     images, targets = batch()
     if not with_masks:

@@ -5,7 +5,7 @@ import torch
 from torchvision.models import get_model, mobilenet_v2
 from torchvision.ops import FrozenBatchNorm2d
 
-from detection_core.models.catalog import get_spec
+from detection_core.models.catalog import get_model_spec
 from detection_core.models.spec import Architecture
 from detection_core.models.weights import MIRROR, WeightsError
 from detection_core.training import TrainingError
@@ -71,7 +71,7 @@ def test_torchvisions_builders_take_the_cached_backbone_as_torchvision_does(host
 
 
 def test_a_backbone_that_cannot_be_downloaded_is_a_message(host):
-    base = frozen_by_backbone(get_spec("retinanet_resnet50_fpn").architecture)
+    base = frozen_by_backbone(get_model_spec("retinanet_resnet50_fpn").architecture)
     with pytest.raises(WeightsError, match="ResNet50_Weights"):
         backbone_start(base, None, silent)
     assert host.requests

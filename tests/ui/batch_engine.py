@@ -1,16 +1,16 @@
-"""An engine that finds three things in every picture, at once or when the test says so."""
+"""An engine that finds three things in every image, at once or when the test says so."""
 
 from __future__ import annotations
 
 from detection_core.engine import Job, JobState, Result, Stage
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import get_spec, list_specs
+from detection_core.models.catalog import get_model_spec, list_specs
 from detection_core.models.detector import Timings
 from tests.factories import make_detections
 
 
 class BatchEngine:
-    """Gives three objects with masks and joints, of scores 0.95, 0.525 and 0.1, all of the model's first class.
+    """Gives three objects with masks and keypoints, of scores 0.95, 0.525 and 0.1, all of the model's first class.
 
     Attributes:
         holds: Whether new jobs wait for `release`.
@@ -26,7 +26,7 @@ class BatchEngine:
         job.update(JobState(Stage.RUN))
         size = (image.image.height, image.image.width)
         found = make_detections(
-            3, image_size=size, labels=[1, 1, 1], categories=get_spec(model).categories, masks=True, keypoints=True, model=model
+            3, image_size=size, labels=[1, 1, 1], categories=get_model_spec(model).categories, masks=True, keypoints=True, model=model
         )
         self.held.append((job, Result(found, Timings(network=0.25))))
         if not self.holds:

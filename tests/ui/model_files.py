@@ -25,14 +25,14 @@ def put_model(path: Path, classes: tuple[str, str] = PETS, **changes: Any) -> Pa
         classes: Their names.
         changes: Other parts of the file to replace.
     """
-    torch.save(hollow_content(_DETECTOR) | {"categories": (BACKGROUND, *classes), "suggested_threshold": 0.2} | changes, path)
+    torch.save(hollow_content(_DETECTOR) | {"categories": (BACKGROUND, *classes), "default_threshold": 0.2} | changes, path)
     return path
 
 
 def put_skeletons(path: Path) -> Path:
-    """Writes a detector of hands with masks and seven joints, two of them a left one's, whose logits are all 5."""
+    """Writes a detector of hands with masks and seven keypoints, two of them a left one's, whose logits are all 5."""
     content = hollow_content(_SKELETONS)
     logits = "roi_heads.keypoint_predictor.kps_score_lowres.bias"
     content["state"][logits] = torch.full_like(content["state"][logits], 5)
-    torch.save(content | {"categories": (BACKGROUND, "hand"), "keypoint_names": HAND, "suggested_threshold": 0.2}, path)
+    torch.save(content | {"categories": (BACKGROUND, "hand"), "keypoint_names": HAND, "default_threshold": 0.2}, path)
     return path

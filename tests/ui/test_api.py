@@ -15,7 +15,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from detection_core.engine import LocalEngine
-from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_spec, list_models
+from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_model_spec, list_models
 from detection_core.models.optimized import sixteen_bits
 from detection_core.models.user_models import MODELS_DIR
 from detection_core.ui.app import build_app, launch_options
@@ -23,7 +23,7 @@ from tests.download_host import machine_without_weights
 from tests.ui.model_files import PETS, put_model
 
 PRECISIONS = ["exact", "fast", "stock"] if sixteen_bits(torch.device("cpu")) else ["exact", "stock"]
-PHOTO = ASSETS / "examples" / "grace_hopper.jpg"
+IMAGE = ASSETS / "examples" / "grace_hopper.jpg"
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +45,13 @@ def client(address):
 
 
 def test_detects(client):
-    told, picture = client.predict(handle_file(PHOTO), PERSON_MODEL, 0.3, api_name="/detect")
+    told, image = client.predict(handle_file(IMAGE), PERSON_MODEL, 0.3, api_name="/detect")
     assert told["objects"][0]["label"] == "person"
     assert all(entry["score"] >= 0.3 for entry in told["objects"])
-    with Image.open(picture if isinstance(picture, str) else picture["path"]) as annotated, Image.open(PHOTO) as photo:
+    with Image.open(image if isinstance(image, str) else image["path"]) as annotated, Image.open(IMAGE) as original:
         assert annotated.format == "PNG"
-        assert annotated.size == photo.size
-        assert np.asarray(annotated.convert("RGB")).tobytes() != np.asarray(photo.convert("RGB")).tobytes()
+        assert annotated.size == original.size
+        assert np.asarray(annotated.convert("RGB")).tobytes() != np.asarray(original.convert("RGB")).tobytes()
 
 
 @pytest.mark.parametrize(
@@ -66,29 +66,29 @@ def test_detects(client):
 )
 def test_refuses_in_words(client, model, threshold, message):
     with pytest.raises(AppError, match=message):
-        client.predict(handle_file(PHOTO), model, threshold, api_name="/detect")
+        client.predict(handle_file(IMAGE), model, threshold, api_name="/detect")
 
 
 def test_compares(client, tmp_path, monkeypatch):
     monkeypatch.setenv(MODELS_DIR, str(tmp_path))
     put_model(tmp_path / "pets.pt")
-    told, difference = client.predict(handle_file(PHOTO), [PERSON_MODEL, "pets"], None, 0.3, api_name="/compare")
+    told, difference = client.predict(handle_file(IMAGE), [PERSON_MODEL, "pets"], None, 0.3, api_name="/compare")
     assert [model["name"] for model in told["models"]] == [PERSON_MODEL, "pets"]
-    assert [model["provenance"]["threshold"] for model in told["models"]] == [get_spec(PERSON_MODEL).suggested_threshold, 0.2]
+    assert [model["provenance"]["threshold"] for model in told["models"]] == [get_model_spec(PERSON_MODEL).default_threshold, 0.2]
     (pair,) = told["pairs"]
     counts = pair["counts"]
     assert counts["matched"] == 0
     assert counts["other_class"] + counts["only_a"] == len(told["models"][0]["objects"])
     assert told["iou_threshold"] == 0.3
-    with Image.open(difference if isinstance(difference, str) else difference["path"]) as picture, Image.open(PHOTO) as photo:
-        assert picture.width == photo.width
-        assert picture.height > photo.height
+    with Image.open(difference if isinstance(difference, str) else difference["path"]) as image, Image.open(IMAGE) as original:
+        assert image.width == original.width
+        assert image.height > original.height
 
 
 def test_fetches_no_address_in_place_of_a_list(client):
     models = {"path": "http://127.0.0.1:9/a.png", "meta": {"_type": "gradio.FileData"}}
     with pytest.raises(AppError, match="addresses are not fetched"):
-        client.predict(handle_file(PHOTO), models, None, None, api_name="/compare")
+        client.predict(handle_file(IMAGE), models, None, None, api_name="/compare")
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,10 @@ def test_fetches_no_address_in_place_of_a_list(client):
 )
 def test_refuses_comparisons_in_words(client, models, iou, message):
     with pytest.raises(AppError, match=message):
-        client.predict(handle_file(PHOTO), models, None, iou, api_name="/compare")
+        client.predict(handle_file(IMAGE), models, None, iou, api_name="/compare")
 
 
-def test_a_file_that_is_no_picture_is_told(client, tmp_path):
+def test_a_file_that_is_no_image_is_told(client, tmp_path):
     text = tmp_path / "note.jpg"
     text.write_text("this is text")
     with pytest.raises(AppError, match="text") as caught:
@@ -126,18 +126,18 @@ def test_lists_models(client):
 
 def test_a_model_runs_in_a_precision(client):
     key = f"{PERSON_MODEL}@stock"
-    told, _ = client.predict(handle_file(PHOTO), key, 0.3, api_name="/detect")
+    told, _ = client.predict(handle_file(IMAGE), key, 0.3, api_name="/detect")
     assert told["provenance"]["model"] == key
-    compared, _ = client.predict(handle_file(PHOTO), [PERSON_MODEL, key], 0.3, None, api_name="/compare")
+    compared, _ = client.predict(handle_file(IMAGE), [PERSON_MODEL, key], 0.3, None, api_name="/compare")
     assert [model["name"] for model in compared["models"]] == [PERSON_MODEL, key]
     assert compared["pairs"][0]["counts"]["only_a"] == compared["pairs"][0]["counts"]["only_b"] == 0
-    assert client.predict(handle_file(PHOTO), key, None, "", api_name="/live")["in_view"]["person"]
+    assert client.predict(handle_file(IMAGE), key, None, "", api_name="/live")["in_view"]["person"]
 
 
 def test_a_precision_that_the_machine_has_not_is_refused_in_words(client, monkeypatch):
     monkeypatch.setattr("detection_core.models.loader.sixteen_bits", lambda device: None)
     with pytest.raises(AppError, match="no instructions for numbers of sixteen bits"):
-        client.predict(handle_file(PHOTO), f"{PERSON_MODEL}@fast", 0.3, api_name="/detect")
+        client.predict(handle_file(IMAGE), f"{PERSON_MODEL}@fast", 0.3, api_name="/detect")
 
 
 def test_knows_users_models_while_they_are_there(client, tmp_path, monkeypatch):
@@ -148,12 +148,12 @@ def test_knows_users_models_while_they_are_there(client, tmp_path, monkeypatch):
     assert {name: listed[name] for name in ("key", "source", "state", "gflops", "categories")} == {
         "key": "pets", "source": "user", "state": "on disk", "gflops": None, "categories": ["cat", "dog"],
     }  # fmt: skip
-    told, _ = client.predict(handle_file(PHOTO), "pets", 0.1, api_name="/detect")
+    told, _ = client.predict(handle_file(IMAGE), "pets", 0.1, api_name="/detect")
     assert {entry["label"] for entry in told["objects"]} == set(PETS)
     path.unlink()
     assert "pets" not in {model["key"] for model in client.predict(api_name="/models")}
     with pytest.raises(AppError, match="There is no model “pets”"):
-        client.predict(handle_file(PHOTO), "pets", 0.1, api_name="/detect")
+        client.predict(handle_file(IMAGE), "pets", 0.1, api_name="/detect")
 
 
 def test_nothing_else_is_public(client):
@@ -183,12 +183,12 @@ def test_follows_who_is_in_a_stream(client):
 @pytest.mark.parametrize(
     ("sent", "message"),
     [
-        ((None, PERSON_MODEL, 0.5, ""), "Send a picture file"),
-        ((handle_file(PHOTO), "yolo", 0.5, ""), "There is no model"),
-        ((handle_file(PHOTO), PERSON_MODEL, 7, ""), "from 0 to 1"),
-        ((handle_file(PHOTO), PERSON_MODEL, 0.5, "unknown"), "has ended"),
+        ((None, PERSON_MODEL, 0.5, ""), "Send an image file"),
+        ((handle_file(IMAGE), "yolo", 0.5, ""), "There is no model"),
+        ((handle_file(IMAGE), PERSON_MODEL, 7, ""), "from 0 to 1"),
+        ((handle_file(IMAGE), PERSON_MODEL, 0.5, "unknown"), "has ended"),
     ],
-    ids=["no picture", "unknown model", "wrong threshold", "unknown stream"],
+    ids=["no image", "unknown model", "wrong threshold", "unknown stream"],
 )
 def test_a_stream_says_what_is_wrong(client, sent, message):
     with pytest.raises(AppError, match=message):

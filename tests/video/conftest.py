@@ -1,4 +1,4 @@
-"""Keeps what tests of clips write to the folder for temporary files in their own folders."""
+"""Keeps what tests of videos write to the folder for temporary files in their own folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes clips in which things move, and a detector that finds them by their colours."""
+"""Makes videos in which things move, and a detector that finds them by their colors."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 from PIL import Image
 
 from detection_core.detections import Detections
-from detection_core.video import ClipRecords, FollowedFrame
+from detection_core.video import FrameResults, TrackedFrame
 from detection_core.video.io import open_video
 from tests.factories import COCO_KEYPOINT_NAMES
-from tests.video.io.clips import make_clip
+from tests.video.io.videos import make_video
 
 SIZE = (96, 64)
 CATEGORIES = ("__background__", "red thing", "blue thing")
-MODEL = "finds_colours"
+MODEL = "finds_colors"
 _SCORES = (0.9, 0.6)
 
 
 def scene(index: int, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """A red thing that goes right below and a blue one that goes left above, on grey; uint8 [H,W,3]."""
+    """A red thing that goes right below and a blue one that goes left above, on gray; uint8 [H,W,3]."""
     image = np.full((size[1], size[0], 3), 128, np.uint8)
     image[36:58, 4 + 2 * index : 20 + 2 * index] = (230, 20, 20)
     image[6:26, max(0, 70 - 2 * index) : max(0, 90 - 2 * index)] = (20, 20, 230)
@@ -29,12 +29,12 @@ def scene(index: int, size: tuple[int, int] = SIZE) -> np.ndarray:
 
 
 def make_scene(path: Path, frames: int = 12, **how) -> Path:
-    """Writes a clip of the scene; see `make_clip`."""
-    return make_clip(path, frames, **{"size": SIZE, "draw": scene, **how})
+    """Writes a video of the scene; see `make_video`."""
+    return make_video(path, frames, **{"size": SIZE, "draw": scene, **how})
 
 
 class Finder:
-    """Finds the things by their colours, and something doubtful in the corner; counts how often it is asked.
+    """Finds the things by their colors, and something doubtful in the corner; counts how often it is asked.
 
     `keypoints` may be the labels whose objects have some.
     """
@@ -74,21 +74,21 @@ def _box_of(pixels: np.ndarray, label: int) -> list[int] | None:
     return [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1] if len(rows) else None
 
 
-def records_of(path: Path, finder: Finder | None = None, **choice: float) -> ClipRecords:
-    """What the finder finds in a clip."""
+def records_of(path: Path, finder: Finder | None = None, **choice: float) -> FrameResults:
+    """What the finder finds in a video."""
     finder = finder or Finder()
-    records = ClipRecords(open_video(path))
+    records = FrameResults(open_video(path))
     for frame in records.video.frames(**choice):
         records.append(frame.index, frame.time_s, finder(Image.fromarray(frame.image)))
     return records
 
 
-def facts(frame: FollowedFrame) -> tuple:
+def facts(frame: TrackedFrame) -> tuple:
     """A frame as plain values that can be compared."""
     ids = None if frame.ids is None else frame.ids.tolist()
     return frame.index, frame.time_s, frame.detections.names, frame.detections.boxes.tolist(), ids
 
 
 def frames_of(path: Path) -> list[np.ndarray]:
-    """All pictures of a video."""
+    """All images of a video."""
     return [frame.image for frame in open_video(path).frames()]

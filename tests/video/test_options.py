@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from detection_core.video import ClipOptions, lowest_kept
+from detection_core.video import VideoOptions, lowest_kept
 from detection_core.video.io import VideoFile, VideoLimits, open_video
 from tests.video.scenes import make_scene
 
@@ -24,7 +24,7 @@ from tests.video.scenes import make_scene
 )
 def test_impossible_options_are_refused(wrong):
     with pytest.raises(ValueError, match=r"must|either"):
-        ClipOptions(**{"threshold": 0.5, **wrong})
+        VideoOptions(**{"threshold": 0.5, **wrong})
 
 
 @pytest.mark.parametrize(
@@ -32,25 +32,25 @@ def test_impossible_options_are_refused(wrong):
 )
 def test_how_many_frames_are_looked_at_is_known_before(tmp_path, choice, rate):
     video = open_video(make_scene(tmp_path / "a.mp4", 30))
-    options = ClipOptions(0.5, **choice)
+    options = VideoOptions(0.5, **choice)
     assert options.rate(video) == pytest.approx(rate)
     assert options.frames(video) == pytest.approx(len(list(video.frames(**choice))), abs=1)
 
 
 def test_of_a_video_without_a_frame_count_time_says_it():
     video = VideoFile(Path("a.webm"), (64, 48), 20, 25, None, False, "vp9", VideoLimits())
-    assert ClipOptions(0.5).frames(video) == 500
-    assert ClipOptions(0.5, every=10).frames(video) == 50
+    assert VideoOptions(0.5).frames(video) == 500
+    assert VideoOptions(0.5, every=10).frames(video) == 50
 
 
 def test_of_a_longer_video_than_allowed_only_the_allowed_frames_count():
     video = VideoFile(Path("a.mp4"), (64, 48), 20, 25, 500, False, "h264", VideoLimits(max_seconds=2))
-    assert ClipOptions(0.5).frames(video) == 50
+    assert VideoOptions(0.5).frames(video) == 50
 
 
 @pytest.mark.parametrize(
-    ("floor", "suggested", "threshold", "expected"),
+    ("floor", "default", "threshold", "expected"),
     [(0.05, 0.5, 0.5, 0.1), (0.2, 0.4, 0.5, 0.2), (0.001, 0.1, 0.5, 0.05), (0.01, 0.5, 0.02, 0.02), (0.05, 0.5, 0.0, 0.05)],
 )
-def test_what_is_kept_serves_lower_thresholds_but_not_everything(floor, suggested, threshold, expected):
-    assert lowest_kept(floor, suggested, threshold) == expected
+def test_what_is_kept_serves_lower_thresholds_but_not_everything(floor, default, threshold, expected):
+    assert lowest_kept(floor, default, threshold) == expected

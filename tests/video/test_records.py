@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from detection_core.detections import Detections
-from detection_core.video import ClipRecords
+from detection_core.video import FrameResults
 from detection_core.video.io import VideoFile, VideoLimits
 from tests.factories import make_detections
 
 ARRAYS = ("boxes", "labels", "scores", "masks", "keypoints", "keypoint_scores")
-VIDEO = VideoFile(Path("clip.mp4"), (640, 480), 10, 25, 250, False, "h264", VideoLimits())
+VIDEO = VideoFile(Path("video.mp4"), (640, 480), 10, 25, 250, False, "h264", VideoLimits())
 
 
 def assert_equal(one: Detections, other: Detections) -> None:
@@ -32,7 +32,7 @@ def assert_equal(one: Detections, other: Detections) -> None:
 )
 def test_what_was_found_comes_back_exactly(gives):
     found = [make_detections(n, seed=n, model="m", **gives) for n in (3, 0, 40)]
-    with ClipRecords(VIDEO) as records:
+    with FrameResults(VIDEO) as records:
         for number, detections in enumerate(found):
             records.append(5 * number, number / 3, detections)
         assert len(records) == 3
@@ -44,7 +44,7 @@ def test_what_was_found_comes_back_exactly(gives):
 
 
 def test_records_are_read_while_they_grow():
-    with ClipRecords(VIDEO) as records:
+    with FrameResults(VIDEO) as records:
         records.append(0, 0.0, make_detections(2))
         reading = iter(records)
         next(reading)
@@ -55,7 +55,7 @@ def test_records_are_read_while_they_grow():
 
 def test_a_frame_without_any_mask_is_one_among_others():
     without = make_detections(0, masks=True)
-    with ClipRecords(VIDEO) as records:
+    with FrameResults(VIDEO) as records:
         records.append(0, 0.0, replace(without, masks=None))
         records.append(1, 0.1, make_detections(2, masks=True))
         assert [frame.detections.masks is None for frame in records] == [True, False]
@@ -63,7 +63,7 @@ def test_a_frame_without_any_mask_is_one_among_others():
 
 def test_a_temporary_file_is_gone_afterwards(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    records = ClipRecords(VIDEO)
+    records = FrameResults(VIDEO)
     records.append(0, 0.0, make_detections(2))
     assert len(list(tmp_path.iterdir())) == 1
     records.close()
@@ -72,14 +72,14 @@ def test_a_temporary_file_is_gone_afterwards(tmp_path, monkeypatch):
 
 
 def test_a_given_file_stays(tmp_path):
-    with ClipRecords(VIDEO, tmp_path / "records") as records:
+    with FrameResults(VIDEO, tmp_path / "records") as records:
         records.append(0, 0.0, make_detections(2))
     assert (tmp_path / "records").stat().st_size > 0
 
 
 @pytest.mark.parametrize("other", [{"image_size": (64, 48)}, {"model": "another"}], ids=lambda other: next(iter(other)))
 def test_frames_of_something_else_are_refused(other):
-    with ClipRecords(VIDEO) as records:
+    with FrameResults(VIDEO) as records:
         records.append(0, 0.0, make_detections(2))
         with pytest.raises(ValueError, match="one model"):
             records.append(1, 0.1, make_detections(2, **other))

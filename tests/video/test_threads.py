@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from detection_core.video.threads import Behind, ahead, side_by_side
+from detection_core.video.threads import BackgroundWorker, ordered_map, prefetch
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def test_what_is_made_ahead_comes_in_order_and_not_all_at_once():
             made.append(number)
             yield number
 
-    with closing(ahead(numbers(), 2)) as items:
+    with closing(prefetch(numbers(), 2)) as items:
         assert next(items) == 0
         assert len(made) <= 4  # Taken, two waiting, one in hand.
         assert list(items) == list(range(1, 10))
@@ -36,7 +36,7 @@ def test_an_error_ahead_comes_after_what_was_made():
         yield 1
         raise KeyError("broken")
 
-    items = ahead(numbers(), 2)
+    items = prefetch(numbers(), 2)
     assert next(items) == 1
     with pytest.raises(KeyError, match="broken"):
         next(items)
@@ -49,13 +49,13 @@ def test_who_makes_ahead_is_ended_when_nobody_wants_more():
             yield number
             number += 1
 
-    with closing(ahead(numbers(), 1)) as items:
+    with closing(prefetch(numbers(), 1)) as items:
         assert next(items) == 0
 
 
 def test_all_are_handled_behind_in_order_and_in_one_other_thread():
     handled = []
-    with Behind(lambda item: handled.append((item, threading.get_ident())), 2) as behind:
+    with BackgroundWorker(lambda item: handled.append((item, threading.get_ident())), 2) as behind:
         for number in range(10):
             behind.put(number)
     assert [item for item, _ in handled] == list(range(10))
@@ -71,7 +71,7 @@ def test_an_error_behind_comes_out_of_put():
     handled_after = []
 
     def give_all() -> None:
-        with Behind(refuse, 1) as behind:
+        with BackgroundWorker(refuse, 1) as behind:
             for number in range(1000):
                 behind.put(number)
             handled_after.append("all were taken")
@@ -82,7 +82,7 @@ def test_an_error_behind_comes_out_of_put():
 
 
 def test_an_error_behind_comes_out_at_the_end():
-    with pytest.raises(KeyError, match="refused"), Behind(refuse, 1) as behind:
+    with pytest.raises(KeyError, match="refused"), BackgroundWorker(refuse, 1) as behind:
         behind.put(1)
 
 
@@ -90,7 +90,7 @@ def test_an_error_in_front_lets_those_before_be_handled():
     handled: list[int] = []
 
     def give_two() -> None:
-        with Behind(handled.append, 5) as behind:
+        with BackgroundWorker(handled.append, 5) as behind:
             behind.put(1)
             behind.put(2)
             raise ValueError("in front")
@@ -101,7 +101,7 @@ def test_an_error_in_front_lets_those_before_be_handled():
 
 
 def test_results_come_in_the_order_of_the_items():
-    pairs = list(side_by_side(lambda number: time.sleep(0.02 * (number % 2 == 0)) or number**2, range(9), 3))
+    pairs = list(ordered_map(lambda number: time.sleep(0.02 * (number % 2 == 0)) or number**2, range(9), 3))
     assert pairs == [(number, number**2) for number in range(9)]
 
 
@@ -113,27 +113,27 @@ def test_as_many_as_allowed_are_worked_on_at_a_time():
         company.wait(10)
         return number
 
-    assert [made for _, made in side_by_side(work, range(6), 3)] == list(range(6))
+    assert [made for _, made in ordered_map(work, range(6), 3)] == list(range(6))
 
 
-@pytest.mark.parametrize("at_once", [1, 3])
-def test_what_comes_before_an_error_is_given(at_once):
+@pytest.mark.parametrize("max_in_flight", [1, 3])
+def test_what_comes_before_an_error_is_given(max_in_flight):
     def items():
         yield from range(4)
         raise ValueError("the tail is broken")
 
-    assert _until_error(side_by_side(str, items(), at_once)) == [(number, str(number)) for number in range(4)]
+    assert _until_error(ordered_map(str, items(), max_in_flight)) == [(number, str(number)) for number in range(4)]
 
 
-@pytest.mark.parametrize("at_once", [1, 3])
-def test_an_error_in_the_work_comes_after_all_before_it(at_once):
-    pairs = _until_error(side_by_side(lambda number: 6 // (number - 2), range(9), at_once))
+@pytest.mark.parametrize("max_in_flight", [1, 3])
+def test_an_error_in_the_work_comes_after_all_before_it(max_in_flight):
+    pairs = _until_error(ordered_map(lambda number: 6 // (number - 2), range(9), max_in_flight))
     assert pairs == [(0, -3), (1, -6)]
 
 
 def test_leaving_early_works_on_no_more_than_was_begun():
     seen: list[int] = []
-    with closing(side_by_side(seen.append, range(9), 3)) as pairs:
+    with closing(ordered_map(seen.append, range(9), 3)) as pairs:
         next(pairs)
     assert len(seen) <= 3
 

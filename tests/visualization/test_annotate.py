@@ -9,24 +9,24 @@ import pytest
 from PIL import Image
 
 from detection_core.detections import Detections
-from detection_core.visualization import PALETTE, Style, annotate
+from detection_core.visualization import PALETTE, AnnotationStyle, annotate
 from tests.factories import make_detections
 
 LAYERS = ("boxes", "masks", "contours", "skeletons", "labels")
 
 
-def picture(image_size=(480, 640)):
+def make_image(image_size=(480, 640)):
     return Image.effect_noise(image_size[::-1], 60).convert("RGB")
 
 
 def only(*layers, **changes):
-    return Style(**{name: name in layers for name in LAYERS}, **changes)
+    return AnnotationStyle(**{name: name in layers for name in LAYERS}, **changes)
 
 
 @pytest.mark.parametrize("kind", ["PIL", "array"])
 def test_input_is_not_changed(kind):
     detections = make_detections(5, masks=True, keypoints=True)
-    image = picture() if kind == "PIL" else np.array(picture())
+    image = make_image() if kind == "PIL" else np.array(make_image())
     before = image.tobytes()
     kept = [getattr(detections, name).tobytes() for name in ("boxes", "masks", "keypoints", "scores")]
     result = annotate(image, detections)
@@ -40,14 +40,14 @@ def test_input_is_not_changed(kind):
 @pytest.mark.parametrize("masks", [False, True], ids=["without masks", "with masks"])
 @pytest.mark.parametrize("kind", ["PIL", "array"])
 def test_result_shares_nothing_with_the_input(kind, masks, count):
-    image = picture() if kind == "PIL" else np.array(picture())
+    image = make_image() if kind == "PIL" else np.array(make_image())
     before = image.tobytes()
     annotate(image, make_detections(count, masks=masks, keypoints=masks)).paste((0, 0, 0), (0, 0, 640, 480))
     assert image.tobytes() == before
 
 
-def test_nothing_found_leaves_the_picture_as_it_is():
-    image = picture()
+def test_nothing_found_leaves_the_image_as_it_is():
+    image = make_image()
     nothing = Detections.empty((480, 640), ("__background__", "person"))
     assert annotate(image, nothing).tobytes() == image.tobytes()
     assert annotate(image, make_detections(3, masks=True, keypoints=True)[:0]).tobytes() == image.tobytes()
@@ -56,34 +56,34 @@ def test_nothing_found_leaves_the_picture_as_it_is():
 @pytest.mark.parametrize("layer", LAYERS)
 def test_each_layer_draws_something_and_can_be_left_out(layer):
     detections = make_detections(4, masks=True, keypoints=True)
-    image = picture()
+    image = make_image()
     assert annotate(image, detections, only(layer)).tobytes() != image.tobytes()
     others = [name for name in LAYERS if name != layer]
     assert annotate(image, detections, only(*others)).tobytes() != annotate(image, detections).tobytes()
 
 
-def test_without_layers_the_picture_stays():
-    image = picture()
+def test_without_layers_the_image_stays():
+    image = make_image()
     assert annotate(image, make_detections(4, masks=True, keypoints=True), only()).tobytes() == image.tobytes()
 
 
-def test_the_same_input_gives_the_same_picture():
-    image, detections = picture(), make_detections(20, masks=True, keypoints=True)
+def test_the_same_input_gives_the_same_image():
+    image, detections = make_image(), make_detections(20, masks=True, keypoints=True)
     assert annotate(image, detections).tobytes() == annotate(np.asarray(image), detections).tobytes()
 
 
 def test_labels_lie_on_top_of_everything():
     detections = make_detections(6, masks=True, keypoints=True)
-    image = picture()
-    alone, whole = (np.asarray(annotate(image, detections, style)) for style in (only("labels"), Style()))
-    labelled = (alone != np.asarray(image)).any(axis=2)
-    assert (alone[labelled] == whole[labelled]).all()
+    image = make_image()
+    alone, whole = (np.asarray(annotate(image, detections, style)) for style in (only("labels"), AnnotationStyle()))
+    labeled = (alone != np.asarray(image)).any(axis=2)
+    assert (alone[labeled] == whole[labeled]).all()
 
 
-def test_given_colours_are_used():
+def test_given_colors_are_used():
     detections = make_detections(2, labels=[1, 2])
     pink, teal = (255, 0, 200), (0, 130, 130)
-    colors = {color for _, color in annotate(picture(), detections, only("boxes"), colors=[pink, teal]).getcolors(1 << 20)}
+    colors = {color for _, color in annotate(make_image(), detections, only("boxes"), colors=[pink, teal]).getcolors(1 << 20)}
     assert {pink, teal} <= colors
     assert not {PALETTE[1], PALETTE[2]} & colors
 
@@ -98,7 +98,7 @@ def test_odd_boxes_are_drawn_or_left_out_but_never_fail(masks, image_size):
     detections = Detections(
         np.array(boxes), np.ones(4), np.linspace(0.9, 0.6, 4), image_size, ("__background__", "person"), masks=masks
     )  # fmt: skip
-    image = picture(image_size)
+    image = make_image(image_size)
     result = annotate(image, detections)
     assert result.size == image.size
     assert result.tobytes() != image.tobytes()
@@ -115,24 +115,24 @@ def test_a_speck_is_visible():
     ("image", "message"),
     [
         pytest.param(Image.new("RGB", (480, 640)), "480×640 pixels but the detections are for 640×480", id="turned"),
-        pytest.param(np.zeros((480, 640), np.uint8), "RGB uint8", id="grey array"),
+        pytest.param(np.zeros((480, 640), np.uint8), "RGB uint8", id="gray array"),
         pytest.param(np.zeros((480, 640, 4), np.uint8), "RGB uint8", id="four channels"),
         pytest.param(np.zeros((480, 640, 3), np.float32), "float32", id="floats"),
     ],
 )
-def test_wrong_pictures_are_refused(image, message):
+def test_wrong_images_are_refused(image, message):
     with pytest.raises(ValueError, match=message):
         annotate(image, make_detections())
 
 
-def test_there_must_be_one_colour_per_object():
-    with pytest.raises(ValueError, match="1 colours for 3 objects"):
-        annotate(picture(), make_detections(3), colors=[(0, 0, 0)])
+def test_there_must_be_one_color_per_object():
+    with pytest.raises(ValueError, match="1 colors for 3 objects"):
+        annotate(make_image(), make_detections(3), colors=[(0, 0, 0)])
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "1"])
-def test_pictures_of_every_mode_become_rgb(mode):
-    assert annotate(picture().convert(mode), make_detections()).mode == "RGB"
+def test_images_of_every_mode_become_rgb(mode):
+    assert annotate(make_image().convert(mode), make_detections()).mode == "RGB"
 
 
 def test_drawing_needs_neither_torch_nor_gradio():

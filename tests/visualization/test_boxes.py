@@ -1,4 +1,4 @@
-"""Boxes stay in the picture and stay visible."""
+"""Boxes stay in the image and stay visible."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ RED = (255, 0, 0)
     [
         pytest.param([10, 20, 50, 60], [9, 19, 51, 61], id="a line of 2 on both edges"),
         pytest.param([-30, 20, 50, 600], [0, 19, 51, 100], id="partly outside"),
-        pytest.param([0, 0, 200, 100], [0, 0, 200, 100], id="the whole picture"),
+        pytest.param([0, 0, 200, 100], [0, 0, 200, 100], id="the whole image"),
         pytest.param([100.4, 50.4, 100.5, 50.5], [98, 48, 104, 54], id="below one pixel"),
         pytest.param([199.9, 99.9, 200, 100], [194, 94, 200, 100], id="a speck in the corner"),
         pytest.param([-1e9, 40, 1e9, 60], [0, 39, 200, 61], id="endless"),
@@ -34,7 +34,7 @@ def test_rectangles_cover_the_line(box, expected):
     size=st.tuples(st.integers(1, 300), st.integers(1, 300)),
     width=st.integers(1, 24),
 )
-def test_rectangles_lie_in_the_picture_and_are_large_enough(box, size, width):
+def test_rectangles_lie_in_the_image_and_are_large_enough(box, size, width):
     left, top, right, bottom = fit_boxes(np.array([box], np.float32), size, width)[0]
     assert 0 <= left < right <= size[1]
     assert 0 <= top < bottom <= size[0]

@@ -38,7 +38,7 @@ def test_names_every_model_once(chart):
         assert shown.count(name) == 1
 
 
-def test_takes_the_pages_text_colour_and_font(chart):
+def test_takes_the_pages_text_color_and_font(chart):
     source = ET.tostring(chart, encoding="unicode")
     assert "currentColor" in source
     assert "var(--font" in source
@@ -103,7 +103,7 @@ def text_boxes(chart: ET.Element) -> list[tuple[str, Bbox]]:
 
 
 def markers(chart: ET.Element) -> list[tuple[float, float]]:
-    """Centres of all points, which are paths or copies of one."""
+    """Centers of all points, which are paths or copies of one."""
     groups = [group for group in chart.iter(f"{SVG}g") if "PathCollection" in str(group.get("id"))]
     copies = [(float(str(use.get("x"))), float(str(use.get("y")))) for group in groups for use in group.iter(f"{SVG}use")]
     paths = [path for group in groups for path in group.findall(f"{SVG}path")]
@@ -134,10 +134,10 @@ def test_charts_of_different_widths_share_no_ids():
 
 
 @pytest.mark.parametrize("metrics", [{}, {"box AP": [(1, 20.0), (2, 31.5)]}], ids=["nothing measured", "measured"])
-def test_a_training_run_becomes_a_picture_of_its_curves(metrics):
-    picture = Image.open(io.BytesIO(training_chart({"loss_mask": [(1, 0.9), (2, 0.1)], "loss_zero": [(1, 0.0), (2, 0.0)]}, metrics)))
-    assert picture.size == (1200, 450)
-    left, right = (np.asarray(picture.convert("RGB"))[:, half].reshape(-1, 3) for half in (slice(0, 600), slice(600, 1200)))
+def test_a_training_run_becomes_an_image_of_its_curves(metrics):
+    image = Image.open(io.BytesIO(training_chart({"loss_mask": [(1, 0.9), (2, 0.1)], "loss_zero": [(1, 0.0), (2, 0.0)]}, metrics)))
+    assert image.size == (1200, 450)
+    left, right = (np.asarray(image.convert("RGB"))[:, half].reshape(-1, 3) for half in (slice(0, 600), slice(600, 1200)))
     assert has_a_curve(left)
     assert has_a_curve(right) == bool(metrics)
 

@@ -1,4 +1,4 @@
-"""Golden pictures: drawing looks as it did when somebody last looked. Redraw with `python -m tests.visualization.test_golden --write`."""
+"""Golden images: drawing looks as it did when somebody last looked. Redraw with `python -m tests.visualization.test_golden --write`."""
 
 import math
 import sys
@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detection_core.visualization import Style, annotate
+from detection_core.visualization import AnnotationStyle, annotate
 from tests.factories import make_detections
 
 GOLDEN = Path(__file__).parent / "golden"
 CATEGORIES = ("__background__", "person", "dog", "car", "traffic light")
 
-# name: picture size (height, width), objects, style. What is compared is at most this large.
+# name: image size (height, width), objects, style. What is compared is at most this large.
 CASES = {
-    "320": ((240, 320), 4, Style()),
-    "vga": ((480, 640), 5, Style()),
-    "vga_instances": ((480, 640), 4, Style(color_by="instance", boxes=False, opacity=0.6, scale=1.5)),
-    "4k": ((2160, 3840), 6, Style()),
+    "320": ((240, 320), 4, AnnotationStyle()),
+    "vga": ((480, 640), 5, AnnotationStyle()),
+    "vga_instances": ((480, 640), 4, AnnotationStyle(color_by="instance", boxes=False, opacity=0.6, scale=1.5)),
+    "4k": ((2160, 3840), 6, AnnotationStyle()),
 }
 _LARGEST = 640
 # Mean difference of 8-bit values: fonts and rasterisers round differently from release to release, a missing label costs more.
@@ -28,7 +28,7 @@ _TOLERANCE = 0.6
 
 
 def backdrop(image_size):
-    """A picture with light and dark, calm and busy parts, in few flat colours so that the files stay small."""
+    """An image with light and dark, calm and busy parts, in few flat colors so that the files stay small."""
     height, width = image_size
     y, x = np.mgrid[0:height, 0:width] / max(image_size)
     tones = np.array([[25, 30, 60], [90, 120, 90], [170, 150, 120], [235, 235, 225]], np.uint8)
@@ -50,9 +50,9 @@ def scene(image_size, count):
 
 def render(name):
     image_size, count, style = CASES[name]
-    picture = annotate(backdrop(image_size), scene(image_size, count), style)
+    image = annotate(backdrop(image_size), scene(image_size, count), style)
     factor = math.ceil(max(image_size) / _LARGEST)
-    return picture.reduce(factor)
+    return image.reduce(factor)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -60,14 +60,14 @@ def test_drawing_looks_as_it_did(name):
     with Image.open(GOLDEN / f"{name}.png") as golden:
         expected = np.asarray(golden.convert("RGB"), int)
     difference = np.abs(np.asarray(render(name), int) - expected)
-    assert difference.mean() < _TOLERANCE, "look at the new picture; if it is right, run this module with --write"
+    assert difference.mean() < _TOLERANCE, "look at the new image; if it is right, run this module with --write"
 
 
 def test_tolerance_notices_a_missing_layer():
     image_size, count, style = CASES["vga"]
-    whole, picture = np.asarray(render("vga"), int), backdrop(image_size)
+    whole, image = np.asarray(render("vga"), int), backdrop(image_size)
     for layer in ("boxes", "masks", "contours", "skeletons", "labels"):
-        without = np.asarray(annotate(picture, scene(image_size, count), replace(style, **{layer: False})), int)
+        without = np.asarray(annotate(image, scene(image_size, count), replace(style, **{layer: False})), int)
         assert np.abs(without - whole).mean() > _TOLERANCE, layer
 
 

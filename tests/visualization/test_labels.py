@@ -1,4 +1,4 @@
-"""Labels lie in the picture, never on each other, and read well."""
+"""Labels lie in the image, never on each other, and read well."""
 
 import numpy as np
 import pytest
@@ -19,8 +19,8 @@ LABEL = [[60, 10], [12, 10]]
         pytest.param([[50, 40, 150, 90]], [(50, 30, 0)], id="above"),
         pytest.param([[50, 5, 150, 90]], [(50, 5, 0)], id="no room above: inside"),
         pytest.param([[50, 5, 90, 30]], [(50, 30, 0)], id="too narrow inside: below"),
-        pytest.param([[170, 40, 190, 60]], [(140, 30, 0)], id="shifted into the picture"),
-        pytest.param([[-50, -50, 300, 300]], [(0, 0, 0)], id="box larger than the picture"),
+        pytest.param([[170, 40, 190, 60]], [(140, 30, 0)], id="shifted into the image"),
+        pytest.param([[-50, -50, 300, 300]], [(0, 0, 0)], id="box larger than the image"),
         pytest.param([[50, 40, 150, 90]] * 2, [(50, 30, 0), (50, 40, 0)], id="above taken: inside"),
         pytest.param([], [], id="none"),
     ],
@@ -38,7 +38,7 @@ def test_when_places_run_out_numbers_come_and_then_nothing():
     assert placements[-1] is None
 
 
-def test_a_label_wider_than_the_picture_becomes_a_number():
+def test_a_label_wider_than_the_image_becomes_a_number():
     assert place_labels([[10, 40, 50, 60]], [[[300, 10], [12, 10]]], SIZE) == [Placement(10, 30, 1)]
 
 
@@ -51,7 +51,7 @@ boxes_and_sizes = st.lists(
 
 @settings(deadline=None)
 @given(items=boxes_and_sizes, image_size=st.tuples(st.integers(1, 400), st.integers(1, 400)))
-def test_labels_lie_in_the_picture_and_never_overlap(items, image_size):
+def test_labels_lie_in_the_image_and_never_overlap(items, image_size):
     boxes = [(min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3])) for b, _ in items]
     sizes = [[s[:2], s[2:]] for _, s in items]
     placements = place_labels(boxes, sizes, image_size)

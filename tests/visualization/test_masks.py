@@ -9,7 +9,7 @@ from PIL import Image
 from detection_core.visualization.masks import blend_fills, draw_contours, largest_first
 from tests.factories import make_detections
 
-GREY = (120, 120, 120)
+GRAY = (120, 120, 120)
 COLORS = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
 
 
@@ -21,17 +21,17 @@ def nested(sizes, image_size=(200, 200)):
 
 
 def fill(detections, opacity=0.4, colors=COLORS):
-    image = Image.new("RGB", detections.image_size[::-1], GREY)
+    image = Image.new("RGB", detections.image_size[::-1], GRAY)
     outlines = [detections.polygons(i) for i in range(len(detections))]
     return blend_fills(image, detections, outlines, colors, opacity)
 
 
 def blended(color, opacity=0.4):
-    return tuple(round(g + opacity * (c - g)) for g, c in zip(GREY, color, strict=True))
+    return tuple(round(g + opacity * (c - g)) for g, c in zip(GRAY, color, strict=True))
 
 
 @pytest.mark.parametrize("sizes", [(80, 50, 20), (20, 80, 50), (50, 20, 80)], ids=str)
-def test_where_masks_overlap_the_smallest_ones_colour_is_blended_once(sizes):
+def test_where_masks_overlap_the_smallest_ones_color_is_blended_once(sizes):
     pixel = fill(nested(sizes)).getpixel((100, 100))
     assert pixel == pytest.approx(blended(COLORS[sizes.index(20)]), abs=1)
 
@@ -46,7 +46,7 @@ def test_fill_covers_the_pixels_of_the_mask():
     crop, (x, y) = detections.mask(0)
     expected = np.zeros((300, 400), bool)
     expected[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
-    changed = np.any(np.asarray(fill(detections)) != GREY, axis=2)
+    changed = np.any(np.asarray(fill(detections)) != GRAY, axis=2)
     # Pillow fills every pixel that the outline touches, a few more than the mask has.
     assert (expected & ~changed).sum() < 0.005 * expected.sum()
     assert (changed & ~expected).sum() < 0.03 * expected.sum()
@@ -57,18 +57,18 @@ def test_holes_stay_open():
     grid = np.hypot(*np.meshgrid(np.linspace(-1, 1, 28), np.linspace(-1, 1, 28)))
     ring = replace(detections, masks=((grid < 0.9) & (grid > 0.4)).astype(np.float32)[None])
     image = fill(ring)
-    assert image.getpixel((100, 100)) == GREY
-    assert image.getpixel((100, 50)) != GREY
+    assert image.getpixel((100, 100)) == GRAY
+    assert image.getpixel((100, 50)) != GRAY
 
 
 def test_no_opacity_changes_nothing():
-    assert fill(nested([50]), opacity=0).getcolors() == [(200 * 200, GREY)]
+    assert fill(nested([50]), opacity=0).getcolors() == [(200 * 200, GRAY)]
 
 
 def test_masks_below_one_half_everywhere_draw_nothing():
     detections = nested([50])
     faint = replace(detections, masks=np.full((1, 28, 28), 0.4, np.float32))
-    assert fill(faint).getcolors() == [(200 * 200, GREY)]
+    assert fill(faint).getcolors() == [(200 * 200, GRAY)]
 
 
 def test_area_of_the_mask_orders_not_that_of_the_box():
@@ -82,12 +82,12 @@ def test_area_of_the_mask_orders_not_that_of_the_box():
 def test_contour_is_opaque_on_the_outline_with_a_dark_rim(image_size):
     detections = replace(nested([80]), image_size=image_size)
     outlines = [detections.polygons(0)]
-    image = Image.new("RGB", image_size[::-1], GREY)
+    image = Image.new("RGB", image_size[::-1], GRAY)
     draw_contours(image, detections, outlines, COLORS, 4)
     left = outlines[0][0][outlines[0][0][:, 0].argmin()]
     x, y = round(float(left[0])), round(float(left[1]))
     row = [image.getpixel((x + dx, y)) for dx in range(-8, 9)]
     assert COLORS[0] in row
-    assert min(sum(pixel) for pixel in row if pixel != COLORS[0]) < sum(GREY) * 0.75
-    assert row[0] == row[-1] == GREY
-    assert image.getpixel((100, 100)) == GREY
+    assert min(sum(pixel) for pixel in row if pixel != COLORS[0]) < sum(GRAY) * 0.75
+    assert row[0] == row[-1] == GRAY
+    assert image.getpixel((100, 100)) == GRAY

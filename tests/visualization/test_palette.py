@@ -1,4 +1,4 @@
-"""Colours are stable, tell objects apart and leave text readable."""
+"""Colors are stable, tell objects apart and leave text readable."""
 
 import pytest
 
@@ -21,17 +21,17 @@ from tests.factories import make_detections
         pytest.param([1, 2, 3], "instance", "instance", id="instance as asked"),
     ],
 )
-def test_auto_colours_by_whatever_tells_objects_apart(labels, color_by, expected):
+def test_auto_colors_by_whatever_tells_objects_apart(labels, color_by, expected):
     assert resolve_color_by(make_detections(len(labels), labels=labels), color_by) == expected
 
 
-def test_class_colours_depend_on_nothing_but_the_class():
+def test_class_colors_depend_on_nothing_but_the_class():
     detections = make_detections(4, labels=[3, 1, 2, 1])
     assert object_colors(detections, "class") == [PALETTE[3], PALETTE[1], PALETTE[2], PALETTE[1]]
     assert object_colors(detections[detections.labels == 1], "class") == [PALETTE[1], PALETTE[1]]
 
 
-def test_instance_colours_survive_a_higher_threshold():
+def test_instance_colors_survive_a_higher_threshold():
     detections = make_detections(12)
     colors = object_colors(detections, "instance")
     assert colors[:10] == list(PALETTE)
@@ -46,7 +46,7 @@ def test_hex_goes_there_and_back():
 
 
 @pytest.mark.parametrize("text", ["3f90da", "#3f90d", "#3f90dg", "#fff"])
-def test_other_texts_are_no_colours(text):
+def test_other_texts_are_no_colors(text):
     with pytest.raises(ValueError, match=r"#|hexadecimal"):
         from_hex(text)
 
@@ -54,16 +54,16 @@ def test_other_texts_are_no_colours(text):
 def test_contrast_is_that_of_wcag():
     assert contrast(BLACK, WHITE) == pytest.approx(21)
     assert contrast(WHITE, WHITE) == 1
-    # A pair that WCAG's own tools list as the first grey to pass on white.
+    # A pair that WCAG's own tools list as the first gray to pass on white.
     assert contrast(from_hex("#767676"), WHITE) == pytest.approx(4.54, abs=0.01)
 
 
 @pytest.mark.parametrize("color", [*PALETTE, *COMPARISON], ids=to_hex)
-def test_ink_reads_on_every_colour(color):
+def test_ink_reads_on_every_color(color):
     assert contrast(ink(color), color) >= 4.5
     assert ink(BLACK) == WHITE
     assert ink(WHITE) == BLACK
 
 
-def test_an_identity_keeps_its_colour():
+def test_an_identity_keeps_its_color():
     assert identity_colors([3, 1, 13]) == [PALETTE[2], PALETTE[0], PALETTE[2]]

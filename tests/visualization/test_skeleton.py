@@ -1,4 +1,4 @@
-"""Skeletons show joints above the threshold, limbs between them, and which side is left."""
+"""Skeletons show keypoints above the threshold, limbs between them, and which side is left."""
 
 from dataclasses import replace
 
@@ -24,19 +24,19 @@ def draw(detections, threshold=2.0):
 
 
 def at(detections, *names):
-    """The pixel in the middle of the named joints."""
+    """The pixel in the middle of the named keypoints."""
     points = [detections.keypoints[0, COCO_KEYPOINT_NAMES.index(name)] for name in names]
     return tuple(int(v) for v in np.mean(points, axis=0))
 
 
-def test_edges_are_cocos_19_with_trunk_and_known_joints():
+def test_edges_are_cocos_19_with_trunk_and_known_keypoints():
     assert len(set(EDGES)) == 19
     assert {("left_shoulder", "left_hip"), ("right_shoulder", "right_hip"), ("left_hip", "right_hip")} <= set(EDGES)
-    assert {joint for edge in EDGES for joint in edge} == set(COCO_KEYPOINT_NAMES)
+    assert {keypoint for edge in EDGES for keypoint in edge} == set(COCO_KEYPOINT_NAMES)
 
 
 @pytest.mark.parametrize(
-    ("joints", "color"),
+    ("keypoints", "color"),
     [
         (("left_knee",), SKELETON_LEFT),
         (("right_knee",), SKELETON_RIGHT),
@@ -47,12 +47,12 @@ def test_edges_are_cocos_19_with_trunk_and_known_joints():
     ],
     ids=str,
 )
-def test_sides_have_colours(joints, color):
-    assert side_color(*joints) == color
+def test_sides_have_colors(keypoints, color):
+    assert side_color(*keypoints) == color
 
 
 @pytest.mark.parametrize(
-    ("joints", "color"),
+    ("keypoints", "color"),
     [
         (("left_hip", "left_knee"), SKELETON_LEFT),
         (("right_hip", "right_knee"), SKELETON_RIGHT),
@@ -60,9 +60,9 @@ def test_sides_have_colours(joints, color):
     ],
     ids=str,
 )
-def test_limbs_are_drawn_in_the_colour_of_their_side(joints, color):
-    image = draw(detections := person(shown=joints))
-    assert image.getpixel(at(detections, *joints)) == color
+def test_limbs_are_drawn_in_the_color_of_their_side(keypoints, color):
+    image = draw(detections := person(shown=keypoints))
+    assert image.getpixel(at(detections, *keypoints)) == color
 
 
 def test_a_limb_needs_both_of_its_ends():
@@ -72,20 +72,20 @@ def test_a_limb_needs_both_of_its_ends():
 
 
 @pytest.mark.parametrize(("threshold", "drawn"), [(1.8, True), (1.9, False), (2.0, False)])
-def test_joints_must_exceed_the_threshold(threshold, drawn):
+def test_keypoints_must_exceed_the_threshold(threshold, drawn):
     image = draw(person(shown=[]), float(np.float32(threshold)))
     assert (image.getbbox() is not None) == drawn
 
 
 @pytest.mark.parametrize("threshold", [2.0, -1000.0])
-def test_objects_without_joints_are_left_out(threshold):
+def test_objects_without_keypoints_are_left_out(threshold):
     detections = person()
     nowhere = np.full_like(detections.keypoints, np.nan)
     assert draw(detections, threshold).getbbox() is not None
     assert draw(replace(detections, keypoints=nowhere, keypoint_scores=nowhere[..., 0]), threshold).getbbox() is None
 
 
-def test_unknown_joints_are_drawn_without_limbs():
+def test_unknown_keypoints_are_drawn_without_limbs():
     names = tuple(f"left_{i}" for i in range(17))
     image = draw(detections := person(keypoint_names=names))
     assert image.getpixel(at(detections, "left_knee")) == SKELETON_LEFT
@@ -95,7 +95,7 @@ def test_unknown_joints_are_drawn_without_limbs():
 def test_small_people_get_thin_limbs():
     detections = person()
     corner = detections.boxes[0, :2]
-    # The same joints in a small box: only the thickness may differ.
+    # The same keypoints in a small box: only the thickness may differ.
     small = replace(detections, boxes=np.tile(corner, 2)[None] + np.float32([0, 0, 8, 20]))
     ink = [np.count_nonzero(np.asarray(draw(d)).any(axis=2)) for d in (detections, small)]
     assert ink[1] < 0.75 * ink[0]

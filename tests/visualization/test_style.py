@@ -1,10 +1,10 @@
-"""Style refuses what it cannot draw and grows lines and text with the picture."""
+"""Style refuses what it cannot draw and grows lines and text with the image."""
 
 import math
 
 import pytest
 
-from detection_core.visualization import Style
+from detection_core.visualization import AnnotationStyle
 
 
 @pytest.mark.parametrize(
@@ -15,13 +15,13 @@ from detection_core.visualization import Style
         pytest.param({"opacity": math.nan}, "opacity", id="opacity not a number"),
         pytest.param({"scale": 0.4}, "scale", id="scale too small"),
         pytest.param({"scale": 2.5}, "scale", id="scale too large"),
-        pytest.param({"joint_threshold": math.inf}, "joint_threshold", id="threshold infinite"),
-        pytest.param({"color_by": "score"}, "auto, class, instance", id="unknown colouring"),
+        pytest.param({"keypoint_threshold": math.inf}, "keypoint_threshold", id="threshold infinite"),
+        pytest.param({"color_by": "score"}, "auto, class, instance", id="unknown coloring"),
     ],
 )
 def test_values_out_of_range_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        Style(**changes)
+        AnnotationStyle(**changes)
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def test_values_out_of_range_are_refused(changes, message):
         pytest.param((20000, 20000), 24, 160, id="20,000 px: the largest"),
     ],
 )
-def test_sizes_follow_the_picture(image_size, line, font):
-    assert Style().line_width(image_size) == pytest.approx(line)
-    assert Style().font_size(image_size) == pytest.approx(font)
-    assert Style(scale=0.5).line_width(image_size) == pytest.approx(line / 2)
-    assert Style(scale=2).font_size(image_size) == pytest.approx(font * 2)
+def test_sizes_follow_the_image(image_size, line, font):
+    assert AnnotationStyle().line_width(image_size) == pytest.approx(line)
+    assert AnnotationStyle().font_size(image_size) == pytest.approx(font)
+    assert AnnotationStyle(scale=0.5).line_width(image_size) == pytest.approx(line / 2)
+    assert AnnotationStyle(scale=2).font_size(image_size) == pytest.approx(font * 2)

@@ -1,4 +1,4 @@
-"""Anchors are made once per shape of the feature maps, not once per picture."""
+"""Anchors are made once per shape of the feature maps, not once per image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
 from torchvision.models.detection.image_list import ImageList
 
-# Anchors of a large picture take 4 MB, and videos and cameras have one size.
+# Anchors of a large image take 4 MB, and videos and cameras have one size.
 _KEPT_SHAPES = 4
 
 _Shape = tuple[object, ...]

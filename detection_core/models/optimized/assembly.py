@@ -44,10 +44,10 @@ _FASTER: dict[type[nn.Module], type[nn.Module]] = {
 }
 
 
-def optimise(module: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
+def optimize(module: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
     """Makes a detector fast without changing what it finds; or, in numbers of sixteen bits, several times faster and a little off.
 
-    In float32, boxes stay within 0.1 px, scores within 0.001, joints within half a pixel: the same numbers, added up in another order.
+    In float32, boxes stay within 0.1 px, scores within 0.001, keypoints within half a pixel: the same numbers, added up in another order.
 
     Args:
         module: One of torchvision's detectors, or one built from its parts, in evaluation mode, on the CPU or a GPU. It is not changed.

@@ -21,7 +21,7 @@ class OneDnnConvolution(nn.Conv2d):
         activation: oneDNN's name of it.
         numbers: What comes with it.
         packs: For how many sizes of the input weights are kept in blocks, with each number of threads: those of the last that came, from
-            the second time on; for a single picture, or ever other ones, they would not pay.
+            the second time on; for a single image, or ever other ones, they would not pay.
     """
 
     activation = "none"

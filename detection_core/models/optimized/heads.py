@@ -1,4 +1,4 @@
-"""R-CNN heads at inference: masks and joints only for whom somebody wants them, and no more of them than is asked.
+"""R-CNN heads at inference: masks and keypoints only for whom somebody wants them, and no more of them than is asked.
 
 Of the masks torchvision computes one per class and object, ninety-one, and keeps the object's own. Here only that is computed.
 """
@@ -14,7 +14,7 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
 from torchvision.models.detection.roi_heads import RoIHeads, maskrcnn_inference
 
 from detection_core.models.families import Task
-from detection_core.models.optimized.joints import heatmaps_to_keypoints
+from detection_core.models.optimized.keypoints import heatmaps_to_keypoints
 
 _ALL: tuple[Task, ...] = ("boxes", "masks", "keypoints")
 
@@ -30,7 +30,7 @@ class LazyHeads(RoIHeads):
         targets: None = None,
         tasks: Collection[Task] = _ALL,
     ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
-        """Classifies proposals, and finds masks and joints of those that remain.
+        """Classifies proposals, and finds masks and keypoints of those that remain.
 
         Args:
             features: Feature maps by level.

@@ -36,7 +36,7 @@ def lower_precision(module: nn.Module, dtype: torch.dtype) -> None:
     """Stores a detector's networks in numbers of sixteen bits, in place; its parts must be those of `fast`, which give float32.
 
     Args:
-        module: What `fast.optimise` has made of one of torchvision's detectors.
+        module: What `fast.optimize` has made of one of torchvision's detectors.
         dtype: bfloat16 or float16.
     """
     module.transform.dtype = dtype

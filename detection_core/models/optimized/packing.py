@@ -1,6 +1,6 @@
 """Convolutions keep their weights in the order in which oneDNN reads them.
 
-oneDNN cuts weights into blocks that suit the picture's size and the number of threads, and does so anew at each call, which takes a
+oneDNN cuts weights into blocks that suit the image's size and the number of threads, and does so anew at each call, which takes a
 quarter of a light network's time. `OneDnnConvolution` keeps those of the last size beside the weights. Reference: "Memory Format
 Propagation" in oneDNN's developer guide; torch's own compiler does the same when it freezes a network.
 """
@@ -15,7 +15,7 @@ from detection_core.models.optimized.convolution import OneDnnConvolution, throu
 
 
 def pack_weights(module: nn.Module) -> None:
-    """Lets convolutions keep blocks, in place, where a picture of the same size brings the same sizes of maps.
+    """Lets convolutions keep blocks, in place, where an image of the same size brings the same sizes of maps.
 
     In R-CNN's heads they depend on the number of objects; and those of RetinaNet and FCOS go over five maps, for each of which blocks would
     take as much memory as the weights themselves.

@@ -1,7 +1,7 @@
-"""Pictures are resized before they are normalised, and straight from their bytes.
+"""Images are resized before they are normalized, and straight from their bytes.
 
-torchvision turns a picture into floats, divides, subtracts and divides again, all at full size, and then throws most of the pixels away.
-Bilinear interpolation and normalisation are both linear, so the order does not matter; a pixel counts once, when it is needed.
+torchvision turns an image into floats, divides, subtracts and divides again, all at full size, and then throws most of the pixels away.
+Bilinear interpolation and normalization are both linear, so the order does not matter; a pixel counts once, when it is needed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ResizeFirst(GeneralizedRCNNTransform):
     dtype = torch.float32
 
     def forward(self, images: list[Tensor], targets: None = None) -> tuple[ImageList, None]:
-        """Resizes, normalises and pads pictures to a batch.
+        """Resizes, normalizes and pads images to a batch.
 
         Args:
             images: [3,H,W] each: uint8, best as a view of [H,W,3], or floating point from 0 to 1 as torchvision wants it.
@@ -70,7 +70,7 @@ class CornerResizeFirst(ResizeFirst):
 
 
 def _needed_rows(image: Tensor, height: int) -> Tensor:
-    """The picture as floats [3,H,W]; already at its new height where that leaves rows out, for those need no conversion."""
+    """The image as floats [3,H,W]; already at its new height where that leaves rows out, for those need no conversion."""
     if image.shape[1] < 2 * height:
         return image.float()
     position = ((torch.arange(height, device=image.device) + 0.5) * torch.tensor(image.shape[1] / height) - 0.5).clamp(min=0)
@@ -83,5 +83,5 @@ def _needed_rows(image: Tensor, height: int) -> Tensor:
 
 
 def takes_bytes(module: nn.Module) -> bool:
-    """Whether a detector takes pictures as bytes."""
+    """Whether a detector takes images as bytes."""
     return isinstance(getattr(module, "transform", None), ResizeFirst)

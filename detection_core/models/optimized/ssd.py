@@ -12,7 +12,7 @@ from torch.nn.functional import softmax
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import boxes as box_ops
 
-from detection_core.models.optimized.joints import heatmaps_to_keypoints
+from detection_core.models.optimized.keypoints import heatmaps_to_keypoints
 from detection_core.models.optimized.suppression import suppress_apart
 from detection_core.models.ssdlite_mobilenet_v2 import InstanceSSD
 

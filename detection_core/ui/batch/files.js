@@ -1,6 +1,6 @@
 // Files that a visitor chooses, a folder or a drop: which of them are taken, in natural order, and what is said about the rest.
 
-const PICTURE_ENDINGS = /[.](jpe?g|jfif|mpo|png|webp|bmp|dib|gif|tiff?|avif|hei[cf]|jp2|jxl|svg|psd|dng|cr[23]|nef|arw|raf|orf|rw2)$/i;
+const IMAGE_ENDINGS = /[.](jpe?g|jfif|mpo|png|webp|bmp|dib|gif|tiff?|avif|hei[cf]|jp2|jxl|svg|psd|dng|cr[23]|nef|arw|raf|orf|rw2)$/i;
 const naturalOrder = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
 /** [{file, name, fromFolder}] of a file input's choice. */
@@ -38,19 +38,19 @@ async function childrenOf(reader) {
 /**
  * Sorts what was chosen.
  * @param isKnown tells whether a file is in the batch already
- * @param room how many more pictures there may be
+ * @param room how many more images there may be
  * @returns {{taken, notes}} files to add, and sentences on those left out
  */
 function sortOut(files, isKnown, room, most) {
   // A folder holds other things too; a file chosen by itself deserves an answer, whatever it is.
-  const pictures = files.filter(({ file, name, fromFolder }) => !fromFolder || ((file.type.startsWith("image/") || PICTURE_ENDINGS.test(name)) && !name.includes("/.")));
-  const fresh = pictures.filter((picture) => !isKnown(picture));
+  const images = files.filter(({ file, name, fromFolder }) => !fromFolder || ((file.type.startsWith("image/") || IMAGE_ENDINGS.test(name)) && !name.includes("/.")));
+  const fresh = images.filter((image) => !isKnown(image));
   const taken = [...fresh].sort((a, b) => naturalOrder.compare(a.name, b.name)).slice(0, room);
   const notes = [];
-  const others = files.length - pictures.length;
-  const known = pictures.length - fresh.length;
-  if (others) notes.push(`${counted(others, "file")} in the folder left out: no ${others === 1 ? "picture" : "pictures"}.`);
-  if (known) notes.push(`${counted(known, "picture")} not added again: already here.`);
-  if (taken.length < fresh.length) notes.push(`Only ${taken.length} of ${fresh.length} added: at most ${most} pictures at a time.`);
+  const others = files.length - images.length;
+  const known = images.length - fresh.length;
+  if (others) notes.push(`${counted(others, "file")} in the folder left out: no ${others === 1 ? "image" : "images"}.`);
+  if (known) notes.push(`${counted(known, "image")} not added again: already here.`);
+  if (taken.length < fresh.length) notes.push(`Only ${taken.length} of ${fresh.length} added: at most ${most} images at a time.`);
   return { taken, notes };
 }

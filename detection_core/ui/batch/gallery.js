@@ -1,9 +1,9 @@
-// The gallery: one card a picture with its boxes drawn over a thumbnail, its counts, or the reason why there is none.
+// The gallery: one card an image with its boxes drawn over a thumbnail, its counts, or the reason why there is none.
 
 const CARD_STATES = { waiting: "Waiting", uploading: "Uploading", looking: "Looking" };
 const KINDS_ON_CARD = 3;
 
-/** @param handlers {onOpen(picture), onSelect(picture, selected)} */
+/** @param handlers {onOpen(image), onSelect(image, selected)} */
 function createGallery(list, { onOpen, onSelect }) {
   const cards = new Map();
   // Boxes are drawn on cards that are on the screen, or nearly: on all two hundred it would take too long.
@@ -18,66 +18,66 @@ function createGallery(list, { onOpen, onSelect }) {
     }
   }
 
-  function makeCard(picture) {
+  function makeCard(image) {
     const card = make("li", "bv-card");
-    const open = makeButton("bv-open", "", () => picture.state === "done" && onOpen(picture));
+    const open = makeButton("bv-open", "", () => image.state === "done" && onOpen(image));
     const frame = make("span", "bv-frame");
-    const image = make("img");
-    image.alt = "";
-    image.draggable = false;
+    const thumbnail = make("img");
+    thumbnail.alt = "";
+    thumbnail.draggable = false;
     const drawing = makeSvg("svg", "dv-overlay", frame);
     const state = make("span", "bv-state");
-    const name = make("span", "bv-name", picture.name.split("/").at(-1));
+    const name = make("span", "bv-name", image.name.split("/").at(-1));
     const words = make("span", "bv-words");
-    frame.prepend(image);
+    frame.prepend(thumbnail);
     frame.append(state);
     open.append(frame, name, words);
-    open.title = picture.name;
-    const tick = makeTick(picture, onSelect);
+    open.title = image.name;
+    const tick = makeTick(image, onSelect);
     card.append(open, tick.label);
     observer.observe(card);
-    return { card, open, image, drawing, state, words, tick, isNear: false, result: null, visible: 0, drawn: null };
+    return { card, open, thumbnail, drawing, state, words, tick, isNear: false, result: null, visible: 0, drawn: null };
   }
 
-  function update(card, picture, threshold, categories) {
-    const { state, result } = picture;
-    const visible = visibleCount(picture, threshold);
+  function update(card, image, threshold, categories) {
+    const { state, result } = image;
+    const visible = visibleCount(image, threshold);
     card.card.dataset.state = state;
     card.open.setAttribute("aria-disabled", state !== "done");
-    show(card.image, Boolean(result));
-    if (result && card.result !== result) card.image.src = result.thumbnail;
+    show(card.thumbnail, Boolean(result));
+    if (result && card.result !== result) card.thumbnail.src = result.thumbnail;
     Object.assign(card, { result, visible });
     if (card.isNear) drawBoxes(card);
     setText(card.state, CARD_STATES[state] ?? (state === "failed" ? "Failed" : ""));
-    setText(card.words, wordsOf(picture, visible, categories));
-    card.tick.update(picture);
+    setText(card.words, wordsOf(image, visible, categories));
+    card.tick.update(image);
   }
 
   return {
-    draw(pictures, threshold, categories) {
-      for (const [picture, { card }] of cards) {
-        if (pictures.includes(picture)) continue;
+    draw(images, threshold, categories) {
+      for (const [image, { card }] of cards) {
+        if (images.includes(image)) continue;
         observer.unobserve(card);
         card.remove();
-        cards.delete(picture);
+        cards.delete(image);
       }
-      for (const picture of pictures) {
-        if (!cards.has(picture)) {
-          cards.set(picture, makeCard(picture));
-          list.append(cards.get(picture).card);
+      for (const image of images) {
+        if (!cards.has(image)) {
+          cards.set(image, makeCard(image));
+          list.append(cards.get(image).card);
         }
-        update(cards.get(picture), picture, threshold, categories);
+        update(cards.get(image), image, threshold, categories);
       }
     },
   };
 }
 
-function wordsOf(picture, visible, categories) {
-  if (picture.state === "failed") return picture.error;
-  return picture.result ? inWords(addCounts(new Map(), picture, visible), categories, KINDS_ON_CARD) : "";
+function wordsOf(image, visible, categories) {
+  if (image.state === "failed") return image.error;
+  return image.result ? inWords(addCounts(new Map(), image, visible), categories, KINDS_ON_CARD) : "";
 }
 
-/** Draws what is to be seen of a card's result, unless it is drawn already; one path a colour, because nodes are dear. */
+/** Draws what is to be seen of a card's result, unless it is drawn already; one path a color, because nodes are dear. */
 function drawBoxes(card) {
   const { drawing, result, visible, drawn } = card;
   if (drawn?.result === result && drawn.visible === visible) return;
@@ -94,13 +94,13 @@ function drawBoxes(card) {
   }
 }
 
-/** A checkbox that says which picture it chooses: {label, update(picture)}. */
-function makeTick(picture, onSelect) {
+/** A checkbox that says which image it chooses: {label, update(image)}. */
+function makeTick(image, onSelect) {
   const label = make("label", "bv-tick");
   const input = make("input");
   input.type = "checkbox";
-  input.setAttribute("aria-label", `Choose ${picture.name}`);
-  input.addEventListener("change", () => onSelect(picture, input.checked));
+  input.setAttribute("aria-label", `Choose ${image.name}`);
+  input.addEventListener("change", () => onSelect(image, input.checked));
   label.append(input);
   return {
     label,

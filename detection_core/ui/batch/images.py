@@ -1,4 +1,4 @@
-"""Looking at one picture of a batch: the browser asks again until there is an answer."""
+"""Looking at one image of a batch: the browser asks again until there is an answer."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from detection_core.engine import Engine, EngineError, Job, Result
 from detection_core.images.reading import ImageError, encode_jpeg
 from detection_core.models.catalog import UnknownModelError
 from detection_core.models.weights import WeightsError
-from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchFullError, BatchPicture, BatchStore, Look
+from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchFullError, BatchImage, BatchStore, Look
 from detection_core.ui.components.client_values import text_of
 from detection_core.ui.components.export_choices import suiting_formats
 from detection_core.ui.shared.progress import status_of
-from detection_core.ui.shared.uploads import picture_name, read_upload, uploaded_path
+from detection_core.ui.shared.uploads import image_name, read_upload, uploaded_path
 from detection_core.visualization import object_colors, to_hex
 
 # One is decoded while the other runs; more would only keep other visitors waiting.
@@ -37,16 +37,16 @@ Answer = dict[str, Any]
 
 
 async def look_at(sent: object, engine: Engine, batches: BatchStore, limit: int) -> Answer:
-    """Looks at one picture, or goes on with it.
+    """Looks at one image, or goes on with it.
 
     Args:
-        sent: What the browser sent: `batch`, the batch's name; `id`, the browser's own for the picture; `path` of the upload; `name`.
+        sent: What the browser sent: `batch`, the batch's name; `id`, the browser's own for the image; `path` of the upload; `name`.
         engine: Where detection runs.
         batches: Where results are kept.
-        limit: How many pictures a batch may have.
+        limit: How many images a batch may have.
 
     Returns:
-        One of `result`, `error` (why this picture has none), `status` (ask again), `busy` (ask again later), `cancelled`, and `expired`
+        One of `result`, `error` (why this image has none), `status` (ask again), `busy` (ask again later), `cancelled`, and `expired`
         (the batch is no longer kept).
     """
     asked = sent if isinstance(sent, Mapping) else {}
@@ -66,7 +66,7 @@ async def look_at(sent: object, engine: Engine, batches: BatchStore, limit: int)
             return {"status": status_of(look.job.state, batch.spec.title).model_dump()}
         del batch.looks[key]
         result = look.job.result(0)
-        batches.keep(batch, key, BatchPicture(look.path, look.name, result.detections))
+        batches.keep(batch, key, BatchImage(look.path, look.name, result.detections))
     except BatchExpiredError as error:
         return {"expired": str(error)}
     except CancelledError:
@@ -78,14 +78,14 @@ async def look_at(sent: object, engine: Engine, batches: BatchStore, limit: int)
 
 
 async def _begin(asked: Mapping[str, Any], key: str, batch: Batch, engine: Engine, limit: int) -> Look | None:
-    """Submits a picture; None if there are enough under way, or if it was given up meanwhile."""
+    """Submits an image; None if there are enough under way, or if it was given up meanwhile."""
     if len(batch.looks) >= _IN_FLIGHT:
         return None
-    if len(batch.pictures.keys() - {key}) + len(batch.looks) >= limit:
-        raise ImageError(f"At most {limit} pictures at a time. Take some away first.")
+    if len(batch.images.keys() - {key}) + len(batch.looks) >= limit:
+        raise ImageError(f"At most {limit} images at a time. Take some away first.")
     path = uploaded_file(asked.get("path"))
-    # The place is taken before the picture is decoded.
-    look = batch.looks[key] = Look(path, picture_name(asked.get("name"), path))
+    # The place is taken before the image is decoded.
+    look = batch.looks[key] = Look(path, image_name(asked.get("name"), path))
     try:
         loaded = await to_thread.run_sync(read_upload, path)
         look.thumbnail = await to_thread.run_sync(_thumbnail, loaded.image)
@@ -107,14 +107,14 @@ async def _wait(job: Job) -> None:
 
 
 def uploaded_file(path: object) -> Path:
-    """The picture's file that a browser says it has uploaded.
+    """The image's file that a browser says it has uploaded.
 
     Raises:
         ImageError: If it lies anywhere but where Gradio keeps uploads.
     """
     file = uploaded_path(path)
     if file is None:
-        raise ImageError("The picture is no longer on the server. Choose it again.")
+        raise ImageError("The image is no longer on the server. Choose it again.")
     return file
 
 

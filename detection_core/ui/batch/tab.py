@@ -1,4 +1,4 @@
-"""The Batch tab: many pictures or a folder and a model in, a gallery with counts and a ZIP of everything out."""
+"""The Batch tab: many images or a folder and a model in, a gallery with counts and a ZIP of everything out."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import gradio as gr
 from PIL import Image
 
 from detection_core.engine import Engine
-from detection_core.formats import FORMATS, PictureResult, export, provenance_of
+from detection_core.formats import FORMATS, ImageResult, export, provenance_of
 from detection_core.images.reading import ImageError
-from detection_core.models.catalog import UnknownModelError, get_spec
+from detection_core.models.catalog import UnknownModelError, get_model_spec
 from detection_core.ui.batch.images import Answer
-from detection_core.ui.batch.images import look_at as look_at_picture
-from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchPicture, BatchStore, most_pictures
+from detection_core.ui.batch.images import look_at as look_at_image
+from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchImage, BatchStore, most_images
 from detection_core.ui.batch.view import BatchMessage, BatchOrder, BatchView, batch_download, batch_error, batch_start
 from detection_core.ui.components.client_values import items_of_type
 from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
-from detection_core.ui.shared.limits import PICTURE_LIMIT
+from detection_core.ui.shared.limits import IMAGE_LIMIT
 from detection_core.ui.shared.progress import explain
 from detection_core.ui.shared.session import visitor_of
 from detection_core.ui.shared.uploads import read_upload
@@ -36,8 +36,8 @@ class BatchTab:
 
     Attributes:
         picker: The model picker, to be refreshed.
-        view: The gallery; its event `open` tells that the visitor wants to see one picture.
-        opened: Gives that picture's file and the model's key, from the event's data, or None if it is no longer kept.
+        view: The gallery; its event `open` tells that the visitor wants to see one image.
+        opened: Gives that image's file and the model's key, from the event's data, or None if it is no longer kept.
     """
 
     picker: ModelPicker
@@ -56,10 +56,10 @@ def build_batch_tab(page: gr.Blocks, engine: Engine, batches: BatchStore) -> Bat
     Raises:
         ValueError: If DETECTION_EXPLORER_MAX_BATCH is not a positive whole number.
     """
-    most = most_pictures()
+    most = most_images()
 
     async def look_at(sent: Any) -> Answer:
-        return await look_at_picture(sent, engine, batches, most)
+        return await look_at_image(sent, engine, batches, most)
 
     async def give_up(sent: Any) -> None:
         if (batch := _named(batches, sent)) is not None:
@@ -67,14 +67,14 @@ def build_batch_tab(page: gr.Blocks, engine: Engine, batches: BatchStore) -> Bat
 
     async def forget(sent: Any) -> None:
         if (batch := _named(batches, sent)) is not None:
-            batches.forget(batch, items_of_type(sent.get("pictures"), str))
+            batches.forget(batch, items_of_type(sent.get("images"), str))
 
     with gr.Row(equal_height=False, elem_classes="workbench"):
         with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
             picker = ModelPicker(engine.model_states())
             detect = gr.Button("Detect", variant="primary")
         with gr.Column(scale=1, min_width=320):
-            view = BatchView(look_at, give_up, forget, most=most, largest=PICTURE_LIMIT)
+            view = BatchView(look_at, give_up, forget, most=most, largest=IMAGE_LIMIT)
 
     def choose(key: str) -> tuple[dict[str, Any], Any]:
         """The picker, and the button that says what pressing it entails."""
@@ -84,13 +84,13 @@ def build_batch_tab(page: gr.Blocks, engine: Engine, batches: BatchStore) -> Bat
     def begin(key: str, held: str, request: gr.Request) -> BatchMessage:
         """Says that the model may look; what it has looked at already stays."""
         try:
-            batch = batches.begin(visitor_of(request, "batch"), get_spec(key), held)
+            batch = batches.begin(visitor_of(request, "batch"), get_model_spec(key), held)
         except UnknownModelError as error:
             return BatchMessage(error=explain(error, key))
         return batch_start(secrets.token_hex(8), batch.token, batch.spec)
 
     def arrive(key: str, held: str, request: gr.Request) -> BatchMessage:
-        """Pictures that have just come are looked at at once, unless the model must be downloaded: that waits for the button."""
+        """Images that have just come are looked at at once, unless the model must be downloaded: that waits for the button."""
         if engine.model_states().get(key) == "to download":
             return BatchMessage(notes=["This model must be downloaded first: press the button under it, or choose another one."])
         return begin(key, held, request)
@@ -111,8 +111,8 @@ def build_batch_tab(page: gr.Blocks, engine: Engine, batches: BatchStore) -> Bat
     def opened(data: object) -> tuple[Path, str] | None:
         batch = _named(batches, data)
         identity = data.get("id") if isinstance(data, Mapping) else None
-        picture = batch.pictures.get(identity) if batch is not None and isinstance(identity, str) else None
-        return (picture.path, batch.spec.key) if batch is not None and picture is not None else None
+        image = batch.images.get(identity) if batch is not None and isinstance(identity, str) else None
+        return (image.path, batch.spec.key) if batch is not None and image is not None else None
 
     def leave(request: gr.Request) -> None:
         batches.leave(visitor_of(request, "batch"))
@@ -134,21 +134,21 @@ class NothingToPackError(ValueError):
 
 
 def pack(batch: Batch, order: BatchOrder, folder: Path) -> Path:
-    """Writes the chosen pictures' results into a ZIP archive, with one picture in memory at a time.
+    """Writes the chosen images' results into a ZIP archive, with one image in memory at a time.
 
     Args:
-        batch: The pictures.
+        batch: The images.
         order: Which of them, in which formats, from which score on.
         folder: Where the archive goes, into a folder of its own.
 
     Raises:
-        NothingToPackError: If no picture that is kept or no format that suits them is chosen.
-        ImageError: If a picture that must be drawn is no longer there.
+        NothingToPackError: If no image that is kept or no format that suits them is chosen.
+        ImageError: If an image that must be drawn is no longer there.
     """
-    chosen = [picture for key in order.pictures if (picture := batch.pictures.get(key)) is not None]
+    chosen = [image for key in order.images if (image := batch.images.get(key)) is not None]
     if not chosen:
-        raise NothingToPackError("Choose at least one picture that has been looked at.")
-    formats = [key for key in order.formats if all(FORMATS[key].suits(picture.detections) for picture in chosen)]
+        raise NothingToPackError("Choose at least one image that has been looked at.")
+    formats = [key for key in order.formats if all(FORMATS[key].suits(image.detections) for image in chosen)]
     if not formats:
         raise NothingToPackError("Choose at least one format that this model's results suit.")
     path = folder / secrets.token_hex(16) / f"detections_{batch.spec.key}.zip"
@@ -162,22 +162,22 @@ def pack(batch: Batch, order: BatchOrder, folder: Path) -> Path:
     return path
 
 
-def _results(pictures: list[BatchPicture], batch: Batch, threshold: float) -> Iterator[PictureResult]:
+def _results(images: list[BatchImage], batch: Batch, threshold: float) -> Iterator[ImageResult]:
     provenance = provenance_of(batch.spec, threshold=threshold)
-    for picture in pictures:
-        found = picture.detections
+    for image in images:
+        found = image.detections
         # The browser compares with the same slack: its slider steps by 0.01 in binary fractions.
         seen = (found.scores >= threshold - 1e-6).nonzero()[0]
-        # Colours come from the whole result, as in the browser: they stay when the threshold moves.
+        # Colors come from the whole result, as in the browser: they stay when the threshold moves.
         colors = object_colors(found, "auto")
-        yield PictureResult(picture.name, found[seen], provenance, partial(_image, picture), [colors[index] for index in seen])
+        yield ImageResult(image.name, found[seen], provenance, partial(_image, image), [colors[index] for index in seen])
 
 
-def _image(picture: BatchPicture) -> Image.Image:
+def _image(image: BatchImage) -> Image.Image:
     try:
-        return read_upload(picture.path).image
+        return read_upload(image.path).image
     except ImageError as error:
-        raise ImageError(f"{picture.name}: {error}") from error
+        raise ImageError(f"{image.name}: {error}") from error
 
 
 def _named(batches: BatchStore, sent: object) -> Batch | None:

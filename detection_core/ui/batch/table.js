@@ -1,27 +1,27 @@
-// The same pictures as a table, sorted by its headings: one row a picture with its counts, or the reason why there is none.
+// The same images as a table, sorted by its headings: one row an image with its counts, or the reason why there is none.
 
 const ROW_STATES = { waiting: "Waiting", uploading: "Uploading …", looking: "Looking …" };
 
-/** @param handlers {onOpen(picture), onSelect(picture, selected)} */
+/** @param handlers {onOpen(image), onSelect(image, selected)} */
 function createBatchTable(table, { onOpen, onSelect }) {
   const body = table.tBodies[0];
   const headings = [...table.tHead.rows[0].cells].filter((cell) => cell.dataset.sort);
   const rows = new Map();
   let sorting = { key: "name", ascending: true };
-  let last = { pictures: [], threshold: 0, categories: {} };
+  let last = { images: [], threshold: 0, categories: {} };
 
   const VALUES = {
     name: ({ name }) => name,
-    objects: (picture) => (picture.result ? visibleCount(picture, last.threshold) : -1),
+    objects: (image) => (image.result ? visibleCount(image, last.threshold) : -1),
     size: ({ result }) => (result ? result.width * result.height : -1),
     time: ({ result }) => result?.ms ?? -1,
   };
 
-  function makeRow(picture) {
+  function makeRow(image) {
     const row = make("tr");
-    const tick = makeTick(picture, onSelect);
-    const open = makeButton("dv-link bv-row-name", picture.name, () => onOpen(picture));
-    open.title = picture.name;
+    const tick = makeTick(image, onSelect);
+    const open = makeButton("dv-link bv-row-name", image.name, () => onOpen(image));
+    open.title = image.name;
     const cells = Object.fromEntries(["tick", "name", "objects", "words", "size", "time"].map((key) => [key, make("td", `bv-cell-${key}`)]));
     cells.tick.append(tick.label);
     cells.name.append(open);
@@ -29,17 +29,17 @@ function createBatchTable(table, { onOpen, onSelect }) {
     return { row, tick, open, cells };
   }
 
-  function update({ row, tick, open, cells }, picture) {
-    const { state, result } = picture;
-    const visible = visibleCount(picture, last.threshold);
+  function update({ row, tick, open, cells }, image) {
+    const { state, result } = image;
+    const visible = visibleCount(image, last.threshold);
     row.dataset.state = state;
     open.disabled = state !== "done";
     setText(cells.objects, result ? String(visible) : "–");
-    setText(cells.words, ROW_STATES[state] ?? (result ? inWords(addCounts(new Map(), picture, visible), last.categories) : picture.error));
+    setText(cells.words, ROW_STATES[state] ?? (result ? inWords(addCounts(new Map(), image, visible), last.categories) : image.error));
     cells.words.title = cells.words.textContent;
     setText(cells.size, result ? `${result.width}×${result.height}` : "–");
     setText(cells.time, result ? formatMs(result.ms) : "–");
-    tick.update(picture);
+    tick.update(image);
   }
 
   function compare(a, b) {
@@ -47,14 +47,14 @@ function createBatchTable(table, { onOpen, onSelect }) {
     return (sorting.ascending ? 1 : -1) * (typeof x === "string" ? naturalOrder.compare(x, y) : x - y);
   }
 
-  function draw(pictures, threshold, categories) {
-    last = { pictures, threshold, categories };
-    for (const picture of rows.keys()) if (!pictures.includes(picture)) rows.delete(picture);
-    for (const picture of pictures) {
-      if (!rows.has(picture)) rows.set(picture, makeRow(picture));
-      update(rows.get(picture), picture);
+  function draw(images, threshold, categories) {
+    last = { images, threshold, categories };
+    for (const image of rows.keys()) if (!images.includes(image)) rows.delete(image);
+    for (const image of images) {
+      if (!rows.has(image)) rows.set(image, makeRow(image));
+      update(rows.get(image), image);
     }
-    const order = [...pictures].sort(compare).map((picture) => rows.get(picture).row);
+    const order = [...images].sort(compare).map((image) => rows.get(image).row);
     // Moving rows that are in their places would take the focus from what is in them.
     if (order.length !== body.rows.length || order.some((row, i) => row !== body.rows[i])) body.replaceChildren(...order);
     for (const heading of headings) {
@@ -67,7 +67,7 @@ function createBatchTable(table, { onOpen, onSelect }) {
       const { sort: key } = heading.dataset;
       // Numbers are most telling from the top, names from their start.
       sorting = { key, ascending: sorting.key === key ? !sorting.ascending : key === "name" };
-      draw(last.pictures, last.threshold, last.categories);
+      draw(last.images, last.threshold, last.categories);
     });
   }
 

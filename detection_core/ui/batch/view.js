@@ -1,7 +1,7 @@
-// BatchView in the browser: keeps the pictures and their results, has them looked at, and redraws without a server call.
+// BatchView in the browser: keeps the images and their results, has them looked at, and redraws without a server call.
 //
 // Gradio runs this as the body of a function (element, trigger, props, server, upload, watch), after the parts in js/. Python sends
-// messages (see batch_view.py); pictures go to it one at a time, through the queue. `receive` is the entrance, `redraw` the exit.
+// messages (see batch_view.py); images go to it one at a time, through the queue. `receive` is the entrance, `redraw` the exit.
 
 const ANNOUNCE_DELAY = 500;
 const PACKING_PATIENCE = 600000;
@@ -15,7 +15,7 @@ const state = kept.get(viewId) ?? begin();
 state.tell = { changed: oncePerFrame(redraw), status, ended };
 kept.set(viewId, state);
 
-const handlers = { onOpen: (picture) => trigger("open", { batch: state.start.batch, id: picture.id }), onSelect: select };
+const handlers = { onOpen: (image) => trigger("open", { batch: state.start.batch, id: image.id }), onSelect: select };
 const gallery = createGallery(ui.gallery, handlers);
 const table = createBatchTable(ui.scroller.querySelector("table"), handlers);
 const slider = createSlider(ui.threshold, formatScore, (threshold) => change({ threshold }));
@@ -24,7 +24,7 @@ const announce = debounce(() => setText(ui.announcer, ui.count.textContent), ANN
 const packingTimeout = debounce(() => menu.setBusy(false), PACKING_PATIENCE);
 
 function begin() {
-  const fresh = { pictures: [], start: null, threshold: 0.5, mode: "gallery", number: 0, notes: [], status: null, tell: null };
+  const fresh = { images: [], start: null, threshold: 0.5, mode: "gallery", number: 0, notes: [], status: null, tell: null };
   const tell = Object.fromEntries(["changed", "status", "ended"].map((name) => [name, (...told) => fresh.tell[name](...told)]));
   fresh.queue = createBatchQueue({ upload, server, largest: props.largest }, tell);
   return fresh;
@@ -51,14 +51,14 @@ function commit() {
 /** Has the model look at everything that it has not looked at yet. */
 function look(start) {
   const isOther = !isSameModel(state.start?.model.key, start.model.key);
-  if (state.start?.batch !== start.batch) for (const picture of state.pictures) Object.assign(picture, { state: "waiting", result: null });
+  if (state.start?.batch !== start.batch) for (const image of state.images) Object.assign(image, { state: "waiting", result: null });
   state.start = start;
   showLines(ui.notes, state.notes);
   if (isOther) state.threshold = start.threshold;
   drawModel();
-  if (!state.pictures.length) return writeError(ui, { title: "No pictures yet", text: "Drop some here, or choose them or a folder." });
-  for (const picture of state.pictures) if (picture.state === "failed") Object.assign(picture, { state: "waiting", error: "" });
-  const unseen = state.pictures.filter((picture) => picture.state !== "done");
+  if (!state.images.length) return writeError(ui, { title: "No images yet", text: "Drop some here, or choose them or a folder." });
+  for (const image of state.images) if (image.state === "failed") Object.assign(image, { state: "waiting", error: "" });
+  const unseen = state.images.filter((image) => image.state !== "done");
   if (unseen.length) state.queue.start(start.batch, unseen);
   redraw();
 }
@@ -66,41 +66,41 @@ function look(start) {
 function drawModel() {
   if (!state.start) return;
   setText(ui.model, state.start.model.title);
-  setText(ui.suggested, `Suggested ${formatScore(state.start.threshold)}`);
+  setText(ui.defaultThreshold, `Default ${formatScore(state.start.threshold)}`);
   state.threshold = slider.set(state.threshold, Math.floor(state.start.floor * 100) / 100);
 }
 
-// ---------------------------------------------------------------- pictures come and go
+// ---------------------------------------------------------------- images come and go
 
 function add(files) {
-  const same = ({ file, name }, picture) => picture.name === name && picture.file.size === file.size && picture.file.lastModified === file.lastModified;
-  const isKnown = (found) => state.pictures.some((picture) => same(found, picture));
-  const { taken, notes } = sortOut(files, isKnown, props.most - state.pictures.length, props.most);
+  const same = ({ file, name }, image) => image.name === name && image.file.size === file.size && image.file.lastModified === file.lastModified;
+  const isKnown = (found) => state.images.some((image) => same(found, image));
+  const { taken, notes } = sortOut(files, isKnown, props.most - state.images.length, props.most);
   writeError(ui, null);
   state.notes = notes;
   showLines(ui.notes, notes);
   for (const { file, name } of taken) {
-    state.pictures.push({ id: `picture-${state.number++}`, file, name, path: "", state: "waiting", error: "", result: null, selected: true });
+    state.images.push({ id: `image-${state.number++}`, file, name, path: "", state: "waiting", error: "", result: null, selected: true });
   }
   redraw();
   if (taken.length) trigger("begin");
 }
 
-function select(picture, selected) {
-  picture.selected = selected;
+function select(image, selected) {
+  image.selected = selected;
   redraw();
 }
 
 function selectAll(selected) {
-  for (const picture of state.pictures) picture.selected = selected;
+  for (const image of state.images) image.selected = selected;
   redraw();
 }
 
 function removeSelected() {
-  const removed = state.pictures.filter((picture) => picture.selected);
+  const removed = state.images.filter((image) => image.selected);
   state.queue.drop(removed);
-  server.forget({ batch: state.start?.batch ?? "", pictures: removed.map(({ id }) => id) });
-  state.pictures = state.pictures.filter((picture) => !picture.selected);
+  server.forget({ batch: state.start?.batch ?? "", images: removed.map(({ id }) => id) });
+  state.images = state.images.filter((image) => !image.selected);
   state.notes = [];
   showLines(ui.notes, []);
   redraw();
@@ -150,41 +150,41 @@ function change(patch) {
 }
 
 function redraw() {
-  const { pictures, threshold, mode, start } = state;
+  const { images, threshold, mode, start } = state;
   const categories = start?.categories ?? {};
-  const isEmpty = !pictures.length;
+  const isEmpty = !images.length;
   show(ui.empty, isEmpty);
   show(ui.toolbar, !isEmpty);
   show(ui.head, !isEmpty);
   show(ui.gallery, !isEmpty && mode === "gallery");
   show(ui.scroller, !isEmpty && mode === "table");
   for (const button of ui.modes.children) setAttribute(button, "aria-pressed", button.dataset.mode === mode);
-  (mode === "gallery" ? gallery : table).draw(pictures, threshold, categories);
-  drawSummary(pictures, threshold, categories);
-  drawChoice(pictures);
+  (mode === "gallery" ? gallery : table).draw(images, threshold, categories);
+  drawSummary(images, threshold, categories);
+  drawChoice(images);
   drawProgress();
 }
 
-function drawSummary(pictures, threshold, categories) {
-  const done = pictures.filter((picture) => picture.result);
-  const failures = pictures.filter((picture) => picture.state === "failed").length;
+function drawSummary(images, threshold, categories) {
+  const done = images.filter((image) => image.result);
+  const failures = images.filter((image) => image.state === "failed").length;
   const counts = new Map();
-  for (const picture of done) addCounts(counts, picture, visibleCount(picture, threshold));
-  const parts = [counted(pictures.length, "picture")];
+  for (const image of done) addCounts(counts, image, visibleCount(image, threshold));
+  const parts = [counted(images.length, "image")];
   if (done.length) parts.push(inWords(counts, categories, KINDS_IN_SUMMARY));
   if (failures) parts.push(`${failures} failed`);
   setText(ui.count, parts.join(" · "));
   show(ui.threshold, done.length > 0);
-  if (state.start) ui.suggested.disabled = Math.abs(threshold - state.start.threshold) < 0.005;
+  if (state.start) ui.defaultThreshold.disabled = Math.abs(threshold - state.start.threshold) < 0.005;
   announce();
 }
 
-function drawChoice(pictures) {
-  const chosen = pictures.filter((picture) => picture.selected);
+function drawChoice(images) {
+  const chosen = images.filter((image) => image.selected);
   setText(ui.choice, `${chosen.length} chosen`);
-  ui.chooseAll.disabled = chosen.length === pictures.length;
+  ui.chooseAll.disabled = chosen.length === images.length;
   ui.chooseNone.disabled = ui.remove.disabled = !chosen.length;
-  const ready = chosen.filter((picture) => picture.result);
+  const ready = chosen.filter((image) => image.result);
   ui.download.disabled = !ready.length;
   const suits = props.formats.map(({ key }) => key).filter((key) => ready.every(({ result }) => result.formats.includes(key)));
   menu.setAvailable(suits, "This model's results have nothing for it.");
@@ -194,10 +194,10 @@ function drawChoice(pictures) {
 
 /** Asks Python for an archive; it answers with a message that has a `download`, and the browser saves that file. */
 function download(formats) {
-  const pictures = state.pictures.filter(({ selected, result }) => selected && result).map(({ id }) => id);
+  const images = state.images.filter(({ selected, result }) => selected && result).map(({ id }) => id);
   menu.setBusy(true);
   packingTimeout();
-  trigger("download", { batch: state.start.batch, pictures, formats, threshold: state.threshold });
+  trigger("download", { batch: state.start.batch, images, formats, threshold: state.threshold });
 }
 
 let saved = "";
@@ -222,18 +222,18 @@ function takeFrom(input) {
   add(files);
 }
 
-for (const button of [ui.choosePictures, ui.addPictures]) button.addEventListener("click", () => ui.pictureInput.click());
+for (const button of [ui.chooseImages, ui.addImages]) button.addEventListener("click", () => ui.imageInput.click());
 for (const button of [ui.chooseFolder, ui.addFolder]) button.addEventListener("click", () => ui.folderInput.click());
-for (const input of [ui.pictureInput, ui.folderInput]) input.addEventListener("change", () => takeFrom(input));
+for (const input of [ui.imageInput, ui.folderInput]) input.addEventListener("change", () => takeFrom(input));
 for (const button of ui.modes.children) button.addEventListener("click", () => change({ mode: button.dataset.mode }));
 ui.chooseAll.addEventListener("click", () => selectAll(true));
 ui.chooseNone.addEventListener("click", () => selectAll(false));
 ui.remove.addEventListener("click", removeSelected);
 ui.cancel.addEventListener("click", () => state.queue.stop());
-ui.suggested.addEventListener("click", () => change({ threshold: slider.set(state.start.threshold) }));
+ui.defaultThreshold.addEventListener("click", () => change({ threshold: slider.set(state.start.threshold) }));
 createDropZone(ui.root, async (transfer) => add(await droppedFiles(transfer)));
 
-setText(ui.limits, `Up to ${props.most} pictures at a time, each up to ${Math.round(props.largest / 2 ** 20)} MB: ${props.readable}. A file that cannot be read is told on its card; the rest goes on.`);
+setText(ui.limits, `Up to ${props.most} images at a time, each up to ${Math.round(props.largest / 2 ** 20)} MB: ${props.readable}. A file that cannot be read is told on its card; the rest goes on.`);
 drawModel();
 showLines(ui.notes, state.notes);
 redraw();

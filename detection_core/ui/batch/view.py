@@ -1,4 +1,4 @@
-"""BatchView: many pictures with their boxes as a gallery or a table, filtered in the browser without asking the server again."""
+"""BatchView: many images with their boxes as a gallery or a table, filtered in the browser without asking the server again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DEFAULT_FORMATS = ("json", "png")
 
 
 class BatchStart(GradioModel):
-    """Word that a model is ready to look: the browser then asks for one picture after another.
+    """Word that a model is ready to look: the browser then asks for one image after another.
 
     Attributes:
         turn: Unlike any other's, because Gradio sends a message twice.
@@ -58,13 +58,13 @@ class BatchOrder:
 
     Attributes:
         batch: Name of the batch.
-        pictures: The browser's ids of the chosen pictures, in their order.
+        images: The browser's ids of the chosen images, in their order.
         formats: Keys of `FORMATS`, those that exist.
         threshold: Objects with a score of at least this are exported, 0–1.
     """
 
     batch: str
-    pictures: list[str]
+    images: list[str]
     formats: list[str]
     threshold: float
 
@@ -76,24 +76,24 @@ class BatchOrder:
         wanted = items_of_type(values.get("formats"), str)
         return cls(
             batch=batch if isinstance(batch, str) else "",
-            pictures=list(dict.fromkeys(items_of_type(values.get("pictures"), str))),
+            images=list(dict.fromkeys(items_of_type(values.get("images"), str))),
             formats=[key for key in FORMATS if key in wanted],
             threshold=bounded(values.get("threshold"), 0, 1, 0.5),
         )
 
 
 class BatchView(gr.HTML, NoAddresses):
-    """Many pictures as a gallery or a table: adding, looking with progress and cancel, threshold, selection and export.
+    """Many images as a gallery or a table: adding, looking with progress and cancel, threshold, selection and export.
 
-    As an output it takes a `BatchMessage` (see `batch_start` and its neighbours), as an input it gives the name of its batch. Its events:
+    As an output it takes a `BatchMessage` (see `batch_start` and its neighbors), as an input it gives the name of its batch. Its events:
     `begin` asks for the start of a look, `settled` tells that it is over, `download` asks for files (its data is a `BatchOrder`), `open`
-    for one picture (its data has `batch` and `id`). Use `show_progress="hidden"` on events that write to it: it shows its own status.
+    for one image (its data has `batch` and `id`). Use `show_progress="hidden"` on events that write to it: it shows its own status.
 
     Args:
-        look_at: Server function that the browser asks for one picture after another, see `batch_look`.
+        look_at: Server function that the browser asks for one image after another, see `batch_look`.
         give_up: Server function that ends what is being looked at; it gets `batch`.
-        forget: Server function that lets go of results; it gets `batch` and `pictures`, a list of ids.
-        most: How many pictures a batch may have.
+        forget: Server function that lets go of results; it gets `batch` and `images`, a list of ids.
+        most: How many images a batch may have.
         largest: How large each file may be, in bytes.
     """
 
@@ -145,12 +145,10 @@ class BatchView(gr.HTML, NoAddresses):
 
 
 def batch_start(turn: str, batch: str, spec: ModelSpec) -> BatchMessage:
-    """Word that a model is ready to look at the pictures of a batch."""
+    """Word that a model is ready to look at the images of a batch."""
     categories = {str(label): ViewCategory(name=name, plural=plural(name)) for label, name in enumerate(spec.categories)}
     model = ViewModel(key=spec.key, title=spec.title)
-    start = BatchStart(
-        turn=turn, batch=batch, model=model, threshold=spec.suggested_threshold, floor=spec.floor_score, categories=categories
-    )
+    start = BatchStart(turn=turn, batch=batch, model=model, threshold=spec.default_threshold, floor=spec.min_score, categories=categories)
     return BatchMessage(start=start)
 
 

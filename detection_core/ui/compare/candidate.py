@@ -1,4 +1,4 @@
-"""Contender: one of the models compared on a picture, from being asked to its result or the reason why there is none."""
+"""Candidate: one of the models compared on an image, from being asked to its result or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from detection_core.detections import Detections
 from detection_core.engine import Cancelled, Engine, EngineError, Job, Result, summarize
 from detection_core.formats import Provenance, provenance_of
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import UnknownModelError, get_spec
+from detection_core.models.catalog import UnknownModelError, get_model_spec
 from detection_core.models.spec import ModelSpec
 from detection_core.models.weights import WeightsError
 from detection_core.ui.compare.measurements import Measurements
@@ -21,13 +21,13 @@ _IMPORTED_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Finding:
+class CandidateResult:
     """What one model found, or what a file says that one did.
 
     Attributes:
         title: Its name for people.
         detections: Everything that was found.
-        threshold: The suggested one.
+        threshold: The default one.
         provenance: Where it comes from.
     """
 
@@ -37,18 +37,18 @@ class Finding:
     provenance: Provenance
 
 
-def imported(title: str, detections: Detections) -> Finding:
+def imported(title: str, detections: Detections) -> CandidateResult:
     """The finding that a file brings."""
-    return Finding(title, detections, _IMPORTED_THRESHOLD, Provenance(model=title))
+    return CandidateResult(title, detections, _IMPORTED_THRESHOLD, Provenance(model=title))
 
 
-class Contender:
+class Candidate:
     """A model on its way through the engine.
 
     Args:
         key: Key of the model, of which there may be none.
         engine: Where it runs.
-        loaded: The picture.
+        loaded: The image.
         visitor: Whoever waits.
         may_download: Whether weights that are not here are fetched, or the visitor is told to ask for them.
     """
@@ -56,7 +56,7 @@ class Contender:
     def __init__(self, key: str, engine: Engine, loaded: LoadedImage, *, visitor: str, may_download: bool) -> None:
         self.key = key
         self.spec: ModelSpec | None = None
-        self.finding: Finding | None = None
+        self.finding: CandidateResult | None = None
         self._loaded = loaded
         self._job: Job | None = None
         self._result: Result | None = None
@@ -64,12 +64,12 @@ class Contender:
         self._message: CompareModel | None = None
         try:
             # Looked up once: a user's file may be gone at any time.
-            self.spec = get_spec(key)
+            self.spec = get_model_spec(key)
             if may_download or engine.model_states().get(key) != "to download":
                 self._job = engine.submit(loaded, key, visitor=visitor)
             else:
                 size = megabytes(self.spec.file_size)
-                self._error = ViewError(title="Not on this machine yet", text=f"The button beside the picture downloads its {size}.")
+                self._error = ViewError(title="Not on this machine yet", text=f"The button beside the image downloads its {size}.")
         except (UnknownModelError, EngineError) as error:
             self._error = explain(error, key)
 
@@ -102,7 +102,7 @@ class Contender:
         except (WeightsError, EngineError) as error:
             self._error = explain(error, self.key)
         else:
-            self.finding = Finding(self.title, self._result.detections, self.spec.suggested_threshold, provenance_of(self.spec))
+            self.finding = CandidateResult(self.title, self._result.detections, self.spec.default_threshold, provenance_of(self.spec))
             if measured := summarize([self._result]):
                 measurements.put(self.key, self._loaded.digest, measured)
         return True
@@ -124,13 +124,13 @@ class Contender:
             self.title,
             self.finding.detections,
             threshold=self.finding.threshold,
-            floor=self.spec.floor_score,
+            floor=self.spec.min_score,
             timings=milliseconds(self._result, 0),
             cost=cost,
         )
         return self._message
 
 
-def imported_message(identity: str, finding: Finding) -> CompareModel:
+def imported_message(identity: str, finding: CandidateResult) -> CompareModel:
     """What the view shows of a finding from a file."""
     return compare_model(identity, finding.title, finding.detections, threshold=finding.threshold, linkable=False)

@@ -1,4 +1,4 @@
-"""A comparison to take home: each model's objects and annotated picture, each pair's difference, and all figures, in one archive."""
+"""A comparison to take home: each model's objects and annotated image, each pair's difference, and all figures, in one archive."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detection_core.comparison_report import REPORT_FILE, ComparisonReport, Found, report_stems
-from detection_core.formats import FORMATS, PictureResult, export
+from detection_core.formats import FORMATS, ImageResult, export
 from detection_core.formats.target import Target, safe_stem
-from detection_core.ui.compare.candidate import Finding
+from detection_core.ui.compare.candidate import CandidateResult
 from detection_core.ui.compare.view import CompareSettings
 from detection_core.ui.components.client_values import plain_settings
 from detection_core.ui.shared.uploads import read_upload
@@ -22,26 +22,26 @@ class KeptComparison:
     """A comparison for the moment its visitor wants to take it home.
 
     Attributes:
-        image_path: The picture as it was given.
+        image_path: The image as it was given.
         findings: What was found, by the id of the model.
     """
 
     image_path: Path
-    findings: Mapping[str, Finding]
+    findings: Mapping[str, CandidateResult]
 
 
 def comparison_archive(kept: KeptComparison, settings: CompareSettings) -> bytes:
     """Writes everything that the visitor compares, as the visitor sees it: a ZIP archive.
 
-    It holds `comparison.json` with all figures, an annotated picture of each model, the difference picture of each pair, and a folder
+    It holds `comparison.json` with all figures, an annotated image of each model, the difference image of each pair, and a folder
     for each model with its objects in all formats that have a place for them.
 
     Args:
-        kept: Picture and findings.
+        kept: Image and findings.
         settings: Which objects count, and how they are drawn.
 
     Raises:
-        ImageError: If the picture is no longer there.
+        ImageError: If the image is no longer there.
         ValueError: If there is nothing to write.
     """
     if not kept.findings:
@@ -54,9 +54,9 @@ def comparison_archive(kept: KeptComparison, settings: CompareSettings) -> bytes
         report = _report(kept, settings)
         report.write(image, target, report_stems([found.name for found in report.results], target), style)
         for found in report.results:
-            # The annotated picture is there already.
+            # The annotated image is there already.
             formats = [name for name in FORMATS if name != "png" and FORMATS[name].suits(found.detections)]
-            export([PictureResult(kept.image_path.name, found.detections, found.provenance)], formats, archive, folder=found.name)
+            export([ImageResult(kept.image_path.name, found.detections, found.provenance)], formats, archive, folder=found.name)
     return file.getvalue()
 
 

@@ -39,7 +39,7 @@ def settings_from_link(query: Mapping[str, str]) -> dict[str, Any]:
         "pair": ("pair", lambda text: [models[int(place)] for place in text.split(",")]),
         "votes": ("votes", int),
         "opacity": ("opacity", float),
-        "joints": ("joint_threshold", float),
+        "keypoints": ("keypoint_threshold", float),
         # Class names may hold commas.
         "hide": ("hidden_classes", lambda text: text.split("\n")),
     }

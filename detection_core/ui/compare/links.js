@@ -1,12 +1,12 @@
 // Links that bring a comparison back: settings under short names in an address; compare_link.py reads them again.
 
-const LINK_NAMES = { rule: "rule", threshold: "t", top: "top", iou: "iou", mode: "mode", votes: "votes", opacity: "opacity", joint_threshold: "joints" };
+const LINK_NAMES = { rule: "rule", threshold: "t", top: "top", iou: "iou", mode: "mode", votes: "votes", opacity: "opacity", keypoint_threshold: "keypoints" };
 
-/** Address of this page with the picture, the models that a link can bring back, and the settings that are not the `defaults`. */
-function comparisonLink(picture, models, settings, defaults) {
+/** Address of this page with the image, the models that a link can bring back, and the settings that are not the `defaults`. */
+function comparisonLink(image, models, settings, defaults) {
   const ids = models.filter(({ linkable }) => linkable).map(({ id }) => id);
   // Encoded twice, because the list is separated by commas.
-  const query = ["tab=compare", `picture=${encodeURIComponent(picture).replaceAll("%3A", ":")}`, `models=${ids.map((id) => encodeURIComponent(encodeURIComponent(id))).join(",")}`];
+  const query = ["tab=compare", `image=${encodeURIComponent(image).replaceAll("%3A", ":")}`, `models=${ids.map((id) => encodeURIComponent(encodeURIComponent(id))).join(",")}`];
   const add = (name, value) => query.push(`${name}=${encodeURIComponent(value)}`);
   for (const [name, short] of Object.entries(LINK_NAMES)) {
     if (settings[name] !== defaults[name]) add(short, settings[name]);
@@ -31,16 +31,16 @@ async function copyText(text) {
   }
 }
 
-const KEEP_QUESTION = "This picture is in this visit only. To be in a link it must be kept on the server, without what the camera wrote into it; whoever has the link sees it.";
-const NO_KEEPING = "No link can bring this picture back: it is in this visit only. Choose an example to share a comparison.";
+const KEEP_QUESTION = "This image is in this visit only. To be in a link it must be kept on the server, without what the camera wrote into it; whoever has the link sees it.";
+const NO_KEEPING = "No link can bring this image back: it is in this visit only. Choose an example to share a comparison.";
 
 /**
  * The row that a button opens with the link in it, copied where the browser allows that.
  *
- * @param compared gives {picture, models, settings}
+ * @param compared gives {image, models, settings}
  * @param defaults settings that need not be in a link
- * @param onKeep asks for the picture to be kept; null where the server keeps none
- * @returns {{refresh}} to be called when the picture has got a name
+ * @param onKeep asks for the image to be kept; null where the server keeps none
+ * @returns {{refresh}} to be called when the image has got a name
  */
 function createLinkRow(ui, compared, defaults, onKeep) {
   const isOpen = () => !ui.linkRow.hasAttribute("hidden");
@@ -51,11 +51,11 @@ function createLinkRow(ui, compared, defaults, onKeep) {
   }
 
   async function write() {
-    const { picture, models, settings } = compared();
-    show(ui.linkField, picture !== "");
-    show(ui.linkKeep, picture === "" && onKeep !== null);
-    if (!picture) return setText(ui.linkText, onKeep ? KEEP_QUESTION : NO_KEEPING);
-    ui.linkField.value = comparisonLink(picture, models, settings, defaults);
+    const { image, models, settings } = compared();
+    show(ui.linkField, image !== "");
+    show(ui.linkKeep, image === "" && onKeep !== null);
+    if (!image) return setText(ui.linkText, onKeep ? KEEP_QUESTION : NO_KEEPING);
+    ui.linkField.value = comparisonLink(image, models, settings, defaults);
     const isCopied = await copyText(ui.linkField.value);
     const left = models.filter(({ linkable }) => !linkable).map(({ title }) => title);
     const without = left.length ? ` It leaves out what is in this visit only: ${left.join(", ")}.` : "";

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 
 from detection_core.engine import Measurement
-from detection_core.models.catalog import UnknownModelError, get_spec
+from detection_core.models.catalog import UnknownModelError, get_model_spec
 from detection_core.models.precision import Precision
 from detection_core.models.spec import ModelSpec
 from detection_core.ui.compare.view import CompareCost, ComparePoint
@@ -16,14 +16,14 @@ _REMEMBERED = 1000
 
 
 class Measurements:
-    """Remembers what each model took for each picture, by the picture's digest; those not asked for longest are forgotten."""
+    """Remembers what each model took for each image, by the image's digest; those not asked for longest are forgotten."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, str], Measurement] = OrderedDict()
         self._lock = threading.Lock()
 
     def put(self, key: str, digest: str, measured: Measurement) -> None:
-        """Remembers a measurement; one of fewer runs on the same picture tells less than what is known, and is left out."""
+        """Remembers a measurement; one of fewer runs on the same image tells less than what is known, and is left out."""
         with self._lock:
             earlier = self._known.get((key, digest))
             if earlier is None or earlier.runs <= measured.runs:
@@ -33,7 +33,7 @@ class Measurements:
                 self._known.popitem(last=False)
 
     def cost(self, spec: ModelSpec, digest: str) -> CompareCost:
-        """What a model costs on the picture of this digest, as far as that has been measured."""
+        """What a model costs on the image of this digest, as far as that has been measured."""
         with self._lock:
             measured = self._known.get((spec.key, digest))
         accuracy = _measured_accuracy(spec)
@@ -47,7 +47,7 @@ class Measurements:
         return measured_cost
 
     def points(self, compared: list[str]) -> list[ComparePoint]:
-        """All models with known latency and accuracy, on whichever picture it was measured, and those being compared.
+        """All models with known latency and accuracy, on whichever image it was measured, and those being compared.
 
         Args:
             compared: Keys of the models being compared.
@@ -58,7 +58,7 @@ class Measurements:
         points = []
         for key in dict.fromkeys([*compared, *medians]):
             try:
-                spec = get_spec(key)
+                spec = get_model_spec(key)
             except UnknownModelError:  # A user's model that has gone.
                 continue
             latency = medians[key] * 1000 if key in medians else None

@@ -75,7 +75,7 @@ class ComparePoint(GradioModel):
 class CompareMessage(PageMessage):
     """What Python tells the view.
 
-    With an `image` a message is whole: all that is known of all models. Without one it leaves the picture and the models as they are
+    With an `image` a message is whole: all that is known of all models. Without one it leaves the image and the models as they are
     and brings only what it holds: `points`, `notes`, a file to save; `status` and `error` go away where it has none, and without a
     `status` no model waits any longer. Messages that come faster than the browser draws may be skipped, all but the last.
     """
@@ -83,8 +83,8 @@ class CompareMessage(PageMessage):
     image: FileData | None = None
     width: int = 0
     height: int = 0
-    # What a link calls the picture, such as "example:astronaut"; "" where no link can bring it back.
-    picture: str = ""
+    # What a link calls the image, such as "example:astronaut"; "" where no link can bring it back.
+    link_name: str = ""
     models: list[CompareModel] = Field(default_factory=list)
     points: list[ComparePoint] = Field(default_factory=list)
     # Of all models together, like `error`; each has its own, too.
@@ -112,10 +112,10 @@ def compare_model(
     Args:
         identity: Unique among the compared models.
         title: The model's name for people.
-        detections: All objects at the model's floor score, in pixels of the upright picture.
-        threshold: The suggested one.
+        detections: All objects at the model's floor score, in pixels of the upright image.
+        threshold: The default one.
         floor: The model's floor score.
-        color_by: What colours stand for; by class they are the same in every view.
+        color_by: What colors stand for; by class they are the same in every view.
         timings: Milliseconds of each step by name.
         cost: What it costs, where that is known.
         linkable: Whether a link can bring it back.
@@ -151,19 +151,19 @@ def compare_payload(
     image_size: tuple[int, int],
     models: Iterable[CompareModel],
     *,
-    picture: str = "",
+    link_name: str = "",
     points: Iterable[ComparePoint] = (),
     notes: Iterable[str] = (),
     status: ViewStatus | None = None,
     restore: Mapping[str, Any] | None = None,
 ) -> CompareMessage:
-    """A whole message: a picture of `image_size` (height, width) and all that is known of all models.
+    """A whole message: an image of `image_size` (height, width) and all that is known of all models.
 
     Args:
-        image_path: The picture that the browser shows.
+        image_path: The image that the browser shows.
         image_size: Its height and width in pixels.
         models: Two to four, in the order of their views.
-        picture: What a link calls the picture, or "".
+        link_name: What a link calls the image, or "".
         points: Models with known latency and accuracy, compared or not.
         notes: Remarks, one line each.
         status: What all wait for.
@@ -174,7 +174,7 @@ def compare_payload(
         image=FileData(path=str(image_path)),
         width=width,
         height=height,
-        picture=picture,
+        link_name=link_name,
         models=list(models),
         points=list(points),
         notes=list(notes),

@@ -1,4 +1,4 @@
-// Every object of two models as a row of a table: sorts by its headers, moves by the arrow keys, lights up together with the pictures.
+// Every object of two models as a row of a table: sorts by its headers, moves by the arrow keys, lights up together with the images.
 
 /** A score difference with its sign, and a true minus. */
 function formatDifference(number) {

@@ -1,4 +1,4 @@
-// A pane: one picture in its frame with sheets over it, what is said of it, and a camera that it shares with the other panes.
+// A pane: one image in its frame with sheets over it, what is said of it, and a camera that it shares with the other panes.
 
 /**
  * @param template the pane's markup
@@ -26,7 +26,7 @@ function createPane(template, { onHover, onSelect, onCamera }) {
   function objectUnder(point) {
     const slack = 4 / viewport.camera().scale;
     const isRight = split !== null && point[0] > split * viewport.size().width;
-    return sheets[Number(isRight)].objectUnder(viewport.toPicture(point), slack);
+    return sheets[Number(isRight)].objectUnder(viewport.toImage(point), slack);
   }
 
   function pointAt(event) {
@@ -62,11 +62,11 @@ function createPane(template, { onHover, onSelect, onCamera }) {
     viewport,
     layLabelsSoon,
     isVisible,
-    setPicture({ image, width, height }) {
+    setImage({ image, width, height }) {
       ui.image.src = image.url;
       Object.assign(ui.image, { width, height });
       root.style.setProperty("--aspect", `${width} / ${height}`);
-      viewport.setPicture(width, height);
+      viewport.setImage(width, height);
     },
     /** Shows the first sheet left and the second right of a share of the width; null shows both everywhere. */
     setSplit(share) {
@@ -90,8 +90,8 @@ function createPane(template, { onHover, onSelect, onCamera }) {
   return pane;
 }
 
-/** What a pane's camera looks at, for the other panes to follow: {zoom, center} in picture coordinates. */
+/** What a pane's camera looks at, for the other panes to follow: {zoom, center} in image coordinates. */
 function lookOf({ viewport }) {
   const { width, height } = viewport.size();
-  return { zoom: viewport.camera().zoom, center: viewport.toPicture([width / 2, height / 2]) };
+  return { zoom: viewport.camera().zoom, center: viewport.toImage([width / 2, height / 2]) };
 }

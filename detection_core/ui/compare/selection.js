@@ -3,8 +3,8 @@
 const SCORE_SLACK = 1e-6;
 
 /** The model's threshold under the visitor's rule; null where a number of objects decides. */
-function thresholdOf({ id, threshold: suggested }, { rule, threshold, thresholds }) {
-  return { suggested, same: threshold, own: thresholds[id] ?? suggested, top: null }[rule];
+function thresholdOf({ id, threshold: defaultThreshold }, { rule, threshold, thresholds }) {
+  return { default: defaultThreshold, same: threshold, own: thresholds[id] ?? defaultThreshold, top: null }[rule];
 }
 
 /** Indices of the objects that count, highest score first. */

@@ -10,9 +10,9 @@ import numpy as np
 
 from detection_core.detections import Detections
 from detection_core.ui.components.client_values import bounded, items_of_type, read_style
-from detection_core.visualization import Style
+from detection_core.visualization import AnnotationStyle
 
-Rule = Literal["suggested", "same", "top", "own"]
+Rule = Literal["default", "same", "top", "own"]
 Mode = Literal["side", "swipe", "difference", "consensus"]
 
 MAX_MODELS = 4
@@ -27,10 +27,10 @@ class CompareSettings:
     """How the visitor compares; the defaults are the view's own.
 
     Attributes:
-        rule: Which objects count: those above each model's suggested threshold, above the same one for all, the `top` best of each
+        rule: Which objects count: those above each model's default threshold, above the same one for all, the `top` best of each
             model, or those above `thresholds`.
         threshold: Of the rule "same", 0–1.
-        thresholds: Of the rule "own", by model id, 0–1 each; a model without one has its suggested threshold.
+        thresholds: Of the rule "own", by model id, 0–1 each; a model without one has its default threshold.
         top: Of the rule "top", 1–100.
         iou: Objects of two models match from this overlap on, 0.05–0.95.
         mode: What is seen.
@@ -40,7 +40,7 @@ class CompareSettings:
         hidden_classes: Names of the classes that do not count.
     """
 
-    rule: Rule = "suggested"
+    rule: Rule = "default"
     threshold: float = 0.5
     thresholds: Mapping[str, float] = field(default_factory=dict)
     top: int = 10
@@ -48,7 +48,7 @@ class CompareSettings:
     mode: Mode = "side"
     pair: tuple[str, str] | None = None
     votes: int = 2
-    style: Style = field(default_factory=Style)
+    style: AnnotationStyle = field(default_factory=AnnotationStyle)
     hidden_classes: frozenset[str] = frozenset()
 
     @classmethod
@@ -74,23 +74,23 @@ class CompareSettings:
         """The objects that count, exactly those that the browser shows.
 
         Args:
-            models: All that each model found and its suggested threshold, by model id.
+            models: All that each model found and its default threshold, by model id.
         """
-        return {identity: self._counted(identity, found, suggested) for identity, (found, suggested) in models.items()}
+        return {identity: self._counted(identity, found, default) for identity, (found, default) in models.items()}
 
-    def threshold_of(self, identity: str, suggested: float) -> float | None:
+    def threshold_of(self, identity: str, default: float) -> float | None:
         """From which score on a model's objects count; None where the rule is another.
 
         Args:
             identity: Id of the model.
-            suggested: Its suggested threshold.
+            default: Its default threshold.
         """
-        thresholds = {"suggested": suggested, "same": self.threshold, "own": self.thresholds.get(identity, suggested)}
+        thresholds = {"default": default, "same": self.threshold, "own": self.thresholds.get(identity, default)}
         return thresholds.get(self.rule)
 
-    def _counted(self, identity: str, found: Detections, suggested: float) -> Detections:
+    def _counted(self, identity: str, found: Detections, default: float) -> Detections:
         active = found[~np.isin(found.names, sorted(self.hidden_classes))] if self.hidden_classes and len(found) else found
-        threshold = self.threshold_of(identity, suggested)
+        threshold = self.threshold_of(identity, default)
         if threshold is None:
             return active[: self.top]
         # The browser compares the same numbers with the same slack: its sliders step by 0.01 in binary fractions.

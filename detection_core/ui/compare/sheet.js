@@ -1,4 +1,4 @@
-// A sheet over a picture: the drawing and the labels of one set of objects, of which some are shown.
+// A sheet over an image: the drawing and the labels of one set of objects, of which some are shown.
 // Besides what is drawn, every object has `refs`, [model id, index] of the objects that it stands for, and a `label`.
 
 function createSheet(parent) {
@@ -33,7 +33,7 @@ function createSheet(parent) {
   function draw(settings, layers) {
     for (const name of OVERLAY_LAYERS) overlay.setLayer(name, layers.includes(name));
     overlay.setOpacity(settings.opacity);
-    overlay.setJointThreshold(settings.joint_threshold);
+    overlay.setKeypointThreshold(settings.keypoint_threshold);
     hasLabels = layers.includes("labels");
   }
 

@@ -1,4 +1,4 @@
-"""The Compare tab: one picture and two to four models in, their results side by side and object by object out."""
+"""The Compare tab: one image and two to four models in, their results side by side and object by object out."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gradio.components.base import Component
 from gradio.data_classes import FileData
 
 from detection_core.engine import Cancelled, Engine, EngineError, Result, summarize, take_turns
-from detection_core.formats import ImportFormatError, SeveralPicturesError, read_coco_results
+from detection_core.formats import ResultsFormatError, SeveralImagesError, read_coco_results
 from detection_core.images.reading import ImageError, LoadedImage
-from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, UnknownModelError, get_spec
+from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, UnknownModelError, get_model_spec
 from detection_core.models.precision import split_key, usual_key
 from detection_core.models.weights import WeightsError
-from detection_core.ui.compare.candidate import Contender, Finding, imported, imported_message
+from detection_core.ui.compare.candidate import Candidate, CandidateResult, imported, imported_message
 from detection_core.ui.compare.download import KeptComparison, comparison_archive
 from detection_core.ui.compare.measurements import Measurements
 from detection_core.ui.compare.view import (
@@ -37,7 +37,7 @@ from detection_core.ui.components.model_picker import megabytes
 from detection_core.ui.components.model_slots import FEWEST, ModelSlots, slots_value
 from detection_core.ui.components.safe_image import NoAddresses, SafeImage, SafeText
 from detection_core.ui.shared.examples import EXAMPLE_PATHS, EXAMPLES, clicked_example
-from detection_core.ui.shared.image_links import PictureLinks
+from detection_core.ui.shared.image_links import ImageLinks
 from detection_core.ui.shared.progress import explain
 from detection_core.ui.shared.served_files import serve_bytes, shown_file
 from detection_core.ui.shared.session import ResultExpiredError, ResultStore, Turns, visitor_of
@@ -51,7 +51,7 @@ _MAX_RESULTS_FILE = 20 * 2**20
 _MAX_IMPORTED = 300
 # Comparisons and files, of everybody together.
 _KEPT = 128
-_IMPORT_HELP = "Results of another tool for this picture, as COCO results JSON (Detectron2, Ultralytics …), become one more model."
+_IMPORT_HELP = "Results of another tool for this image, as COCO results JSON (Detectron2, Ultralytics …), become one more model."
 
 Update = tuple[Any, Any, Any, Any, Any]
 # Gradio takes a generator that yields nothing for a fault.
@@ -79,13 +79,13 @@ class CompareTab:
     arrival: list[Component]
 
 
-def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> CompareTab:
+def build_compare_tab(tab: gr.Tab, engine: Engine, links: ImageLinks) -> CompareTab:
     """Adds the tab's content to the page being built.
 
     Args:
         tab: The tab; opening it for the first time compares the example.
         engine: Where detection runs.
-        links: What links call pictures.
+        links: What links call images.
     """
 
     def usual_models() -> list[str]:
@@ -98,21 +98,21 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
     measuring = Turns()
     measurements = Measurements()
     kept: ResultStore[KeptComparison] = ResultStore(_KEPT)
-    # With the digest of the picture that they are about.
-    from_files: ResultStore[tuple[str, Finding]] = ResultStore(_KEPT)
+    # With the digest of the image that they are about.
+    from_files: ResultStore[tuple[str, CandidateResult]] = ResultStore(_KEPT)
     shown = gr.State("")
     files = gr.State([])
     arrived = gr.State({})
     with gr.Row(equal_height=False, elem_classes="workbench"):
         with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
-            image = SafeImage(str(EXAMPLE_PATHS[0]), label="Picture", sources=["upload", "clipboard"], height=220, buttons=[])
+            image = SafeImage(str(EXAMPLE_PATHS[0]), label="Image", sources=["upload", "clipboard"], height=220, buttons=[])
             examples = ExampleStrip(EXAMPLES)
             slots = ModelSlots(usual_models(), engine.model_states())
             compare = gr.Button("Compare", variant="primary")
             cancel = gr.Button("Cancel", visible=False)
             add = _ResultsButton("Add results from a file", file_types=[".json"], type="filepath", size="sm")
             gr.Markdown(_IMPORT_HELP, elem_classes="fine-print")
-            which = SafeText(label="Image id of this picture in the file", visible=False, max_length=200)
+            which = SafeText(label="Image id of this image in the file", visible=False, max_length=200)
             remove = gr.Button("Remove the files' results", size="sm", visible=False)
         with gr.Column(scale=1, min_width=320):
             view = CompareView(can_keep=links.can_keep)
@@ -121,7 +121,7 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
         """The slots, and the button that says what pressing it entails."""
         states = engine.model_states()
         # A model's precisions have one file.
-        missing = sum(get_spec(name).file_size for name in {split_key(key)[0] for key in keys if states.get(key) == "to download"})
+        missing = sum(get_model_spec(name).file_size for name in {split_key(key)[0] for key in keys if states.get(key) == "to download"})
         return slots_value(keys, states), gr.update(value=f"Download {megabytes(missing)} and compare" if missing else "Compare")
 
     def look(path: str | None, keys: list[str], names: list[str], link: Mapping[str, Any], request: gr.Request) -> Iterator[Update]:
@@ -129,16 +129,16 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
         yield from follow(path, keys, names, link, visitor_of(request, "compare"), may_download=False)
 
     def press(path: str | None, keys: list[str], names: list[str], link: Mapping[str, Any], request: gr.Request) -> Iterator[Update]:
-        """What the button does: it also fetches weights, and answers when there is no picture."""
+        """What the button does: it also fetches weights, and answers when there is no image."""
         if path is None:
-            yield _failure("No picture yet", "Drop, paste or choose a picture, or one of the examples."), *_NOTHING[1:]
+            yield _failure("No image yet", "Drop, paste or choose an image, or one of the examples."), *_NOTHING[1:]
             return
         yield from follow(path, keys, names, link, visitor_of(request, "compare"), may_download=True)
 
     def follow(
         path: str | None, keys: list[str], names: list[str], link: Mapping[str, Any], visitor: str, *, may_download: bool
     ) -> Iterator[Update]:
-        """Follows one picture through all models; whatever the visitor does next ends it."""
+        """Follows one image through all models; whatever the visitor does next ends it."""
         turn = turns.begin(visitor)
         engine.cancel_visitor(visitor)
         if path is None:
@@ -149,17 +149,17 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
         except ImageError as error:
             yield CompareMessage(error=explain(error, "")), gr.skip(), *controls(keys), _show(False)
             return
-        picture, original = shown_file(path, loaded, view), Path(path)
+        image, original = shown_file(path, loaded, view), Path(path)
         findings, notes = imports(names, loaded, MAX_MODELS - len(keys))
-        contenders = [Contender(key, engine, loaded, visitor=visitor, may_download=may_download) for key in keys]
+        contenders = [Candidate(key, engine, loaded, visitor=visitor, may_download=may_download) for key in keys]
 
         def message() -> CompareMessage:
             models = [contender.message(measurements) for contender in contenders]
             return compare_payload(
-                picture,
+                image,
                 (loaded.image.height, loaded.image.width),
                 [*models, *(imported_message(name, finding) for name, finding in findings.items())],
-                picture=links.name(loaded),
+                link_name=links.name(loaded),
                 points=measurements.points(keys),
                 notes=[*loaded.notes, *notes],
                 restore=link or None,
@@ -189,9 +189,9 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
             return
         yield message(), name, *controls(keys), _show(False)
 
-    def imports(names: Sequence[str], loaded: LoadedImage, room: int) -> tuple[dict[str, Finding], list[str]]:
-        """The findings from files that go with this picture, by an id, and what is to be said of the others."""
-        findings: dict[str, Finding] = {}
+    def imports(names: Sequence[str], loaded: LoadedImage, room: int) -> tuple[dict[str, CandidateResult], list[str]]:
+        """The findings from files that go with this image, by an id, and what is to be said of the others."""
+        findings: dict[str, CandidateResult] = {}
         notes: list[str] = []
         for number, name in enumerate(names, start=1):
             try:
@@ -200,7 +200,7 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
                 notes.append("Results from a file are no longer kept on the server. Add the file again.")
                 continue
             if digest != loaded.digest:
-                notes.append(f"“{finding.title}” is about another picture and is left out.")
+                notes.append(f"“{finding.title}” is about another image and is left out.")
             elif len(findings) >= room:
                 notes.append(f"“{finding.title}” is left out: {MAX_MODELS} models at most. Remove one.")
             else:
@@ -216,22 +216,22 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
         link: Mapping[str, Any],
         request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
-        """Reads a results file for the picture, and compares with it; asks for the picture's id where the file is about several."""
+        """Reads a results file for the image, and compares with it; asks for the image's id where the file is about several."""
         title = Path(file or "").name
         try:
             if file is None:
-                raise ImportFormatError("It has not arrived. Choose it again.")
+                raise ResultsFormatError("It has not arrived. Choose it again.")
             if path is None:
-                raise ImageError("Choose the picture first that the results are about.")
+                raise ImageError("Choose the image first that the results are about.")
             loaded = read_upload(path)
             if Path(file).stat().st_size > _MAX_RESULTS_FILE:
-                raise ImportFormatError(f"The file is larger than {_MAX_RESULTS_FILE >> 20} MB. Leave out what is about other pictures.")
+                raise ResultsFormatError(f"The file is larger than {_MAX_RESULTS_FILE >> 20} MB. Leave out what is about other images.")
             size = loaded.image.height, loaded.image.width
             found = read_coco_results(Path(file).read_bytes(), size, image_id=_image_id(image_id))
-        except SeveralPicturesError as error:
-            yield _failure(f"Which picture is it in “{title}”?", str(error)), *_NOTHING[1:], gr.skip(), gr.skip(), _show(True)
+        except SeveralImagesError as error:
+            yield _failure(f"Which image is it in “{title}”?", str(error)), *_NOTHING[1:], gr.skip(), gr.skip(), _show(True)
             return
-        except (ImageError, ImportFormatError, OSError) as error:
+        except (ImageError, ResultsFormatError, OSError) as error:
             yield _failure(f"“{title}” cannot be used", str(error)), *_NOTHING[1:], gr.skip(), gr.skip(), gr.skip()
             return
         if len(found) > _MAX_IMPORTED:
@@ -254,7 +254,7 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
         here = [key for key in keys if states.get(key, "to download") != "to download"]
         try:
             if path is None or not here:
-                raise EngineError("There is no model on this machine to be measured. Press the button beside the picture first.")
+                raise EngineError("There is no model on this machine to be measured. Press the button beside the image first.")
             loaded = read_upload(path)
             results: dict[str, list[Result]] = {key: [] for key in here}
             numbers = count()
@@ -263,7 +263,7 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
                 if not (turns.is_current(visitor, turn) and measuring.is_current(visitor, measurement)):
                     job.cancel()
                     raise Cancelled
-                text = f"Measuring {get_spec(key).title}, round {next(numbers) // len(here) + 1} of {_ROUNDS}"
+                text = f"Measuring {get_model_spec(key).title}, round {next(numbers) // len(here) + 1} of {_ROUNDS}"
                 done = sum(map(len, results.values()))
                 status = ViewStatus(stage="run", text=text, done=done, total=_ROUNDS * len(here))
                 yield CompareMessage(status=status), *_NOTHING[1:4], _show(True)
@@ -290,7 +290,7 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
         return CompareMessage(notes=["Cancelled. What has arrived of a download is kept."]), _show(False)
 
     def show_example(event: gr.EventData) -> str:
-        """Puts the clicked example where visitors' own pictures go."""
+        """Puts the clicked example where visitors' own images go."""
         return clicked_example(event._data)
 
     def download(settings: CompareSettings, name: str) -> CompareMessage:
@@ -304,13 +304,13 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
         return CompareMessage(download=FileData(path=serve_bytes(archive, file_name, view)), download_name=file_name)
 
     def keep(path: str | None) -> CompareMessage:
-        """Keeps the picture, so that a link can bring it back."""
+        """Keeps the image, so that a link can bring it back."""
         try:
             if path is None:
-                raise ImageError("Choose the picture again.")
-            return CompareMessage(picture=links.keep(read_upload(path)))
+                raise ImageError("Choose the image again.")
+            return CompareMessage(link_name=links.keep(read_upload(path)))
         except (ImageError, OSError) as error:
-            return _failure("The picture cannot be kept", error.strerror or "" if isinstance(error, OSError) else str(error))
+            return _failure("The image cannot be kept", error.strerror or "" if isinstance(error, OSError) else str(error))
 
     def open_first(
         name: str, path: str | None, keys: list[str], names: list[str], link: Mapping[str, Any], request: gr.Request
@@ -326,14 +326,14 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: PictureLinks) -> Compa
         query = dict(request.query_params)
         if query.get("tab") != "compare":
             return (gr.skip(),) * 4
-        picture = links.find(query.get("picture", ""))
-        if picture is None:
-            gr.Warning("The picture of this link is not kept here (any more). This is an example instead.")
+        image = links.find(query.get("image") or query.get("picture", ""))
+        if image is None:
+            gr.Warning("The image of this link is not kept here (any more). This is an example instead.")
         keys = link_models(query)
         keys += [key for key in usual_models() if key not in keys][: max(FEWEST - len(keys), 0)]
         return (
             gr.Tabs(selected=tab.id),
-            str(picture or EXAMPLE_PATHS[0]),
+            str(image or EXAMPLE_PATHS[0]),
             slots_value(keys, engine.model_states(), choose=True),
             settings_from_link(query),
         )

@@ -9,14 +9,14 @@ const ANNOUNCE_DELAY = 500;
 const DOWNLOAD_PATIENCE = 120000;
 const LAYERS = ["boxes", "masks", "contours", "skeletons", "labels"];
 const WHY = {
-  suggested: "Scores of different families mean different things: 0.5 from one can be as sure as 0.3 from another. So each model is cut at the threshold suggested for it.",
+  default: "Scores of different families mean different things: 0.5 from one can be as sure as 0.3 from another. So each model is cut at the threshold suggested for it.",
   same: "One threshold for all is fair within a family only: scores of different families mean different things.",
   top: "The same number of boxes from each model, its surest: fair where scores mean different things, as they do across families.",
   own: "A threshold for each model, because scores of different families mean different things.",
 };
 const DEFAULTS = {
-  rule: "suggested", threshold: 0.5, thresholds: {}, top: 10, iou: 0.5, mode: "side", pair: null, votes: 2,
-  boxes: true, masks: true, contours: true, skeletons: true, labels: true, opacity: 0.4, joint_threshold: 2, hidden_classes: [],
+  rule: "default", threshold: 0.5, thresholds: {}, top: 10, iou: 0.5, mode: "side", pair: null, votes: 2,
+  boxes: true, masks: true, contours: true, skeletons: true, labels: true, opacity: 0.4, keypoint_threshold: 2, hidden_classes: [],
 };
 
 const ui = collectRefs(element);
@@ -25,7 +25,7 @@ const lineColors = ["a", "b"].map((name) => getComputedStyle(element).getPropert
 const kept = (window.compareViewResults ??= new Map());
 const viewId = props.value?.view ?? Math.random().toString(36).slice(2);
 
-let picture = null;
+let source = null;
 let models = [];
 let points = [];
 let restored = "";
@@ -36,7 +36,7 @@ let comparison = createComparison([], settings);
 let hovered = null;
 let selected = null;
 let plotted = "";
-// Address of the picture that is to be kept.
+// Address of the image that is to be kept.
 let keeping = "";
 let look = { zoom: 1, center: [0, 0] };
 let isLeading = true;
@@ -62,12 +62,12 @@ const sliders = {
   threshold: createSlider(ui.threshold, formatScore, (threshold) => change({ threshold })),
   top: createSlider(ui.top, String, (top) => change({ top })),
   iou: createSlider(ui.iou, formatScore, (iou) => change({ iou })),
-  joints: createSlider(ui.jointThreshold, (logit) => logit.toFixed(1), (joint_threshold) => change({ joint_threshold })),
+  keypoints: createSlider(ui.keypointThreshold, (logit) => logit.toFixed(1), (keypoint_threshold) => change({ keypoint_threshold })),
   opacity: createSlider(ui.opacity, (share) => `${Math.round(100 * share)}%`, (opacity) => change({ opacity })),
 };
 let ownSliders = new Map();
 
-const linkRow = createLinkRow(ui, () => ({ picture: picture.picture, models, settings }), DEFAULTS, CAN_KEEP ? keepPicture : null);
+const linkRow = createLinkRow(ui, () => ({ image: source.linkName, models, settings }), DEFAULTS, CAN_KEEP ? keepImage : null);
 
 const redrawSoon = oncePerFrame(redraw);
 const commitSettings = debounce(() => { props.value = { settings: settingsToSend(), view: viewId }; }, COMMIT_DELAY);
@@ -82,21 +82,21 @@ function receive() {
   if (message.download) return download(message.download, message.download_name);
   const isSettingsOnly = message.models === undefined;
   if (isSettingsOnly) return;
-  if (message.image && picture?.image.url !== message.image.url) bringIntoView(ui.root);
+  if (message.image && source?.image.url !== message.image.url) bringIntoView(ui.root);
   writeStatus(ui, message.status);
   showError(message.error);
   setBusy(ui.measure, ui.measure.classList.contains("dv-busy") && Boolean(message.status));
   if (message.points.length) points = message.points;
   if (message.restore) restoreOnce(message.restore);
   if (message.image) showAll(message);
-  else if (message.picture) showLink(message.picture);
+  else if (message.link_name) showLink(message.link_name);
   else if (message.status) drawCosts();
   else stopWaiting();
   if (message.image || message.notes.length) showLines(ui.notes, message.notes);
   commitSettings.now();
 }
 
-/** What comes without a picture and a status is an end: an error, or that the visitor has cancelled. */
+/** What comes without an image and a status is an end: an error, or that the visitor has cancelled. */
 function stopWaiting() {
   models = models.map((model) => ({ ...model, status: null }));
   for (const model of models) writeStatus(panes.get(model.id).ui, null);
@@ -117,12 +117,12 @@ function bringBack() {
   if (!last) return;
   ({ settings, points, restored, kinds } = last);
   showLines(ui.notes, last.notes);
-  showAll(last.picture, last.models);
+  showAll(last.source, last.models);
 }
 
 function clear() {
   kept.delete(viewId);
-  [picture, models, points, hovered, selected] = [null, [], [], null, null];
+  [source, models, points, hovered, selected] = [null, [], [], null, null];
   writeStatus(ui, null);
   showError(null);
   showLines(ui.notes, []);
@@ -133,13 +133,13 @@ function clear() {
 
 /** A whole message; views whose content stays as it was are left alone. */
 function showAll(message, knownModels = null) {
-  const isNewPicture = picture?.image.url !== message.image.url;
-  if (isNewPicture) [hovered, selected] = [null, null];
-  picture = { image: message.image, width: message.width, height: message.height, picture: message.picture };
+  const isNewImage = source?.image.url !== message.image.url;
+  if (isNewImage) [hovered, selected] = [null, null];
+  source = { image: message.image, width: message.width, height: message.height, linkName: message.link_name };
   models = knownModels ?? message.models.map(readModel);
   if (!models.some(({ id, objects }) => selected && id === selected[0] && objects?.[selected[1]])) selected = null;
   hovered = null;
-  arrangePanes(isNewPicture);
+  arrangePanes(isNewImage);
   buildControls();
   drawSections();
   redraw();
@@ -165,9 +165,9 @@ function makePane() {
 }
 
 /** One pane per model that is there; the single one shows all other views. */
-function arrangePanes(isNewPicture) {
-  // A picture without models is shown as it is.
-  const ids = models.length ? models.map(({ id }) => id) : picture ? [""] : [];
+function arrangePanes(isNewImage) {
+  // An image without models is shown as it is.
+  const ids = models.length ? models.map(({ id }) => id) : source ? [""] : [];
   for (const [id, pane] of panes) {
     if (ids.includes(id)) continue;
     pane.ui.root.remove();
@@ -175,18 +175,18 @@ function arrangePanes(isNewPicture) {
   }
   for (const id of ids) {
     const pane = panes.get(id) ?? makePane();
-    if (isNewPicture || !panes.has(id)) pane.setPicture(picture);
+    if (isNewImage || !panes.has(id)) pane.setImage(source);
     panes.set(id, pane);
   }
-  if (isNewPicture) single.setPicture(picture);
-  if (isNewPicture) look = { zoom: 1, center: [picture.width / 2, picture.height / 2] };
+  if (isNewImage) single.setImage(source);
+  if (isNewImage) look = { zoom: 1, center: [source.width / 2, source.height / 2] };
   const roots = ids.map((id) => panes.get(id).ui.root);
   const isRearranged = roots.some((root, i) => ui.panes.children[i] !== root);
   if (isRearranged) ui.panes.replaceChildren(...roots);
   ui.panes.dataset.count = ids.length;
   for (const model of models) fillPane(panes.get(model.id), model);
-  if (isRearranged || isNewPicture) bringCamerasTogether();
-  if (!models.length) panes.forEach((pane) => { show(pane.ui.head, false); pane.ui.image.alt = "The picture, not analysed yet"; });
+  if (isRearranged || isNewImage) bringCamerasTogether();
+  if (!models.length) panes.forEach((pane) => { show(pane.ui.head, false); pane.ui.image.alt = "The image, not analysed yet"; });
 }
 
 function fillPane(pane, model) {
@@ -327,7 +327,7 @@ function buildControls() {
   sliders.threshold.set(settings.threshold, withResults().length ? floor : 0);
   sliders.top.set(settings.top);
   sliders.iou.set(settings.iou);
-  sliders.joints.set(settings.joint_threshold);
+  sliders.keypoints.set(settings.keypoint_threshold);
   sliders.opacity.set(settings.opacity);
   buildOwnSliders();
 }
@@ -352,7 +352,7 @@ function makeOwnSlider({ id, title, letter }) {
 
 /** Compares and draws what the settings ask for. */
 function redraw() {
-  if (!picture) return;
+  if (!source) return;
   const start = performance.now();
   comparison = createComparison(withResults(), settings);
   if (selected && !comparison.isCounted(selected)) selected = null;
@@ -363,7 +363,7 @@ function redraw() {
   drawCosts();
   emphasise();
   announce();
-  kept.set(viewId, { picture, models, points, settings, restored, kinds, notes: [...ui.notes.children].map((line) => line.textContent) });
+  kept.set(viewId, { source, models, points, settings, restored, kinds, notes: [...ui.notes.children].map((line) => line.textContent) });
   hook.lastRedrawMs = performance.now() - start;
   hook.redraws += 1;
 }
@@ -371,7 +371,7 @@ function redraw() {
 /** Parts that are there or not, whatever the settings. */
 function drawSections() {
   const hasModels = models.length > 0;
-  show(ui.placeholder, !picture);
+  show(ui.placeholder, !source);
   for (const part of [ui.bar, ui.panel]) show(part, hasModels);
   ui.root.classList.toggle("cv-without-models", !hasModels);
   if (hasModels) return;
@@ -391,7 +391,7 @@ function drawControls() {
   sliders.threshold.show(settings.rule === "same");
   sliders.top.show(settings.rule === "top");
   show(ui.own, settings.rule === "own");
-  sliders.joints.show(has("keypoints"));
+  sliders.keypoints.show(has("keypoints"));
   sliders.opacity.show(has("polygons"));
   layerButtons.update(settings, availableLayers());
   const everything = withResults().flatMap((model) => countedObjects(model, { ...settings, hidden_classes: [] }).map((i) => model.objects[i].name));
@@ -456,7 +456,7 @@ function calloutFor(model) {
   if (!model.objects) return model.error || model.status ? "" : "No result.";
   if (comparison.counted.get(model.id).length) return "";
   const active = model.objects.filter(({ name }) => !settings.hidden_classes.includes(name));
-  if (!model.objects.length) return "The model found nothing in this picture.";
+  if (!model.objects.length) return "The model found nothing in this image.";
   if (!active.length) return "All classes are switched off.";
   const [best] = active;
   return `Nothing from ${formatScore(thresholdOf(model, settings))} on. The best was ${shorten(best.name)} ${formatScore(best.score)}.`;
@@ -507,7 +507,7 @@ function drawDerived(objects, description) {
   fillSheet(single, 1, null);
   drawSheet(single, 0, objects.keys(), settings.labels ? ["boxes", "labels"] : ["boxes"]);
   single.ui.image.alt = description;
-  single.ui.frame.setAttribute("aria-label", "Picture; plus and minus zoom, arrows pan");
+  single.ui.frame.setAttribute("aria-label", "Image; plus and minus zoom, arrows pan");
 }
 
 function drawPair() {
@@ -577,16 +577,16 @@ function ask(event, button) {
   trigger(event, settingsToSend());
 }
 
-function keepPicture() {
-  keeping = picture.image.url;
+function keepImage() {
+  keeping = source.image.url;
   ask("keep", ui.linkKeep);
 }
 
-/** The picture has got a name that a link can hold; another one may be shown by now. */
+/** The image has got a name that a link can hold; another one may be shown by now. */
 function showLink(name) {
   setBusy(ui.linkKeep, false);
-  if (picture?.image.url !== keeping) return;
-  picture.picture = name;
+  if (source?.image.url !== keeping) return;
+  source.linkName = name;
   linkRow.refresh();
 }
 

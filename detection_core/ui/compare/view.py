@@ -1,4 +1,4 @@
-"""CompareView: two to four models on one picture, compared object by object in the browser without asking the server again."""
+"""CompareView: two to four models on one image, compared object by object in the browser without asking the server again."""
 
 from __future__ import annotations
 
@@ -65,15 +65,15 @@ _COLORS = [
 class CompareView(gr.HTML, NoAddresses):
     """Models side by side, under a swipe, as differences of two, or as what they agree on, all in the browser.
 
-    As an output it takes a `CompareMessage` (see `compare_payload` and its neighbours), as an input it gives the `CompareSettings`. Its
+    As an output it takes a `CompareMessage` (see `compare_payload` and its neighbors), as an input it gives the `CompareSettings`. Its
     event `download` asks for everything as a file; the handler answers with a message that has a `download`. Its event `measure` asks
-    for the models' latency and memory on this picture; the handler answers with whole messages whose models have a `cost`. Its event
-    `keep` asks for the picture to be kept for a link; the handler answers with a message that has nothing but the `picture`'s name.
+    for the models' latency and memory on this image; the handler answers with whole messages whose models have a `cost`. Its event
+    `keep` asks for the image to be kept for a link; the handler answers with a message that has nothing but the `image`'s name.
     Use `show_progress="hidden"` on events that write to it: it shows its own status.
 
     Args:
         value: What it shows at first.
-        can_keep: Whether visitors' pictures can be kept for links.
+        can_keep: Whether visitors' images can be kept for links.
     """
 
     is_template = True

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
-from detection_core.visualization import Style
+from detection_core.visualization import AnnotationStyle
 
 LAYERS = ("boxes", "masks", "contours", "skeletons", "labels")
 # More classes than any model has.
@@ -31,13 +31,13 @@ def text_of(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def read_style(values: Mapping[str, object]) -> Style:
+def read_style(values: Mapping[str, object]) -> AnnotationStyle:
     """Which layers are on and how they look; anything missing, of a wrong type or out of range becomes a default or the nearest bound."""
     switches = {name: value for name in LAYERS if isinstance(value := values.get(name), bool)}
     return replace(
-        Style(**switches),  # type: ignore[arg-type]
-        opacity=bounded(values.get("opacity"), 0, 1, Style.opacity),
-        joint_threshold=bounded(values.get("joint_threshold"), 0, 10, Style.joint_threshold),
+        AnnotationStyle(**switches),  # type: ignore[arg-type]
+        opacity=bounded(values.get("opacity"), 0, 1, AnnotationStyle.opacity),
+        keypoint_threshold=bounded(values.get("keypoint_threshold"), 0, 10, AnnotationStyle.keypoint_threshold),
     )
 
 
@@ -49,4 +49,5 @@ def items_of_type(value: object, kind: type[_Item]) -> list[_Item]:
 def plain_settings(settings: Any) -> dict[str, Any]:
     """A view's settings, a dataclass with a `style` and `hidden_classes`, as a flat dictionary that JSON can hold."""
     values: dict[str, Any] = asdict(settings)
-    return values | values.pop("style") | {"hidden_classes": sorted(settings.hidden_classes)}
+    style: dict[str, Any] = values.pop("style")
+    return {**values, **style, "hidden_classes": sorted(settings.hidden_classes)}

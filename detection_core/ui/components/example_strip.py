@@ -1,4 +1,4 @@
-"""A row of example pictures, each a button with a name."""
+"""A row of example images, each a button with a name."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Examples(GradioModel):
 
 
 class ExampleStrip(gr.HTML):
-    """Shows example pictures; its event `select` tells which one was clicked, by `index`.
+    """Shows example images; its event `select` tells which one was clicked, by `index`.
 
     Args:
-        pictures: Paths by name.
+        images: Paths by name.
     """
 
     is_template = True
     data_model = Examples
 
-    def __init__(self, pictures: Mapping[str, Path], **kwargs: Any) -> None:
-        examples = [Example(image=FileData(path=str(path)), name=name) for name, path in pictures.items()]
+    def __init__(self, images: Mapping[str, Path], **kwargs: Any) -> None:
+        examples = [Example(image=FileData(path=str(path)), name=name) for name, path in images.items()]
         super().__init__(Examples(examples=examples), **component_files("components/example_strip"), apply_default_css=False, **kwargs)
 
     def preprocess(self, payload: Examples | None) -> None:

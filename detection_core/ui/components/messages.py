@@ -1,4 +1,4 @@
-"""What Python tells a DetectionView: results, pictures, waiting, errors and files to save, as validated messages."""
+"""What Python tells a DetectionView: results, images, waiting, errors and files to save, as validated messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from detection_core.detections import Detections, plural
 from detection_core.ui.components.export_choices import suiting_formats
 from detection_core.visualization import EDGES, ColorBy, Side, object_colors, resolve_color_by, side, to_hex
 
-Stage = Literal["queue", "download", "load", "run"]
+StatusStage = Literal["queue", "download", "load", "run"]
 
 
 class ViewModel(GradioModel):
@@ -28,7 +28,7 @@ class ViewModel(GradioModel):
 class ViewStatus(GradioModel):
     """What is being waited for; `total` None means that nobody knows how long."""
 
-    stage: Stage
+    stage: StatusStage
     text: str
     done: float = 0
     total: float | None = None
@@ -56,7 +56,7 @@ class ViewCategory(GradioModel):
 
 
 class ViewObject(GradioModel):
-    """One object in pixels of the picture; rings are flat lists x, y, x, y …, keypoints [x, y, logit], or None if it has none."""
+    """One object in pixels of the image; rings are flat lists x, y, x, y …, keypoints [x, y, logit], or None if it has none."""
 
     class_id: int
     score: float
@@ -88,7 +88,7 @@ class ViewMessage(PageMessage):
     """What Python tells the view.
 
     A part that is None or empty leaves the view's part as it is, except `status` and `error`, which go away: so a status keeps the
-    previous picture on screen. Another `image` without `objects` shows the bare picture. Messages that come faster than the browser
+    previous image on screen. Another `image` without `objects` shows the bare image. Messages that come faster than the browser
     draws may be skipped, all but the last: that one has to be whole.
     """
 
@@ -126,12 +126,12 @@ def view_payload(
     """A whole result for the view: everything above the floor score, so that the browser can filter it.
 
     Args:
-        detections: All objects at the model's floor score, in pixels of the upright picture.
-        image_path: The picture that the browser shows; it must have `detections.image_size`.
+        detections: All objects at the model's floor score, in pixels of the upright image.
+        image_path: The image that the browser shows; it must have `detections.image_size`.
         title: The model's name for people.
-        threshold: The suggested one, where the slider starts when the model changes.
+        threshold: The default one, where the slider starts when the model changes.
         floor: The model's floor score, where the slider ends.
-        color_by: What colours stand for.
+        color_by: What colors stand for.
         timings: Milliseconds of each step by name.
         notes: Remarks on this result, one line each.
     """
@@ -154,12 +154,12 @@ def view_payload(
     )
 
 
-def picture_payload(image_path: str | Path, image_size: tuple[int, int], status: ViewStatus | None = None) -> ViewMessage:
-    """A picture of `image_size` (height, width) that waits for its result; another picture's objects leave the view."""
+def image_payload(image_path: str | Path, image_size: tuple[int, int], status: ViewStatus | None = None) -> ViewMessage:
+    """An image of `image_size` (height, width) that waits for its result; another image's objects leave the view."""
     return ViewMessage(image=FileData(path=str(image_path)), width=image_size[1], height=image_size[0], status=status)
 
 
-def status_payload(stage: Stage, text: str, *, done: float = 0, total: float | None = None) -> ViewMessage:
+def status_payload(stage: StatusStage, text: str, *, done: float = 0, total: float | None = None) -> ViewMessage:
     """What is being waited for; what the view shows stays. Without a `total` the bar moves without an end."""
     return ViewMessage(status=ViewStatus(stage=stage, text=text, done=done, total=total))
 
@@ -191,19 +191,19 @@ def view_objects(detections: Detections, color_by: ColorBy) -> list[ViewObject]:
             box=boxes[i],
             color=to_hex(colors[i]),
             polygons=None if detections.masks is None else [_rounded(ring.reshape(-1)) for ring in detections.polygons(i)],
-            keypoints=_joints(detections, i) if has_keypoints else None,
+            keypoints=_keypoints(detections, i) if has_keypoints else None,
         )
         for i, has_keypoints in enumerate(detections.has_keypoints)
     ]
 
 
 def view_edges(names: tuple[str, ...]) -> list[tuple[int, int, Side]]:
-    """Limbs between the joints of these names, as two indices and a side of the body."""
+    """Limbs between the keypoints of these names, as two indices and a side of the body."""
     index = {name: i for i, name in enumerate(names)}
     return [(index[a], index[b], side(a, b)) for a, b in EDGES if a in index and b in index]
 
 
-def _joints(detections: Detections, index: int) -> list[list[float]]:
+def _keypoints(detections: Detections, index: int) -> list[list[float]]:
     assert detections.keypoints is not None
     assert detections.keypoint_scores is not None
     rows: list[list[float]] = _rounded(np.column_stack([detections.keypoints[index], detections.keypoint_scores[index]]))

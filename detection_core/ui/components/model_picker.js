@@ -54,7 +54,7 @@ function draw() {
 }
 
 draw();
-// On a phone the facts would push the picture off the screen.
+// On a phone the facts would push the image off the screen.
 details.open = window.matchMedia("(min-width: 800px)").matches;
 watch("value", () => {
   chosen.receive();

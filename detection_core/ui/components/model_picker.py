@@ -6,12 +6,12 @@ from typing import Any
 
 import gradio as gr
 
-from detection_core.models.catalog import COCO_MODEL, ModelSpec, get_spec, list_specs
+from detection_core.models.catalog import COCO_MODEL, ModelSpec, get_model_spec, list_specs
 from detection_core.models.precision import join_key, precisions_in, usual_key
 from detection_core.ui.components.files import component_files
 from detection_core.ui.components.safe_image import NoAddresses
 
-_METRIC_NAMES = {"box_map": "Box AP", "mask_map": "Mask AP", "kp_map": "Joint AP"}
+_METRIC_NAMES = {"box_map": "Box AP", "mask_map": "Mask AP", "kp_map": "Keypoint AP"}
 BUILT_IN = "Built in, no download"
 _YOURS = "Your models"
 # Where a model's group stands in the list, by who brings it.
@@ -76,7 +76,7 @@ def cards(states: dict[str, str]) -> list[dict[str, Any]]:
 
 def detect_label(key: str, states: dict[str, str]) -> str:
     """What the button says that has a model look: what pressing it entails."""
-    return f"Download {megabytes(get_spec(key).file_size)} and detect" if states.get(key) == "to download" else "Detect"
+    return f"Download {megabytes(get_model_spec(key).file_size)} and detect" if states.get(key) == "to download" else "Detect"
 
 
 def card(spec: ModelSpec) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A picture input that hands the uploaded file on as it is: Gradio's own decoding clips, flattens and trusts too much."""
+"""An image input that hands the uploaded file on as it is: Gradio's own decoding videos, flattens and trusts too much."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NoAddresses(Block):
             gr.Error: If it is an address.
         """
         if url_or_file_path is not None and is_http_url_like(str(url_or_file_path)):
-            raise gr.Error("Send the picture as a file; addresses are not fetched.", print_exception=False)
+            raise gr.Error("Send the image as a file; addresses are not fetched.", print_exception=False)
         cached: str | None = await super().async_move_resource_to_block_cache(url_or_file_path)
         return cached
 

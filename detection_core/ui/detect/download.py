@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from detection_core.formats import FORMATS, PictureResult, export
+from detection_core.formats import FORMATS, ImageResult, export
 from detection_core.ui.components.client_values import plain_settings
 from detection_core.ui.detect.view import ViewSettings
 from detection_core.ui.shared.session import KeptResult
@@ -21,7 +21,7 @@ def result_file(kept: KeptResult, settings: ViewSettings, form: str) -> tuple[by
     """Writes what the visitor sees in one format.
 
     Args:
-        kept: Picture and detections.
+        kept: Image and detections.
         settings: Threshold, classes, layers and opacities of the view.
         form: A key of `formats.FORMATS`.
 
@@ -29,7 +29,7 @@ def result_file(kept: KeptResult, settings: ViewSettings, form: str) -> tuple[by
         The file, an archive where the format has several, and its name.
 
     Raises:
-        ImageError: If the picture is no longer there.
+        ImageError: If the image is no longer there.
         ValueError: If there is no such format, or the result has not what it is about; the message is for people.
     """
     result = seen_result(kept, settings)
@@ -48,24 +48,24 @@ def result_file(kept: KeptResult, settings: ViewSettings, form: str) -> tuple[by
         return archive.read(names[0]), f"{stem}{ending}" if ending == f".{form}" else f"{stem}_{form}{ending}"
 
 
-def seen_result(kept: KeptResult, settings: ViewSettings) -> PictureResult:
-    """The objects that the visitor sees, with the colours and numbers that they have in the page.
+def seen_result(kept: KeptResult, settings: ViewSettings) -> ImageResult:
+    """The objects that the visitor sees, with the colors and numbers that they have in the page.
 
     Raises:
-        ImageError: If the picture is no longer there.
+        ImageError: If the image is no longer there.
     """
     visible = settings.visible(kept.detections)
-    # Colours come from the whole result, as in the browser: they stay when the threshold moves.
+    # Colors come from the whole result, as in the browser: they stay when the threshold moves.
     colors = object_colors(kept.detections, "auto")
     indices = np.flatnonzero(visible)
     image = read_upload(kept.image_path).image
     chosen = plain_settings(settings)
-    return PictureResult(
+    return ImageResult(
         file_name=kept.image_path.name,
         detections=kept.detections[visible],
         provenance=replace(kept.provenance, threshold=settings.threshold, settings=chosen) if kept.provenance else None,
         image=lambda: image,
         colors=[colors[index] for index in indices],
-        # Numbers too: the table beside the picture explains them.
+        # Numbers too: the table beside the image explains them.
         numbers=[int(index) + 1 for index in indices],
     )

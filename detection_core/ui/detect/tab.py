@@ -1,4 +1,4 @@
-"""The Detect tab: a picture and a model in, an interactive result out."""
+"""The Detect tab: an image and a model in, an interactive result out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gradio.events import Dependency
 from detection_core.engine import Cancelled, Engine, EngineError, Job, JobState, Result, Stage
 from detection_core.formats import provenance_of
 from detection_core.images.reading import ImageError, LoadedImage
-from detection_core.models.catalog import ModelSpec, UnknownModelError, get_spec
+from detection_core.models.catalog import ModelSpec, UnknownModelError, get_model_spec
 from detection_core.models.weights import WeightsError
 from detection_core.ui.components.example_strip import ExampleStrip
 from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
@@ -27,7 +27,7 @@ from detection_core.ui.detect.view import (
     ViewSettings,
     download_payload,
     error_payload,
-    picture_payload,
+    image_payload,
     view_payload,
 )
 from detection_core.ui.shared.examples import EXAMPLE_PATHS, EXAMPLES, clicked_example
@@ -51,8 +51,8 @@ class DetectTab:
 
     Attributes:
         picker: The model picker, to be refreshed.
-        inputs: Picture and picker; whoever has put something into them adds `look`.
-        look: Makes an event of the page be followed by a look at the picture.
+        inputs: Image and picker; whoever has put something into them adds `look`.
+        look: Makes an event of the page be followed by a look at the image.
     """
 
     picker: ModelPicker
@@ -74,7 +74,7 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore[KeptR
         with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
             image = SafeImage(
                 str(EXAMPLE_PATHS[0]),
-                label="Picture",
+                label="Image",
                 sources=["upload", "clipboard", "webcam"],
                 height=220,
                 buttons=[],
@@ -93,7 +93,7 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore[KeptR
         return picker_value(key, states), gr.update(value=detect_label(key, states))
 
     def look(path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
-        """Follows one picture through the engine; whatever the visitor does next ends it."""
+        """Follows one image through the engine; whatever the visitor does next ends it."""
         visitor = visitor_of(request, "detect")
         turn = turns.begin(visitor)
         engine.cancel_visitor(visitor)
@@ -108,10 +108,10 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore[KeptR
                 yield _NOTHING
                 return
             # Looked up once: a user's file may be gone at any time.
-            spec = get_spec(key)
+            spec = get_model_spec(key)
             job = engine.submit(loaded, key, visitor=visitor)
-            picture = shown_file(path, loaded, view)
-            for update in _follow(job, spec.title, picture, loaded):
+            image = shown_file(path, loaded, view)
+            for update in _follow(job, spec.title, image, loaded):
                 if not turns.is_current(visitor, turn):
                     job.cancel()
                     break
@@ -124,7 +124,7 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore[KeptR
             failure = ViewMessage(error=explain(error, key)), gr.skip(), *model_parts(key), _cancel(False)
             yield failure if turns.is_current(visitor, turn) else _NOTHING
             return
-        message = _result_message(result, spec, decoded, picture, loaded)
+        message = _result_message(result, spec, decoded, image, loaded)
         if not turns.is_current(visitor, turn):
             yield _NOTHING
             return
@@ -132,9 +132,9 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore[KeptR
         yield message, name, *model_parts(key), _cancel(False)
 
     def press(path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
-        """What the button does: it also answers when there is no picture."""
+        """What the button does: it also answers when there is no image."""
         if path is None:
-            yield error_payload("No picture yet", "Drop, paste or snap a picture, or choose an example."), *_NOTHING[1:]
+            yield error_payload("No image yet", "Drop, paste or snap an image, or choose an example."), *_NOTHING[1:]
             return
         yield from look(path, key, request)
 
@@ -150,7 +150,7 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore[KeptR
         return ViewMessage(notes=["Cancelled. What has arrived of a download is kept."]), _cancel(False)
 
     def show_example(event: gr.EventData) -> str:
-        """Puts the clicked example where visitors' own pictures go."""
+        """Puts the clicked example where visitors' own images go."""
         return clicked_example(event._data)
 
     def download(settings: ViewSettings, name: str, event: gr.EventData) -> ViewMessage:
@@ -176,14 +176,14 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore[KeptR
     return DetectTab(picker, [image, picker], lambda event: event.then(look, [image, picker], outputs, **many, **quiet))
 
 
-def _follow(job: Job, title: str, picture: str, loaded: LoadedImage) -> Iterator[Update]:
+def _follow(job: Job, title: str, image: str, loaded: LoadedImage) -> Iterator[Update]:
     """Tells how a job gets on until it is done; a quick one goes by in silence."""
     seen = JobState(Stage.LOAD)
     state = job.wait_for_change(seen, 0.15)
     if state.stage is Stage.DONE:
         return
     height, width = loaded.image.height, loaded.image.width
-    yield picture_payload(picture, (height, width), status_of(state, title)), *_NOTHING[1:4], _cancel(True)
+    yield image_payload(image, (height, width), status_of(state, title)), *_NOTHING[1:4], _cancel(True)
     while not job.future.done():
         if state != seen:
             yield ViewMessage(status=status_of(state, title)), *_NOTHING[1:]
@@ -191,16 +191,16 @@ def _follow(job: Job, title: str, picture: str, loaded: LoadedImage) -> Iterator
         state = job.wait_for_change(seen, _POLL_SECONDS)
 
 
-def _result_message(result: Result, spec: ModelSpec, decoded: float, picture: str, loaded: LoadedImage) -> ViewMessage:
+def _result_message(result: Result, spec: ModelSpec, decoded: float, image: str, loaded: LoadedImage) -> ViewMessage:
     notes = list(loaded.notes)
     if result.first_run:
-        notes.append("This was the model's first picture since it was loaded; the next ones are faster.")
+        notes.append("This was the model's first image since it was loaded; the next ones are faster.")
     return view_payload(
         result.detections,
-        picture,
+        image,
         title=spec.title,
-        threshold=spec.suggested_threshold,
-        floor=spec.floor_score,
+        threshold=spec.default_threshold,
+        floor=spec.min_score,
         timings=milliseconds(result, decoded),
         notes=notes,
     )

@@ -1,4 +1,4 @@
-// The table of objects: sorts by its headers, moves by the arrow keys, and lights up together with the picture.
+// The table of objects: sorts by its headers, moves by the arrow keys, and lights up together with the image.
 
 /**
  * @param onHover called with the index of the row under the pointer, or -1
@@ -17,13 +17,13 @@ function createTable(scroller, { onHover, onSelect }) {
     class: (i) => objects[i].name,
     score: (i) => objects[i].score,
     size: (i) => (objects[i].box[2] - objects[i].box[0]) * (objects[i].box[3] - objects[i].box[1]),
-    joints: (i) => objects[i].joints ?? -1,
+    keypoints: (i) => objects[i].visibleKeypoints ?? -1,
   };
 
-  function setObjects(newObjects, hasJoints) {
+  function setObjects(newObjects, hasKeypoints) {
     objects = newObjects;
     rows = objects.map(buildRow);
-    table.classList.toggle("dv-with-joints", hasJoints);
+    table.classList.toggle("dv-with-keypoints", hasKeypoints);
     sort();
     scroller.scrollTop = 0;
   }
@@ -45,7 +45,7 @@ function createTable(scroller, { onHover, onSelect }) {
     score.append(bar, make("span", "", formatScore(object.score)));
     const [x1, y1, x2, y2] = object.box;
     const size = `${Math.round(x2 - x1)}×${Math.round(y2 - y1)}`;
-    row.append(make("td", "dv-cell-rank", String(i + 1)), name, score, make("td", "dv-cell-size", size), make("td", "dv-cell-joints"));
+    row.append(make("td", "dv-cell-rank", String(i + 1)), name, score, make("td", "dv-cell-size", size), make("td", "dv-cell-keypoints"));
     return row;
   }
 
@@ -120,10 +120,10 @@ function createTable(scroller, { onHover, onSelect }) {
     refreshTabStop,
     setVisible: (index, visible) => show(rows[index], visible),
     setActive: (indices) => rows.forEach((row, i) => row.classList.toggle("dv-active", indices.includes(i))),
-    /** How many joints each object shows; null for one of a class that has none. */
-    setJoints(counts) {
+    /** How many keypoints each object shows; null for one of a class that has none. */
+    setKeypoints(counts) {
       counts.forEach((count, i) => {
-        objects[i].joints = count;
+        objects[i].visibleKeypoints = count;
         setText(rows[i].lastChild, count === null ? "–" : String(count));
       });
     },

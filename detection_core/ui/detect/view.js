@@ -21,7 +21,7 @@ let shown = [];
 let selected = -1;
 let hovered = -1;
 let settings = {
-  threshold: 0.5, hidden_classes: [], boxes: true, masks: true, contours: true, skeletons: true, labels: true, opacity: 0.4, joint_threshold: 2,
+  threshold: 0.5, hidden_classes: [], boxes: true, masks: true, contours: true, skeletons: true, labels: true, opacity: 0.4, keypoint_threshold: 2,
 };
 const hook = { lastRedrawMs: 0, redraws: 0, redraw: () => redraw(true), visibleCount: () => shown.filter(Boolean).length };
 
@@ -37,7 +37,7 @@ const chips = createChips(ui.chips, ui.bulk, {
 });
 const sliders = {
   threshold: createSlider(ui.threshold, formatScore, (threshold) => change({ threshold })),
-  joints: createSlider(ui.jointThreshold, (logit) => logit.toFixed(1), (joint_threshold) => change({ joint_threshold })),
+  keypoints: createSlider(ui.keypointThreshold, (logit) => logit.toFixed(1), (keypoint_threshold) => change({ keypoint_threshold })),
   opacity: createSlider(ui.opacity, (share) => `${Math.round(100 * share)}%`, (opacity) => change({ opacity })),
 };
 
@@ -60,10 +60,10 @@ function receive() {
   if (result && isNews(message)) bringIntoView(ui.root);
   writeStatus(ui, message.status);
   showError(message.error);
-  if (message.image) showPicture(message);
+  if (message.image) showImage(message);
   if (message.objects) showResult(message);
   else if (message.notes.length) showLines(ui.notes, message.notes);
-  kept.set(viewId, { result, modelKey, settings, picture: message.image ? message : kept.get(viewId)?.picture });
+  kept.set(viewId, { result, modelKey, settings, image: message.image ? message : kept.get(viewId)?.image });
   commitSettings.now();
 }
 
@@ -77,7 +77,7 @@ function restore() {
   const last = kept.get(viewId);
   if (!last) return;
   ({ settings, modelKey } = last);
-  if (last.picture) showPicture(last.picture);
+  if (last.image) showImage(last.image);
   if (last.result) showResult(last.result);
 }
 
@@ -93,7 +93,7 @@ function clear() {
   commitSettings.now();
 }
 
-function showPicture({ image, width, height }) {
+function showImage({ image, width, height }) {
   const isNew = ui.image.getAttribute("src") !== image.url;
   ui.image.src = image.url;
   show(ui.image, true);
@@ -102,7 +102,7 @@ function showPicture({ image, width, height }) {
   Object.assign(ui.image, { width, height });
   if (!isNew) return;
   forgetObjects();
-  viewport.setPicture(width, height);
+  viewport.setImage(width, height);
 }
 
 function forgetObjects() {
@@ -111,7 +111,7 @@ function forgetObjects() {
   hovered = selected = -1;
   overlay.setObjects(null);
   labels.setObjects([], () => "");
-  ui.image.alt = "The picture, not analysed yet";
+  ui.image.alt = "The image, not analysed yet";
   for (const part of [ui.panel, ui.callout, ui.notes, ui.timings, ui.tooltip]) show(part, false);
   layerButtons.update(settings, []);
   ui.root.classList.add("dv-without-result");
@@ -133,11 +133,11 @@ function showResult(message) {
   const floor = Math.floor(result.floor * 100) / 100;
   histogram.build(objects.map((object) => object.score), floor);
   settings.threshold = sliders.threshold.set(settings.threshold, floor);
-  settings.joint_threshold = sliders.joints.set(settings.joint_threshold);
+  settings.keypoint_threshold = sliders.keypoints.set(settings.keypoint_threshold);
   settings.opacity = sliders.opacity.set(settings.opacity);
-  sliders.joints.show(has("keypoints"));
+  sliders.keypoints.show(has("keypoints"));
   sliders.opacity.show(has("polygons"));
-  setText(ui.suggested, `Suggested ${formatScore(result.threshold)}`);
+  setText(ui.defaultThreshold, `Default ${formatScore(result.threshold)}`);
   formats.setAvailable(result.formats, "This model does not find what this format is about.");
   setText(ui.model, result.model.title);
   show(ui.model, Boolean(result.model.title));
@@ -238,18 +238,18 @@ function drawSettings(hidden) {
   overlay.setOpacity(settings.opacity);
   chips.update(countByClass((object) => object.score >= settings.threshold - 1e-9), hidden);
   histogram.update(settings.threshold);
-  ui.suggested.disabled = Math.abs(settings.threshold - result.threshold) < 0.005;
-  drawJoints();
+  ui.defaultThreshold.disabled = Math.abs(settings.threshold - result.threshold) < 0.005;
+  drawKeypoints();
 }
 
-let drawnJoints = {};
-function drawJoints() {
+let drawnKeypoints = {};
+function drawKeypoints() {
   if (!has("keypoints")) return;
-  if (drawnJoints.result === result && drawnJoints.threshold === settings.joint_threshold) return;
-  drawnJoints = { result, threshold: settings.joint_threshold };
-  overlay.setJointThreshold(settings.joint_threshold);
-  const countJoints = ({ keypoints }) => keypoints?.filter(([, , logit]) => logit > settings.joint_threshold).length ?? null;
-  table.setJoints(result.objects.map(countJoints));
+  if (drawnKeypoints.result === result && drawnKeypoints.threshold === settings.keypoint_threshold) return;
+  drawnKeypoints = { result, threshold: settings.keypoint_threshold };
+  overlay.setKeypointThreshold(settings.keypoint_threshold);
+  const countKeypoints = ({ keypoints }) => keypoints?.filter(([, , logit]) => logit > settings.keypoint_threshold).length ?? null;
+  table.setKeypoints(result.objects.map(countKeypoints));
 }
 
 function describe() {
@@ -259,7 +259,7 @@ function describe() {
   announce();
 }
 
-/** Says why the picture is empty and offers the way out. */
+/** Says why the image is empty and offers the way out. */
 function drawCallout(hidden) {
   const { objects } = result;
   const active = objects.filter((object) => !hidden.has(object.class_id));
@@ -273,7 +273,7 @@ function drawCallout(hidden) {
 }
 
 function calloutFor(objects, active) {
-  if (!objects.length) return { text: "The model found nothing in this picture. Another model may see more." };
+  if (!objects.length) return { text: "The model found nothing in this image. Another model may see more." };
   if (!active.length) return { text: "All classes are switched off.", button: "Show all classes", action: () => setHiddenClasses([]) };
   const [best] = active;
   const lower = Math.floor(best.score * 100 + 1e-6) / 100;
@@ -288,7 +288,7 @@ function calloutFor(objects, active) {
 
 function objectUnder([px, py]) {
   if (!result) return -1;
-  const [x, y] = viewport.toPicture([px, py]);
+  const [x, y] = viewport.toImage([px, py]);
   return objectAt(result.objects, (i) => shown[i], x, y, 4 / viewport.camera().scale);
 }
 
@@ -329,7 +329,7 @@ function onCamera(camera) {
 }
 
 function pointAt(event) {
-  if (event.pointerType !== "mouse" || viewport.isDragging() || event.target.closest("button, .dv-callout")) return leavePicture();
+  if (event.pointerType !== "mouse" || viewport.isDragging() || event.target.closest("button, .dv-callout")) return leaveImage();
   const point = viewport.framePoint(event);
   const index = objectUnder(point);
   hover(index);
@@ -344,7 +344,7 @@ function pointAt(event) {
   ui.tooltip.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
 }
 
-function leavePicture() {
+function leaveImage() {
   hover(-1);
   show(ui.tooltip, false);
   ui.frame.classList.remove("dv-pointing");
@@ -378,16 +378,16 @@ function setDownloading(busy) {
 // ---------------------------------------------------------------- wiring
 
 ui.frame.addEventListener("pointermove", pointAt);
-ui.frame.addEventListener("pointerleave", leavePicture);
+ui.frame.addEventListener("pointerleave", leaveImage);
 ui.zoomIn.addEventListener("click", viewport.zoomIn);
 ui.zoomOut.addEventListener("click", viewport.zoomOut);
 ui.zoomFit.addEventListener("click", viewport.fit);
 ui.download.addEventListener("click", () => askForDownload("png"));
-ui.suggested.addEventListener("click", () => change({ threshold: sliders.threshold.set(result.threshold) }));
+ui.defaultThreshold.addEventListener("click", () => change({ threshold: sliders.threshold.set(result.threshold) }));
 ui.root.addEventListener("keydown", (event) => {
   if (event.key === "Escape") select(-1);
 });
-ui.image.addEventListener("error", () => showError({ title: "The picture could not be shown", text: "Its file is no longer on the server. Choose it again." }));
+ui.image.addEventListener("error", () => showError({ title: "The image could not be shown", text: "Its file is no longer on the server. Choose it again." }));
 
 element.__detectionView = hook;
 forgetObjects();

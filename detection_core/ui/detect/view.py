@@ -1,4 +1,4 @@
-"""DetectionView: a picture with its detections, explored in the browser without asking the server again."""
+"""DetectionView: an image with its detections, explored in the browser without asking the server again."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from detection_core.ui.components.messages import (
     ViewStatus,
     download_payload,
     error_payload,
-    picture_payload,
+    image_payload,
     status_payload,
     view_payload,
 )
 from detection_core.ui.components.safe_image import NoAddresses
-from detection_core.visualization import SIDE_COLORS, Style, to_hex
+from detection_core.visualization import SIDE_COLORS, AnnotationStyle, to_hex
 
 __all__ = [
     "DetectionView",
@@ -35,7 +35,7 @@ __all__ = [
     "ViewStatus",
     "download_payload",
     "error_payload",
-    "picture_payload",
+    "image_payload",
     "status_payload",
     "view_payload",
 ]
@@ -56,7 +56,7 @@ class ViewSettings:
 
     threshold: float = 0.5
     hidden_classes: frozenset[int] = frozenset()
-    style: Style = field(default_factory=Style)
+    style: AnnotationStyle = field(default_factory=AnnotationStyle)
 
     @classmethod
     def from_client(cls, sent: object) -> ViewSettings:
@@ -77,9 +77,9 @@ class ViewSettings:
 
 
 class DetectionView(gr.HTML, NoAddresses):
-    """A picture with its detections: threshold, classes, layers, hover, zoom and table, all in the browser.
+    """An image with its detections: threshold, classes, layers, hover, zoom and table, all in the browser.
 
-    As an output it takes a `ViewMessage` (see `view_payload` and its neighbours), as an input it gives the `ViewSettings`. Its event
+    As an output it takes a `ViewMessage` (see `view_payload` and its neighbors), as an input it gives the `ViewSettings`. Its event
     `download` asks for a file in the `format` that its data names; the handler answers with `download_payload`. `change` fires whenever
     settings or result have changed. Use `show_progress="hidden"` on events that write to it: it shows its own status.
     """

@@ -1,4 +1,4 @@
-"""The plain stream: Gradio's own camera in, annotated pictures out, for where the camera view does not work."""
+"""The plain stream: Gradio's own camera in, annotated images out, for where the camera view does not work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 
 from detection_core.engine import Cancelled, Engine, EngineError
 from detection_core.images.reading import ImageError, encode_jpeg
-from detection_core.models.catalog import UnknownModelError, get_spec
+from detection_core.models.catalog import UnknownModelError, get_model_spec
 from detection_core.models.weights import WeightsError
 from detection_core.ui.components.model_picker import ModelPicker
 from detection_core.ui.components.safe_image import NoAddresses
@@ -45,7 +45,7 @@ def add_plain_stream(engine: Engine, picker: ModelPicker) -> None:
         picker: Gives the model's key.
     """
     gr.Markdown(
-        "The plain way sends whole pictures there and back: fewer a second, without identities, and results pass through files. "
+        "The plain way sends whole images there and back: fewer a second, without identities, and results pass through files. "
         "Allow the camera, and press the round button.",
         elem_classes="fine-print",
     )
@@ -66,7 +66,7 @@ def add_plain_stream(engine: Engine, picker: ModelPicker) -> None:
         if frame is None:
             return gr.skip(), ""
         try:
-            spec, loaded = get_spec(key), read_frame(frame)
+            spec, loaded = get_model_spec(key), read_frame(frame)
             result = engine.submit(loaded, key, visitor=visitor_of(request, "live"), keep=False).result(_PATIENCE)
         except Cancelled:
             # The visitor has gone.
@@ -75,7 +75,7 @@ def add_plain_stream(engine: Engine, picker: ModelPicker) -> None:
             raise gr.Error(html.escape(str(error)), print_exception=False) from error
         except TimeoutError as error:
             raise gr.Error("The model takes too long for a stream. Choose a faster one.", print_exception=False) from error
-        found = result.detections[result.detections.scores >= spec.suggested_threshold]
+        found = result.detections[result.detections.scores >= spec.default_threshold]
         return _served(annotate(loaded.image, found), seen), found.describe()
 
     camera.stream(
@@ -91,5 +91,5 @@ def add_plain_stream(engine: Engine, picker: ModelPicker) -> None:
     )
 
 
-def _served(picture: Image.Image, component: gr.Image) -> str:
-    return serve_bytes(encode_jpeg(picture), "frame.jpg", component)
+def _served(image: Image.Image, component: gr.Image) -> str:
+    return serve_bytes(encode_jpeg(image), "frame.jpg", component)

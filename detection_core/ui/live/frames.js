@@ -1,9 +1,9 @@
-// The camera's newest picture as the server takes it: a small JPEG, with the time at which the camera gave it.
+// The camera's newest image as the server takes it: a small JPEG, with the time at which the camera gave it.
 
 const LONGEST_SIDE = 640;
 const JPEG_QUALITY = 0.8;
 
-/** @param onFrame called whenever the camera has given another picture */
+/** @param onFrame called whenever the camera has given another image */
 function createFrames(video, onFrame) {
   const canvas = document.createElement("canvas");
   // Read back at once: a canvas on the graphics card would have to be fetched each time.
@@ -14,7 +14,7 @@ function createFrames(video, onFrame) {
 
   function start() {
     const mine = ++watch;
-    // Older browsers do not tell when a picture is new.
+    // Older browsers do not tell when an image is new.
     const wait = (next) => (video.requestVideoFrameCallback ? video.requestVideoFrameCallback(next) : requestAnimationFrame(next));
     const next = (now) => {
       if (mine !== watch) return;
@@ -30,7 +30,7 @@ function createFrames(video, onFrame) {
     newest = null;
   }
 
-  /** The newest picture {image, time, taken}, which then is no longer fresh; times in ms of the page's clock. */
+  /** The newest image {image, time, taken}, which then is no longer fresh; times in ms of the page's clock. */
   function take() {
     const time = newest;
     newest = null;
@@ -46,7 +46,7 @@ function createFrames(video, onFrame) {
     return { image: image.slice(image.indexOf(",") + 1), time, sent: performance.now() };
   }
 
-  /** Beyond these sides, shorter and longer (null: any), pixels would be sent for nothing: the model makes pictures smaller itself. */
+  /** Beyond these sides, shorter and longer (null: any), pixels would be sent for nothing: the model makes images smaller itself. */
   function fit(sides) {
     limits = sides.map((side) => side ?? Infinity);
   }

@@ -15,7 +15,7 @@ import numpy as np
 from anyio import to_thread
 
 from detection_core.detections import Detections
-from detection_core.detections.tracking import LOW_SCORE, Tracked
+from detection_core.detections.tracking import LOW_SCORE, TrackedDetections
 from detection_core.engine import Engine, EngineBusyError, EngineError, Job, Result, Stage
 from detection_core.images.limits import ImageLimits
 from detection_core.images.reading import ImageError, LoadedImage, read_image
@@ -88,7 +88,7 @@ async def _follow(asked: Mapping[str, Any], stream: LiveStream, engine: Engine, 
             return {"dropped": True}
         frame = stream.frames[number] = LiveFrame(
             time_s=bounded(asked.get("time"), 0, 1e15, 0) / 1000,
-            threshold=bounded(asked.get("threshold"), 0, 1, stream.spec.suggested_threshold),
+            threshold=bounded(asked.get("threshold"), 0, 1, stream.spec.default_threshold),
             stable=asked.get("stable") is not False,
             tasks=_tasks(asked.get("tasks")),
         )
@@ -187,8 +187,8 @@ def tell(result: Result, frame: LiveFrame, stream: LiveStream) -> Answer | None:
     }
 
 
-def _objects(found: Detections, tracked: Tracked | None, threshold: float) -> list[Answer]:
-    """Those that are followed with their identity, colour and motion, then others that the slider may want to show."""
+def _objects(found: Detections, tracked: TrackedDetections | None, threshold: float) -> list[Answer]:
+    """Those that are followed with their identity, color and motion, then others that the slider may want to show."""
     followed = () if tracked is None else tracked.indices
     others = np.setdiff1d(np.flatnonzero(found.scores >= _SHARE_SENT * threshold), followed)[:_MOST_OBJECTS]
     told: list[Answer] = []

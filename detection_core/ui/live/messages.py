@@ -7,7 +7,7 @@ from typing import Literal
 from gradio.data_classes import GradioModel
 
 from detection_core.detections import plural
-from detection_core.models.empty import useful_sides
+from detection_core.models.empty import input_size
 from detection_core.models.spec import ModelSpec
 from detection_core.ui.components.messages import PageMessage, ViewCategory, ViewError, ViewModel, view_edges
 from detection_core.visualization import Side
@@ -20,14 +20,14 @@ class LiveStart(GradioModel):
         turn: Unlike any other's, because Gradio sends a message twice.
         stream: Name of the stream on the server; frames carry it.
         model: Who looks.
-        threshold: The suggested one, where the slider starts when the model changes.
+        threshold: The default one, where the slider starts when the model changes.
         floor: The model's floor score, where the slider ends.
         categories: By class id, written as a string because JSON has no other keys.
-        edges: Limbs as two indices of joints and a side of the body.
-        keypoint_names: Names of the joints.
+        edges: Limbs as two indices of keypoints and a side of the body.
+        keypoint_names: Names of the keypoints.
         tasks: What the model gives, of "boxes", "masks", "keypoints": the layers that the view offers.
         sides: Shorter and longer side in pixels (null: any) beyond which a frame tells the model no more.
-        color_by: What colours stand for.
+        color_by: What colors stand for.
     """
 
     turn: str
@@ -60,13 +60,13 @@ def live_start(turn: str, stream: str, spec: ModelSpec) -> LiveMessage:
         turn=turn,
         stream=stream,
         model=ViewModel(key=spec.key, title=spec.title),
-        threshold=spec.suggested_threshold,
-        floor=spec.floor_score,
+        threshold=spec.default_threshold,
+        floor=spec.min_score,
         categories={str(label): ViewCategory(name=name, plural=plural(name)) for label, name in enumerate(spec.categories)},
         edges=view_edges(tuple(spec.keypoint_names)),
         keypoint_names=list(spec.keypoint_names),
         tasks=list(spec.tasks),
-        sides=useful_sides(spec.architecture),
+        sides=input_size(spec.architecture),
     )
     return LiveMessage(start=start)
 

@@ -10,7 +10,7 @@ from detection_core.models.catalog import ModelSpec, list_specs
 from detection_core.models.precision import Precision, split_key
 from detection_core.ui.components.model_picker import BUILT_IN, picker_value
 
-# From here on, a stream is a series of pictures.
+# From here on, a stream is a series of images.
 _LIVE_SECONDS = 0.4
 _FAST, _SLOW = "Fast enough for live here", "Slower here"
 # A model's time on a CPU grows with its GFLOPs from a base of its own. A guess, of which `benchmarks.speed` is within a factor of about two
@@ -26,7 +26,7 @@ def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[st
     Args:
         selected: The chosen model's key.
         states: Where each model is, by its key.
-        seconds: What a picture takes here, by the keys of the models that have run.
+        seconds: What an image takes here, by the keys of the models that have run.
     """
     value = picker_value(selected, states)
     specs = list_specs()
@@ -50,7 +50,7 @@ def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[st
 
 
 def _in_precision(precision: Precision, seconds: Mapping[str, float]) -> dict[str, float]:
-    """What a picture takes in one precision, by the models' names."""
+    """What an image takes in one precision, by the models' names."""
     split = [(*split_key(key), taken) for key, taken in seconds.items()]
     return {name: taken for name, own, taken in split if own is precision}
 

@@ -2,7 +2,7 @@
 
 const LONGEST_AHEAD_MS = 400;
 
-/** @param move called with an object's index and how far it has gone, in pixels of the picture */
+/** @param move called with an object's index and how far it has gone, in pixels of the image */
 function createMotion(move) {
   let moving = [];
   let since = 0;

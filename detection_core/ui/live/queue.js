@@ -4,8 +4,8 @@ const BUSY_PAUSE = 2000;
 const SILENCE_PAUSE = 500;
 const MOST_SILENCES = 4;
 const ANSWER_PATIENCE = 15000;
-// Most cameras give 30 pictures a second.
-const PICTURE_INTERVAL = 34;
+// Most cameras give 30 images a second.
+const IMAGE_INTERVAL = 34;
 const MOST_EARLY = 8;
 
 /**
@@ -45,8 +45,8 @@ function createLiveQueue(server, frames, tell) {
     const now = performance.now();
     const delay = Math.max(run.underWay ? pace.due() : now, run.resumeAt) - now;
     clearTimeout(run.timer);
-    // The next picture will be fresher than this one is then; the timer is for cameras that give few.
-    if (delay > MOST_EARLY) run.timer = setTimeout(sendWhenDue, delay + PICTURE_INTERVAL);
+    // The next image will be fresher than this one is then; the timer is for cameras that give few.
+    if (delay > MOST_EARLY) run.timer = setTimeout(sendWhenDue, delay + IMAGE_INTERVAL);
     else send(run);
   }
 
@@ -89,7 +89,7 @@ function createLiveQueue(server, frames, tell) {
     }
     halt();
     if (answer.expired) tell.expired(answer.expired);
-    else tell.failed(answer.error ?? { title: "The server refused the camera's picture", text: answer.refused ?? "It gave no reason." });
+    else tell.failed(answer.error ?? { title: "The server refused the camera's image", text: answer.refused ?? "It gave no reason." });
   }
 
   function takeSilence(mine) {

@@ -1,4 +1,4 @@
-"""The Live tab: the visitor's camera, with what a model finds in it drawn over the moving picture."""
+"""The Live tab: the visitor's camera, with what a model finds in it drawn over the moving image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from detection_core.engine import Engine
-from detection_core.models.catalog import UnknownModelError, get_spec
+from detection_core.models.catalog import UnknownModelError, get_model_spec
 from detection_core.ui.components.messages import ViewError
 from detection_core.ui.components.model_picker import ModelPicker
 from detection_core.ui.live.fallback import add_plain_stream
@@ -67,7 +67,7 @@ def build_live_tab(page: gr.Blocks, engine: Engine, streams: LiveStreams) -> Liv
     def begin(key: str, request: gr.Request) -> LiveMessage:
         """Gives the visitor a stream with the chosen model, in place of the one before."""
         try:
-            stream = streams.begin(visitor_of(request, "live"), get_spec(key))
+            stream = streams.begin(visitor_of(request, "live"), get_model_spec(key))
         except UnknownModelError as error:
             return LiveMessage(error=explain(error, key))
         except TooManyStreamsError as error:

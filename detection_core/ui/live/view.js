@@ -1,4 +1,4 @@
-// LiveView in the browser: shows the camera, has its frames looked at, and draws what comes back over the moving picture.
+// LiveView in the browser: shows the camera, has its frames looked at, and draws what comes back over the moving image.
 //
 // Gradio runs this as the body of a function (element, trigger, props, server, upload, watch), after the parts in js/. Python sends
 // messages (see live_message.py); frames go to it one at a time, through the queue. What runs is in one of these phases: "idle";
@@ -19,7 +19,7 @@ const kept = (window.liveViews ??= new Map());
 const viewId = props.value?.view ?? Math.random().toString(36).slice(2);
 const state = kept.get(viewId) ?? {
   start: null, camera: "", mirror: null,
-  settings: { threshold: 0.5, boxes: true, masks: true, contours: true, skeletons: true, labels: true, opacity: 0.4, joint_threshold: 2, stable: true },
+  settings: { threshold: 0.5, boxes: true, masks: true, contours: true, skeletons: true, labels: true, opacity: 0.4, keypoint_threshold: 2, stable: true },
 };
 kept.set(viewId, state);
 
@@ -40,7 +40,7 @@ const queue = createLiveQueue(server, frames, { wishes, result: receiveResult, s
 const layerButtons = createLayerButtons(ui.layers, (layer) => change({ [layer]: !state.settings[layer] }));
 const sliders = {
   threshold: createSlider(ui.threshold, formatScore, (threshold) => change({ threshold })),
-  joints: createSlider(ui.jointThreshold, (logit) => logit.toFixed(1), (joint_threshold) => change({ joint_threshold })),
+  keypoints: createSlider(ui.keypointThreshold, (logit) => logit.toFixed(1), (keypoint_threshold) => change({ keypoint_threshold })),
   opacity: createSlider(ui.opacity, (share) => `${Math.round(100 * share)}%`, (opacity) => change({ opacity })),
 };
 const redrawSoon = oncePerFrame(redraw);
@@ -85,11 +85,11 @@ function drawModel() {
   ui.root.classList.toggle("lv-without-model", !start);
   if (!start) return;
   setText(ui.model, start.model.title);
-  setText(ui.suggested, `Suggested ${formatScore(start.threshold)}`);
+  setText(ui.defaultThreshold, `Default ${formatScore(start.threshold)}`);
   settings.threshold = sliders.threshold.set(settings.threshold, Math.floor(start.floor * 100) / 100);
-  settings.joint_threshold = sliders.joints.set(settings.joint_threshold);
+  settings.keypoint_threshold = sliders.keypoints.set(settings.keypoint_threshold);
   settings.opacity = sliders.opacity.set(settings.opacity);
-  sliders.joints.show(start.tasks.includes("keypoints"));
+  sliders.keypoints.show(start.tasks.includes("keypoints"));
   sliders.opacity.show(start.tasks.includes("masks"));
   redraw();
 }
@@ -126,7 +126,7 @@ async function openCamera() {
   return true;
 }
 
-/** @param why what the empty picture says */
+/** @param why what the empty image says */
 function stop(why = "") {
   if (phase === "idle") return;
   const hadStream = phase !== "opening";
@@ -187,7 +187,7 @@ function wishes() {
 }
 
 function showStatus(status) {
-  // A slow model is told by the meter, not over the picture again and again.
+  // A slow model is told by the meter, not over the image again and again.
   if (status.stage === "run" && answer) return;
   writeStatus(ui, status);
 }
@@ -201,7 +201,7 @@ function receiveResult(result, frame) {
   drawAnswerSoon();
 }
 
-/** The camera has given another picture: what is drawn over it moves along. */
+/** The camera has given another image: what is drawn over it moves along. */
 function onFrame() {
   queue.sendWhenDue();
   motion.step(performance.now());
@@ -215,7 +215,7 @@ function drawAnswer() {
   // First the labels, which ask for the font: after other changes the browser would have to style the page for that.
   labels.setObjects(objects, liveLabel);
   overlay.setObjects({ objects, edges: state.start.edges, keypoint_names: state.start.keypoint_names });
-  overlay.setJointThreshold(state.settings.joint_threshold);
+  overlay.setKeypointThreshold(state.settings.keypoint_threshold);
   motion.follow(objects, frame.time);
   shown = objects.map(() => false);
   redraw();
@@ -269,7 +269,7 @@ function redraw() {
   for (const layer of OVERLAY_LAYERS) overlay.setLayer(layer, settings[layer]);
   overlay.setOpacity(settings.opacity);
   overlay.setCamera(place());
-  ui.suggested.disabled = Math.abs(settings.threshold - start.threshold) < 0.005;
+  ui.defaultThreshold.disabled = Math.abs(settings.threshold - start.threshold) < 0.005;
   shown = (answer?.drawn ? answer.objects : []).map(isVisible);
   shown.forEach((visible, i) => overlay.setVisible(i, visible));
   layLabels();
@@ -298,7 +298,7 @@ function summary() {
   return inWords(numbers, state.start?.categories ?? {}, CLASSES_IN_SUMMARY);
 }
 
-/** Where the picture lies in its frame: screen = picture · scale + (x, y). */
+/** Where the image lies in its frame: screen = image · scale + (x, y). */
 function place() {
   const { width, height } = answer?.result ?? { width: 4, height: 3 };
   const scale = Math.min(room.width / width, room.height / height);
@@ -351,7 +351,7 @@ async function changeCamera(id) {
   await openCamera();
 }
 
-/** The camera's picture as a file; Python then shows it in the Detect tab. */
+/** The camera's image as a file; Python then shows it in the Detect tab. */
 async function takeSnapshot() {
   ui.snapshot.classList.add("dv-busy");
   try {
@@ -373,7 +373,7 @@ ui.mirror.addEventListener("click", () => {
   drawMirror();
 });
 ui.stable.addEventListener("change", () => change({ stable: ui.stable.checked }));
-ui.suggested.addEventListener("click", () => change({ threshold: sliders.threshold.set(state.start.threshold) }));
+ui.defaultThreshold.addEventListener("click", () => change({ threshold: sliders.threshold.set(state.start.threshold) }));
 ui.video.addEventListener("resize", () => ui.frame.style.setProperty("--aspect", `${ui.video.videoWidth} / ${ui.video.videoHeight}`));
 navigator.mediaDevices?.addEventListener("devicechange", () => phase !== "idle" && drawCameras());
 document.addEventListener("visibilitychange", onVisibility);

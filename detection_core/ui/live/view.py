@@ -1,4 +1,4 @@
-"""LiveView: the visitor's camera with what a model finds in it, drawn over the moving picture in the browser."""
+"""LiveView: the visitor's camera with what a model finds in it, drawn over the moving image in the browser."""
 
 from __future__ import annotations
 

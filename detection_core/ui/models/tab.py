@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SERIES = {"box_map": "boxes", "mask_map": "masks", "kp_map": "keypoints"}
 # The chart is drawn once for each kind of window, width and height in CSS pixels, and the page's style shows the one that fits.
 _SIZES = {"wide": (1392, 540), "middle": (760, 540), "narrow": (366, 640)}
-_HOLLOW_LABEL = "Built in (other photos)"
+_HOLLOW_LABEL = "Built in (other images)"
 
 
 def build_models_tab(tab: gr.Tab, engine: Engine) -> ModelTable:
@@ -33,7 +33,7 @@ def build_models_tab(tab: gr.Tab, engine: Engine) -> ModelTable:
     """
     gr.HTML(
         "<h2>All models</h2><p>Average precisions are the published ones, in percent. Keypoint R-CNN's box AP is over persons only; models "
-        "that are built in were measured on other photos, and yours on yours: compare them within their kind. Checkpoints in the models "
+        "that are built in were measured on other images, and yours on yours: compare them within their kind. Checkpoints in the models "
         "folder are listed here by themselves.</p>",
         elem_classes="section",
     )
@@ -60,7 +60,7 @@ def chart_points() -> list[ChartPoint]:
     """What the chart shows.
 
     Of torchvision's models, the published average precision of what each is for: of boxes only where it gives nothing else. Of those built
-    in, all, and hollow, because they were measured on other photos. The user's own are left out: theirs are on any photos whatever.
+    in, all, and hollow, because they were measured on other images. The user's own are left out: theirs are on any images whatever.
     """
     from detection_core.visualization.charts import ChartPoint
 
@@ -78,7 +78,7 @@ def chart_caption() -> str:
     built_in = [f"{chart_name(spec)} on {spec.metrics_on}" for spec in list_specs() if spec.source == "embedded" and spec.metrics]
     return (
         "Filled points are the precisions that torchvision publishes, measured on COCO val2017. Hollow points are of models that are built "
-        f"in and were measured on other photos, so compare them with each other only: {'; '.join(built_in)}."
+        f"in and were measured on other images, so compare them with each other only: {'; '.join(built_in)}."
     )
 
 

@@ -5,7 +5,7 @@ const COLUMNS = [
   ["tasks", "Gives"],
   ["box_map", "Box AP", "number"],
   ["mask_map", "Mask AP", "number"],
-  ["kp_map", "Joint AP", "number"],
+  ["kp_map", "Keypoint AP", "number"],
   ["gflops", "GFLOPs", "number"],
   ["params", "Params (M)", "number"],
   ["size", "File (MB)", "number"],

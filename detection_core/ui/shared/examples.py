@@ -1,4 +1,4 @@
-"""The example pictures, and the first of them looked at before anybody asks."""
+"""The example images, and the first of them looked at before anybody asks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def clicked_example(data: object) -> str:
 def warm_up(engine: Engine) -> Job:
     """Looks at the first example in the background, so that its result is ready when the page is.
 
-    A blank picture goes before it: the first pass through a network is slow, and its timing would mislead.
+    A blank image goes before it: the first pass through a network is slow, and its timing would mislead.
 
     Returns:
         The example's job.

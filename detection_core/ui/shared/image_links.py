@@ -1,4 +1,4 @@
-"""What links call pictures, and which picture a link means: examples always, others where the host keeps them."""
+"""What links call images, and which image a link means: examples always, others where the host keeps them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 from detection_core.images.reading import ImageError, LoadedImage, read_image
 from detection_core.models.download import sha256
 from detection_core.ui.shared.examples import EXAMPLES
-from detection_core.ui.shared.kept_images import KeptPictures
+from detection_core.ui.shared.kept_images import KeptImages
 
 _KNOWN = 10_000
 
 
-class PictureLinks:
-    """Names of pictures in links.
+class ImageLinks:
+    """Names of images in links.
 
     Args:
-        kept: Where the host allows visitors to keep pictures, or None.
+        kept: Where the host allows visitors to keep images, or None.
     """
 
-    def __init__(self, kept: KeptPictures | None = None) -> None:
+    def __init__(self, kept: KeptImages | None = None) -> None:
         self._kept = kept
         self._examples = {name.lower().replace(" ", "-"): path for name, path in EXAMPLES.items()}
         self._names: OrderedDict[str, str] = OrderedDict()
@@ -31,17 +31,17 @@ class PictureLinks:
 
     @property
     def can_keep(self) -> bool:
-        """Whether a visitor's own picture can be kept for a link."""
+        """Whether a visitor's own image can be kept for a link."""
         return self._kept is not None
 
-    def name(self, picture: LoadedImage) -> str:
-        """What links call a picture, or "" if no link can bring it back."""
-        name = self._names.get(picture.digest, "")
+    def name(self, image: LoadedImage) -> str:
+        """What links call an image, or "" if no link can bring it back."""
+        name = self._names.get(image.digest, "")
         # A kept one may have made room for others meanwhile.
         return name if self._file(name) else ""
 
-    def keep(self, picture: LoadedImage) -> str:
-        """Keeps a picture because its visitor asked for a link.
+    def keep(self, image: LoadedImage) -> str:
+        """Keeps an image because its visitor asked for a link.
 
         Returns:
             Its name; "" where the host keeps none.
@@ -49,14 +49,14 @@ class PictureLinks:
         Raises:
             OSError: If it cannot be written.
         """
-        if (known := self.name(picture)) or self._kept is None:
+        if (known := self.name(image)) or self._kept is None:
             return known
-        name = self._kept.keep(picture.image)
-        self._know(picture.digest, f"kept:{name}")
+        name = self._kept.keep(image.image)
+        self._know(image.digest, f"kept:{name}")
         return f"kept:{name}"
 
     def find(self, name: str) -> Path | None:
-        """The picture that a link means, or None if there is none, or no longer."""
+        """The image that a link means, or None if there is none, or no longer."""
         path = self._file(name)
         if path is None or path in self._examples.values():
             return path

@@ -1,4 +1,4 @@
-"""Pictures that a link may show again, where the host allows keeping them."""
+"""Images that a link may show again, where the host allows keeping them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from PIL import Image
 
 from detection_core.images.reading import encode_jpeg
 
-# Unguessable: whoever knows the name has seen the picture.
+# Unguessable: whoever knows the name has seen the image.
 _NAME = re.compile(r"[0-9a-f]{32}")
 _QUALITY = 95
 
 
-class KeptPictures:
-    """Keeps pictures in a folder, as JPEG files without what cameras write into them (place, time, device).
+class KeptImages:
+    """Keeps images in a folder, as JPEG files without what cameras write into them (place, time, device).
 
     Args:
         folder: Where they are; it is made if need be.
@@ -35,7 +35,7 @@ class KeptPictures:
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def keep(self, image: Image.Image) -> str:
-        """Keeps an upright RGB picture; the same one is kept once.
+        """Keeps an upright RGB image; the same one is kept once.
 
         Returns:
             Its name: 32 hexadecimal digits, the same for the same pixels.
@@ -55,7 +55,7 @@ class KeptPictures:
         return name
 
     def find(self, name: str) -> Path | None:
-        """The file of a kept picture, or None if there is none, or no longer."""
+        """The file of a kept image, or None if there is none, or no longer."""
         if not _NAME.fullmatch(name):
             return None
         try:

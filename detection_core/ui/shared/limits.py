@@ -1,4 +1,4 @@
-"""What a visitor may send at a time: Gradio bounds each uploaded file, this bounds whole requests, and pictures more than videos."""
+"""What a visitor may send at a time: Gradio bounds each uploaded file, this bounds whole requests, and images more than videos."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-PICTURE_LIMIT = 50 * 2**20
+IMAGE_LIMIT = 50 * 2**20
 _JSON_LIMIT = 2 * 2**20
 _UPLOAD_PATH = "/gradio_api/upload"
 # What a form adds around the file in it.
@@ -22,7 +22,7 @@ class BodyLimit:
         largest_file: Size of the largest file accepted, in bytes.
     """
 
-    def __init__(self, app: ASGIApp, largest_file: int = PICTURE_LIMIT) -> None:
+    def __init__(self, app: ASGIApp, largest_file: int = IMAGE_LIMIT) -> None:
         self._app = app
         self._largest_file = largest_file
 
@@ -63,6 +63,6 @@ class BodyLimit:
 
     async def _refuse(self, send: Send) -> None:
         largest = self._largest_file / 2**20
-        text = f"This request is too large. Upload files one at a time, pictures of at most 50 MB, videos of at most {largest:.0f} MB."
+        text = f"This request is too large. Upload files one at a time, images of at most 50 MB, videos of at most {largest:.0f} MB."
         await send({"type": "http.response.start", "status": 413, "headers": [(b"content-type", b"application/json")]})
         await send({"type": "http.response.body", "body": json.dumps({"detail": text}).encode()})

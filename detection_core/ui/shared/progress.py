@@ -31,7 +31,7 @@ def milliseconds(result: Result, decoded: float) -> dict[str, float]:
 
     Args:
         result: What the engine gave.
-        decoded: Seconds that reading the picture took.
+        decoded: Seconds that reading the image took.
     """
     timings = result.timings
     network = "network (kept result)" if result.kept else "network"
@@ -46,7 +46,7 @@ def explain(error: Exception, key: str) -> ViewError:
             text = "Its file has been removed. Put it back, or choose another model."
             return ViewError(title=f"There is no model “{key}” any more", text=text)
         case ImageError():
-            return ViewError(title="This picture cannot be used", text=str(error))
+            return ViewError(title="This image cannot be used", text=str(error))
         case WeightsError():
             return ViewError(title="The model is not available", text=str(error))
         case _:

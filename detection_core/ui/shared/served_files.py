@@ -1,4 +1,4 @@
-"""Files that the server makes for the browser: pictures to show, and results to save."""
+"""Files that the server makes for the browser: images to show, and results to save."""
 
 from __future__ import annotations
 

@@ -34,10 +34,10 @@ def cancel_all(engine: Engine, request: gr.Request) -> None:
 
 @dataclass(frozen=True)
 class KeptResult:
-    """One picture's result.
+    """One image's result.
 
     Attributes:
-        image_path: The picture as it was given.
+        image_path: The image as it was given.
         detections: Everything down to the floor score.
         provenance: Where it comes from.
     """
@@ -84,7 +84,7 @@ class ResultExpiredError(LookupError):
     """The result is no longer kept; the message is for people."""
 
     def __init__(self) -> None:
-        super().__init__("This result is no longer kept on the server. Press the button beside the picture and try again.")
+        super().__init__("This result is no longer kept on the server. Press the button beside the image and try again.")
 
 
 class ResultStore(Generic[_Kept]):

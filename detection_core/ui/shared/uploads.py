@@ -1,4 +1,4 @@
-"""Files that visitors gave: found where Gradio keeps them, and pictures read as long as it does."""
+"""Files that visitors gave: found where Gradio keeps them, and images read as long as it does."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from gradio.utils import get_upload_folder
 
 from detection_core.images.reading import ImageError, LoadedImage, read_image
 from detection_core.ui.components.client_values import text_of
-from detection_core.ui.shared.limits import PICTURE_LIMIT
+from detection_core.ui.shared.limits import IMAGE_LIMIT
 
 _LONGEST_NAME = 240
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def read_upload(path: str | Path) -> LoadedImage:
-    """Reads a visitor's picture.
+    """Reads a visitor's image.
 
     Raises:
         ImageError: If it has been cleaned up, or cannot be used.
@@ -25,9 +25,9 @@ def read_upload(path: str | Path) -> LoadedImage:
     try:
         size = Path(path).stat().st_size
     except OSError:
-        raise ImageError("The picture is no longer on the server. Choose it again.") from None
-    if size > PICTURE_LIMIT:
-        raise ImageError(f"The file has {size / 2**20:.0f} MB; at most {PICTURE_LIMIT / 2**20:.0f} MB are allowed for a picture.")
+        raise ImageError("The image is no longer on the server. Choose it again.") from None
+    if size > IMAGE_LIMIT:
+        raise ImageError(f"The file has {size / 2**20:.0f} MB; at most {IMAGE_LIMIT / 2**20:.0f} MB are allowed for an image.")
     return read_image(path)
 
 
@@ -41,8 +41,8 @@ def uploaded_path(sent: object) -> Path | None:
         return None
 
 
-def picture_name(sent: object, path: Path) -> str:
-    """What the visitor calls a picture, as a relative path: nothing in it leads out of a folder."""
+def image_name(sent: object, path: Path) -> str:
+    """What the visitor calls an image, as a relative path: nothing in it leads out of a folder."""
     parts = [part for part in re.split(r"[/\\]+", _CONTROL.sub("", text_of(sent))) if part.strip(". ")]
     return "/".join(parts)[-_LONGEST_NAME:] or path.name
 

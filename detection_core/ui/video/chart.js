@@ -8,7 +8,7 @@ const CHART_TICK_ROOM = 72;
  * @param track the element that is pointed at and has the focus; holds an <svg>, a playhead and a tooltip
  * @param handlers {onSeek(seconds), onToggle()}
  */
-function createClipChart(track, { onSeek, onToggle }) {
+function createVideoChart(track, { onSeek, onToggle }) {
   const svg = track.querySelector("svg");
   const head = track.querySelector(".vv-playhead");
   const ghost = track.querySelector(".vv-ghost");
@@ -135,7 +135,7 @@ function createClipChart(track, { onSeek, onToggle }) {
   new ResizeObserver(draw).observe(track);
 
   return {
-    /** {times, lines, seconds: the clip's length}; null for none. */
+    /** {times, lines, seconds: the video's length}; null for none. */
     setSeries(shown) {
       series = shown && { ...shown, seconds: Math.max(shown.seconds, seriesEnd(shown.times)), end: seriesEnd(shown.times) };
       if (series) setAttribute(track, "aria-valuemax", series.seconds.toFixed(2));

@@ -1,4 +1,4 @@
-"""A clip to try: example photos slide over a table, in and out of view."""
+"""A video to try: example images slide over a table, in and out of view."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from detection_core.images.reading import load_image
 from detection_core.ui.shared.examples import EXAMPLES
 from detection_core.video.io import VideoWriter
 
-EXAMPLE_NAME = "sliding_photos.mp4"
+EXAMPLE_NAME = "sliding_images.mp4"
 _SIZE = (640, 360)
 _FPS = 25
 _SECONDS = 8.0
@@ -20,12 +20,12 @@ _TABLE = (58, 63, 71)
 _WHITE_BORDER = 5
 _SHADOW = 8
 
-# Where a photo's middle is at a time between 0 and 1, in shares of the frame.
+# Where an image's middle is at a time between 0 and 1, in shares of the frame.
 _Path = Callable[[float], tuple[float, float]]
 
 
-def make_example_clip(path: Path) -> None:
-    """Writes the clip, in about a second.
+def make_example_video(path: Path) -> None:
+    """Writes the video, in about a second.
 
     Args:
         path: An .mp4 file in a folder that exists.
@@ -58,13 +58,13 @@ def _glide(t: float, begin: float, end: float) -> float:
 
 
 def _card(name: str, height: int) -> Image.Image:
-    """A photo with a white border and a soft shadow, as an RGBA picture."""
-    photo = load_image(EXAMPLES[name])
-    photo = photo.resize((round(photo.width * height / photo.height), height), Image.Resampling.LANCZOS)
+    """An image with a white border and a soft shadow, as an RGBA image."""
+    image = load_image(EXAMPLES[name])
+    image = image.resize((round(image.width * height / image.height), height), Image.Resampling.LANCZOS)
     margin = _WHITE_BORDER + _SHADOW
-    card = Image.new("RGBA", (photo.width + 2 * margin, photo.height + 2 * margin))
+    card = Image.new("RGBA", (image.width + 2 * margin, image.height + 2 * margin))
     card.paste((0, 0, 0, 150), (_SHADOW, _SHADOW, card.width - _SHADOW // 2, card.height - _SHADOW // 2))
     card = card.filter(ImageFilter.GaussianBlur(_SHADOW / 2))
     card.paste((250, 250, 248, 255), (_SHADOW, _SHADOW, card.width - _SHADOW, card.height - _SHADOW))
-    card.paste(photo, (margin, margin))
+    card.paste(image, (margin, margin))
     return card

@@ -1,4 +1,4 @@
-// Asks the server how far the work on a clip is, until it is over. Knows nothing of the page, so that it goes on while the visitor looks
+// Asks the server how far the work on a video is, until it is over. Knows nothing of the page, so that it goes on while the visitor looks
 // at another tab.
 
 const FOLLOW_PAUSE = 1000;
@@ -8,16 +8,16 @@ const FOLLOW_SILENCES = 5;
  * @param server Python's functions watch and stop
  * @param tell {news(answer of `watch`); ended(stage or "expired" or "silent", sentence)}
  */
-function createClipFollower(server, tell) {
-  let clip = null;
+function createVideoFollower(server, tell) {
+  let video = null;
   let last = "";
 
   async function follow(followed) {
-    clip = last = followed;
+    video = last = followed;
     let seen = null;
-    for (let silences = 0; clip === followed; ) {
-      const answer = await server.watch({ clip, seen }).catch(() => null);
-      if (clip !== followed) return;
+    for (let silences = 0; video === followed; ) {
+      const answer = await server.watch({ video, seen }).catch(() => null);
+      if (video !== followed) return;
       // Gradio gives nothing where the server could not be reached.
       silences = answer ? 0 : silences + 1;
       if (answer?.expired) return end("expired", answer.expired);
@@ -29,22 +29,22 @@ function createClipFollower(server, tell) {
   }
 
   function end(stage, text) {
-    clip = null;
+    video = null;
     tell.ended(stage, text);
   }
 
   return {
     follow,
-    /** The clip followed last. */
+    /** The video followed last. */
     last: () => last,
     /** Ends the work; what has been found comes back like everything else. */
     stop() {
-      if (clip) server.stop({ clip });
+      if (video) server.stop({ video });
     },
-    /** Forgets it: another clip has taken its place. */
+    /** Forgets it: another video has taken its place. */
     drop() {
-      if (clip) server.stop({ clip });
-      clip = null;
+      if (video) server.stop({ video });
+      video = null;
     },
   };
 }

@@ -1,4 +1,4 @@
-"""How long models take for one frame of a clip here, as far as that is known."""
+"""How long models take for one frame of a video here, as far as that is known."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FrameTimes:
                 self._known.popitem(last=False)
 
     def get(self, spec: ModelSpec, size: tuple[int, int]) -> float | None:
-        """Seconds a frame, from a clip of that size or one alike; None if nothing is known."""
+        """Seconds a frame, from a video of that size or one alike; None if nothing is known."""
         pixels = size[0] * size[1]
         with self._lock:
             alike = {known: seconds for (identity, known), seconds in self._known.items() if identity == spec.identity}

@@ -1,4 +1,4 @@
-"""What is told of a clip before a model looks at it: what its file says, its first frame, and how long a model takes for that."""
+"""What is told of a video before a model looks at it: what its file says, its first frame, and how long a model takes for that."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from detection_core.engine import Engine, EngineError
 from detection_core.images.reading import ImageError, encode_jpeg, read_image
-from detection_core.models.catalog import UnknownModelError, get_spec
+from detection_core.models.catalog import UnknownModelError, get_model_spec
 from detection_core.models.spec import ModelSpec
 from detection_core.models.weights import WeightsError
 from detection_core.ui.shared.uploads import uploaded_path
@@ -36,19 +36,19 @@ def uploaded_video(path: object, limits: VideoLimits) -> VideoFile:
     """
     file = uploaded_path(path)
     if file is None:
-        raise VideoError("The clip is no longer on the server. Choose it again.")
+        raise VideoError("The video is no longer on the server. Choose it again.")
     return open_video(file, limits)
 
 
-async def inspect_clip(sent: object, limits: VideoLimits) -> Answer:
-    """Reads a clip's header and its first frame.
+async def inspect_video(sent: object, limits: VideoLimits) -> Answer:
+    """Reads a video's header and its first frame.
 
     Args:
         sent: What the browser sent: `path` of the upload.
-        limits: Which clips are accepted.
+        limits: Which videos are accepted.
 
     Returns:
-        `facts`, or `error`: why the clip cannot be used.
+        `facts`, or `error`: why the video cannot be used.
     """
     asked = sent if isinstance(sent, Mapping) else {}
     try:
@@ -58,13 +58,13 @@ async def inspect_clip(sent: object, limits: VideoLimits) -> Answer:
 
 
 async def time_model(sent: object, engine: Engine, times: FrameTimes, limits: VideoLimits) -> Answer:
-    """How long a model takes for a frame of a clip, from earlier clips or by trying it on the first frame.
+    """How long a model takes for a frame of a video, from earlier videos or by trying it on the first frame.
 
     Args:
         sent: What the browser sent: `path` of the upload and `model`.
         engine: Where it is tried.
         times: What is known.
-        limits: Which clips are accepted.
+        limits: Which videos are accepted.
 
     Returns:
         `seconds`, or nothing: if the model must be downloaded first, or anything goes wrong. That is told when the model looks.
@@ -72,7 +72,7 @@ async def time_model(sent: object, engine: Engine, times: FrameTimes, limits: Vi
     asked = sent if isinstance(sent, Mapping) else {}
     key = asked.get("model")
     try:
-        spec = get_spec(key if isinstance(key, str) else "")
+        spec = get_model_spec(key if isinstance(key, str) else "")
         video = await to_thread.run_sync(uploaded_video, asked.get("path"), limits)
         known = times.get(spec, video.size)
         if known is None and engine.model_states().get(spec.key) != "to download":

@@ -15,7 +15,7 @@ from detection_core.images.reading import ImageError
 from detection_core.models.catalog import UnknownModelError
 from detection_core.models.weights import WeightsError
 from detection_core.ui.components.messages import ViewStatus
-from detection_core.video import ClipProgress
+from detection_core.video import VideoProgress
 from detection_core.video.io import VideoError
 
 logger = logging.getLogger(__name__)
@@ -32,21 +32,21 @@ class JobsFullError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class ClipJobState:
+class VideoJobState:
     """How far a job is.
 
     Attributes:
         stage: What has become of it.
         ahead: How many are before it while it waits.
         status: What it waits for before the first frame, such as the model's download.
-        progress: How far it is in the clip.
+        progress: How far it is in the video.
         error: Why it failed.
     """
 
     stage: Literal["waiting", "running", "done", "failed", "cancelled"] = "waiting"
     ahead: int = 0
     status: ViewStatus | None = None
-    progress: ClipProgress | None = None
+    progress: VideoProgress | None = None
     error: Exception | None = None
 
     @property
@@ -56,7 +56,7 @@ class ClipJobState:
 
 
 @dataclass(eq=False)
-class ClipJob:
+class VideoJob:
     """One visitor's job; all methods may be called from any thread.
 
     Attributes:
@@ -66,9 +66,9 @@ class ClipJob:
     """
 
     visitor: str
-    work: Callable[[ClipJob], None]
+    work: Callable[[VideoJob], None]
     token: str = field(default_factory=lambda: secrets.token_hex(8))
-    state: ClipJobState = field(default_factory=ClipJobState)
+    state: VideoJobState = field(default_factory=VideoJobState)
     _given_up: threading.Event = field(default_factory=threading.Event)
     _over: threading.Event = field(default_factory=threading.Event)
 
@@ -76,7 +76,7 @@ class ClipJob:
         """Whether it was given up; work that finds this ends soon."""
         return self._given_up.is_set()
 
-    def tell(self, status: ViewStatus | None = None, progress: ClipProgress | None = None) -> None:
+    def tell(self, status: ViewStatus | None = None, progress: VideoProgress | None = None) -> None:
         """Says what it is doing; for the work."""
         self.state = replace(self.state, status=status, progress=progress or self.state.progress)
 
@@ -89,7 +89,7 @@ class ClipJob:
         return self._over.wait(timeout)
 
 
-class ClipJobs:
+class VideoJobs:
     """The line of jobs.
 
     Args:
@@ -100,17 +100,17 @@ class ClipJobs:
     def __init__(self, max_running: int = 1, max_waiting: int = _MAX_WAITING) -> None:
         self._max_running = max_running
         self._max_waiting = max_waiting
-        self._waiting: list[ClipJob] = []
-        self._running: list[ClipJob] = []
+        self._waiting: list[VideoJob] = []
+        self._running: list[VideoJob] = []
         self._lock = threading.RLock()
 
-    def submit(self, visitor: str, work: Callable[[ClipJob], None]) -> ClipJob:
+    def submit(self, visitor: str, work: Callable[[VideoJob], None]) -> VideoJob:
         """Puts a job at the end of the line; the visitor's earlier one is given up.
 
         Raises:
             JobsFullError: If too many wait already.
         """
-        job = ClipJob(visitor, work)
+        job = VideoJob(visitor, work)
         with self._lock:
             self.leave(visitor)
             if len(self._waiting) >= self._max_waiting:
@@ -119,13 +119,13 @@ class ClipJobs:
             self._advance()
         return job
 
-    def cancel(self, job: ClipJob) -> None:
+    def cancel(self, job: VideoJob) -> None:
         """Gives a job up: one that waits is over at once, one that runs ends soon."""
         job._given_up.set()
         with self._lock:
             if job in self._waiting:
                 self._waiting.remove(job)
-                _settle(job, ClipJobState("cancelled"))
+                _settle(job, VideoJobState("cancelled"))
                 self._advance()
 
     def leave(self, visitor: str) -> None:
@@ -138,21 +138,21 @@ class ClipJobs:
         while self._waiting and len(self._running) < self._max_running:
             job = self._waiting.pop(0)
             self._running.append(job)
-            job.state = ClipJobState("running")
-            # A thread that is no daemon would keep the process from ending until the clip is finished.
-            threading.Thread(target=self._run, args=[job], name="clip", daemon=True).start()
+            job.state = VideoJobState("running")
+            # A thread that is no daemon would keep the process from ending until the video is finished.
+            threading.Thread(target=self._run, args=[job], name="video", daemon=True).start()
         for ahead, job in enumerate(self._waiting, len(self._running)):
             job.state = replace(job.state, ahead=ahead)
 
-    def _run(self, job: ClipJob) -> None:
-        outcome: ClipJobState
+    def _run(self, job: VideoJob) -> None:
+        outcome: VideoJobState
         try:
             job.work(job)
             outcome = replace(job.state, stage="done", status=None)
         except CancelledError:
-            outcome = ClipJobState("cancelled")
+            outcome = VideoJobState("cancelled")
         except Exception as error:
-            outcome = ClipJobState("failed", error=_readable(error))
+            outcome = VideoJobState("failed", error=_readable(error))
         with self._lock:
             self._running.remove(job)
             self._advance()
@@ -163,12 +163,12 @@ def _readable(error: Exception) -> Exception:
     """What went wrong in words for people; the log has the rest."""
     if isinstance(error, _FOR_PEOPLE):
         return error
-    logger.error("Work on a clip failed", exc_info=error)
+    logger.error("Work on a video failed", exc_info=error)
     if isinstance(error, OSError):
         return RuntimeError(f"The server cannot write its files: {error.strerror}.")
     return RuntimeError("Something unexpected went wrong. Try again; the server's log has the details.")
 
 
-def _settle(job: ClipJob, outcome: ClipJobState) -> None:
+def _settle(job: VideoJob, outcome: VideoJobState) -> None:
     job.state = outcome
     job._over.set()

@@ -1,4 +1,4 @@
-"""What Python and a VideoView tell each other: clips, work that has begun, annotated videos, and what the visitor wants, validated."""
+"""What Python and a VideoView tell each other: videos, work that has begun, annotated videos, and what the visitor wants, validated."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from detection_core.detections import plural
 from detection_core.models.spec import ModelSpec
 from detection_core.ui.components.client_values import bounded, items_of_type, read_style
 from detection_core.ui.components.messages import PageMessage, ViewError
-from detection_core.video import CLIP_FORMATS, ClipOptions, CountSeries, lowest_kept
-from detection_core.visualization import PALETTE, Style, to_hex
+from detection_core.video import VIDEO_FORMATS, FrameCounts, VideoOptions, lowest_kept
+from detection_core.visualization import PALETTE, AnnotationStyle, to_hex
 
 # How many frames a second are looked at, by what the browser calls it.
 RATES: dict[str, float | None] = {"all": None, "10": 10.0, "5": 5.0, "2": 2.0, "1": 1.0}
@@ -27,7 +27,7 @@ class VideoModel(GradioModel):
     """The chosen model, and what the button says that has it look.
 
     Attributes:
-        threshold: The suggested one.
+        threshold: The default one.
         floor: The lowest that can be chosen.
         layers: What there is to be drawn of its results.
     """
@@ -41,16 +41,16 @@ class VideoModel(GradioModel):
 
 
 class VideoStart(GradioModel):
-    """Word that work on a clip has begun: the browser then asks how far it is.
+    """Word that work on a video has begun: the browser then asks how far it is.
 
     Attributes:
         turn: Unlike any other's, because Gradio sends a message twice.
-        clip: Name of the clip on the server.
+        video: Name of the video on the server.
         kind: Whether the model looks, or what it found is only drawn again.
     """
 
     turn: str
-    clip: str
+    video: str
     kind: Literal["detect", "draw"]
 
 
@@ -69,21 +69,21 @@ class VideoOutcome(GradioModel):
 
     Attributes:
         turn: Unlike any other's, because Gradio sends a message twice.
-        clip: Name of the clip on the server.
-        video: The MP4 file.
+        video: Name of the video on the server.
+        file: The MP4 file.
         model: Key of the model that looked.
         threshold: Lowest score shown.
         track: Whether objects were followed.
         frames: How many were looked at.
         seconds: How long that took.
-        complete: Whether it came to the clip's end.
+        complete: Whether it came to the video's end.
         times: Seconds of each frame.
         classes: What was found, most frequent first; also those that are switched off.
     """
 
     turn: str
-    clip: str
-    video: FileData
+    video: str
+    file: FileData
     model: str
     threshold: float
     track: bool
@@ -98,7 +98,7 @@ class VideoMessage(PageMessage):
     """What Python tells the view; a part that is None or empty leaves the view's part as it is, except `error`, which goes away."""
 
     model: VideoModel | None = None
-    # A clip that the server brings, played like a visitor's own.
+    # A video that the server brings, played like a visitor's own.
     example: FileData | None = None
     start: VideoStart | None = None
     outcome: VideoOutcome | None = None
@@ -111,32 +111,32 @@ class VideoOrder:
     """What the visitor wants.
 
     Attributes:
-        clip: Name of the clip on the server, where there is one.
+        video: Name of the video on the server, where there is one.
         path: The uploaded file, as the browser names it.
         name: What the visitor calls it.
         rate: Key of `RATES`.
-        threshold: Lowest score shown, or None for the model's suggested one.
+        threshold: Lowest score shown, or None for the model's default one.
         track: Whether objects are followed.
         hidden_classes: Names of the classes that are switched off.
         style: How the video is drawn.
-        formats: `VIDEO_FORMAT` and keys of `CLIP_FORMATS`, those that exist.
+        formats: `VIDEO_FORMAT` and keys of `VIDEO_FORMATS`, those that exist.
     """
 
-    clip: str = ""
+    video: str = ""
     path: str = ""
     name: str = ""
     rate: str = DEFAULT_RATE
     threshold: float | None = None
     track: bool = True
     hidden_classes: frozenset[str] = frozenset()
-    style: Style = field(default_factory=Style)
+    style: AnnotationStyle = field(default_factory=AnnotationStyle)
     formats: tuple[str, ...] = ()
 
     @classmethod
     def from_client(cls, sent: object) -> VideoOrder:
         """Reads what a browser sent; anything missing or of a wrong type is a default, numbers out of range become the nearest bound."""
         values = sent if isinstance(sent, Mapping) else {}
-        texts = {name: value for name in ("clip", "path", "name") if isinstance(value := values.get(name), str)}
+        texts = {name: value for name in ("video", "path", "name") if isinstance(value := values.get(name), str)}
         rate, track = values.get("rate"), values.get("track")
         threshold = bounded(values.get("threshold"), 0, 1, -1)
         wanted = items_of_type(values.get("formats"), str)
@@ -147,13 +147,13 @@ class VideoOrder:
             track=track if isinstance(track, bool) else True,
             hidden_classes=frozenset(items_of_type(values.get("hidden_classes"), str)),
             style=read_style(values),
-            formats=tuple(key for key in (VIDEO_FORMAT, *CLIP_FORMATS) if key in wanted),
+            formats=tuple(key for key in (VIDEO_FORMAT, *VIDEO_FORMATS) if key in wanted),
         )
 
-    def options(self, spec: ModelSpec) -> ClipOptions:
-        """The same for the clip's way through a model."""
-        threshold = spec.suggested_threshold if self.threshold is None else self.threshold
-        return ClipOptions(
+    def options(self, spec: ModelSpec) -> VideoOptions:
+        """The same for the video's way through a model."""
+        threshold = spec.default_threshold if self.threshold is None else self.threshold
+        return VideoOptions(
             # The slider ends at the floor rounded down.
             threshold=max(threshold, model_floor(spec)),
             fps=RATES[self.rate],
@@ -164,8 +164,8 @@ class VideoOrder:
 
 
 def model_floor(spec: ModelSpec) -> float:
-    """The lowest threshold that can be chosen for a clip."""
-    return lowest_kept(spec.floor_score, spec.suggested_threshold)
+    """The lowest threshold that can be chosen for a video."""
+    return lowest_kept(spec.min_score, spec.default_threshold)
 
 
 def video_model(spec: ModelSpec, button: str) -> VideoMessage:
@@ -173,7 +173,7 @@ def video_model(spec: ModelSpec, button: str) -> VideoMessage:
     layers = [layer for task in spec.tasks for layer in _LAYERS_OF_TASKS[task]]
     return VideoMessage(
         model=VideoModel(
-            key=spec.key, title=spec.title, threshold=spec.suggested_threshold, floor=model_floor(spec), layers=layers, button=button
+            key=spec.key, title=spec.title, threshold=spec.default_threshold, floor=model_floor(spec), layers=layers, button=button
         )
     )
 
@@ -188,8 +188,8 @@ def video_download(path: str, name: str) -> VideoMessage:
     return VideoMessage(download=FileData(path=path), download_name=name)
 
 
-def video_classes(counts: CountSeries, categories: tuple[str, ...]) -> list[VideoClass]:
-    """What is to be seen at which time, in words and colours; colours are by class id, as everywhere."""
+def video_classes(counts: FrameCounts, categories: tuple[str, ...]) -> list[VideoClass]:
+    """What is to be seen at which time, in words and colors; colors are by class id, as everywhere."""
     ids = {name: index for index, name in reversed(list(enumerate(categories)))}
     total = counts.total
     return [

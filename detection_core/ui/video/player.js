@@ -1,11 +1,11 @@
-// The video on the page: one of two versions of a clip, at the same time of it.
+// The video on the page: one of two versions of a video, at the same time of it.
 
 /**
  * @param video the element
  * @param onTime told the time in seconds whenever it is another, as often as the page is drawn
  * @param onFailure told that the browser cannot play what it was given
  */
-function createClipPlayer(video, onTime, onFailure) {
+function createVideoPlayer(video, onTime, onFailure) {
   let told = -1;
 
   function tell() {

@@ -1,4 +1,4 @@
-"""How far the work on a clip is: the browser asks again and again until it is over."""
+"""How far the work on a video is: the browser asks again and again until it is over."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from detection_core.ui.video.jobs import ClipJobState
-from detection_core.ui.video.work import Clip, ClipExpiredError, ClipStore
+from detection_core.ui.video.jobs import VideoJobState
+from detection_core.ui.video.work import VideoExpiredError, VideoStore, VisitorVideo
 
 # Short enough for any proxy on the way.
 _PATIENCE = 1.0
@@ -19,36 +19,36 @@ _PACE = 0.2
 Answer = dict[str, Any]
 
 
-async def watch_clip(sent: object, clips: ClipStore) -> Answer:
-    """How far the work on a clip is; waits for news, but not for long, and without holding one of the server's few threads.
+async def watch_video(sent: object, videos: VideoStore) -> Answer:
+    """How far the work on a video is; waits for news, but not for long, and without holding one of the server's few threads.
 
     Args:
-        sent: What the browser sent: `clip`, and `seen`, what it was told last.
-        clips: Where clips are kept.
+        sent: What the browser sent: `video`, and `seen`, what it was told last.
+        videos: Where videos are kept.
 
     Returns:
-        `stage` and what goes with it; `error` where the work failed; or `expired`: the clip is no longer kept.
+        `stage` and what goes with it; `error` where the work failed; or `expired`: the video is no longer kept.
     """
     asked = sent if isinstance(sent, Mapping) else {}
-    clip = named_clip(clips, asked)
-    if clip is None or clip.job is None:
-        return {"expired": str(ClipExpiredError())}
+    video = named_video(videos, asked)
+    if video is None or video.job is None:
+        return {"expired": str(VideoExpiredError())}
     deadline = time.monotonic() + _PATIENCE
-    await asyncio.sleep(0 if clip.job.state.is_over else _PACE)
-    while (news := told(clip.job.state)) == asked.get("seen") and time.monotonic() < deadline:
+    await asyncio.sleep(0 if video.job.state.is_over else _PACE)
+    while (news := told(video.job.state)) == asked.get("seen") and time.monotonic() < deadline:
         await asyncio.sleep(_GLANCE)
     return news
 
 
-def named_clip(clips: ClipStore, sent: object) -> Clip | None:
-    """The clip that a browser names, if there is one."""
+def named_video(videos: VideoStore, sent: object) -> VisitorVideo | None:
+    """The video that a browser names, if there is one."""
     try:
-        return clips.find(sent.get("clip") if isinstance(sent, Mapping) else None)
-    except ClipExpiredError:
+        return videos.find(sent.get("video") if isinstance(sent, Mapping) else None)
+    except VideoExpiredError:
         return None
 
 
-def told(state: ClipJobState) -> Answer:
+def told(state: VideoJobState) -> Answer:
     """How far a job is, as plain types."""
     progress = state.progress
     return {

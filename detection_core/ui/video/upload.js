@@ -1,11 +1,11 @@
-// A clip on its way to the server, with progress and a way to stop it: Gradio's own upload has neither.
+// A video on its way to the server, with progress and a way to stop it: Gradio's own upload has neither.
 
 /**
  * @param upload Gradio's function, where the page does not say where it sends files
  * @param onShare told how much has been sent, 0–1
  * @returns {{done, stop}} `done` gives the file's path on the server; it is rejected with an Error whose message is for people
  */
-function sendClip(file, upload, onShare) {
+function sendVideo(file, upload, onShare) {
   const { root, api_prefix: prefix = "" } = window.gradio_config ?? {};
   if (!root) return { done: upload(file).then(({ path }) => path, () => Promise.reject(new Error(UPLOAD_FAILED))), stop() {} };
   const request = new XMLHttpRequest();

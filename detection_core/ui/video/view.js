@@ -1,11 +1,11 @@
-// VideoView in the browser: takes a clip, sends it, has it looked at or drawn again, and plays what comes of that.
+// VideoView in the browser: takes a video, sends it, has it looked at or drawn again, and plays what comes of that.
 //
 // Gradio runs this as the body of a function (element, trigger, props, server, upload, watch), after the parts in js/. Python sends
 // messages (see video_message.py); how far the work is, the view asks itself. `receive` is the entrance, `redraw` the exit.
 
 const PACKING_PATIENCE = 600000;
 const VIDEO_LAYERS = ["boxes", "masks", "contours", "skeletons", "labels"];
-const DRAWN = ["threshold", "track", "hidden_classes", "opacity", "joint_threshold", ...VIDEO_LAYERS];
+const DRAWN = ["threshold", "track", "hidden_classes", "opacity", "keypoint_threshold", ...VIDEO_LAYERS];
 
 const ui = collectRefs(element);
 // Gradio builds the component anew when its tab changes; what each view has waits here for that, and its work goes on.
@@ -15,8 +15,8 @@ const state = kept.get(viewId) ?? begin();
 state.tell = { news, ended, sent };
 kept.set(viewId, state);
 
-const player = createClipPlayer(ui.video, onTime, unplayable);
-const chart = createClipChart(ui.track, { onSeek: player.seek, onToggle: player.toggle });
+const player = createVideoPlayer(ui.video, onTime, unplayable);
+const chart = createVideoChart(ui.track, { onSeek: player.seek, onToggle: player.toggle });
 const rates = createRates();
 const tracks = createChoice(ui.tracks, (choice) => change({ track: choice === "on" }));
 const versions = createChoice(ui.versions, (shown) => showVersion(shown));
@@ -27,23 +27,23 @@ const chips = createChips(ui.chips, ui.bulk, {
 });
 const sliders = {
   threshold: createSlider(ui.threshold, formatScore, (threshold) => change({ threshold })),
-  joints: createSlider(ui.jointThreshold, (logit) => logit.toFixed(1), (joint_threshold) => change({ joint_threshold })),
+  keypoints: createSlider(ui.keypointThreshold, (logit) => logit.toFixed(1), (keypoint_threshold) => change({ keypoint_threshold })),
   opacity: createSlider(ui.opacity, (share) => `${Math.round(100 * share)}%`, (opacity) => change({ opacity })),
 };
-const menu = createExportMenu(ui.download, CLIP_FORMATS, download, { several: "Download", chosen: ["mp4"] });
+const menu = createExportMenu(ui.download, VIDEO_FORMATS, download, { several: "Download", chosen: ["mp4"] });
 const redrawSoon = oncePerFrame(redraw);
 const packingTimeout = debounce(() => menu.setBusy(false), PACKING_PATIENCE);
 
 /**
- * What a view has: `source` {name, url, size, path, facts, pace}, `sending` {share, stop}, `work` {kind, clip, news}, and the `outcome`
+ * What a view has: `source` {name, url, size, path, facts, pace}, `sending` {share, stop}, `work` {kind, video, news}, and the `outcome`
  * with the settings that it was drawn with.
  */
 function begin() {
   const layers = Object.fromEntries(VIDEO_LAYERS.map((layer) => [layer, true]));
-  const settings = { rate: DEFAULT_RATE, track: true, threshold: 0.5, hidden_classes: [], opacity: 0.4, joint_threshold: 2, ...layers };
+  const settings = { rate: DEFAULT_RATE, track: true, threshold: 0.5, hidden_classes: [], opacity: 0.4, keypoint_threshold: 2, ...layers };
   const fresh = { settings, model: null, source: null, sending: null, work: null, outcome: null, shown: "original", notes: [], time: 0, waits: "", error: null, turns: new Set(), tell: null };
   const tell = Object.fromEntries(["news", "ended"].map((name) => [name, (...told) => fresh.tell[name](...told)]));
-  fresh.follower = createClipFollower(server, tell);
+  fresh.follower = createVideoFollower(server, tell);
   return fresh;
 }
 
@@ -51,7 +51,7 @@ function createRates() {
   for (const rate of RATES) {
     const button = makeButton("", rate === "all" ? "Every" : rate, () => {});
     button.dataset.choice = rate;
-    if (rate === "all") button.title = "Every frame of the clip";
+    if (rate === "all") button.title = "Every frame of the video";
     ui.rates.append(button);
   }
   return createChoice(ui.rates, (rate) => change({ rate }));
@@ -97,7 +97,7 @@ function commit() {
 
 function order() {
   const { path = "", name = "" } = state.source ?? {};
-  return { ...state.settings, clip: state.outcome?.clip ?? "", path, name };
+  return { ...state.settings, video: state.outcome?.video ?? "", path, name };
 }
 
 function takeModel(model) {
@@ -107,33 +107,33 @@ function takeModel(model) {
   measurePace();
 }
 
-// ---------------------------------------------------------------- a clip comes
+// ---------------------------------------------------------------- a video comes
 
 function take(file) {
   if (!file) return;
   const tooLarge = file.size > LIMITS.bytes;
-  tellError(tooLarge ? { title: "This clip is too large", text: `It has ${fileSize(file.size)}; at most ${fileSize(LIMITS.bytes)} are allowed. Cut it or compress it first.` } : null);
+  tellError(tooLarge ? { title: "This video is too large", text: `It has ${fileSize(file.size)}; at most ${fileSize(LIMITS.bytes)} are allowed. Cut it or compress it first.` } : null);
   if (tooLarge) return;
   const source = setSource({ name: file.name, size: file.size, url: URL.createObjectURL(file), path: "" });
-  const sending = sendClip(file, upload, (share) => state.tell.sent(share));
+  const sending = sendVideo(file, upload, (share) => state.tell.sent(share));
   state.sending = { share: 0, stop: sending.stop };
   redraw();
-  sending.done.then((path) => arrived(source, path), ({ message }) => lost(source, "The clip could not be sent", message));
+  sending.done.then((path) => arrived(source, path), ({ message }) => lost(source, "The video could not be sent", message));
 }
 
 function takeExample({ path, url }) {
   state.waits = "";
   if (state.source?.path === path) return;
-  arrived(setSource({ name: "Sliding photos", size: 0, url, path: "" }), path);
+  arrived(setSource({ name: "Sliding images", size: 0, url, path: "" }), path);
 }
 
-/** Puts a clip in place of the last one and everything that came of it. */
+/** Puts a video in place of the last one and everything that came of it. */
 function setSource(source) {
   state.sending?.stop();
   state.follower.drop();
   if (state.source?.url.startsWith("blob:")) URL.revokeObjectURL(state.source.url);
   Object.assign(state, { source: { facts: null, pace: null, ...source }, sending: null, work: null, outcome: null, shown: "original", notes: [], time: 0, waits: "" });
-  // Nobody should miss what another clip had too much of.
+  // Nobody should miss what another video had too much of.
   state.settings.hidden_classes = [];
   return state.source;
 }
@@ -150,7 +150,7 @@ async function arrived(source, path) {
   state.tell.news();
   const answer = await server.inspect({ path }).catch(() => null);
   if (state.source !== source) return;
-  if (!answer?.facts) return lost(source, "This clip cannot be used", answer?.error ?? "The server does not answer. Choose the clip again.");
+  if (!answer?.facts) return lost(source, "This video cannot be used", answer?.error ?? "The server does not answer. Choose the video again.");
   source.facts = answer.facts;
   state.notes = answer.facts.notes;
   state.tell.news();
@@ -187,12 +187,12 @@ function go() {
   trigger(kind === "draw" ? "redraw" : "begin", order());
 }
 
-function follow({ kind, clip }) {
+function follow({ kind, video }) {
   state.waits = "";
-  state.work = { kind, clip, news: null };
+  state.work = { kind, video, news: null };
   // The server lets go of what came before.
   if (kind === "detect") Object.assign(state, { outcome: null, shown: "original", notes: state.source?.facts?.notes ?? [] });
-  state.follower.follow(clip);
+  state.follower.follow(video);
 }
 
 function news(answer) {
@@ -203,12 +203,12 @@ function news(answer) {
 function ended(stage, text) {
   const kind = state.work?.kind;
   state.work = null;
-  if (stage === "failed") tellError({ title: kind === "draw" ? "The clip could not be drawn" : "The clip could not be looked at", text });
+  if (stage === "failed") tellError({ title: kind === "draw" ? "The video could not be drawn" : "The video could not be looked at", text });
   if (stage === "expired" || stage === "silent") tellError({ title: stage === "silent" ? "No answer" : "The results are gone", text });
   if (stage === "expired") Object.assign(state, { outcome: null, shown: "original" });
   if (stage === "cancelled") state.notes = ["Cancelled."];
   const isShown = kind === "draw" && stage !== "done";
-  if (!isShown && stage !== "silent") trigger("settled", { clip: state.follower.last() });
+  if (!isShown && stage !== "silent") trigger("settled", { video: state.follower.last() });
   // By now more is known.
   if (state.source) state.source.pace = null;
   measurePace();
@@ -248,7 +248,7 @@ function change(patch) {
 function redraw() {
   const { source, outcome } = state;
   const has = Boolean(source);
-  ui.root.classList.toggle("vv-without-clip", !has);
+  ui.root.classList.toggle("vv-without-video", !has);
   show(ui.empty, !has);
   ui.example.disabled = state.waits === "example";
   ui.example.classList.toggle("dv-busy", state.waits === "example");
@@ -275,10 +275,10 @@ function redraw() {
 
 function drawVideo() {
   const { source, outcome, shown } = state;
-  const url = shown === "annotated" && outcome ? outcome.video.url : source.url;
+  const url = shown === "annotated" && outcome ? outcome.file.url : source.url;
   if (ui.video.getAttribute("src") === url) return;
   show(ui.unplayable, false);
-  setAttribute(ui.video, "aria-label", shown === "annotated" && outcome ? `The annotated clip: ${inTotal()}` : "The clip");
+  setAttribute(ui.video, "aria-label", shown === "annotated" && outcome ? `The annotated video: ${inTotal()}` : "The video");
   player.show(url, state.time);
 }
 
@@ -291,7 +291,7 @@ function unplayable() {
   const { source, outcome, shown } = state;
   if (!source) return;
   show(ui.unplayable, true);
-  if (shown === "annotated" && outcome) return setText(ui.unplayable, "The video is no longer on the server. Have the clip looked at again.");
+  if (shown === "annotated" && outcome) return setText(ui.unplayable, "The video is no longer on the server. Have the video looked at again.");
   setText(ui.unplayable, "Your browser does not play files of this kind. The annotated video will be one that it plays.");
 }
 
@@ -303,17 +303,17 @@ function drawPanel() {
   tracks.update(settings.track ? "on" : "off");
   layerButtons.update(settings, model.layers);
   settings.threshold = sliders.threshold.set(settings.threshold, Math.floor(model.floor * 100) / 100);
-  settings.joint_threshold = sliders.joints.set(settings.joint_threshold);
-  sliders.joints.show(model.layers.includes("skeletons") && settings.skeletons);
+  settings.keypoint_threshold = sliders.keypoints.set(settings.keypoint_threshold);
+  sliders.keypoints.show(model.layers.includes("skeletons") && settings.skeletons);
   settings.opacity = sliders.opacity.set(settings.opacity);
   sliders.opacity.show(model.layers.includes("masks") && settings.masks);
-  setText(ui.suggested, `Suggested ${formatScore(model.threshold)}`);
-  ui.suggested.disabled = Math.abs(settings.threshold - model.threshold) < 0.005;
-  setText(ui.trackWords, settings.track ? "Each object keeps its number and colour, and its box is steadier." : "Every frame by itself.");
+  setText(ui.defaultThreshold, `Default ${formatScore(model.threshold)}`);
+  ui.defaultThreshold.disabled = Math.abs(settings.threshold - model.threshold) < 0.005;
+  setText(ui.trackWords, settings.track ? "Each object keeps its number and color, and its box is steadier." : "Every frame by itself.");
   if (!source?.facts) return setText(ui.rateWords, "");
   const frames = framesAt(source.facts, settings.rate, LIMITS.seconds);
   const isAll = settings.rate === "all" || Number(settings.rate) >= source.facts.fps;
-  setText(ui.rateWords, isAll ? `All ${counted(frames, "frame")}.` : `${counted(frames, "frame")} of the clip; the video shows these.`);
+  setText(ui.rateWords, isAll ? `All ${counted(frames, "frame")}.` : `${counted(frames, "frame")} of the video; the video shows these.`);
 }
 
 function drawAction() {
@@ -397,7 +397,7 @@ function drawCounts() {
   legend = lines.map(makeLegendItem);
   ui.legend.replaceChildren(...legend.map(({ item }) => item));
   if (outcome && !lines.length) ui.legend.append(make("li", "vv-nothing", outcome.classes.length ? "All classes are switched off." : `Nothing above ${formatScore(outcome.threshold)}. Lower the threshold and draw again.`));
-  if (outcome) menu.setAvailable(CLIP_FORMATS.map(({ key }) => key).filter((key) => key !== "mot" || outcome.track), "This format is about objects that are followed: turn that on and draw again.");
+  if (outcome) menu.setAvailable(VIDEO_FORMATS.map(({ key }) => key).filter((key) => key !== "mot" || outcome.track), "This format is about objects that are followed: turn that on and draw again.");
   onTime(state.time);
 }
 
@@ -412,14 +412,14 @@ function drawChips() {
     chips.build([...byName.keys()], (name) => name, (name) => byName.get(name).color);
   }
   chips.update(new Map(classes.map((each) => [each.name, numberOf(each)])), new Set(settings.hidden_classes));
-  setText(ui.classWords, track ? "How many different ones there are in the clip." : "The most at a time.");
+  setText(ui.classWords, track ? "How many different ones there are in the video." : "The most at a time.");
 }
 
 function shownClasses(hidden) {
   return state.outcome.classes.filter(({ name }) => !hidden.includes(name));
 }
 
-/** How many of a class there are in the clip, or the most at a time where nobody followed them. */
+/** How many of a class there are in the video, or the most at a time where nobody followed them. */
 function numberOf({ counts, total }) {
   return total ?? counts.reduce((most, n) => Math.max(most, n), 0);
 }
@@ -430,11 +430,11 @@ function makeLegendItem(line) {
   swatch.style.background = line.color;
   item.append(swatch, now, total);
   if (line.total !== null) setText(total, `${line.total} in all`);
-  if (line.total !== null) item.title = `${line.total} different ${line.total === 1 ? line.name : line.plural} in the whole clip`;
+  if (line.total !== null) item.title = `${line.total} different ${line.total === 1 ? line.name : line.plural} in the whole video`;
   return { item, now, line };
 }
 
-/** "3 persons and 1 dog in the clip", or the most at a time where nobody followed them. */
+/** "3 persons and 1 dog in the video", or the most at a time where nobody followed them. */
 function inTotal() {
   const { track, settings } = state.outcome;
   const named = (each) => `${numberOf(each)} ${numberOf(each) === 1 ? each.name : each.plural}`;
@@ -456,9 +456,9 @@ function onTime(time) {
 // ---------------------------------------------------------------- download
 
 function download(formats) {
-  const stem = state.source.name.replace(/[.][^.]*$/, "") || "clip";
+  const stem = state.source.name.replace(/[.][^.]*$/, "") || "video";
   // The video is here already.
-  if (formats.length === 1 && formats[0] === "mp4") return save(state.outcome.video, `${stem}_detections.mp4`);
+  if (formats.length === 1 && formats[0] === "mp4") return save(state.outcome.file, `${stem}_detections.mp4`);
   menu.setBusy(true);
   packingTimeout();
   trigger("download", { ...order(), formats });
@@ -501,10 +501,10 @@ ui.cancel.addEventListener("click", () => {
   state.follower.stop();
   redraw();
 });
-ui.suggested.addEventListener("click", () => change({ threshold: state.model.threshold }));
+ui.defaultThreshold.addEventListener("click", () => change({ threshold: state.model.threshold }));
 createDropZone(ui.root, ({ files }) => take(files[0]));
 
-setText(ui.limits, `MP4, MOV, WebM, AVI or GIF, up to ${roughly(LIMITS.seconds)} and ${fileSize(LIMITS.bytes)}. Longer clips must be cut first.`);
+setText(ui.limits, `MP4, MOV, WebM, AVI or GIF, up to ${roughly(LIMITS.seconds)} and ${fileSize(LIMITS.bytes)}. Longer videos must be cut first.`);
 writeError(ui, state.error);
 redraw();
 receive();

@@ -1,4 +1,4 @@
-"""VideoView: a clip to be looked at by a model, and the annotated video with what is to be seen at which time."""
+"""VideoView: a video to be looked at by a model, and the annotated video with what is to be seen at which time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gradio.components.base import Component
 from detection_core.ui.components.files import component_files
 from detection_core.ui.components.safe_image import NoAddresses
 from detection_core.ui.video.messages import DEFAULT_RATE, RATES, VIDEO_FORMAT, VideoMessage, VideoOrder
-from detection_core.video import CLIP_FORMATS
+from detection_core.video import VIDEO_FORMATS
 from detection_core.video.io import VideoLimits
 
 _SCRIPTS = (
@@ -22,18 +22,18 @@ _SCRIPTS = (
 
 
 class VideoView(gr.HTML, NoAddresses):
-    """A clip: choosing, playing, settings, progress with cancel, the annotated video, and a chart of counts to seek in.
+    """A video: choosing, playing, settings, progress with cancel, the annotated video, and a chart of counts to seek in.
 
     As an output it takes a `VideoMessage`, as an input it gives the `VideoOrder`. Its events: `begin` wants the model to look, `redraw`
-    wants what it found drawn in another way, `settled` tells that work is over (its data has `clip`), `example` wants a clip to try,
+    wants what it found drawn in another way, `settled` tells that work is over (its data has `video`), `example` wants a video to try,
     `download` wants files (its data is an order too). Use `show_progress="hidden"` on events that write to it: it shows its own status.
 
     Args:
-        inspect: Server function that reads a clip's header; it gets `path`.
+        inspect: Server function that reads a video's header; it gets `path`.
         pace: Server function that says how long a frame takes; it gets `path` and `model`.
-        watch: Server function that tells how far the work on a clip is; it gets `clip` and `seen`.
-        stop: Server function that ends it; it gets `clip`.
-        limits: Which clips are accepted.
+        watch: Server function that tells how far the work on a video is; it gets `video` and `seen`.
+        stop: Server function that ends it; it gets `video`.
+        limits: Which videos are accepted.
         value: What it shows first.
     """
 
@@ -56,7 +56,7 @@ class VideoView(gr.HTML, NoAddresses):
             "LIMITS": {"seconds": limits.max_seconds, "bytes": limits.max_bytes},
             "RATES": list(RATES),
             "DEFAULT_RATE": DEFAULT_RATE,
-            "CLIP_FORMATS": _format_choices(),
+            "VIDEO_FORMATS": _format_choices(),
         }
         # Not properties: Gradio forgets those when it builds a hidden component anew.
         told = "".join(f"const {name} = {json.dumps(constant)};\n" for name, constant in constants.items())
@@ -86,4 +86,4 @@ class VideoView(gr.HTML, NoAddresses):
 
 def _format_choices() -> list[dict[str, str]]:
     video = {"key": VIDEO_FORMAT, "title": "MP4", "description": "The annotated video with its sound."}
-    return [video, *({"key": key, "title": known.title, "description": known.description} for key, known in CLIP_FORMATS.items())]
+    return [video, *({"key": key, "title": known.title, "description": known.description} for key, known in VIDEO_FORMATS.items())]

@@ -1,4 +1,4 @@
-// Clips in words: times, sizes, how many frames will be looked at, and how long that takes.
+// Videos in words: times, sizes, how many frames will be looked at, and how long that takes.
 
 /** "0:03", "12:30", "1:02:03"; with `tenths` "0:03.2". */
 function clockTime(seconds, tenths = false) {

@@ -14,7 +14,7 @@ from av.container.output import OutputContainer
 from av.packet import Packet
 from av.stream import Discard, Stream
 
-from detection_core.video.io.container import moving_pictures, open_media, sound
+from detection_core.video.io.container import moving_images, open_media, sound
 
 # Rates of AAC that every browser plays; others become the usual one.
 _RATES = {16_000, 22_050, 24_000, 32_000, 44_100, 48_000}
@@ -63,7 +63,7 @@ class SoundTrack:
         for other in container.streams:
             if other is not heard:
                 other.discard = Discard.all
-        shown = moving_pictures(container)
+        shown = moving_images(container)
         origin = shown.start_time * shown.time_base if shown and shown.start_time and shown.time_base else Fraction(0)
         if heard.codec_context.name == "aac":
             return _copied(container, heard, origin, self._output.add_stream_from_template(heard))

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from detection_core.video.io.limits import VideoError
 
 READABLE = "MP4, MOV, WebM, AVI or GIF"
-# FFmpeg's names. Left out are lists and scripts (hls, dash, concat), which name other files, and pictures.
+# FFmpeg's names. Left out are lists and scripts (hls, dash, concat), which name other files, and images.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,mpeg,flv,ogg,asf"
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 
@@ -47,8 +47,8 @@ def file_bytes(path: str | os.PathLike[str]) -> int:
     return _existing(path).stat().st_size
 
 
-def moving_pictures(container: InputContainer) -> VideoStream | None:
-    """The video to be shown, or None if there is nothing but sound and its cover picture."""
+def moving_images(container: InputContainer) -> VideoStream | None:
+    """The video to be shown, or None if there is nothing but sound and its cover image."""
     shown = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     default = [stream for stream in shown if stream.disposition & Disposition.default]
     return next(iter(default or shown), None)

@@ -73,7 +73,7 @@ class VideoLimits:
         try:
             self.frame.check(size)
         except ImageError as error:
-            raise VideoError(str(error).replace("The picture", "The video", 1).replace("larger picture", "larger video")) from None
+            raise VideoError(str(error).replace("The image", "The video", 1).replace("larger image", "larger video")) from None
 
 
 def clock(seconds: float) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 # ITU-T H.273: matrix coefficients "unspecified"; transfer characteristics PQ and HLG.
 _UNSPECIFIED_MATRIX = 2
 _HDR_TRANSFERS = {16, 18}
-# Below this height a video without a word on its colours is taken for standard definition, as browsers do.
+# Below this height a video without a word on its colors is taken for standard definition, as browsers do.
 _HD_HEIGHT = 720
 
 

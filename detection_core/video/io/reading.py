@@ -19,7 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from detection_core.video.io.container import READABLE, file_bytes, moving_pictures, open_media, sound
+from detection_core.video.io.container import READABLE, file_bytes, moving_images, open_media, sound
 from detection_core.video.io.limits import VideoError, VideoLimits, clock
 from detection_core.video.io.pixels import Upright, is_hdr
 
@@ -94,7 +94,7 @@ class VideoFile:
 
     def _selected(self, every: int, fps: float | None) -> Iterator[Frame]:
         with open_media(self.path) as container:
-            stream = moving_pictures(container)
+            stream = moving_images(container)
             if stream is None:
                 raise VideoError(_BROKEN)
             upright: Upright | None = None
@@ -149,10 +149,10 @@ def open_video(path: str | os.PathLike[str], limits: VideoLimits | None = None) 
     limits = limits or VideoLimits.from_environment()
     limits.check_bytes(file_bytes(path))
     with open_media(path) as container:
-        stream = moving_pictures(container)
+        stream = moving_images(container)
         if stream is None:
             raise VideoError(
-                "The file holds sound but no video. Choose one with moving pictures."
+                "The file holds sound but no video. Choose one with moving images."
                 if container.streams.audio
                 else f"The file holds no video. Choose a file in {READABLE}."
             )
@@ -176,7 +176,7 @@ def open_video(path: str | os.PathLike[str], limits: VideoLimits | None = None) 
     # Rates beyond are those of a clock, not of frames.
     if not 0 < rate <= 1000:
         rate = count / duration if count and duration else 25.0
-    notes = ["HDR video: brightness and colours are shown approximately."] if is_hdr(first) else []
+    notes = ["HDR video: brightness and colors are shown approximately."] if is_hdr(first) else []
     return VideoFile(Path(path), size, duration or 1 / rate, rate, count, has_audio, codec, limits, notes)
 
 
@@ -197,7 +197,7 @@ def _measured_length(path: str | os.PathLike[str]) -> tuple[float, int]:
     """Seconds and number of frames by the time stamps of all packets."""
     count, begins, ends = 0, math.inf, 0.0
     with open_media(path) as container:
-        stream = moving_pictures(container)
+        stream = moving_images(container)
         if stream is None:
             return 0.0, 0
         for packet in _packets(container, stream, lambda _: None):

@@ -8,7 +8,7 @@ from detection_core.detections import Detections
 from detection_core.detections.masks import padded_box
 
 SIDE = 28
-# Seen in a picture of twelve megapixels: grown by a cell, this box begins at 1189.000 in one result and at 1188.999 in the other.
+# Seen in an image of twelve megapixels: grown by a cell, this box begins at 1189.000 in one result and at 1188.999 in the other.
 BOX = (1308.6044, 1248.0581, 2534.9949, 2901.6824)
 BOX_WITHIN_ROUNDING = (1308.6047, 1248.057, 2534.9944, 2901.6821)
 

@@ -42,11 +42,11 @@ def norms_in(module: nn.Module) -> int:
 def test_a_pair_is_one_convolution(norm, bias, groups, width, kernel):
     channels = groups * width
     pair = shaken(nn.Sequential(nn.Conv2d(channels, 2 * channels, kernel, groups=groups, bias=bias), norm(2 * channels), nn.ReLU()))
-    pictures = torch.randn(2, channels, 9, 7)
-    expected = pair(pictures)
+    images = torch.randn(2, channels, 9, 7)
+    expected = pair(images)
     fold_norms(pair)
     assert norms_in(pair) == 0
-    np.testing.assert_allclose(pair(pictures), expected, atol=1e-5)
+    np.testing.assert_allclose(pair(images), expected, atol=1e-5)
 
 
 def test_a_zero_epsilon_is_kept():
@@ -72,18 +72,18 @@ def test_all_norms_of_torchvisions_backbones_go(network):
     ours = copy.deepcopy(stock)
     fold_norms(ours)
     assert norms_in(ours) == 0
-    pictures = torch.randn(1, 3, 64, 64)
-    expected, found = stock(pictures), ours(pictures)
+    images = torch.randn(1, 3, 64, 64)
+    expected, found = stock(images), ours(images)
     for ours_here, stock_here in zip(*([maps.values() if isinstance(maps, dict) else [maps] for maps in (found, expected)]), strict=True):
         np.testing.assert_allclose(ours_here, stock_here, atol=1e-4 * float(stock_here.abs().max()))
 
 
 def test_a_convolution_that_is_looked_at_stays():
     body = shaken(IntermediateLayerGetter(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)), {"0": "raw", "1": "normed"}))
-    pictures = torch.randn(1, 3, 4, 4)
-    expected = body(pictures)
+    images = torch.randn(1, 3, 4, 4)
+    expected = body(images)
     fold_norms(body)
-    for name, values in body(pictures).items():
+    for name, values in body(images).items():
         np.testing.assert_array_equal(values, expected[name])
 
 
@@ -94,13 +94,13 @@ class Crossed(nn.Module):
         super().__init__()
         self.convolution, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        return self.convolution(self.norm(pictures))
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.convolution(self.norm(images))
 
 
 def test_unknown_modules_stay():
     module = shaken(Crossed())
-    pictures = torch.randn(1, 3, 4, 4)
-    expected = module(pictures)
+    images = torch.randn(1, 3, 4, 4)
+    expected = module(images)
     fold_norms(module)
-    np.testing.assert_array_equal(module(pictures), expected)
+    np.testing.assert_array_equal(module(images), expected)

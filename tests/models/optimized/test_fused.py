@@ -77,8 +77,8 @@ def mobile_block(*, stride: int = 1, squeeze: bool = True, activation: str = "HS
 def randomise_norms(module: nn.Module) -> nn.Module:
     for norm in module.modules():
         if isinstance(norm, nn.BatchNorm2d):
-            for values, centre in ((norm.running_mean, 0.0), (norm.running_var, 1.0), (norm.weight.data, 1.0), (norm.bias.data, 0.0)):
-                values.copy_(centre + 0.3 * torch.rand(values.shape))
+            for values, center in ((norm.running_mean, 0.0), (norm.running_var, 1.0), (norm.weight.data, 1.0), (norm.bias.data, 0.0)):
+                values.copy_(center + 0.3 * torch.rand(values.shape))
     return module
 
 

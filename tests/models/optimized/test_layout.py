@@ -28,9 +28,9 @@ def test_a_convolution_is_the_same(channels, groups, kernel, stride, transposed,
     stock = kind(groups * channels, 2 * groups * channels, kernel, stride=stride, groups=groups).requires_grad_(False)
     ours = copy.deepcopy(stock)
     put_channels_last(ours)
-    pictures = torch.randn(2, groups * channels, height, width)
-    np.testing.assert_allclose(ours(pictures), stock(pictures), atol=1e-5)
-    assert ours(pictures.to(memory_format=torch.channels_last)).is_contiguous(memory_format=torch.channels_last)
+    images = torch.randn(2, groups * channels, height, width)
+    np.testing.assert_allclose(ours(images), stock(images), atol=1e-5)
+    assert ours(images.to(memory_format=torch.channels_last)).is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("key", ["fasterrcnn_mobilenet_v3_large_320_fpn", "fasterrcnn_resnet50_fpn_v2"])

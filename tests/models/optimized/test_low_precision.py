@@ -16,15 +16,15 @@ from torchvision.ops import MultiScaleRoIAlign
 from benchmarks.distance import distance
 from benchmarks.random_models import calibrated_module
 from detection_core.engine import LocalEngine
-from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_spec
+from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_model_spec
 from detection_core.models.detector import run
 from detection_core.models.loader import ModelLoader
-from detection_core.models.optimized import optimise, sixteen_bits
+from detection_core.models.optimized import optimize, sixteen_bits
 from detection_core.models.optimized.low_precision import FloatRoIAlign
 from detection_core.models.weights import WeightsError
 from tests.conftest import pytest_report_header, pytest_runtest_setup
 from tests.machine import NO_INSTRUCTIONS, fast_dtype
-from tests.models.optimized.test_assembly import CPU, KEYS, optimised, outcome, picture
+from tests.models.optimized.test_assembly import CPU, KEYS, make_image, optimized, outcome
 from tests.models.optimized.test_roi_align import random_rois
 from tests.random_models import quick_first
 
@@ -38,8 +38,8 @@ TESTS = Path(__file__).parents[2]
 def test_only_the_networks_compute_in_other_numbers(key):
     # In more digits instead of fewer, what is found must stay the same.
     (found,), (expected,) = (
-        outcome(optimise(calibrated_module(key), torch.float64), key, (200, 150)),
-        outcome(optimised(key), key, (200, 150)),
+        outcome(optimize(calibrated_module(key), torch.float64), key, (200, 150)),
+        outcome(optimized(key), key, (200, 150)),
     )
     arrays = (found.boxes, found.scores, found.masks, found.keypoints, found.keypoint_scores)
     assert {array.dtype for array in arrays if array is not None} == {np.dtype(np.float32)}
@@ -51,8 +51,8 @@ def test_only_the_networks_compute_in_other_numbers(key):
 @pytest.mark.parametrize(("key", "size"), [(COCO_MODEL, (512, 512)), (PERSON_MODEL, (640, 480))])
 def test_a_trained_model_finds_the_same(key, size):
     (found,), (expected,) = (
-        outcome(optimise(calibrated_module(key), torch.bfloat16), key, size),
-        outcome(optimised(key), key, size),
+        outcome(optimize(calibrated_module(key), torch.bfloat16), key, size),
+        outcome(optimized(key), key, size),
     )
     found, expected = found[found.scores > 0.5], expected[expected.scores > 0.5]
     assert len(found) == len(expected) == 1
@@ -65,7 +65,7 @@ def test_a_trained_model_finds_the_same(key, size):
 
 def test_networks_are_stored_in_sixteen_bits_and_the_original_is_not_changed():
     original = calibrated_module("maskrcnn_resnet50_fpn")
-    module = optimise(original, torch.bfloat16)
+    module = optimize(original, torch.bfloat16)
     assert {p.dtype for p in module.parameters()} == {torch.bfloat16}
     assert {p.dtype for p in original.parameters()} == {torch.float32}
 
@@ -75,8 +75,8 @@ def test_networks_are_stored_in_sixteen_bits_and_the_original_is_not_changed():
     "key", ["retinanet_resnet50_fpn", "ssdlite300_mobilenet_v2", "ssdlite320_mobilenet_v3_large", "maskrcnn_resnet50_fpn"]
 )
 def test_anchors_are_as_exact_as_ever(key):
-    module = optimise(calibrated_module(key), torch.bfloat16)
-    run(module, get_spec(key), [picture(200, 150)], CPU)
+    module = optimize(calibrated_module(key), torch.bfloat16)
+    run(module, get_model_spec(key), [make_image(200, 150)], CPU)
     generator = next(part for part in module.modules() if hasattr(part, "_anchors"))
     assert {anchors.dtype for anchors in generator._anchors.values()} == {torch.float32}
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from benchmarks.random_models import calibrated_module
 from detection_core.models.loader import size_in_memory
-from detection_core.models.optimized import optimise
+from detection_core.models.optimized import optimize
 from detection_core.models.optimized.convolution import OneDnnConvolution, through_onednn
 from detection_core.models.optimized.packing import packed_size
 
@@ -104,13 +104,13 @@ def test_a_plain_convolution_packs_nothing():
 
 @pytest.mark.parametrize("key", ["ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn", "retinanet_resnet50_fpn"])
 def test_what_detectors_keep_is_counted_before_they_keep_it(key):
-    faster = optimise(calibrated_module(key))
+    faster = optimize(calibrated_module(key))
     counted = packed_size(faster)
     parameters = sum(values.nbytes for values in [*faster.parameters(), *faster.buffers()])
     assert size_in_memory(faster) == parameters + counted
-    picture = [torch.rand(3, 96, 128)]
+    image = [torch.rand(3, 96, 128)]
     with torch.inference_mode():
-        first, *_, last = [faster(picture) for _ in range(3)]
+        first, *_, last = [faster(image) for _ in range(3)]
     convolutions = [conv for conv in faster.modules() if isinstance(conv, OneDnnConvolution) and conv.packs]
     # Two levels of a pyramid may have one size.
     assert all(kept(conv) and all(kept(conv)) and len(kept(conv)) <= conv.packs for conv in convolutions)

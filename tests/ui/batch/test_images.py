@@ -1,4 +1,4 @@
-"""Looking at one picture of a batch, as the browser asks for it; nothing of what it sends is trusted."""
+"""Looking at one image of a batch, as the browser asks for it; nothing of what it sends is trusted."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from PIL import Image
 
 from detection_core.engine import EngineError
 from detection_core.images.reading import ImageError
-from detection_core.models.catalog import PERSON_MODEL, get_spec
+from detection_core.models.catalog import PERSON_MODEL, get_model_spec
 from detection_core.ui.batch import images as batch_look
 from detection_core.ui.batch.images import look_at, uploaded_file
 from detection_core.ui.batch.store import Batch, BatchStore
-from detection_core.ui.shared.uploads import picture_name
+from detection_core.ui.shared.uploads import image_name
 from tests.ui.asynchronous import finish
 from tests.ui.batch_engine import BatchEngine
 
@@ -39,10 +39,10 @@ def batches() -> BatchStore:
 
 @pytest.fixture
 def batch(batches: BatchStore) -> Batch:
-    return batches.begin("somebody", get_spec(PERSON_MODEL))
+    return batches.begin("somebody", get_model_spec(PERSON_MODEL))
 
 
-def put_picture(folder: Path, name: str = "a.png", size: tuple[int, int] = (640, 320)) -> str:
+def put_image(folder: Path, name: str = "a.png", size: tuple[int, int] = (640, 320)) -> str:
     path = folder / "hash" / name
     Image.new("RGB", size, "navy").save(path)
     return str(path)
@@ -55,8 +55,8 @@ def ask(
     return finish(look_at(sent, engine, batches, limit))
 
 
-def test_a_picture_gives_its_objects_and_a_thumbnail(uploads, batches, batch):
-    answer = ask(BatchEngine(), batches, batch, put_picture(uploads))["result"]
+def test_an_image_gives_its_objects_and_a_thumbnail(uploads, batches, batch):
+    answer = ask(BatchEngine(), batches, batch, put_image(uploads))["result"]
     assert (answer["width"], answer["height"], answer["ms"], answer["name"]) == (640, 320, 250, "trip/a.png")
     assert [thing["score"] for thing in answer["objects"]] == [0.95, 0.525, 0.1]
     assert set(answer["objects"][0]) == {"class_id", "score", "box", "color"}
@@ -65,12 +65,12 @@ def test_a_picture_gives_its_objects_and_a_thumbnail(uploads, batches, batch):
     assert kind == "data:image/jpeg;base64"
     with Image.open(io.BytesIO(base64.b64decode(data))) as thumbnail:
         assert thumbnail.size == (480, 240)
-    kept = batch.pictures["1"]
+    kept = batch.images["1"]
     assert (kept.name, len(kept.detections), batch.looks) == ("trip/a.png", 3, {})
 
 
 def test_it_is_asked_again_until_there_is_an_answer(uploads, batches, batch):
-    engine, path = BatchEngine(holds=True), put_picture(uploads)
+    engine, path = BatchEngine(holds=True), put_image(uploads)
     for _ in range(2):
         assert ask(engine, batches, batch, path)["status"]["stage"] == "run"
     assert len(engine.held) == 1
@@ -78,14 +78,14 @@ def test_it_is_asked_again_until_there_is_an_answer(uploads, batches, batch):
     assert "result" in ask(engine, batches, batch, path)
 
 
-def test_two_pictures_at_a_time(uploads, batches, batch):
-    engine, path = BatchEngine(holds=True), put_picture(uploads)
+def test_two_images_at_a_time(uploads, batches, batch):
+    engine, path = BatchEngine(holds=True), put_image(uploads)
     answers = [ask(engine, batches, batch, path, key) for key in "123"]
     assert [set(answer) for answer in answers] == [{"status"}, {"status"}, {"busy"}]
 
 
 def test_what_is_given_up_is_cancelled(uploads, batches, batch):
-    engine, path = BatchEngine(holds=True), put_picture(uploads)
+    engine, path = BatchEngine(holds=True), put_image(uploads)
     ask(engine, batches, batch, path)
     (job, _), *_ = engine.held
     batch.give_up()
@@ -95,26 +95,26 @@ def test_what_is_given_up_is_cancelled(uploads, batches, batch):
 
 
 def test_a_batch_has_a_limit(uploads, batches, batch):
-    path = put_picture(uploads)
+    path = put_image(uploads)
     assert "result" in ask(BatchEngine(), batches, batch, path, "1", limit=1)
-    assert "At most 1 pictures" in ask(BatchEngine(), batches, batch, path, "2", limit=1)["error"]
+    assert "At most 1 images" in ask(BatchEngine(), batches, batch, path, "2", limit=1)["error"]
     # The same one again takes no more room.
     assert "result" in ask(BatchEngine(), batches, batch, path, "1", limit=1)
 
 
-def test_a_bad_picture_says_why_and_leaves_its_place(uploads, batches, batch):
+def test_a_bad_image_says_why_and_leaves_its_place(uploads, batches, batch):
     path = uploads / "hash" / "letter.jpg"
-    path.write_text("dear picture")
+    path.write_text("dear image")
     assert ask(BatchEngine(), batches, batch, str(path))["error"].startswith("This is a text file")
-    assert (batch.looks, batch.pictures) == ({}, {})
+    assert (batch.looks, batch.images) == ({}, {})
 
 
 def test_an_engine_that_refuses_says_why(uploads, batches, batch, monkeypatch):
     def refuse(*_args: object, **_more: object) -> None:
-        raise EngineError("Too many pictures are waiting already.")
+        raise EngineError("Too many images are waiting already.")
 
     monkeypatch.setattr(BatchEngine, "submit", refuse)
-    assert ask(BatchEngine(), batches, batch, put_picture(uploads)) == {"error": "Too many pictures are waiting already."}
+    assert ask(BatchEngine(), batches, batch, put_image(uploads)) == {"error": "Too many images are waiting already."}
     assert batch.looks == {}
 
 
@@ -156,4 +156,4 @@ def test_a_link_out_of_the_uploads_is_not_followed(uploads):
     ],
 )
 def test_names_lead_out_of_no_folder(sent, name):
-    assert picture_name(sent, Path("/cache/upload.png")) == name
+    assert image_name(sent, Path("/cache/upload.png")) == name

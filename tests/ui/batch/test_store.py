@@ -1,4 +1,4 @@
-"""What the server keeps of many pictures, and for how long."""
+"""What the server keeps of many images, and for how long."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from detection_core.engine import Job
-from detection_core.models.catalog import PERSON_MODEL, get_spec
+from detection_core.models.catalog import PERSON_MODEL, get_model_spec
 from detection_core.ui.batch import store as batches
-from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchFullError, BatchPicture, BatchStore, Look, most_pictures
+from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchFullError, BatchImage, BatchStore, Look, most_images
 from tests.factories import make_detections
 
-SPEC = get_spec(PERSON_MODEL)
+SPEC = get_model_spec(PERSON_MODEL)
 # Three objects: boxes 48, labels 24, scores 12 bytes.
 BYTES = 84
 
 
-def picture(name: str = "a.png") -> BatchPicture:
-    return BatchPicture(Path("/cache/a.png"), name, make_detections(3))
+def make_image(name: str = "a.png") -> BatchImage:
+    return BatchImage(Path("/cache/a.png"), name, make_detections(3))
 
 
 def test_a_batch_is_found_by_its_name_only():
@@ -32,10 +32,10 @@ def test_a_batch_is_found_by_its_name_only():
 def test_the_same_model_goes_on_and_another_begins_anew():
     store = BatchStore()
     batch = store.begin("somebody", SPEC)
-    store.keep(batch, "1", picture())
+    store.keep(batch, "1", make_image())
     assert store.begin("somebody", SPEC, batch.token) is batch
-    other = store.begin("somebody", get_spec("ssd300_vgg16"), batch.token)
-    assert other.pictures == {}
+    other = store.begin("somebody", get_model_spec("ssd300_vgg16"), batch.token)
+    assert other.images == {}
     with pytest.raises(BatchExpiredError):
         store.find(batch.token)
 
@@ -50,11 +50,11 @@ def test_nobody_goes_on_with_another_visitors_batch():
 def test_the_batch_not_used_for_longest_makes_room():
     store = BatchStore(max_bytes=2 * BYTES)
     first, second = store.begin("first", SPEC), store.begin("second", SPEC)
-    store.keep(second, "1", picture())
-    store.keep(first, "1", picture())
+    store.keep(second, "1", make_image())
+    store.keep(first, "1", make_image())
     third = store.begin("third", SPEC)
-    store.keep(third, "1", picture())
-    assert store.find(first.token).pictures.keys() == {"1"}
+    store.keep(third, "1", make_image())
+    assert store.find(first.token).images.keys() == {"1"}
     with pytest.raises(BatchExpiredError):
         store.find(second.token)
 
@@ -63,14 +63,14 @@ def test_a_batch_that_is_too_large_alone_says_so_and_stays():
     store = BatchStore(max_bytes=2 * BYTES)
     batch = store.begin("somebody", SPEC)
     for key in "12":
-        store.keep(batch, key, picture())
+        store.keep(batch, key, make_image())
     with pytest.raises(BatchFullError, match="no room"):
-        store.keep(batch, "3", picture())
+        store.keep(batch, "3", make_image())
     # In place of an earlier result there is room, and where one was let go.
-    store.keep(batch, "2", picture("b.png"))
+    store.keep(batch, "2", make_image("b.png"))
     store.forget(batch, ["1", "unknown"])
-    store.keep(batch, "3", picture())
-    assert batch.pictures.keys() == {"2", "3"}
+    store.keep(batch, "3", make_image())
+    assert batch.images.keys() == {"2", "3"}
 
 
 def test_a_visitor_who_leaves_leaves_nothing():
@@ -82,7 +82,7 @@ def test_a_visitor_who_leaves_leaves_nothing():
     assert job.cancelled
     assert store.find(other.token) is other
     with pytest.raises(BatchExpiredError):
-        store.keep(batch, "1", picture())
+        store.keep(batch, "1", make_image())
 
 
 def test_what_is_forgotten_is_not_looked_at_any_longer():
@@ -106,18 +106,18 @@ def test_empty_batches_do_not_pile_up(monkeypatch):
 
 def test_giving_up_keeps_results():
     batch = Batch("somebody", SPEC)
-    batch.pictures["1"] = picture()
+    batch.images["1"] = make_image()
     batch.looks["2"] = Look(Path("b.png"), "b.png")
     batch.give_up()
-    assert (batch.pictures.keys(), batch.looks) == ({"1"}, {})
+    assert (batch.images.keys(), batch.looks) == ({"1"}, {})
 
 
 @pytest.mark.parametrize(("text", "number"), [("", 200), (" 50 ", 50)])
-def test_how_many_pictures_there_may_be(text, number):
-    assert most_pictures({"DETECTION_EXPLORER_MAX_BATCH": text}) == number
+def test_how_many_images_there_may_be(text, number):
+    assert most_images({"DETECTION_EXPLORER_MAX_BATCH": text}) == number
 
 
 @pytest.mark.parametrize("text", ["0", "-3", "many", "1.5", "²"])
 def test_a_wrong_number_is_an_error(text):
     with pytest.raises(ValueError, match="DETECTION_EXPLORER_MAX_BATCH must be"):
-        most_pictures({"DETECTION_EXPLORER_MAX_BATCH": text})
+        most_images({"DETECTION_EXPLORER_MAX_BATCH": text})

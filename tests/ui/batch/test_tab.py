@@ -19,8 +19,8 @@ from PIL import Image
 
 from detection_core.formats import FORMATS
 from detection_core.images.reading import ImageError
-from detection_core.models.catalog import PERSON_MODEL, get_spec
-from detection_core.ui.batch.store import Batch, BatchPicture, BatchStore
+from detection_core.models.catalog import PERSON_MODEL, get_model_spec
+from detection_core.ui.batch.store import Batch, BatchImage, BatchStore
 from detection_core.ui.batch.tab import BatchTab, NothingToPackError, build_batch_tab, pack
 from detection_core.ui.batch.view import BatchMessage, BatchOrder, BatchView
 from tests.factories import make_detections
@@ -38,19 +38,19 @@ def build(batches: BatchStore | None = None) -> tuple[BatchTab, dict[str, Callab
 
 @pytest.fixture
 def batch(tmp_path: Path) -> Batch:
-    """Two pictures of the same name from two folders; scores are 0.95, 0.525 and 0.1."""
-    batch = Batch("visitor/batch", get_spec(PERSON_MODEL))
+    """Two images of the same name from two folders; scores are 0.95, 0.525 and 0.1."""
+    batch = Batch("visitor/batch", get_model_spec(PERSON_MODEL))
     for number, folder in enumerate(("x", "y"), start=1):
         path = tmp_path / folder / "a.png"
         path.parent.mkdir()
         Image.new("RGB", (64, 48), "navy").save(path)
         found = make_detections(3, image_size=(48, 64), labels=[1, 1, 1], masks=True, model=PERSON_MODEL)
-        batch.pictures[str(number)] = BatchPicture(path, f"{folder}/a.png", found)
+        batch.images[str(number)] = BatchImage(path, f"{folder}/a.png", found)
     return batch
 
 
 def order(**changes: Any) -> BatchOrder:
-    return BatchOrder.from_client({"batch": "x", "pictures": ["1", "2"], "formats": ["csv", "png"], "threshold": 0.5} | changes)
+    return BatchOrder.from_client({"batch": "x", "images": ["1", "2"], "formats": ["csv", "png"], "threshold": 0.5} | changes)
 
 
 def test_everything_chosen_is_packed(batch, tmp_path):
@@ -64,7 +64,7 @@ def test_everything_chosen_is_packed(batch, tmp_path):
 
 
 def test_only_what_is_seen_and_chosen_is_packed(batch, tmp_path):
-    with zipfile.ZipFile(pack(batch, order(pictures=["2", "gone"], formats=["csv"], threshold=0.9), tmp_path)) as archive:
+    with zipfile.ZipFile(pack(batch, order(images=["2", "gone"], formats=["csv"], threshold=0.9), tmp_path)) as archive:
         (table,) = (name for name in archive.namelist() if name.endswith(".csv"))
         rows = list(csv.DictReader(io.TextIOWrapper(archive.open(table), "utf-8")))
     assert [row["file_name"] for row in rows] == ["y/a.png"]
@@ -72,28 +72,28 @@ def test_only_what_is_seen_and_chosen_is_packed(batch, tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"pictures": []}, "at least one picture"), ({"pictures": ["9"]}, "at least one picture"), ({"formats": ["yolo-pose"]}, "one format")],
-    ids=["no picture", "unknown picture", "no joints"],
+    [({"images": []}, "at least one image"), ({"images": ["9"]}, "at least one image"), ({"formats": ["yolo-pose"]}, "one format")],
+    ids=["no image", "unknown image", "no keypoints"],
 )
 def test_nothing_to_pack_says_so(batch, tmp_path, changes, message):
     with pytest.raises(NothingToPackError, match=message):
         pack(batch, order(**changes), tmp_path)
 
 
-def test_a_picture_that_is_gone_leaves_no_half_archive(batch, tmp_path):
-    batch.pictures["2"].path.unlink()
-    with pytest.raises(ImageError, match=r"y/a.png: The picture is no longer on the server"):
+def test_an_image_that_is_gone_leaves_no_half_archive(batch, tmp_path):
+    batch.images["2"].path.unlink()
+    with pytest.raises(ImageError, match=r"y/a.png: The image is no longer on the server"):
         pack(batch, order(), tmp_path / "cache")
     assert not list((tmp_path / "cache").rglob("*.zip"))
 
 
-@pytest.mark.parametrize("sent", [None, "x", [1], {"pictures": "12", "formats": {"csv": 1}, "threshold": "high", "batch": 3}], ids=str)
+@pytest.mark.parametrize("sent", [None, "x", [1], {"images": "12", "formats": {"csv": 1}, "threshold": "high", "batch": 3}], ids=str)
 def test_orders_are_not_trusted(sent):
     assert BatchOrder.from_client(sent) == BatchOrder("", [], [], 0.5)
 
 
 def test_orders_keep_what_there_is():
-    sent = {"batch": "b", "pictures": ["2", 1, "2", "1"], "formats": ["png", "exe", "csv"], "threshold": 7}
+    sent = {"batch": "b", "images": ["2", 1, "2", "1"], "formats": ["png", "exe", "csv"], "threshold": 7}
     assert BatchOrder.from_client(sent) == BatchOrder("b", ["2", "1"], [key for key in FORMATS if key in ("csv", "png")], 1)
 
 
@@ -101,8 +101,8 @@ def test_a_model_that_is_here_begins_at_once():
     batches = BatchStore()
     _, handlers = build(batches)
     start = handlers["arrive"](PERSON_MODEL, "", REQUEST).start
-    spec = get_spec(PERSON_MODEL)
-    assert (start.model.title, start.threshold, start.floor) == (spec.title, spec.suggested_threshold, spec.floor_score)
+    spec = get_model_spec(PERSON_MODEL)
+    assert (start.model.title, start.threshold, start.floor) == (spec.title, spec.default_threshold, spec.min_score)
     assert (start.categories["1"].name, start.categories["1"].plural) == ("person", "persons")
     again = handlers["begin"](PERSON_MODEL, start.batch, REQUEST).start
     assert again.batch == start.batch
@@ -125,7 +125,7 @@ def test_a_model_that_is_gone_is_told():
 
 def test_a_download_of_results_that_are_gone_is_told():
     _, handlers = build()
-    message = handlers["download"](SimpleNamespace(_data={"batch": "guessed", "pictures": ["1"], "formats": ["csv"]}))
+    message = handlers["download"](SimpleNamespace(_data={"batch": "guessed", "images": ["1"], "formats": ["csv"]}))
     assert message.error.title == "The files cannot be written"
     assert "Press Detect" in message.error.text
 
@@ -134,24 +134,24 @@ def test_a_download_is_a_file_of_the_view(batch):
     batches = BatchStore()
     tab, handlers = build(batches)
     kept = batches.begin("visitor/batch", batch.spec)
-    for key, picture in batch.pictures.items():
-        batches.keep(kept, key, picture)
-    message = handlers["download"](SimpleNamespace(_data={"batch": kept.token, "pictures": ["1"], "formats": ["csv"], "threshold": 0.5}))
+    for key, image in batch.images.items():
+        batches.keep(kept, key, image)
+    message = handlers["download"](SimpleNamespace(_data={"batch": kept.token, "images": ["1"], "formats": ["csv"], "threshold": 0.5}))
     assert message.download_name == f"detections_{PERSON_MODEL}.zip"
     assert Path(message.download.path).is_file()
     assert message.download.path in tab.view.temp_files
 
 
-def test_an_opened_picture_is_its_file_and_model(batch):
+def test_an_opened_image_is_its_file_and_model(batch):
     batches = BatchStore()
     tab, _ = build(batches)
     kept = batches.begin("visitor/batch", batch.spec)
-    batches.keep(kept, "1", batch.pictures["1"])
-    assert tab.opened({"batch": kept.token, "id": "1"}) == (batch.pictures["1"].path, PERSON_MODEL)
+    batches.keep(kept, "1", batch.images["1"])
+    assert tab.opened({"batch": kept.token, "id": "1"}) == (batch.images["1"].path, PERSON_MODEL)
 
 
 @pytest.mark.parametrize("sent", [None, [], {"batch": "guessed", "id": "1"}, {"batch": 1, "id": []}], ids=str)
-def test_an_unknown_picture_is_not_opened(sent):
+def test_an_unknown_image_is_not_opened(sent):
     tab, _ = build()
     assert tab.opened(sent) is None
 

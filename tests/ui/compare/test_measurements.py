@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from detection_core.engine import Measurement
-from detection_core.models.catalog import get_spec
+from detection_core.models.catalog import get_model_spec
 from detection_core.ui.compare.measurements import Measurements
 from tests.ui.model_files import put_model
 
@@ -14,25 +14,25 @@ def measured(median: float, runs: int = 5, memory: int | None = 200_000_000) -> 
     return Measurement(median, median / 2, median * 2, runs, {"network": median}, memory)
 
 
-def test_a_cost_is_about_one_picture():
+def test_a_cost_is_about_one_image():
     known = Measurements()
-    known.put(SSD, "this picture", measured(0.2))
-    cost = known.cost(get_spec(SSD), "this picture")
+    known.put(SSD, "this image", measured(0.2))
+    cost = known.cost(get_model_spec(SSD), "this image")
     assert (cost.latency_ms, cost.low_ms, cost.high_ms, cost.runs, cost.memory_mb) == pytest.approx((200, 100, 400, 5, 200))
     assert [(part.name, part.ms) for part in cost.parts] == [("network", 200)]
-    assert cost.box_ap == get_spec(SSD).metrics["box_map"]
-    other = known.cost(get_spec(SSD), "another picture")
+    assert cost.box_ap == get_model_spec(SSD).metrics["box_map"]
+    other = known.cost(get_model_spec(SSD), "another image")
     assert (other.latency_ms, other.runs, other.box_ap) == (None, 0, cost.box_ap)
 
 
-def test_more_runs_on_the_same_picture_tell_more():
+def test_more_runs_on_the_same_image_tell_more():
     known = Measurements()
     for median, runs in ((0.2, 5), (0.3, 1), (0.4, 5)):
         known.put(SSD, "this", measured(median, runs))
-    assert known.cost(get_spec(SSD), "this").latency_ms == 400
+    assert known.cost(get_model_spec(SSD), "this").latency_ms == 400
     known.put(SSD, "that", measured(0.1, 1))
-    assert known.cost(get_spec(SSD), "that").latency_ms == 100
-    assert known.cost(get_spec(SSD), "this").latency_ms == 400
+    assert known.cost(get_model_spec(SSD), "that").latency_ms == 100
+    assert known.cost(get_model_spec(SSD), "this").latency_ms == 400
 
 
 def test_points_are_the_compared_and_the_measured():
@@ -55,6 +55,6 @@ def test_a_model_that_has_gone_is_no_point(models_folder):
 def test_published_accuracy_is_not_that_of_the_fast_precision(precision, is_published):
     key, known = SSD + precision, Measurements()
     known.put(key, "any", measured(0.1))
-    cost, (point,) = known.cost(get_spec(key), "any"), known.points([])
+    cost, (point,) = known.cost(get_model_spec(key), "any"), known.points([])
     assert (cost.box_ap is not None, bool(cost.metrics_on), point.box_ap is not None) == (is_published,) * 3
     assert cost.latency_ms == point.latency_ms == 100

@@ -18,16 +18,16 @@ from PIL import Image
 from detection_core.engine import EngineError, Job, Result
 from detection_core.formats import from_json, to_coco_results
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_spec, list_models
+from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_model_spec, list_models
 from detection_core.models.detector import Timings
 from detection_core.models.weights import WeightsError
 from detection_core.ui.compare.tab import build_compare_tab
 from detection_core.ui.compare.view import CompareMessage, CompareSettings
 from detection_core.ui.shared.examples import EXAMPLE_PATHS, EXAMPLES
-from detection_core.ui.shared.image_links import PictureLinks
+from detection_core.ui.shared.image_links import ImageLinks
 from tests.factories import make_detections
 
-PHOTO = str(EXAMPLES["Cameraman"])
+IMAGE = str(EXAMPLES["Cameraman"])
 SSD, FCOS, MASKS = "ssd300_vgg16", "fcos_resnet50_fpn", "maskrcnn_resnet50_fpn"
 REQUEST = SimpleNamespace(session_hash="visitor", query_params={})
 
@@ -40,7 +40,7 @@ class FakeEngine:
         self.asked: list[tuple[str, bool]] = []
 
     def submit(self, image: LoadedImage, model: str, *, visitor: str = "", measure: bool = False) -> Job:
-        spec = get_spec(model)
+        spec = get_model_spec(model)
         self.asked.append((model, measure))
         job = Job(model, visitor)
         if model == FCOS:
@@ -65,20 +65,20 @@ class Tab:
 
     def __init__(self, engine: FakeEngine) -> None:
         with gr.Blocks() as page, gr.Tabs(), gr.Tab("Compare", id="compare") as tab:
-            self.built = build_compare_tab(tab, engine, PictureLinks())
+            self.built = build_compare_tab(tab, engine, ImageLinks())
         self.handlers: dict[str, Callable[..., Any]] = {function.name: function.fn for function in page.fns.values()}
         self.name = ""
         self.files: list[str] = []
 
     def add(self, file: str, *keys: str, image_id: str = "") -> CompareMessage:
-        message, *_, files, _, self.asks = list(self.handlers["add_results"](file, image_id, PHOTO, list(keys), self.files, {}, REQUEST))[
+        message, *_, files, _, self.asks = list(self.handlers["add_results"](file, image_id, IMAGE, list(keys), self.files, {}, REQUEST))[
             -1
         ]
         if files != gr.skip():
             self.files = files
         return message
 
-    def compare(self, *keys: str, handler: str = "press", path: str | None = PHOTO) -> CompareMessage:
+    def compare(self, *keys: str, handler: str = "press", path: str | None = IMAGE) -> CompareMessage:
         updates = list(self.handlers[handler](path, list(keys), self.files, {}, REQUEST))
         message, self.name, *_ = updates[-1]
         return message
@@ -87,9 +87,9 @@ class Tab:
 def test_models_side_by_side():
     message = Tab(FakeEngine()).compare(PERSON_MODEL, SSD)
     assert [(model.id, len(model.objects)) for model in message.models] == [(PERSON_MODEL, 5), (SSD, 6)]
-    assert message.models[1].threshold == get_spec(SSD).suggested_threshold
+    assert message.models[1].threshold == get_model_spec(SSD).default_threshold
     assert message.models[1].cost.latency_ms == pytest.approx(100)
-    assert message.picture == "example:cameraman"
+    assert message.link_name == "example:cameraman"
     assert {point.id for point in message.points} == {PERSON_MODEL, SSD}
 
 
@@ -111,7 +111,7 @@ def test_nothing_is_downloaded_unasked():
 
 def test_a_models_precisions_share_a_download():
     tab = Tab(FakeEngine(missing=(MASKS,)))
-    *_, (_, _, _, button, _) = tab.handlers["look"](PHOTO, [MASKS, f"{MASKS}@stock"], [], {}, REQUEST)
+    *_, (_, _, _, button, _) = tab.handlers["look"](IMAGE, [MASKS, f"{MASKS}@stock"], [], {}, REQUEST)
     assert button["value"] == "Download 178 MB and compare"
 
 
@@ -129,16 +129,16 @@ def test_begins_in_the_usual_precision(monkeypatch):
     assert Tab(FakeEngine()).built.slots.value["selected"] == [f"{COCO_MODEL}@stock", f"{PERSON_MODEL}@stock"]
 
 
-def test_without_a_picture_the_button_asks_for_one():
+def test_without_an_image_the_button_asks_for_one():
     tab = Tab(FakeEngine())
     ((message, *_),) = tab.handlers["press"](None, [PERSON_MODEL, SSD], [], {}, REQUEST)
-    assert message.error.title == "No picture yet"
+    assert message.error.title == "No image yet"
 
 
 def test_measuring_takes_turns_and_ends_with_figures():
     engine = FakeEngine()
     tab = Tab(engine)
-    updates = list(tab.handlers["measure"](PHOTO, [PERSON_MODEL, SSD], [], {}, REQUEST))
+    updates = list(tab.handlers["measure"](IMAGE, [PERSON_MODEL, SSD], [], {}, REQUEST))
     measured = [model for model, measure in engine.asked if measure]
     assert measured == [PERSON_MODEL, SSD] * 5
     assert "round 5 of 5" in updates[9][0].status.text
@@ -148,7 +148,7 @@ def test_measuring_takes_turns_and_ends_with_figures():
 
 def test_measuring_without_a_model_is_told():
     tab = Tab(FakeEngine(missing=(SSD, FCOS)))
-    ((message, *_),) = tab.handlers["measure"](PHOTO, [FCOS, SSD], [], {}, REQUEST)
+    ((message, *_),) = tab.handlers["measure"](IMAGE, [FCOS, SSD], [], {}, REQUEST)
     assert "no model on this machine" in message.error.text
 
 
@@ -156,7 +156,7 @@ def test_measuring_without_a_model_is_told():
 def test_measuring_ends_between_two_runs(what_comes: str):
     engine = FakeEngine()
     tab = Tab(engine)
-    updates = tab.handlers["measure"](PHOTO, [PERSON_MODEL, SSD], [], {}, REQUEST)
+    updates = tab.handlers["measure"](IMAGE, [PERSON_MODEL, SSD], [], {}, REQUEST)
     assert "round 1 of 5" in next(updates)[0].status.text
     if what_comes == "cancel":
         tab.handlers["stop"](REQUEST)
@@ -168,8 +168,8 @@ def test_measuring_ends_between_two_runs(what_comes: str):
 
 
 def results_file(path, **changes: Any) -> str:
-    with Image.open(PHOTO) as photo:
-        found = make_detections(4, image_size=(photo.height, photo.width), categories=("__background__", "person"))
+    with Image.open(IMAGE) as image:
+        found = make_detections(4, image_size=(image.height, image.width), categories=("__background__", "person"))
     entries = [entry | changes for entry in to_coco_results(found, 1)]
     path.write_text(json.dumps(entries))
     return str(path)
@@ -196,7 +196,7 @@ def test_a_file_that_is_no_results_says_so(tmp_path, content: str):
 
 
 def test_a_file_that_has_not_arrived_is_told():
-    ((message, *_),) = Tab(FakeEngine()).handlers["add_results"](None, "", PHOTO, [PERSON_MODEL, SSD], [], {}, REQUEST)
+    ((message, *_),) = Tab(FakeEngine()).handlers["add_results"](None, "", IMAGE, [PERSON_MODEL, SSD], [], {}, REQUEST)
     assert "not arrived" in message.error.text
 
 
@@ -209,14 +209,14 @@ def test_of_very_many_imported_objects_the_surest_are_compared(tmp_path):
     assert [len(theirs.objects), theirs.objects[-1].score] == [300, 0.25]
 
 
-def test_of_a_file_about_several_pictures_one_is_asked_for(tmp_path):
+def test_of_a_file_about_several_images_one_is_asked_for(tmp_path):
     path = tmp_path / "all.json"
-    with Image.open(PHOTO) as photo:
-        size = photo.height, photo.width
+    with Image.open(IMAGE) as image:
+        size = image.height, image.width
     path.write_text(json.dumps([entry for n in (1, 2, 3) for entry in to_coco_results(make_detections(n, image_size=size), n)]))
     tab = Tab(FakeEngine())
     message = tab.add(str(path), PERSON_MODEL, SSD)
-    assert "Which picture" in message.error.title
+    assert "Which image" in message.error.title
     assert tab.asks["visible"]
     message = tab.add(str(path), PERSON_MODEL, SSD, image_id=" 3 ")
     assert len(message.models[2].objects) == 3
@@ -244,8 +244,8 @@ def test_the_archive_holds_what_is_seen():
         assert {f"{SSD}.png", f"{SSD}/coco_results.json", f"{SSD}/detections.csv", f"{SSD}/yolo_detect/labels/cameraman.txt"} < set(
             archive.namelist()
         )
-        with Image.open(archive.open(f"difference_{PERSON_MODEL}_{SSD}.png")) as picture:
-            assert json.loads(picture.info["Settings"])["a"]["model"] == PERSON_MODEL
+        with Image.open(archive.open(f"difference_{PERSON_MODEL}_{SSD}.png")) as image:
+            assert json.loads(image.info["Settings"])["a"]["model"] == PERSON_MODEL
     assert len(theirs) == 5
     (pair,) = facts["pairs"]
     assert pair["counts"] == {"matched": 5, "only_a": 0, "only_b": 0, "other_class": 0}
@@ -255,7 +255,7 @@ def test_the_archive_holds_what_is_seen():
 def test_until_all_have_answered_the_archive_is_of_what_has_come_in():
     tab = Tab(FakeEngine())
     tab.compare(PERSON_MODEL, SSD, path=str(EXAMPLE_PATHS[0]))
-    _, name, *_ = next(tab.handlers["press"](PHOTO, [PERSON_MODEL, SSD], [], {}, REQUEST))
+    _, name, *_ = next(tab.handlers["press"](IMAGE, [PERSON_MODEL, SSD], [], {}, REQUEST))
     message = tab.handlers["download"](CompareSettings(), name)
     assert "found anything yet" in message.error.text
 
@@ -266,20 +266,20 @@ def test_what_is_no_longer_kept_is_told():
 
 
 @pytest.mark.parametrize(
-    ("query", "picture", "models", "settings"),
+    ("query", "image", "models", "settings"),
     [
-        ({"tab": "compare", "picture": "example:cat", "models": f"{SSD},{FCOS}", "iou": "0.7"}, "Cat", [SSD, FCOS], {"iou": 0.7}),
-        ({"tab": "compare", "picture": "kept:gone", "models": SSD}, "Grace Hopper", [SSD, COCO_MODEL], {}),
+        ({"tab": "compare", "image": "example:cat", "models": f"{SSD},{FCOS}", "iou": "0.7"}, "Cat", [SSD, FCOS], {"iou": 0.7}),
+        ({"tab": "compare", "image": "kept:gone", "models": SSD}, "Grace Hopper", [SSD, COCO_MODEL], {}),
         ({"tab": "compare", "models": f"{SSD}%40fast,{SSD}"}, "Grace Hopper", [f"{SSD}@fast", SSD], {}),
         ({"tab": "compare"}, "Grace Hopper", [COCO_MODEL, PERSON_MODEL], {}),
     ],
-    ids=["whole", "picture gone", "two precisions", "bare"],
+    ids=["whole", "image gone", "two precisions", "bare"],
 )
-def test_a_link_brings_a_comparison_back(query, picture: str, models: list[str], settings: dict[str, Any]):
+def test_a_link_brings_a_comparison_back(query, image: str, models: list[str], settings: dict[str, Any]):
     tab = Tab(FakeEngine())
     request = SimpleNamespace(session_hash="visitor", query_params=query)
     _, path, slots, restore = tab.built.arrive(request)
-    assert path == str(EXAMPLES[picture])
+    assert path == str(EXAMPLES[image])
     assert slots["selected"] == models
     assert restore == settings
 
@@ -291,7 +291,7 @@ def test_a_plain_visit_changes_nothing():
 def test_too_many_waiting_is_told_in_the_view():
     class Busy(FakeEngine):
         def submit(self, *args: Any, **how: Any) -> Job:
-            raise EngineError("Too many pictures are waiting already. Try again in a moment.")
+            raise EngineError("Too many images are waiting already. Try again in a moment.")
 
     message = Tab(Busy()).compare(PERSON_MODEL, SSD)
     assert all("Too many" in model.error.text for model in message.models)

@@ -23,7 +23,7 @@ from detection_core.ui.compare.view import (
     waiting_model,
 )
 from detection_core.ui.components.messages import ViewError, ViewStatus
-from detection_core.visualization import Style
+from detection_core.visualization import AnnotationStyle
 from tests.factories import make_detections
 
 FOLDER = Path(compare_view.__file__).parent
@@ -37,12 +37,12 @@ FOLDER = Path(compare_view.__file__).parent
         pytest.param({"rule": "top", "top": 3}, CompareSettings(rule="top", top=3), id="top"),
         pytest.param({"rule": "best", "mode": ["side"], "votes": "3"}, CompareSettings(), id="unknown-words"),
         pytest.param(
-            {"threshold": 7, "top": 0, "iou": 0, "votes": 9, "opacity": -1, "joint_threshold": 99},
-            CompareSettings(threshold=1, top=1, iou=0.05, votes=4, style=Style(opacity=0, joint_threshold=10)),
+            {"threshold": 7, "top": 0, "iou": 0, "votes": 9, "opacity": -1, "keypoint_threshold": 99},
+            CompareSettings(threshold=1, top=1, iou=0.05, votes=4, style=AnnotationStyle(opacity=0, keypoint_threshold=10)),
             id="clamped",
         ),
         pytest.param({"threshold": math.nan, "iou": math.inf, "top": 10**400}, CompareSettings(), id="not-finite"),
-        pytest.param({"threshold": True, "boxes": 0, "labels": False}, CompareSettings(style=Style(labels=False)), id="layers"),
+        pytest.param({"threshold": True, "boxes": 0, "labels": False}, CompareSettings(style=AnnotationStyle(labels=False)), id="layers"),
         pytest.param(
             {"thresholds": {"a": 0.3, "b": 2, "c": "0.3", "d": math.nan, 5: 0.3}},
             CompareSettings(thresholds={"a": 0.3, "b": 1}),
@@ -63,9 +63,9 @@ def test_settings_from_a_browser_are_never_trusted(sent: Any, expected: CompareS
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        pytest.param(CompareSettings(), {"a": 2, "b": 3}, id="suggested"),
+        pytest.param(CompareSettings(), {"a": 2, "b": 3}, id="default"),
         pytest.param(CompareSettings(rule="same", threshold=0.9), {"a": 1, "b": 1}, id="same"),
-        pytest.param(CompareSettings(rule="own", thresholds={"a": 0.05}), {"a": 4, "b": 3}, id="own-else-suggested"),
+        pytest.param(CompareSettings(rule="own", thresholds={"a": 0.05}), {"a": 4, "b": 3}, id="own-else-default"),
         pytest.param(CompareSettings(rule="top", top=3), {"a": 3, "b": 3}, id="top"),
         pytest.param(CompareSettings(rule="top", top=50), {"a": 4, "b": 4}, id="top-of-fewer"),
         pytest.param(CompareSettings(rule="top", top=2, hidden_classes=frozenset({"dog"})), {"a": 2, "b": 2}, id="top-of-active-classes"),
@@ -106,9 +106,9 @@ def test_whole_message_says_everything(tmp_path: Path) -> None:
     ]
     point = ComparePoint(id="a", title="A", latency_ms=8, box_ap=30, compared=True)
     message = compare_payload(
-        tmp_path / "p.png", (480, 640), models, picture="example:cat", points=[point], notes=["n"], restore={"rule": "top"}
+        tmp_path / "p.png", (480, 640), models, link_name="example:cat", points=[point], notes=["n"], restore={"rule": "top"}
     )
-    assert (message.width, message.height, message.picture, message.restore) == (640, 480, "example:cat", {"rule": "top"})
+    assert (message.width, message.height, message.link_name, message.restore) == (640, 480, "example:cat", {"rule": "top"})
     assert [model.objects for model in message.models] == [None, None]
     assert CompareMessage.model_validate(message.model_dump()) == message
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import gradio as gr
 import pytest
 
-from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_spec, list_models, list_specs
+from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_model_spec, list_models, list_specs
 from detection_core.ui.components import model_picker
 from detection_core.ui.components.model_picker import ModelPicker, card, detect_label, megabytes, picker_value
 from tests.ui.model_files import put_model
@@ -40,7 +40,7 @@ def test_the_button_says_what_a_precision_entails():
 
 
 def test_the_users_models_come_second_in_a_group_of_their_own(models_folder):
-    put_model(models_folder / "pets.pt", suggested_threshold=0.3)
+    put_model(models_folder / "pets.pt", default_threshold=0.3)
     models = picker_value(PERSON_MODEL, dict.fromkeys(list_models(), "on disk"))["models"]
     groups = list(dict.fromkeys(model["group"] for model in models))
     assert groups == ["Built in, no download", "Your models", "Boxes", "Boxes, keypoints", "Boxes, masks"]
@@ -72,7 +72,7 @@ def test_a_model_that_has_come_or_gone_just_now_waits_for_the_next_look(models_f
 
 
 def test_a_card_tells_what_decides():
-    told = card(get_spec("maskrcnn_resnet50_fpn_v2"))
+    told = card(get_model_spec("maskrcnn_resnet50_fpn_v2"))
     assert dict(told["facts"]) == {"Box AP": "47.4", "Mask AP": "41.8", "Compute": "334 GFLOPs", "Parameters": "46.4 M", "File": "186 MB"}
     assert told["metrics_on"] == "COCO val2017, 80 classes"
     assert told["recipe"].startswith("https://")
@@ -80,7 +80,7 @@ def test_a_card_tells_what_decides():
 
 def test_a_card_leaves_out_what_nobody_knows(models_folder):
     put_model(models_folder / "pets.pt")
-    told = card(get_spec("pets"))
+    told = card(get_model_spec("pets"))
     assert [name for name, _ in told["facts"]] == ["Parameters", "File"]
     assert (told["metrics_on"], told["recipe"]) == ("", "")
 

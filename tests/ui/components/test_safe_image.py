@@ -18,7 +18,7 @@ from tests.ui.asynchronous import finish
     [
         (None, None),
         (ImageData(path="/cache/a.tiff", orig_name="a.tiff"), "/cache/a.tiff"),
-        (ImageData(path="/cache/not a picture.svg"), "/cache/not a picture.svg"),
+        (ImageData(path="/cache/not an image.svg"), "/cache/not an image.svg"),
         (ImageData(url="data:image/png;base64,AAAA"), None),
         (ImageData(path="/cache/a.png", url="data:image/png;base64,AAAA"), "/cache/a.png"),
     ],
@@ -31,7 +31,7 @@ def test_hands_on_files_and_nothing_else(payload, path):
 @pytest.mark.parametrize("component", [SafeImage, DetectionView, partial(ModelSlots, [], {}), partial(ModelPicker, {})])
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.png", "https://example.org/a.png"])
 def test_the_server_fetches_no_address(component, address):
-    with pytest.raises(gr.Error, match="Send the picture as a file"):
+    with pytest.raises(gr.Error, match="Send the image as a file"):
         finish(component().async_move_resource_to_block_cache(address))
 
 

@@ -14,32 +14,32 @@ from detection_core.images.reading import ImageError
 from detection_core.ui.detect.download import result_file
 from detection_core.ui.detect.view import ViewSettings
 from detection_core.ui.shared.session import KeptResult
-from detection_core.visualization import Style, annotate, object_colors
+from detection_core.visualization import AnnotationStyle, annotate, object_colors
 from tests.factories import make_detections
 
 PROVENANCE = Provenance("some_model", "some_model.pth", time="2026-01-02T03:04:05+00:00")
-BARE = ViewSettings(threshold=0, style=Style(boxes=False, masks=False, contours=False, skeletons=False, labels=False))
+BARE = ViewSettings(threshold=0, style=AnnotationStyle(boxes=False, masks=False, contours=False, skeletons=False, labels=False))
 
 
 @pytest.fixture
 def kept(tmp_path) -> KeptResult:
-    """Six objects of three classes in a grey picture."""
-    path = tmp_path / "grey.png"
+    """Six objects of three classes in a gray image."""
+    path = tmp_path / "gray.png"
     Image.new("RGB", (640, 480), (90, 90, 90)).save(path)
     return KeptResult(path, make_detections(6, masks=True, keypoints=True, model="some_model"), PROVENANCE)
 
 
 def draw(kept: KeptResult, settings: ViewSettings) -> Image.Image:
     data, name = result_file(kept, settings, "png")
-    assert name == "grey_some_model.png"
+    assert name == "gray_some_model.png"
     return Image.open(io.BytesIO(data))
 
 
-def changed(picture: Image.Image) -> int:
-    return int((np.asarray(picture) != 90).any(axis=2).sum())
+def changed(image: Image.Image) -> int:
+    return int((np.asarray(image) != 90).any(axis=2).sum())
 
 
-def test_nothing_switched_on_is_the_picture(kept):
+def test_nothing_switched_on_is_the_image(kept):
     assert changed(draw(kept, BARE)) == 0
 
 
@@ -57,18 +57,18 @@ def test_the_threshold_and_the_classes_decide_who_is_drawn(kept):
     assert 0 < no_dogs < everyone
 
 
-def test_colours_and_numbers_stay_when_others_are_hidden(kept):
+def test_colors_and_numbers_stay_when_others_are_hidden(kept):
     settings = ViewSettings(threshold=0, hidden_classes=frozenset({1}))
     visible = settings.visible(kept.detections)
     colors = [color for color, seen in zip(object_colors(kept.detections, "auto"), visible, strict=True) if seen]
     numbers = (np.flatnonzero(visible) + 1).tolist()
-    with Image.open(kept.image_path) as picture:
-        expected = annotate(picture, kept.detections[visible], colors=colors, numbers=numbers)
+    with Image.open(kept.image_path) as image:
+        expected = annotate(image, kept.detections[visible], colors=colors, numbers=numbers)
     assert numbers[0] == 2
     assert draw(kept, settings).tobytes() == expected.tobytes()
 
 
-def test_a_picture_that_is_gone_is_told(kept):
+def test_an_image_that_is_gone_is_told(kept):
     kept.image_path.unlink()
     with pytest.raises(ImageError, match="no longer on the server"):
         draw(kept, BARE)
@@ -86,12 +86,12 @@ def test_every_format_holds_what_is_seen(kept):
     for form in FORMATS:
         data, name = result_file(kept, settings, form)
         assert data, name
-        assert name.startswith("grey_some_model")
+        assert name.startswith("gray_some_model")
     data, name = result_file(kept, settings, "json")
-    assert name == "grey_some_model.json"
+    assert name == "gray_some_model.json"
     assert len(from_json(json.loads(data))) == int((kept.detections.scores >= 0.5).sum())
     data, name = result_file(kept, settings, "yolo-pose")
-    assert name == "grey_some_model_yolo-pose.zip"
+    assert name == "gray_some_model_yolo-pose.zip"
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert any(entry.endswith(".txt") for entry in archive.namelist())
 

@@ -16,25 +16,25 @@ import pytest
 
 from detection_core.engine import Job, JobState, Result, Stage
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import ASSETS, get_spec, list_models
+from detection_core.models.catalog import ASSETS, get_model_spec, list_models
 from detection_core.models.detector import Timings
 from detection_core.ui.detect.tab import build_detect_tab
 from detection_core.ui.shared.session import ResultStore
 from tests.factories import make_detections
 from tests.ui.model_files import put_model
 
-PHOTO = str(ASSETS / "examples" / "cameraman.jpg")
+IMAGE = str(ASSETS / "examples" / "cameraman.jpg")
 
 
 class FakeEngine:
-    """Answers after `delay` seconds; the model's file is removed as soon as a picture is accepted."""
+    """Answers after `delay` seconds; the model's file is removed as soon as an image is accepted."""
 
     def __init__(self, file: Path, delay: float = 0) -> None:
         self.file = file
         self.delay = delay
 
     def submit(self, image: LoadedImage, model: str, *, visitor: str = "") -> Job:
-        get_spec(model)
+        get_model_spec(model)
         self.file.unlink()
         job = Job(model, visitor)
         job.update(JobState(Stage.RUN))
@@ -62,10 +62,10 @@ def ask(engine: FakeEngine, handler: str, *inputs: str) -> list[Any]:
 
 @pytest.fixture
 def pets(models_folder: Path) -> Path:
-    return put_model(models_folder / "pets.pt", suggested_threshold=0.3)
+    return put_model(models_folder / "pets.pt", default_threshold=0.3)
 
 
-@pytest.mark.parametrize(("handler", "inputs"), [("look", (PHOTO, "pets")), ("press", (PHOTO, "pets")), ("choose", ("pets", PHOTO))])
+@pytest.mark.parametrize(("handler", "inputs"), [("look", (IMAGE, "pets")), ("press", (IMAGE, "pets")), ("choose", ("pets", IMAGE))])
 def test_a_model_that_is_gone_is_told_and_stays_chosen(pets, handler, inputs):
     pets.unlink()
     ((message, name, picker, button, _),) = ask(FakeEngine(pets), handler, *inputs)
@@ -78,7 +78,7 @@ def test_a_model_that_is_gone_is_told_and_stays_chosen(pets, handler, inputs):
 
 
 def test_a_model_that_goes_while_it_looks_gives_its_result(pets):
-    *waiting, (message, name, picker, *_) = ask(FakeEngine(pets, delay=0.4), "look", PHOTO, "pets")
+    *waiting, (message, name, picker, *_) = ask(FakeEngine(pets, delay=0.4), "look", IMAGE, "pets")
     assert {update[0].status.text for update in waiting} == {"pets is looking"}
     assert (message.model.title, message.threshold, len(message.objects)) == ("pets", 0.3, 3)
     assert isinstance(name, str)
@@ -86,6 +86,6 @@ def test_a_model_that_goes_while_it_looks_gives_its_result(pets):
 
 
 def test_the_button_says_what_is_downloaded(pets):
-    ((_, _, picker, button, _),) = ask(FakeEngine(pets), "choose", "maskrcnn_resnet50_fpn_v2", PHOTO)
+    ((_, _, picker, button, _),) = ask(FakeEngine(pets), "choose", "maskrcnn_resnet50_fpn_v2", IMAGE)
     assert button["value"] == "Download 186 MB and detect"
     assert picker["selected"] == "maskrcnn_resnet50_fpn_v2"

@@ -11,7 +11,7 @@ import pytest
 
 from detection_core.ui.detect import view as detection_view
 from detection_core.ui.detect.view import DetectionView, ViewMessage, ViewSettings, status_payload, view_payload
-from detection_core.visualization import Style
+from detection_core.visualization import AnnotationStyle
 from tests.factories import make_detections
 
 FOLDER = Path(detection_view.__file__).parent
@@ -24,13 +24,13 @@ FOLDER = Path(detection_view.__file__).parent
         pytest.param("threshold", ViewSettings(), id="not-a-mapping"),
         pytest.param({"threshold": 0.7}, ViewSettings(threshold=0.7), id="threshold"),
         pytest.param(
-            {"threshold": 7, "opacity": -1, "joint_threshold": 99},
-            ViewSettings(1.0, style=Style(opacity=0, joint_threshold=10)),
+            {"threshold": 7, "opacity": -1, "keypoint_threshold": 99},
+            ViewSettings(1.0, style=AnnotationStyle(opacity=0, keypoint_threshold=10)),
             id="clamped",
         ),
-        pytest.param({"threshold": math.nan, "opacity": math.inf, "joint_threshold": 10**400}, ViewSettings(), id="not-finite"),
+        pytest.param({"threshold": math.nan, "opacity": math.inf, "keypoint_threshold": 10**400}, ViewSettings(), id="not-finite"),
         pytest.param({"threshold": "0.7", "opacity": True, "boxes": 0}, ViewSettings(), id="wrong-types"),
-        pytest.param({"boxes": False, "labels": False}, ViewSettings(style=Style(boxes=False, labels=False)), id="layers"),
+        pytest.param({"boxes": False, "labels": False}, ViewSettings(style=AnnotationStyle(boxes=False, labels=False)), id="layers"),
         pytest.param({"hidden_classes": [3, True, "4", 5.0, None]}, ViewSettings(hidden_classes=frozenset({3})), id="odd-classes"),
         pytest.param({"hidden_classes": "345", "other": 1}, ViewSettings(), id="unknown"),
     ],
@@ -89,9 +89,9 @@ def test_colors_follow_what_they_stand_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keypoints", "have"),
     [(True, [True] * 3), ([1], [True, False, False]), ([], [False] * 3), (False, [False] * 3)],
-    ids=["all", "one class", "none of these", "no joints"],
+    ids=["all", "one class", "none of these", "no keypoints"],
 )
-def test_objects_without_joints_are_sent_without(tmp_path: Path, keypoints: bool | list[int], have: list[bool]) -> None:
+def test_objects_without_keypoints_are_sent_without(tmp_path: Path, keypoints: bool | list[int], have: list[bool]) -> None:
     message = view_payload(make_detections(3, keypoints=keypoints), tmp_path / "a.png")
     sent = json.loads(json.dumps(message.model_dump(), allow_nan=False))
     assert [thing["keypoints"] is not None for thing in sent["objects"]] == have

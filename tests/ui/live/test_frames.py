@@ -14,7 +14,7 @@ from PIL import Image
 from detection_core.detections import Detections
 from detection_core.engine import EngineBusyError, EngineError, Job, JobState, Result, Stage
 from detection_core.images.reading import ImageError, LoadedImage
-from detection_core.models.catalog import PERSON_MODEL, get_spec
+from detection_core.models.catalog import PERSON_MODEL, get_model_spec
 from detection_core.models.detector import Timings
 from detection_core.models.weights import WeightsError
 from detection_core.ui.live import frames as live_look
@@ -24,7 +24,7 @@ from detection_core.visualization import PALETTE, to_hex
 from tests.factories import make_detections
 from tests.ui.asynchronous import finish
 
-SPEC = get_spec(PERSON_MODEL)
+SPEC = get_model_spec(PERSON_MODEL)
 BROKEN = base64.b64encode(b"\xff\xd8\xff but not really").decode()
 
 
@@ -103,7 +103,7 @@ def results(engine: Walk, streams: LiveStreams, stream: LiveStream, numbers: ran
 
 
 @pytest.mark.parametrize("stable", [True, False], ids=["followed", "frame by frame"])
-def test_an_object_without_joints_is_sent_without(stream, stable):
+def test_an_object_without_keypoints_is_sent_without(stream, stable):
     found = make_detections(3, masks=True, keypoints=[1], model=SPEC.key)
     look = LiveFrame(time_s=1, threshold=0.5, stable=stable, tasks=None)
     told = live_look.tell(Result(found, Timings()), look, stream)
@@ -123,7 +123,7 @@ def test_a_frame_gives_what_is_there_and_where_the_time_went(engine, streams, st
     assert engine.kept == [False]
 
 
-def test_who_is_followed_has_an_identity_a_motion_and_a_colour_that_stay(engine, streams, stream):
+def test_who_is_followed_has_an_identity_a_motion_and_a_color_that_stay(engine, streams, stream):
     answers = results(engine, streams, stream, range(1, 12))
     walkers = [next(thing for thing in answer["objects"] if thing["track"]) for answer in answers]
     assert {thing["track"] for thing in walkers} == {1}
@@ -193,7 +193,7 @@ def test_a_stream_that_ends_takes_its_frames_along(engine, streams, stream):
 @pytest.mark.parametrize(
     ("error", "kind", "words"),
     [
-        (EngineBusyError("Too many pictures are waiting."), "busy", "Too many"),
+        (EngineBusyError("Too many images are waiting."), "busy", "Too many"),
         (EngineError("It failed."), "error", "It failed."),
         (WeightsError("No internet."), "error", "No internet."),
     ],

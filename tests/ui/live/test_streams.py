@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from detection_core.engine import Job
-from detection_core.models.catalog import PERSON_MODEL, get_spec
+from detection_core.models.catalog import PERSON_MODEL, get_model_spec
 from detection_core.ui.live.streams import LiveFrame, LiveStreams, StreamEndedError, TooManyStreamsError
 
-SPEC = get_spec(PERSON_MODEL)
-OTHER = get_spec("ssdlite320_mobilenet_v3_large")
+SPEC = get_model_spec(PERSON_MODEL)
+OTHER = get_model_spec("ssdlite320_mobilenet_v3_large")
 
 
 class Clock:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from detection_core.models.catalog import PERSON_MODEL, get_spec
+from detection_core.models.catalog import PERSON_MODEL, get_model_spec
 from detection_core.ui.live import view as live_view
 from detection_core.ui.live.view import LiveMessage, LiveView, live_error, live_start
 
@@ -23,11 +23,11 @@ async def end(sent: Any) -> None:
 
 
 def test_start_says_everything_that_frames_do_not() -> None:
-    spec = get_spec(PERSON_MODEL)
+    spec = get_model_spec(PERSON_MODEL)
     start = live_start("turn", "stream", spec).start
     assert start is not None
     assert (start.turn, start.stream, start.model.key, start.model.title) == ("turn", "stream", spec.key, spec.title)
-    assert (start.threshold, start.floor) == (spec.suggested_threshold, spec.floor_score)
+    assert (start.threshold, start.floor) == (spec.default_threshold, spec.min_score)
     assert (start.categories["1"].name, start.categories["1"].plural) == ("person", "persons")
     assert start.tasks == ["boxes", "masks", "keypoints"]
     assert start.sides == (320, 512)
@@ -35,8 +35,8 @@ def test_start_says_everything_that_frames_do_not() -> None:
     assert sides["left_knee", "left_hip"] == "left"
 
 
-def test_a_model_without_joints_has_no_limbs() -> None:
-    start = live_start("turn", "stream", get_spec("ssdlite320_mobilenet_v3_large")).start
+def test_a_model_without_keypoints_has_no_limbs() -> None:
+    start = live_start("turn", "stream", get_model_spec("ssdlite320_mobilenet_v3_large")).start
     assert start is not None
     assert start.sides == (320, None)
     assert (start.tasks, start.edges, start.keypoint_names) == (["boxes"], [], [])

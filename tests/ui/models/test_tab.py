@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from detection_core.models.catalog import PERSON_MODEL, get_spec, list_specs
+from detection_core.models.catalog import PERSON_MODEL, get_model_spec, list_specs
 from detection_core.ui.models import tab as models_tab
 from detection_core.ui.models.tab import chart_caption, chart_points
 from tests.ui.model_files import put_model
@@ -14,9 +14,11 @@ from tests.ui.model_files import put_model
 def two_built_in(monkeypatch):
     """A person model and another one come with the project."""
     metrics = {"box_map": 26.3, "mask_map": 20.1}
-    another = replace(get_spec(PERSON_MODEL), key="another", title="Another (built in)", metrics=metrics, metrics_on="360 <other> photos")
+    another = replace(
+        get_model_spec(PERSON_MODEL), key="another", title="Another (built in)", metrics=metrics, metrics_on="360 <other> images"
+    )
     others = [spec for spec in list_specs() if spec.source != "embedded"]
-    monkeypatch.setattr(models_tab, "list_specs", lambda: [get_spec(PERSON_MODEL), another, *others])
+    monkeypatch.setattr(models_tab, "list_specs", lambda: [get_model_spec(PERSON_MODEL), another, *others])
 
 
 def test_the_users_models_are_not_in_the_chart(models_folder):
@@ -29,7 +31,7 @@ def test_the_users_models_are_not_in_the_chart(models_folder):
 def test_published_figures_are_filled_and_those_of_built_in_models_hollow(two_built_in):
     points = chart_points()
     hollow = {(point.name, point.series, point.average_precision) for point in points if point.hollow}
-    person = get_spec(PERSON_MODEL).metrics
+    person = get_model_spec(PERSON_MODEL).metrics
     assert hollow == {
         ("Person MobileNetV2", "boxes", person["box_map"]),
         ("Person MobileNetV2", "masks", person["mask_map"]),
@@ -41,12 +43,14 @@ def test_published_figures_are_filled_and_those_of_built_in_models_hollow(two_bu
 
 
 def test_the_caption_says_what_each_built_in_model_was_measured_on(two_built_in):
-    assert chart_caption().endswith(f"only: Person MobileNetV2 on {get_spec(PERSON_MODEL).metrics_on}; Another on 360 <other> photos.")
+    assert chart_caption().endswith(
+        f"only: Person MobileNetV2 on {get_model_spec(PERSON_MODEL).metrics_on}; Another on 360 <other> images."
+    )
 
 
 def test_the_chart_is_drawn_for_wide_middle_and_narrow_windows(two_built_in):
     chart = models_tab._chart.__wrapped__()
     assert chart.count("<svg ") == 3
-    assert "360 &lt;other&gt; photos" in chart
+    assert "360 &lt;other&gt; images" in chart
     for name in ("wide", "middle", "narrow"):
         assert f'class="chart {name}"' in chart

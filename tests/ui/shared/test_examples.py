@@ -9,21 +9,21 @@ from detection_core.ui.shared.examples import EXAMPLE_PATHS, EXAMPLES, clicked_e
 CREDITS = (ASSETS / "CREDITS.md").read_text()
 
 
-def test_there_is_an_example_for_each_photo_and_a_photo_for_each_example():
+def test_there_is_an_example_for_each_image_and_an_image_for_each_example():
     assert sorted(EXAMPLE_PATHS) == sorted((ASSETS / "examples").iterdir())
     assert 8 <= len(EXAMPLES) <= 10
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_photo_is_credited_small_and_without_metadata(name):
-    with Image.open(EXAMPLES[name]) as photo:
-        assert f"`{EXAMPLES[name].name}` ({photo.width} × {photo.height}" in CREDITS
-        assert max(photo.size) <= 1280
-        assert not photo.getexif()
-        assert not {"icc_profile", "comment", "xmp"} & photo.info.keys()
+def test_an_image_is_credited_small_and_without_metadata(name):
+    with Image.open(EXAMPLES[name]) as image:
+        assert f"`{EXAMPLES[name].name}` ({image.width} × {image.height}" in CREDITS
+        assert max(image.size) <= 1280
+        assert not image.getexif()
+        assert not {"icc_profile", "comment", "xmp"} & image.info.keys()
 
 
-def test_all_photos_together_are_small():
+def test_all_images_together_are_small():
     assert sum(path.stat().st_size for path in EXAMPLE_PATHS) < 2_000_000
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from detection_core.images.reading import read_image
 from detection_core.ui.shared.examples import EXAMPLE_PATHS, EXAMPLES
-from detection_core.ui.shared.image_links import PictureLinks
-from detection_core.ui.shared.kept_images import KeptPictures
+from detection_core.ui.shared.image_links import ImageLinks
+from detection_core.ui.shared.kept_images import KeptImages
 
 
 def own(shade: int = 7):
@@ -14,17 +14,17 @@ def own(shade: int = 7):
 
 
 def test_every_example_can_be_linked():
-    links = PictureLinks()
+    links = ImageLinks()
     names = [links.name(read_image(path)) for path in EXAMPLE_PATHS]
     assert len(set(names)) == len(EXAMPLES)
     assert [links.find(name) for name in names] == EXAMPLE_PATHS
     assert "example:grace-hopper" in names
 
 
-def test_own_pictures_are_kept_only_where_the_host_allows_it_and_the_visitor_asks(tmp_path):
-    without = PictureLinks()
+def test_own_images_are_kept_only_where_the_host_allows_it_and_the_visitor_asks(tmp_path):
+    without = ImageLinks()
     assert (without.can_keep, without.keep(own()), without.name(own())) == (False, "", "")
-    links = PictureLinks(KeptPictures(tmp_path))
+    links = ImageLinks(KeptImages(tmp_path))
     assert links.name(own()) == ""
     assert not list(tmp_path.iterdir())
     name = links.keep(own())
@@ -34,23 +34,23 @@ def test_own_pictures_are_kept_only_where_the_host_allows_it_and_the_visitor_ask
 
 
 def test_what_a_link_brought_back_can_be_linked_again(tmp_path):
-    name = PictureLinks(KeptPictures(tmp_path)).keep(own())
-    later = PictureLinks(KeptPictures(tmp_path))
+    name = ImageLinks(KeptImages(tmp_path)).keep(own())
+    later = ImageLinks(KeptImages(tmp_path))
     path = later.find(name)
     assert path is not None
     assert later.name(read_image(path)) == name
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"")], ids=["gone", "damaged"])
-def test_a_kept_picture_that_is_gone_or_damaged_is_none(tmp_path, damage):
-    links = PictureLinks(KeptPictures(tmp_path))
+def test_a_kept_image_that_is_gone_or_damaged_is_none(tmp_path, damage):
+    links = ImageLinks(KeptImages(tmp_path))
     name = links.keep(own())
     damage(links.find(name))
     assert links.find(name) is None
 
 
-def test_a_kept_picture_that_is_gone_can_be_kept_again(tmp_path):
-    links = PictureLinks(KeptPictures(tmp_path))
+def test_a_kept_image_that_is_gone_can_be_kept_again(tmp_path):
+    links = ImageLinks(KeptImages(tmp_path))
     name = links.keep(own())
     links.find(name).unlink()
     assert links.name(own()) == ""
@@ -59,5 +59,5 @@ def test_a_kept_picture_that_is_gone_can_be_kept_again(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "example:", "example:moon", "kept:", "kept:../x", "file:/etc/passwd", "/etc/passwd"])
-def test_other_names_mean_no_picture(tmp_path, name: str):
-    assert PictureLinks(KeptPictures(tmp_path)).find(name) is None
+def test_other_names_mean_no_image(tmp_path, name: str):
+    assert ImageLinks(KeptImages(tmp_path)).find(name) is None

@@ -41,7 +41,7 @@ def test_bounds_requests(client, path, make, megabytes, status):
     answer = client.post(path, content=make(megabytes * MEGABYTE))
     assert answer.status_code == status
     if status == 413:
-        assert "pictures of at most 50 MB" in answer.json()["detail"]
+        assert "images of at most 50 MB" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["/gradio_api/upload", "/sub/gradio_api/upload/"])

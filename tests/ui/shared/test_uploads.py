@@ -1,4 +1,4 @@
-"""Pictures that visitors gave: those that are gone or too large are told so."""
+"""Images that visitors gave: those that are gone or too large are told so."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from detection_core.ui.shared import uploads
 from detection_core.ui.shared.uploads import read_upload
 
 
-def test_reads_a_picture(tmp_path: Path):
+def test_reads_an_image(tmp_path: Path):
     Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
     assert read_upload(tmp_path / "a.png").image.size == (40, 30)
 
@@ -22,8 +22,8 @@ def test_says_what_is_gone(tmp_path: Path):
         read_upload(tmp_path / "a.png")
 
 
-def test_a_picture_may_not_be_as_large_as_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(uploads, "PICTURE_LIMIT", 2**20)
+def test_an_image_may_not_be_as_large_as_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(uploads, "IMAGE_LIMIT", 2**20)
     (tmp_path / "a.jpg").write_bytes(b"x" * 3 * 2**20)
     with pytest.raises(ImageError, match="has 3 MB; at most 1 MB"):
         read_upload(tmp_path / "a.jpg")

@@ -1,4 +1,4 @@
-"""Which files a visitor gets of a clip."""
+"""Which files a visitor gets of a video."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ import zipfile
 
 import pytest
 
-from detection_core.models.catalog import PERSON_MODEL, get_spec
-from detection_core.ui.video.download import NothingToSaveError, save_clip
+from detection_core.models.catalog import PERSON_MODEL, get_model_spec
+from detection_core.ui.video.download import NothingToSaveError, save_video
 from detection_core.ui.video.frame_times import FrameTimes
-from detection_core.ui.video.jobs import ClipJob
-from detection_core.ui.video.work import Clip, ClipExpiredError, ClipStore, look
-from detection_core.video import ClipOptions
+from detection_core.ui.video.jobs import VideoJob
+from detection_core.ui.video.work import VideoExpiredError, VideoStore, VisitorVideo, look
+from detection_core.video import VideoOptions
 from detection_core.video.io import open_video
-from tests.ui.clip_engine import ClipEngine
-from tests.video.io.clips import make_clip
+from tests.ui.video_engine import VideoEngine
+from tests.video.io.videos import make_video
 
 
-def looked_at(tmp_path, *, track: bool = True) -> Clip:
-    store = ClipStore(tmp_path / "cache")
-    clip = store.begin("somebody", get_spec(PERSON_MODEL), open_video(make_clip(tmp_path / "a.mp4", 6)), "Holiday/my walk.mov")
-    look(clip, ClipOptions(0.5, track=track), ClipEngine(), FrameTimes(), ClipJob("somebody", lambda job: None))
-    return clip
+def looked_at(tmp_path, *, track: bool = True) -> VisitorVideo:
+    store = VideoStore(tmp_path / "cache")
+    video = store.begin("somebody", get_model_spec(PERSON_MODEL), open_video(make_video(tmp_path / "a.mp4", 6)), "Holiday/my walk.mov")
+    look(video, VideoOptions(0.5, track=track), VideoEngine(), FrameTimes(), VideoJob("somebody", lambda job: None))
+    return video
 
 
 def test_one_format_is_a_file_of_its_own(tmp_path):
-    clip = looked_at(tmp_path)
-    assert save_clip(clip, ["mp4"]) == (clip.drawn.path, "my walk_detections.mp4")
-    path, name = save_clip(clip, ["mot"])
+    video = looked_at(tmp_path)
+    assert save_video(video, ["mp4"]) == (video.drawn.path, "my walk_detections.mp4")
+    path, name = save_video(video, ["mot"])
     assert (name.startswith("my walk_"), name.endswith(".txt")) == (True, True) or name.endswith(".zip")
-    assert path.is_relative_to(clip.folder)
+    assert path.is_relative_to(video.folder)
 
 
 def test_several_formats_are_an_archive(tmp_path):
-    path, name = save_clip(looked_at(tmp_path), ["mp4", "json", "coco", "csv", "mot"])
+    path, name = save_video(looked_at(tmp_path), ["mp4", "json", "coco", "csv", "mot"])
     assert name == "my walk_detections.zip"
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
@@ -43,15 +43,15 @@ def test_several_formats_are_an_archive(tmp_path):
 
 
 def test_without_followed_objects_there_is_no_mot(tmp_path):
-    clip = looked_at(tmp_path, track=False)
+    video = looked_at(tmp_path, track=False)
     with pytest.raises(NothingToSaveError, match="at least one format"):
-        save_clip(clip, ["mot"])
-    with zipfile.ZipFile(save_clip(clip, ["mp4", "csv", "mot"])[0]) as archive:
+        save_video(video, ["mot"])
+    with zipfile.ZipFile(save_video(video, ["mp4", "csv", "mot"])[0]) as archive:
         assert not [name for name in archive.namelist() if "mot" in name]
 
 
 def test_a_video_that_is_gone_is_told(tmp_path):
-    clip = looked_at(tmp_path)
-    clip.drawn.path.unlink()
-    with pytest.raises(ClipExpiredError):
-        save_clip(clip, ["csv"])
+    video = looked_at(tmp_path)
+    video.drawn.path.unlink()
+    with pytest.raises(VideoExpiredError):
+        save_video(video, ["csv"])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from detection_core.models.catalog import PERSON_MODEL, get_spec
+from detection_core.models.catalog import PERSON_MODEL, get_model_spec
 from detection_core.ui.video import frame_times
 from detection_core.ui.video.frame_times import FrameTimes
 
-SPEC = get_spec(PERSON_MODEL)
+SPEC = get_model_spec(PERSON_MODEL)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_sizes_alike_take_alike(size, seconds):
     times.put(SPEC, (640, 480), 0.1)
     times.put(SPEC, (1920, 1200), 0.4)
     assert times.get(SPEC, size) == seconds
-    assert times.get(get_spec("ssd300_vgg16"), size) is None
+    assert times.get(get_model_spec("ssd300_vgg16"), size) is None
 
 
 def test_the_oldest_are_forgotten(monkeypatch):

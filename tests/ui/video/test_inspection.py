@@ -1,4 +1,4 @@
-"""What is told of a clip before a model looks at it."""
+"""What is told of a video before a model looks at it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from detection_core.engine import EngineError
-from detection_core.models.catalog import PERSON_MODEL, get_spec
+from detection_core.models.catalog import PERSON_MODEL, get_model_spec
 from detection_core.ui.video.frame_times import FrameTimes
-from detection_core.ui.video.inspection import inspect_clip, time_model
+from detection_core.ui.video.inspection import inspect_video, time_model
 from detection_core.video.io import VideoLimits
 from tests.ui.asynchronous import finish
-from tests.ui.clip_engine import ClipEngine
-from tests.video.io.clips import make_clip
+from tests.ui.video_engine import VideoEngine
+from tests.video.io.videos import make_video
 
 LIMITS = VideoLimits(max_seconds=5)
 
@@ -27,22 +27,22 @@ def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def inspect(path: object) -> dict:
-    return finish(inspect_clip({"path": path}, LIMITS))
+    return finish(inspect_video({"path": path}, LIMITS))
 
 
-def test_the_facts_of_a_clip(uploads):
-    facts = inspect(str(make_clip(uploads / "a.mp4", beep=(2, 1))))["facts"]
+def test_the_facts_of_a_video(uploads):
+    facts = inspect(str(make_video(uploads / "a.mp4", beep=(2, 1))))["facts"]
     poster = facts.pop("poster")
     assert poster.startswith("data:image/jpeg;base64,")
     known = {"width": 64, "height": 48, "seconds": 2.0, "fps": 10.0, "frames": 20, "sound": True, "codec": "h264", "notes": []}
     assert facts == known
 
 
-def test_clips_that_cannot_be_used_say_why(uploads, tmp_path):
-    outside = make_clip(tmp_path / "outside.mp4")
+def test_videos_that_cannot_be_used_say_why(uploads, tmp_path):
+    outside = make_video(tmp_path / "outside.mp4")
     text = uploads / "text.mp4"
     text.write_text("this is text")
-    long = make_clip(uploads / "long.mp4", 60)
+    long = make_video(uploads / "long.mp4", 60)
     assert "no longer on the server" in inspect(str(outside))["error"]
     assert "no longer on the server" in inspect(f"{uploads}/../outside.mp4")["error"]
     assert "not a video" in inspect(str(text))["error"]
@@ -55,8 +55,8 @@ def test_paths_are_not_trusted(uploads, sent):
 
 
 def test_a_model_is_timed_once(uploads):
-    sent = {"path": str(make_clip(uploads / "a.mp4")), "model": PERSON_MODEL}
-    engine, times = ClipEngine(), FrameTimes()
+    sent = {"path": str(make_video(uploads / "a.mp4")), "model": PERSON_MODEL}
+    engine, times = VideoEngine(), FrameTimes()
     first, again = (finish(time_model(sent, engine, times, LIMITS)) for _ in range(2))
     # The engine says 20 ms.
     assert first == again == {"seconds": pytest.approx(0.023)}
@@ -69,8 +69,8 @@ def test_a_model_is_timed_once(uploads):
     ids=["to download", "unknown", "no key", "no file", "failing"],
 )
 def test_what_nobody_knows_stays_unsaid(uploads, changes):
-    engine, times = ClipEngine(), FrameTimes()
+    engine, times = VideoEngine(), FrameTimes()
     engine.failures = [EngineError("no")]
-    sent = {"path": str(make_clip(uploads / "a.mp4")), "model": PERSON_MODEL} | changes
+    sent = {"path": str(make_video(uploads / "a.mp4")), "model": PERSON_MODEL} | changes
     assert finish(time_model(sent, engine, times, LIMITS)) == {}
-    assert times.get(get_spec(PERSON_MODEL), (64, 48)) is None
+    assert times.get(get_model_spec(PERSON_MODEL), (64, 48)) is None

@@ -7,8 +7,8 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from detection_core.ui.video.jobs import ClipJob, ClipJobs, JobsFullError
-from detection_core.video import ClipProgress
+from detection_core.ui.video.jobs import JobsFullError, VideoJob, VideoJobs
+from detection_core.video import VideoProgress
 from detection_core.video.io import VideoError
 
 PATIENCE = 10
@@ -21,7 +21,7 @@ class Work:
         self.began = threading.Event()
         self.may_end = threading.Event()
 
-    def __call__(self, job: ClipJob) -> None:
+    def __call__(self, job: VideoJob) -> None:
         self.began.set()
         while not self.may_end.wait(0.01):
             if job.cancelled():
@@ -29,7 +29,7 @@ class Work:
 
 
 def test_one_runs_and_the_others_know_their_places():
-    jobs, works = ClipJobs(), [Work() for _ in range(3)]
+    jobs, works = VideoJobs(), [Work() for _ in range(3)]
     a, b, c = (jobs.submit(visitor, work) for visitor, work in zip("abc", works, strict=True))
     assert works[0].began.wait(PATIENCE)
     assert [(job.state.stage, job.state.ahead) for job in (a, b, c)] == [("running", 0), ("waiting", 1), ("waiting", 2)]
@@ -44,7 +44,7 @@ def test_one_runs_and_the_others_know_their_places():
 
 
 def test_a_visitors_newer_job_ends_the_older():
-    jobs, first, second = ClipJobs(), Work(), Work()
+    jobs, first, second = VideoJobs(), Work(), Work()
     older = jobs.submit("a", first)
     assert first.began.wait(PATIENCE)
     newer = jobs.submit("a", second)
@@ -56,7 +56,7 @@ def test_a_visitors_newer_job_ends_the_older():
 
 
 def test_what_waits_is_given_up_at_once():
-    jobs, running, waiting = ClipJobs(), Work(), Work()
+    jobs, running, waiting = VideoJobs(), Work(), Work()
     first = jobs.submit("a", running)
     job, last = jobs.submit("b", waiting), jobs.submit("c", Work())
     jobs.cancel(job)
@@ -78,10 +78,10 @@ def test_what_waits_is_given_up_at_once():
     ],
 )
 def test_failures_are_told_in_words(error, words):
-    def fail(job: ClipJob) -> None:
+    def fail(job: VideoJob) -> None:
         raise error
 
-    job = ClipJobs().submit("a", fail)
+    job = VideoJobs().submit("a", fail)
     assert job.wait(PATIENCE)
     assert job.state.stage == "failed"
     assert any(word in str(job.state.error) for word in words.split("|"))
@@ -89,9 +89,9 @@ def test_failures_are_told_in_words(error, words):
 
 
 def test_after_a_failure_the_next_one_runs():
-    jobs, work = ClipJobs(), Work()
+    jobs, work = VideoJobs(), Work()
 
-    def fail(job: ClipJob) -> None:
+    def fail(job: VideoJob) -> None:
         raise VideoError("broken")
 
     jobs.submit("a", fail)
@@ -101,7 +101,7 @@ def test_after_a_failure_the_next_one_runs():
 
 
 def test_too_many_are_refused():
-    jobs, work = ClipJobs(max_waiting=1), Work()
+    jobs, work = VideoJobs(max_waiting=1), Work()
     jobs.submit("a", work)
     jobs.submit("b", work)
     with pytest.raises(JobsFullError, match="Try again"):
@@ -110,13 +110,13 @@ def test_too_many_are_refused():
 
 
 def test_progress_stays_while_something_else_is_waited_for():
-    progress = ClipProgress(3, 10, 2.0, 3.5)
+    progress = VideoProgress(3, 10, 2.0, 3.5)
     seen = []
 
-    def work(job: ClipJob) -> None:
+    def work(job: VideoJob) -> None:
         job.tell(progress=progress)
         job.tell()
         seen.append(job.state.progress)
 
-    assert ClipJobs().submit("a", work).wait(PATIENCE)
+    assert VideoJobs().submit("a", work).wait(PATIENCE)
     assert seen == [progress]

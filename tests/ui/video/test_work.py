@@ -1,4 +1,4 @@
-"""Looking at clips and drawing them again, and what is kept of them for how long."""
+"""Looking at videos and drawing them again, and what is kept of them for how long."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from pathlib import Path
 import pytest
 
 from detection_core.engine import EngineBusyError, EngineError
-from detection_core.models.catalog import PERSON_MODEL, get_spec
+from detection_core.models.catalog import PERSON_MODEL, get_model_spec
 from detection_core.ui.video.frame_times import FrameTimes
-from detection_core.ui.video.jobs import ClipJob, ClipJobs
-from detection_core.ui.video.work import Clip, ClipExpiredError, ClipStore, draw_again, look
-from detection_core.video import ClipOptions
+from detection_core.ui.video.jobs import VideoJob, VideoJobs
+from detection_core.ui.video.work import VideoExpiredError, VideoStore, VisitorVideo, draw_again, look
+from detection_core.video import VideoOptions
 from detection_core.video.io import open_video
-from tests.ui.clip_engine import ClipEngine
-from tests.video.io.clips import make_clip
+from tests.ui.video_engine import VideoEngine
+from tests.video.io.videos import make_video
 
-SPEC = get_spec(PERSON_MODEL)
+SPEC = get_model_spec(PERSON_MODEL)
 PATIENCE = 20
 
 
 @pytest.fixture
 def store(tmp_path):
-    return ClipStore(tmp_path / "cache")
+    return VideoStore(tmp_path / "cache")
 
 
 @pytest.fixture
-def clip(store, tmp_path) -> Clip:
+def video(store, tmp_path) -> VisitorVideo:
     """Twenty frames of two seconds; from the tenth on there are two persons."""
-    return store.begin("somebody/video", SPEC, open_video(make_clip(tmp_path / "walk.mp4")), "walk.mp4")
+    return store.begin("somebody/video", SPEC, open_video(make_video(tmp_path / "walk.mp4")), "walk.mp4")
 
 
-def job() -> ClipJob:
-    return ClipJob("somebody/video", lambda job: None)
+def job() -> VideoJob:
+    return VideoJob("somebody/video", lambda job: None)
 
 
-def test_a_look_gives_a_video_and_counts(clip):
-    engine, times = ClipEngine(), FrameTimes()
-    look(clip, ClipOptions(0.5), engine, times, job())
-    drawn = clip.drawn
+def test_a_look_gives_a_video_and_counts(video):
+    engine, times = VideoEngine(), FrameTimes()
+    look(video, VideoOptions(0.5), engine, times, job())
+    drawn = video.drawn
     assert (drawn.complete, drawn.notes, engine.frames, engine.keeps) == (True, (), 20, {False})
     assert drawn.counts.counts == {"person": [1] * 9 + [2] * 11}
     assert drawn.counts.total == {"person": 2}
@@ -51,125 +51,125 @@ def test_a_look_gives_a_video_and_counts(clip):
     assert times.get(SPEC, (64, 48)) == pytest.approx(drawn.seconds / 20)
 
 
-def test_drawing_again_asks_no_model_and_replaces_the_video(clip):
-    engine = ClipEngine()
-    look(clip, ClipOptions(0.5, fps=5), engine, FrameTimes(), job())
-    former = clip.drawn
-    draw_again(clip, ClipOptions(0.7, fps=5, track=False), job())
+def test_drawing_again_asks_no_model_and_replaces_the_video(video):
+    engine = VideoEngine()
+    look(video, VideoOptions(0.5, fps=5), engine, FrameTimes(), job())
+    former = video.drawn
+    draw_again(video, VideoOptions(0.7, fps=5, track=False), job())
     assert engine.frames == 10
-    assert clip.drawn.counts.counts == {"person": [1] * 10}
-    assert clip.drawn.counts.total is None
-    assert (clip.drawn.seconds, clip.drawn.complete) == (former.seconds, True)
-    assert clip.drawn.path.exists()
+    assert video.drawn.counts.counts == {"person": [1] * 10}
+    assert video.drawn.counts.total is None
+    assert (video.drawn.seconds, video.drawn.complete) == (former.seconds, True)
+    assert video.drawn.path.exists()
     assert not former.path.exists()
 
 
-def test_classes_that_are_off_are_counted_all_the_same_to_choose_from(clip):
-    clip.spec = get_spec("ssdlite320_mobilenet_v3_large")
-    look(clip, ClipOptions(0.5, classes=frozenset({"person"})), ClipEngine(), FrameTimes(), job())
-    assert clip.drawn.counts.total == {"person": 1, "dog": 1}
-    assert clip.drawn.options.classes == {"person"}
-    draw_again(clip, ClipOptions(0.5, classes=frozenset({"dog"})), job())
-    assert clip.drawn.counts.total == {"person": 1, "dog": 1}
+def test_classes_that_are_off_are_counted_all_the_same_to_choose_from(video):
+    video.spec = get_model_spec("ssdlite320_mobilenet_v3_large")
+    look(video, VideoOptions(0.5, classes=frozenset({"person"})), VideoEngine(), FrameTimes(), job())
+    assert video.drawn.counts.total == {"person": 1, "dog": 1}
+    assert video.drawn.options.classes == {"person"}
+    draw_again(video, VideoOptions(0.5, classes=frozenset({"dog"})), job())
+    assert video.drawn.counts.total == {"person": 1, "dog": 1}
 
 
-def test_drawing_again_that_is_given_up_leaves_the_former_video(clip):
-    look(clip, ClipOptions(0.5), ClipEngine(), FrameTimes(), job())
-    former, given_up = clip.drawn, job()
+def test_drawing_again_that_is_given_up_leaves_the_former_video(video):
+    look(video, VideoOptions(0.5), VideoEngine(), FrameTimes(), job())
+    former, given_up = video.drawn, job()
     given_up._given_up.set()
     with pytest.raises(CancelledError):
-        draw_again(clip, ClipOptions(0.7), given_up)
-    assert clip.drawn is former
-    assert [path.name for path in clip.folder.glob("*.mp4")] == [former.path.name]
+        draw_again(video, VideoOptions(0.7), given_up)
+    assert video.drawn is former
+    assert [path.name for path in video.folder.glob("*.mp4")] == [former.path.name]
 
 
-def test_what_is_found_before_a_failure_is_kept(clip):
-    engine, times = ClipEngine(), FrameTimes()
+def test_what_is_found_before_a_failure_is_kept(video):
+    engine, times = VideoEngine(), FrameTimes()
     engine.failures = [None] * 5 + [EngineError("The device has too little memory.")]
-    look(clip, ClipOptions(0.5), engine, times, job())
-    assert not clip.drawn.complete
-    assert clip.drawn.notes == ("It ended early. The device has too little memory.",)
-    assert len(clip.drawn.counts.times) == 5
-    assert open_video(clip.drawn.path).frame_count in (4, 5)
+    look(video, VideoOptions(0.5), engine, times, job())
+    assert not video.drawn.complete
+    assert video.drawn.notes == ("It ended early. The device has too little memory.",)
+    assert len(video.drawn.counts.times) == 5
+    assert open_video(video.drawn.path).frame_count in (4, 5)
     assert times.get(SPEC, (64, 48)) is None
 
 
-def test_a_failure_before_the_first_frame_is_one(clip):
-    engine = ClipEngine()
+def test_a_failure_before_the_first_frame_is_one(video):
+    engine = VideoEngine()
     engine.failures = [EngineError("no")]
     with pytest.raises(EngineError):
-        look(clip, ClipOptions(0.5), engine, FrameTimes(), job())
-    assert clip.drawn is None
+        look(video, VideoOptions(0.5), engine, FrameTimes(), job())
+    assert video.drawn is None
 
 
-def test_a_cancelled_look_keeps_what_it_has(clip):
-    engine, jobs = ClipEngine(), ClipJobs()
+def test_a_cancelled_look_keeps_what_it_has(video):
+    engine, jobs = VideoEngine(), VideoJobs()
     engine.gate.clear()
-    running = jobs.submit(clip.visitor, partial(look, clip, ClipOptions(0.5), engine, FrameTimes()))
+    running = jobs.submit(video.visitor, partial(look, video, VideoOptions(0.5), engine, FrameTimes()))
     while not engine.frames:
         time.sleep(0.01)
     jobs.cancel(running)
     engine.gate.set()
     assert running.wait(PATIENCE)
     assert running.state.stage == "done"
-    assert not clip.drawn.complete
-    assert 1 <= len(clip.drawn.counts.times) < 20
+    assert not video.drawn.complete
+    assert 1 <= len(video.drawn.counts.times) < 20
 
 
-def test_a_busy_engine_is_waited_for(clip):
-    engine = ClipEngine()
-    engine.refusals = [EngineBusyError("Too many pictures are waiting already.")]
-    look(clip, ClipOptions(0.5, fps=1), engine, FrameTimes(), job())
-    assert len(clip.drawn.counts.times) == 2
+def test_a_busy_engine_is_waited_for(video):
+    engine = VideoEngine()
+    engine.refusals = [EngineBusyError("Too many images are waiting already.")]
+    look(video, VideoOptions(0.5, fps=1), engine, FrameTimes(), job())
+    assert len(video.drawn.counts.times) == 2
 
 
-def test_one_clip_a_visitor_is_kept(store, clip):
-    (clip.folder / "found.records").write_text("something")
-    newer = store.begin(clip.visitor, SPEC, clip.video, "walk.mp4")
-    other = store.begin("another/video", SPEC, clip.video, "walk.mp4")
-    with pytest.raises(ClipExpiredError, match="Press Detect"):
-        store.find(clip.token)
+def test_one_video_a_visitor_is_kept(store, video):
+    (video.folder / "found.records").write_text("something")
+    newer = store.begin(video.visitor, SPEC, video.video, "walk.mp4")
+    other = store.begin("another/video", SPEC, video.video, "walk.mp4")
+    with pytest.raises(VideoExpiredError, match="Press Detect"):
+        store.find(video.token)
     assert store.find(newer.token) is newer
-    store.leave(clip.visitor)
+    store.leave(video.visitor)
     assert store.find(other.token) is other
     deadline = time.monotonic() + PATIENCE
-    while (clip.folder.exists() or newer.folder.exists()) and time.monotonic() < deadline:
+    while (video.folder.exists() or newer.folder.exists()) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not clip.folder.exists()
+    assert not video.folder.exists()
     assert not newer.folder.exists()
     assert other.folder.exists()
 
 
 @pytest.fixture
 def sent(tmp_path, monkeypatch) -> Path:
-    """A clip as Gradio keeps what it is sent."""
+    """A video as Gradio keeps what it is sent."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     (tmp_path / "uploads" / "5ha256").mkdir(parents=True)
-    return make_clip(tmp_path / "uploads" / "5ha256" / "walk.mp4", 4)
+    return make_video(tmp_path / "uploads" / "5ha256" / "walk.mp4", 4)
 
 
-def still_there(clip: Clip) -> bool:
-    """Whether the visitor's file is, once everything else of the clip is gone."""
+def still_there(video: VisitorVideo) -> bool:
+    """Whether the visitor's file is, once everything else of the video is gone."""
     deadline = time.monotonic() + PATIENCE
     while any(thread.name == "discard" for thread in threading.enumerate()) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not clip.folder.exists()
-    return clip.video.path.exists()
+    assert not video.folder.exists()
+    return video.video.path.exists()
 
 
 @pytest.mark.parametrize("ends", ["leaves", "begins another"])
-def test_what_was_sent_goes_with_the_clip(tmp_path, sent, ends):
-    store = ClipStore(tmp_path / "cache", {str(sent)})
-    clip = store.begin("a", SPEC, open_video(sent), "walk.mp4")
+def test_what_was_sent_goes_with_the_video(tmp_path, sent, ends):
+    store = VideoStore(tmp_path / "cache", {str(sent)})
+    video = store.begin("a", SPEC, open_video(sent), "walk.mp4")
     if ends == "leaves":
         store.leave("a")
     else:
-        store.begin("a", SPEC, open_video(make_clip(tmp_path / "other.mp4", 4)), "other.mp4")
-    assert not still_there(clip)
+        store.begin("a", SPEC, open_video(make_video(tmp_path / "other.mp4", 4)), "other.mp4")
+    assert not still_there(video)
 
 
-def test_what_was_sent_stays_for_another_clip_of_the_same_file(tmp_path, sent):
-    store = ClipStore(tmp_path / "cache", {str(sent)})
+def test_what_was_sent_stays_for_another_video_of_the_same_file(tmp_path, sent):
+    store = VideoStore(tmp_path / "cache", {str(sent)})
     first = store.begin("a", SPEC, open_video(sent), "walk.mp4")
     other = store.begin("b", SPEC, open_video(sent), "walk.mp4")
     store.leave("a")
@@ -182,39 +182,39 @@ def test_what_was_sent_stays_for_another_clip_of_the_same_file(tmp_path, sent):
 
 
 def test_what_somebody_has_just_sent_again_stays(tmp_path, sent):
-    store = ClipStore(tmp_path / "cache", {str(sent)})
-    clip = store.begin("a", SPEC, open_video(sent), "walk.mp4")
+    store = VideoStore(tmp_path / "cache", {str(sent)})
+    video = store.begin("a", SPEC, open_video(sent), "walk.mp4")
     shutil.copy(sent, tmp_path / "sending")
     (tmp_path / "sending").rename(sent)
     store.leave("a")
-    assert still_there(clip)
+    assert still_there(video)
 
 
 def test_what_was_sent_is_kept_while_its_visitor_is_there(tmp_path, sent):
-    store = ClipStore(tmp_path / "cache", {str(sent)}, capacity=1)
-    clip = store.begin("a", SPEC, open_video(sent), "walk.mp4")
-    store.begin("b", SPEC, open_video(make_clip(tmp_path / "other.mp4", 4)), "other.mp4")
-    assert still_there(clip)
+    store = VideoStore(tmp_path / "cache", {str(sent)}, capacity=1)
+    video = store.begin("a", SPEC, open_video(sent), "walk.mp4")
+    store.begin("b", SPEC, open_video(make_video(tmp_path / "other.mp4", 4)), "other.mp4")
+    assert still_there(video)
 
 
 def test_what_nobody_sent_is_never_deleted(tmp_path, sent):
-    elsewhere = make_clip(tmp_path / "walk.mp4", 4)
+    elsewhere = make_video(tmp_path / "walk.mp4", 4)
     for file, sent_files in ((sent, {str(tmp_path / "uploads" / "a.mp4")}), (elsewhere, {str(elsewhere)})):
-        store = ClipStore(tmp_path / "cache", sent_files)
-        clip = store.begin("a", SPEC, open_video(file), "walk.mp4")
+        store = VideoStore(tmp_path / "cache", sent_files)
+        video = store.begin("a", SPEC, open_video(file), "walk.mp4")
         store.leave("a")
-        assert still_there(clip)
+        assert still_there(video)
 
 
 @pytest.mark.parametrize("token", [None, 3, "guessed", ["x"]], ids=str)
 def test_names_are_not_trusted(store, token):
-    with pytest.raises(ClipExpiredError):
+    with pytest.raises(VideoExpiredError):
         store.find(token)
 
 
-def test_clips_do_not_pile_up(tmp_path, clip):
-    store = ClipStore(tmp_path / "cache", capacity=2)
-    first, second, third = (store.begin(visitor, SPEC, clip.video, "a.mp4") for visitor in "abc")
+def test_videos_do_not_pile_up(tmp_path, video):
+    store = VideoStore(tmp_path / "cache", capacity=2)
+    first, second, third = (store.begin(visitor, SPEC, video.video, "a.mp4") for visitor in "abc")
     assert [store.find(each.token) for each in (second, third)] == [second, third]
-    with pytest.raises(ClipExpiredError):
+    with pytest.raises(VideoExpiredError):
         store.find(first.token)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from detection_core.images.limits import ImageLimits
 from detection_core.video.io import VideoError, VideoLimits, open_video
-from tests.video.io.clips import make_clip, picture, times_of
+from tests.video.io.videos import make_image, make_video, times_of
 
 TENTHS = [index / 10 for index in range(20)]
 
@@ -29,13 +29,13 @@ TENTHS = [index / 10 for index in range(20)]
         ("stream.ts", {}),
         ("ten_bits.mp4", {"pixels": "yuv420p10le"}),
         ("full_chroma.mp4", {"pixels": "yuv444p"}),
-        ("grey.mkv", {"codec": "ffv1", "pixels": "gray"}),
+        ("gray.mkv", {"codec": "ffv1", "pixels": "gray"}),
         ("animated.gif", {"codec": "gif", "pixels": "rgb8"}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_every_format_gives_all_frames_at_their_times(tmp_path, name, how):
-    video = open_video(make_clip(tmp_path / name, **how))
+    video = open_video(make_video(tmp_path / name, **how))
     assert video.size == (64, 48)
     assert video.duration == pytest.approx(2, abs=0.01)
     assert video.fps == pytest.approx(10)
@@ -46,11 +46,11 @@ def test_every_format_gives_all_frames_at_their_times(tmp_path, name, how):
 
 
 @pytest.mark.parametrize("pixels", ["yuv420p", "yuv420p10le"])
-def test_colours_are_those_that_were_filmed(tmp_path, pixels):
-    for frame in open_video(make_clip(tmp_path / "a.mp4", pixels=pixels)).frames():
+def test_colors_are_those_that_were_filmed(tmp_path, pixels):
+    for frame in open_video(make_video(tmp_path / "a.mp4", pixels=pixels)).frames():
         assert frame.image.dtype == np.uint8
         assert frame.image.flags.c_contiguous
-        error = np.abs(frame.image.astype(int) - picture(frame.index))
+        error = np.abs(frame.image.astype(int) - make_image(frame.index))
         assert np.median(error) <= 4
 
 
@@ -67,8 +67,8 @@ def test_colours_are_those_that_were_filmed(tmp_path, pixels):
     ids=["left", "upside down", "right", "mirrored", "flipped", "turned and mirrored"],
 )
 def test_frames_are_turned_as_the_camera_was_held(tmp_path, turned, upright):
-    video = open_video(make_clip(tmp_path / "a.mp4", 2, turned=turned))
-    expected = upright(picture(0))
+    video = open_video(make_video(tmp_path / "a.mp4", 2, turned=turned))
+    expected = upright(make_image(0))
     image = next(video.frames()).image
     assert video.size == (expected.shape[1], expected.shape[0])
     assert image.shape == expected.shape
@@ -76,13 +76,13 @@ def test_frames_are_turned_as_the_camera_was_held(tmp_path, turned, upright):
 
 
 def test_pixels_become_square(tmp_path):
-    video = open_video(make_clip(tmp_path / "a.mp4", 2, pixel_aspect=Fraction(3, 2)))
+    video = open_video(make_video(tmp_path / "a.mp4", 2, pixel_aspect=Fraction(3, 2)))
     assert video.size == (96, 48)
     assert next(video.frames()).image.shape == (48, 96, 3)
 
 
 def test_odd_sizes_stay(tmp_path):
-    video = open_video(make_clip(tmp_path / "a.mp4", 2, size=(63, 47), pixels="yuv444p"))
+    video = open_video(make_video(tmp_path / "a.mp4", 2, size=(63, 47), pixels="yuv444p"))
     assert video.size == (63, 47)
     assert next(video.frames()).image.shape == (47, 63, 3)
 
@@ -103,20 +103,20 @@ UNEVEN = [0, 100, 400, 500, 2000, 2100]
     ids=str,
 )
 def test_uneven_frames_are_chosen_by_their_times(tmp_path, choice, expected):
-    video = open_video(make_clip(tmp_path / "a.mp4", 6, times_ms=UNEVEN))
+    video = open_video(make_video(tmp_path / "a.mp4", 6, times_ms=UNEVEN))
     assert video.duration == pytest.approx(2.2, abs=0.1)
     assert times_of(video, **choice) == expected
 
 
 def test_a_lower_rate_is_even(tmp_path):
-    video = open_video(make_clip(tmp_path / "a.mp4", 60, fps=30))
+    video = open_video(make_video(tmp_path / "a.mp4", 60, fps=30))
     assert times_of(video, fps=10) == TENTHS
     assert len(times_of(video, fps=25)) == 50
     assert [frame.index for frame in video.frames(fps=10)] == list(range(0, 60, 3))
 
 
 def test_reading_begins_anew_each_time_and_may_be_left(tmp_path):
-    video = open_video(make_clip(tmp_path / "a.mp4"))
+    video = open_video(make_video(tmp_path / "a.mp4"))
     frames = video.frames()
     next(frames)
     frames.close()
@@ -125,14 +125,14 @@ def test_reading_begins_anew_each_time_and_may_be_left(tmp_path):
 
 @pytest.mark.parametrize("choice", [{"every": 0}, {"fps": 0}, {"fps": float("inf")}, {"every": 2, "fps": 2}], ids=str)
 def test_senseless_choices_are_refused(tmp_path, choice):
-    video = open_video(make_clip(tmp_path / "a.mp4", 2))
+    video = open_video(make_video(tmp_path / "a.mp4", 2))
     with pytest.raises(ValueError, match="every"):
         video.frames(**choice)
 
 
 def test_sound_is_seen_and_its_length_is_not_the_videos(tmp_path):
     for name, how in {"a.mp4": {}, "a.webm": {"codec": "libvpx-vp9", "sound_codec": "libopus"}}.items():
-        video = open_video(make_clip(tmp_path / name, beep=(4, 0), **how))
+        video = open_video(make_video(tmp_path / name, beep=(4, 0), **how))
         assert video.has_audio
         assert video.duration == pytest.approx(2, abs=0.01)
         assert times_of(video) == TENTHS
@@ -140,7 +140,7 @@ def test_sound_is_seen_and_its_length_is_not_the_videos(tmp_path):
 
 
 def test_a_length_that_the_file_does_not_say_is_measured(tmp_path):
-    path = make_clip(tmp_path / "recorded.webm", codec="libvpx-vp9", options={"live": "1"})
+    path = make_video(tmp_path / "recorded.webm", codec="libvpx-vp9", options={"live": "1"})
     video = open_video(path)
     assert (video.duration, video.frame_count) == (pytest.approx(2, abs=0.01), 20)
     with pytest.raises(VideoError, match="lasts 2 s"):
@@ -159,7 +159,7 @@ def cut(path: Path, part: float) -> Path:
     ids=["mp4", "webm"],
 )
 def test_a_cut_end_is_noted(tmp_path, name, how):
-    video = open_video(cut(make_clip(tmp_path / name, 100, size=(320, 240), **how), 0.66))
+    video = open_video(cut(make_video(tmp_path / name, 100, size=(320, 240), **how), 0.66))
     times = times_of(video)
     assert times == [index / 10 for index in range(len(times))]
     assert 40 < len(times) < 90
@@ -170,7 +170,7 @@ def test_a_cut_end_is_noted(tmp_path, name, how):
 
 
 def test_damage_in_the_middle_is_left_out(tmp_path):
-    path = make_clip(tmp_path / "a.mp4", 100, size=(320, 240), options={"movflags": "+faststart"})
+    path = make_video(tmp_path / "a.mp4", 100, size=(320, 240), options={"movflags": "+faststart"})
     data = bytearray(path.read_bytes())
     middle = len(data) * 3 // 4
     data[middle : middle + 200] = b"\xff" * 200
@@ -198,7 +198,7 @@ def sound_only(path: Path) -> None:
 
 
 def of_unknown_compression(path: Path) -> None:
-    make_clip(path)
+    make_video(path)
     path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
 
 
@@ -209,18 +209,18 @@ def of_unknown_compression(path: Path) -> None:
         ("a.mp4", lambda path: path.write_bytes(b""), "empty"),
         ("a.mp4", lambda path: None, "no such file"),
         ("a.mp4", lambda path: path.mkdir(), "folder"),
-        ("a.mp4", lambda path: make_clip(path, 0), "no video"),
-        ("a.mp4", lambda path: cut(make_clip(path, 50), 0.9), "damaged"),
+        ("a.mp4", lambda path: make_video(path, 0), "no video"),
+        ("a.mp4", lambda path: cut(make_video(path, 50), 0.9), "damaged"),
         ("a.m4a", sound_only, "sound but no video"),
         ("a.mp4", of_unknown_compression, "not supported"),
         ("a.png", lambda path: Image.new("RGB", (64, 64)).save(path), "not a video"),
         ("a.m3u8", lambda path: path.write_text("#EXTM3U\n#EXTINF:2,\nother.mp4\n#EXT-X-ENDLIST\n"), "not a video"),
         ("a.mp4", lambda path: path.write_text("ffconcat version 1.0\nfile other.mp4\n"), "not a video"),
     ],
-    ids=["text", "empty", "missing", "folder", "no frames", "no index", "sound", "codec", "picture", "playlist", "script"],
+    ids=["text", "empty", "missing", "folder", "no frames", "no index", "sound", "codec", "image", "playlist", "script"],
 )
 def test_what_cannot_be_read_is_explained(tmp_path, name, make, message):
-    make_clip(tmp_path / "other.mp4")
+    make_video(tmp_path / "other.mp4")
     path = tmp_path / name
     make(path)
     with pytest.raises(VideoError, match=message) as caught:
@@ -245,15 +245,15 @@ def test_an_address_is_no_file():
     ids=["length", "bytes", "pixels", "side"],
 )
 def test_limits_are_told_before_the_work(tmp_path, limits, message):
-    path = make_clip(tmp_path / "a.mp4")
+    path = make_video(tmp_path / "a.mp4")
     with pytest.raises(VideoError, match=message):
         open_video(path, limits)
 
 
 def test_a_video_longer_than_it_says_is_read_to_the_limit(tmp_path):
-    path = make_clip(tmp_path / "a.mp4")
+    path = make_video(tmp_path / "a.mp4")
     video = open_video(path, VideoLimits(max_seconds=2))
-    make_clip(path, 60)
+    make_video(path, 60)
     assert times_of(video)[-1] == 2.0
     assert video.notes == ["Only the first 2 s are used."]
 
@@ -287,8 +287,8 @@ print((peak(sys.argv[3]) - short) / 1024)
 @pytest.mark.skipif(sys.platform != "linux", reason="counts memory in Linux's unit")
 @pytest.mark.slow
 def test_memory_does_not_grow_with_length(tmp_path):
-    short = make_clip(tmp_path / "short.mp4", 75, size=(480, 360), codec="mpeg4", fps=30, beep=(2, 0))
-    long = make_clip(tmp_path / "long.mp4", 300, size=(480, 360), codec="mpeg4", fps=30, beep=(10, 0))
+    short = make_video(tmp_path / "short.mp4", 75, size=(480, 360), codec="mpeg4", fps=30, beep=(2, 0))
+    long = make_video(tmp_path / "long.mp4", 300, size=(480, 360), codec="mpeg4", fps=30, beep=(10, 0))
     command = [sys.executable, "-c", GROWTH, str(short), str(tmp_path / "out.mp4"), str(long)]
     grown = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     # All frames of the long one would take 155 MB.

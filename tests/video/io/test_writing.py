@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from detection_core.video.io import VideoError, VideoWriter, open_video
-from tests.video.io.clips import loudness, make_clip, picture, times_of
+from tests.video.io.videos import loudness, make_image, make_video, times_of
 
 
 def write(path, frames=20, size=(64, 48), fps=10.0, **more):
     with VideoWriter(path, size, fps, **more) as writer:
         for index in range(frames):
-            writer.write(picture(index, size))
+            writer.write(make_image(index, size))
     return writer
 
 
@@ -35,11 +35,11 @@ def test_every_size_becomes_what_browsers_play(tmp_path, size, encoded):
         assert [round(frame.time, 3) for frame in container.decode(stream)] == [index / 10 for index in range(20)]
 
 
-def test_colours_and_places_stay(tmp_path):
+def test_colors_and_places_stay(tmp_path):
     size = (321, 721)
     write(tmp_path / "a.mp4", 3, size)
     for frame in open_video(tmp_path / "a.mp4").frames():
-        error = np.abs(frame.image[:721, :321].astype(int) - picture(frame.index, size))
+        error = np.abs(frame.image[:721, :321].astype(int) - make_image(frame.index, size))
         assert np.median(error) <= 4
         assert np.abs(frame.image[:, 321].astype(int) - frame.image[:, 320]).mean() < 8
 
@@ -48,7 +48,7 @@ def test_uneven_times_are_kept(tmp_path):
     times = [0, 0.1, 0.4, 0.5, 2.0, 2.1]
     with VideoWriter(tmp_path / "a.mp4", (64, 48), 10) as writer:
         for index, time in enumerate(times):
-            writer.write(picture(index), time)
+            writer.write(make_image(index), time)
     video = open_video(tmp_path / "a.mp4")
     assert times_of(video) == times
     assert video.duration == pytest.approx(2.2, abs=1e-3)
@@ -74,7 +74,7 @@ def test_every_rate_is_kept(tmp_path, fps):
     ids=["aac", "aac of a stream", "opus", "mp3", "pcm"],
 )
 def test_sound_is_kept_in_step(tmp_path, name, how):
-    source = make_clip(tmp_path / name, beep=(3, 1), **how)
+    source = make_video(tmp_path / name, beep=(3, 1), **how)
     writer = write(tmp_path / "out.mp4", audio_from=source)
     assert writer.notes == []
     with av.open(str(tmp_path / "out.mp4")) as container:
@@ -87,7 +87,7 @@ def test_sound_is_kept_in_step(tmp_path, name, how):
 
 
 def test_aac_is_copied(tmp_path):
-    source = make_clip(tmp_path / "a.mp4", beep=(2, 0))
+    source = make_video(tmp_path / "a.mp4", beep=(2, 0))
     write(tmp_path / "out.mp4", audio_from=source)
 
     def packets(path):
@@ -98,22 +98,22 @@ def test_aac_is_copied(tmp_path):
 
 
 def test_no_sound_is_no_error(tmp_path):
-    write(tmp_path / "out.mp4", audio_from=make_clip(tmp_path / "a.mp4"))
+    write(tmp_path / "out.mp4", audio_from=make_video(tmp_path / "a.mp4"))
     assert not open_video(tmp_path / "out.mp4").has_audio
 
 
 def test_broken_sound_does_not_stop_the_video(tmp_path):
-    source = make_clip(tmp_path / "a.webm", codec="libvpx-vp9", sound_codec="libopus", beep=(2, 0))
+    source = make_video(tmp_path / "a.webm", codec="libvpx-vp9", sound_codec="libopus", beep=(2, 0))
     source.write_bytes(source.read_bytes()[:3000])
     write(tmp_path / "out.mp4", audio_from=source)
     assert len(times_of(open_video(tmp_path / "out.mp4"))) == 20
 
 
 def test_closed_early_holds_what_there_is(tmp_path):
-    source = make_clip(tmp_path / "a.mp4", beep=(2, 0))
+    source = make_video(tmp_path / "a.mp4", beep=(2, 0))
     writer = VideoWriter(tmp_path / "out.mp4", (64, 48), 10, audio_from=source)
     for index in range(5):
-        writer.write(picture(index))
+        writer.write(make_image(index))
     assert not (tmp_path / "out.mp4").exists()
     assert writer.close() == tmp_path / "out.mp4"
     assert writer.close() == tmp_path / "out.mp4"
@@ -121,29 +121,29 @@ def test_closed_early_holds_what_there_is(tmp_path):
     assert (video.frame_count, video.duration, video.has_audio) == (5, pytest.approx(0.5, abs=1e-3), True)
     assert loudness(tmp_path / "out.mp4")[0][-1] == pytest.approx(0.5, abs=0.06)
     with pytest.raises(ValueError, match="closed"):
-        writer.write(picture(0))
+        writer.write(make_image(0))
 
 
 def test_an_error_leaves_what_was_there(tmp_path):
     path = tmp_path / "out.mp4"
     path.write_text("before")
     with pytest.raises(ValueError, match="must be uint8"), VideoWriter(path, (64, 48), 10) as writer:  # noqa: PT012
-        writer.write(picture(0))
-        writer.write(picture(0, (2, 2)))
+        writer.write(make_image(0))
+        writer.write(make_image(0, (2, 2)))
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_cancel_that_closes_keeps_the_part(tmp_path):
     with pytest.raises(KeyboardInterrupt), VideoWriter(tmp_path / "out.mp4", (64, 48), 10) as writer:  # noqa: PT012
-        writer.write(picture(0))
+        writer.write(make_image(0))
         writer.close()
         raise KeyboardInterrupt
     assert open_video(tmp_path / "out.mp4").frame_count == 1
 
 
 def test_no_frames_are_no_file(tmp_path):
-    writer = VideoWriter(tmp_path / "out.mp4", (64, 48), 10, audio_from=make_clip(tmp_path / "a.mp4", beep=(2, 0)))
+    writer = VideoWriter(tmp_path / "out.mp4", (64, 48), 10, audio_from=make_video(tmp_path / "a.mp4", beep=(2, 0)))
     assert writer.close() is None
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
@@ -157,7 +157,7 @@ def test_senseless_videos_are_refused(tmp_path, size, fps):
 @pytest.mark.parametrize(
     "image",
     [np.zeros((48, 63, 3), np.uint8), np.zeros((48, 64, 3), np.float32), np.zeros((48, 64), np.uint8)],
-    ids=["size", "type", "grey"],
+    ids=["size", "type", "gray"],
 )
 def test_frames_that_do_not_fit_are_refused(tmp_path, image):
     with VideoWriter(tmp_path / "a.mp4", (64, 48), 10) as writer, pytest.raises(ValueError, match="a frame must be"):
@@ -166,7 +166,7 @@ def test_frames_that_do_not_fit_are_refused(tmp_path, image):
 
 def test_a_folder_that_is_not_there_is_explained(tmp_path):
     with pytest.raises(VideoError, match="could not be written") as caught:
-        VideoWriter(tmp_path / "none" / "a.mp4", (64, 48), 10).write(picture(0))
+        VideoWriter(tmp_path / "none" / "a.mp4", (64, 48), 10).write(make_image(0))
     assert str(tmp_path) not in str(caught.value)
 
 

@@ -1,16 +1,16 @@
-// What is to be seen of pictures above a threshold, in numbers and words. Objects come sorted by score, highest first.
+// What is to be seen of images above a threshold, in numbers and words. Objects come sorted by score, highest first.
 
-function visibleCount(picture, threshold) {
-  const objects = picture.result?.objects ?? [];
+function visibleCount(image, threshold) {
+  const objects = image.result?.objects ?? [];
   let n = 0;
   while (n < objects.length && objects[n].score >= threshold - 1e-9) n++;
   return n;
 }
 
-/** Adds the picture's visible objects to a map of counts by class id. */
-function addCounts(counts, picture, visible) {
+/** Adds the image's visible objects to a map of counts by class id. */
+function addCounts(counts, image, visible) {
   for (let i = 0; i < visible; i++) {
-    const { class_id: id } = picture.result.objects[i];
+    const { class_id: id } = image.result.objects[i];
     counts.set(id, (counts.get(id) ?? 0) + 1);
   }
   return counts;

@@ -1,6 +1,6 @@
-// The controls beside the picture: sliders, layer buttons and class chips. They own their elements and report what the visitor did.
+// The controls beside the image: sliders, layer buttons and class chips. They own their elements and report what the visitor did.
 
-/** A labelled slider from the template: {show, get, set}. `format` turns the number into what is read and spoken. */
+/** A labeled slider from the template: {show, get, set}. `format` turns the number into what is read and spoken. */
 function createSlider(row, format, onInput) {
   const input = row.querySelector("input");
   const output = row.querySelector("output");

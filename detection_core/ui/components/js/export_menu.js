@@ -88,7 +88,7 @@ function createExportMenu(button, formats, onChoose, { several = "", chosen = []
   draw();
 
   return {
-    /** Greys out all formats but these; `why` is what those then say on hover. */
+    /** Grays out all formats but these; `why` is what those then say on hover. */
     setAvailable(keys, why = "") {
       for (const [key, item] of items) {
         const available = keys.includes(key);

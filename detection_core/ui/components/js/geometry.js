@@ -1,4 +1,4 @@
-// Outlines and hit tests in picture coordinates. A ring is a flat list [x, y, x, y, ...]; several rings fill by the even-odd rule.
+// Outlines and hit tests in image coordinates. A ring is a flat list [x, y, x, y, ...]; several rings fill by the even-odd rule.
 
 function ringsToPath(rings) {
   let path = "";
@@ -41,7 +41,7 @@ function insideBox([x1, y1, x2, y2], x, y, slack) {
 
 /**
  * The object under a point, or -1: the smallest whose outline holds the point, else the smallest whose box does.
- * `slack` widens boxes (in picture pixels) so that tiny objects can be hit.
+ * `slack` widens boxes (in image pixels) so that tiny objects can be hit.
  */
 function objectAt(objects, isVisible, x, y, slack) {
   let best = -1;

@@ -1,4 +1,4 @@
-// The drawing over the picture: one SVG in picture coordinates whose nodes are built once per result and only shown or hidden later.
+// The drawing over the image: one SVG in image coordinates whose nodes are built once per result and only shown or hidden later.
 // Every line is drawn twice, dark and wide under bright and thin, so that it can be seen on any ground.
 
 const OVERLAY_LAYERS = ["masks", "contours", "boxes", "skeletons"];
@@ -40,9 +40,9 @@ function createOverlay(svg) {
   return {
     setObjects,
     setVisible: (index, visible) => drawn[index].nodes.forEach((node) => show(node, visible)),
-    /** Moves an object away from where it was found, in pixels of the picture. */
+    /** Moves an object away from where it was found, in pixels of the image. */
     setMotion: (index, dx, dy) => drawn[index].nodes.forEach((node) => node.setAttribute("transform", `translate(${dx} ${dy})`)),
-    setJointThreshold: (threshold) => drawn.forEach(({ skeleton }) => skeleton?.setThreshold(threshold)),
+    setKeypointThreshold: (threshold) => drawn.forEach(({ skeleton }) => skeleton?.setThreshold(threshold)),
     setLayer: (name, visible) => show(layers[name], visible),
     setOpacity: (opacity) => setAttribute(layers.masks, "opacity", opacity),
     setCamera({ scale, x, y }) {
@@ -62,32 +62,32 @@ function drawLine(group, path) {
   makeSvg("path", "dv-line", group).setAttribute("d", path);
 }
 
-/** Builds one person's paths; they stay empty until a threshold says which joints count. */
+/** Builds one person's paths; they stay empty until a threshold says which keypoints count. */
 function createSkeleton(group, { keypoints, box }, { edges, keypoint_names: names }) {
   const add = (className) => makeSvg("path", className, group);
   const limbHalo = add("dv-limb-halo");
   const limbs = Object.fromEntries(SIDES.map((side) => [side, add(`dv-limb dv-${side}`)]));
-  const jointHalo = add("dv-joint-halo");
-  const joints = Object.fromEntries(SIDES.map((side) => [side, add(`dv-joint dv-${side}`)]));
+  const keypointHalo = add("dv-keypoint-halo");
+  const dots = Object.fromEntries(SIDES.map((side) => [side, add(`dv-keypoint dv-${side}`)]));
   const sideOf = (name) => SIDES.find((side) => name?.startsWith(`${side}_`)) ?? "center";
   const longerSide = Math.max(box[2] - box[0], box[3] - box[1]);
 
   function setThreshold(threshold) {
     const limbPaths = { left: "", right: "", center: "" };
-    const jointPaths = { left: "", right: "", center: "" };
+    const keypointPaths = { left: "", right: "", center: "" };
     const seen = keypoints.map(([, , logit]) => logit > threshold);
     for (const [a, b, side] of edges) {
       if (seen[a] && seen[b]) limbPaths[side] += `M${keypoints[a][0]} ${keypoints[a][1]}L${keypoints[b][0]} ${keypoints[b][1]}`;
     }
     // A line of no length with round ends is a dot whose size does not depend on the zoom.
     keypoints.forEach(([x, y], i) => {
-      if (seen[i]) jointPaths[sideOf(names[i])] += `M${x} ${y}h.01`;
+      if (seen[i]) keypointPaths[sideOf(names[i])] += `M${x} ${y}h.01`;
     });
     limbHalo.setAttribute("d", SIDES.map((side) => limbPaths[side]).join(""));
-    jointHalo.setAttribute("d", SIDES.map((side) => jointPaths[side]).join(""));
+    keypointHalo.setAttribute("d", SIDES.map((side) => keypointPaths[side]).join(""));
     for (const side of SIDES) {
       limbs[side].setAttribute("d", limbPaths[side]);
-      joints[side].setAttribute("d", jointPaths[side]);
+      dots[side].setAttribute("d", keypointPaths[side]);
     }
   }
 

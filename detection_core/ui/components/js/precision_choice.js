@@ -2,7 +2,7 @@
 
 const PRECISIONS = {
   exact: { title: "Exact", hint: "32-bit numbers: finds what torchvision finds, sooner." },
-  fast: { title: "Fast", hint: "16-bit numbers: up to several times as fast, a little off: scores by about a hundredth, unsure joints by more." },
+  fast: { title: "Fast", hint: "16-bit numbers: up to several times as fast, a little off: scores by about a hundredth, unsure keypoints by more." },
   stock: { title: "Stock", hint: "torchvision's own modules, 32-bit: the reference, and the slowest." },
 };
 const NO_SUCH_PRECISION = "This machine cannot compute in it. Choose another precision.";

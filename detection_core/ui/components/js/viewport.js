@@ -1,4 +1,4 @@
-// Zoom and pan of a picture in its frame: Ctrl/⌘ + wheel, pinch, drag, double click, keys and buttons. A plain wheel scrolls the page.
+// Zoom and pan of an image in its frame: Ctrl/⌘ + wheel, pinch, drag, double click, keys and buttons. A plain wheel scrolls the page.
 
 const MAX_ZOOM = 16;
 const ZOOM_STEP = 1.5;
@@ -6,27 +6,27 @@ const TAP_SLOP = 5;
 const KEY_STEP = 48;
 
 /**
- * @param frame element that shows the picture and receives the pointer
- * @param onChange called after every change of the view with {scale, x, y, zoom}: screen = picture · scale + (x, y)
+ * @param frame element that shows the image and receives the pointer
+ * @param onChange called after every change of the view with {scale, x, y, zoom}: screen = image · scale + (x, y)
  * @param onTap called with the frame coordinates of a click that was not a drag
  */
 function createViewport(frame, onChange, onTap) {
-  const picture = { width: 1, height: 1 };
+  const image = { width: 1, height: 1 };
   // Measured only when it may have changed: asking the page for sizes between changes makes it lay out again.
   const room = { width: 1, height: 1 };
   const view = { zoom: 1, x: 0, y: 0 };
   const pointers = new Map();
-  let travelled = 0;
+  let traveled = 0;
 
-  const fitScale = () => Math.min(room.width / picture.width, room.height / picture.height);
+  const fitScale = () => Math.min(room.width / image.width, room.height / image.height);
   const scale = () => fitScale() * view.zoom;
   const camera = () => ({ scale: scale(), x: view.x, y: view.y, zoom: view.zoom });
 
-  /** Keeps the picture over the frame, or in its middle where it is the smaller. */
+  /** Keeps the image over the frame, or in its middle where it is the smaller. */
   function settle() {
     const along = (offset, size, space) => (size <= space ? (space - size) / 2 : clamp(offset, space - size, 0));
-    view.x = along(view.x, picture.width * scale(), room.width);
-    view.y = along(view.y, picture.height * scale(), room.height);
+    view.x = along(view.x, image.width * scale(), room.width);
+    view.y = along(view.y, image.height * scale(), room.height);
     frame.classList.toggle("dv-zoomed", view.zoom > 1);
     onChange(camera());
   }
@@ -41,7 +41,7 @@ function createViewport(frame, onChange, onTap) {
     settle();
   }
 
-  /** Fits the picture again where the frame may have changed. */
+  /** Fits the image again where the frame may have changed. */
   function measure() {
     Object.assign(room, { width: frame.clientWidth, height: frame.clientHeight });
     settle();
@@ -52,7 +52,7 @@ function createViewport(frame, onChange, onTap) {
     return [event.clientX - rect.left, event.clientY - rect.top];
   }
 
-  /** Centre of all pressed pointers and how far they are from it. */
+  /** Center of all pressed pointers and how far they are from it. */
   function grip() {
     const points = [...pointers.values()];
     const center = [0, 1].map((axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length);
@@ -62,7 +62,7 @@ function createViewport(frame, onChange, onTap) {
 
   function press(event) {
     if (event.button !== 0 || event.target.closest("button")) return;
-    if (!pointers.size) travelled = 0;
+    if (!pointers.size) traveled = 0;
     pointers.set(event.pointerId, framePoint(event));
   }
 
@@ -71,9 +71,9 @@ function createViewport(frame, onChange, onTap) {
     const before = grip();
     pointers.set(event.pointerId, framePoint(event));
     const after = grip();
-    travelled += Math.hypot(after.center[0] - before.center[0], after.center[1] - before.center[1]) + Math.abs(after.spread - before.spread);
+    traveled += Math.hypot(after.center[0] - before.center[0], after.center[1] - before.center[1]) + Math.abs(after.spread - before.spread);
     // Capturing only once it is a drag leaves clicks and the browser's own scrolling alone.
-    if (travelled > TAP_SLOP && !frame.hasPointerCapture(event.pointerId)) frame.setPointerCapture(event.pointerId);
+    if (traveled > TAP_SLOP && !frame.hasPointerCapture(event.pointerId)) frame.setPointerCapture(event.pointerId);
     view.x += after.center[0] - before.center[0];
     view.y += after.center[1] - before.center[1];
     if (pointers.size > 1 && before.spread > 0) zoomTo((view.zoom * after.spread) / before.spread, after.center);
@@ -103,7 +103,7 @@ function createViewport(frame, onChange, onTap) {
   frame.addEventListener("pointercancel", release);
   frame.addEventListener("pointerleave", release);
   frame.addEventListener("click", (event) => {
-    if (travelled <= TAP_SLOP && !event.target.closest("button")) onTap(framePoint(event));
+    if (traveled <= TAP_SLOP && !event.target.closest("button")) onTap(framePoint(event));
   });
   frame.addEventListener("dblclick", (event) => {
     if (!event.target.closest("button")) zoomTo(view.zoom >= MAX_ZOOM ? 1 : view.zoom * 2, framePoint(event));
@@ -121,14 +121,14 @@ function createViewport(frame, onChange, onTap) {
   new ResizeObserver(measure).observe(frame);
 
   return {
-    setPicture(width, height) {
-      Object.assign(picture, { width, height });
+    setImage(width, height) {
+      Object.assign(image, { width, height });
       zoomTo(1);
     },
     zoomIn: () => zoomTo(view.zoom * ZOOM_STEP),
     zoomOut: () => zoomTo(view.zoom / ZOOM_STEP),
     fit: () => zoomTo(1),
-    /** Looks at the same part of the picture as another viewport: `center` in picture coordinates. */
+    /** Looks at the same part of the image as another viewport: `center` in image coordinates. */
     look({ zoom, center }) {
       view.zoom = clamp(zoom, 1, MAX_ZOOM);
       view.x = room.width / 2 - center[0] * scale();
@@ -136,10 +136,10 @@ function createViewport(frame, onChange, onTap) {
       settle();
     },
     framePoint,
-    isDragging: () => pointers.size > 0 && travelled > TAP_SLOP,
-    /** Picture coordinates of a point in the frame. */
-    toPicture: ([px, py]) => [(px - view.x) / scale(), (py - view.y) / scale()],
-    /** A box of the picture in frame coordinates. */
+    isDragging: () => pointers.size > 0 && traveled > TAP_SLOP,
+    /** Image coordinates of a point in the frame. */
+    toImage: ([px, py]) => [(px - view.x) / scale(), (py - view.y) / scale()],
+    /** A box of the image in frame coordinates. */
     toFrame: ([x1, y1, x2, y2]) => {
       const s = scale();
       return [x1 * s + view.x, y1 * s + view.y, x2 * s + view.x, y2 * s + view.y];

@@ -1,4 +1,4 @@
-"""Joints from heat maps, enlarged by two small matrix products instead of pixel by pixel.
+"""Keypoints from heat maps, enlarged by two small matrix products instead of pixel by pixel.
 
 torchvision enlarges each of an object's maps to the size of its box with bicubic interpolation, and takes the highest pixel. That
 interpolation is separable: rows · map · columns, with matrices that have four numbers in each row. Reference: Keys, "Cubic convolution
@@ -21,11 +21,11 @@ def heatmaps_to_keypoints(maps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     """What `torchvision.models.detection.roi_heads.heatmaps_to_keypoints` gives.
 
     Args:
-        maps: float32 [N,K,H,W], a heat map per object and joint.
+        maps: float32 [N,K,H,W], a heat map per object and keypoint.
         boxes: float32 [N,4], XYXY in pixels.
 
     Returns:
-        Joints float32 [N,K,3], x and y in pixels and a 1; and the height of the maps there, float32 [N,K].
+        Keypoints float32 [N,K,3], x and y in pixels and a 1; and the height of the maps there, float32 [N,K].
     """
     if maps.is_cuda:
         # Some hundred small products, each of which a GPU would take longer to begin than the CPU takes for all of it.

@@ -1,4 +1,4 @@
-"""Makes small clips of every kind: left half blue, upper half green, and redder with every frame."""
+"""Makes small videos of every kind: left half blue, upper half green, and redder with every frame."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RATE = 48_000
 MILLISECOND = Fraction(1, 1000)
 
 
-def picture(index: int, size: tuple[int, int] = (64, 48)) -> np.ndarray:
+def make_image(index: int, size: tuple[int, int] = (64, 48)) -> np.ndarray:
     """uint8 [H,W,3]."""
     width, height = size
     image = np.zeros((height, width, 3), np.uint8)
@@ -25,7 +25,7 @@ def picture(index: int, size: tuple[int, int] = (64, 48)) -> np.ndarray:
     return image
 
 
-def make_clip(
+def make_video(
     path: Path,
     frames: int = 20,
     *,
@@ -39,9 +39,9 @@ def make_clip(
     sound_codec: str = "aac",
     options: dict[str, str] | None = None,
     pixel_aspect: Fraction | None = None,
-    draw: Callable[[int, tuple[int, int]], np.ndarray] = picture,
+    draw: Callable[[int, tuple[int, int]], np.ndarray] = make_image,
 ) -> Path:
-    """Writes a clip.
+    """Writes a video.
 
     Args:
         path: The file; its ending says the container.
@@ -49,7 +49,7 @@ def make_clip(
         times_ms: Each frame's time stamp.
         beep: Sound of so many seconds, silent but from the second number on.
         options: For the container.
-        draw: Gives the picture of a number and a size.
+        draw: Gives the image of a number and a size.
     """
     with av.open(str(path), "w", container_options=options or {}) as container:
         video = container.add_stream(codec, rate=fps)

@@ -9,14 +9,14 @@ import numpy as np
 from detection_core.detections import Detections
 from detection_core.engine import Job, JobState, Result, Stage
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import get_spec, list_specs
+from detection_core.models.catalog import get_model_spec, list_specs
 from detection_core.models.detector import Timings
 
-# Clips of tests.video.io.clips become redder with every frame: from their tenth on, some red is above this.
+# Videos of tests.video.io.videos become redder with every frame: from their tenth on, some red is above this.
 _REDDER = 82
 
 
-class ClipEngine:
+class VideoEngine:
     """Finds a person on the left with a score of 0.9 and, from the tenth frame on, one on the right with 0.6, or a dog if it knows dogs.
 
     Attributes:
@@ -28,7 +28,7 @@ class ClipEngine:
     """
 
     # Frames come one after the other, as they are.
-    in_hand = 1
+    max_in_flight = 1
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -73,6 +73,6 @@ def _find(image: LoadedImage, model: str) -> Detections:
     boxes = np.array([[2, 2, width / 2 - 2, height - 2], [width / 2 + 2, 2, width - 2, height - 2]], np.float32)
     n = 1 + (np.asarray(image.image)[..., 0].max() > _REDDER)
     scores = np.array([0.9, 0.6], np.float32)
-    categories = get_spec(model).categories
+    categories = get_model_spec(model).categories
     labels = np.array([1, categories.index("dog") if "dog" in categories else 1])
     return Detections(boxes[:n], labels[:n], scores[:n], (height, width), categories, model=model)

@@ -6,22 +6,22 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torchvision.models.detection.roi_heads import heatmaps_to_keypoints as stock
 
-from detection_core.models.optimized.joints import heatmaps_to_keypoints
+from detection_core.models.optimized.keypoints import heatmaps_to_keypoints
 
 
 @given(
     seed=st.integers(0, 2**31),
     count=st.integers(0, 4),
-    joints=st.integers(1, 17),
+    keypoints=st.integers(1, 17),
     side=st.sampled_from([(56, 56), (28, 40), (7, 7)]),
     largest=st.sampled_from([0.5, 3.0, 40.0, 300.0]),
 )
-@example(seed=0, count=1, joints=17, side=(56, 56), largest=1500.0)
+@example(seed=0, count=1, keypoints=17, side=(56, 56), largest=1500.0)
 @settings(max_examples=40)
-def test_it_is_torchvisions(seed, count, joints, side, largest):
+def test_it_is_torchvisions(seed, count, keypoints, side, largest):
     generator = torch.Generator().manual_seed(seed)
     # Rough enough that no two pixels are equally high.
-    maps = 5 * torch.randn(count, joints, *side, generator=generator)
+    maps = 5 * torch.randn(count, keypoints, *side, generator=generator)
     corners = torch.rand(count, 2, generator=generator) * 100
     boxes = torch.cat([corners, corners + torch.rand(count, 2, generator=generator) * largest], dim=1)
     points, scores = heatmaps_to_keypoints(maps, boxes)
