@@ -26,6 +26,11 @@ def bounded(value: object, low: float, high: float, default: float) -> float:
     return min(max(number, low), high) if math.isfinite(number) else default
 
 
+def mapping_of(value: object) -> Mapping[str, Any]:
+    """A mapping, as browsers send objects; an empty one for anything else."""
+    return value if isinstance(value, Mapping) else {}
+
+
 def text_of(value: object) -> str:
     """A text; "" for anything else."""
     return value if isinstance(value, str) else ""
