@@ -87,7 +87,7 @@ def test_compares(client, tmp_path, monkeypatch):
 
 def test_fetches_no_address_in_place_of_a_list(client):
     models = {"path": "http://127.0.0.1:9/a.png", "meta": {"_type": "gradio.FileData"}}
-    with pytest.raises(AppError, match="addresses are not fetched"):
+    with pytest.raises(AppError, match="URLs are not fetched"):
         client.predict(handle_file(IMAGE), models, None, None, api_name="/compare")
 
 

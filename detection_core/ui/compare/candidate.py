@@ -69,7 +69,7 @@ class Candidate:
                 self._job = engine.submit(loaded, key, visitor=visitor)
             else:
                 size = megabytes(self.spec.file_size)
-                self._error = ViewError(title="Not on this machine yet", text=f"The button beside the image downloads its {size}.")
+                self._error = ViewError(title="Not downloaded yet", text=f"Press the button beside the image to download {size}.")
         except (UnknownModelError, EngineError) as error:
             self._error = explain(error, key)
 

@@ -32,15 +32,15 @@ class ResultsFiles:
 
         Args:
             file: The uploaded file.
-            image: The image that the results are about.
-            image_id: The image's id in the file, if it is about several images; empty otherwise.
+            image: The image that the results belong to.
+            image_id: The image's id in the file, if it holds results for several images; empty otherwise.
 
         Returns:
             Name of the results.
 
         Raises:
             ResultsFormatError: If the file cannot be used.
-            SeveralImagesError: If it is about several images, and the id is missing.
+            SeveralImagesError: If it holds results for several images, and the id is missing.
             OSError: If it cannot be read.
         """
         if file.stat().st_size > _MAX_BYTES:
@@ -72,9 +72,9 @@ class ResultsFiles:
                 continue
             digest, result = entry
             if digest != image.digest:
-                notes.append(f"“{result.title}” is left out because it is about another image.")
+                notes.append(f"“{result.title}” is left out: it belongs to another image.")
             elif len(results) >= room:
-                notes.append(f"“{result.title}” is left out: {MAX_MODELS} models at most. Remove one.")
+                notes.append(f"“{result.title}” is left out: at most {MAX_MODELS} models can be compared. Remove one.")
             else:
                 results[f"file:{number}"] = result
         return results, notes

@@ -96,7 +96,7 @@ class CompareTab:
                 self._cancel_button = gr.Button("Cancel", visible=False)
                 self._add_button = _ResultsButton("Add results from a file", file_types=[".json"], type="filepath", size="sm")
                 gr.Markdown(_IMPORT_HELP, elem_classes="fine-print")
-                self._image_id = SafeText(label="Image id of this image in the file", visible=False, max_length=200)
+                self._image_id = SafeText(label="This image's id in the file", visible=False, max_length=200)
                 self._remove_button = gr.Button("Remove results from files", size="sm", visible=False)
             with gr.Column(scale=1, min_width=320):
                 self._view = CompareView(can_keep=self._links.can_keep)
@@ -158,16 +158,16 @@ class CompareTab:
         link: Mapping[str, Any],
         request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
-        """Reads a results file and compares with it; asks for the image's id if the file is about several images."""
+        """Reads a results file and compares with it; asks for the image's id if the file holds results for several images."""
         title = Path(file or "").name
         try:
             if file is None:
                 raise ResultsFormatError("The upload has failed. Choose the file again.")
             if path is None:
-                raise ImageError("Choose the image first that the results are about.")
+                raise ImageError("First choose the image that the results are for.")
             files = [*files, self._results_files.add(Path(file), read_upload(path), image_id or "")]
         except SeveralImagesError as error:
-            yield _failure(f"Which image is it in “{title}”?", str(error)), *_NOTHING[1:], gr.skip(), gr.skip(), _visible(True)
+            yield _failure(f"Which of the images in “{title}” is this?", str(error)), *_NOTHING[1:], gr.skip(), gr.skip(), _visible(True)
             return
         except (ImageError, ResultsFormatError, OSError) as error:
             yield _failure(f"“{title}” cannot be used", str(error)), *_NOTHING[1:], gr.skip(), gr.skip(), gr.skip()
@@ -192,7 +192,7 @@ class CompareTab:
         results: dict[str, list[Result]] = {key: [] for key in here}
         try:
             if path is None or not here:
-                raise EngineError("There is no model on this machine to be measured. Press the button beside the image first.")
+                raise EngineError("None of these models is on this machine yet. Press the button beside the image to download them.")
             loaded = read_upload(path)
             numbers = count()
             for key, job in take_turns(self._engine, loaded, here, rounds=_ROUNDS, visitor=visitor):
@@ -256,7 +256,7 @@ class CompareTab:
             return None
         image = self._links.find(query.get("image") or query.get("picture", ""))
         if image is None:
-            gr.Warning("The image of this link is not kept on this server (any more). An example is shown instead.")
+            gr.Warning("The image of this link is no longer on this server. An example is shown instead.")
         keys = link_models(query)
         keys += [key for key in self._default_models() if key not in keys][: max(FEWEST - len(keys), 0)]
         slots = slots_value(keys, self._engine.model_states(), choose=True)

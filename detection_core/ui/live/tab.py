@@ -90,7 +90,7 @@ class LiveTab:
         if not running:
             return LiveMessage()
         if self._engine.model_states().get(key) == "to download":
-            return live_error("This model is not here yet", "It must be downloaded first. Press Start to do that, or choose another one.")
+            return live_error("This model is not downloaded yet", "Press Start to download it, or choose another model.")
         return self.begin(key, request)
 
     def refresh(self, key: str) -> dict[str, Any]:

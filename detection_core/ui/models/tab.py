@@ -69,10 +69,11 @@ def chart() -> str:
 
 
 def chart_points() -> list[ChartPoint]:
-    """What the chart shows.
+    """The points of the chart.
 
-    Of torchvision's models, the published average precision of what each is for: of boxes only where it gives nothing else. Of those built
-    in, all, and hollow, because they were measured on other images. The user's own are left out: theirs are on any images whatever.
+    For torchvision's models these are the published average precisions of their tasks, of boxes only if a model has no other task. For
+    built-in models these are all precisions, as hollow points, because they were measured on other images. Users' models are left out,
+    because nobody knows on which images they were measured.
     """
     from detection_core.visualization.charts import ChartPoint
 
@@ -86,7 +87,7 @@ def chart_points() -> list[ChartPoint]:
 
 
 def chart_caption() -> str:
-    """What the average precisions were measured on."""
+    """Says on which images the average precisions were measured."""
     built_in = [f"{chart_name(spec)} on {spec.metrics_on}" for spec in list_specs() if spec.source == "embedded" and spec.metrics]
     return (
         "Filled points are the precisions that torchvision publishes, measured on COCO val2017. Hollow points are of models that are built "

@@ -19,12 +19,12 @@ Place = Literal["detect", "compare", "batch", "live", "video", "api"]
 
 
 def visitor_of(request: gr.Request, place: Place) -> str:
-    """The name under which the engine knows a visitor's jobs from one place; what one gives up is not another's."""
+    """The name of a visitor in the engine; it differs by place, so that cancelling jobs of one tab leaves those of the others alone."""
     return f"{request.session_hash or ''}/{place}"
 
 
 def cancel_all(engine: Engine, request: gr.Request) -> None:
-    """Gives up everything that a visitor waits for."""
+    """Cancels all jobs of a visitor."""
     places: tuple[Place, ...] = get_args(Place)
     for place in places:
         engine.cancel_visitor(visitor_of(request, place))
@@ -36,7 +36,7 @@ class KeptResult:
 
     Attributes:
         image_path: The image as it was given.
-        detections: Everything down to the floor score.
+        detections: All detections down to the model's minimum score.
         provenance: Where it comes from.
     """
 
@@ -46,10 +46,10 @@ class KeptResult:
 
 
 class Turns:
-    """Which of a visitor's requests is the newest, so that an older one that takes longer cannot overwrite its result.
+    """Tracks which of a visitor's requests is the newest, so that an older one that takes longer cannot overwrite its result.
 
     Args:
-        capacity: Of how many visitors to know; those not heard of for longest are forgotten.
+        capacity: For how many visitors; the least recent are dropped.
     """
 
     def __init__(self, capacity: int = 10_000) -> None:
@@ -59,7 +59,7 @@ class Turns:
         self._lock = threading.Lock()
 
     def begin(self, visitor: str) -> int:
-        """Begins a turn, which ends all earlier ones of the visitor.
+        """Begins a turn, which ends all earlier turns of the visitor.
 
         Returns:
             The turn's number.
@@ -73,7 +73,7 @@ class Turns:
             return turn
 
     def is_current(self, visitor: str, turn: int) -> bool:
-        """Whether nothing newer has begun."""
+        """Whether the visitor has begun no newer turn."""
         with self._lock:
             return self._latest.get(visitor) == turn
 

@@ -53,9 +53,10 @@ class VisitorStore(Generic[_Entry]):
             self._entries[token] = entry
             self._entries.move_to_end(token)
             self._visitors[token] = visitor
-            others = [each for each, kept in self._entries.items() if each != token and self._may_be_evicted(kept)]
-            for other in others[: max(0, len(self._entries) - self._capacity)]:
-                self.remove(other, evicted=True)
+            if (surplus := len(self._entries) - self._capacity) > 0:
+                others = [each for each, kept in self._entries.items() if each != token and self._may_be_evicted(kept)]
+                for other in others[:surplus]:
+                    self.remove(other, evicted=True)
         return token
 
     def get(self, token: object) -> _Entry | None:
@@ -67,7 +68,7 @@ class VisitorStore(Generic[_Entry]):
             return self._entries[token]
 
     def find(self, token: object) -> _Entry:
-        """As `get`, but an entry that is missing is the store's error for expired entries."""
+        """The entry of a token, as `get`; if there is none, it raises the store's error for expired entries."""
         entry = self.get(token)
         if entry is None:
             raise self._expired()

@@ -155,7 +155,7 @@ class VideoTab:
         return picker, message
 
     def example(self) -> VideoMessage:
-        """The example video, which is made when somebody asks for it first."""
+        """The example video, which is made at the first request."""
         path = self._example_path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -136,7 +136,7 @@ def test_measuring_takes_turns_and_ends_with_figures():
 
 def test_measuring_without_a_model_is_an_error():
     ((message, *_),) = Visit(make_engine(SSD, FCOS)).tab.measure(IMAGE, [FCOS, SSD], [], {}, REQUEST)
-    assert "no model on this machine" in message.error.text
+    assert "None of these models" in message.error.text
 
 
 @pytest.mark.parametrize("what_comes", ["cancel", "another comparison"])
@@ -202,7 +202,7 @@ def test_of_a_file_about_several_images_one_is_asked_for(tmp_path):
     path.write_text(json.dumps([entry for n in (1, 2, 3) for entry in to_coco_results(make_detections(n, image_size=size), n)]))
     visit = Visit()
     message = visit.add(str(path), PERSON_MODEL, SSD)
-    assert "Which image" in message.error.title
+    assert "Which of the images" in message.error.title
     assert visit.image_id_box["visible"]
     message = visit.add(str(path), PERSON_MODEL, SSD, image_id=" 3 ")
     assert len(message.models[2].objects) == 3
@@ -215,7 +215,7 @@ def test_four_models_leave_no_room_for_a_file(tmp_path):
     visit.add(results_file(tmp_path / "theirs.json"), PERSON_MODEL, SSD)
     message = visit.compare(PERSON_MODEL, SSD, MASKS, "ssdlite320_mobilenet_v3_large")
     assert len(message.models) == 4
-    assert "4 models at most" in message.notes[-1]
+    assert "at most 4 models" in message.notes[-1]
 
 
 def test_the_archive_holds_what_is_seen():

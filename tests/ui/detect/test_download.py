@@ -96,7 +96,7 @@ def test_every_format_holds_what_is_seen(kept):
         assert any(entry.endswith(".txt") for entry in archive.namelist())
 
 
-@pytest.mark.parametrize(("form", "message"), [("docx", "no format"), ("yolo-segment", "does not find"), (None, "no format")])
+@pytest.mark.parametrize(("form", "message"), [("docx", "no format"), ("yolo-segment", "cannot hold"), (None, "no format")])
 def test_what_cannot_be_written_is_told(kept, form, message: str):
     boxes_only = KeptResult(kept.image_path, make_detections(3, model="some_model"), PROVENANCE)
     with pytest.raises(ValueError, match=message):
