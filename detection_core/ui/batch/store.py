@@ -1,4 +1,4 @@
-"""What the server keeps of a batch of images: their model, which of them are being processed, and their results."""
+"""Batches of images on the server: their model, which of them are being processed, and their results."""
 
 from __future__ import annotations
 

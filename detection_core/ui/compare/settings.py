@@ -1,4 +1,4 @@
-"""How a visitor compares models: which objects count, how they are matched and drawn."""
+"""A visitor's settings of a comparison: which objects count, and how they are matched and drawn."""
 
 from __future__ import annotations
 

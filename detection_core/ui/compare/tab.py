@@ -250,7 +250,7 @@ class CompareTab:
             return _failure("The image cannot be kept", error.strerror or "" if isinstance(error, OSError) else str(error))
 
     def open_link(self, request: gr.Request) -> tuple[Any, ...] | None:
-        """What the page shows if it was opened through a link to a comparison, for `link_outputs`; otherwise None."""
+        """Values for `link_outputs` if the page was opened through a link to a comparison; otherwise None."""
         query = dict(request.query_params)
         if query.get("tab") != "compare":
             return None

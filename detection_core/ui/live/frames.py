@@ -121,7 +121,7 @@ async def _submit(image: object, frame: LiveFrame, stream: LiveStream, engine: E
 
 
 def _tasks(sent: object) -> frozenset[Task] | None:
-    """What the visitor wants besides boxes; everything, where a browser does not say."""
+    """The tasks that the visitor wants besides boxes; None for all of them if a browser sends no list."""
     return frozenset(task for task in _OPTIONAL_TASKS if task in sent) if isinstance(sent, list) else None
 
 

@@ -1,4 +1,4 @@
-"""How methods of the tabs become Gradio's event handlers and server functions."""
+"""Turning methods of the tabs into Gradio's event handlers and server functions."""
 
 from __future__ import annotations
 

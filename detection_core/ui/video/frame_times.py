@@ -1,4 +1,4 @@
-"""How long models take for one frame of a video on this machine, as far as that has been measured."""
+"""Measured times of models for one frame of a video on this machine."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class VideoMessage(PageMessage):
 
 @dataclass(frozen=True)
 class VideoOrder:
-    """What the visitor wants.
+    """An order of the visitor: a video, the options, and files.
 
     Attributes:
         video: Name of the video on the server, where there is one.

@@ -107,7 +107,7 @@ class VideoTab:
             self._jobs.cancel(video.job)
 
     def show_model(self, key: str) -> tuple[dict[str, Any], VideoMessage]:
-        """The picker, and what the view needs to know of the model."""
+        """The picker, and the message to the view about the model."""
         return picker_value(key, self._engine.model_states()), self.model_message(key)
 
     def begin(self, key: str, event: gr.EventData, request: gr.Request) -> VideoMessage:
@@ -185,7 +185,7 @@ class VideoTab:
         self._videos.leave(visitor)
 
     def model_message(self, key: str) -> VideoMessage:
-        """What the view needs to know of a model; nothing, if there is no longer a model of that key."""
+        """The message to the view about a model; an empty one if the model no longer exists."""
         try:
             spec = get_model_spec(key)
         except UnknownModelError:

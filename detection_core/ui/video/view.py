@@ -65,7 +65,7 @@ class VideoView(gr.HTML, NoAddresses):
         super().__init__(value, **files, apply_default_css=False, server_functions=[inspect, pace, watch, stop], **kwargs)
 
     def preprocess(self, payload: VideoMessage | None) -> VideoOrder:
-        """What the visitor wants."""
+        """The visitor's order."""
         return VideoOrder.from_client(payload.order if payload else None)
 
     def postprocess(self, value: VideoMessage | None) -> VideoMessage | None:

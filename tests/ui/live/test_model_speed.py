@@ -66,6 +66,6 @@ def test_marks_are_about_the_chosen_precision():
     assert models[PERSON_MODEL]["title"] == listed(seconds, f"{PERSON_MODEL}@stock")[PERSON_MODEL]["title"].partition(" · ")[0]
 
 
-def test_where_nothing_has_run_in_the_chosen_precision_the_exact_one_is_told():
+def test_if_nothing_has_run_in_the_chosen_precision_the_exact_one_is_shown():
     assert listed({HEAVY: 3.2}, f"{PERSON_MODEL}@fast")[HEAVY]["title"].endswith(" · about 3 s per frame here in exact precision")
     assert listed({f"{HEAVY}@fast": 0.9})[HEAVY]["title"] == "Mask R-CNN ResNet-50 FPN"
