@@ -31,7 +31,9 @@ def make_tab(file: Path, delay: float = 0) -> DetectTab:
         file.unlink()
         return found
 
-    states = lambda: {key: "on disk" if key == "pets" else "to download" for key in list_models()}  # noqa: E731
+    def states() -> dict[str, str]:
+        return {key: "on disk" if key == "pets" else "to download" for key in list_models()}
+
     tab = DetectTab(FakeEngine(find, delay=delay, states=states))
     with gr.Blocks():
         tab.layout()
