@@ -26,7 +26,7 @@ class Examples(GradioModel):
 
 
 class ExampleStrip(gr.HTML):
-    """Shows example images; its event `select` tells which one was clicked, by `index`.
+    """Shows example images; the data of its event `select` has the `index` of the clicked one.
 
     Args:
         images: Paths by name.
@@ -40,7 +40,7 @@ class ExampleStrip(gr.HTML):
         super().__init__(Examples(examples=examples), **component_files("components/example_strip"), apply_default_css=False, **kwargs)
 
     def preprocess(self, payload: Examples | None) -> None:
-        """Tells nothing: the event carries the index."""
+        """Gives nothing: the event has the index."""
 
     def api_info(self) -> dict[str, Any]:
         """The value as JSON schema."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +12,7 @@ from gradio.components.base import Component
 from numpy.typing import NDArray
 
 from detection_core.detections import Detections
-from detection_core.ui.components.client_values import bounded, items_of_type, read_style
+from detection_core.ui.components.client_values import bounded, items_of_type, mapping_of, read_style
 from detection_core.ui.components.export_choices import format_choices
 from detection_core.ui.components.files import component_files
 from detection_core.ui.components.messages import (
@@ -46,7 +45,7 @@ _SKELETON_COLORS = [f"--skeleton-{side}: {to_hex(color)};" for side, color in SI
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How the visitor looks at a result; the defaults are the view's own.
+    """The visitor's settings of the view; the defaults are the view's own.
 
     Attributes:
         threshold: Objects with a score of at least this are shown, 0–1.
@@ -61,7 +60,7 @@ class ViewSettings:
     @classmethod
     def from_client(cls, sent: object) -> ViewSettings:
         """Reads what a browser sent; anything missing, of a wrong type or out of range becomes a default or the nearest bound."""
-        values = sent if isinstance(sent, Mapping) else {}
+        values = mapping_of(sent)
         return cls(
             threshold=bounded(values.get("threshold"), 0, 1, cls.threshold),
             hidden_classes=frozenset(items_of_type(values.get("hidden_classes"), int)),
@@ -80,7 +79,7 @@ class DetectionView(gr.HTML, NoAddresses):
     """An image with its detections: threshold, classes, layers, hover, zoom and table, all in the browser.
 
     As an output it takes a `ViewMessage` (see `view_payload` and its neighbors), as an input it gives the `ViewSettings`. Its event
-    `download` asks for a file in the `format` that its data names; the handler answers with `download_payload`. `change` fires whenever
+    `download` asks for a file in the `format` that its data names; the handler returns a `download_payload`. `change` fires whenever
     settings or result have changed. Use `show_progress="hidden"` on events that write to it: it shows its own status.
     """
 
@@ -96,7 +95,7 @@ class DetectionView(gr.HTML, NoAddresses):
         super().__init__(value, **files, apply_default_css=False, **kwargs)
 
     def preprocess(self, payload: ViewMessage | None) -> ViewSettings:
-        """How the visitor looks at the result."""
+        """The visitor's settings."""
         return ViewSettings.from_client(payload.settings if payload else None)
 
     def postprocess(self, value: ViewMessage | dict[str, Any] | None) -> ViewMessage | None:
@@ -113,4 +112,4 @@ class DetectionView(gr.HTML, NoAddresses):
 
     def example_value(self) -> Any:
         """A message without a file."""
-        return {"status": {"stage": "run", "text": "Looking"}}
+        return {"status": {"stage": "run", "text": "Detecting objects"}}

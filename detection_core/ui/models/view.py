@@ -11,7 +11,7 @@ from detection_core.ui.components.files import component_files
 
 
 class ModelTable(gr.HTML):
-    """Shows every model of the catalog, and which files in the models folder are none; it takes `table_value(...)`."""
+    """Shows every model of the catalog, and the files in the models folder that are not models; it takes `table_value(...)`."""
 
     is_template = True
 
@@ -24,11 +24,11 @@ class ModelTable(gr.HTML):
 
 
 def table_value(states: dict[str, str]) -> dict[str, Any]:
-    """What the table shows: the models that there are at this moment, and the files in the models folder that cannot be used.
+    """The table's value: the models that exist at this moment, and the files in the models folder that cannot be used.
 
     Args:
-        states: Where each model is ("in memory", "on disk", "to download"), by its key; a model without a state has come or gone just
-            now and is left out.
+        states: Where each model is ("in memory", "on disk", "to download"), by its key; a model without a state has just been
+            added or removed, and is left out.
     """
     return {
         "rows": [_row(spec) | {"state": states[spec.key]} for spec in list_specs() if spec.key in states],
@@ -37,7 +37,7 @@ def table_value(states: dict[str, str]) -> dict[str, Any]:
 
 
 def _reason(file: Rejected) -> str:
-    """The reason without the file's name, which stands above it."""
+    """The reason without the file's name, which is shown above it."""
     reason = file.reason.removeprefix(f"“{file.file_name}” ")
     return reason[:1].upper() + reason[1:]
 
