@@ -48,13 +48,15 @@ class Result:
     Attributes:
         detections: Everything down to the floor score.
         timings: Where the time went when the model ran.
+        spec: The model as it was submitted, which is the one that ran: a user's file may have been replaced since.
         first_run: Whether it was the model's first image since it was loaded, which is slower than the rest.
         kept: Whether the model had looked at this image before, and the result was kept; `timings` are of that time.
-        memory: Bytes that the model's weights and this run took together; None if it was not measured or nobody can tell.
+        memory: Bytes that the model's weights and this run took together; None if it was not measured or is unknown.
     """
 
     detections: Detections
     timings: Timings
+    spec: ModelSpec
     first_run: bool = False
     kept: bool = False
     memory: int | None = None
@@ -74,8 +76,8 @@ Cancelled = CancelledError
 class Job:
     """One image on its way through the engine. All methods may be called from any thread."""
 
-    def __init__(self, model: str, visitor: str = "") -> None:
-        self.model = model
+    def __init__(self, spec: ModelSpec, visitor: str = "") -> None:
+        self.spec = spec
         self.visitor = visitor
         self.future: Future[Result] = Future()
         self._state = JobState(Stage.LOAD)
@@ -125,7 +127,7 @@ class Job:
 
 
 class Engine(Protocol):
-    """Anything that detects. `ModelSpec.key` names models, and `visitor` whoever waits.
+    """Anything that detects. `visitor` names whoever waits.
 
     Attributes:
         max_in_flight: How many images of a light model who has many keeps with it: one more than it looks at side by side.
@@ -136,7 +138,7 @@ class Engine(Protocol):
     def submit(
         self,
         image: LoadedImage,
-        model: str | ModelSpec,
+        spec: ModelSpec,
         *,
         visitor: str = "",
         measure: bool = False,
@@ -149,7 +151,6 @@ class Engine(Protocol):
         wanted of what the model gives, and boxes, which it always gives.
 
         Raises:
-            UnknownModelError: If there is no such model.
             EngineBusyError: If too many images are waiting already.
         """
 
@@ -163,7 +164,7 @@ class Engine(Protocol):
         """What an image takes here, from pixels to results: the median of the latest runs, by key of the models that have run."""
 
     def jobs_of_others(self, visitor: str) -> int:
-        """How many jobs are in hand that are not this visitor's."""
+        """How many jobs of other visitors are in progress."""
 
     def close(self) -> None:
         """Gives up all jobs and ends the engine's threads."""

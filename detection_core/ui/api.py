@@ -17,7 +17,7 @@ from detection_core.detections.comparison import select
 from detection_core.engine import Engine, EngineError, Result
 from detection_core.formats import provenance_of, to_json
 from detection_core.images.reading import ImageError, LoadedImage
-from detection_core.models.catalog import UnknownModelError, get_model_spec, list_specs
+from detection_core.models.catalog import ModelSpec, UnknownModelError, get_model_spec, list_specs
 from detection_core.models.precision import precisions_in
 from detection_core.models.weights import WeightsError
 from detection_core.ui.components.model_slots import FEWEST, MOST
@@ -124,7 +124,7 @@ def add_api(engine: Engine, streams: LiveStreams) -> None:
             if place := streams.place(known):
                 raise _refusal(f"All places are taken. Yours in the line is {place}: send the next frame in two seconds.")
             frame = LiveFrame(time.monotonic(), known.spec.default_threshold if least is None else least, stable=True)
-            result = await _run(engine, loaded, known.spec.key, request, keep=False)
+            result = await _run(engine, loaded, known.spec, request, keep=False)
         except (StreamEndedError, TooManyStreamsError, UnknownModelError, _ModelError) as error:
             raise _refusal(str(error)) from error
         told = await to_thread.run_sync(tell, result, frame, known)
@@ -180,20 +180,19 @@ def _checked_threshold(threshold: float | None) -> float | None:
 async def _look(engine: Engine, loaded: LoadedImage, model: str, threshold: float | None, request: gr.Request) -> Found:
     """What a model finds above the threshold, or its own default one."""
     try:
-        # Looked up first: the file may be gone when the result is there.
         spec = get_model_spec(model)
     except UnknownModelError as error:
         raise _ModelError(str(error)) from error
-    result = await _run(engine, loaded, model, request)
+    result = await _run(engine, loaded, spec, request)
     least = spec.default_threshold if threshold is None else threshold
     seconds = result.timings.network + result.timings.post
-    return Found(model, select(result.detections, threshold=least), provenance_of(spec, threshold=least), seconds)
+    return Found(model, select(result.detections, threshold=least), provenance_of(result.spec, threshold=least), seconds)
 
 
-async def _run(engine: Engine, loaded: LoadedImage, model: str, request: gr.Request, *, keep: bool = True) -> Result:
+async def _run(engine: Engine, loaded: LoadedImage, spec: ModelSpec, request: gr.Request, *, keep: bool = True) -> Result:
     try:
         # Waiting must not hold one of the server's few threads: a slow download would stop everybody else.
-        job = engine.submit(loaded, model, visitor=visitor_of(request, "api"), keep=keep)
+        job = engine.submit(loaded, spec, visitor=visitor_of(request, "api"), keep=keep)
         return await asyncio.wait_for(asyncio.wrap_future(job.future), _PATIENCE)
     except (UnknownModelError, WeightsError, EngineError) as error:
         raise _ModelError(str(error)) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from detection_core.engine import Job, JobState, Result, Stage
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import get_model_spec, list_specs
+from detection_core.models.catalog import ModelSpec, list_specs
 from detection_core.models.detector import Timings
 from tests.factories import make_detections
 
@@ -21,14 +21,14 @@ class BatchEngine:
         self.holds = holds
         self.held: list[tuple[Job, Result]] = []
 
-    def submit(self, image: LoadedImage, model: str, *, visitor: str = "") -> Job:
-        job = Job(model, visitor)
+    def submit(self, image: LoadedImage, spec: ModelSpec, *, visitor: str = "") -> Job:
+        job = Job(spec, visitor)
         job.update(JobState(Stage.RUN))
         size = (image.image.height, image.image.width)
         found = make_detections(
-            3, image_size=size, labels=[1, 1, 1], categories=get_model_spec(model).categories, masks=True, keypoints=True, model=model
+            3, image_size=size, labels=[1, 1, 1], categories=spec.categories, masks=True, keypoints=True, model=spec.key
         )
-        self.held.append((job, Result(found, Timings(network=0.25))))
+        self.held.append((job, Result(found, Timings(network=0.25), spec)))
         if not self.holds:
             self.release()
         return job

@@ -9,7 +9,7 @@ import numpy as np
 from detection_core.detections import Detections
 from detection_core.engine import Job, JobState, Result, Stage
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import get_model_spec, list_specs
+from detection_core.models.catalog import ModelSpec, list_specs
 from detection_core.models.detector import Timings
 
 # Videos of tests.video.io.videos become redder with every frame: from their tenth on, some red is above this.
@@ -38,15 +38,15 @@ class VideoEngine:
         self.frames = 0
         self.keeps: set[bool] = set()
 
-    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", measure: bool = False, keep: bool = True) -> Job:
+    def submit(self, image: LoadedImage, spec: ModelSpec, *, visitor: str = "", measure: bool = False, keep: bool = True) -> Job:
         if self.refusals:
             raise self.refusals.pop(0)
         self.frames += 1
         self.keeps.add(keep)
-        job = Job(model, visitor)
+        job = Job(spec, visitor)
         job.update(JobState(Stage.RUN))
         failure = self.failures.pop(0) if self.failures else None
-        threading.Thread(target=self._answer, args=[job, _find(image, model), failure], daemon=True).start()
+        threading.Thread(target=self._answer, args=[job, _find(image, spec), failure], daemon=True).start()
         return job
 
     def _answer(self, job: Job, found: Detections, failure: Exception | None) -> None:
@@ -56,7 +56,7 @@ class VideoEngine:
         if failure is not None:
             job.future.set_exception(failure)
         else:
-            job.future.set_result(Result(found, Timings(network=0.02)))
+            job.future.set_result(Result(found, Timings(network=0.02), job.spec))
 
     def cancel_visitor(self, visitor: str) -> None:
         pass
@@ -68,11 +68,11 @@ class VideoEngine:
         pass
 
 
-def _find(image: LoadedImage, model: str) -> Detections:
+def _find(image: LoadedImage, spec: ModelSpec) -> Detections:
     width, height = image.image.size
     boxes = np.array([[2, 2, width / 2 - 2, height - 2], [width / 2 + 2, 2, width - 2, height - 2]], np.float32)
     n = 1 + (np.asarray(image.image)[..., 0].max() > _REDDER)
     scores = np.array([0.9, 0.6], np.float32)
-    categories = get_model_spec(model).categories
+    categories = spec.categories
     labels = np.array([1, categories.index("dog") if "dog" in categories else 1])
-    return Detections(boxes[:n], labels[:n], scores[:n], (height, width), categories, model=model)
+    return Detections(boxes[:n], labels[:n], scores[:n], (height, width), categories, model=spec.key)

@@ -95,7 +95,7 @@ async def _begin(asked: Mapping[str, Any], key: str, batch: Batch, engine: Engin
     look.notes = loaded.notes
     if batch.looks.get(key) is not look:
         return None
-    look.job = engine.submit(loaded, batch.spec.key, visitor=batch.visitor)
+    look.job = engine.submit(loaded, batch.spec, visitor=batch.visitor)
     return look
 
 

@@ -66,7 +66,7 @@ class Candidate:
             # Looked up once: a user's file may be gone at any time.
             self.spec = get_model_spec(key)
             if may_download or engine.model_states().get(key) != "to download":
-                self._job = engine.submit(loaded, key, visitor=visitor)
+                self._job = engine.submit(loaded, self.spec, visitor=visitor)
             else:
                 size = megabytes(self.spec.file_size)
                 self._error = ViewError(title="Not on this machine yet", text=f"The button beside the image downloads its {size}.")
@@ -102,7 +102,9 @@ class Candidate:
         except (WeightsError, EngineError) as error:
             self._error = explain(error, self.key)
         else:
-            self.finding = CandidateResult(self.title, self._result.detections, self.spec.default_threshold, provenance_of(self.spec))
+            self.finding = CandidateResult(
+                self.title, self._result.detections, self.spec.default_threshold, provenance_of(self._result.spec)
+            )
             if measured := summarize([self._result]):
                 measurements.put(self.key, self._loaded.digest, measured)
         return True

@@ -258,16 +258,17 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: ImageLinks) -> Compare
             loaded = read_upload(path)
             results: dict[str, list[Result]] = {key: [] for key in here}
             numbers = count()
-            for key, job in take_turns(engine, loaded, here, rounds=_ROUNDS, visitor=visitor):
+            specs = [get_model_spec(key) for key in here]
+            for spec, job in take_turns(engine, loaded, specs, rounds=_ROUNDS, visitor=visitor):
                 # Between two runs there may be no job that could be cancelled.
                 if not (turns.is_current(visitor, turn) and measuring.is_current(visitor, measurement)):
                     job.cancel()
                     raise Cancelled
-                text = f"Measuring {get_model_spec(key).title}, round {next(numbers) // len(here) + 1} of {_ROUNDS}"
+                text = f"Measuring {spec.title}, round {next(numbers) // len(here) + 1} of {_ROUNDS}"
                 done = sum(map(len, results.values()))
                 status = ViewStatus(stage="run", text=text, done=done, total=_ROUNDS * len(here))
                 yield CompareMessage(status=status), *_NOTHING[1:4], _show(True)
-                results[key].append(job.result())
+                results[spec.key].append(job.result())
         except Cancelled:
             # Without a status: the last one may have come after the visitor's word.
             yield (CompareMessage(), *_NOTHING[1:4], _show(False)) if turns.is_current(visitor, turn) else _NOTHING

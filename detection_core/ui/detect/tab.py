@@ -107,9 +107,9 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore[KeptR
             if not turns.is_current(visitor, turn):
                 yield _NOTHING
                 return
-            # Looked up once: a user's file may be gone at any time.
+            # Looked up once: a user's file may be gone or replaced at any time.
             spec = get_model_spec(key)
-            job = engine.submit(loaded, key, visitor=visitor)
+            job = engine.submit(loaded, spec, visitor=visitor)
             image = shown_file(path, loaded, view)
             for update in _follow(job, spec.title, image, loaded):
                 if not turns.is_current(visitor, turn):
@@ -128,7 +128,7 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore[KeptR
         if not turns.is_current(visitor, turn):
             yield _NOTHING
             return
-        name = results.put(KeptResult(Path(path), result.detections, provenance_of(spec)))
+        name = results.put(KeptResult(Path(path), result.detections, provenance_of(result.spec)))
         yield message, name, *model_parts(key), _cancel(False)
 
     def press(path: str | None, key: str, request: gr.Request) -> Iterator[Update]:

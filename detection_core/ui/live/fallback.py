@@ -67,7 +67,7 @@ def add_plain_stream(engine: Engine, picker: ModelPicker) -> None:
             return gr.skip(), ""
         try:
             spec, loaded = get_model_spec(key), read_frame(frame)
-            result = engine.submit(loaded, key, visitor=visitor_of(request, "live"), keep=False).result(_PATIENCE)
+            result = engine.submit(loaded, spec, visitor=visitor_of(request, "live"), keep=False).result(_PATIENCE)
         except Cancelled:
             # The visitor has gone.
             return gr.skip(), ""

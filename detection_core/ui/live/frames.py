@@ -117,7 +117,7 @@ async def _submit(image: object, frame: LiveFrame, stream: LiveStream, engine: E
     started = time.perf_counter()
     loaded = await to_thread.run_sync(read_frame, image)
     frame.decode_s = time.perf_counter() - started
-    frame.job = engine.submit(loaded, stream.spec.key, visitor=stream.visitor, keep=False, tasks=frame.tasks)
+    frame.job = engine.submit(loaded, stream.spec, visitor=stream.visitor, keep=False, tasks=frame.tasks)
 
 
 def _tasks(sent: object) -> frozenset[Task] | None:

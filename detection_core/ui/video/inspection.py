@@ -86,7 +86,7 @@ async def time_model(sent: object, engine: Engine, times: FrameTimes, limits: Vi
 async def _try(engine: Engine, spec: ModelSpec, image: Image.Image) -> float:
     loaded = await to_thread.run_sync(read_image, image)
     for _ in range(2):
-        job = engine.submit(loaded, spec.key, visitor="timing", keep=False)
+        job = engine.submit(loaded, spec, visitor="timing", keep=False)
         while not job.future.done():
             await asyncio.sleep(_GLANCE)
         result = job.result(0)

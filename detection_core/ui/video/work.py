@@ -259,7 +259,7 @@ def _submit(image: Image.Image, engine: Engine, spec: ModelSpec, visitor: str, j
     loaded = read_image(image)
     while True:
         try:
-            return engine.submit(loaded, spec.key, visitor=visitor, keep=False)
+            return engine.submit(loaded, spec, visitor=visitor, keep=False)
         except EngineBusyError:
             if job.cancelled():
                 raise CancelledError from None

@@ -18,7 +18,7 @@ from PIL import Image
 from detection_core.engine import EngineError, Job, Result
 from detection_core.formats import from_json, to_coco_results
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_model_spec, list_models
+from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, ModelSpec, get_model_spec, list_models
 from detection_core.models.detector import Timings
 from detection_core.models.weights import WeightsError
 from detection_core.ui.compare.tab import build_compare_tab
@@ -39,17 +39,16 @@ class FakeEngine:
         self.missing = missing
         self.asked: list[tuple[str, bool]] = []
 
-    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", measure: bool = False) -> Job:
-        spec = get_model_spec(model)
-        self.asked.append((model, measure))
-        job = Job(model, visitor)
-        if model == FCOS:
+    def submit(self, image: LoadedImage, spec: ModelSpec, *, visitor: str = "", measure: bool = False) -> Job:
+        self.asked.append((spec.key, measure))
+        job = Job(spec, visitor)
+        if spec.key == FCOS:
             job.future.set_exception(WeightsError("It cannot be downloaded."))
             return job
         size = (image.image.height, image.image.width)
-        found = make_detections(6, image_size=size, categories=("__background__", "person"), model=model)
+        found = make_detections(6, image_size=size, categories=("__background__", "person"), model=spec.key)
         found = found[: 5 if spec.key == PERSON_MODEL else 6]
-        job.future.set_result(Result(found, Timings(network=0.1), memory=1_000_000 if measure else None))
+        job.future.set_result(Result(found, Timings(network=0.1), spec, memory=1_000_000 if measure else None))
         return job
 
     def cancel_visitor(self, visitor: str) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from detection_core.engine import Job, JobState, Result, Stage
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import ASSETS, get_model_spec, list_models
+from detection_core.models.catalog import ASSETS, ModelSpec, list_models
 from detection_core.models.detector import Timings
 from detection_core.ui.detect.tab import build_detect_tab
 from detection_core.ui.shared.session import ResultStore
@@ -33,13 +33,12 @@ class FakeEngine:
         self.file = file
         self.delay = delay
 
-    def submit(self, image: LoadedImage, model: str, *, visitor: str = "") -> Job:
-        get_model_spec(model)
+    def submit(self, image: LoadedImage, spec: ModelSpec, *, visitor: str = "") -> Job:
         self.file.unlink()
-        job = Job(model, visitor)
+        job = Job(spec, visitor)
         job.update(JobState(Stage.RUN))
-        found = make_detections(3, image_size=(image.image.height, image.image.width), model=model)
-        Timer(self.delay, job.future.set_result, [Result(found, Timings())]).start()
+        found = make_detections(3, image_size=(image.image.height, image.image.width), model=spec.key)
+        Timer(self.delay, job.future.set_result, [Result(found, Timings(), spec)]).start()
         return job
 
     def cancel_visitor(self, visitor: str) -> None:

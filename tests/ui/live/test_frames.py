@@ -14,7 +14,7 @@ from PIL import Image
 from detection_core.detections import Detections
 from detection_core.engine import EngineBusyError, EngineError, Job, JobState, Result, Stage
 from detection_core.images.reading import ImageError, LoadedImage
-from detection_core.models.catalog import PERSON_MODEL, get_model_spec
+from detection_core.models.catalog import PERSON_MODEL, ModelSpec, get_model_spec
 from detection_core.models.detector import Timings
 from detection_core.models.weights import WeightsError
 from detection_core.ui.live import frames as live_look
@@ -46,10 +46,10 @@ class Walk:
         self.kept: list[bool] = []
         self.tasks: list[Any] = []
 
-    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", keep: bool = True, tasks: Any = None) -> Job:
+    def submit(self, image: LoadedImage, spec: ModelSpec, *, visitor: str = "", keep: bool = True, tasks: Any = None) -> Job:
         if isinstance(self.error, EngineBusyError):
             raise self.error
-        job = Job(model, visitor)
+        job = Job(spec, visitor)
         job.update(JobState(self.stage))
         self.jobs.append(job)
         self.kept.append(keep)
@@ -67,7 +67,7 @@ class Walk:
                 if self.error:
                     job.future.set_exception(self.error)
                 else:
-                    job.future.set_result(Result(found, Timings(network=0.2, wait=0.01)))
+                    job.future.set_result(Result(found, Timings(network=0.2, wait=0.01), SPEC))
 
     def jobs_of_others(self, visitor: str) -> int:
         return self.others
@@ -106,7 +106,7 @@ def results(engine: Walk, streams: LiveStreams, stream: LiveStream, numbers: ran
 def test_an_object_without_keypoints_is_sent_without(stream, stable):
     found = make_detections(3, masks=True, keypoints=[1], model=SPEC.key)
     look = LiveFrame(time_s=1, threshold=0.5, stable=stable, tasks=None)
-    told = live_look.tell(Result(found, Timings()), look, stream)
+    told = live_look.tell(Result(found, Timings(), SPEC), look, stream)
     objects = json.loads(json.dumps(told, allow_nan=False))["objects"]
     assert {(thing["class_id"], thing["keypoints"] is not None) for thing in objects} == {(1, True), (2, False)}
 
