@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from detection_core.detections import Detections
+from detection_core.errors import UserError
 from detection_core.images.reading import LoadedImage
 from detection_core.models.detector import Timings
 from detection_core.models.families import Task
@@ -62,7 +63,7 @@ class Result:
     memory: int | None = None
 
 
-class EngineError(RuntimeError):
+class EngineError(UserError, RuntimeError):
     """Detection failed; the message is for people."""
 
 

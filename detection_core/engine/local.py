@@ -21,6 +21,7 @@ from detection_core.engine.base import EngineBusyError, EngineError, Job, JobSta
 from detection_core.engine.cores import CoreAllocation, Cores
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.peak_memory import peak_memory
+from detection_core.errors import UserError
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import list_specs
 from detection_core.models.detector import run
@@ -30,7 +31,6 @@ from detection_core.models.loader import ModelLoader, size_in_memory
 from detection_core.models.optimized import sixteen_bits
 from detection_core.models.precision import Precision
 from detection_core.models.spec import ModelSpec
-from detection_core.models.weights import WeightsError
 
 logger = logging.getLogger(__name__)
 
@@ -362,7 +362,7 @@ def _unknown() -> None:
 
 def _readable(error: BaseException, spec: ModelSpec) -> Exception:
     """What went wrong in words for people, with the error as its cause; the log has the rest."""
-    if isinstance(error, WeightsError):
+    if isinstance(error, UserError):
         return error
     if is_lack_of_memory(error):
         message = "The device has too little memory for this image with this model. Try a smaller image or a lighter model."

@@ -110,7 +110,7 @@ class ModelLoader:
         device: Where the models are put.
 
     Raises:
-        ValueError: If the environment variable is not a size.
+        SettingsError: If the environment variable is not a size.
     """
 
     def __init__(self, budget_bytes: int | None = None, device: str | torch.device = "cpu") -> None:

@@ -15,15 +15,15 @@ from anyio import to_thread
 from detection_core.comparison_report import ComparisonReport, Found
 from detection_core.detections.comparison import select
 from detection_core.engine import Engine, EngineError, Result
+from detection_core.errors import UserError
 from detection_core.formats import provenance_of, to_json
-from detection_core.images.reading import ImageError, LoadedImage
-from detection_core.models.catalog import ModelSpec, UnknownModelError, get_model_spec, list_specs
+from detection_core.images.reading import LoadedImage
+from detection_core.models.catalog import ModelSpec, get_model_spec, list_specs
 from detection_core.models.precision import precisions_in
-from detection_core.models.weights import WeightsError
 from detection_core.ui.components.model_slots import FEWEST, MOST
 from detection_core.ui.components.safe_image import NoAddresses, SafeImage, SafeText
 from detection_core.ui.live.frames import tell
-from detection_core.ui.live.streams import LiveFrame, LiveStreams, StreamEndedError, TooManyStreamsError
+from detection_core.ui.live.streams import LiveFrame, LiveStreams
 from detection_core.ui.shared.session import visitor_of
 from detection_core.ui.shared.uploads import read_upload
 from detection_core.visualization import annotate, annotate_comparison
@@ -63,7 +63,7 @@ def add_api(engine: Engine, streams: LiveStreams) -> None:
         least = _checked_threshold(threshold)
         try:
             found = await _look(engine, loaded, model, least, request)
-        except _ModelError as error:
+        except UserError as error:
             raise _refusal(str(error)) from error
         return to_json(found.detections, provenance=found.provenance), await to_thread.run_sync(annotate, loaded.image, found.detections)
 
@@ -91,7 +91,7 @@ def add_api(engine: Engine, streams: LiveStreams) -> None:
         looks = (_look(engine, loaded, str(model), least, request) for model in models)
         report = ComparisonReport(Path(image or "").name, 0.5 if iou is None else iou)
         for model, outcome in zip(models, await asyncio.gather(*looks, return_exceptions=True), strict=True):
-            if isinstance(outcome, _ModelError):
+            if isinstance(outcome, UserError):
                 report.failed[str(model)] = str(outcome)
             elif isinstance(outcome, BaseException):
                 raise outcome
@@ -125,7 +125,7 @@ def add_api(engine: Engine, streams: LiveStreams) -> None:
                 raise _refusal(f"All places are taken. Yours in the line is {place}: send the next frame in two seconds.")
             frame = LiveFrame(time.monotonic(), known.spec.default_threshold if least is None else least, stable=True)
             result = await _run(engine, loaded, known.spec, request, keep=False)
-        except (StreamEndedError, TooManyStreamsError, UnknownModelError, _ModelError) as error:
+        except UserError as error:
             raise _refusal(str(error)) from error
         told = await to_thread.run_sync(tell, result, frame, known)
         if told is None:
@@ -158,16 +158,12 @@ def add_api(engine: Engine, streams: LiveStreams) -> None:
     gr.api(models, api_name="models")
 
 
-class _ModelError(Exception):
-    """One model gives no result, for this reason."""
-
-
 async def _read(image: str | None) -> LoadedImage:
     if image is None:
         raise _refusal("Send an image file.")
     try:
         return await to_thread.run_sync(read_upload, image)
-    except ImageError as error:
+    except UserError as error:
         raise _refusal(str(error)) from error
 
 
@@ -179,10 +175,7 @@ def _checked_threshold(threshold: float | None) -> float | None:
 
 async def _look(engine: Engine, loaded: LoadedImage, model: str, threshold: float | None, request: gr.Request) -> Found:
     """What a model finds above the threshold, or its own default one."""
-    try:
-        spec = get_model_spec(model)
-    except UnknownModelError as error:
-        raise _ModelError(str(error)) from error
+    spec = get_model_spec(model)
     result = await _run(engine, loaded, spec, request)
     least = spec.default_threshold if threshold is None else threshold
     seconds = result.timings.network + result.timings.post
@@ -194,12 +187,10 @@ async def _run(engine: Engine, loaded: LoadedImage, spec: ModelSpec, request: gr
         # Waiting must not hold one of the server's few threads: a slow download would stop everybody else.
         job = engine.submit(loaded, spec, visitor=visitor_of(request, "api"), keep=keep)
         return await asyncio.wait_for(asyncio.wrap_future(job.future), _PATIENCE)
-    except (UnknownModelError, WeightsError, EngineError) as error:
-        raise _ModelError(str(error)) from error
     except TimeoutError as error:
-        raise _ModelError("This takes too long. What has arrived of a download is kept: try again later.") from error
+        raise EngineError("This takes too long. What has arrived of a download is kept: try again later.") from error
     except asyncio.CancelledError as error:
-        raise _ModelError("Cancelled.") from error
+        raise EngineError("Cancelled.") from error
 
 
 def _refusal(message: str) -> gr.Error:

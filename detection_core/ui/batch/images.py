@@ -13,11 +13,10 @@ from typing import Any
 from anyio import to_thread
 from PIL import Image
 
-from detection_core.engine import Engine, EngineError, Job, Result
+from detection_core.engine import Engine, Job, Result
+from detection_core.errors import UserError
 from detection_core.images.reading import ImageError, encode_jpeg
-from detection_core.models.catalog import UnknownModelError
-from detection_core.models.weights import WeightsError
-from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchFullError, BatchImage, BatchStore, Look
+from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchImage, BatchStore, Look
 from detection_core.ui.components.client_values import text_of
 from detection_core.ui.components.export_choices import suiting_formats
 from detection_core.ui.shared.progress import status_of
@@ -71,7 +70,7 @@ async def look_at(sent: object, engine: Engine, batches: BatchStore, limit: int)
         return {"expired": str(error)}
     except CancelledError:
         return {"cancelled": True}
-    except (UnknownModelError, ImageError, WeightsError, EngineError, BatchFullError) as error:
+    except UserError as error:
         batch.looks.pop(key, None)
         return {"error": str(error)}
     return {"result": _result(look, result)}

@@ -14,6 +14,7 @@ import gradio as gr
 from PIL import Image
 
 from detection_core.engine import Engine
+from detection_core.errors import UserError
 from detection_core.formats import FORMATS, ImageResult, export, provenance_of
 from detection_core.images.reading import ImageError
 from detection_core.models.catalog import UnknownModelError, get_model_spec
@@ -101,7 +102,7 @@ def build_batch_tab(page: gr.Blocks, engine: Engine, batches: BatchStore) -> Bat
         try:
             batch = batches.find(order.batch)
             path = pack(batch, order, Path(view.GRADIO_CACHE))
-        except (BatchExpiredError, ImageError, NothingToPackError) as error:
+        except UserError as error:
             return batch_error("The files cannot be written", str(error))
         except OSError as error:
             return batch_error("The files cannot be written", f"The server says: {error.strerror}.")
@@ -129,7 +130,7 @@ def build_batch_tab(page: gr.Blocks, engine: Engine, batches: BatchStore) -> Bat
     return BatchTab(picker, view, opened)
 
 
-class NothingToPackError(ValueError):
+class NothingToPackError(UserError):
     """There is nothing to export; the message is for people."""
 
 

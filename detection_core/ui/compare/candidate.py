@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from detection_core.detections import Detections
-from detection_core.engine import Cancelled, Engine, EngineError, Job, Result, summarize
+from detection_core.engine import Cancelled, Engine, Job, Result, summarize
+from detection_core.errors import UserError
 from detection_core.formats import Provenance, provenance_of
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import UnknownModelError, get_model_spec
+from detection_core.models.catalog import get_model_spec
 from detection_core.models.spec import ModelSpec
-from detection_core.models.weights import WeightsError
 from detection_core.ui.compare.measurements import Measurements
 from detection_core.ui.compare.view import CompareModel, compare_model, failed_model, waiting_model
 from detection_core.ui.components.messages import ViewError, ViewStatus
@@ -70,7 +70,7 @@ class Candidate:
             else:
                 size = megabytes(self.spec.file_size)
                 self._error = ViewError(title="Not on this machine yet", text=f"The button beside the image downloads its {size}.")
-        except (UnknownModelError, EngineError) as error:
+        except UserError as error:
             self._error = explain(error, key)
 
     @property
@@ -99,7 +99,7 @@ class Candidate:
             self._result = self.job.result()
         except Cancelled:
             self._error = ViewError(title="Cancelled", text="What has arrived of a download is kept.")
-        except (WeightsError, EngineError) as error:
+        except UserError as error:
             self._error = explain(error, self.key)
         else:
             self.finding = CandidateResult(

@@ -14,11 +14,11 @@ from gradio.components.base import Component
 from gradio.data_classes import FileData
 
 from detection_core.engine import Cancelled, Engine, EngineError, Result, summarize, take_turns
+from detection_core.errors import UserError
 from detection_core.formats import ResultsFormatError, SeveralImagesError, read_coco_results
 from detection_core.images.reading import ImageError, LoadedImage
-from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, UnknownModelError, get_model_spec
+from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_model_spec
 from detection_core.models.precision import split_key, usual_key
-from detection_core.models.weights import WeightsError
 from detection_core.ui.compare.candidate import Candidate, CandidateResult, imported, imported_message
 from detection_core.ui.compare.download import KeptComparison, comparison_archive
 from detection_core.ui.compare.measurements import Measurements
@@ -231,7 +231,7 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: ImageLinks) -> Compare
         except SeveralImagesError as error:
             yield _failure(f"Which image is it in “{title}”?", str(error)), *_NOTHING[1:], gr.skip(), gr.skip(), _show(True)
             return
-        except (ImageError, ResultsFormatError, OSError) as error:
+        except (UserError, OSError) as error:
             yield _failure(f"“{title}” cannot be used", str(error)), *_NOTHING[1:], gr.skip(), gr.skip(), gr.skip()
             return
         if len(found) > _MAX_IMPORTED:
@@ -273,7 +273,7 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: ImageLinks) -> Compare
             # Without a status: the last one may have come after the visitor's word.
             yield (CompareMessage(), *_NOTHING[1:4], _show(False)) if turns.is_current(visitor, turn) else _NOTHING
             return
-        except (UnknownModelError, ImageError, WeightsError, EngineError) as error:
+        except UserError as error:
             failure = _failure("The models cannot be measured", str(error)), *_NOTHING[1:4], _show(False)
             yield failure if turns.is_current(visitor, turn) else _NOTHING
             return
@@ -299,7 +299,7 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: ImageLinks) -> Compare
         try:
             comparison = kept.get(name)
             archive = comparison_archive(comparison, settings)
-        except (ResultExpiredError, ImageError, ValueError) as error:
+        except UserError as error:
             return _failure("The comparison cannot be saved", str(error))
         file_name = f"{comparison.image_path.stem}_comparison.zip"
         return CompareMessage(download=FileData(path=serve_bytes(archive, file_name, view)), download_name=file_name)
@@ -310,7 +310,7 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: ImageLinks) -> Compare
             if path is None:
                 raise ImageError("Choose the image again.")
             return CompareMessage(link_name=links.keep(read_upload(path)))
-        except (ImageError, OSError) as error:
+        except (UserError, OSError) as error:
             return _failure("The image cannot be kept", error.strerror or "" if isinstance(error, OSError) else str(error))
 
     def open_first(

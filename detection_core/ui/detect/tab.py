@@ -12,11 +12,11 @@ import gradio as gr
 from gradio.components.base import Component
 from gradio.events import Dependency
 
-from detection_core.engine import Cancelled, Engine, EngineError, Job, JobState, Result, Stage
+from detection_core.engine import Cancelled, Engine, Job, JobState, Result, Stage
+from detection_core.errors import UserError
 from detection_core.formats import provenance_of
-from detection_core.images.reading import ImageError, LoadedImage
-from detection_core.models.catalog import ModelSpec, UnknownModelError, get_model_spec
-from detection_core.models.weights import WeightsError
+from detection_core.images.reading import LoadedImage
+from detection_core.models.catalog import ModelSpec, get_model_spec
 from detection_core.ui.components.example_strip import ExampleStrip
 from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
 from detection_core.ui.components.safe_image import SafeImage
@@ -33,7 +33,7 @@ from detection_core.ui.detect.view import (
 from detection_core.ui.shared.examples import EXAMPLE_PATHS, EXAMPLES, clicked_example
 from detection_core.ui.shared.progress import explain, milliseconds, status_of
 from detection_core.ui.shared.served_files import serve_bytes, shown_file
-from detection_core.ui.shared.session import KeptResult, ResultExpiredError, ResultStore, Turns, visitor_of
+from detection_core.ui.shared.session import KeptResult, ResultStore, Turns, visitor_of
 from detection_core.ui.shared.uploads import read_upload
 
 _POLL_SECONDS = 0.5
@@ -120,7 +120,7 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore[KeptR
         except Cancelled:
             yield _NOTHING
             return
-        except (UnknownModelError, ImageError, WeightsError, EngineError) as error:
+        except UserError as error:
             failure = ViewMessage(error=explain(error, key)), gr.skip(), *model_parts(key), _cancel(False)
             yield failure if turns.is_current(visitor, turn) else _NOTHING
             return
@@ -158,7 +158,7 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore[KeptR
         asked = event._data if isinstance(event._data, dict) else {}
         try:
             data, file_name = result_file(results.get(name), settings, str(asked.get("format", "png")))
-        except (ResultExpiredError, ImageError, ValueError) as error:
+        except UserError as error:
             return error_payload("The result cannot be saved", str(error))
         return download_payload(serve_bytes(data, file_name, view), file_name)
 

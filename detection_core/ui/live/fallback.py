@@ -9,10 +9,10 @@ import gradio as gr
 from gradio.data_classes import ImageData
 from PIL import Image
 
-from detection_core.engine import Cancelled, Engine, EngineError
-from detection_core.images.reading import ImageError, encode_jpeg
-from detection_core.models.catalog import UnknownModelError, get_model_spec
-from detection_core.models.weights import WeightsError
+from detection_core.engine import Cancelled, Engine
+from detection_core.errors import UserError
+from detection_core.images.reading import encode_jpeg
+from detection_core.models.catalog import get_model_spec
 from detection_core.ui.components.model_picker import ModelPicker
 from detection_core.ui.components.safe_image import NoAddresses
 from detection_core.ui.live.frames import read_frame
@@ -71,7 +71,7 @@ def add_plain_stream(engine: Engine, picker: ModelPicker) -> None:
         except Cancelled:
             # The visitor has gone.
             return gr.skip(), ""
-        except (UnknownModelError, ImageError, WeightsError, EngineError) as error:
+        except UserError as error:
             raise gr.Error(html.escape(str(error)), print_exception=False) from error
         except TimeoutError as error:
             raise gr.Error("The model takes too long for a stream. Choose a faster one.", print_exception=False) from error

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from detection_core.detections.tracking import Tracker
 from detection_core.engine import Job
+from detection_core.errors import UserError
 from detection_core.models.families import Task
 from detection_core.models.spec import ModelSpec
 
@@ -21,14 +22,14 @@ _MAX_WAITING = 88
 _MAX_SILENCE = 12.0
 
 
-class StreamEndedError(LookupError):
+class StreamEndedError(UserError):
     """The stream is not known, or no longer; the message is for people."""
 
     def __init__(self) -> None:
         super().__init__("The stream has ended: nothing was heard of this page for a while, or you have started another one.")
 
 
-class TooManyStreamsError(RuntimeError):
+class TooManyStreamsError(UserError):
     """There is not even a place to wait; the message is for people."""
 
     def __init__(self) -> None:

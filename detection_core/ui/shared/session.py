@@ -14,6 +14,7 @@ import gradio as gr
 
 from detection_core.detections import Detections
 from detection_core.engine import Engine
+from detection_core.errors import UserError
 from detection_core.formats import Provenance
 
 _Kept = TypeVar("_Kept")
@@ -80,7 +81,7 @@ class Turns:
             return self._latest.get(visitor) == turn
 
 
-class ResultExpiredError(LookupError):
+class ResultExpiredError(UserError):
     """The result is no longer kept; the message is for people."""
 
     def __init__(self) -> None:

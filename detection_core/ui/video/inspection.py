@@ -11,11 +11,11 @@ from typing import Any
 from anyio import to_thread
 from PIL import Image
 
-from detection_core.engine import Engine, EngineError
-from detection_core.images.reading import ImageError, encode_jpeg, read_image
-from detection_core.models.catalog import UnknownModelError, get_model_spec
+from detection_core.engine import Engine
+from detection_core.errors import UserError
+from detection_core.images.reading import encode_jpeg, read_image
+from detection_core.models.catalog import get_model_spec
 from detection_core.models.spec import ModelSpec
-from detection_core.models.weights import WeightsError
 from detection_core.ui.shared.uploads import uploaded_path
 from detection_core.ui.video.frame_times import FrameTimes
 from detection_core.video.io import VideoError, VideoFile, VideoLimits, open_video
@@ -78,7 +78,7 @@ async def time_model(sent: object, engine: Engine, times: FrameTimes, limits: Vi
         if known is None and engine.model_states().get(spec.key) != "to download":
             known = await _try(engine, spec, await to_thread.run_sync(_first_frame, video))
             times.put(spec, video.size, known)
-    except (UnknownModelError, VideoError, ImageError, WeightsError, EngineError, CancelledError):
+    except (UserError, CancelledError):
         return {}
     return {} if known is None else {"seconds": known}
 

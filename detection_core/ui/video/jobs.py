@@ -10,21 +10,16 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from detection_core.engine import EngineError
-from detection_core.images.reading import ImageError
-from detection_core.models.catalog import UnknownModelError
-from detection_core.models.weights import WeightsError
+from detection_core.errors import UserError
 from detection_core.ui.components.messages import ViewStatus
 from detection_core.video import VideoProgress
-from detection_core.video.io import VideoError
 
 logger = logging.getLogger(__name__)
 
 _MAX_WAITING = 32
-_FOR_PEOPLE = (VideoError, ImageError, WeightsError, EngineError, UnknownModelError)
 
 
-class JobsFullError(RuntimeError):
+class JobsFullError(UserError):
     """Too many wait already; the message is for people."""
 
     def __init__(self) -> None:
@@ -159,14 +154,14 @@ class VideoJobs:
         _settle(job, outcome)
 
 
-def _readable(error: Exception) -> Exception:
+def _readable(error: Exception) -> UserError:
     """What went wrong in words for people; the log has the rest."""
-    if isinstance(error, _FOR_PEOPLE):
+    if isinstance(error, UserError):
         return error
     logger.error("Work on a video failed", exc_info=error)
     if isinstance(error, OSError):
-        return RuntimeError(f"The server cannot write its files: {error.strerror}.")
-    return RuntimeError("Something unexpected went wrong. Try again; the server's log has the details.")
+        return UserError(f"The server cannot write its files: {error.strerror}.")
+    return UserError("Something unexpected went wrong. Try again; the server's log has the details.")
 
 
 def _settle(job: VideoJob, outcome: VideoJobState) -> None:
