@@ -51,7 +51,7 @@ class Result:
         timings: Where the time went when the model ran.
         spec: The model as it was submitted, which is the one that ran: a user's file may have been replaced since.
         first_run: Whether it was the model's first image since it was loaded, which is slower than the rest.
-        kept: Whether the model had looked at this image before, and the result was kept; `timings` are of that time.
+        kept: Whether the model had run on this image before, and the result was kept; `timings` are of that time.
         memory: Bytes that the model's weights and this run took together; None if it was not measured or is unknown.
     """
 
@@ -91,7 +91,7 @@ class Job:
         return self._state
 
     def update(self, state: JobState) -> None:
-        """Says what it is doing; for the engine."""
+        """Sets what it is doing; for the engine."""
         with self._changed:
             self._state = state
             self._changed.notify_all()
@@ -118,12 +118,12 @@ class Job:
         return self.future.result(timeout)
 
     def cancel(self) -> None:
-        """Gives the job up. A pass through the network that has begun is not interrupted, but its result is dropped."""
+        """Cancels the job. A pass through the network that has begun is not interrupted, but its result is dropped."""
         self.future.cancel()
 
     @property
     def cancelled(self) -> bool:
-        """Whether it was given up."""
+        """Whether it was cancelled."""
         return self.future.cancelled()
 
 
@@ -156,7 +156,7 @@ class Engine(Protocol):
         """
 
     def cancel_visitor(self, visitor: str) -> None:
-        """Gives up all jobs of a visitor who has gone."""
+        """Cancels all jobs of a visitor who has gone."""
 
     def model_states(self) -> dict[str, str]:
         """Where each model is, in every precision that can run: "in memory", "on disk" or "to download", by its key."""
@@ -168,4 +168,4 @@ class Engine(Protocol):
         """How many jobs of other visitors are in progress."""
 
     def close(self) -> None:
-        """Gives up all jobs and ends the engine's threads."""
+        """Cancels all jobs and ends the engine's threads."""

@@ -87,7 +87,7 @@ class Cores:
         """
         self._running.remove(allocation)
         if seconds is not None and allocation.alone:
-            self._choosers[allocation.model].ran(allocation.threads, seconds)
+            self._choosers[allocation.model].record(allocation.threads, seconds)
 
 
 class ThreadChooser:
@@ -119,8 +119,8 @@ class ThreadChooser:
             return next((threads for threads in self._choices if threads != best), best)
         return best
 
-    def ran(self, threads: int, seconds: float) -> None:
-        """Learns how long a run with so many threads took."""
+    def record(self, threads: int, seconds: float) -> None:
+        """Records how long a run with so many threads took."""
         self._seconds[threads].append(seconds)
         self._runs += 1
 

@@ -41,7 +41,7 @@ _MAX_JOBS_PER_VISITOR = 8
 _UNKNOWN_SECONDS = 0.5
 # No clock is finer.
 _LEAST_SECONDS = 1e-6
-# Of how many runs the median tells what a model takes here.
+# Number of runs whose median is taken as what a model takes here.
 _LATEST_RUNS = 15
 # On an H100 an image takes a third to two thirds of the time in a pass of eight; hardly less in a larger one.
 _GPU_BATCH = 8

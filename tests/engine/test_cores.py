@@ -15,7 +15,7 @@ def chosen(chooser: ThreadChooser, seconds: dict[int, float], runs: int) -> Coun
     for _ in range(runs):
         threads = chooser.choose()
         counted[threads] += 1
-        chooser.ran(threads, seconds[threads])
+        chooser.record(threads, seconds[threads])
     return counted
 
 
