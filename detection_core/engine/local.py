@@ -27,7 +27,7 @@ from detection_core.models.catalog import list_specs
 from detection_core.models.detector import run
 from detection_core.models.device import is_lack_of_memory
 from detection_core.models.families import Task
-from detection_core.models.loader import ModelLoader, size_in_memory
+from detection_core.models.loader import LoadOutcome, ModelLoader, size_in_memory
 from detection_core.models.optimized import sixteen_bits
 from detection_core.models.precision import Precision
 from detection_core.models.spec import ModelSpec
@@ -226,7 +226,7 @@ class LocalEngine:
             raise EngineBusyError("Too many images are waiting already. Try again in a moment.")
         self._jobs[job] = request
 
-    def _finish_load(self, job: Job, outcome: nn.Module | BaseException, load_time: float) -> None:
+    def _finish_load(self, job: Job, outcome: LoadOutcome, load_time: float) -> None:
         if isinstance(outcome, nn.Module):
             self._enqueue(job, outcome, load_time)
         elif not job.cancelled:

@@ -6,7 +6,6 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -63,16 +62,16 @@ class ResidentModel:
     device: str
 
 
-Progress = Callable[[LoadProgress], None]
-Outcome = nn.Module | BaseException
+OnProgress = Callable[[LoadProgress], None]
+LoadOutcome = nn.Module | BaseException
 
 
 @dataclass(frozen=True, eq=False)
 class _Waiter:
     """Who asked for a model that is loading."""
 
-    on_progress: Progress
-    on_done: Callable[[Outcome], None]
+    on_progress: OnProgress
+    on_done: Callable[[LoadOutcome], None]
     cancelled: Callable[[], bool]
 
 
@@ -121,7 +120,7 @@ class ModelLoader:
         self._pending: dict[tuple[str, str], _PendingLoad] = {}
 
     def request(
-        self, spec: ModelSpec, *, on_progress: Progress, on_done: Callable[[Outcome], None], cancelled: Callable[[], bool]
+        self, spec: ModelSpec, *, on_progress: OnProgress, on_done: Callable[[LoadOutcome], None], cancelled: Callable[[], bool]
     ) -> nn.Module | None:
         """Asks for a model without waiting for it.
 
@@ -154,7 +153,7 @@ class ModelLoader:
                     on_progress(pending.progress)
         return None
 
-    def load(self, spec: ModelSpec, *, on_progress: Progress | None = None, cancelled: Callable[[], bool] | None = None) -> nn.Module:
+    def load(self, spec: ModelSpec, *, on_progress: OnProgress | None = None, cancelled: Callable[[], bool] | None = None) -> nn.Module:
         """Returns a model, from memory or built from its weights, which are downloaded where they are missing.
 
         Unless the spec says stock, `optimized.optimize` makes it faster, on a CPU and on CUDA.
@@ -172,20 +171,22 @@ class ModelLoader:
                 fast. The next call tries again.
             DownloadCancelled: If `cancelled` said so.
         """
-        events: SimpleQueue[LoadProgress | Outcome] = SimpleQueue()
+        events: SimpleQueue[LoadProgress | LoadOutcome] = SimpleQueue()
         gone = threading.Event()
         module = self.request(spec, on_progress=events.put, on_done=events.put, cancelled=gone.is_set)
         try:
             while module is None:
-                with suppress(Empty):
+                try:
                     event = events.get(timeout=_POLL_SECONDS if cancelled else None)
-                    if isinstance(event, BaseException):
-                        raise event
-                    if isinstance(event, nn.Module):
-                        module = event
-                    elif on_progress:
-                        on_progress(event)
-                if module is None and cancelled and cancelled():
+                except Empty:
+                    event = None
+                if isinstance(event, BaseException):
+                    raise event
+                if isinstance(event, nn.Module):
+                    return event
+                if event is not None and on_progress:
+                    on_progress(event)
+                if cancelled and cancelled():
                     raise DownloadCancelled("Loading was cancelled; what has arrived of the weights is kept for the next time.")
             return module
         finally:
@@ -230,7 +231,7 @@ class ModelLoader:
         # Of models that were let go, and of what this one was made from; nobody waits for it.
         release_freed_memory()
 
-    def _try_to_load(self, spec: ModelSpec, pending: _PendingLoad) -> Outcome:
+    def _try_to_load(self, spec: ModelSpec, pending: _PendingLoad) -> LoadOutcome:
         try:
             return self._read(spec, pending)
         except BaseException as error:
