@@ -36,7 +36,7 @@ from benchmarks.page import ROOT, free_port, wait_for_answer
 from detection_core.detections import Detections
 from detection_core.engine import Engine, Job, LocalEngine, Result
 from detection_core.images.reading import LoadedImage, encode_jpeg
-from detection_core.models.catalog import ASSETS, PERSON_MODEL, get_model_spec
+from detection_core.models.catalog import ASSETS, PERSON_MODEL, ModelSpec, get_model_spec
 from detection_core.models.detector import Timings
 from detection_core.ui.live.frames import detect_in_frame
 from detection_core.ui.live.streams import LiveStreams
@@ -230,13 +230,13 @@ def measure_soak(browser: Browser, minutes: int) -> str:
 class Constant:
     """An engine whose network takes no time and finds the same thing each time: what is left is our own work."""
 
-    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", keep: bool = True, **_: Any) -> Job:
+    def submit(self, image: LoadedImage, spec: ModelSpec, *, visitor: str = "", keep: bool = True, **_: Any) -> Job:
         """A job that is done."""
-        spec, job = get_model_spec(model), Job(model, visitor)
+        job = Job(spec, visitor)
         height, width = image.image.height, image.image.width
         box, label, score = np.array([[50, 50, 250, 400]], np.float32), np.array([1]), np.array([0.9], np.float32)
         found = Detections(box, label, score, (height, width), spec.categories)
-        job.future.set_result(Result(found, Timings()))
+        job.future.set_result(Result(found, Timings(), spec))
         return job
 
     def jobs_of_others(self, visitor: str) -> int:

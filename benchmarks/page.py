@@ -205,7 +205,7 @@ def measure_server(images: int) -> str:
             moments = [time.perf_counter()]
             loaded = read_image(content)
             moments.append(time.perf_counter())
-            result = engine.submit(loaded, COCO_MODEL).result()
+            result = engine.submit(loaded, spec).result()
             moments.append(time.perf_counter())
             view_payload(result.detections, EXAMPLE, title=spec.title, threshold=spec.default_threshold, floor=spec.min_score)
             moments.append(time.perf_counter())

@@ -24,7 +24,7 @@ from benchmarks.common import machine_facts, markdown_table
 from detection_core.engine import LocalEngine
 from detection_core.images.reading import read_image
 from detection_core.models.build import build_empty
-from detection_core.models.catalog import ModelSpec, list_specs
+from detection_core.models.catalog import ModelSpec, get_model_spec, list_specs
 from detection_core.models.empty import NoRandomInitialization
 from detection_core.models.loader import ModelLoader
 from detection_core.models.memory_budget import parse_size
@@ -98,13 +98,13 @@ def _quarters(beyond: list[int], kept: list[int]) -> str:
 
 def request(count: int, *, keep: bool) -> list[str]:
     """Sends so many small images, all of them different, one after the other; returns a row of the table."""
-    engine = LocalEngine()
+    engine, spec = LocalEngine(), get_model_spec(_LIGHT)
     settled = 0
     started = time.perf_counter()
     for number in range(1, count + 1):
         pixels = np.full(_IMAGE, number % 256, np.uint8)
         pixels[0, 0] = (*divmod(number, 256), 0)
-        engine.submit(read_image(pixels), _LIGHT, visitor=str(number), keep=keep).result()
+        engine.submit(read_image(pixels), spec, visitor=str(number), keep=keep).result()
         if number == min(_SETTLED, count):
             settled = resident_bytes()
     seconds = time.perf_counter() - started

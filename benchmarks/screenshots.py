@@ -77,8 +77,7 @@ def main() -> None:
         arguments = ["--no-sandbox", *CAMERA, f"--use-file-for-fake-video-capture={film}"]
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
         for tab in args.tabs:
-            size = {"width": args.width, "height": _SHOWN[tab]}
-            page = browser.new_page(viewport=size, permissions=["camera"])
+            page = browser.new_page(viewport={"width": args.width, "height": _SHOWN[tab]}, permissions=["camera"])
             page.goto(f"{address}?__theme={args.theme}")
             bring_up(page, tab)
             page.screenshot(path=args.out / f"{tab}.png")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from detection_core.detections import Detections
     from detection_core.detections.comparison import Comparison, compare, consensus
     from detection_core.detections.tracking import TrackedDetections, Tracker
+    from detection_core.errors import UserError
     from detection_core.evaluation import Evaluation, evaluate
     from detection_core.formats import (
         ImageResult,
@@ -63,6 +64,7 @@ __all__ = [
     "Tracker",
     "TrainingData",
     "UnknownModelError",
+    "UserError",
     "VideoError",
     "VideoOptions",
     "WeightsError",
@@ -118,6 +120,7 @@ _HOMES = {
     "TrackedDetections": "detections.tracking",
     "Tracker": "detections.tracking",
     "UnknownModelError": "models.catalog",
+    "UserError": "errors",
     "VideoError": "video.io",
     "WeightsError": "models.weights",
     "annotate": "visualization",

@@ -15,10 +15,11 @@ from typing import Any
 from PIL import Image, PngImagePlugin
 
 from detection_core.detections import Detections
+from detection_core.errors import UserError
 from detection_core.formats import ImageResult, Provenance, annotated_png, export, from_json, to_json
 from detection_core.formats.target import Target
 from detection_core.images.limits import ImageLimits
-from detection_core.images.reading import ImageError, LoadedImage, load_image, read_image
+from detection_core.images.reading import LoadedImage, load_image, read_image
 from detection_core.inputs import ANNOTATED, InputFile, free_stems, identity
 from detection_core.models.download import sha256
 
@@ -95,7 +96,7 @@ class BatchRun:
             started = time.perf_counter()
             try:
                 found, reused = self._do(image, detect)
-            except (ImageError, OSError, RuntimeError, MemoryError) as error:
+            except (UserError, OSError, RuntimeError, MemoryError) as error:
                 yield Outcome(image, None, error, False, time.perf_counter() - started)
             else:
                 self._done.add(image.path)

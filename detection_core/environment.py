@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from detection_core.errors import SettingsError
+
 
 def positive_number(environ: Mapping[str, str], name: str, example: int) -> float | None:
     """What a variable says; None if it is not set, or empty.
@@ -15,7 +17,7 @@ def positive_number(environ: Mapping[str, str], name: str, example: int) -> floa
         example: A number that it might be, for the message.
 
     Raises:
-        ValueError: If it is not a positive number.
+        SettingsError: If it is not a positive number.
     """
     text = environ.get(name, "").strip()
     if not text:
@@ -25,5 +27,5 @@ def positive_number(environ: Mapping[str, str], name: str, example: int) -> floa
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:
-        raise ValueError(f"{name} must be a positive number such as {example}, got {text!r}")
+        raise SettingsError(f"{name} must be a positive number such as {example}, not “{text}”.")
     return value

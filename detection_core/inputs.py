@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from detection_core.errors import UserError
 from detection_core.images.formats import READABLE
 
 # Endings of the formats in READABLE. They matter only where files are looked for: what is named is read whatever it is called.
@@ -22,7 +23,7 @@ _PATTERN = re.compile(r"[*?\[]")
 Identity = tuple[int, int]
 
 
-class NoImagesError(ValueError):
+class NoImagesError(UserError, ValueError):
     """A folder or a pattern leads to no image; the message says which and what to do."""
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detection_core.errors import UserError
 from detection_core.models.precision import Precision, split_key, usual_precision
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _STAGES = {"download": "Downloading", "load": "Loading"}
 
 
-class UsageError(Exception):
+class UsageError(UserError):
     """It cannot be done as it was asked for, so nothing was; the message says why."""
 
 
@@ -46,15 +47,12 @@ def use_models_folder(name: str | None) -> None:
     """Lets the user's own models be found in this folder; None keeps the usual one.
 
     Raises:
-        UsageError: If there is no such folder.
+        SettingsError: If there is no such folder.
     """
     from detection_core.models.user_models import use_folder
 
-    try:
-        if name is not None:
-            use_folder(name)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    if name is not None:
+        use_folder(name)
 
 
 def add_precision(parser: argparse.ArgumentParser) -> None:
@@ -71,61 +69,42 @@ def find_spec(model: str, precision: str | None = None) -> ModelSpec:
         precision: The one that the user chose for all; None leaves what the model's name says, or the usual one.
 
     Raises:
-        UsageError: If it is neither.
+        UnknownModelError: If it is neither.
+        CheckpointError: If the file cannot be used.
+        SettingsError: If the environment names no precision.
     """
     spec = _find_spec(model)
-    try:
-        usual = usual_precision()
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    usual = usual_precision()
     named = spec.precision is not Precision.EXACT
     return spec.in_precision(Precision(precision) if precision else spec.precision if named else usual)
 
 
 def _find_spec(model: str) -> ModelSpec:
     from detection_core.models.catalog import UnknownModelError, get_model_spec
-    from detection_core.models.checkpoint import CheckpointError
     from detection_core.models.user_models import is_model_file, read_model_spec
 
     try:
         return get_model_spec(model)
-    except UnknownModelError as error:
+    except UnknownModelError:
         name, precision = split_key(model)
         if not is_model_file(Path(name)):
-            raise UsageError(str(error)) from error
-    try:
-        return read_model_spec(Path(name)).in_precision(precision)
-    except CheckpointError as error:
-        raise UsageError(str(error)) from error
-
-
-def check_device(name: str) -> None:
-    """Checks that models can run on a device.
-
-    Raises:
-        UsageError: If they cannot.
-    """
-    from detection_core.models.device import DeviceError, require_device
-
-    try:
-        require_device(name)
-    except DeviceError as error:
-        raise UsageError(str(error)) from error
+            raise
+    return read_model_spec(Path(name)).in_precision(precision)
 
 
 def settings(device: str) -> tuple[ImageLimits, ModelLoader]:
-    """What the environment says about images and memory.
+    """What the environment says about images and memory, for a device on which models can run.
 
     Raises:
-        UsageError: If one of its variables is not what it should be.
+        DeviceError: If they cannot.
+        SettingsError: If one of the environment's variables is not what it should be.
     """
     from detection_core.images.limits import ImageLimits
+    from detection_core.models.device import require_device
     from detection_core.models.loader import ModelLoader
 
-    try:
-        return ImageLimits.from_environment(), ModelLoader(device=device)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    require_device(device)
+    return ImageLimits.from_environment(), ModelLoader(device=device)
 
 
 def in_a_line(error: BaseException) -> str:

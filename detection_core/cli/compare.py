@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from detection_core.cli.common import (
     LoadReport,
     UsageError,
-    check_device,
     find_spec,
     fraction,
     in_a_line,
@@ -19,6 +18,7 @@ from detection_core.cli.common import (
     settings,
     use_models_folder,
 )
+from detection_core.errors import UserError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -82,26 +82,21 @@ def _image_id(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
 
 
-class _ModelError(Exception):
-    """One model cannot be compared, for this reason; the others can."""
-
-
 def _compare(args: argparse.Namespace) -> int:
     if len(set(args.models)) < max(2, len(args.models)):
         raise UsageError("Name at least two different models after --models, each once.")
     use_models_folder(args.models_dir)
     sources = [Path(name) if name.lower().endswith(".json") else find_spec(name) for name in args.models]
-    check_device(args.device)
     limits, loader = settings(args.device)
     from detection_core.cli.compare_output import Files, print_report
     from detection_core.comparison_report import ComparisonReport
-    from detection_core.images.reading import ImageError, load_image
+    from detection_core.images.reading import load_image
 
     files = Files([source.stem if isinstance(source, Path) else source.key for source in sources], args.out)
     files.prepare([args.image, *args.models])
     try:
         image = load_image(args.image, limits=limits)
-    except (ImageError, OSError, MemoryError) as error:
+    except (UserError, OSError, MemoryError) as error:
         say(f"{args.image}: {in_a_line(error)}")
         return 1
 
@@ -110,9 +105,9 @@ def _compare(args: argparse.Namespace) -> int:
         place = f"[{number}/{len(sources)}] {name}: "
         try:
             result = _result(name, source, image, loader, args)
-        except _ModelError as error:
-            report.failed[name] = str(error)
-            say(f"{place}{error}")
+        except (UserError, RuntimeError, MemoryError) as error:
+            report.failed[name] = in_a_line(error)
+            say(f"{place}{report.failed[name]}")
         else:
             report.results.append(result)
             say(f"{place}{result.detections.describe()}" + ("" if result.seconds is None else f" ({result.seconds:.2f} s)"))
@@ -155,23 +150,18 @@ def _result(name: str, source: Path | ModelSpec, image: Image.Image, loader: Mod
 def _run(spec: ModelSpec, image: Image.Image, device: str, loader: ModelLoader) -> tuple[Detections, float]:
     """All that a model finds, and in how many seconds."""
     from detection_core.models.detector import Detector
-    from detection_core.models.weights import WeightsError
 
-    try:
-        loader.load(spec, on_progress=LoadReport())
-        detector = Detector(spec, device=device, loader=loader)
-        started = time.perf_counter()
-        return detector.detect(image), time.perf_counter() - started
-    except (WeightsError, RuntimeError, MemoryError) as error:
-        raise _ModelError(in_a_line(error)) from error
+    loader.load(spec, on_progress=LoadReport())
+    detector = Detector(spec, device=device, loader=loader)
+    started = time.perf_counter()
+    return detector.detect(image), time.perf_counter() - started
 
 
 def _read(path: Path, name: str, image: Image.Image, image_id: int | str | None) -> Detections:
-    from detection_core.formats import ResultsFormatError, read_coco_results
+    from detection_core.formats import read_coco_results
 
     try:
-        return read_coco_results(path.read_bytes(), (image.height, image.width), image_id=image_id, model=name)
+        content = path.read_bytes()
     except OSError as error:
-        raise _ModelError(f"“{path}” cannot be read: {error.strerror}.") from error
-    except (ResultsFormatError, MemoryError) as error:
-        raise _ModelError(in_a_line(error)) from error
+        raise UserError(f"“{path}” cannot be read: {error.strerror}.") from error
+    return read_coco_results(content, (image.height, image.width), image_id=image_id, model=name)

@@ -15,7 +15,6 @@ from detection_core.cli.common import (
     LoadReport,
     UsageError,
     add_precision,
-    check_device,
     find_spec,
     fraction,
     in_a_line,
@@ -25,6 +24,7 @@ from detection_core.cli.common import (
 )
 from detection_core.cli.detect_images import detect_in_images
 from detection_core.cli.detect_videos import VIDEO, VideoRun, add_video_options, limits_of_videos, moves, options_of_videos
+from detection_core.errors import UserError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -86,7 +86,6 @@ def _detect(args: argparse.Namespace) -> int:
     video_limits = limits_of_videos()
     videos, images = _find(args, video_limits)
     formats, video_formats = _formats(args, spec, videos=bool(videos), images=bool(images))
-    check_device(args.device)
     limits, loader = settings(args.device)
     threshold = spec.default_threshold if args.threshold is None else args.threshold
     options = options_of_videos(args, spec, threshold)
@@ -113,16 +112,14 @@ def _find(args: argparse.Namespace, limits: VideoLimits) -> tuple[list[InputFile
     """The videos and the images that are meant.
 
     Raises:
-        UsageError: If a folder or a pattern leads to nothing, videos are to go to standard output, or what is for videos is said of images.
+        NoImagesError: If a folder or a pattern leads to nothing.
+        UsageError: If videos are to go to standard output, or what is for videos is said of images.
     """
-    from detection_core.inputs import NoImagesError, find_images, find_videos
+    from detection_core.inputs import find_images, find_videos
 
-    try:
-        videos, others = find_videos(args.files, gifs=args.every is not None or args.fps is not None)
-        still = [video.path for video in videos if Path(video.path).suffix.lower() == ".gif" and not moves(video.path, limits)]
-        images = find_images([*others, *still])
-    except NoImagesError as error:
-        raise UsageError(str(error)) from error
+    videos, others = find_videos(args.files, gifs=args.every is not None or args.fps is not None)
+    still = [video.path for video in videos if Path(video.path).suffix.lower() == ".gif" and not moves(video.path, limits)]
+    images = find_images([*others, *still])
     videos = [video for video in videos if video.path not in still]
     if videos and args.out is None:
         raise UsageError("What is found in videos goes into files. Add --out DIR.")
@@ -200,12 +197,11 @@ def _folder(out: Path | None) -> Iterator[Path]:
 def _load(spec: ModelSpec, device: str, loader: ModelLoader) -> Detector | None:
     """The model ready to run; None if it cannot be had, which has been said."""
     from detection_core.models.detector import Detector
-    from detection_core.models.weights import WeightsError
 
     try:
         loader.load(spec, on_progress=LoadReport())
         return Detector(spec, device=device, loader=loader)
-    except WeightsError as error:
+    except UserError as error:
         say(str(error))
     except (RuntimeError, MemoryError) as error:
         say(f"{spec.title} cannot be loaded: {in_a_line(error)}")

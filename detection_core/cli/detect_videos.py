@@ -89,14 +89,11 @@ def limits_of_videos() -> VideoLimits:
     """Which videos are accepted: of any length and size, unless the environment sets limits.
 
     Raises:
-        UsageError: If one of its variables is not what it should be.
+        SettingsError: If one of its variables is not what it should be.
     """
     from detection_core.video.io import VideoLimits
 
-    try:
-        return VideoLimits.from_environment(default=VideoLimits(max_seconds=math.inf, max_bytes=sys.maxsize))
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    return VideoLimits.from_environment(default=VideoLimits(max_seconds=math.inf, max_bytes=sys.maxsize))
 
 
 def moves(path: str, limits: VideoLimits) -> bool:

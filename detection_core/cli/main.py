@@ -1,6 +1,7 @@
 """The command line: list models, detect in files, compare models, train, serve the page.
 
-Exit status 0: fine; 1: something failed, the rest is done; 2: bad usage; 130: interrupted, what was done is written.
+Exit status 0: fine; 1: something failed, the rest is done; 2: it cannot be done as it was asked for, and the message says why;
+130: interrupted, what was done is written.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from detection_core.cli.common import UsageError, let_every_letter_pass, print_json, print_table, say, use_models_folder
+from detection_core.cli.common import let_every_letter_pass, print_json, print_table, say, use_models_folder
 from detection_core.cli.compare import add_compare
 from detection_core.cli.detect import add_detect
 from detection_core.cli.serve import add_serve
 from detection_core.cli.train import add_train
+from detection_core.errors import UserError
 from detection_core.process import configure_process
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
@@ -41,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     configure_process()
     try:
         status: int = args.command(args)
-    except UsageError as error:
+    except UserError as error:
         say(str(error))
         return 2
     except KeyboardInterrupt:

@@ -119,12 +119,12 @@ def _settings(args: argparse.Namespace) -> KeptImages | None:
     from detection_core.video.io import VideoLimits
 
     use_models_folder(args.models)
+    ImageLimits.from_environment()
+    VideoLimits.from_environment()
+    most_images()
     try:
-        ImageLimits.from_environment()
-        VideoLimits.from_environment()
-        most_images()
         return KeptImages(args.keep_images) if args.keep_images else None
-    except (ValueError, OSError) as error:
+    except OSError as error:
         raise UsageError(str(error)) from error
 
 
@@ -137,9 +137,9 @@ def _start_engine(device: str, precision: str | None) -> Engine:
             use_precision(Precision(precision))
         engine = LocalEngine(device)
         if usual_precision() is Precision.FAST and sixteen_bits(engine.device) is None:
-            raise ValueError(f"There is no fast precision here: {device} has no instructions for numbers of sixteen bits.")
+            raise UsageError(f"There is no fast precision here: {device} has no instructions for numbers of sixteen bits.")
         return engine
-    except (ValueError, RuntimeError) as error:
+    except RuntimeError as error:  # torch, of a device that there is not.
         raise UsageError(str(error)) from error
 
 

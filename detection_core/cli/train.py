@@ -10,6 +10,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from detection_core.errors import UserError
+
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
 _EXAMPLE = """\
 example:
@@ -114,14 +116,9 @@ def _named_number(text: str) -> tuple[str, float]:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from detection_core.datasets.coco import DataError
     from detection_core.datasets.preparation import TrainingData
-    from detection_core.models.catalog import UnknownModelError
-    from detection_core.models.checkpoint import CheckpointError
-    from detection_core.models.device import DeviceError, is_lack_of_memory
+    from detection_core.models.device import is_lack_of_memory
     from detection_core.models.user_models import model_folders
-    from detection_core.models.weights import WeightsError
-    from detection_core.training import TrainingError
     from detection_core.training.fine_tune import train
     from detection_core.training.recipe import Augmentation, Recipe
     from detection_core.training.trainer import TrainingInterrupted
@@ -150,7 +147,7 @@ def _train(args: argparse.Namespace) -> int:
     except TrainingInterrupted as interrupted:
         _say(str(interrupted))
         return _INTERRUPTED
-    except (TrainingError, DataError, CheckpointError, WeightsError, DeviceError, UnknownModelError, OSError) as error:
+    except (UserError, OSError) as error:
         _say(str(error))
         return 2
     except (RuntimeError, MemoryError) as error:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from detection_core.errors import UserError
+
 _Kind = type[int] | type[str]
 _KIND_NAMES: dict[_Kind, str] = {int: "a whole number", str: "a text"}
 _IMAGE: dict[str, _Kind] = {"id": int, "file_name": str, "width": int, "height": int}
@@ -17,7 +19,7 @@ _CATEGORY: dict[str, _Kind] = {"id": int, "name": str}
 Entry = dict[str, Any]
 
 
-class DataError(ValueError):
+class DataError(UserError, ValueError):
     """A data set cannot be used as it is; the message says what is wrong and what to do, for people."""
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from detection_core.detections import Detections
+from detection_core.errors import UserError
 from detection_core.images.reading import LoadedImage
 from detection_core.models.detector import Timings
 from detection_core.models.families import Task
@@ -48,19 +49,21 @@ class Result:
     Attributes:
         detections: Everything down to the floor score.
         timings: Where the time went when the model ran.
+        spec: The model as it was submitted, which is the one that ran: a user's file may have been replaced since.
         first_run: Whether it was the model's first image since it was loaded, which is slower than the rest.
-        kept: Whether the model had looked at this image before, and the result was kept; `timings` are of that time.
-        memory: Bytes that the model's weights and this run took together; None if it was not measured or nobody can tell.
+        kept: Whether the model had run on this image before, and the result was kept; `timings` are of that time.
+        memory: Bytes that the model's weights and this run took together; None if it was not measured or is unknown.
     """
 
     detections: Detections
     timings: Timings
+    spec: ModelSpec
     first_run: bool = False
     kept: bool = False
     memory: int | None = None
 
 
-class EngineError(RuntimeError):
+class EngineError(UserError, RuntimeError):
     """Detection failed; the message is for people."""
 
 
@@ -74,8 +77,8 @@ Cancelled = CancelledError
 class Job:
     """One image on its way through the engine. All methods may be called from any thread."""
 
-    def __init__(self, model: str, visitor: str = "") -> None:
-        self.model = model
+    def __init__(self, spec: ModelSpec, visitor: str = "") -> None:
+        self.spec = spec
         self.visitor = visitor
         self.future: Future[Result] = Future()
         self._state = JobState(Stage.LOAD)
@@ -88,7 +91,7 @@ class Job:
         return self._state
 
     def update(self, state: JobState) -> None:
-        """Says what it is doing; for the engine."""
+        """Sets what it is doing; for the engine."""
         with self._changed:
             self._state = state
             self._changed.notify_all()
@@ -115,17 +118,17 @@ class Job:
         return self.future.result(timeout)
 
     def cancel(self) -> None:
-        """Gives the job up. A pass through the network that has begun is not interrupted, but its result is dropped."""
+        """Cancels the job. A pass through the network that has begun is not interrupted, but its result is dropped."""
         self.future.cancel()
 
     @property
     def cancelled(self) -> bool:
-        """Whether it was given up."""
+        """Whether it was cancelled."""
         return self.future.cancelled()
 
 
 class Engine(Protocol):
-    """Anything that detects. `ModelSpec.key` names models, and `visitor` whoever waits.
+    """Anything that detects. `visitor` names whoever waits.
 
     Attributes:
         max_in_flight: How many images of a light model who has many keeps with it: one more than it looks at side by side.
@@ -136,7 +139,7 @@ class Engine(Protocol):
     def submit(
         self,
         image: LoadedImage,
-        model: str | ModelSpec,
+        spec: ModelSpec,
         *,
         visitor: str = "",
         measure: bool = False,
@@ -149,12 +152,11 @@ class Engine(Protocol):
         wanted of what the model gives, and boxes, which it always gives.
 
         Raises:
-            UnknownModelError: If there is no such model.
             EngineBusyError: If too many images are waiting already.
         """
 
     def cancel_visitor(self, visitor: str) -> None:
-        """Gives up all jobs of a visitor who has gone."""
+        """Cancels all jobs of a visitor who has gone."""
 
     def model_states(self) -> dict[str, str]:
         """Where each model is, in every precision that can run: "in memory", "on disk" or "to download", by its key."""
@@ -163,7 +165,7 @@ class Engine(Protocol):
         """What an image takes here, from pixels to results: the median of the latest runs, by key of the models that have run."""
 
     def jobs_of_others(self, visitor: str) -> int:
-        """How many jobs are in hand that are not this visitor's."""
+        """How many jobs of other visitors are in progress."""
 
     def close(self) -> None:
-        """Gives up all jobs and ends the engine's threads."""
+        """Cancels all jobs and ends the engine's threads."""

@@ -55,8 +55,8 @@ class Cores:
         self._running: set[CoreAllocation] = set()
         self._choosers: dict[str, ThreadChooser] = {}
 
-    def take(self, model: str, *, others_wait: bool, undisturbed: bool = False) -> CoreAllocation | None:
-        """Gives a run its share of the cores, or None if it has to wait until others have given theirs back.
+    def acquire(self, model: str, *, others_wait: bool, undisturbed: bool = False) -> CoreAllocation | None:
+        """Allocates cores to a run, or returns None if it has to wait until other runs have released theirs.
 
         Args:
             model: The model's key.
@@ -70,24 +70,24 @@ class Cores:
             threads = cores = 1
         else:
             threads = cores = chooser.choose()
-        if cores > self.count - sum(share.cores for share in self._running):
+        if cores > self.count - sum(running.cores for running in self._running):
             return None
         for other in self._running:
             other.alone = False
-        share = CoreAllocation(model, threads, cores, alone=not self._running)
-        self._running.add(share)
-        return share
+        allocation = CoreAllocation(model, threads, cores, alone=not self._running)
+        self._running.add(allocation)
+        return allocation
 
-    def give_back(self, share: CoreAllocation, seconds: float | None) -> None:
+    def release(self, allocation: CoreAllocation, seconds: float | None) -> None:
         """Ends a run.
 
         Args:
-            share: What it had.
+            allocation: What it had.
             seconds: How long it took; None if that tells nothing, because it failed or was the model's first.
         """
-        self._running.remove(share)
-        if seconds is not None and share.alone:
-            self._choosers[share.model].ran(share.threads, seconds)
+        self._running.remove(allocation)
+        if seconds is not None and allocation.alone:
+            self._choosers[allocation.model].record(allocation.threads, seconds)
 
 
 class ThreadChooser:
@@ -119,8 +119,8 @@ class ThreadChooser:
             return next((threads for threads in self._choices if threads != best), best)
         return best
 
-    def ran(self, threads: int, seconds: float) -> None:
-        """Learns how long a run with so many threads took."""
+    def record(self, threads: int, seconds: float) -> None:
+        """Records how long a run with so many threads took."""
         self._seconds[threads].append(seconds)
         self._runs += 1
 

@@ -82,13 +82,13 @@ class FairQueue(Generic[_Item]):
         self._now = entry.start
         return entry.item
 
-    def discard(self, is_given_up: Callable[[_Item], bool]) -> bool:
-        """Takes out jobs that were given up; what their visitors have asked for after them keeps its place.
+    def discard(self, is_cancelled: Callable[[_Item], bool]) -> bool:
+        """Takes out jobs that were cancelled; what their visitors have asked for after them keeps its place.
 
         Returns:
             Whether there were any.
         """
-        kept = [entry for entry in self._entries if not is_given_up(entry.item)]
+        kept = [entry for entry in self._entries if not is_cancelled(entry.item)]
         if len(kept) == len(self._entries):
             return False
         self._entries = kept

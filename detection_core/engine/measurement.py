@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from detection_core.engine.base import Engine, Job, Result
 from detection_core.images.reading import LoadedImage
+from detection_core.models.spec import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ def summarize(results: Sequence[Result]) -> Measurement | None:
     )
 
 
-def take_turns(engine: Engine, image: LoadedImage, models: Sequence[str], *, rounds: int, visitor: str = "") -> Iterator[tuple[str, Job]]:
+def take_turns(
+    engine: Engine, image: LoadedImage, models: Sequence[ModelSpec], *, rounds: int, visitor: str = ""
+) -> Iterator[tuple[ModelSpec, Job]]:
     """Runs models on one image in turns, so that a slow minute of the machine is everybody's.
 
     Each job is handed out when it is submitted; the next begins when it is asked for, so wait for the one before. A run that was a
@@ -65,14 +68,13 @@ def take_turns(engine: Engine, image: LoadedImage, models: Sequence[str], *, rou
     Args:
         engine: Where they run.
         image: The image.
-        models: Keys of the models.
+        models: The models.
         rounds: How often each runs.
         visitor: Whoever waits.
 
     Raises:
-        UnknownModelError: If there is no such model.
-        EngineError: If too many images are waiting already.
+        EngineBusyError: If too many images are waiting already.
     """
     for _ in range(rounds):
-        for model in models:
-            yield model, engine.submit(image, model, visitor=visitor, measure=True)
+        for spec in models:
+            yield spec, engine.submit(image, spec, visitor=visitor, measure=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from detection_core.errors import UserError
 
-class ResultsFormatError(ValueError):
+
+class ResultsFormatError(UserError, ValueError):
     """Results cannot be read; the message says in one sentence, for people, what is wrong and at which entry."""
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from detection_core.environment import positive_number
+from detection_core.errors import UserError
 
 
-class ImageError(ValueError):
+class ImageError(UserError, ValueError):
     """An image that cannot be used. The message tells the user what is wrong and what to do, and never names a file or a path."""
 
 
@@ -34,7 +35,7 @@ class ImageLimits:
         """The limits with `max_pixels` from DETECTION_EXPLORER_MAX_MEGAPIXELS, if that is set.
 
         Raises:
-            ValueError: If the variable is not a positive number.
+            SettingsError: If the variable is not a positive number.
         """
         megapixels = positive_number(environ, "DETECTION_EXPLORER_MAX_MEGAPIXELS", 50)
         return cls(max_pixels=int(megapixels * 1e6)) if megapixels else cls()

@@ -13,6 +13,7 @@ from torchvision.models import get_model_weights
 from torchvision.models import list_models as torchvision_models
 from torchvision.models._api import WeightsEnum
 
+from detection_core.errors import UserError
 from detection_core.models.builders import FLOOR_SCORES
 from detection_core.models.checkpoint import BACKGROUND, COCO_KEYPOINT_NAMES
 from detection_core.models.empty import FROZEN_NORM_EPSILON, build_on_meta
@@ -115,7 +116,7 @@ def rejected_files() -> list[Rejected]:
     return list(find_user_models(_built_in()).rejected)
 
 
-class UnknownModelError(KeyError):
+class UnknownModelError(UserError, KeyError):
     """There is no model of that name; the message says which there are."""
 
     def __init__(self, key: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from detection_core.errors import UserError
 from detection_core.models.empty import TORCHVISION_BUILDERS, build_on_meta
 from detection_core.models.spec import Architecture
 from detection_core.models.state_dict import (
@@ -42,7 +43,7 @@ _COPY_AGAIN = "If it is still being written, wait; otherwise copy it again."
 torch.serialization.add_safe_globals([argparse.Namespace])
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError, ValueError):
     """A file is no model that can be used; the message says why and what to do, and names no folder of this machine."""
 
 

@@ -6,11 +6,13 @@ import re
 
 import torch
 
+from detection_core.errors import UserError
+
 # How torch says it on the CPU of Linux and Windows, and on GPUs.
 _NO_MEMORY = re.compile("allocate memory|not enough memory|out of memory", re.IGNORECASE)
 
 
-class DeviceError(ValueError):
+class DeviceError(UserError, ValueError):
     """A device cannot be used; the message says why, for people."""
 
 
@@ -23,8 +25,8 @@ def require_device(name: str) -> None:
     try:
         torch.zeros(1, device=torch.device(name)).cpu()
     except (RuntimeError, AssertionError, ImportError) as error:  # What torch raises depends on what it was built without.
-        reason = str(error).partition("\n")[0]
-        raise DeviceError(f"The device “{name}” cannot be used here: {reason}") from error
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise DeviceError(f"The device “{name}” cannot be used here: {reason}.") from error
 
 
 def is_lack_of_memory(error: BaseException) -> bool:

@@ -8,17 +8,18 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Literal
 
 import torch
 from torch import nn
 
 from detection_core.models.build import build_model
-from detection_core.models.catalog import ModelSpec, get_model_spec
 from detection_core.models.checkpoint import CheckpointError
 from detection_core.models.memory_budget import memory_budget
 from detection_core.models.optimized import optimize, packed_size, sixteen_bits
 from detection_core.models.precision import Precision
+from detection_core.models.spec import ModelSpec
 from detection_core.models.weights import DownloadCancelled, WeightsError, fetch_weights, find_weights, reject_if_damaged
 from detection_core.process import release_freed_memory
 
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 ModelState = Literal["in memory", "on disk", "to download"]
 
 _POLL_SECONDS = 0.1
-# Where `fast.optimize` has been measured and held to torchvision's results.
+# Where `optimized.optimize` has been measured and held to torchvision's results.
 _OPTIMIZED = ("cpu", "cuda")
 
 
@@ -61,16 +62,30 @@ class ResidentModel:
     device: str
 
 
+OnProgress = Callable[[LoadProgress], None]
+LoadOutcome = nn.Module | BaseException
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiter:
+    """Who asked for a model that is loading."""
+
+    on_progress: OnProgress
+    on_done: Callable[[LoadOutcome], None]
+    cancelled: Callable[[], bool]
+
+
 @dataclass(eq=False)
 class _PendingLoad:
-    """One load under way; its fields are guarded by the loader's lock, through which `changed` waits."""
+    """A model that is loading, how far it is and who waits for it; guarded by the loader's lock."""
 
-    changed: threading.Condition
-    waiters: int = 0
+    waiters: list[_Waiter]
     progress: LoadProgress | None = None
-    done: bool = False
-    module: nn.Module | None = None
-    error: BaseException | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anybody still waits for it."""
+        return not all(waiter.cancelled() for waiter in self.waiters)
 
 
 @dataclass(eq=False)
@@ -94,7 +109,7 @@ class ModelLoader:
         device: Where the models are put.
 
     Raises:
-        ValueError: If the environment variable is not a size.
+        SettingsError: If the environment variable is not a size.
     """
 
     def __init__(self, budget_bytes: int | None = None, device: str | torch.device = "cpu") -> None:
@@ -102,52 +117,80 @@ class ModelLoader:
         self.budget_bytes = memory_budget(self.device) if budget_bytes is None else budget_bytes
         self._lock = threading.Lock()
         self._residents: OrderedDict[str, _Resident] = OrderedDict()
-        self._flights: dict[tuple[str, str], _PendingLoad] = {}
+        self._pending: dict[tuple[str, str], _PendingLoad] = {}
 
-    def load(
-        self,
-        model: str | ModelSpec,
-        *,
-        on_progress: Callable[[LoadProgress], None] | None = None,
-        cancelled: Callable[[], bool] | None = None,
-    ) -> nn.Module:
-        """Returns a model, from memory or built from its weights, which are downloaded where they are missing.
+    def request(
+        self, spec: ModelSpec, *, on_progress: OnProgress, on_done: Callable[[LoadOutcome], None], cancelled: Callable[[], bool]
+    ) -> nn.Module | None:
+        """Asks for a model without waiting for it.
 
-        Unless the spec says stock, `fast.optimize` makes it faster, on a CPU and on CUDA.
-
-        All who ask for a model while it loads share that one load, its result or its error; it is only given up when nobody waits
-        for it any more. The module is shared, so it must not be changed. A user's file that has been overwritten is loaded anew.
+        All who ask for a model while it loads share that one load, its result or its error; it ends early only when all of them have
+        cancelled. Callbacks must return quickly and must not raise; all but `on_done` must not call the loader.
 
         Args:
-            model: The model's name in the catalog, or its spec.
-            on_progress: Called in the caller's thread with the newest state whenever there is one; states may be skipped.
+            spec: The model.
+            on_progress: Called with each new state, and at once with the current one if the model is loading already.
+            on_done: Called once, with the module or with the error that `load` would raise.
+            cancelled: Asked again and again whether the caller has lost interest.
+
+        Returns:
+            The module if it is in memory, and then nothing is called; otherwise None.
+        """
+        waiter = _Waiter(on_progress, on_done, cancelled)
+        with self._lock:
+            if resident := self._find(spec):
+                self._residents.move_to_end(spec.key)
+                return resident.module
+            pending = self._pending.get(spec.identity)
+            if pending is None:
+                pending = _PendingLoad([waiter])
+                threading.Thread(target=self._run_load, args=(spec, pending), name=f"load {spec.key}", daemon=True).start()
+                self._pending[spec.identity] = pending
+            else:
+                pending.waiters.append(waiter)
+                # Within the lock, so that a newer state cannot come before this one.
+                if pending.progress is not None:
+                    on_progress(pending.progress)
+        return None
+
+    def load(self, spec: ModelSpec, *, on_progress: OnProgress | None = None, cancelled: Callable[[], bool] | None = None) -> nn.Module:
+        """Returns a model, from memory or built from its weights, which are downloaded where they are missing.
+
+        Unless the spec says stock, `optimized.optimize` makes it faster, on a CPU and on CUDA.
+
+        A load is shared as `request` says. The module is shared, so it must not be changed. A user's file that has been overwritten is
+        loaded anew for whoever has looked its spec up since.
+
+        Args:
+            spec: The model.
+            on_progress: Called in the caller's thread with each new state.
             cancelled: Asked about ten times a second whether the caller has gone.
 
         Raises:
-            UnknownModelError: If there is no such model.
             WeightsError: If its weights cannot be had or are damaged, or the device has no numbers of sixteen bits and the spec says
                 fast. The next call tries again.
             DownloadCancelled: If `cancelled` said so.
         """
-        spec = _spec(model)
-        while True:
-            with self._lock:
-                if resident := self._find(spec):
-                    self._residents.move_to_end(spec.key)
-                    return resident.module
-                flight = self._flights.get(spec.identity) or self._start_load(spec)
-                flight.waiters += 1
-            try:
-                _wait(flight, on_progress, cancelled)
-            finally:
-                with self._lock:
-                    flight.waiters -= 1
-            if flight.module is not None:
-                return flight.module
-            # A load that others gave up just before this caller joined it is none of its business: it begins another.
-            if not isinstance(flight.error, DownloadCancelled):
-                assert flight.error is not None
-                raise flight.error
+        events: SimpleQueue[LoadProgress | LoadOutcome] = SimpleQueue()
+        gone = threading.Event()
+        module = self.request(spec, on_progress=events.put, on_done=events.put, cancelled=gone.is_set)
+        try:
+            while module is None:
+                try:
+                    event = events.get(timeout=_POLL_SECONDS if cancelled else None)
+                except Empty:
+                    event = None
+                if isinstance(event, BaseException):
+                    raise event
+                if isinstance(event, nn.Module):
+                    return event
+                if event is not None and on_progress:
+                    on_progress(event)
+                if cancelled and cancelled():
+                    raise DownloadCancelled("Loading was cancelled; what has arrived of the weights is kept for the next time.")
+            return module
+        finally:
+            gone.set()
 
     def unload(self, key: str) -> bool:
         """Lets a model go; whoever still computes with it keeps it alive until done. Returns whether it was in memory."""
@@ -161,13 +204,8 @@ class ModelLoader:
         with self._lock:
             return [ResidentModel(key, model.bytes, str(self.device)) for key, model in self._residents.items()]
 
-    def state(self, model: str | ModelSpec) -> ModelState:
-        """How far away a model is.
-
-        Raises:
-            UnknownModelError: If there is no such model.
-        """
-        spec = _spec(model)
+    def state(self, spec: ModelSpec) -> ModelState:
+        """How far away a model is."""
         with self._lock:
             if self._find(spec):
                 return "in memory"
@@ -177,41 +215,37 @@ class ModelLoader:
         resident = self._residents.get(spec.key)
         return resident if resident and resident.revision == spec.revision else None
 
-    def _start_load(self, spec: ModelSpec) -> _PendingLoad:
-        flight = _PendingLoad(threading.Condition(self._lock))
-        threading.Thread(target=self._run_load, args=(spec, flight), name=f"load {spec.key}", daemon=True).start()
-        self._flights[spec.identity] = flight
-        return flight
-
-    def _run_load(self, spec: ModelSpec, flight: _PendingLoad) -> None:
-        module, error = None, None
-        try:
-            module = self._read(spec, flight)
-        except BaseException as caught:
-            logger.info("loading %s failed: %r", spec.key, caught)
-            error = caught
-        with self._lock:
-            del self._flights[spec.identity]
-            if module is not None:
-                self._keep(spec, module)
-            flight.module, flight.error, flight.done = module, error, True
-            flight.changed.notify_all()
+    def _run_load(self, spec: ModelSpec, pending: _PendingLoad) -> None:
+        waiters = None
+        while waiters is None:
+            outcome = self._try_to_load(spec, pending)
+            with self._lock:
+                # Somebody may have asked for it after all others had cancelled: it is loaded for them.
+                if isinstance(outcome, DownloadCancelled) and pending.is_wanted:
+                    continue
+                if isinstance(outcome, nn.Module):
+                    self._keep(spec, outcome)
+                waiters = self._pending.pop(spec.identity).waiters
+        for waiter in waiters:
+            waiter.on_done(outcome)
         # Of models that were let go, and of what this one was made from; nobody waits for it.
         release_freed_memory()
 
-    def _read(self, spec: ModelSpec, flight: _PendingLoad) -> nn.Module:
-        def tell(progress: LoadProgress) -> None:
-            with self._lock:
-                flight.progress = progress
-                flight.changed.notify_all()
+    def _try_to_load(self, spec: ModelSpec, pending: _PendingLoad) -> LoadOutcome:
+        try:
+            return self._read(spec, pending)
+        except BaseException as error:
+            logger.info("loading %s failed: %r", spec.key, error)
+            return error
 
+    def _read(self, spec: ModelSpec, pending: _PendingLoad) -> nn.Module:
         dtype = self._dtype(spec)
         path = fetch_weights(
             spec,
-            on_progress=lambda done, total: tell(LoadProgress("download", done, total)),
-            cancelled=lambda: self._is_deserted(flight),
+            on_progress=lambda done, total: self._report(pending, LoadProgress("download", done, total)),
+            cancelled=lambda: not self._is_wanted(pending),
         )
-        tell(LoadProgress("load", 0, _size(path)))
+        self._report(pending, LoadProgress("load", 0, _size(path)))
         try:
             module = build_model(spec, path)
         except MemoryError:
@@ -238,9 +272,15 @@ class ModelLoader:
             )
         return dtype
 
-    def _is_deserted(self, flight: _PendingLoad) -> bool:
+    def _report(self, pending: _PendingLoad, progress: LoadProgress) -> None:
         with self._lock:
-            return flight.waiters == 0
+            pending.progress = progress
+            for waiter in pending.waiters:
+                waiter.on_progress(progress)
+
+    def _is_wanted(self, pending: _PendingLoad) -> bool:
+        with self._lock:
+            return pending.is_wanted
 
     def _keep(self, spec: ModelSpec, module: nn.Module) -> None:
         self._residents[spec.key] = _Resident(module, spec.revision)
@@ -255,28 +295,8 @@ def size_in_memory(module: nn.Module) -> int:
     return sum(tensor.nbytes for tensor in [*module.parameters(), *module.buffers()]) + packed_size(module)
 
 
-def _spec(model: str | ModelSpec) -> ModelSpec:
-    return get_model_spec(model) if isinstance(model, str) else model
-
-
 def _size(path: Path) -> int | None:
     try:
         return path.stat().st_size
     except OSError:  # A user's file may vanish at any time; reading it will say so.
         return None
-
-
-def _wait(flight: _PendingLoad, on_progress: Callable[[LoadProgress], None] | None, cancelled: Callable[[], bool] | None) -> None:
-    told = None
-    while True:
-        with flight.changed:
-            if not flight.done and flight.progress is told:
-                flight.changed.wait(_POLL_SECONDS if cancelled else None)
-            done, progress = flight.done, flight.progress
-        if on_progress and progress is not None and progress is not told:
-            on_progress(progress)
-        told = progress
-        if done:
-            return
-        if cancelled and cancelled():
-            raise DownloadCancelled("Loading was cancelled; what has arrived of the weights is kept for the next time.")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from detection_core.errors import SettingsError
+
 BUDGET = "DETECTION_EXPLORER_MEMORY_BUDGET"
 
 _MEMINFO = Path("/proc/meminfo")
@@ -21,7 +23,7 @@ def memory_budget(device: torch.device) -> int:
     """Returns the bytes that `DETECTION_EXPLORER_MEMORY_BUDGET` allows, or half of what is free on the device.
 
     Raises:
-        ValueError: If the environment variable is not a size such as "4GiB".
+        SettingsError: If the environment variable is not a size such as "4GiB".
     """
     if setting := os.environ.get(BUDGET):
         return parse_size(setting)
@@ -33,11 +35,11 @@ def parse_size(text: str) -> int:
     """Turns "500MB" (decimal), "4GiB" (binary) or a plain number of bytes into bytes.
 
     Raises:
-        ValueError: If it is none of these; the message names the environment variable.
+        SettingsError: If it is none of these; the message names the environment variable.
     """
     match = _SIZE.fullmatch(text)
     if not match:
-        raise ValueError(f"{BUDGET} is “{text}”, which is not a size: give bytes, or a number with a unit such as 4GiB or 500MB.")
+        raise SettingsError(f"{BUDGET} is “{text}”, which is not a size: give bytes, or a number with a unit such as 4GiB or 500MB.")
     number, prefix, binary = match.groups()
     return int(float(number) * (1024 if binary else 1000) ** " kmgt".index(prefix.lower() or " "))
 

@@ -10,6 +10,8 @@ import os
 from collections.abc import Collection
 from enum import StrEnum
 
+from detection_core.errors import SettingsError
+
 _USUAL = "DETECTION_EXPLORER_PRECISION"
 _BEFORE = "@"
 
@@ -50,7 +52,7 @@ def usual_key(name: str, keys: Collection[str]) -> str:
     """The key of a model in the usual precision, or in the exact one where the keys have none in that.
 
     Raises:
-        ValueError: If the environment names no precision.
+        SettingsError: If the environment names no precision.
     """
     key = join_key(name, usual_precision())
     return key if key in keys else name
@@ -60,13 +62,13 @@ def usual_precision() -> Precision:
     """The one that is taken where nobody chooses: that of the environment variable `DETECTION_EXPLORER_PRECISION`, otherwise exact.
 
     Raises:
-        ValueError: If the variable names none.
+        SettingsError: If the variable names none.
     """
     name = os.environ.get(_USUAL, Precision.EXACT)
     try:
         return Precision(name)
     except ValueError:
-        raise ValueError(f"{_USUAL} must be one of {', '.join(Precision)}, not “{name}”.") from None
+        raise SettingsError(f"{_USUAL} must be one of {', '.join(Precision)}, not “{name}”.") from None
 
 
 def use_precision(precision: Precision) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from detection_core.errors import SettingsError
 from detection_core.models.builders import FLOOR_SCORES
 from detection_core.models.checkpoint import Checkpoint, CheckpointError, file_revision, read_checkpoint
 from detection_core.models.families import FAMILIES, Task, UnknownFamilyError, family_of, title_of
@@ -73,10 +74,10 @@ def use_folder(name: str) -> None:
     """Makes a folder the one with the user's models, for this process and those that it starts.
 
     Raises:
-        ValueError: If there is no such folder.
+        SettingsError: If there is no such folder.
     """
     if not Path(name).expanduser().is_dir():
-        raise ValueError(f"There is no folder “{name}” with models.")
+        raise SettingsError(f"There is no folder “{name}” with models.")
     os.environ[MODELS_DIR] = name
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch.hub
 from torchvision.models._api import WeightsEnum
 
+from detection_core.errors import UserError
 from detection_core.models import catalog
 from detection_core.models.catalog import ModelSpec, list_specs
 from detection_core.models.download import (
@@ -34,7 +35,7 @@ MIRROR = "DETECTION_EXPLORER_WEIGHTS_MIRROR"
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,})\.pth$")
 
 
-class WeightsError(RuntimeError):
+class WeightsError(UserError, RuntimeError):
     """A model's weights cannot be had; the message is for people and holds no path of this machine."""
 
 

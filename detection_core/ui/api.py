@@ -15,15 +15,15 @@ from anyio import to_thread
 from detection_core.comparison_report import ComparisonReport, Found
 from detection_core.detections.comparison import select
 from detection_core.engine import Engine, EngineError, Result
+from detection_core.errors import UserError
 from detection_core.formats import provenance_of, to_json
-from detection_core.images.reading import ImageError, LoadedImage
-from detection_core.models.catalog import UnknownModelError, get_model_spec, list_specs
+from detection_core.images.reading import LoadedImage
+from detection_core.models.catalog import ModelSpec, get_model_spec, list_specs
 from detection_core.models.precision import precisions_in
-from detection_core.models.weights import WeightsError
 from detection_core.ui.components.model_slots import FEWEST, MOST
 from detection_core.ui.components.safe_image import NoAddresses, SafeImage, SafeText
 from detection_core.ui.live.frames import frame_response
-from detection_core.ui.live.streams import LiveFrame, LiveStreams, StreamEndedError, TooManyStreamsError
+from detection_core.ui.live.streams import LiveFrame, LiveStreams
 from detection_core.ui.shared.session import visitor_of
 from detection_core.ui.shared.uploads import read_upload
 from detection_core.visualization import annotate, annotate_comparison
@@ -89,7 +89,7 @@ class Api:
         lowest = _checked_threshold(threshold)
         try:
             found = await self._detect(loaded, model, lowest, request)
-        except _ModelError as error:
+        except UserError as error:
             raise _api_error(str(error)) from error
         return to_json(found.detections, provenance=found.provenance), await to_thread.run_sync(annotate, loaded.image, found.detections)
 
@@ -117,7 +117,7 @@ class Api:
         outcomes = await asyncio.gather(*(self._detect(loaded, str(model), lowest, request) for model in models), return_exceptions=True)
         report = ComparisonReport(Path(image or "").name, 0.5 if iou is None else iou)
         for model, outcome in zip(models, outcomes, strict=True):
-            if isinstance(outcome, _ModelError):
+            if isinstance(outcome, UserError):
                 report.failed[str(model)] = str(outcome)
             elif isinstance(outcome, BaseException):
                 raise outcome
@@ -151,8 +151,8 @@ class Api:
             if place := self._streams.place(known):
                 raise _api_error(f"The server is busy. You are number {place} in the queue: send the next frame in two seconds.")
             frame = LiveFrame(time.monotonic(), known.spec.default_threshold if lowest is None else lowest, stable=True)
-            result = await self._run(loaded, known.spec.key, request, keep=False)
-        except (StreamEndedError, TooManyStreamsError, UnknownModelError, _ModelError) as error:
+            result = await self._run(loaded, known.spec, request, keep=False)
+        except UserError as error:
             raise _api_error(str(error)) from error
         response = await to_thread.run_sync(frame_response, result, frame, known)
         if response is None:
@@ -171,31 +171,21 @@ class Api:
 
     async def _detect(self, loaded: LoadedImage, model: str, threshold: float | None, request: gr.Request) -> Found:
         """A model's detections above the threshold, or above its default one."""
-        try:
-            # Before the run: the file may be gone when the result is there.
-            spec = get_model_spec(model)
-        except UnknownModelError as error:
-            raise _ModelError(str(error)) from error
-        result = await self._run(loaded, model, request)
+        spec = get_model_spec(model)
+        result = await self._run(loaded, spec, request)
         lowest = spec.default_threshold if threshold is None else threshold
         seconds = result.timings.network + result.timings.post
-        return Found(model, select(result.detections, threshold=lowest), provenance_of(spec, threshold=lowest), seconds)
+        return Found(model, select(result.detections, threshold=lowest), provenance_of(result.spec, threshold=lowest), seconds)
 
-    async def _run(self, loaded: LoadedImage, model: str, request: gr.Request, *, keep: bool = True) -> Result:
+    async def _run(self, loaded: LoadedImage, spec: ModelSpec, request: gr.Request, *, keep: bool = True) -> Result:
         try:
             # Waiting must not occupy one of the server's few threads: a slow download would block all other visitors.
-            job = self._engine.submit(loaded, model, visitor=visitor_of(request, "api"), keep=keep)
+            job = self._engine.submit(loaded, spec, visitor=visitor_of(request, "api"), keep=keep)
             return await asyncio.wait_for(asyncio.wrap_future(job.future), _PATIENCE)
-        except (UnknownModelError, WeightsError, EngineError) as error:
-            raise _ModelError(str(error)) from error
         except TimeoutError as error:
-            raise _ModelError("This takes too long. What has been downloaded so far is kept: try again later.") from error
+            raise EngineError("This takes too long. What has been downloaded so far is kept: try again later.") from error
         except asyncio.CancelledError as error:
-            raise _ModelError("Cancelled.") from error
-
-
-class _ModelError(Exception):
-    """A model has given no result; the message says why."""
+            raise EngineError("Cancelled.") from error
 
 
 async def _read(image: str | None) -> LoadedImage:
@@ -203,7 +193,7 @@ async def _read(image: str | None) -> LoadedImage:
         raise _api_error("Send an image file.")
     try:
         return await to_thread.run_sync(read_upload, image)
-    except ImageError as error:
+    except UserError as error:
         raise _api_error(str(error)) from error
 
 

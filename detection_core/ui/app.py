@@ -150,7 +150,7 @@ def launch_options() -> dict[str, Any]:
     """The arguments of `launch()` for this page, apart from the address.
 
     Raises:
-        ValueError: If a limit in the environment is not a positive number.
+        SettingsError: If a limit in the environment is not a positive number.
     """
     largest = max(IMAGE_LIMIT, VideoLimits.from_environment().max_bytes)
     return {

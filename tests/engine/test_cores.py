@@ -15,7 +15,7 @@ def chosen(chooser: ThreadChooser, seconds: dict[int, float], runs: int) -> Coun
     for _ in range(runs):
         threads = chooser.choose()
         counted[threads] += 1
-        chooser.ran(threads, seconds[threads])
+        chooser.record(threads, seconds[threads])
     return counted
 
 
@@ -53,65 +53,65 @@ def taught(count: int, seconds: dict[str, float]) -> Cores:
     cores = Cores(count)
     for model, each in seconds.items():
         for _ in range(2):
-            cores.give_back(take(cores, model), each)
+            cores.release(acquire(cores, model), each)
     return cores
 
 
-def take(cores: Cores, model: str, *, others_wait: bool = False, undisturbed: bool = False) -> CoreAllocation:
-    share = cores.take(model, others_wait=others_wait, undisturbed=undisturbed)
+def acquire(cores: Cores, model: str, *, others_wait: bool = False, undisturbed: bool = False) -> CoreAllocation:
+    share = cores.acquire(model, others_wait=others_wait, undisturbed=undisturbed)
     assert share is not None
     return share
 
 
 def test_a_model_of_which_nothing_is_known_gets_all_cores():
     cores = Cores(4)
-    share = take(cores, "new", others_wait=True)
+    share = acquire(cores, "new", others_wait=True)
     assert (share.threads, share.cores) == (4, 4)
-    assert cores.take("new", others_wait=False) is None
-    cores.give_back(share, None)
-    assert take(cores, "new", others_wait=True).cores == 4, "a first run tells nothing"
+    assert cores.acquire("new", others_wait=False) is None
+    cores.release(share, None)
+    assert acquire(cores, "new", others_wait=True).cores == 4, "a first run tells nothing"
 
 
 def test_light_models_run_side_by_side_while_others_wait():
     cores = taught(3, {"light": 0.1})
-    shares = [take(cores, "light", others_wait=True) for _ in range(3)]
+    shares = [acquire(cores, "light", others_wait=True) for _ in range(3)]
     assert {(share.threads, share.cores) for share in shares} == {(1, 1)}
-    assert cores.take("light", others_wait=True) is None
-    cores.give_back(shares[0], 0.1)
+    assert cores.acquire("light", others_wait=True) is None
+    cores.release(shares[0], 0.1)
     # Nobody waits behind it any more, but the other cores are taken.
-    assert take(cores, "light").threads == 1
+    assert acquire(cores, "light").threads == 1
 
 
 def test_a_single_image_of_a_light_model_gets_what_was_faster():
     cores = taught(4, {"light": 0.1})
-    assert take(cores, "light").threads == 4
+    assert acquire(cores, "light").threads == 4
 
 
 def test_heavy_models_wait_for_all_cores():
     cores = taught(2, {"light": 0.1, "heavy": 2.0})
-    light = take(cores, "light", others_wait=True)
-    assert cores.take("heavy", others_wait=False) is None
-    cores.give_back(light, 0.1)
-    heavy = take(cores, "heavy", others_wait=True)
+    light = acquire(cores, "light", others_wait=True)
+    assert cores.acquire("heavy", others_wait=False) is None
+    cores.release(light, 0.1)
+    heavy = acquire(cores, "heavy", others_wait=True)
     assert (heavy.threads, heavy.cores) == (2, 2)
-    assert cores.take("light", others_wait=False) is None
+    assert cores.acquire("light", others_wait=False) is None
 
 
 def test_nothing_runs_beside_what_is_measured():
     cores = taught(2, {"light": 0.1})
-    light = take(cores, "light", others_wait=True)
-    assert cores.take("light", others_wait=False, undisturbed=True) is None
-    cores.give_back(light, 0.1)
-    take(cores, "light", others_wait=True, undisturbed=True)
-    assert cores.take("light", others_wait=False) is None
+    light = acquire(cores, "light", others_wait=True)
+    assert cores.acquire("light", others_wait=False, undisturbed=True) is None
+    cores.release(light, 0.1)
+    acquire(cores, "light", others_wait=True, undisturbed=True)
+    assert cores.acquire("light", others_wait=False) is None
 
 
 def test_only_runs_without_company_tell_how_fast_a_model_is():
     cores = taught(2, {"light": 0.1, "other": 0.1})
-    first, second = take(cores, "light", others_wait=True), take(cores, "other")
+    first, second = acquire(cores, "light", others_wait=True), acquire(cores, "other")
     assert not first.alone
     assert not second.alone
     # In company it seems heavy; it is not.
-    cores.give_back(first, 5.0)
-    cores.give_back(second, 5.0)
-    assert take(cores, "light", others_wait=True).cores == 1
+    cores.release(first, 5.0)
+    cores.release(second, 5.0)
+    assert acquire(cores, "light", others_wait=True).cores == 1

@@ -105,7 +105,7 @@ def test_nobody_can_save_up_turns():
     assert drained(queue) == ["away 0", "away 1", "busy 0", "away 2", "busy 1", "busy 2"]
 
 
-def test_what_is_given_up_leaves_the_line():
+def test_what_is_cancelled_leaves_the_line():
     queue: FairQueue[str] = FairQueue()
     items = ["a", "b", "c"]
     for item in items:

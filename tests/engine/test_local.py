@@ -14,12 +14,12 @@ from torch import nn
 from detection_core.engine import Cancelled, EngineError, LocalEngine, Stage
 from detection_core.images.reading import LoadedImage, read_image
 from detection_core.models import detector
-from detection_core.models.catalog import ModelSpec, UnknownModelError, get_model_spec
-from detection_core.models.loader import LoadProgress
+from detection_core.models.catalog import ModelSpec, get_model_spec
+from detection_core.models.loader import LoadProgress, ModelLoader
 from detection_core.models.weights import DownloadCancelled, WeightsError
 from tests.machine import tells_a_peak
 
-MODEL, OTHER, MASKS = "ssdlite320_mobilenet_v3_large", "ssd300_vgg16", "maskrcnn_resnet50_fpn"
+MODEL, OTHER, MASKS = map(get_model_spec, ("ssdlite320_mobilenet_v3_large", "ssd300_vgg16", "maskrcnn_resnet50_fpn"))
 
 
 class Network(nn.Module):
@@ -61,10 +61,11 @@ class Network(nn.Module):
         return [one for _ in images]
 
 
-class Loader:
+class Loader(ModelLoader):
     """Has every model, unless told to fail or to take its time."""
 
     def __init__(self, network: Network) -> None:
+        super().__init__(budget_bytes=10**9)
         self.network = network
         self.error: Exception | None = None
         self.go = threading.Event()
@@ -72,15 +73,12 @@ class Loader:
         self.slow: set[str] = set()
         self.loads: Counter[str] = Counter()
 
-    def state(self, spec: ModelSpec) -> str:
-        return "to download"
-
-    def load(self, spec: ModelSpec, *, on_progress: Any = None, cancelled: Any = None) -> Network:
+    def _read(self, spec: ModelSpec, pending: Any) -> Network:
         self.loads[spec.key] += 1
         if spec.key in self.slow:
-            on_progress(LoadProgress("download", 3, 10))
+            self._report(pending, LoadProgress("download", 3, 10))
             while not self.go.wait(0.01):
-                if cancelled():
+                if not self._is_wanted(pending):
                     raise DownloadCancelled("cancelled")
         if self.error:
             raise self.error
@@ -99,7 +97,7 @@ def loader(network: Network) -> Loader:
 
 @pytest.fixture
 def engine(loader: Loader, network: Network):
-    engine = LocalEngine(loader=loader, cores=1)  # type: ignore[arg-type]
+    engine = LocalEngine(loader=loader, cores=1)
     yield engine
     network.go.set()
     loader.go.set()
@@ -114,10 +112,11 @@ def test_gives_detections_and_timings(engine):
     result = engine.submit(make_image(1), MODEL).result(10)
     assert result.detections.boxes.tolist() == [[1, 2, 5, 6]]
     assert result.detections.image_size == (20, 30)
-    assert result.detections.model == MODEL
+    assert result.detections.model == MODEL.key
     assert result.timings.network > 0
     assert result.timings.load > 0
     assert result.first_run
+    assert result.spec is MODEL
     assert not engine.submit(make_image(2), MODEL).result(10).first_run
 
 
@@ -155,7 +154,7 @@ def test_images_pass_one_at_a_time_and_in_order(engine, network):
 
 
 def test_nobody_waits_for_somebody_elses_download(engine, loader):
-    loader.slow.add(OTHER)
+    loader.slow.add(OTHER.key)
     loader.go.clear()
     downloading = engine.submit(make_image(1), OTHER)
     wait_for(downloading, Stage.DOWNLOAD)
@@ -166,7 +165,7 @@ def test_nobody_waits_for_somebody_elses_download(engine, loader):
 
 
 def test_many_who_wait_for_one_download_hold_up_nobody(engine, loader):
-    loader.slow.add(OTHER)
+    loader.slow.add(OTHER.key)
     loader.go.clear()
     jobs = [engine.submit(make_image(shade), OTHER, visitor=str(shade)) for shade in range(30)]
     for job in jobs:
@@ -174,22 +173,22 @@ def test_many_who_wait_for_one_download_hold_up_nobody(engine, loader):
     assert len(engine.submit(make_image(99), MODEL).result(10).detections) == 1
     loader.go.set()
     assert {len(job.result(10).detections) for job in jobs} == {1}
-    assert loader.loads == {OTHER: 1, MODEL: 1}
+    assert loader.loads == {OTHER.key: 1, MODEL.key: 1}
 
 
 def test_a_download_goes_on_for_those_who_stay(engine, loader):
-    loader.slow.add(OTHER)
+    loader.slow.add(OTHER.key)
     loader.go.clear()
     leaves, stays = engine.submit(make_image(1), OTHER), engine.submit(make_image(2), OTHER)
     wait_for(stays, Stage.DOWNLOAD)
     leaves.cancel()
     loader.go.set()
     assert len(stays.result(10).detections) == 1
-    assert loader.loads == {OTHER: 1}
+    assert loader.loads == {OTHER.key: 1}
 
 
 def test_who_comes_after_all_have_left_is_served(engine, loader):
-    loader.slow.add(OTHER)
+    loader.slow.add(OTHER.key)
     loader.go.clear()
     for shade in range(5):
         job = engine.submit(make_image(shade), OTHER)
@@ -241,7 +240,7 @@ def test_a_cancelled_job_in_the_queue_never_runs(engine, network):
 
 
 def test_a_visitor_who_leaves_takes_their_jobs_along(engine, loader, network):
-    loader.slow.add(OTHER)
+    loader.slow.add(OTHER.key)
     loader.go.clear()
     gone = engine.submit(make_image(1), OTHER, visitor="gone")
     stays = engine.submit(make_image(2), MODEL, visitor="stays")
@@ -255,7 +254,7 @@ def test_a_visitor_who_leaves_takes_their_jobs_along(engine, loader, network):
 
 def test_closing_gives_up_all_jobs(loader, network):
     engine = LocalEngine(loader=loader)
-    loader.slow.add(MODEL)
+    loader.slow.add(MODEL.key)
     loader.go.clear()
     job = engine.submit(make_image(1), MODEL)
     wait_for(job, Stage.DOWNLOAD)
@@ -284,9 +283,11 @@ def test_a_failing_network_is_told_without_its_insides(engine, network, error, m
     assert "secret" not in str(caught.value)
 
 
-def test_an_unknown_model_is_refused_at_once(engine):
-    with pytest.raises(UnknownModelError):
-        engine.submit(make_image(1), "yolo")
+def test_a_closed_engine_refuses_at_once(loader):
+    engine = LocalEngine(loader=loader)
+    engine.close()
+    with pytest.raises(EngineError, match="shutting down"):
+        engine.submit(make_image(1), MODEL)
 
 
 def wait_for(job: Any, stage: Stage) -> None:
@@ -323,7 +324,7 @@ def test_tells_what_an_image_takes_here(engine):
     assert engine.run_seconds() == {}, "the first run is slower than the rest"
     timings = [engine.submit(make_image(shade), MODEL).result(10).timings for shade in (2, 3, 4)]
     taken = sorted(one.network + one.post for one in timings)
-    assert engine.run_seconds() == {MODEL: taken[1]}
+    assert engine.run_seconds() == {MODEL.key: taken[1]}
 
 
 def test_tells_how_many_others_are_served(engine, network):
@@ -353,7 +354,7 @@ def test_visitors_take_turns(engine, network):
 @pytest.fixture
 def shared(loader: Loader, network: Network):
     """An engine of two cores that knows the model to be light."""
-    engine = LocalEngine(loader=loader, cores=2)  # type: ignore[arg-type]
+    engine = LocalEngine(loader=loader, cores=2)
     for shade in (201, 202):
         engine.submit(make_image(shade), MODEL).result(10)
     network.seen.clear()
@@ -363,7 +364,7 @@ def shared(loader: Loader, network: Network):
     engine.close()
 
 
-def hold(engine: LocalEngine, network: Network, model: str, shades: list[int], **options: Any) -> list[Any]:
+def hold(engine: LocalEngine, network: Network, model: ModelSpec, shades: list[int], **options: Any) -> list[Any]:
     """Submits images to a network that lets none go, until as many as possible are in it."""
     network.go.clear()
     network.started.clear()
@@ -415,20 +416,20 @@ def test_who_gives_up_at_the_head_of_the_line_lets_the_next_one_run(shared, netw
 
 
 def test_a_spec_will_do_for_a_model_that_has_no_key_here(engine):
-    spec = replace(get_model_spec(MODEL), key="elsewhere.pt")
+    spec = replace(MODEL, key="elsewhere.pt")
     assert engine.submit(make_image(1), spec).result(10).detections.model == "elsewhere.pt"
 
 
 @pytest.fixture
 def batching(loader: Loader, network: Network):
     """An engine that takes up to three images in a pass, as one on a GPU does."""
-    engine = LocalEngine(loader=loader, cores=1, batch=3)  # type: ignore[arg-type]
+    engine = LocalEngine(loader=loader, cores=1, batch=3)
     yield engine
     network.go.set()
     engine.close()
 
 
-def passes(engine: LocalEngine, network: Network, orders: list[tuple[LoadedImage, str, dict[str, Any]]]) -> list[list[int]]:
+def passes(engine: LocalEngine, network: Network, orders: list[tuple[LoadedImage, ModelSpec, dict[str, Any]]]) -> list[list[int]]:
     """The shades that went through the network together, of orders that waited in line."""
     hold(engine, network, MODEL, [99])
     jobs = [engine.submit(image, model, **how) for image, model, how in orders]

@@ -7,12 +7,15 @@ import pytest
 
 from detection_core.engine import Job, Result, summarize, take_turns
 from detection_core.images.reading import read_image
+from detection_core.models.catalog import ModelSpec, list_specs
 from detection_core.models.detector import Timings
 from tests.factories import make_detections
 
+A, B = list_specs()[:2]
+
 
 def a_result(network: float, post: float = 0.0, **more: Any) -> Result:
-    return Result(make_detections(1), Timings(network=network, post=post), **more)
+    return Result(make_detections(1), Timings(network=network, post=post), A, **more)
 
 
 def test_medians_leave_out_what_was_not_warm():
@@ -45,11 +48,11 @@ def test_models_take_turns():
     asked = []
 
     class Engine:
-        def submit(self, image: Any, model: str, **how: Any) -> Job:
-            asked.append((model, how))
-            return Job(model)
+        def submit(self, image: Any, spec: ModelSpec, **how: Any) -> Job:
+            asked.append((spec, how))
+            return Job(spec)
 
     image = read_image(np.zeros((8, 8, 3), np.uint8))
-    given = [model for model, _ in take_turns(Engine(), image, ["a", "b"], rounds=2, visitor="me")]  # type: ignore[arg-type]
-    assert given == ["a", "b", "a", "b"] == [model for model, _ in asked]
+    given = [model for model, _ in take_turns(Engine(), image, [A, B], rounds=2, visitor="me")]  # type: ignore[arg-type]
+    assert given == [A, B, A, B] == [model for model, _ in asked]
     assert all(how == {"visitor": "me", "measure": True} for _, how in asked)

@@ -111,7 +111,7 @@ def test_many_threads_load_more_models_than_fit(builds: Builds):
 
     def load(chance: random.Random) -> None:
         for key in chance.choices(KEYS, k=25):
-            assert models.load(key).number[0] == KEYS.index(key)
+            assert models.load(get_model_spec(key)).number[0] == KEYS.index(key)
             assert sum(model.bytes for model in models.resident()) <= models.budget_bytes
 
     max_in_flight(load)
@@ -126,7 +126,7 @@ def test_many_threads_detect_with_more_models_than_fit(builds: Builds):
     def detect(chance: random.Random) -> None:
         for key in chance.choices(KEYS, k=10):
             shade, keep = chance.randrange(200), chance.random() < 0.5
-            found = engine.submit(make_image(shade), key, visitor=str(chance.random()), keep=keep).result(60).detections
+            found = engine.submit(make_image(shade), get_model_spec(key), visitor=str(chance.random()), keep=keep).result(60).detections
             assert found.model == key
             assert found.boxes[0, :2].round().tolist() == [KEYS.index(key), shade]
             assert sum(model.bytes for model in engine.loader.resident()) <= engine.loader.budget_bytes
@@ -166,10 +166,10 @@ class Turns(Cores):
         super().__init__(count)
         self.order: list[str] = []
 
-    def take(self, model: str, *, others_wait: bool, undisturbed: bool = False) -> CoreAllocation | None:
-        share = super().take(model, others_wait=others_wait, undisturbed=undisturbed)
-        self.order += [model] if share else []
-        return share
+    def acquire(self, model: str, *, others_wait: bool, undisturbed: bool = False) -> CoreAllocation | None:
+        allocation = super().acquire(model, others_wait=others_wait, undisturbed=undisturbed)
+        self.order += [model] if allocation else []
+        return allocation
 
 
 class Line:
@@ -182,11 +182,11 @@ class Line:
         self.began = threading.Event()
         monkeypatch.setattr(local, "run", self.run)
         monkeypatch.setattr(local, "Cores", Turns)
-        self.engine = LocalEngine(loader=Loader(Network()), cores=2, max_jobs=200, max_jobs_per_visitor=200)  # type: ignore[arg-type]
+        self.engine = LocalEngine(loader=Loader(Network()), cores=2, max_jobs=200, max_jobs_per_visitor=200)
         for key in seconds:
             # The fake loader has one module for all, whose very first run tells nothing.
             for _ in range(2):
-                self.engine.submit(make_image(0), key, keep=False).result(10)
+                self.engine.submit(make_image(0), get_model_spec(key), keep=False).result(10)
 
     def run(self, module: nn.Module, spec: ModelSpec, images: list[Any], device: torch.device, *, tasks: Any) -> Any:
         self.began.set()
@@ -197,13 +197,13 @@ class Line:
         """Lets visitors send so many images for a model, one visitor after the other; returns for which models they have their turns."""
         self.gate.clear()
         self.began.clear()
-        first = self.engine.submit(make_image(0), LIGHT, keep=False)
+        first = self.engine.submit(make_image(0), get_model_spec(LIGHT), keep=False)
         assert self.began.wait(10)
         taken: list[str] = self.engine._cores.order  # type: ignore[attr-defined]
         taken.clear()
         jobs = []
         for visitor, (key, count) in enumerate(sent):
-            jobs += [self.engine.submit(make_image(0), key, visitor=str(visitor), keep=False) for _ in range(count)]
+            jobs += [self.engine.submit(make_image(0), get_model_spec(key), visitor=str(visitor), keep=False) for _ in range(count)]
             for job in jobs:
                 wait_for(job, Stage.QUEUE)
         self.gate.set()
@@ -232,13 +232,13 @@ def test_one_image_comes_before_the_second_of_who_sent_ten(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_nothing_of_a_request_stays_but_results_that_are_kept(keep: bool):
-    engine = LocalEngine(loader=Loader(Network()), cores=2, kept_results=10)  # type: ignore[arg-type]
+    engine = LocalEngine(loader=Loader(Network()), cores=2, kept_results=10)
     images: list[weakref.ref[Any]] = []
     results: list[weakref.ref[Any]] = []
     jobs: list[weakref.ref[Any]] = []
     for number in range(400):
         image = make_image(number % 256)
-        job = engine.submit(image, KEYS[number % len(KEYS)], visitor=str(number), keep=keep)
+        job = engine.submit(image, get_model_spec(KEYS[number % len(KEYS)]), visitor=str(number), keep=keep)
         results.append(weakref.ref(job.result(10).detections))
         images.append(weakref.ref(image))
         jobs.append(weakref.ref(job))

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 import torch
@@ -16,13 +17,13 @@ from torch import nn
 
 from detection_core.models import catalog, download, loader, weights
 from detection_core.models.build import build_empty
-from detection_core.models.catalog import PERSON_MODEL, ModelSpec, UnknownModelError, get_model_spec, list_models
+from detection_core.models.catalog import PERSON_MODEL, ModelSpec, get_model_spec, list_specs
 from detection_core.models.loader import LoadProgress, ModelLoader, ResidentModel
 from detection_core.models.precision import Precision
 from detection_core.models.weights import DownloadCancelled, WeightsError
 from tests.download_host import DownloadHost
 
-A, B, C = list_models()[1:4]
+A, B, C = list_specs()[1:4]
 SSDLITE = get_model_spec("ssdlite320_mobilenet_v3_large")
 BYTES_EACH = 400
 
@@ -53,14 +54,14 @@ class FakeWeights:
     def __init__(self, home: Path) -> None:
         self.file = home / "weights.pth"
         self.file.write_bytes(b"x" * 10)
-        self.fetched: list[str] = []
+        self.fetched: list[ModelSpec] = []
         self.failures: list[Exception] = []
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Semaphore(0)
 
     def fetch(self, spec: ModelSpec, on_progress: Callable, cancelled: Callable[[], bool]) -> Path:
-        self.fetched.append(spec.key)
+        self.fetched.append(spec)
         self.entered.release()
         on_progress(3, 10)
         while not self.gate.wait(0.01):
@@ -85,17 +86,17 @@ def fake(home, monkeypatch):
     return fake
 
 
-def wait_for_waiters(models: ModelLoader, key: str, count: int) -> None:
+def wait_for_waiters(models: ModelLoader, spec: ModelSpec, count: int) -> None:
     """Returns once so many callers wait for a model; their arrival gives no signal of its own."""
     for _ in range(1000):
-        flight = models._flights.get(get_model_spec(key).identity)
-        if flight and flight.waiters == count:
+        pending = models._pending.get(spec.identity)
+        if pending and sum(not waiter.cancelled() for waiter in pending.waiters) == count:
             return
         threading.Event().wait(0.005)
-    raise AssertionError(f"{count} callers never waited for {key}")
+    raise AssertionError(f"{count} callers never waited for {spec.key}")
 
 
-class TestSingleFlight:
+class TestSharedLoads:
     def test_sixteen_threads_one_load(self, fake):
         models = ModelLoader(10**9)
         fake.gate.clear()
@@ -116,7 +117,7 @@ class TestSingleFlight:
         models = ModelLoader(10**9)
         fake.gate.clear()
         with ThreadPoolExecutor(2) as pool:
-            loads = [pool.submit(models.load, key) for key in (A, B)]
+            loads = [pool.submit(models.load, spec) for spec in (A, B)]
             assert all(fake.entered.acquire(timeout=10) for _ in loads)
             fake.gate.set()
             assert loads[0].result(10) is not loads[1].result(10)
@@ -143,10 +144,6 @@ class TestSingleFlight:
         with pytest.raises(type(error)):
             ModelLoader(10**9).load(A)
 
-    def test_unknown_model(self):
-        with pytest.raises(UnknownModelError, match="yolo"):
-            ModelLoader(10**9).load("yolo")
-
 
 class TestCancelling:
     def test_one_gives_up_and_the_others_go_on(self, fake):
@@ -170,9 +167,9 @@ class TestCancelling:
         with pytest.raises(DownloadCancelled):
             models.load(A, cancelled=lambda: True)
         for thread in threading.enumerate():
-            if thread.name == f"load {A}":
+            if thread.name == f"load {A.key}":
                 thread.join(10)
-        assert models._flights == {}
+        assert models._pending == {}
         fake.gate.set()
         assert models.load(A) is not None
 
@@ -218,26 +215,78 @@ class TestProgress:
         assert seen == []
 
 
+class TestRequests:
+    """What the engine uses: nobody's thread waits."""
+
+    @staticmethod
+    def ask(models: ModelLoader, spec: ModelSpec, cancelled: Callable[[], bool] = lambda: False) -> SimpleQueue[object]:
+        """Everything that the callbacks are called with."""
+        events: SimpleQueue[object] = SimpleQueue()
+        assert models.request(spec, on_progress=events.put, on_done=events.put, cancelled=cancelled) is None
+        return events
+
+    def test_a_model_in_memory_is_returned_and_nothing_is_called(self, fake):
+        models = ModelLoader(10**9)
+        module = models.load(A)
+        assert models.request(A, on_progress=None, on_done=None, cancelled=None) is module
+
+    def test_who_joins_is_told_the_state_at_once(self, fake):
+        models = ModelLoader(10**9)
+        fake.gate.clear()
+        first = self.ask(models, A)
+        assert first.get(timeout=10) == LoadProgress("download", 3, 10)
+        second = self.ask(models, A)
+        assert second.get_nowait() == LoadProgress("download", 3, 10)
+        fake.gate.set()
+        ends = [[events.get(timeout=10) for _ in range(2)] for events in (first, second)]
+        assert ends == [[LoadProgress("load", 0, 10), models.load(A)]] * 2
+        assert fake.fetched == [A]
+
+    def test_an_error_is_everybodys(self, fake):
+        models = ModelLoader(10**9)
+        fake.gate.clear()
+        fake.failures = [WeightsError("no network")]
+        asked = [self.ask(models, A) for _ in range(3)]
+        fake.gate.set()
+        errors = {[events.get(timeout=10) for _ in range(2)][-1] for events in asked}
+        assert [str(error) for error in errors] == ["no network"]
+
+    def test_who_asks_after_all_others_have_cancelled_is_served(self, fake):
+        models = ModelLoader(10**9)
+        fake.gate.clear()
+        gone = threading.Event()
+        self.ask(models, A, gone.is_set)
+        assert fake.entered.acquire(timeout=10)
+        # Nobody can tell whether the load notices in time: it goes on or begins again, and ends well either way.
+        gone.set()
+        events = self.ask(models, A)
+        fake.gate.set()
+        seen = [events.get(timeout=10)]
+        while isinstance(seen[-1], LoadProgress):
+            seen.append(events.get(timeout=10))
+        assert isinstance(seen[-1], nn.Module)
+
+
 class TestBudget:
     def test_the_least_recently_used_goes_first(self, fake):
         models = ModelLoader(2 * BYTES_EACH)
-        for key in (A, B, A, C):
-            models.load(key)
-        assert models.resident() == [ResidentModel(A, BYTES_EACH, "cpu"), ResidentModel(C, BYTES_EACH, "cpu")]
+        for spec in (A, B, A, C):
+            models.load(spec)
+        assert models.resident() == [ResidentModel(A.key, BYTES_EACH, "cpu"), ResidentModel(C.key, BYTES_EACH, "cpu")]
         models.load(B)
         assert fake.fetched == [A, B, C, B]
 
     def test_a_model_above_the_budget_stays_alone(self, fake):
         models = ModelLoader(0)
-        for key in (A, B):
-            models.load(key)
-            assert [model.key for model in models.resident()] == [key]
+        for spec in (A, B):
+            models.load(spec)
+            assert [model.key for model in models.resident()] == [spec.key]
 
     def test_unload(self, fake):
         models = ModelLoader(10**9)
         models.load(A)
-        assert models.unload(A)
-        assert not models.unload(A)
+        assert models.unload(A.key)
+        assert not models.unload(A.key)
         assert models.resident() == []
         models.load(A)
         assert fake.fetched == [A, A]
@@ -248,7 +297,7 @@ class TestBudget:
         models = ModelLoader(0)
         models.load(A)
         assert given_back.acquire(timeout=10)
-        models.unload(A)
+        models.unload(A.key)
         assert given_back.acquire(timeout=10)
 
     def test_from_the_environment(self, monkeypatch):
@@ -270,22 +319,20 @@ class TestRealModels:
 
     def test_states(self, cache, content):
         models = ModelLoader(10**9)
-        assert models.state(SSDLITE.key) == "to download"
+        assert models.state(SSDLITE) == "to download"
         (cache / SSDLITE.file_name).write_bytes(content)
-        assert models.state(SSDLITE.key) == "on disk"
-        module = models.load(SSDLITE.key)
-        assert models.state(SSDLITE.key) == "in memory"
+        assert models.state(SSDLITE) == "on disk"
+        module = models.load(SSDLITE)
+        assert models.state(SSDLITE) == "in memory"
         assert not module.training
         [resident] = models.resident()
         # Its weights, and once more in the order in which they are read.
         assert resident.bytes == pytest.approx(2 * SSDLITE.params * 4, rel=0.02)
-        with pytest.raises(UnknownModelError):
-            models.state("yolo")
 
     def test_onto_another_device(self, cache, content):
         (cache / SSDLITE.file_name).write_bytes(content)
         models = ModelLoader(10**9, device="meta")
-        assert {parameter.device.type for parameter in models.load(SSDLITE.key).parameters()} == {"meta"}
+        assert {parameter.device.type for parameter in models.load(SSDLITE).parameters()} == {"meta"}
         assert models.resident()[0].device == "meta"
 
     @pytest.mark.parametrize(
@@ -301,7 +348,7 @@ class TestRealModels:
         file = cache / SSDLITE.file_name
         file.write_bytes(spoil(content))
         with pytest.raises(WeightsError, match=r"is damaged.*has been deleted.*Try again") as raised:
-            ModelLoader(10**9).load(SSDLITE.key)
+            ModelLoader(10**9).load(SSDLITE)
         assert SSDLITE.file_name in str(raised.value)
         assert str(home) not in str(raised.value)
         assert not file.exists()
@@ -310,7 +357,7 @@ class TestRealModels:
         file = cache / SSDLITE.file_name
         torch.save(nn.Linear(2, 2).state_dict(), file)
         with pytest.raises(WeightsError, match="not the file of this model"):
-            ModelLoader(10**9).load(SSDLITE.key)
+            ModelLoader(10**9).load(SSDLITE)
         assert not file.exists()
 
     @pytest.mark.parametrize("folder", ["a folder of the user's", "the cache itself, named by the user", "assets"])
@@ -322,7 +369,7 @@ class TestRealModels:
         file = place / spec.file_name
         file.write_bytes(b"damaged")
         with pytest.raises(WeightsError, match="is damaged") as raised:
-            ModelLoader(10**9).load(spec.key)
+            ModelLoader(10**9).load(spec)
         assert "deleted" not in str(raised.value)
         assert str(home) not in str(raised.value)
         assert file.read_bytes() == b"damaged"
@@ -336,17 +383,17 @@ class TestRealModels:
         file = cache / SSDLITE.file_name
         file.write_bytes(b"all is well")
         with pytest.raises(RuntimeError, match="allocate memory"):
-            ModelLoader(10**9).load(SSDLITE.key)
+            ModelLoader(10**9).load(SSDLITE)
         assert file.exists()
 
     def test_downloaded_by_many_at_once(self, cache, content, monkeypatch):
-        spec = make_downloadable(monkeypatch, content)
+        spec = make_downloadable(content)
         models = ModelLoader(10**9)
         with DownloadHost(files={spec.file_name: content}, hold_after=100_000) as host, ThreadPoolExecutor(4) as pool:
             monkeypatch.setenv(weights.MIRROR, host.url)
             seen: list[LoadProgress] = []
-            loads = [pool.submit(models.load, spec.key, on_progress=seen.append) for _ in range(4)]
-            wait_for_waiters(models, spec.key, 4)
+            loads = [pool.submit(models.load, spec, on_progress=seen.append) for _ in range(4)]
+            wait_for_waiters(models, spec, 4)
             host.go_on.set()
             assert len({id(load.result(20)) for load in loads}) == 1
             assert len(host.requests) == 1
@@ -354,24 +401,22 @@ class TestRealModels:
         assert any(progress.stage == "download" and progress.total == len(content) for progress in seen)
 
     def test_asked_for_again_after_a_cancelled_download(self, cache, content, monkeypatch):
-        spec = make_downloadable(monkeypatch, content)
+        spec = make_downloadable(content)
         models = ModelLoader(10**9)
         with DownloadHost(files={spec.file_name: content}, hold_after=100_000) as host:
             monkeypatch.setenv(weights.MIRROR, host.url)
             arrived = threading.Event()
             with pytest.raises(DownloadCancelled):
-                models.load(spec.key, on_progress=lambda progress: progress.done and arrived.set(), cancelled=arrived.is_set)
+                models.load(spec, on_progress=lambda progress: progress.done and arrived.set(), cancelled=arrived.is_set)
             host.hold_after = None
             host.go_on.set()
-            assert models.load(spec.key) is not None
+            assert models.load(spec) is not None
         assert (cache / spec.file_name).read_bytes() == content
 
 
-def make_downloadable(monkeypatch: pytest.MonkeyPatch, content: bytes) -> ModelSpec:
+def make_downloadable(content: bytes) -> ModelSpec:
     """SSDlite under a file name that carries the hash of `content`."""
-    spec = dataclasses.replace(SSDLITE, file_name=f"ssdlite-{hashlib.sha256(content).hexdigest()[:8]}.pth")
-    monkeypatch.setattr(loader, "get_model_spec", lambda key: spec)
-    return spec
+    return dataclasses.replace(SSDLITE, file_name=f"ssdlite-{hashlib.sha256(content).hexdigest()[:8]}.pth")
 
 
 class TestOptimizing:
@@ -384,20 +429,20 @@ class TestOptimizing:
         asked = []
         monkeypatch.setattr(loader, "optimize", lambda module, dtype: asked.append(dtype) or module)
         monkeypatch.setattr(loader, "sixteen_bits", lambda device: torch.bfloat16)
-        ModelLoader(10**9).load(get_model_spec(A).in_precision(precision))
+        ModelLoader(10**9).load(A.in_precision(precision))
         assert asked == ([] if dtype is None else [dtype])
 
     def test_a_model_is_in_memory_once_for_each_precision(self, fake, monkeypatch):
         monkeypatch.setattr(loader, "optimize", lambda module, dtype: module)
         models = ModelLoader(10**9)
-        first, second = models.load(A), models.load(f"{A}@stock")
+        first, second = models.load(A), models.load(A.in_precision(Precision.STOCK))
         assert first is not second
-        assert [resident.key for resident in models.resident()] == [A, f"{A}@stock"]
+        assert [resident.key for resident in models.resident()] == [A.key, f"{A.key}@stock"]
 
     def test_a_device_without_the_instructions_says_so(self, fake, monkeypatch):
         monkeypatch.setattr(loader, "sixteen_bits", lambda device: None)
         with pytest.raises(WeightsError, match="no instructions for numbers of sixteen bits"):
-            ModelLoader(10**9).load(f"{A}@fast")
+            ModelLoader(10**9).load(A.in_precision(Precision.FAST))
 
     def test_other_devices_get_torchvisions_own(self, fake, monkeypatch):
         monkeypatch.setattr(loader, "optimize", lambda module, dtype: nn.Identity())

@@ -17,9 +17,9 @@ import torch
 from benchmarks.random_models import random_state
 from detection_core.cli.main import main
 from detection_core.engine import LocalEngine
-from detection_core.formats import to_coco_results, to_json
+from detection_core.formats import provenance_of, to_coco_results, to_json
 from detection_core.images.reading import read_image
-from detection_core.models import catalog, user_models
+from detection_core.models import catalog, detector, user_models
 from detection_core.models.catalog import (
     COCO_MODEL,
     PERSON_MODEL,
@@ -284,14 +284,14 @@ class TestLoading:
     def test_an_overwritten_file_is_loaded_anew(self, folder, content):
         (folder / "pets.pt").write_bytes(content)
         models = ModelLoader(10**9)
-        first = models.load("pets")
-        assert models.load("pets") is first
-        assert models.state("pets") == "in memory"
+        first = models.load(get_model_spec("pets"))
+        assert models.load(get_model_spec("pets")) is first
+        assert models.state(get_model_spec("pets")) == "in memory"
         put(folder / "pets.pt")
-        assert models.state("pets") == "on disk"
-        second = models.load("pets")
+        assert models.state(get_model_spec("pets")) == "on disk"
+        second = models.load(get_model_spec("pets"))
         assert not any(parameter.any() for parameter in second.parameters())
-        assert models.load("pets") is second
+        assert models.load(get_model_spec("pets")) is second
         assert [model.key for model in models.resident()] == ["pets"]
 
     def test_a_file_that_is_bad_after_all_is_told_and_kept(self, folder, content):
@@ -299,7 +299,7 @@ class TestLoading:
         damaged[len(content) // 2] ^= 1
         (folder / "pets.pt").write_bytes(damaged)
         with pytest.raises(WeightsError, match=r"“pets\.pt” is damaged.*copy it again") as raised:
-            ModelLoader(10**9).load("pets")
+            ModelLoader(10**9).load(get_model_spec("pets"))
         assert str(folder) not in str(raised.value)
         assert (folder / "pets.pt").read_bytes() == damaged
 
@@ -322,7 +322,7 @@ class TestLoading:
         monkeypatch.setattr("detection_core.models.loader.build_model", fail)
         put(folder / "pets.pt")
         with pytest.raises(RuntimeError, match="allocate memory"):
-            ModelLoader(10**9).load("pets")
+            ModelLoader(10**9).load(get_model_spec("pets"))
 
     def test_a_file_anywhere(self, tmp_path, content):
         (tmp_path / "ssd300_vgg16.pt").write_bytes(content)
@@ -344,25 +344,57 @@ class TestEngine:
         """The model comes when the engine runs already."""
         (folder / "pets.pt").write_bytes(content)
         assert engine.model_states()["pets"] == "on disk"
-        first = engine.submit(read_image(IMAGE), "pets").result(60)
-        assert engine.submit(read_image(IMAGE), "pets").result(60).kept
+        first = engine.submit(read_image(IMAGE), get_model_spec("pets")).result(60)
+        assert engine.submit(read_image(IMAGE), get_model_spec("pets")).result(60).kept
         assert first.detections.model == "pets"
         put(folder / "pets.pt", SSDLITE, categories=("__background__", "cow", "pig"))
-        again = engine.submit(read_image(IMAGE), "pets").result(60)
+        again = engine.submit(read_image(IMAGE), get_model_spec("pets")).result(60)
         assert not again.kept
         assert again.detections.categories == ("__background__", "cow", "pig")
+
+    def test_a_file_that_is_replaced_between_submitting_and_running_is_reported_as_what_ran(self, engine, folder, monkeypatch):
+        """The job waits with the old file's module in line while there is a new file of other classes under the same key."""
+        put(folder / "pets.pt", SSDLITE, categories=PETS)
+        spec = get_model_spec("pets")
+        running, go = threading.Event(), threading.Event()
+
+        def run(*args, **how):
+            running.set()
+            assert go.wait(10)
+            return detector.run(*args, **how)
+
+        monkeypatch.setattr("detection_core.engine.local.run", run)
+        job = engine.submit(read_image(IMAGE), spec)
+        assert running.wait(10)
+        put(folder / "pets.pt", SSDLITE, categories=("__background__", "cow", "pig"))
+        replaced = get_model_spec("pets")
+        assert replaced.revision != spec.revision
+        go.set()
+        result = job.result(60)
+        assert (result.spec.revision, result.detections.categories) == (spec.revision, PETS)
+        assert provenance_of(result.spec).revision == spec.revision
+        again = engine.submit(read_image(IMAGE), replaced).result(60)
+        assert not again.kept
+        assert (again.spec.revision, again.detections.categories) == (replaced.revision, ("__background__", "cow", "pig"))
+
+    def test_a_file_that_is_replaced_before_it_is_read_is_not_taken_for_the_one_that_was_asked_for(self, engine, folder):
+        put(folder / "pets.pt", SSDLITE, categories=PETS)
+        spec = get_model_spec("pets")
+        put(folder / "pets.pt", SSDLITE, categories=("__background__", "cow", "pig"))
+        with pytest.raises(WeightsError, match="has been replaced"):
+            engine.submit(read_image(IMAGE), spec).result(60)
 
     def test_a_model_that_vanishes_while_images_wait_fails_them(self, engine, folder, monkeypatch):
         put(folder / "pets.pt")
         loading, go = threading.Event(), threading.Event()
 
-        def load(spec, **_):
+        def build(spec, path):
             loading.set()
             assert go.wait(10)
             raise RuntimeError("the file is gone")
 
-        monkeypatch.setattr(engine.loader, "load", load)
-        job = engine.submit(read_image(IMAGE), "pets")
+        monkeypatch.setattr("detection_core.models.loader.build_model", build)
+        job = engine.submit(read_image(IMAGE), get_model_spec("pets"))
         assert loading.wait(10)
         (folder / "pets.pt").unlink()
         go.set()

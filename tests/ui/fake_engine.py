@@ -11,32 +11,32 @@ import numpy as np
 from detection_core.detections import Detections
 from detection_core.engine import Job, JobState, Result, Stage
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import get_model_spec, list_specs
+from detection_core.models.catalog import ModelSpec, list_specs
 from detection_core.models.detector import Timings
 from tests.factories import make_detections
 
-# Makes an image's detections for the key of a model, or raises the error with which the job fails.
-Find = Callable[[LoadedImage, str], Detections]
+# Makes an image's detections for a model, or raises the error with which the job fails.
+Find = Callable[[LoadedImage, ModelSpec], Detections]
 # Videos of tests.video.io.videos become redder with every frame: from their tenth on, some red is above this.
 _REDDER = 82
 
 
-def three_objects(image: LoadedImage, model: str) -> Detections:
+def three_objects(image: LoadedImage, spec: ModelSpec) -> Detections:
     """Three objects with masks and keypoints, of scores 0.95, 0.525 and 0.1, all of the model's first class."""
     size = (image.image.height, image.image.width)
-    categories = get_model_spec(model).categories
-    return make_detections(3, image_size=size, labels=[1, 1, 1], categories=categories, masks=True, keypoints=True, model=model)
+    labels = [1, 1, 1]
+    return make_detections(3, image_size=size, labels=labels, categories=spec.categories, masks=True, keypoints=True, model=spec.key)
 
 
-def growing_crowd(image: LoadedImage, model: str) -> Detections:
+def growing_crowd(image: LoadedImage, spec: ModelSpec) -> Detections:
     """A person on the left with a score of 0.9 and, from a video's tenth frame on, one on the right with 0.6, or a dog if the model can."""
     width, height = image.image.size
     boxes = np.array([[2, 2, width / 2 - 2, height - 2], [width / 2 + 2, 2, width - 2, height - 2]], np.float32)
     n = 1 + (np.asarray(image.image)[..., 0].max() > _REDDER)
     scores = np.array([0.9, 0.6], np.float32)
-    categories = get_model_spec(model).categories
+    categories = spec.categories
     labels = np.array([1, categories.index("dog") if "dog" in categories else 1])
-    return Detections(boxes[:n], labels[:n], scores[:n], (height, width), categories, model=model)
+    return Detections(boxes[:n], labels[:n], scores[:n], (height, width), categories, model=spec.key)
 
 
 @dataclass
@@ -104,26 +104,25 @@ class FakeEngine:
     def submit(
         self,
         image: LoadedImage,
-        model: str,
+        spec: ModelSpec,
         *,
         visitor: str = "",
         measure: bool = False,
         keep: bool = True,
         tasks: Collection[str] | None = None,
     ) -> Job:
-        get_model_spec(model)
         if self.refusals:
             raise self.refusals.pop(0)
-        job = Job(model, visitor)
+        job = Job(spec, visitor)
         job.update(JobState(self.stage))
         failure = self.failures.pop(0) if self.failures else None
         outcome: Result | Exception
         try:
-            outcome = failure or Result(self.find(image, model), self.timings, memory=1_000_000 if measure else None)
+            outcome = failure or Result(self.find(image, spec), self.timings, spec, memory=1_000_000 if measure else None)
         except Exception as error:
             outcome = error
         with self._lock:
-            self.submissions.append(Submission(model, measure, keep, tasks, job))
+            self.submissions.append(Submission(spec.key, measure, keep, tasks, job))
             if self.holds:
                 self._held.append(lambda: _finish(job, outcome))
                 return job

@@ -13,11 +13,10 @@ from typing import Any
 from anyio import to_thread
 from PIL import Image
 
-from detection_core.engine import Engine, EngineError, Job, Result
+from detection_core.engine import Engine, Job, Result
+from detection_core.errors import UserError
 from detection_core.images.reading import ImageError, encode_jpeg
-from detection_core.models.catalog import UnknownModelError
-from detection_core.models.weights import WeightsError
-from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchFullError, BatchImage, BatchStore, RunningImage
+from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchImage, BatchStore, RunningImage
 from detection_core.ui.components.client_values import mapping_of, text_of
 from detection_core.ui.components.export_choices import suiting_formats
 from detection_core.ui.shared.progress import status_of
@@ -71,7 +70,7 @@ async def detect_in_image(sent: object, engine: Engine, batches: BatchStore, lim
         return {"expired": str(error)}
     except CancelledError:
         return {"cancelled": True}
-    except (UnknownModelError, ImageError, WeightsError, EngineError, BatchFullError) as error:
+    except UserError as error:
         batch.running.pop(key, None)
         return {"error": str(error)}
     return {"result": _result(image, result)}
@@ -95,7 +94,7 @@ async def _begin(request: Mapping[str, Any], key: str, batch: Batch, engine: Eng
     image.notes = loaded.notes
     if batch.running.get(key) is not image:
         return None
-    image.job = engine.submit(loaded, batch.spec.key, visitor=batch.visitor)
+    image.job = engine.submit(loaded, batch.spec, visitor=batch.visitor)
     return image
 
 

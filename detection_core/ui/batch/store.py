@@ -11,6 +11,7 @@ import numpy as np
 
 from detection_core.detections import Detections
 from detection_core.engine import Job
+from detection_core.errors import SettingsError, UserError
 from detection_core.models.spec import ModelSpec
 from detection_core.ui.shared.visitor_store import VisitorStore, new_token
 
@@ -25,24 +26,24 @@ def most_images(environ: Mapping[str, str] = os.environ) -> int:
     """How many images a visitor may add to a batch: 200, or what DETECTION_EXPLORER_MAX_BATCH says.
 
     Raises:
-        ValueError: If the variable is not a positive whole number.
+        SettingsError: If the variable is not a positive whole number.
     """
     text = environ.get(MAX_BATCH, "").strip()
     if not text:
         return _DEFAULT_IMAGES
     if not (text.isascii() and text.isdigit() and int(text)):
-        raise ValueError(f"{MAX_BATCH} must be a positive whole number such as 200, got {text!r}")
+        raise SettingsError(f"{MAX_BATCH} must be a positive whole number such as 200, not “{text}”.")
     return int(text)
 
 
-class BatchExpiredError(LookupError):
+class BatchExpiredError(UserError):
     """The batch is no longer kept; the message is for people."""
 
     def __init__(self) -> None:
         super().__init__("These results are no longer kept on the server. Press Detect to process the images again.")
 
 
-class BatchFullError(RuntimeError):
+class BatchFullError(UserError):
     """There is no room for a result; the message is for people."""
 
 

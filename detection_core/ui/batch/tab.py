@@ -13,11 +13,12 @@ import gradio as gr
 from PIL import Image
 
 from detection_core.engine import Engine
+from detection_core.errors import UserError
 from detection_core.formats import FORMATS, ImageResult, export, provenance_of
 from detection_core.images.reading import ImageError
 from detection_core.models.catalog import UnknownModelError, get_model_spec
 from detection_core.ui.batch.images import Response, detect_in_image
-from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchImage, BatchStore, most_images
+from detection_core.ui.batch.store import Batch, BatchImage, BatchStore, most_images
 from detection_core.ui.batch.view import BatchMessage, BatchOrder, BatchView, batch_download, batch_error, batch_start
 from detection_core.ui.components.client_values import items_of_type, mapping_of, text_of
 from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
@@ -41,7 +42,7 @@ class BatchTab:
         view: The gallery; its event `open` asks to see one image in full.
 
     Raises:
-        ValueError: If DETECTION_EXPLORER_MAX_BATCH is not a positive whole number.
+        SettingsError: If DETECTION_EXPLORER_MAX_BATCH is not a positive whole number.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -113,7 +114,7 @@ class BatchTab:
         order = BatchOrder.from_client(event._data)
         try:
             path = pack(self.batches.find(order.batch), order, Path(self.view.GRADIO_CACHE))
-        except (BatchExpiredError, ImageError, NothingToPackError) as error:
+        except UserError as error:
             return batch_error("The files cannot be written", str(error))
         except OSError as error:
             return batch_error("The files cannot be written", f"The server reports: {error.strerror}.")
@@ -131,7 +132,7 @@ class BatchTab:
         self.batches.leave(visitor_of(request, "batch"))
 
 
-class NothingToPackError(ValueError):
+class NothingToPackError(UserError):
     """There is nothing to export; the message is for people."""
 
 

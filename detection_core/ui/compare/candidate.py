@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from detection_core.detections import Detections
-from detection_core.engine import Cancelled, Engine, EngineError, Job, Result, summarize
+from detection_core.engine import Cancelled, Engine, Job, Result, summarize
+from detection_core.errors import UserError
 from detection_core.formats import Provenance, provenance_of
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import UnknownModelError, get_model_spec
+from detection_core.models.catalog import get_model_spec
 from detection_core.models.spec import ModelSpec
-from detection_core.models.weights import WeightsError
 from detection_core.ui.compare.measurements import Measurements
 from detection_core.ui.compare.view import CompareModel, compare_model, failed_model, waiting_model
 from detection_core.ui.components.messages import ViewError, ViewStatus
@@ -66,11 +66,11 @@ class Candidate:
             # Read once: a user's file may be gone at any time.
             self.spec = get_model_spec(key)
             if may_download or engine.model_states().get(key) != "to download":
-                self._job = engine.submit(loaded, key, visitor=visitor)
+                self._job = engine.submit(loaded, self.spec, visitor=visitor)
             else:
                 size = megabytes(self.spec.file_size)
                 self._error = ViewError(title="Not downloaded yet", text=f"Press the button beside the image to download {size}.")
-        except (UnknownModelError, EngineError) as error:
+        except UserError as error:
             self._error = explain(error, key)
 
     @property
@@ -96,10 +96,12 @@ class Candidate:
             self._engine_result = self.job.result()
         except Cancelled:
             self._error = ViewError(title="Cancelled", text="What has been downloaded so far is kept.")
-        except (WeightsError, EngineError) as error:
+        except UserError as error:
             self._error = explain(error, self.key)
         else:
-            self.result = CandidateResult(self.title, self._engine_result.detections, self.spec.default_threshold, provenance_of(self.spec))
+            self.result = CandidateResult(
+                self.title, self._engine_result.detections, self.spec.default_threshold, provenance_of(self._engine_result.spec)
+            )
             if measured := summarize([self._engine_result]):
                 measurements.put(self.key, self._loaded.digest, measured)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detection_core.comparison_report import REPORT_FILE, ComparisonReport, Found, report_stems
+from detection_core.errors import UserError
 from detection_core.formats import FORMATS, ImageResult, export
 from detection_core.formats.target import Target, safe_stem
 from detection_core.ui.compare.candidate import CandidateResult
@@ -42,10 +43,10 @@ def comparison_archive(kept: KeptComparison, settings: CompareSettings) -> bytes
 
     Raises:
         ImageError: If the image is no longer there.
-        ValueError: If there is nothing to write.
+        UserError: If there is nothing to write.
     """
     if not kept.results:
-        raise ValueError("No model has given a result yet.")
+        raise UserError("No model has given a result yet.")
     image = read_upload(kept.image_path).image
     style = replace(settings.style, color_by="class")
     file = io.BytesIO()

@@ -12,11 +12,11 @@ from gradio.components.base import Component
 from gradio.data_classes import FileData
 
 from detection_core.engine import Cancelled, Engine, EngineError, Result, summarize, take_turns
+from detection_core.errors import UserError
 from detection_core.formats import ResultsFormatError, SeveralImagesError
 from detection_core.images.reading import ImageError, LoadedImage
-from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, UnknownModelError, get_model_spec
+from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_model_spec
 from detection_core.models.precision import split_key, usual_key
-from detection_core.models.weights import WeightsError
 from detection_core.ui.compare.candidate import Candidate
 from detection_core.ui.compare.download import KeptComparison, comparison_archive
 from detection_core.ui.compare.measurements import Measurements
@@ -169,7 +169,7 @@ class CompareTab:
         except SeveralImagesError as error:
             yield _failure(f"Which of the images in “{title}” is this?", str(error)), *_NOTHING[1:], gr.skip(), gr.skip(), _visible(True)
             return
-        except (ImageError, ResultsFormatError, OSError) as error:
+        except (UserError, OSError) as error:
             yield _failure(f"“{title}” cannot be used", str(error)), *_NOTHING[1:], gr.skip(), gr.skip(), gr.skip()
             return
         for update in self.compare(path, keys, files, link, request):
@@ -195,21 +195,22 @@ class CompareTab:
                 raise EngineError("None of these models is on this machine yet. Press the button beside the image to download them.")
             loaded = read_upload(path)
             numbers = count()
-            for key, job in take_turns(self._engine, loaded, here, rounds=_ROUNDS, visitor=visitor):
+            specs = [get_model_spec(key) for key in here]
+            for spec, job in take_turns(self._engine, loaded, specs, rounds=_ROUNDS, visitor=visitor):
                 # Between two runs there may be no job that could be cancelled.
                 if not (self._turns.is_current(visitor, turn) and self._measurement_turns.is_current(visitor, measurement)):
                     job.cancel()
                     raise Cancelled
-                text = f"Measuring {get_model_spec(key).title}, round {next(numbers) // len(here) + 1} of {_ROUNDS}"
+                text = f"Measuring {spec.title}, round {next(numbers) // len(here) + 1} of {_ROUNDS}"
                 done = sum(map(len, results.values()))
                 status = ViewStatus(stage="run", text=text, done=done, total=_ROUNDS * len(here))
                 yield CompareMessage(status=status), *_NOTHING[1:4], _visible(True)
-                results[key].append(job.result())
+                results[spec.key].append(job.result())
         except Cancelled:
             # Without a status: the last one may have come after the message of `cancel`.
             yield (CompareMessage(), *_NOTHING[1:4], _visible(False)) if self._turns.is_current(visitor, turn) else _NOTHING
             return
-        except (UnknownModelError, ImageError, WeightsError, EngineError) as error:
+        except UserError as error:
             failure = _failure("The models cannot be measured", str(error)), *_NOTHING[1:4], _visible(False)
             yield failure if self._turns.is_current(visitor, turn) else _NOTHING
             return
@@ -235,7 +236,7 @@ class CompareTab:
         try:
             comparison = self._comparisons.find(name)
             archive = comparison_archive(comparison, settings)
-        except (ResultExpiredError, ImageError, ValueError) as error:
+        except UserError as error:
             return _failure("The comparison cannot be saved", str(error))
         file_name = f"{comparison.image_path.stem}_comparison.zip"
         return CompareMessage(download=FileData(path=serve_bytes(archive, file_name, self._view)), download_name=file_name)
@@ -246,7 +247,7 @@ class CompareTab:
             if path is None:
                 raise ImageError("Choose the image again.")
             return CompareMessage(link_name=self._links.keep(read_upload(path)))
-        except (ImageError, OSError) as error:
+        except (UserError, OSError) as error:
             return _failure("The image cannot be kept", error.strerror or "" if isinstance(error, OSError) else str(error))
 
     def open_link(self, request: gr.Request) -> tuple[Any, ...] | None:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from detection_core.errors import UserError
 from detection_core.formats import FORMATS, ImageResult, export
 from detection_core.ui.components.client_values import plain_settings
 from detection_core.ui.detect.view import ViewSettings
@@ -30,13 +31,13 @@ def result_file(kept: KeptResult, settings: ViewSettings, form: str) -> tuple[by
 
     Raises:
         ImageError: If the image is no longer there.
-        ValueError: If there is no such format, or it cannot hold the result; the message is for people.
+        UserError: If there is no such format, or it cannot hold the result.
     """
     result = seen_result(kept, settings)
     if form not in FORMATS:
-        raise ValueError(f"There is no format “{form}”. Choose one from the menu.")
+        raise UserError(f"There is no format “{form}”. Choose one from the menu.")
     if not FORMATS[form].suits(result.detections):
-        raise ValueError(f"{FORMATS[form].title} cannot hold this model's results. Choose another format.")
+        raise UserError(f"{FORMATS[form].title} cannot hold this model's results. Choose another format.")
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         names = export([result], [form], archive, style=settings.style)

@@ -11,11 +11,11 @@ import gradio as gr
 from gradio.components.base import Component
 from gradio.events import Dependency
 
-from detection_core.engine import Cancelled, Engine, EngineError, Job, JobState, Result, Stage
+from detection_core.engine import Cancelled, Engine, Job, JobState, Result, Stage
+from detection_core.errors import UserError
 from detection_core.formats import provenance_of
-from detection_core.images.reading import ImageError, LoadedImage
-from detection_core.models.catalog import ModelSpec, UnknownModelError, get_model_spec
-from detection_core.models.weights import WeightsError
+from detection_core.images.reading import LoadedImage
+from detection_core.models.catalog import ModelSpec, get_model_spec
 from detection_core.ui.components.client_values import mapping_of
 from detection_core.ui.components.example_strip import ExampleStrip
 from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
@@ -124,9 +124,9 @@ class DetectTab:
             if not self._turns.is_current(visitor, turn):
                 yield _NOTHING
                 return
-            # Read once: a user's file may be gone at any time.
+            # Read once: a user's file may be gone or replaced at any time.
             spec = get_model_spec(key)
-            job = self._engine.submit(loaded, key, visitor=visitor)
+            job = self._engine.submit(loaded, spec, visitor=visitor)
             image = shown_file(path, loaded, self._view)
             for update in _progress(job, spec.title, image, loaded):
                 if not self._turns.is_current(visitor, turn):
@@ -137,7 +137,7 @@ class DetectTab:
         except Cancelled:
             yield _NOTHING
             return
-        except (UnknownModelError, ImageError, WeightsError, EngineError) as error:
+        except UserError as error:
             failure = ViewMessage(error=explain(error, key)), gr.skip(), *self._model_parts(key), _visible(False)
             yield failure if self._turns.is_current(visitor, turn) else _NOTHING
             return
@@ -145,7 +145,7 @@ class DetectTab:
         if not self._turns.is_current(visitor, turn):
             yield _NOTHING
             return
-        name = self._results.put(KeptResult(Path(path), result.detections, provenance_of(spec)))
+        name = self._results.put(KeptResult(Path(path), result.detections, provenance_of(result.spec)))
         yield message, name, *self._model_parts(key), _visible(False)
 
     def press_detect(self, path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
@@ -175,7 +175,7 @@ class DetectTab:
         wanted = str(mapping_of(event._data).get("format", "png"))
         try:
             data, file_name = result_file(self._results.find(name), settings, wanted)
-        except (ResultExpiredError, ImageError, ValueError) as error:
+        except UserError as error:
             return error_payload("The result cannot be saved", str(error))
         return download_payload(serve_bytes(data, file_name, self._view), file_name)
 

@@ -8,10 +8,10 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import ImageData
 
-from detection_core.engine import Cancelled, Engine, EngineError
-from detection_core.images.reading import ImageError, encode_jpeg
-from detection_core.models.catalog import UnknownModelError, get_model_spec
-from detection_core.models.weights import WeightsError
+from detection_core.engine import Cancelled, Engine
+from detection_core.errors import UserError
+from detection_core.images.reading import encode_jpeg
+from detection_core.models.catalog import get_model_spec
 from detection_core.ui.components.model_picker import ModelPicker
 from detection_core.ui.components.safe_image import NoAddresses
 from detection_core.ui.live.frames import read_frame
@@ -89,11 +89,11 @@ class PlainStream:
             return gr.skip(), ""
         try:
             spec, loaded = get_model_spec(key), read_frame(frame)
-            result = self._engine.submit(loaded, key, visitor=visitor_of(request, "live"), keep=False).result(_PATIENCE)
+            result = self._engine.submit(loaded, spec, visitor=visitor_of(request, "live"), keep=False).result(_PATIENCE)
         except Cancelled:
             # The visitor has gone.
             return gr.skip(), ""
-        except (UnknownModelError, ImageError, WeightsError, EngineError) as error:
+        except UserError as error:
             raise gr.Error(html.escape(str(error)), print_exception=False) from error
         except TimeoutError as error:
             raise gr.Error("The model is too slow for a stream. Choose a faster one.", print_exception=False) from error

@@ -16,12 +16,11 @@ from anyio import to_thread
 
 from detection_core.detections import Detections
 from detection_core.detections.tracking import LOW_SCORE, TrackedDetections
-from detection_core.engine import Engine, EngineBusyError, EngineError, Job, Result, Stage
+from detection_core.engine import Engine, EngineBusyError, Job, Result, Stage
+from detection_core.errors import UserError
 from detection_core.images.limits import ImageLimits
 from detection_core.images.reading import ImageError, LoadedImage, read_image
-from detection_core.models.catalog import UnknownModelError
 from detection_core.models.families import Task
-from detection_core.models.weights import WeightsError
 from detection_core.ui.components.client_values import bounded, mapping_of, text_of
 from detection_core.ui.components.messages import view_objects
 from detection_core.ui.live.streams import LiveFrame, LiveStream, LiveStreams, StreamEndedError
@@ -76,7 +75,7 @@ async def detect_in_frame(sent: object, engine: Engine, streams: LiveStreams) ->
         return {"refused": str(error)}
     except EngineBusyError as error:
         return {"busy": str(error)}
-    except (UnknownModelError, WeightsError, EngineError) as error:
+    except UserError as error:
         return {"error": explain(error, stream.spec.key).model_dump()}
 
 
@@ -117,7 +116,7 @@ async def _submit(image: object, frame: LiveFrame, stream: LiveStream, engine: E
     started = time.perf_counter()
     loaded = await to_thread.run_sync(read_frame, image)
     frame.decode_s = time.perf_counter() - started
-    frame.job = engine.submit(loaded, stream.spec.key, visitor=stream.visitor, keep=False, tasks=frame.tasks)
+    frame.job = engine.submit(loaded, stream.spec, visitor=stream.visitor, keep=False, tasks=frame.tasks)
 
 
 def _tasks(sent: object) -> frozenset[Task] | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from detection_core.detections.tracking import Tracker
 from detection_core.engine import Job
+from detection_core.errors import UserError
 from detection_core.models.families import Task
 from detection_core.models.spec import ModelSpec
 from detection_core.ui.shared.visitor_store import VisitorStore, new_token
@@ -21,14 +22,14 @@ _MAX_WAITING = 88
 _MAX_SILENCE = 12.0
 
 
-class StreamEndedError(LookupError):
+class StreamEndedError(UserError):
     """The stream is unknown, or has ended; the message is for people."""
 
     def __init__(self) -> None:
         super().__init__("The stream has ended: the server has not heard from this page for a while, or you have started another stream.")
 
 
-class TooManyStreamsError(RuntimeError):
+class TooManyStreamsError(UserError):
     """The queue is full; the message is for people."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from detection_core.engine import Engine, Job
 from detection_core.images.reading import read_image
-from detection_core.models.catalog import ASSETS, COCO_MODEL
+from detection_core.models.catalog import ASSETS, COCO_MODEL, get_model_spec
 from detection_core.models.precision import usual_key
 from detection_core.ui.components.client_values import mapping_of
 
@@ -40,6 +40,6 @@ def warm_up(engine: Engine) -> Job:
     Returns:
         The example's job.
     """
-    model = usual_key(COCO_MODEL, engine.model_states())
-    engine.submit(read_image(np.zeros((480, 640, 3), np.uint8)), model)
-    return engine.submit(read_image(EXAMPLE_PATHS[0]), model)
+    spec = get_model_spec(usual_key(COCO_MODEL, engine.model_states()))
+    engine.submit(read_image(np.zeros((480, 640, 3), np.uint8)), spec)
+    return engine.submit(read_image(EXAMPLE_PATHS[0]), spec)

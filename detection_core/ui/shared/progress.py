@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detection_core.engine import JobState, Result, Stage
+from detection_core.errors import UserError
 from detection_core.images.reading import ImageError
 from detection_core.models.catalog import UnknownModelError
 from detection_core.models.weights import WeightsError
@@ -41,7 +42,7 @@ def milliseconds(result: Result, decoded: float) -> dict[str, float]:
     return {name: seconds * 1000 for name, seconds in named.items() if name == network or seconds >= 0.0005}
 
 
-def explain(error: Exception, key: str) -> ViewError:
+def explain(error: UserError, key: str) -> ViewError:
     """Why detection with the model of this key failed."""
     match error:
         case UnknownModelError():

@@ -13,6 +13,7 @@ import gradio as gr
 
 from detection_core.detections import Detections
 from detection_core.engine import Engine
+from detection_core.errors import UserError
 from detection_core.formats import Provenance
 
 Place = Literal["detect", "compare", "batch", "live", "video", "api"]
@@ -78,7 +79,7 @@ class Turns:
             return self._latest.get(visitor) == turn
 
 
-class ResultExpiredError(LookupError):
+class ResultExpiredError(UserError):
     """The result is no longer kept; the message is for people."""
 
     def __init__(self) -> None:

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
+from detection_core.errors import UserError
 from detection_core.formats import provenance_of
 from detection_core.formats.target import safe_stem
 from detection_core.ui.video.messages import VIDEO_FORMAT
@@ -14,7 +15,7 @@ from detection_core.ui.video.work import VideoExpiredError, VisitorVideo
 from detection_core.video import VIDEO_FORMATS, export_video
 
 
-class NothingToSaveError(ValueError):
+class NothingToSaveError(UserError):
     """There is nothing to save; the message is for people."""
 
 

@@ -10,11 +10,11 @@ from typing import Any
 from anyio import to_thread
 from PIL import Image
 
-from detection_core.engine import Engine, EngineError
-from detection_core.images.reading import ImageError, encode_jpeg, read_image
-from detection_core.models.catalog import UnknownModelError, get_model_spec
+from detection_core.engine import Engine
+from detection_core.errors import UserError
+from detection_core.images.reading import encode_jpeg, read_image
+from detection_core.models.catalog import get_model_spec
 from detection_core.models.spec import ModelSpec
-from detection_core.models.weights import WeightsError
 from detection_core.ui.components.client_values import mapping_of, text_of
 from detection_core.ui.shared.uploads import uploaded_path
 from detection_core.ui.video.frame_times import FrameTimes
@@ -77,7 +77,7 @@ async def time_model(sent: object, engine: Engine, times: FrameTimes, limits: Vi
         if known is None and engine.model_states().get(spec.key) != "to download":
             known = await _measure(engine, spec, await to_thread.run_sync(_first_frame, video))
             times.put(spec, video.size, known)
-    except (UnknownModelError, VideoError, ImageError, WeightsError, EngineError, CancelledError):
+    except (UserError, CancelledError):
         return {}
     return {} if known is None else {"seconds": known}
 
@@ -85,7 +85,7 @@ async def time_model(sent: object, engine: Engine, times: FrameTimes, limits: Vi
 async def _measure(engine: Engine, spec: ModelSpec, image: Image.Image) -> float:
     loaded = await to_thread.run_sync(read_image, image)
     for _ in range(2):
-        job = engine.submit(loaded, spec.key, visitor="timing", keep=False)
+        job = engine.submit(loaded, spec, visitor="timing", keep=False)
         while not job.future.done():
             await asyncio.sleep(_POLL_SECONDS)
         result = job.result(0)

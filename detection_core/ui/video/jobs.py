@@ -10,18 +10,13 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from detection_core.engine import EngineError
-from detection_core.images.reading import ImageError
-from detection_core.models.catalog import UnknownModelError
-from detection_core.models.weights import WeightsError
+from detection_core.errors import UserError
 from detection_core.ui.components.messages import ViewStatus
 from detection_core.video import VideoProgress
-from detection_core.video.io import VideoError
 
 logger = logging.getLogger(__name__)
 
 _MAX_WAITING = 32
-_USER_ERRORS = (VideoError, ImageError, WeightsError, EngineError, UnknownModelError)
 
 
 class JobsFullError(RuntimeError):
@@ -161,12 +156,12 @@ class VideoJobs:
 
 def _readable(error: Exception) -> Exception:
     """The error in words for people; the log has the details."""
-    if isinstance(error, _USER_ERRORS):
+    if isinstance(error, UserError):
         return error
     logger.error("Work on a video failed", exc_info=error)
     if isinstance(error, OSError):
-        return RuntimeError(f"The server cannot write its files: {error.strerror}.")
-    return RuntimeError("Something unexpected went wrong. Try again; the server's log has the details.")
+        return UserError(f"The server cannot write its files: {error.strerror}.")
+    return UserError("Something unexpected went wrong. Try again; the server's log has the details.")
 
 
 def _finish(job: VideoJob, outcome: VideoJobState) -> None:

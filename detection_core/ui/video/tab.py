@@ -12,13 +12,14 @@ import gradio as gr
 from gradio.data_classes import FileData
 
 from detection_core.engine import Engine
+from detection_core.errors import UserError
 from detection_core.models.catalog import UnknownModelError, get_model_spec
 from detection_core.ui.components.client_values import mapping_of
 from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
 from detection_core.ui.shared.events import QUIET, server_function
 from detection_core.ui.shared.session import visitor_of
 from detection_core.ui.shared.uploads import image_name
-from detection_core.ui.video.download import NothingToSaveError, save_video
+from detection_core.ui.video.download import save_video
 from detection_core.ui.video.example import EXAMPLE_NAME, make_example_video
 from detection_core.ui.video.frame_times import FrameTimes
 from detection_core.ui.video.inspection import Response, inspect_video, time_model, uploaded_video
@@ -50,7 +51,7 @@ class VideoTab:
         view: The video, for the page to refresh with `model_message`.
 
     Raises:
-        ValueError: If a limit in the environment is not a positive number.
+        SettingsError: If a limit in the environment is not a positive number.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -141,7 +142,7 @@ class VideoTab:
             # At another rate, there would be frames without detections.
             options = replace(order.options(video.spec), fps=video.drawn.options.fps)
             video.job = self._jobs.submit(visitor, partial(draw_again, video, options))
-        except (VideoExpiredError, JobsFullError) as error:
+        except UserError as error:
             return video_error("The video cannot be drawn again", str(error))
         return VideoMessage(start=VideoStart(turn=secrets.token_hex(8), video=video.token, kind="draw"))
 
@@ -171,7 +172,7 @@ class VideoTab:
         order = VideoOrder.from_client(event._data)
         try:
             path, name = save_video(self._videos.find(order.video), order.formats)
-        except (VideoExpiredError, NothingToSaveError, VideoError) as error:
+        except UserError as error:
             return video_error("The files cannot be written", str(error))
         except OSError as error:
             return video_error("The files cannot be written", f"The server reports: {error.strerror}.")

@@ -15,10 +15,10 @@ from pathlib import Path
 from PIL import Image
 
 from detection_core.detections import Detections
-from detection_core.engine import Engine, EngineBusyError, EngineError, Job, JobState, Stage
+from detection_core.engine import Engine, EngineBusyError, Job, JobState, Stage
+from detection_core.errors import UserError
 from detection_core.images.reading import read_image
 from detection_core.models.spec import ModelSpec
-from detection_core.models.weights import WeightsError
 from detection_core.ui.shared.progress import status_of
 from detection_core.ui.shared.uploads import is_upload, version_of
 from detection_core.ui.shared.visitor_store import VisitorStore, new_token
@@ -35,7 +35,7 @@ from detection_core.video import (
     lowest_kept,
     render_video,
 )
-from detection_core.video.io import VideoError, VideoFile
+from detection_core.video.io import VideoFile
 
 _POLL_SECONDS = 0.25
 _PAUSE_WHEN_FULL = 0.5
@@ -43,7 +43,7 @@ _PAUSE_WHEN_FULL = 0.5
 _MAX_IN_FLIGHT = 6
 
 
-class VideoExpiredError(LookupError):
+class VideoExpiredError(UserError):
     """The video's results are no longer kept; the message is for people."""
 
     def __init__(self) -> None:
@@ -171,7 +171,7 @@ def detect_objects(video: VisitorVideo, options: VideoOptions, engine: Engine, t
         result = detect_video(
             records, detect, out, options, floor=floor, max_in_flight=max_in_flight, on_progress=_reporter(job), cancelled=job.cancelled
         )
-    except (CancelledError, VideoError, WeightsError, EngineError) as error:
+    except (CancelledError, UserError) as error:
         if not records or not out.exists():
             raise
         notes = () if isinstance(error, CancelledError) else (f"Detection ended early. {error}",)
@@ -238,7 +238,7 @@ def _submit(image: Image.Image, engine: Engine, spec: ModelSpec, visitor: str, j
     loaded = read_image(image)
     while True:
         try:
-            return engine.submit(loaded, spec.key, visitor=visitor, keep=False)
+            return engine.submit(loaded, spec, visitor=visitor, keep=False)
         except EngineBusyError:
             if job.cancelled():
                 raise CancelledError from None

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from detection_core.environment import positive_number
+from detection_core.errors import UserError
 from detection_core.images.limits import ImageError, ImageLimits
 
 
-class VideoError(ValueError):
+class VideoError(UserError, ValueError):
     """A video that cannot be used. The message tells the user what is wrong and what to do, and never names a file or a path."""
 
 
@@ -37,7 +38,7 @@ class VideoLimits:
             default: What holds where they are not set; None is `VideoLimits()`.
 
         Raises:
-            ValueError: If a variable is not a positive number.
+            SettingsError: If a variable is not a positive number.
         """
         default = default or cls()
         seconds = positive_number(environ, "DETECTION_EXPLORER_MAX_VIDEO_SECONDS", 600)

@@ -116,7 +116,7 @@ def test_without_the_instructions_the_product_refuses_in_words_and_its_tests_are
     give_instructions(monkeypatch, amx=False, avx=False, onednn=False)
     key = f"{PERSON_MODEL}@fast"
     with pytest.raises(WeightsError, match=r"this CPU has no instructions for numbers of sixteen bits\. Choose the exact precision\."):
-        ModelLoader(10**9).load(key)
+        ModelLoader(10**9).load(get_model_spec(key))
     with closing(LocalEngine()) as engine:
         states = engine.model_states()
     assert {PERSON_MODEL, f"{PERSON_MODEL}@stock"} <= states.keys()

@@ -75,7 +75,7 @@ def test_a_batch_that_is_too_large_alone_says_so_and_stays():
 def test_a_visitor_who_leaves_leaves_nothing():
     store = BatchStore()
     batch, other = store.begin("somebody", SPEC), store.begin("another", SPEC)
-    job = Job(PERSON_MODEL)
+    job = Job(SPEC)
     batch.running["1"] = RunningImage(Path("a.png"), "a.png", job)
     store.leave("somebody")
     assert job.cancelled
@@ -87,7 +87,7 @@ def test_a_visitor_who_leaves_leaves_nothing():
 def test_removing_an_image_cancels_its_job():
     store = BatchStore()
     batch = store.begin("somebody", SPEC)
-    jobs = {key: Job(PERSON_MODEL) for key in "12"}
+    jobs = {key: Job(SPEC) for key in "12"}
     batch.running |= {key: RunningImage(Path("a.png"), "a.png", job) for key, job in jobs.items()}
     store.forget(batch, ["1"])
     assert [job.cancelled for job in jobs.values()] == [True, False]

@@ -18,7 +18,7 @@ from detection_core.detections import Detections
 from detection_core.engine import EngineError
 from detection_core.formats import from_json, to_coco_results
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_model_spec, list_models
+from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, ModelSpec, get_model_spec, list_models
 from detection_core.models.detector import Timings
 from detection_core.models.weights import WeightsError
 from detection_core.ui.compare.tab import CompareTab
@@ -33,13 +33,13 @@ SSD, FCOS, MASKS = "ssd300_vgg16", "fcos_resnet50_fpn", "maskrcnn_resnet50_fpn"
 REQUEST = SimpleNamespace(session_hash="visitor", query_params={})
 
 
-def find(image: LoadedImage, model: str) -> Detections:
+def find(image: LoadedImage, spec: ModelSpec) -> Detections:
     """Six objects, of which the person model misses the last; FCOS cannot be downloaded."""
-    if model == FCOS:
+    if spec.key == FCOS:
         raise WeightsError("It cannot be downloaded.")
     size = (image.image.height, image.image.width)
-    found = make_detections(6, image_size=size, categories=("__background__", "person"), model=model)
-    return found[: 5 if model == PERSON_MODEL else 6]
+    found = make_detections(6, image_size=size, categories=("__background__", "person"), model=spec.key)
+    return found[: 5 if spec.key == PERSON_MODEL else 6]
 
 
 def make_engine(*missing: str) -> FakeEngine:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from detection_core.errors import UserError
 from detection_core.formats import FORMATS, Provenance, from_json
 from detection_core.images.reading import ImageError
 from detection_core.ui.detect.download import result_file
@@ -99,5 +100,5 @@ def test_every_format_holds_what_is_seen(kept):
 @pytest.mark.parametrize(("form", "message"), [("docx", "no format"), ("yolo-segment", "cannot hold"), (None, "no format")])
 def test_what_cannot_be_written_is_an_error(kept, form, message: str):
     boxes_only = KeptResult(kept.image_path, make_detections(3, model="some_model"), PROVENANCE)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UserError, match=message):
         result_file(boxes_only, BARE, form)

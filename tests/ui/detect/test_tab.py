@@ -14,7 +14,7 @@ import pytest
 
 from detection_core.detections import Detections
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import ASSETS, list_models
+from detection_core.models.catalog import ASSETS, ModelSpec, list_models
 from detection_core.ui.detect.tab import DetectTab
 from tests.ui.fake_engine import FakeEngine, three_objects
 from tests.ui.model_files import put_model
@@ -26,8 +26,8 @@ REQUEST = SimpleNamespace(session_hash="visitor")
 def make_tab(file: Path, delay: float = 0) -> DetectTab:
     """The tab; the model's file is removed as soon as an image is accepted."""
 
-    def find(image: LoadedImage, model: str) -> Detections:
-        found = three_objects(image, model)
+    def find(image: LoadedImage, spec: ModelSpec) -> Detections:
+        found = three_objects(image, spec)
         file.unlink()
         return found
 

@@ -14,7 +14,7 @@ from PIL import Image
 from detection_core.detections import Detections
 from detection_core.engine import EngineBusyError, EngineError, Result, Stage
 from detection_core.images.reading import ImageError, LoadedImage
-from detection_core.models.catalog import PERSON_MODEL, get_model_spec
+from detection_core.models.catalog import PERSON_MODEL, ModelSpec, get_model_spec
 from detection_core.models.detector import Timings
 from detection_core.models.weights import WeightsError
 from detection_core.ui.live import frames as live_frames
@@ -41,7 +41,7 @@ class Walk:
     def __init__(self) -> None:
         self.frames = 0
 
-    def __call__(self, image: LoadedImage, model: str) -> Detections:
+    def __call__(self, image: LoadedImage, spec: ModelSpec) -> Detections:
         self.frames += 1
         x = 5.0 * self.frames
         boxes = np.array([[x, 10, x + 20, 40], [0, 0, 10, 20]], np.float32)
@@ -81,7 +81,7 @@ def results(engine: FakeEngine, streams: LiveStreams, stream: LiveStream, number
 def test_an_object_without_keypoints_is_sent_without(stream, stable):
     found = make_detections(3, masks=True, keypoints=[1], model=SPEC.key)
     frame = LiveFrame(time_s=1, threshold=0.5, stable=stable, tasks=None)
-    response = live_frames.frame_response(Result(found, Timings()), frame, stream)
+    response = live_frames.frame_response(Result(found, Timings(), SPEC), frame, stream)
     objects = json.loads(json.dumps(response, allow_nan=False))["objects"]
     assert {(thing["class_id"], thing["keypoints"] is not None) for thing in objects} == {(1, True), (2, False)}
 

@@ -31,7 +31,7 @@ def streams(clock: Clock) -> LiveStreams:
 
 
 def under_way(stream) -> Job:
-    job = Job(stream.spec.key, stream.visitor)
+    job = Job(stream.spec, stream.visitor)
     stream.frames[1] = LiveFrame(0.0, 0.5, True, job=job)
     return job
 
