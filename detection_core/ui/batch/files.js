@@ -1,15 +1,17 @@
 // Files that a visitor chooses, a folder or a drop: which of them are taken, in natural order, and what is said about the rest.
 
+import { counted } from "../components/js/dom.js";
+
 const IMAGE_ENDINGS = /[.](jpe?g|jfif|mpo|png|webp|bmp|dib|gif|tiff?|avif|hei[cf]|jp2|jxl|svg|psd|dng|cr[23]|nef|arw|raf|orf|rw2)$/i;
-const naturalOrder = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+export const naturalOrder = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
 /** [{file, name, fromFolder}] of a file input's choice. */
-function chosenFiles(input) {
+export function chosenFiles(input) {
   return [...input.files].map((file) => ({ file, name: file.webkitRelativePath || file.name, fromFolder: Boolean(file.webkitRelativePath) }));
 }
 
 /** The same of a drop, with all that dropped folders hold; must be called while the event is being handled. */
-async function droppedFiles(transfer) {
+export async function droppedFiles(transfer) {
   const sources = [...transfer.items].filter(({ kind }) => kind === "file").map((item) => ({ entry: item.webkitGetAsEntry?.(), file: item.getAsFile() }));
   const found = await Promise.all(sources.map(({ entry, file }) => (entry ? filesOf(entry, entry.name, false) : [{ file, name: file.name, fromFolder: false }])));
   return found.flat();
@@ -41,7 +43,7 @@ async function childrenOf(reader) {
  * @param room how many more images there may be
  * @returns {{taken, notes}} files to add, and sentences on those left out
  */
-function sortOut(files, isKnown, room, most) {
+export function sortOut(files, isKnown, room, most) {
   // A folder holds other things too; a file chosen by itself deserves an answer, whatever it is.
   const images = files.filter(({ file, name, fromFolder }) => !fromFolder || ((file.type.startsWith("image/") || IMAGE_ENDINGS.test(name)) && !name.includes("/.")));
   const fresh = images.filter((image) => !isKnown(image));

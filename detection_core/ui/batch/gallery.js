@@ -1,10 +1,14 @@
 // The gallery: one card an image with its boxes drawn over a thumbnail, its counts, or the reason why there is none.
 
+import { addCounts, inWords, visibleCount } from "../components/js/class_counts.js";
+import { make, makeButton, makeSvg, setText, show } from "../components/js/dom.js";
+import { boxToPath } from "../components/js/geometry.js";
+
 const CARD_STATES = { waiting: "Waiting", uploading: "Uploading", looking: "Looking" };
 const KINDS_ON_CARD = 3;
 
 /** @param handlers {onOpen(image), onSelect(image, selected)} */
-function createGallery(list, { onOpen, onSelect }) {
+export function createGallery(list, { onOpen, onSelect }) {
   const cards = new Map();
   // Boxes are drawn on cards that are on the screen, or nearly: on all two hundred it would take too long.
   const observer = new IntersectionObserver(look, { rootMargin: "400px" });
@@ -95,7 +99,7 @@ function drawBoxes(card) {
 }
 
 /** A checkbox that says which image it chooses: {label, update(image)}. */
-function makeTick(image, onSelect) {
+export function makeTick(image, onSelect) {
   const label = make("label", "bv-tick");
   const input = make("input");
   input.type = "checkbox";

@@ -10,7 +10,7 @@ const SILENCES = 4;
  * @param server Python's functions look_at and give_up
  * @param tell {changed(): an image's state is another; status(ViewStatus or null); ended(expired: sentence or "")}
  */
-function createBatchQueue({ upload, server, largest }, tell) {
+export function createBatchQueue({ upload, server, largest }, tell) {
   let current = null;
 
   /** Puts images at the end of what is under way, or begins with them; of another batch nothing goes on. */

@@ -1,9 +1,14 @@
 // The same images as a table, sorted by its headings: one row an image with its counts, or the reason why there is none.
 
+import { naturalOrder } from "./files.js";
+import { makeTick } from "./gallery.js";
+import { addCounts, inWords, visibleCount } from "../components/js/class_counts.js";
+import { formatMs, make, makeButton, setAttribute, setText } from "../components/js/dom.js";
+
 const ROW_STATES = { waiting: "Waiting", uploading: "Uploading …", looking: "Looking …" };
 
 /** @param handlers {onOpen(image), onSelect(image, selected)} */
-function createBatchTable(table, { onOpen, onSelect }) {
+export function createBatchTable(table, { onOpen, onSelect }) {
   const body = table.tBodies[0];
   const headings = [...table.tHead.rows[0].cells].filter((cell) => cell.dataset.sort);
   const rows = new Map();

@@ -1,7 +1,11 @@
 // The comparison of several models' results under the visitor's settings; pairs are compared when somebody asks, and then remembered.
 
+import { agreedObjects, compareObjects } from "./matching.js";
+import { countedObjects } from "./selection.js";
+import { counted } from "../components/js/dom.js";
+
 /** @param models {id, objects, threshold} of each model that has a result */
-function createComparison(models, settings) {
+export function createComparison(models, settings) {
   const objectsOf = new Map(models.map(({ id, objects }) => [id, objects]));
   const counted = new Map(models.map((model) => [model.id, countedObjects(model, settings)]));
   const countedOf = (id) => counted.get(id).map((i) => objectsOf.get(id)[i]);

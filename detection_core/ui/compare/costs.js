@@ -1,5 +1,8 @@
 // What each model costs beside what it found: a row per model.
 
+import { letterOf } from "./pairs.js";
+import { formatMs, make } from "../components/js/dom.js";
+
 function formatMegabytes(megabytes) {
   return megabytes >= 1000 ? `${(megabytes / 1000).toFixed(1)} GB` : `${Math.round(megabytes)} MB`;
 }
@@ -7,7 +10,7 @@ function formatMegabytes(megabytes) {
 const NO_BREAK = String.fromCharCode(0xa0);
 
 /** Fills the table's body; `counts` are the objects shown of each model, null where there is no result. */
-function fillCosts(body, models, counts) {
+export function fillCosts(body, models, counts) {
   body.replaceChildren(...models.map((model, place) => costRow(model, letterOf(place), counts[place])));
 }
 

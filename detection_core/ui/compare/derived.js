@@ -1,6 +1,11 @@
 // What is drawn and listed of several models together: differences of two, what they agree on, and every pair as a row.
 // Objects that stand for those of models have `refs`, [model id, index] of each.
 
+import { KINDS } from "./pairs.js";
+import { counted, shorten } from "../components/js/dom.js";
+import { objectArea } from "../components/js/geometry.js";
+import { labelText } from "../components/js/labels.js";
+
 const NEUTRAL = "#e8e8ea";
 
 /** The objects of A and B that there are. */
@@ -18,7 +23,7 @@ function tipOf(refs, models) {
 }
 
 /** Agreed objects are drawn once, where A has them. */
-function differenceObjects({ matched, onlyA, onlyB, other }, a, b, kinds, [blue, orange]) {
+export function differenceObjects({ matched, onlyA, onlyB, other }, a, b, kinds, [blue, orange]) {
   const refs = (i, j) => refsOf(a, i, b, j);
   const derive = (object, color, look, pair, label) => ({ ...object, polygons: null, keypoints: null, color, look, refs: pair, label: label ?? object.label, tip: tipOf(pair, [a, b]) });
   const groups = {
@@ -34,7 +39,7 @@ function differenceObjects({ matched, onlyA, onlyB, other }, a, b, kinds, [blue,
 }
 
 /** `agreed` as agreedObjects gives it for the counted objects of `results`. */
-function consensusObjects(agreed, results, counted) {
+export function consensusObjects(agreed, results, counted) {
   return agreed.map(({ name, members, box, score }) => {
     const refs = [...members].map(([place, index]) => [results[place].id, counted.get(results[place].id)[index]]);
     const [first] = members.keys();
@@ -45,7 +50,7 @@ function consensusObjects(agreed, results, counted) {
   });
 }
 
-function pairRows({ matched, onlyA, onlyB, other }, a, b) {
+export function pairRows({ matched, onlyA, onlyB, other }, a, b) {
   const row = (kind, i, j, iou = null) => {
     const objects = [i === null ? null : a.objects[i], j === null ? null : b.objects[j]];
     const names = [...new Set(objects.filter(Boolean).map(({ name }) => name))];

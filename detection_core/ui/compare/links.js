@@ -1,9 +1,12 @@
 // Links that bring a comparison back: settings under short names in an address; compare_link.py reads them again.
 
+import { thresholdOf } from "./selection.js";
+import { setText, show } from "../components/js/dom.js";
+
 const LINK_NAMES = { rule: "rule", threshold: "t", top: "top", iou: "iou", mode: "mode", votes: "votes", opacity: "opacity", keypoint_threshold: "keypoints" };
 
 /** Address of this page with the image, the models that a link can bring back, and the settings that are not the `defaults`. */
-function comparisonLink(image, models, settings, defaults) {
+export function comparisonLink(image, models, settings, defaults, layers) {
   const ids = models.filter(({ linkable }) => linkable).map(({ id }) => id);
   // Encoded twice, because the list is separated by commas.
   const query = ["tab=compare", `image=${encodeURIComponent(image).replaceAll("%3A", ":")}`, `models=${ids.map((id) => encodeURIComponent(encodeURIComponent(id))).join(",")}`];
@@ -15,7 +18,7 @@ function comparisonLink(image, models, settings, defaults) {
   if (settings.rule === "own") query.push(`ts=${thresholds.join(",")}`);
   const pair = (settings.pair ?? []).map((id) => ids.indexOf(id));
   if (pair.length && !pair.includes(-1)) query.push(`pair=${pair.join(",")}`);
-  const off = LAYERS.filter((layer) => !settings[layer]);
+  const off = layers.filter((layer) => !settings[layer]);
   if (off.length) query.push(`off=${off.join(",")}`);
   if (settings.hidden_classes.length) add("hide", settings.hidden_classes.join("\n"));
   return `${location.origin}${location.pathname}?${query.join("&")}`;
@@ -42,7 +45,7 @@ const NO_KEEPING = "No link can bring this image back: it is in this visit only.
  * @param onKeep asks for the image to be kept; null where the server keeps none
  * @returns {{refresh}} to be called when the image has got a name
  */
-function createLinkRow(ui, compared, defaults, onKeep) {
+export function createLinkRow(ui, compared, defaults, layers, onKeep) {
   const isOpen = () => !ui.linkRow.hasAttribute("hidden");
 
   function open(opens) {
@@ -55,7 +58,7 @@ function createLinkRow(ui, compared, defaults, onKeep) {
     show(ui.linkField, image !== "");
     show(ui.linkKeep, image === "" && onKeep !== null);
     if (!image) return setText(ui.linkText, onKeep ? KEEP_QUESTION : NO_KEEPING);
-    ui.linkField.value = comparisonLink(image, models, settings, defaults);
+    ui.linkField.value = comparisonLink(image, models, settings, defaults, layers);
     const isCopied = await copyText(ui.linkField.value);
     const left = models.filter(({ linkable }) => !linkable).map(({ title }) => title);
     const without = left.length ? ` It leaves out what is in this visit only: ${left.join(", ")}.` : "";

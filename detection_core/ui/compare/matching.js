@@ -20,7 +20,7 @@ function overlappingPairs(a, b, threshold) {
 }
 
 /** Where two results agree: {matched, other: [{i, j, iou}], onlyA: [i], onlyB: [j]}, all in the order of the objects. */
-function compareObjects(a, b, threshold) {
+export function compareObjects(a, b, threshold) {
   const pairs = overlappingPairs(a, b, threshold);
   const [freeA, freeB] = [new Set(a.keys()), new Set(b.keys())];
   const take = (candidates) => {
@@ -53,7 +53,7 @@ function agreeingGroups(results, threshold) {
 }
 
 /** What at least so many results agree on: {name, members, box, score}, most votes first, then the highest mean score. */
-function agreedObjects(results, votes, threshold) {
+export function agreedObjects(results, votes, threshold) {
   const agreed = agreeingGroups(results, threshold).filter((members) => members.size >= votes);
   const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
   const found = agreed.map((members) => {

@@ -1,7 +1,10 @@
 // Every object of two models as a row of a table: sorts by its headers, moves by the arrow keys, lights up together with the images.
 
+import { KINDS } from "./pairs.js";
+import { clamp, formatScore, make, setAttribute, setText } from "../components/js/dom.js";
+
 /** A score difference with its sign, and a true minus. */
-function formatDifference(number) {
+export function formatDifference(number) {
   return `${number < 0 ? "−" : "+"}${Math.abs(number).toFixed(2)}`;
 }
 
@@ -10,7 +13,7 @@ function formatDifference(number) {
  * @param onHover called with the first ref of the row under the pointer, or null
  * @param onSelect called with the first ref of the row that was clicked or reached by keys; `again` when it may be the selected one
  */
-function createPairTable(table, { onHover, onSelect }) {
+export function createPairTable(table, { onHover, onSelect }) {
   const body = table.tBodies[0];
   const headers = [...table.tHead.rows[0].cells];
   let rows = [];

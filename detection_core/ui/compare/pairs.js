@@ -1,9 +1,11 @@
 // Two of the models: which they are, how many objects they have in common, and how far they agree.
 
-const KINDS = ["matched", "onlyA", "onlyB", "other"];
+import { make, setAttribute, setText } from "../components/js/dom.js";
+
+export const KINDS = ["matched", "onlyA", "onlyB", "other"];
 
 /** Two lists to choose models from; choosing the other one's model swaps them. `onChange(pair)` */
-function createPairPicker(container, onChange) {
+export function createPairPicker(container, onChange) {
   const lists = [...container.querySelectorAll("select")];
   lists.forEach((list, place) =>
     list.addEventListener("change", () => {
@@ -28,10 +30,10 @@ function createPairPicker(container, onChange) {
   };
 }
 
-const letterOf = (place) => "ABCD"[place] ?? String(place + 1);
+export const letterOf = (place) => "ABCD"[place] ?? String(place + 1);
 
 /** Chips with the number of objects of each kind that switch the kind off and on. */
-function createKindChips(container, onToggle) {
+export function createKindChips(container, onToggle) {
   const chips = [...container.querySelectorAll("button")];
   for (const chip of chips) chip.addEventListener("click", () => onToggle(chip.dataset.kind));
   return {
@@ -49,7 +51,7 @@ function createKindChips(container, onToggle) {
 }
 
 /** {agreement, iou, difference} of two results, each null where nothing tells it; a difference is the second's score less the first's. */
-function agreementOf({ matched, other, onlyA, onlyB }, scoreA, scoreB) {
+export function agreementOf({ matched, other, onlyA, onlyB }, scoreA, scoreB) {
   const places = matched.length + other.length + onlyA.length + onlyB.length;
   const mean = (valueOf) => (matched.length ? matched.reduce((sum, pair) => sum + valueOf(pair), 0) / matched.length : null);
   return {

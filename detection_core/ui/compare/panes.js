@@ -1,12 +1,16 @@
 // A pane: one image in its frame with sheets over it, what is said of it, and a camera that it shares with the other panes.
 
+import { createSheet } from "./sheet.js";
+import { clamp, collectRefs, formatScore, oncePerFrame, setText, shorten, show } from "../components/js/dom.js";
+import { createViewport } from "../components/js/viewport.js";
+
 /**
  * @param template the pane's markup
  * @param onHover called with the object under the pointer, or null
  * @param onSelect called with the object that was clicked, or null
  * @param onCamera called when the visitor moves this pane's camera, or its room changes
  */
-function createPane(template, { onHover, onSelect, onCamera }) {
+export function createPane(template, { onHover, onSelect, onCamera }) {
   const root = template.content.firstElementChild.cloneNode(true);
   const ui = { ...collectRefs(root), root };
   const sheets = [createSheet(ui.sheets), createSheet(ui.sheets)];
@@ -91,7 +95,7 @@ function createPane(template, { onHover, onSelect, onCamera }) {
 }
 
 /** What a pane's camera looks at, for the other panes to follow: {zoom, center} in image coordinates. */
-function lookOf({ viewport }) {
+export function lookOf({ viewport }) {
   const { width, height } = viewport.size();
   return { zoom: viewport.camera().zoom, center: viewport.toImage([width / 2, height / 2]) };
 }

@@ -1,11 +1,14 @@
 // Latency against accuracy: every model a dot, the compared ones with their letters and names.
 
+import { formatMs, makeSvg, shorten } from "../components/js/dom.js";
+import { createOccupancy } from "../components/js/labels.js";
+
 const SCATTER_HEIGHT = 280;
 const TICK_ROOM = 52;
 const SCATTER_MARGIN = { left: 40, right: 16, top: 16, bottom: 40 };
 
 /** @param svg drawn anew whenever its width changes */
-function createScatter(svg) {
+export function createScatter(svg) {
   let points = [];
 
   function draw() {

@@ -3,12 +3,12 @@
 const SCORE_SLACK = 1e-6;
 
 /** The model's threshold under the visitor's rule; null where a number of objects decides. */
-function thresholdOf({ id, threshold: defaultThreshold }, { rule, threshold, thresholds }) {
+export function thresholdOf({ id, threshold: defaultThreshold }, { rule, threshold, thresholds }) {
   return { default: defaultThreshold, same: threshold, own: thresholds[id] ?? defaultThreshold, top: null }[rule];
 }
 
 /** Indices of the objects that count, highest score first. */
-function countedObjects(model, settings) {
+export function countedObjects(model, settings) {
   const hidden = new Set(settings.hidden_classes);
   const active = [...(model.objects ?? []).keys()].filter((i) => !hidden.has(model.objects[i].name));
   const threshold = thresholdOf(model, settings);

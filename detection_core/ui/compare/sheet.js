@@ -1,7 +1,12 @@
 // A sheet over an image: the drawing and the labels of one set of objects, of which some are shown.
 // Besides what is drawn, every object has `refs`, [model id, index] of the objects that it stands for, and a `label`.
 
-function createSheet(parent) {
+import { make, makeSvg } from "../components/js/dom.js";
+import { objectAt } from "../components/js/geometry.js";
+import { createLabels } from "../components/js/labels.js";
+import { OVERLAY_LAYERS, createOverlay } from "../components/js/overlay.js";
+
+export function createSheet(parent) {
   const root = make("div", "cv-sheet");
   const svg = makeSvg("svg", "dv-overlay", root);
   const layer = make("div", "dv-labels");

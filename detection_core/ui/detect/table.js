@@ -1,10 +1,12 @@
 // The table of objects: sorts by its headers, moves by the arrow keys, and lights up together with the image.
 
+import { clamp, formatScore, make, setAttribute, setText, show } from "../components/js/dom.js";
+
 /**
  * @param onHover called with the index of the row under the pointer, or -1
  * @param onSelect called with the index of the row that was clicked or reached by keys; `again` when it was the selected one
  */
-function createTable(scroller, { onHover, onSelect }) {
+export function createTable(scroller, { onHover, onSelect }) {
   const table = scroller.querySelector("table");
   const body = table.tBodies[0];
   const headers = [...table.tHead.rows[0].cells];

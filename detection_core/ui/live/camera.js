@@ -3,7 +3,7 @@
 const CAMERA_WISHES = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
 
 /** @param onLost called when the camera goes away by itself, unplugged or forbidden */
-function createCamera(video, onLost) {
+export function createCamera(video, onLost) {
   let stream = null;
   let turn = 0;
 
@@ -47,7 +47,7 @@ function stopTracks(stream) {
 }
 
 /** Ids and names of all cameras; browsers tell them only once the visitor has allowed one. */
-async function listCameras() {
+export async function listCameras() {
   const devices = await navigator.mediaDevices.enumerateDevices();
   const cameras = devices.filter(({ kind, deviceId }) => kind === "videoinput" && deviceId);
   return cameras.map(({ deviceId, label }, i) => ({ id: deviceId, name: cameraName(label, i + 1) }));
@@ -63,14 +63,14 @@ function cameraName(label, number) {
 }
 
 /** Why there cannot be a camera here at all, or null. */
-function cameraObstacle() {
+export function cameraObstacle() {
   if (navigator.mediaDevices?.getUserMedia) return null;
   if (window.isSecureContext) return { title: "This browser gives pages no camera", text: "Try a current Chrome, Edge, Firefox or Safari." };
   return { title: "The connection is not secure", text: "Browsers give the camera only to pages at https:// or http://localhost. Open this page at such an address." };
 }
 
 /** What went wrong, and what to do, from an error of getUserMedia. */
-function explainCamera({ name, message }) {
+export function explainCamera({ name, message }) {
   const again = "Then press Start again.";
   const embedded = window.self === window.top ? "" : " If nothing asks: this page is part of another one; open it in a tab of its own.";
   const known = {

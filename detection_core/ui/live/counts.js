@@ -1,7 +1,9 @@
 // How many objects of each class are in view, and how many different ones there have been.
 
+import { make, setText, show } from "../components/js/dom.js";
+
 /** @param ui elements by name: count (a line of text) and counts (the body of a table) */
-function createCounts(ui) {
+export function createCounts(ui) {
   let drawn = "";
   return {
     /** @param inView, total numbers by class name; `total` null when nothing is tracked */

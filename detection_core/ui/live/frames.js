@@ -4,7 +4,7 @@ const LONGEST_SIDE = 640;
 const JPEG_QUALITY = 0.8;
 
 /** @param onFrame called whenever the camera has given another image */
-function createFrames(video, onFrame) {
+export function createFrames(video, onFrame) {
   const canvas = document.createElement("canvas");
   // Read back at once: a canvas on the graphics card would have to be fetched each time.
   const pen = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
@@ -55,7 +55,7 @@ function createFrames(video, onFrame) {
 }
 
 /** What the camera shows, as large as it gives it. */
-async function stillOf(video) {
+export async function stillOf(video) {
   const canvas = document.createElement("canvas");
   Object.assign(canvas, { width: video.videoWidth, height: video.videoHeight });
   canvas.getContext("2d", { alpha: false }).drawImage(video, 0, 0);

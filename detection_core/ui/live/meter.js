@@ -1,5 +1,7 @@
 // How live it is: detections a second, the time from camera to overlay, and where that time goes, all over the last seconds.
 
+import { formatMs, make, setText } from "../components/js/dom.js";
+
 const METER_WINDOW_MS = 5000;
 // In the order in which they happen; keys are those of `partsOf`.
 const METER_PARTS = [
@@ -11,13 +13,13 @@ const METER_PARTS = [
 ];
 
 /** Where the time of one answer went, in ms: `frame` as live_queue.js tells it, `drawn` when it was on screen. */
-function partsOf({ ms }, { time, sent, received }, drawn) {
+export function partsOf({ ms }, { time, sent, received }, drawn) {
   const results = ms.post + ms.track;
   return { encode: sent - time, way: Math.max(0, received - sent - ms.network - results), model: ms.network, results, draw: drawn - received };
 }
 
 /** @param ui elements by name: meterRate, meterMiddle, meterHigh, meterBar, meterParts */
-function createMeter(ui) {
+export function createMeter(ui) {
   let samples = [];
   const rows = METER_PARTS.map(([key, name]) => {
     const slice = make("span", `lv-slice lv-part-${key}`);

@@ -1,9 +1,11 @@
 // Lets what is drawn go on between two answers, each object as fast as the tracker saw it, but not for long: then it may have turned.
 
+import { clamp } from "../components/js/dom.js";
+
 const LONGEST_AHEAD_MS = 400;
 
 /** @param move called with an object's index and how far it has gone, in pixels of the image */
-function createMotion(move) {
+export function createMotion(move) {
   let moving = [];
   let since = 0;
   return {

@@ -1,13 +1,15 @@
 // When to send the next frame: so early that it has arrived when the model has finished the one before, and hardly earlier. Near the
 // server that is not worth while: packing and sending beside the model would take cores from it, and frames would be older.
 
+import { clamp } from "../components/js/dom.js";
+
 const WAIT_AIM_MS = 3;
 const SHARE_OF_NEWEST = 0.2;
 const CORRECTION = 0.5;
 // From which share of the model's time on the way to the server and back is long enough for a second frame to be on it meanwhile.
 const LONG_WAY = 0.6;
 
-function createPace() {
+export function createPace() {
   let service = null;
   let way = null;
   let error = 0;

@@ -1,5 +1,7 @@
 // Sends frames to the server and takes the answers: the newest frame wins, and at most two are under way. Knows nothing of the page.
 
+import { createPace } from "./pace.js";
+
 const BUSY_PAUSE = 2000;
 const SILENCE_PAUSE = 500;
 const MOST_SILENCES = 4;
@@ -14,7 +16,7 @@ const MOST_EARLY = 8;
  * @param tell {wishes(): what the visitor wants, sent along; result(result, frame); status(ViewStatus);
  *   expired(sentence); failed({title, text})}; after the last two nothing is sent any more
  */
-function createLiveQueue(server, frames, tell) {
+export function createLiveQueue(server, frames, tell) {
   const stats = { answers: 0, latencies: [], modelMs: [], sent: 0, dropped: 0 };
   const pace = createPace();
   let run = null;

@@ -1,5 +1,9 @@
 // Counts over time: a line a class, a playhead that follows the video, and a slider in one: pointing reads, clicking and keys seek.
 
+import { clamp, makeSvg, setAttribute, setText, show } from "../components/js/dom.js";
+import { countTicks, frameAt, seenAt, seriesEnd, steps, timeTicks } from "./series.js";
+import { clockTime } from "./words.js";
+
 const CHART_HEIGHT = 168;
 const CHART_MARGIN = { left: 28, right: 12, top: 10, bottom: 24 };
 const CHART_TICK_ROOM = 72;
@@ -8,7 +12,7 @@ const CHART_TICK_ROOM = 72;
  * @param track the element that is pointed at and has the focus; holds an <svg>, a playhead and a tooltip
  * @param handlers {onSeek(seconds), onToggle()}
  */
-function createVideoChart(track, { onSeek, onToggle }) {
+export function createVideoChart(track, { onSeek, onToggle }) {
   const svg = track.querySelector("svg");
   const head = track.querySelector(".vv-playhead");
   const ghost = track.querySelector(".vv-ghost");

@@ -8,7 +8,7 @@ const FOLLOW_SILENCES = 5;
  * @param server Python's functions watch and stop
  * @param tell {news(answer of `watch`); ended(stage or "expired" or "silent", sentence)}
  */
-function createVideoFollower(server, tell) {
+export function createVideoFollower(server, tell) {
   let video = null;
   let last = "";
 

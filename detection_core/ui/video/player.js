@@ -1,11 +1,13 @@
 // The video on the page: one of two versions of a video, at the same time of it.
 
+import { clamp, show } from "../components/js/dom.js";
+
 /**
  * @param video the element
  * @param onTime told the time in seconds whenever it is another, as often as the page is drawn
  * @param onFailure told that the browser cannot play what it was given
  */
-function createVideoPlayer(video, onTime, onFailure) {
+export function createVideoPlayer(video, onTime, onFailure) {
   let told = -1;
 
   function tell() {

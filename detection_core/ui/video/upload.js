@@ -5,7 +5,7 @@
  * @param onShare told how much has been sent, 0–1
  * @returns {{done, stop}} `done` gives the file's path on the server; it is rejected with an Error whose message is for people
  */
-function sendVideo(file, upload, onShare) {
+export function sendVideo(file, upload, onShare) {
   const { root, api_prefix: prefix = "" } = window.gradio_config ?? {};
   if (!root) return { done: upload(file).then(({ path }) => path, () => Promise.reject(new Error(UPLOAD_FAILED))), stop() {} };
   const request = new XMLHttpRequest();

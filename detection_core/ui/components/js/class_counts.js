@@ -1,6 +1,6 @@
 // What is to be seen of images above a threshold, in numbers and words. Objects come sorted by score, highest first.
 
-function visibleCount(image, threshold) {
+export function visibleCount(image, threshold) {
   const objects = image.result?.objects ?? [];
   let n = 0;
   while (n < objects.length && objects[n].score >= threshold - 1e-9) n++;
@@ -8,7 +8,7 @@ function visibleCount(image, threshold) {
 }
 
 /** Adds the image's visible objects to a map of counts by class id. */
-function addCounts(counts, image, visible) {
+export function addCounts(counts, image, visible) {
   for (let i = 0; i < visible; i++) {
     const { class_id: id } = image.result.objects[i];
     counts.set(id, (counts.get(id) ?? 0) + 1);
@@ -17,7 +17,7 @@ function addCounts(counts, image, visible) {
 }
 
 /** "4 persons, 2 dogs", most frequent first; "nothing" for no objects. */
-function inWords(counts, categories, limit = Infinity) {
+export function inWords(counts, categories, limit = Infinity) {
   const sorted = [...counts].sort((a, b) => b[1] - a[1]);
   const phrases = sorted.map(([id, n]) => `${n} ${n === 1 ? categories[id]?.name : categories[id]?.plural}`);
   const rest = phrases.length - limit;

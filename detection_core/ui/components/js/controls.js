@@ -1,7 +1,9 @@
 // The controls beside the image: sliders, layer buttons and class chips. They own their elements and report what the visitor did.
 
+import { clamp, make, makeButton, makeSvg, setAttribute, setText, show } from "./dom.js";
+
 /** A labeled slider from the template: {show, get, set}. `format` turns the number into what is read and spoken. */
-function createSlider(row, format, onInput) {
+export function createSlider(row, format, onInput) {
   const input = row.querySelector("input");
   const output = row.querySelector("output");
 
@@ -28,12 +30,9 @@ function createSlider(row, format, onInput) {
 }
 
 /** Buttons with aria-pressed, one per layer that the result has. */
-function createLayerButtons(group, onToggle) {
-  const buttons = new Map();
-  for (const button of group.querySelectorAll("button")) {
-    buttons.set(button.dataset.layer, button);
-    button.addEventListener("click", () => onToggle(button.dataset.layer));
-  }
+export function createLayerButtons(group, layers, onToggle) {
+  const buttons = new Map(layers.map(({ name, title }) => [name, makeButton("", title, () => onToggle(name))]));
+  group.replaceChildren(...buttons.values());
   return {
     update(settings, available) {
       for (const [layer, button] of buttons) {
@@ -45,7 +44,7 @@ function createLayerButtons(group, onToggle) {
 }
 
 /** Buttons of which one is pressed: {update(chosen, isOffered)}. */
-function createChoice(group, onChoose) {
+export function createChoice(group, onChoose) {
   const buttons = [...group.querySelectorAll("button")];
   for (const button of buttons) button.addEventListener("click", () => onChoose(button.dataset.choice));
   return {
@@ -59,12 +58,12 @@ function createChoice(group, onChoose) {
 }
 
 /** A list with an item added, or taken out if it was there. */
-function toggled(items, item) {
+export function toggled(items, item) {
   return items.includes(item) ? items.filter((each) => each !== item) : [...items, item];
 }
 
 /** One chip per class, in the order of its best score; `onToggle(classId)`, `onAll(on)`. */
-function createChips(container, bulk, { onToggle, onAll }) {
+export function createChips(container, bulk, { onToggle, onAll }) {
   let chips = new Map();
   for (const button of bulk.querySelectorAll("button")) button.addEventListener("click", () => onAll(button.dataset.on === "true"));
 
@@ -98,7 +97,7 @@ function createChips(container, bulk, { onToggle, onAll }) {
 }
 
 /** Little bars of how many objects have which score, above the threshold slider; those under the threshold are pale. */
-function createHistogram(svg, bins = 48) {
+export function createHistogram(svg, bins = 48) {
   let bars = [];
   return {
     build(scores, floor) {

@@ -1,7 +1,7 @@
 // A view onto which files are dropped.
 
 /** `onDrop(transfer)` gets what was dropped; it must be read while the event is being handled. */
-function createDropZone(root, onDrop) {
+export function createDropZone(root, onDrop) {
   root.addEventListener("dragover", (event) => {
     if (!event.dataTransfer.types.includes("Files")) return;
     event.preventDefault();

@@ -1,5 +1,7 @@
 // A button that opens a small menu of export formats: one to be had at once, or several to be ticked and then taken together.
 
+import { clamp, make, makeButton, setAttribute } from "./dom.js";
+
 /**
  * @param button opens the menu; the menu is put behind it
  * @param formats [{key, title, description}], as Python knows them
@@ -8,7 +10,7 @@
  * @param chosen keys ticked at first
  * @returns {{setAvailable, setBusy}}
  */
-function createExportMenu(button, formats, onChoose, { several = "", chosen = [] } = {}) {
+export function createExportMenu(button, formats, onChoose, { several = "", chosen = [] } = {}) {
   const menu = make("div", "dv-menu");
   const ticked = new Set(chosen);
   const items = new Map(formats.map((format) => [format.key, makeItem(format)]));

@@ -1,6 +1,8 @@
 // What the view tells in words: what is waited for, what went wrong, remarks; and files on their way to the visitor's disk.
 
-function writeStatus(ui, status) {
+import { clamp, make, setText, show } from "./dom.js";
+
+export function writeStatus(ui, status) {
   show(ui.status, Boolean(status));
   ui.root.setAttribute("aria-busy", String(Boolean(status)));
   setText(ui.statusText, status?.text ?? "");
@@ -13,26 +15,26 @@ function writeStatus(ui, status) {
   else ui.progress.setAttribute("aria-valuenow", Math.round(100 * share));
 }
 
-function writeError(ui, error) {
+export function writeError(ui, error) {
   setText(ui.errorTitle, error?.title ?? "");
   setText(ui.errorText, error?.text ?? "");
   show(ui.error, Boolean(error));
 }
 
 /** On a phone the answer to a click lies below the screen. */
-function bringIntoView(root) {
+export function bringIntoView(root) {
   if (root.getBoundingClientRect().top < 0.7 * window.innerHeight) return;
   const behavior = window.matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
   root.scrollIntoView({ behavior, block: "start" });
 }
 
-function showLines(list, lines) {
+export function showLines(list, lines) {
   list.replaceChildren(...lines.map((line) => make("li", "", line)));
   show(list, lines.length > 0);
 }
 
 /** Goes through a blob because the server's own name for a file would win over `link.download`. */
-async function saveFile(file, name) {
+export async function saveFile(file, name) {
   const response = await fetch(file.url);
   if (!response.ok) throw new Error(`HTTP status ${response.status}`);
   const link = make("a");

@@ -1,6 +1,6 @@
 // Outlines and hit tests in image coordinates. A ring is a flat list [x, y, x, y, ...]; several rings fill by the even-odd rule.
 
-function ringsToPath(rings) {
+export function ringsToPath(rings) {
   let path = "";
   for (const ring of rings) {
     path += `M${ring[0]} ${ring[1]}L`;
@@ -10,7 +10,7 @@ function ringsToPath(rings) {
   return path;
 }
 
-function boxToPath([x1, y1, x2, y2]) {
+export function boxToPath([x1, y1, x2, y2]) {
   return `M${x1} ${y1}H${x2}V${y2}H${x1}Z`;
 }
 
@@ -20,7 +20,7 @@ function ringArea(ring) {
   return Math.abs(doubled) / 2;
 }
 
-function objectArea({ box: [x1, y1, x2, y2], polygons }) {
+export function objectArea({ box: [x1, y1, x2, y2], polygons }) {
   return polygons?.length ? Math.max(...polygons.map(ringArea)) : (x2 - x1) * (y2 - y1);
 }
 
@@ -43,7 +43,7 @@ function insideBox([x1, y1, x2, y2], x, y, slack) {
  * The object under a point, or -1: the smallest whose outline holds the point, else the smallest whose box does.
  * `slack` widens boxes (in image pixels) so that tiny objects can be hit.
  */
-function objectAt(objects, isVisible, x, y, slack) {
+export function objectAt(objects, isVisible, x, y, slack) {
   let best = -1;
   let bestExact = false;
   for (let i = 0; i < objects.length; i++) {

@@ -1,11 +1,13 @@
 // Labels of constant screen size that stay in the frame and off each other: above the box, inside, below, else only a number.
 // A coarse grid remembers what is taken, so that placing a label does not look at the others.
 
+import { clamp, formatScore, inkOn, make, setText, shorten, show } from "./dom.js";
+
 const LABEL_HEIGHT = 20;
 const LABEL_PADDING = 12;
 const LABEL_CELL = 4;
 
-function createLabels(layer) {
+export function createLabels(layer) {
   const pen = document.createElement("canvas").getContext("2d");
   let labels = [];
 
@@ -53,7 +55,7 @@ function createLabels(layer) {
 }
 
 /** A class and how sure the model is. */
-function labelText({ name, score }) {
+export function labelText({ name, score }) {
   return `${shorten(name)} ${formatScore(score)}`;
 }
 
@@ -82,7 +84,7 @@ function labelSpots([x1, y1, x2, y2], width, frameWidth, frameHeight) {
   return spots.filter(([, y]) => y >= 0 && y + LABEL_HEIGHT <= frameHeight);
 }
 
-function createOccupancy(width, height) {
+export function createOccupancy(width, height) {
   const columns = Math.ceil(width / LABEL_CELL) + 1;
   const rows = Math.ceil(height / LABEL_CELL) + 1;
   const cells = new Uint8Array(columns * rows);

@@ -1,5 +1,8 @@
 // The grouped options of a <select> of models, and what is known of the model that is chosen.
 
+import { make } from "./dom.js";
+import { splitKey } from "./model_keys.js";
+
 const BUILT_IN = "Built in, no download";
 const YOUR_MODELS = "Your models";
 
@@ -7,7 +10,7 @@ const YOUR_MODELS = "Your models";
  * Keeps the visitor's choice in `props.value.selected`: what Python sends repeats the choice that an event saw, which may be older than
  * the visitor's, unless it says `choose`.
  */
-function createChosen(props) {
+export function createChosen(props) {
   let chosen = props.value.selected;
   return {
     set(selected) {
@@ -23,14 +26,14 @@ function createChosen(props) {
 }
 
 /** The key of a model in a precision, or in its first one where this machine does not have it in that. */
-function keyIn(precision, name, models) {
+export function keyIn(precision, name, models) {
   const states = models.find((model) => model.key === name)?.states ?? {};
   const chosen = precision in states ? precision : Object.keys(states)[0] ?? "exact";
   return chosen === "exact" ? name : `${name}@${chosen}`;
 }
 
 /** What is known of a model in the precision of its key: {name, precision, model, states, state}; without a model, states are empty. */
-function lookUp(key, models) {
+export function lookUp(key, models) {
   const { name, precision } = splitKey(key);
   const model = models.find((other) => other.key === name);
   const states = model?.states ?? {};
@@ -38,7 +41,7 @@ function lookUp(key, models) {
 }
 
 /** Writes the models into the select and chooses one; what is written already stays, because an open list would close. */
-function fillModelSelect(select, models, selected) {
+export function fillModelSelect(select, models, selected) {
   const names = models.map(({ key, title, group }) => ({ key, title, group }));
   const isThere = names.some(({ key }) => key === selected);
   // A user's model can vanish while it is chosen; its file may come back.

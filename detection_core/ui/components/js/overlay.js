@@ -1,12 +1,15 @@
 // The drawing over the image: one SVG in image coordinates whose nodes are built once per result and only shown or hidden later.
 // Every line is drawn twice, dark and wide under bright and thin, so that it can be seen on any ground.
 
-const OVERLAY_LAYERS = ["masks", "contours", "boxes", "skeletons"];
+import { clamp, makeSvg, setAttribute, show } from "./dom.js";
+import { boxToPath, ringsToPath } from "./geometry.js";
+
+export const OVERLAY_LAYERS = ["masks", "contours", "boxes", "skeletons"];
 const SIDES = ["left", "right", "center"];
 // A limb is at most this share of the person's longer side, as in visualization/skeleton.py.
 const LIMBS_PER_PERSON = 40;
 
-function createOverlay(svg) {
+export function createOverlay(svg) {
   const camera = makeSvg("g", "", svg);
   const layers = Object.fromEntries(OVERLAY_LAYERS.map((name) => [name, makeSvg("g", `dv-layer-${name}`, camera)]));
   let drawn = [];

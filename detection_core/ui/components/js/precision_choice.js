@@ -1,14 +1,16 @@
 // Radio buttons for the precision of a model: in which numbers it computes, and by whose modules.
 
+import { make, setText, show } from "./dom.js";
+
 const PRECISIONS = {
   exact: { title: "Exact", hint: "32-bit numbers: finds what torchvision finds, sooner." },
   fast: { title: "Fast", hint: "16-bit numbers: up to several times as fast, a little off: scores by about a hundredth, unsure keypoints by more." },
   stock: { title: "Stock", hint: "torchvision's own modules, 32-bit: the reference, and the slowest." },
 };
-const NO_SUCH_PRECISION = "This machine cannot compute in it. Choose another precision.";
+export const NO_SUCH_PRECISION = "This machine cannot compute in it. Choose another precision.";
 
 /** The buttons as a `node`, to be put somewhere; `onChoose` is told which was chosen. */
-function createPrecisionChoice(onChoose) {
+export function createPrecisionChoice(onChoose) {
   // The same name in another picker of the page would make one group of both.
   const name = `precision-${Math.random().toString(36).slice(2)}`;
   const node = make("fieldset", "precision");

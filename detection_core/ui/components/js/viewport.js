@@ -1,5 +1,7 @@
 // Zoom and pan of an image in its frame: Ctrl/⌘ + wheel, pinch, drag, double click, keys and buttons. A plain wheel scrolls the page.
 
+import { clamp } from "./dom.js";
+
 const MAX_ZOOM = 16;
 const ZOOM_STEP = 1.5;
 const TAP_SLOP = 5;
@@ -10,7 +12,7 @@ const KEY_STEP = 48;
  * @param onChange called after every change of the view with {scale, x, y, zoom}: screen = image · scale + (x, y)
  * @param onTap called with the frame coordinates of a click that was not a drag
  */
-function createViewport(frame, onChange, onTap) {
+export function createViewport(frame, onChange, onTap) {
   const image = { width: 1, height: 1 };
   // Measured only when it may have changed: asking the page for sizes between changes makes it lay out again.
   const room = { width: 1, height: 1 };
