@@ -73,11 +73,14 @@ MODULES = Modules(_UI)
 def mounting_script(name: str, constants: Mapping[str, Any]) -> str:
     """The script with which Gradio starts a component: it fetches the component's module and mounts it.
 
+    Until then the component is not seen, because its template alone does not answer to anything.
+
     Args:
         name: The module, such as "detect/view.js"; it exports `mount`.
         constants: What Python tells the module once and for all.
     """
     return f"""\
+element.style.visibility = "hidden";
 import({_ROOT} + {json.dumps(MODULES.address(name))}).then(
   (module) => module.mount({{ element, props, trigger, server, upload, watch, constants: {json.dumps(dict(constants))} }}),
   (error) => {{
@@ -87,7 +90,7 @@ import({_ROOT} + {json.dumps(MODULES.address(name))}).then(
     message.textContent = "This part of the page could not be loaded. The server may have been updated: reload the page.";
     element.replaceChildren(message);
   }},
-);
+).finally(() => {{ element.style.visibility = ""; }});
 """
 
 

@@ -29,6 +29,33 @@ export function createSlider(row, format, onInput) {
   };
 }
 
+/**
+ * What the objects of a result have besides boxes.
+ * @typedef {{ masks: boolean, keypoints: boolean }} Parts
+ */
+
+/**
+ * The sliders for how masks and skeletons look, where a result has them.
+ * @param {Refs} ui
+ * @param {(patch: Partial<Style>) => void} onChange
+ */
+export function createStyleSliders(ui, onChange) {
+  const keypoints = createSlider(ui.keypointThreshold, (logit) => logit.toFixed(1), (keypoint_threshold) => onChange({ keypoint_threshold }));
+  const opacity = createSlider(ui.opacity, formatShare, (share) => onChange({ opacity: share }));
+  return {
+    /** Shows the style, and writes it as the sliders have it. @param {Style} style @param {Parts} parts */
+    update(style, parts) {
+      style.keypoint_threshold = keypoints.set(style.keypoint_threshold);
+      style.opacity = opacity.set(style.opacity);
+      keypoints.show(parts.keypoints);
+      opacity.show(parts.masks);
+    },
+  };
+}
+
+/** @param {number} share */
+const formatShare = (share) => `${Math.round(100 * share)}%`;
+
 /** Buttons with aria-pressed, one per layer that the result has. */
 export function createLayerButtons(group, layers, onToggle) {
   const buttons = new Map(layers.map(({ name, title }) => [name, makeButton("", title, () => onToggle(name))]));
@@ -41,6 +68,17 @@ export function createLayerButtons(group, layers, onToggle) {
       }
     },
   };
+}
+
+/**
+ * Names of the layers that there are something for.
+ * @param {Layer[]} layers
+ * @param {Parts} parts
+ */
+export function layersFor(layers, { masks, keypoints }) {
+  /** @type {Record<string, boolean>} */
+  const needed = { masks, contours: masks, skeletons: keypoints };
+  return layers.map(({ name }) => name).filter((name) => needed[name] ?? true);
 }
 
 /** Buttons of which one is pressed: {update(chosen, isOffered)}. */
