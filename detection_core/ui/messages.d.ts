@@ -79,7 +79,7 @@ interface DetectMessage {
   download: FileData | null;
   download_name: string;
 }
-type DetectResult = DetectMessage & { objects: (Drawn & ViewObject)[] };
+type DetectResult = Omit<DetectMessage, "objects"> & { objects: (Drawn & ViewObject)[] };
 interface DetectSettings extends Style { threshold: number; hidden_classes: any }
 
 interface Cost {

@@ -87,7 +87,7 @@ export function createControls(ui, state, layers, onChange) {
 
   /** Numbers of objects as if all classes were switched on. */
   function countByName() {
-    const settings = { ...state.settings, hidden_classes: [] };
+    const settings = Object.assign({}, state.settings, { hidden_classes: [] });
     const counts = new Map();
     for (const model of state.withResults()) {
       for (const i of countedObjects(model, settings)) counts.set(model.objects[i].name, (counts.get(model.objects[i].name) ?? 0) + 1);

@@ -48,7 +48,7 @@ export function createNumbers(ui, state, { onHover, onSelect, onToggleKind }) {
   function drawCosts() {
     const { models, points } = state;
     fillCosts(ui.costs, models, models.map((model) => state.comparison.counted.get(model.id)?.length ?? null));
-    const measured = points.filter(({ latency_ms, box_ap }) => latency_ms !== null && box_ap !== null);
+    const measured = points.flatMap(({ latency_ms, box_ap, ...point }) => (latency_ms === null || box_ap === null ? [] : { latency_ms, box_ap, ...point }));
     show(ui.scatterFigure, measured.length > 0);
     ui.scatter.setAttribute("aria-label", `Latency against box AP of ${plainCount(measured.length, "model", "models")}`);
     const text = JSON.stringify([measured, models.map(({ id }) => id)]);

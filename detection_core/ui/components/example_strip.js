@@ -1,8 +1,9 @@
 // One button an example; a click tells its index.
 
-export function mount({ element, props, trigger, server, upload, watch, constants }) {
-  const strip = element.querySelector(".strip");
-  props.value.examples.forEach((example, index) => {
+/** @param {Mounting} mounting */
+export function mount({ element, props, trigger }) {
+  const strip = /** @type {HTMLElement} */ (element.querySelector(".strip"));
+  props.value.examples.forEach((/** @type {{ image: FileData, name: string }} */ example, /** @type {number} */ index) => {
     const button = document.createElement("button");
     button.type = "button";
     button.title = example.name;

@@ -5,15 +5,16 @@ import { make, setText, show } from "./js/dom.js";
 import { createChosen, fillModelSelect, keyIn, lookUp } from "./js/model_options.js";
 import { createPrecisionChoice } from "./js/precision_choice.js";
 
-export function mount({ element, props, trigger, server, upload, watch, constants }) {
-  const select = element.querySelector("select");
-  const card = element.querySelector(".card");
-  const bestFor = element.querySelector(".best-for");
-  const details = element.querySelector("details");
+/** @param {Mounting} mounting */
+export function mount({ element, props, trigger, watch }) {
+  const select = /** @type {HTMLSelectElement} */ (element.querySelector("select"));
+  const card = /** @type {HTMLElement} */ (element.querySelector(".card"));
+  const bestFor = /** @type {HTMLElement} */ (element.querySelector(".best-for"));
+  const details = /** @type {HTMLDetailsElement} */ (element.querySelector("details"));
 
   const chosen = createChosen(props);
   const precisions = createPrecisionChoice((precision) => choose(select.value, precision));
-  element.querySelector(".picker-precision").replaceWith(precisions.node);
+  element.querySelector(".picker-precision")?.replaceWith(precisions.node);
   const looked = () => lookUp(props.value.selected, props.value.models);
 
   function showCard() {
@@ -21,9 +22,10 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     precisions.draw(states, precision, "Precision");
     show(details, Boolean(model));
     setText(bestFor, model ? model.best_for : "The file of this model has been removed. Put it back, or choose another model.");
-    if (model) card.replaceChildren(...[pillsOf(model, state), factsOf(model), finePrintOf(model, precision)].filter(Boolean));
+    if (model) card.replaceChildren(pillsOf(model, state), factsOf(model), ...finePrintOf(model, precision));
   }
 
+  /** @param {ModelCard} model @param {string | undefined} state */
   function pillsOf({ tasks, size }, state) {
     const pills = make("div", "pills");
     for (const task of tasks) pills.append(make("span", "pill", task));
@@ -31,6 +33,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     return pills;
   }
 
+  /** @param {ModelCard} model */
   function factsOf(model) {
     const facts = make("dl");
     for (const [name, value] of model.facts) {
@@ -41,8 +44,9 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     return facts;
   }
 
+  /** @param {ModelCard} model @param {string} precision */
   function finePrintOf({ metrics_on, recipe }, precision) {
-    if (!metrics_on && !recipe) return null;
+    if (!metrics_on && !recipe) return [];
     const fine = make("p", "fine", metrics_on ? `Measured on ${metrics_on}${precision === "fast" ? ", not in fast precision" : ""}. ` : "");
     if (recipe) {
       const link = make("a", "", "How it was trained");
@@ -51,7 +55,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
       link.rel = "noopener";
       fine.append(link);
     }
-    return fine;
+    return [fine];
   }
 
   function draw() {
@@ -68,6 +72,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   });
   select.addEventListener("change", () => choose(select.value, looked().precision));
 
+  /** @param {string} name @param {string} precision */
   function choose(name, precision) {
     const key = keyIn(precision, name, props.value.models);
     chosen.set(key);

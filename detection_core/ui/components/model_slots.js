@@ -6,9 +6,10 @@ import { splitKey } from "./js/model_keys.js";
 import { createChosen, fillModelSelect, keyIn, lookUp } from "./js/model_options.js";
 import { NO_SUCH_PRECISION, createPrecisionChoice } from "./js/precision_choice.js";
 
-export function mount({ element, props, trigger, server, upload, watch, constants }) {
-  const list = element.querySelector("ol");
-  const add = element.querySelector(".add");
+/** @param {Mounting} mounting */
+export function mount({ element, props, trigger, watch }) {
+  const list = /** @type {HTMLOListElement} */ (element.querySelector("ol"));
+  const add = /** @type {HTMLButtonElement} */ (element.querySelector(".add"));
   const chosen = createChosen(props);
   const precisions = new WeakMap();
 

@@ -111,15 +111,17 @@ export function mount({ element, props, trigger, watch, constants }) {
   /** @param {any} message with objects */
   function showResult(message) {
     const start = performance.now();
-    if (!isSameModel(modelKey, message.model.key)) settings = { ...settings, threshold: message.threshold, hidden_classes: [] };
+    if (!isSameModel(modelKey, message.model.key)) settings = Object.assign({}, settings, { threshold: message.threshold, hidden_classes: [] });
     modelKey = message.model.key;
-    /** @type {DetectResult["objects"]} */
-    const objects = message.objects.map((/** @type {ViewObject} */ object) => ({ ...object, name: nameOf(message, object.class_id), area: objectArea(object) }));
-    result = { ...message, objects };
+    const named = (/** @type {ViewObject} */ object) => ({ ...object, name: nameOf(message, object.class_id), area: objectArea(object) });
+    /** @type {DetectResult} */
+    const found = { ...message, objects: message.objects.map(named) };
+    const { objects } = found;
+    result = found;
     ui.root.classList.remove("dv-without-result");
-    image.setObjects(result);
+    image.setObjects(found);
     table.setObjects(objects, objects.some(({ keypoints }) => keypoints));
-    panel.build(result);
+    panel.build(found);
     formats.setAvailable(message.formats, "This model does not find what this format is about.");
     setText(ui.model, message.model.title);
     show(ui.model, Boolean(message.model.title));

@@ -2,12 +2,19 @@
 
 import { make, setText, show } from "../components/js/dom.js";
 
-/** @param ui elements by name: count (a line of text) and counts (the body of a table) */
+/** @typedef {[name: string, inView: number, total: number | undefined]} Row */
+
+/** @param {Refs} ui elements by name: count (a line of text) and counts (the body of a table) */
 export function createCounts(ui) {
   let drawn = "";
   return {
-    /** @param inView, total numbers by class name; `total` null when nothing is tracked */
+    /**
+     * Shows numbers by class name; `total` null when nothing is tracked.
+     * @param {Record<string, number>} inView
+     * @param {Record<string, number> | null} total
+     */
     draw(inView, total) {
+      /** @type {Row[]} */
       const rows = Object.keys({ ...inView, ...total }).map((name) => [name, inView[name] ?? 0, total?.[name]]);
       rows.sort((a, b) => b[1] - a[1] || (b[2] ?? 0) - (a[2] ?? 0) || a[0].localeCompare(b[0]));
       const news = JSON.stringify([rows, total !== null]);
@@ -22,6 +29,7 @@ export function createCounts(ui) {
   };
 }
 
+/** @param {Row} row */
 function rowOf([name, inView, total]) {
   const row = make("tr", inView ? "" : "lv-gone");
   const cell = make("td", "", name);
@@ -30,6 +38,7 @@ function rowOf([name, inView, total]) {
   return row;
 }
 
+/** @param {Record<string, number>} counts */
 function sumOf(counts) {
   return Object.values(counts).reduce((sum, n) => sum + n, 0);
 }

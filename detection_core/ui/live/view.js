@@ -65,7 +65,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     props.value = { stream: queue.stream(), view: viewId };
   }
 
-  /** A model is ready. Nobody may want it any more, or not yet. */
+  /** A model is ready. Nobody may want it any more, or not yet. @param {LiveStart} start */
   function takeStart(start) {
     if (!isSameModel(state.start?.model.key, start.model.key)) state.settings.threshold = start.threshold;
     state.start = start;
@@ -115,7 +115,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     return true;
   }
 
-  /** @param why what the empty image says */
+  /** Ends what runs. @param {string} why what the empty image says */
   function stop(why = "") {
     if (phase === "idle") return;
     const hadStream = phase !== "opening";
@@ -131,12 +131,14 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     if (hadStream) trigger("settled");
   }
 
+  /** @param {ViewError} error */
   function fail(error) {
     stop();
     writeError(ui, error);
     return false;
   }
 
+  /** @param {string} text */
   function expire(text) {
     phase = "waiting";
     const isAlone = () => phase === "waiting" && !queue.stream();
@@ -172,9 +174,10 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   /** What is sent along with a frame; what nobody sees need not be computed, and is there again with the next frame. */
   function wishes() {
     const { threshold, stable, masks, contours, skeletons } = state.settings;
-    return { threshold, stable, tasks: [(masks || contours) && "masks", skeletons && "keypoints"].filter(Boolean) };
+    return { threshold, stable, tasks: [...(masks || contours ? ["masks"] : []), ...(skeletons ? ["keypoints"] : [])] };
   }
 
+  /** @param {ViewStatus} status */
   function showStatus(status) {
     // A slow model is told by the meter, not over the image again and again.
     if (status.stage === "run" && drawing.hasAnswer()) return;
@@ -204,6 +207,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
 
   // ---------------------------------------------------------------- redrawing
 
+  /** @param {Record<string, any>} patch */
   function change(patch) {
     Object.assign(state.settings, patch);
     redrawSoon();

@@ -3,7 +3,8 @@
 
 import { make, show } from "../components/js/dom.js";
 
-export function mount({ element, props, trigger, server, upload, watch, constants }) {
+/** @param {Mounting} mounting */
+export function mount({ element, props, watch }) {
   const COLUMNS = [
     ["title", "Model"],
     ["tasks", "Gives"],

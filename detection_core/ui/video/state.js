@@ -10,7 +10,7 @@ export class VideoState {
   constructor({ layers, style, defaultRate }) {
     this.drawn = [...DRAWN, ...layers.map(({ name }) => name)];
     /** @type {VideoSettings} */
-    this.settings = { rate: defaultRate, track: true, threshold: 0.5, hidden_classes: [], ...style };
+    this.settings = Object.assign({ rate: defaultRate, track: true, threshold: 0.5, hidden_classes: [] }, style);
     /** @type {VideoModel | null} */
     this.model = null;
     /** @type {VideoSource | null} */
