@@ -52,13 +52,14 @@ async function childrenOf(reader) {
  * @param {(file: ChosenFile) => boolean} isKnown tells whether a file is in the batch already
  * @param {number} room how many more images there may be
  * @param {number} most
- * @returns {{taken, notes}} files to add, and sentences on those left out
+ * @returns {{ taken: ChosenFile[], notes: string[] }} files to add, and sentences on those left out
  */
 export function sortOut(files, isKnown, room, most) {
   // A folder holds other things too; a file chosen by itself deserves an answer, whatever it is.
   const images = files.filter(({ file, name, fromFolder }) => !fromFolder || ((file.type.startsWith("image/") || IMAGE_ENDINGS.test(name)) && !name.includes("/.")));
   const fresh = images.filter((image) => !isKnown(image));
   const taken = [...fresh].sort((a, b) => naturalOrder.compare(a.name, b.name)).slice(0, room);
+  /** @type {string[]} */
   const notes = [];
   const others = files.length - images.length;
   const known = images.length - fresh.length;

@@ -4,7 +4,7 @@
 // As in detect/view.js, `props.value` is replaced by the settings alone. `receive` is the entrance, `redraw` the exit.
 
 import { collectRefs, debounce, oncePerFrame, setText, show } from "../components/js/dom.js";
-import { bringIntoView, saveFile, setBusy, showLines, writeError, writeStatus } from "../components/js/feedback.js";
+import { bringIntoView, createDownload, setBusy, showLines, writeError, writeStatus } from "../components/js/feedback.js";
 import { viewIdOf } from "../components/js/kept.js";
 import { createArrangement } from "./arrangement.js";
 import { createControls } from "./controls.js";
@@ -49,14 +49,14 @@ export function mount({ element, props, trigger, watch, constants }) {
   const redrawSoon = oncePerFrame(redraw);
   const commitSettings = debounce(() => { props.value = { settings: state.settingsToSend(), view: viewId }; }, COMMIT_DELAY);
   const announce = debounce(() => setText(ui.announcer, state.models.length ? spokenSummary(state) : ""), ANNOUNCE_DELAY);
-  const downloadTimeout = debounce(() => setBusy(ui.download, false), DOWNLOAD_PATIENCE);
+  const download = createDownload(ui.download, DOWNLOAD_PATIENCE, showError);
 
   // ---------------------------------------------------------------- messages from Python
 
   function receive() {
     const message = props.value;
     if (!message) return clear();
-    if (message.download) return download(message.download, message.download_name);
+    if (message.download) return save(message.download, message.download_name);
     const isSettingsOnly = message.models === undefined;
     if (isSettingsOnly) return;
     if (message.image && state.source?.image.url !== message.image.url) bringIntoView(ui.root);
@@ -219,11 +219,9 @@ export function mount({ element, props, trigger, watch, constants }) {
   }
 
   /** @param {FileData} file @param {string} name */
-  async function download(file, name) {
+  function save(file, name) {
     commitSettings.now();
-    const failure = await saveFile(file, name);
-    if (failure) showError(failure);
-    else setBusy(ui.download, false);
+    download.save(file, name);
   }
 
   /** @param {ViewError | null} error */
@@ -237,7 +235,7 @@ export function mount({ element, props, trigger, watch, constants }) {
 
   ui.download.addEventListener("click", () => {
     ask("download", ui.download);
-    downloadTimeout();
+    download.begin();
   });
   ui.measure.addEventListener("click", () => ask("measure", ui.measure));
   ui.root.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {

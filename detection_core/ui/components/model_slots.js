@@ -11,13 +11,14 @@ export function mount({ element, props, trigger, watch }) {
   const list = /** @type {HTMLOListElement} */ (element.querySelector("ol"));
   const add = /** @type {HTMLButtonElement} */ (element.querySelector(".add"));
   const chosen = createChosen(props);
+  /** @type {WeakMap<Element, ReturnType<typeof createPrecisionChoice>>} */
   const precisions = new WeakMap();
 
   function draw() {
     const { selected, models, least, most } = props.value;
-    while (list.children.length > selected.length) list.lastChild.remove();
+    while (list.children.length > selected.length) list.lastElementChild?.remove();
     while (list.children.length < selected.length) list.append(buildSlot());
-    selected.forEach((key, index) => drawSlot(list.children[index], key, index, models, selected.length > least));
+    selected.forEach((/** @type {string} */ key, /** @type {number} */ index) => drawSlot(list.children[index], key, index, models, selected.length > least));
     show(add, selected.length < most);
   }
 
@@ -26,7 +27,7 @@ export function mount({ element, props, trigger, watch }) {
     const choice = make("div", "choice");
     const select = make("select");
     const ownKey = () => props.value.selected[indexOf(slot)];
-    const replace = (name, precision) => choose(replaced(indexOf(slot), keyIn(precision, name, props.value.models)));
+    const replace = (/** @type {string} */ name, /** @type {string} */ wanted) => choose(replaced(indexOf(slot), keyIn(wanted, name, props.value.models)));
     select.addEventListener("change", () => replace(select.value, splitKey(ownKey()).precision));
     const precision = createPrecisionChoice((wanted) => replace(splitKey(ownKey()).name, wanted));
     precisions.set(slot, precision);
@@ -40,58 +41,75 @@ export function mount({ element, props, trigger, watch }) {
     return slot;
   }
 
+  /**
+   * @param {Element} slot
+   * @param {string} key
+   * @param {number} index
+   * @param {ModelCard[]} models
+   * @param {boolean} removable
+   */
   function drawSlot(slot, key, index, models, removable) {
     const [letter, choice, remove, , facts] = slot.children;
+    const select = /** @type {HTMLSelectElement} */ (choice.firstChild);
     const looked = lookUp(key, models);
     const name = `Model ${String.fromCharCode(65 + index)}`;
     setText(letter, name.slice(-1));
-    setAttribute(choice.firstChild, "aria-label", name);
+    setAttribute(select, "aria-label", name);
     setAttribute(remove, "aria-label", `Remove model ${name.slice(-1)}`);
-    fillModelSelect(choice.firstChild, models, looked.name);
-    precisions.get(slot).draw(looked.states, looked.precision, `Precision of model ${name.slice(-1)}`);
-    remove.disabled = !removable;
-    setText(facts, looked.model ? factsOf(looked) : "The file of this model has been removed.");
+    fillModelSelect(select, models, looked.name);
+    precisions.get(slot)?.draw(looked.states, looked.precision, `Precision of model ${name.slice(-1)}`);
+    /** @type {HTMLButtonElement} */ (remove).disabled = !removable;
+    setText(facts, looked.model ? factsOf(looked.model, looked.precision, looked.state) : "The file of this model has been removed.");
   }
 
-  function factsOf({ model: { tasks, facts, size }, precision, state }) {
+  /** @param {ModelCard} model @param {string} precision @param {string | undefined} state */
+  function factsOf({ tasks, facts, size }, precision, state) {
     if (!state) return NO_SUCH_PRECISION;
     const accuracy = facts.find(([name]) => name === "Box AP")?.join(" ");
     const measured = accuracy && precision === "fast" ? `${accuracy} if exact` : accuracy;
     return [tasks.join(", "), measured, state === "to download" ? `${size} download` : ""].filter(Boolean).join(" · ");
   }
 
+  /** @param {Element} slot */
   const indexOf = (slot) => [...list.children].indexOf(slot);
 
-  /** A model that another slot has already changes places with the one that was here. */
+  /**
+   * A model that another slot has already changes places with the one that was here.
+   * @param {number} index
+   * @param {string} key
+   * @returns {string[]}
+   */
   function replaced(index, key) {
     const { selected } = props.value;
-    return selected.map((other, i) => (i === index ? key : other === key ? selected[index] : other));
+    return selected.map((/** @type {string} */ other, /** @type {number} */ i) => (i === index ? key : other === key ? selected[index] : other));
   }
 
+  /** @param {string[]} selected */
   function choose(selected) {
     chosen.set(selected);
     draw();
     trigger("select", { keys: selected });
   }
 
+  /** @param {Element} slot */
   function removeSlot(slot) {
     const index = indexOf(slot);
-    choose(props.value.selected.filter((_, i) => i !== index));
+    choose(props.value.selected.filter((/** @type {string} */ _, /** @type {number} */ i) => i !== index));
     // The button has gone with its slot.
-    list.children[Math.min(index, list.children.length - 1)].querySelector("select").focus();
+    list.children[Math.min(index, list.children.length - 1)].querySelector("select")?.focus();
   }
 
   /** The first model that is here already and not yet chosen, or any other, in A's precision: adding must not entail a download without need. */
   function nextModel() {
     const { models, selected } = props.value;
-    const names = selected.map((key) => splitKey(key).name);
-    const free = models.filter(({ key }) => !names.includes(key)).map(({ key }) => keyIn(splitKey(selected[0]).precision, key, models));
-    return free.find((key) => lookUp(key, models).state !== "to download") ?? free[0];
+    const names = selected.map((/** @type {string} */ key) => splitKey(key).name);
+    const free = models.filter((/** @type {ModelCard} */ { key }) => !names.includes(key)).map((/** @type {ModelCard} */ { key }) => keyIn(splitKey(selected[0]).precision, key, models));
+    return free.find((/** @type {string} */ key) => lookUp(key, models).state !== "to download") ?? free[0];
   }
 
   add.addEventListener("click", () => {
     choose([...props.value.selected, nextModel()]);
-    list.lastChild.querySelector("select").focus();
+    list.lastElementChild?.querySelector("select")?.focus();
   });
   draw();
   watch("value", () => {

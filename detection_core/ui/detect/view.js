@@ -1,12 +1,11 @@
 // DetectionView in the browser: takes messages from Python, keeps the result and the visitor's settings, and redraws without a server call.
 //
-// The value that Python sends is a message (see components/messages.py). Its heavy parts are kept here, and `props.value` is replaced by
-// the settings alone: Gradio would otherwise compare, copy and send back every polygon at each event. `receive` is the entrance, `redraw`
-// the exit.
+// The value that Python sends is a message, see components/messages.py. Its heavy parts are kept here, and `props.value` is replaced by the
+// settings alone: Gradio would otherwise compare, copy and send back every polygon. `receive` is the entrance, `redraw` the exit.
 
 import { collectRefs, debounce, formatMs, oncePerFrame, setText, show } from "../components/js/dom.js";
 import { createExportMenu } from "../components/js/export_menu.js";
-import { bringIntoView, saveFile, setBusy, showLines, writeError, writeStatus } from "../components/js/feedback.js";
+import { bringIntoView, createDownload, setBusy, showLines, writeError, writeStatus } from "../components/js/feedback.js";
 import { objectArea } from "../components/js/geometry.js";
 import { viewIdOf } from "../components/js/kept.js";
 import { isSameModel } from "../components/js/model_keys.js";
@@ -50,7 +49,7 @@ export function mount({ element, props, trigger, watch, constants }) {
   const redrawSoon = oncePerFrame(() => redraw(false));
   const commitSettings = debounce(() => { props.value = { settings, view: viewId }; }, COMMIT_DELAY);
   const announce = debounce(() => setText(ui.announcer, result ? summary() : ""), ANNOUNCE_DELAY);
-  const downloadTimeout = debounce(() => setBusy(ui.download, false), DOWNLOAD_PATIENCE);
+  const download = createDownload(ui.download, DOWNLOAD_PATIENCE, showError);
 
   // ---------------------------------------------------------------- messages from Python
 
@@ -58,7 +57,7 @@ export function mount({ element, props, trigger, watch, constants }) {
     /** @type {DetectMessage | null} */
     const message = props.value;
     if (!message) return clear();
-    if (message.download) return download(message.download, message.download_name);
+    if (message.download) return save(message.download, message.download_name);
     const isSettingsOnly = message.objects === undefined;
     if (isSettingsOnly) return;
     if (result && isNews(message)) bringIntoView(ui.root);
@@ -116,11 +115,10 @@ export function mount({ element, props, trigger, watch, constants }) {
     const named = (/** @type {ViewObject} */ object) => ({ ...object, name: nameOf(message, object.class_id), area: objectArea(object) });
     /** @type {DetectResult} */
     const found = { ...message, objects: message.objects.map(named) };
-    const { objects } = found;
     result = found;
     ui.root.classList.remove("dv-without-result");
     image.setObjects(found);
-    table.setObjects(objects, objects.some(({ keypoints }) => keypoints));
+    table.setObjects(found.objects, found.objects.some(({ keypoints }) => keypoints));
     panel.build(found);
     formats.setAvailable(message.formats, "This model does not find what this format is about.");
     setText(ui.model, message.model.title);
@@ -224,18 +222,15 @@ export function mount({ element, props, trigger, watch, constants }) {
 
   /** Asks Python for a file; it answers with a message that has a `download`, and the browser saves that file. @param {string} format */
   function askForDownload(format) {
-    setBusy(ui.download, true);
-    downloadTimeout();
+    download.begin();
     commitSettings.now();
     trigger("download", { format });
   }
 
   /** @param {FileData} file @param {string} name */
-  async function download(file, name) {
+  function save(file, name) {
     commitSettings.now();
-    const failure = await saveFile(file, name);
-    if (failure) showError(failure);
-    else setBusy(ui.download, false);
+    download.save(file, name);
   }
 
   // ---------------------------------------------------------------- wiring

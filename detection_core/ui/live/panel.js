@@ -11,11 +11,11 @@ import { formatScore, setText, show } from "../components/js/dom.js";
  */
 export function createPanel(ui, state, layers, onChange) {
   const layerButtons = createLayerButtons(ui.layers, layers, (layer) => onChange({ [layer]: !state.settings[layer] }));
-  const threshold = createSlider(ui.threshold, formatScore, (value) => onChange({ threshold: value }));
+  const slider = createSlider(ui.threshold, formatScore, (value) => onChange({ threshold: value }));
   const styleSliders = createStyleSliders(ui, onChange);
   ui.stable.checked = state.settings.stable;
   ui.stable.addEventListener("change", () => onChange({ stable: ui.stable.checked }));
-  ui.defaultThreshold.addEventListener("click", () => state.start && onChange({ threshold: threshold.set(state.start.threshold) }));
+  ui.defaultThreshold.addEventListener("click", () => state.start && onChange({ threshold: slider.set(state.start.threshold) }));
 
   /** @param {LiveStart} start */
   const parts = ({ tasks }) => ({ masks: tasks.includes("masks"), keypoints: tasks.includes("keypoints") });
@@ -29,7 +29,7 @@ export function createPanel(ui, state, layers, onChange) {
       if (!start) return;
       setText(ui.model, start.model.title);
       setText(ui.defaultThreshold, `Default ${formatScore(start.threshold)}`);
-      settings.threshold = threshold.set(settings.threshold, Math.floor(start.floor * 100) / 100);
+      settings.threshold = slider.set(settings.threshold, Math.floor(start.floor * 100) / 100);
       styleSliders.update(settings, parts(start));
     },
     update() {
@@ -37,6 +37,11 @@ export function createPanel(ui, state, layers, onChange) {
       if (!start) return;
       layerButtons.update(settings, layersFor(layers, parts(start)));
       ui.defaultThreshold.disabled = Math.abs(settings.threshold - start.threshold) < 0.005;
+    },
+    /** What is sent along with a frame; what nobody sees need not be computed, and is there again with the next frame. */
+    wishes() {
+      const { threshold, stable, masks, contours, skeletons } = state.settings;
+      return { threshold, stable, tasks: [...(masks || contours ? ["masks"] : []), ...(skeletons ? ["keypoints"] : [])] };
     },
   };
 }

@@ -43,8 +43,8 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   const cameraChoice = createCameraChoice(ui, state, camera, { onCamera: changeCamera, onMirror: () => redrawSoon() });
   const drawing = createDrawing(ui, state, { isMirrored: cameraChoice.isMirrored, isRunning: () => phase === "running", onDrawn });
   const frames = createFrames(ui.video, onFrame);
-  const queue = createLiveQueue(server, frames, { wishes, result: drawing.take, status: showStatus, expired: expire, failed: fail });
   const panel = createPanel(ui, state, constants.layers, change);
+  const queue = createLiveQueue(server, frames, { wishes: panel.wishes, result: drawing.take, status: showStatus, expired: expire, failed: fail });
   const redrawSoon = oncePerFrame(redraw);
   const beginTimeout = debounce(() => phase === "waiting" && fail({ title: "The server does not answer", text: "Press Start to try again." }), BEGIN_PATIENCE);
 
@@ -170,12 +170,6 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   }
 
   // ---------------------------------------------------------------- answers
-
-  /** What is sent along with a frame; what nobody sees need not be computed, and is there again with the next frame. */
-  function wishes() {
-    const { threshold, stable, masks, contours, skeletons } = state.settings;
-    return { threshold, stable, tasks: [...(masks || contours ? ["masks"] : []), ...(skeletons ? ["keypoints"] : [])] };
-  }
 
   /** @param {ViewStatus} status */
   function showStatus(status) {

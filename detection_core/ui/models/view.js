@@ -5,6 +5,7 @@ import { make, show } from "../components/js/dom.js";
 
 /** @param {Mounting} mounting */
 export function mount({ element, props, watch }) {
+  /** @type {[column: string, title: string, kind?: string][]} */
   const COLUMNS = [
     ["title", "Model"],
     ["tasks", "Gives"],
@@ -16,17 +17,19 @@ export function mount({ element, props, watch }) {
     ["size", "File (MB)", "number"],
     ["state", "Weights"],
   ];
-  const head = element.querySelector("thead tr");
-  const table = element.querySelector("table");
-  const rejected = element.querySelector(".rejected");
+  const head = /** @type {HTMLTableRowElement} */ (element.querySelector("thead tr"));
+  const table = /** @type {HTMLTableElement} */ (element.querySelector("table"));
+  const rejected = /** @type {HTMLElement} */ (element.querySelector(".rejected"));
   let order = { column: "box_map", direction: -1 };
 
+  /** @param {any} a @param {any} b */
   function compare(a, b) {
     const [x, y] = [a[order.column], b[order.column]];
-    if (x == null || y == null) return (x == null) - (y == null);
+    if (x == null || y == null) return Number(x == null) - Number(y == null);
     return order.direction * (typeof x === "number" ? x - y : String(x).localeCompare(String(y)));
   }
 
+  /** @param {any} row */
   function titleCell(row) {
     const cell = make("td");
     if (row.recipe) {
@@ -42,7 +45,8 @@ export function mount({ element, props, watch }) {
     return cell;
   }
 
-  function cell(row, [column, , kind]) {
+  /** @param {any} row @param {typeof COLUMNS[number]} column */
+  function makeCell(row, [column, , kind]) {
     if (column === "title") return titleCell(row);
     const value = row[column];
     const created = make("td", kind, value == null ? "–" : column.endsWith("map") ? value.toFixed(1) : value);
@@ -50,6 +54,7 @@ export function mount({ element, props, watch }) {
     return created;
   }
 
+  /** @param {string} name @param {any[]} rows */
   function makeGroup(name, rows) {
     const group = make("tbody");
     if (name) {
@@ -57,12 +62,13 @@ export function mount({ element, props, watch }) {
       title.append(make("span", "", name));
       title.colSpan = COLUMNS.length;
       title.scope = "rowgroup";
-      group.append(make("tr"));
-      group.firstChild.append(title);
+      const line = make("tr");
+      line.append(title);
+      group.append(line);
     }
     for (const row of rows) {
       const line = make("tr");
-      line.append(...COLUMNS.map((column) => cell(row, column)));
+      line.append(...COLUMNS.map((column) => makeCell(row, column)));
       group.append(line);
     }
     return group;
@@ -70,12 +76,12 @@ export function mount({ element, props, watch }) {
 
   function drawRows() {
     const rows = [...props.value.rows].sort(compare);
-    const yours = rows.filter((row) => row.yours);
-    const others = rows.filter((row) => !row.yours);
+    const yours = rows.filter(({ yours: isYours }) => isYours);
+    const others = rows.filter(({ yours: isYours }) => !isYours);
     const groups = yours.length ? [makeGroup("Your models", yours), makeGroup("Built in and torchvision's", others)] : [makeGroup("", others)];
     for (const body of [...table.tBodies]) body.remove();
     table.append(...groups);
-    for (const heading of head.children) {
+    for (const heading of head.cells) {
       const sorted = heading.dataset.column === order.column;
       if (sorted) heading.setAttribute("aria-sort", order.direction > 0 ? "ascending" : "descending");
       else heading.removeAttribute("aria-sort");
@@ -83,12 +89,12 @@ export function mount({ element, props, watch }) {
   }
 
   function drawRejected() {
-    const files = props.value.rejected.map(({ name, reason }) => {
+    const files = props.value.rejected.map((/** @type {{ name: string, reason: string }} */ { name, reason }) => {
       const item = make("li");
       item.append(make("b", "", name), make("span", "", reason));
       return item;
     });
-    rejected.querySelector("ul").replaceChildren(...files);
+    rejected.querySelector("ul")?.replaceChildren(...files);
     show(rejected, files.length > 0);
   }
 

@@ -5,14 +5,14 @@
 import { collectRefs, debounce, oncePerFrame, setText, show } from "../components/js/dom.js";
 import { createDropZone } from "../components/js/drop_zone.js";
 import { createExportMenu } from "../components/js/export_menu.js";
-import { bringIntoView, saveFile, showLines, writeError, writeShare } from "../components/js/feedback.js";
+import { bringIntoView, saveFile, showLines, writeError } from "../components/js/feedback.js";
 import { viewIdOf } from "../components/js/kept.js";
 import { isSameModel } from "../components/js/model_keys.js";
 import { createArrival } from "./arrival.js";
 import { createVideoCounts, inTotal } from "./counts.js";
 import { createVideoFollower } from "./follow.js";
 import { createPanel } from "./panel.js";
-import { progressOf, wordsFor } from "./progress_words.js";
+import { drawWorking, wordsFor } from "./progress.js";
 import { createScreen } from "./screen.js";
 import { VideoState } from "./state.js";
 import { fileSize, roughly } from "./words.js";
@@ -160,7 +160,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     show(ui.download, Boolean(outcome));
     panel.draw();
     drawAction();
-    drawWorking();
+    drawWorking(ui, state);
     if (counts.draw() && outcome) menu.setAvailable(formatsFor(outcome), "This format is about objects that are followed: turn that on and draw again.");
     showLines(ui.notes, source ? state.notes : []);
     screen.draw();
@@ -178,20 +178,6 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     show(ui.go, kind !== "" || !outcome?.complete);
     setText(ui.go, kind === "draw" ? "Draw again" : outcome ? model.button.replace("Detect", "Detect again") : model.button);
     ui.go.disabled = waits === "detect" || waits === "draw";
-  }
-
-  function drawWorking() {
-    const { source, sending, work, waits } = state;
-    const isReading = Boolean(source && !sending && !source.facts);
-    const isBusy = Boolean(sending || work || isReading);
-    show(ui.working, isBusy);
-    ui.root.setAttribute("aria-busy", String(isBusy || Boolean(waits)));
-    if (!isBusy) return;
-    const { text, share } = progressOf(state);
-    setText(ui.statusText, text);
-    writeShare(ui, share);
-    show(ui.cancel, !isReading);
-    ui.cancel.disabled = Boolean(work?.stopping);
   }
 
   /** @param {number} time */

@@ -1,6 +1,6 @@
 // What the view tells in words: what is waited for, what went wrong, remarks; and files on their way to the visitor's disk.
 
-import { clamp, make, setAttribute, setText, show } from "./dom.js";
+import { clamp, debounce, make, setAttribute, setText, show } from "./dom.js";
 
 /** Shows what is waited for; null for nothing. @param {Refs} ui @param {ViewStatus | null} status */
 export function writeStatus(ui, status) {
@@ -62,6 +62,28 @@ export async function saveFile(file, name) {
   } catch (error) {
     return { title: "The download failed", text: `${error instanceof Error ? error.message : error}. Try again.` };
   }
+}
+
+/**
+ * A button for a file that Python has to make first.
+ * @param {HTMLElement} button
+ * @param {number} patience ms after which nothing is expected any more
+ * @param {(error: ViewError) => void} onError
+ */
+export function createDownload(button, patience, onError) {
+  const timeout = debounce(() => setBusy(button, false), patience);
+  return {
+    begin() {
+      setBusy(button, true);
+      timeout();
+    },
+    /** The file has come. @param {FileData} file @param {string} name */
+    async save(file, name) {
+      const failure = await saveFile(file, name);
+      if (failure) onError(failure);
+      else setBusy(button, false);
+    },
+  };
 }
 
 /** @param {Blob} blob @param {string} name */

@@ -1,6 +1,7 @@
 // What is said of work on a video: what it will take, how far it is, and what came of it.
 
-import { clamp, counted } from "../components/js/dom.js";
+import { clamp, counted, setText, show } from "../components/js/dom.js";
+import { writeShare } from "../components/js/feedback.js";
 import { seriesEnd } from "./series.js";
 import { clockTime, fileSize, framesAt, roughly } from "./words.js";
 
@@ -32,6 +33,21 @@ function estimate(frames, rate, facts, pace) {
   const much = rate === "all" || Number(rate) >= facts.fps ? counted(frames, "frame") : `${counted(frames, "frame")} at ${rate} a second`;
   if (!pace || pace.seconds === null) return `${much}. Measuring how long that takes here.`;
   return pace.seconds ? `${much}, about ${roughly(frames * pace.seconds)} here.` : `${much}.`;
+}
+
+/** Shows what is going on now. @param {Refs} ui @param {VideoState} state */
+export function drawWorking(ui, state) {
+  const { source, sending, work, waits } = state;
+  const isReading = Boolean(source && !sending && !source.facts);
+  const isBusy = Boolean(sending || work || isReading);
+  show(ui.working, isBusy);
+  ui.root.setAttribute("aria-busy", String(isBusy || Boolean(waits)));
+  if (!isBusy) return;
+  const { text, share } = progressOf(state);
+  setText(ui.statusText, text);
+  writeShare(ui, share);
+  show(ui.cancel, !isReading);
+  ui.cancel.disabled = Boolean(work?.stopping);
 }
 
 /** How far what is going on now is. @param {VideoState} state @returns {Progress} */
