@@ -5,7 +5,7 @@
 /** @typedef {Boxed & { score: number }} Scored */
 
 /** Intersection over union; boxes without an area overlap nothing. @param {Box} a @param {Box} b */
-function boxIou([x0, y0, x1, y1], [u0, v0, u1, v1]) {
+export function boxIou([x0, y0, x1, y1], [u0, v0, u1, v1]) {
   const shared = Math.max(Math.min(x1, u1) - Math.max(x0, u0), 0) * Math.max(Math.min(y1, v1) - Math.max(y0, v0), 0);
   return shared > 0 ? shared / ((x1 - x0) * (y1 - y0) + (u1 - u0) * (v1 - v0) - shared) : 0;
 }
@@ -16,7 +16,7 @@ function boxIou([x0, y0, x1, y1], [u0, v0, u1, v1]) {
  * @param {Boxed[]} b
  * @param {number} threshold
  */
-function overlappingPairs(a, b, threshold) {
+export function overlappingPairs(a, b, threshold) {
   /** @type {(Match & { same: boolean })[]} */
   const pairs = [];
   a.forEach((first, i) =>
@@ -52,7 +52,7 @@ export function compareObjects(a, b, threshold) {
  * @param {Boxed[][]} results
  * @param {number} threshold
  */
-function agreeingGroups(results, threshold) {
+export function agreeingGroups(results, threshold) {
   const pairs = results.flatMap((a, first) =>
     results.slice(first + 1).flatMap((b, offset) =>
       overlappingPairs(a, b, threshold).flatMap((pair) => (pair.same ? [{ ...pair, first, second: first + 1 + offset }] : [])),

@@ -63,7 +63,7 @@ export async function listCameras() {
 }
 
 /** Phones call their cameras "camera2 1, facing front". @param {string} label @param {number} number */
-function cameraName(label, number) {
+export function cameraName(label, number) {
   const side = /facing (front|back)/i.exec(label)?.[1].toLowerCase();
   const lens = /camera2? (\d+)/i.exec(label)?.[1];
   if (side) return `${side === "front" ? "Front" : "Rear"} camera${lens ? ` ${lens}` : ""}`;

@@ -60,6 +60,6 @@ export function createMeter(ui) {
 }
 
 /** Of sorted numbers, by the nearest rank. @param {number[]} sorted @param {number} share */
-function quantile(sorted, share) {
+export function quantile(sorted, share) {
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
 }

@@ -29,7 +29,7 @@ export function objectArea({ box: [x1, y1, x2, y2], polygons }) {
 }
 
 /** @param {number[][]} rings @param {number} x @param {number} y */
-function insideRings(rings, x, y) {
+export function insideRings(rings, x, y) {
   let inside = false;
   for (const ring of rings) {
     for (let i = 0, j = ring.length - 2; i < ring.length; j = i, i += 2) {

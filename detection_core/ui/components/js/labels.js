@@ -83,7 +83,7 @@ export function labelText({ name, score }) {
  * @param {number} frameWidth
  * @param {number} frameHeight
  */
-function findSpot({ texts, widths }, box, taken, frameWidth, frameHeight) {
+export function findSpot({ texts, widths }, box, taken, frameWidth, frameHeight) {
   for (const [version, text] of texts.entries()) {
     for (const [x, y] of labelSpots(box, widths[version], frameWidth, frameHeight)) {
       if (taken.claim(x, y, widths[version], LABEL_HEIGHT)) return { text, transform: `translate(${Math.round(x)}px, ${Math.round(y)}px)` };
@@ -101,7 +101,7 @@ function put({ node }, spot) {
 }
 
 /** @param {Box} box @param {number} width @param {number} frameWidth @param {number} frameHeight */
-function labelSpots([x1, y1, x2, y2], width, frameWidth, frameHeight) {
+export function labelSpots([x1, y1, x2, y2], width, frameWidth, frameHeight) {
   const left = clamp(x1 - 1, 0, Math.max(frameWidth - width, 0));
   const right = clamp(x2 + 1 - width, 0, Math.max(frameWidth - width, 0));
   const [above, inside, below] = [y1 - LABEL_HEIGHT - 1, Math.max(y1, 0) + 2, y2 + 1];
