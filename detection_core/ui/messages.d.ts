@@ -80,7 +80,7 @@ interface DetectMessage {
   download_name: string;
 }
 type DetectResult = Omit<DetectMessage, "objects"> & { objects: (Drawn & ViewObject)[] };
-interface DetectSettings extends Style { threshold: number; hidden_classes: any }
+type DetectSettings = Style & { threshold: number; hidden_classes: number[] };
 
 interface Cost {
   latency_ms: number | null;
@@ -116,17 +116,17 @@ interface CompareModel extends Omit<CompareModelMessage, "objects"> {
 type CompareResult = CompareModel & { objects: (Compared & ViewObject)[] };
 interface ComparePoint { id: string; title: string; latency_ms: number | null; box_ap: number | null; compared: boolean }
 interface CompareSource { image: FileData; width: number; height: number; linkName: string }
-interface CompareSettings extends Style {
-  rule: any;
+type CompareSettings = Style & {
+  rule: string;
   threshold: number;
-  thresholds: any;
+  thresholds: Record<string, number>;
   top: number;
   iou: number;
-  mode: any;
-  pair: any;
+  mode: "side" | "swipe" | "difference" | "consensus";
+  pair: string[] | null;
   votes: number;
-  hidden_classes: any;
-}
+  hidden_classes: string[];
+};
 type Kind = "matched" | "onlyA" | "onlyB" | "other";
 interface Match { i: number; j: number; iou: number }
 interface PairComparison { matched: Match[]; other: Match[]; onlyA: number[]; onlyB: number[] }
@@ -161,7 +161,7 @@ interface LiveResult {
 }
 interface LiveWishes { threshold: number; stable: boolean; tasks: string[] }
 interface LiveFrame extends LiveWishes { id: number; image: string | null; time: number; sent: number }
-interface LiveSettings extends Style { threshold: number; stable: any }
+interface LiveSettings extends Style { threshold: number; stable: boolean }
 
 interface VideoModel { key: string; title: string; threshold: number; floor: number; layers: string[]; button: string }
 interface VideoFacts { width: number; height: number; seconds: number; fps: number; frames: number; sound: boolean; poster: string; notes: string[] }
@@ -187,7 +187,7 @@ interface VideoSource {
   facts: VideoFacts | null;
   pace: { key: string; seconds: number | null } | null;
 }
-interface VideoSettings extends Style { rate: any; track: any; threshold: number; hidden_classes: any }
+type VideoSettings = Style & { rate: string; track: boolean; threshold: number; hidden_classes: string[] };
 interface VideoNews {
   stage: string;
   ahead: number;

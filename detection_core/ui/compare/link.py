@@ -1,4 +1,4 @@
-"""Links that bring a comparison back: the short names that js/links.js writes into an address, read again."""
+"""Links that bring a comparison back: the short names that links.js writes into an address, read again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// Which objects of several results are the same object: the rules of detection_core/matching.py and compare.py, number for number.
+// Which objects of several results are the same object: the rules of detection_core/detections/matching.py and comparison.py, number for number.
 // An object has a `box` [x1, y1, x2, y2] and a `name`; only names decide what is the same class.
 
 /** @typedef {{ box: Box, name: string }} Boxed */

@@ -167,7 +167,7 @@ def compare_payload(
         points: Models with known latency and accuracy, compared or not.
         notes: Remarks, one line each.
         status: What all wait for.
-        restore: Settings from a link, see `compare_link.settings_from_link`.
+        restore: Settings from a link, see `link.settings_from_link`.
     """
     height, width = image_size
     return CompareMessage(

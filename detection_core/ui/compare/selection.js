@@ -1,4 +1,4 @@
-// Which objects of a model count: the rules of CompareSettings.select in compare_settings.py, number for number.
+// Which objects of a model count: the rules of CompareSettings.select in settings.py, number for number.
 
 const SCORE_SLACK = 1e-6;
 
