@@ -83,6 +83,7 @@ def main() -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio as gr
 
+    from detection_core.ui.components.modules import MODULES
     from detection_core.ui.detect.view import DetectionView, view_payload
 
     with tempfile.TemporaryDirectory() as folder:
@@ -95,7 +96,8 @@ def main() -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        app.launch(server_port=port, prevent_thread_lock=True, quiet=True, allowed_paths=[folder])
+        routes = {"routes": [MODULES.route()]}
+        app.launch(server_port=port, prevent_thread_lock=True, quiet=True, allowed_paths=[folder], app_kwargs=routes)
         record, requests = drag(str(app.local_url), chromium)
         app.close(verbose=False)
     print(f"{OBJECTS} masks, {sum(map(len, outlines)) / 2 / OBJECTS:.0f} points each, {SIZE[1]}×{SIZE[0]}; {VALUES} slider values")

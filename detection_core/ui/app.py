@@ -14,6 +14,7 @@ from detection_core.ui.batch.tab import BatchTab
 from detection_core.ui.compare.tab import CompareTab
 from detection_core.ui.components.model_picker import picker_value
 from detection_core.ui.components.model_slots import slots_value
+from detection_core.ui.components.modules import MODULES, preloading_head
 from detection_core.ui.detect.tab import DetectTab
 from detection_core.ui.live.model_speed import live_picker_value
 from detection_core.ui.live.streams import LiveStreams
@@ -156,9 +157,11 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": CSS,
+        # What the tab needs that the page opens with.
+        "head": preloading_head("detect/view.js", "components/model_picker.js", "components/example_strip.js"),
         "footer_links": ["api", "settings"],
         "run_history": False,
         "show_error": False,
         "max_file_size": largest,
-        "app_kwargs": {"middleware": [Middleware(BodyLimit, largest_file=largest)]},
+        "app_kwargs": {"middleware": [Middleware(BodyLimit, largest_file=largest)], "routes": [MODULES.route()]},
     }

@@ -17,11 +17,12 @@ from detection_core.visualization.palette import (
     to_hex,
 )
 from detection_core.visualization.skeleton import EDGES, SIDE_COLORS, Side, side, side_color
-from detection_core.visualization.style import AnnotationStyle, ColorBy
+from detection_core.visualization.style import LAYERS, AnnotationStyle, ColorBy
 
 __all__ = [
     "COMPARISON",
     "EDGES",
+    "LAYERS",
     "PALETTE",
     "SIDE_COLORS",
     "SKELETON_CENTER",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 ColorBy = Literal["auto", "class", "instance"]
+# What can be drawn of detections, each a field of `AnnotationStyle`, and what it is called on buttons, in their order.
+LAYERS: Mapping[str, str] = {"boxes": "Boxes", "masks": "Masks", "contours": "Contours", "skeletons": "Skeletons", "labels": "Labels"}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from benchmarks.common import find_chromium
+from detection_core.ui.components.modules import MODULES
 from tests.browser.camera import launch_with_camera
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -81,6 +82,8 @@ def serve(browser_type_launch_args: dict[str, Any]) -> Iterator[Callable[..., st
 
     def start(blocks: Any, **options: Any) -> str:
         served.append(blocks)
+        # Components alone need their modules, too.
+        options.setdefault("app_kwargs", {"routes": [MODULES.route()]})
         blocks.launch(server_port=free_port(), prevent_thread_lock=True, quiet=True, **options)
         return str(blocks.local_url)
 

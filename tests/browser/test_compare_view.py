@@ -15,7 +15,6 @@ from playwright.sync_api import Locator, Page, expect
 
 from detection_core.detections import Detections
 from detection_core.detections.comparison import compare, consensus
-from detection_core.ui.compare import view as compare_view
 from detection_core.ui.compare.view import (
     CompareCost,
     CompareMessage,
@@ -31,13 +30,13 @@ from detection_core.ui.compare.view import (
     waiting_model,
 )
 from detection_core.ui.components.messages import ViewError, ViewStatus, ViewTiming
+from detection_core.ui.components.modules import MODULES
 from detection_core.ui.theme import CSS, theme
 from tests.browser.test_detection_view import NAMES, SCRIPT_NAME, SIZE, send, set_slider
 
 pytestmark = pytest.mark.browser
 
 PERSON, DOG, CAR = [20, 40, 180, 280], [220, 60, 380, 200], [220, 220, 380, 290]
-SCRIPTS = Path(compare_view.__file__).parent
 
 
 def found(*objects: tuple[list[int], int, float]) -> Detections:
@@ -426,8 +425,9 @@ def test_a_link_is_applied_once(page: Page, view: Locator) -> None:
     expect(facts(view)).to_have_text(["3 objects · from 0.50", "2 objects · from 0.50", "2 objects · from 0.30"])
 
 
-def test_browser_matches_as_python_does(page: Page) -> None:
-    source = "\n".join((SCRIPTS / f"{name}.js").read_text() for name in ("matching", "selection"))
+def test_browser_matches_as_python_does(page: Page, app_url: str) -> None:
+    page.goto(app_url)
+    module = MODULES.address("compare/matching.js")
     rng = np.random.default_rng(0)
     for votes, threshold in [(2, 0.5), (2, 0.3), (3, 0.1), (4, 0.05)]:
         # Boxes on a coarse grid, so that ties are frequent.
@@ -436,17 +436,16 @@ def test_browser_matches_as_python_does(page: Page) -> None:
             [{"box": b, "name": n, "score": s} for b, n, s in zip(r.boxes.tolist(), r.names, r.scores.tolist(), strict=True)]
             for r in results
         ]
-        arguments = {"results": sent, "votes": votes, "iou": threshold}
-        pairs = page.evaluate(f"({{ results, iou }}) => {{ {source}; return compareObjects(results[0], results[1], iou); }}", arguments)
+        pairs, groups = page.evaluate(
+            "async ({ module, results, votes, iou }) => { const { compareObjects, agreedObjects } = await import(module); "
+            "const groups = agreedObjects(results, votes, iou).map((group) => [group.name, [...group.members], group.box]); "
+            "return [compareObjects(results[0], results[1], iou), groups]; }",
+            {"module": module, "results": sent, "votes": votes, "iou": threshold},
+        )
         expected = compare(results[0], results[1], iou=threshold)
         for key, wanted in {"matched": expected.matched, "other": expected.other_class}.items():
             assert [(p["i"], p["j"], p["iou"]) for p in pairs[key]] == [(p.a, p.b, p.iou) for p in wanted]
         assert (pairs["onlyA"], pairs["onlyB"]) == (list(expected.only_a), list(expected.only_b))
-        groups = page.evaluate(
-            f"({{ results, votes, iou }}) => {{ {source}; "
-            "return agreedObjects(results, votes, iou).map((g) => [g.name, [...g.members], g.box]); }",
-            arguments,
-        )
         agreed = consensus(results, votes=votes, iou=threshold)
         assert [(name, [tuple(member) for member in members]) for name, members, _ in groups] == [
             (group.name, list(group.members.items())) for group in agreed

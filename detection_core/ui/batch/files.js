@@ -1,34 +1,45 @@
 // Files that a visitor chooses, a folder or a drop: which of them are taken, in natural order, and what is said about the rest.
 
-const IMAGE_ENDINGS = /[.](jpe?g|jfif|mpo|png|webp|bmp|dib|gif|tiff?|avif|hei[cf]|jp2|jxl|svg|psd|dng|cr[23]|nef|arw|raf|orf|rw2)$/i;
-const naturalOrder = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+import { counted } from "../components/js/dom.js";
 
-/** [{file, name, fromFolder}] of a file input's choice. */
-function chosenFiles(input) {
-  return [...input.files].map((file) => ({ file, name: file.webkitRelativePath || file.name, fromFolder: Boolean(file.webkitRelativePath) }));
+const IMAGE_ENDINGS = /[.](jpe?g|jfif|mpo|png|webp|bmp|dib|gif|tiff?|avif|hei[cf]|jp2|jxl|svg|psd|dng|cr[23]|nef|arw|raf|orf|rw2)$/i;
+export const naturalOrder = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+
+/** [{file, name, fromFolder}] of a file input's choice. @param {HTMLInputElement} input @returns {ChosenFile[]} */
+export function chosenFiles(input) {
+  return [...(input.files ?? [])].map((file) => ({ file, name: file.webkitRelativePath || file.name, fromFolder: Boolean(file.webkitRelativePath) }));
 }
 
-/** The same of a drop, with all that dropped folders hold; must be called while the event is being handled. */
-async function droppedFiles(transfer) {
+/**
+ * The same of a drop, with all that dropped folders hold; must be called while the event is being handled.
+ * @param {DataTransfer} transfer
+ * @returns {Promise<ChosenFile[]>}
+ */
+export async function droppedFiles(transfer) {
   const sources = [...transfer.items].filter(({ kind }) => kind === "file").map((item) => ({ entry: item.webkitGetAsEntry?.(), file: item.getAsFile() }));
-  const found = await Promise.all(sources.map(({ entry, file }) => (entry ? filesOf(entry, entry.name, false) : [{ file, name: file.name, fromFolder: false }])));
+  const found = await Promise.all(sources.map(({ entry, file }) => (entry ? filesOf(entry, entry.name, false) : file ? [{ file, name: file.name, fromFolder: false }] : [])));
   return found.flat();
 }
 
+/** @param {FileSystemEntry} entry @param {string} name @param {boolean} fromFolder @returns {Promise<ChosenFile[]>} */
 async function filesOf(entry, name, fromFolder) {
   if (entry.isFile) {
-    const file = await new Promise((resolve) => entry.file(resolve, () => resolve(null)));
+    const source = /** @type {FileSystemFileEntry} */ (entry);
+    /** @type {File | null} */
+    const file = await new Promise((resolve) => source.file(resolve, () => resolve(null)));
     return file ? [{ file, name, fromFolder }] : [];
   }
-  const children = await childrenOf(entry.createReader());
+  const children = await childrenOf(/** @type {FileSystemDirectoryEntry} */ (entry).createReader());
   const found = await Promise.all(children.map((child) => filesOf(child, `${name}/${child.name}`, true)));
   return found.flat();
 }
 
-/** A reader gives a hundred entries at a time. */
+/** A reader gives a hundred entries at a time. @param {FileSystemDirectoryReader} reader */
 async function childrenOf(reader) {
+  /** @type {FileSystemEntry[]} */
   const all = [];
   for (;;) {
+    /** @type {FileSystemEntry[]} */
     const some = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
     if (!some.length) return all;
     all.push(...some);
@@ -37,15 +48,18 @@ async function childrenOf(reader) {
 
 /**
  * Sorts what was chosen.
- * @param isKnown tells whether a file is in the batch already
- * @param room how many more images there may be
- * @returns {{taken, notes}} files to add, and sentences on those left out
+ * @param {ChosenFile[]} files
+ * @param {(file: ChosenFile) => boolean} isKnown tells whether a file is in the batch already
+ * @param {number} room how many more images there may be
+ * @param {number} most
+ * @returns {{ taken: ChosenFile[], notes: string[] }} files to add, and sentences on those left out
  */
-function sortOut(files, isKnown, room, most) {
+export function sortOut(files, isKnown, room, most) {
   // A folder holds other things too; a file chosen by itself deserves an answer, whatever it is.
   const images = files.filter(({ file, name, fromFolder }) => !fromFolder || ((file.type.startsWith("image/") || IMAGE_ENDINGS.test(name)) && !name.includes("/.")));
   const fresh = images.filter((image) => !isKnown(image));
   const taken = [...fresh].sort((a, b) => naturalOrder.compare(a.name, b.name)).slice(0, room);
+  /** @type {string[]} */
   const notes = [];
   const others = files.length - images.length;
   const known = images.length - fresh.length;

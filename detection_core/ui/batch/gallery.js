@@ -1,14 +1,24 @@
 // The gallery: one card an image with its boxes drawn over a thumbnail, its counts, or the reason why there is none.
 
+import { addCounts, inWords, visibleCount } from "../components/js/class_counts.js";
+import { make, makeButton, makeSvg, setText, show } from "../components/js/dom.js";
+import { boxToPath } from "../components/js/geometry.js";
+
+/** @type {Record<string, string>} */
 const CARD_STATES = { waiting: "Waiting", uploading: "Uploading", looking: "Looking" };
 const KINDS_ON_CARD = 3;
 
-/** @param handlers {onOpen(image), onSelect(image, selected)} */
-function createGallery(list, { onOpen, onSelect }) {
+/** @typedef {{ onOpen: (image: BatchImage) => void, onSelect: (image: BatchImage, selected: boolean) => void }} Handlers */
+
+
+/** @param {HTMLElement} list @param {Handlers} handlers */
+export function createGallery(list, { onOpen, onSelect }) {
+  /** @type {Map<BatchImage, any>} */
   const cards = new Map();
   // Boxes are drawn on cards that are on the screen, or nearly: on all two hundred it would take too long.
   const observer = new IntersectionObserver(look, { rootMargin: "400px" });
 
+  /** @param {IntersectionObserverEntry[]} entries */
   function look(entries) {
     for (const { target, isIntersecting } of entries) {
       const card = [...cards.values()].find((one) => one.card === target);
@@ -18,6 +28,7 @@ function createGallery(list, { onOpen, onSelect }) {
     }
   }
 
+  /** @param {BatchImage} image */
   function makeCard(image) {
     const card = make("li", "bv-card");
     const open = makeButton("bv-open", "", () => image.state === "done" && onOpen(image));
@@ -27,7 +38,7 @@ function createGallery(list, { onOpen, onSelect }) {
     thumbnail.draggable = false;
     const drawing = makeSvg("svg", "dv-overlay", frame);
     const state = make("span", "bv-state");
-    const name = make("span", "bv-name", image.name.split("/").at(-1));
+    const name = make("span", "bv-name", image.name.split("/").at(-1) ?? "");
     const words = make("span", "bv-words");
     frame.prepend(thumbnail);
     frame.append(state);
@@ -39,6 +50,7 @@ function createGallery(list, { onOpen, onSelect }) {
     return { card, open, thumbnail, drawing, state, words, tick, isNear: false, result: null, visible: 0, drawn: null };
   }
 
+  /** @param {any} card @param {BatchImage} image @param {number} threshold @param {Categories} categories */
   function update(card, image, threshold, categories) {
     const { state, result } = image;
     const visible = visibleCount(image, threshold);
@@ -54,6 +66,7 @@ function createGallery(list, { onOpen, onSelect }) {
   }
 
   return {
+    /** @param {BatchImage[]} images @param {number} threshold @param {Categories} categories */
     draw(images, threshold, categories) {
       for (const [image, { card }] of cards) {
         if (images.includes(image)) continue;
@@ -72,16 +85,21 @@ function createGallery(list, { onOpen, onSelect }) {
   };
 }
 
+/** @param {BatchImage} image @param {number} visible @param {Categories} categories */
 function wordsOf(image, visible, categories) {
   if (image.state === "failed") return image.error;
   return image.result ? inWords(addCounts(new Map(), image, visible), categories, KINDS_ON_CARD) : "";
 }
 
-/** Draws what is to be seen of a card's result, unless it is drawn already; one path a color, because nodes are dear. */
+/**
+ * Draws what is to be seen of a card's result, unless it is drawn already; one path a color, because nodes are dear.
+ * @param {any} card
+ */
 function drawBoxes(card) {
   const { drawing, result, visible, drawn } = card;
   if (drawn?.result === result && drawn.visible === visible) return;
   card.drawn = { result, visible };
+  /** @type {Map<string, string>} */
   const paths = new Map();
   for (const { color, box } of result?.objects.slice(0, visible) ?? []) paths.set(color, (paths.get(color) ?? "") + boxToPath(box));
   drawing.setAttribute("viewBox", `0 0 ${result?.width ?? 1} ${result?.height ?? 1}`);
@@ -94,8 +112,12 @@ function drawBoxes(card) {
   }
 }
 
-/** A checkbox that says which image it chooses: {label, update(image)}. */
-function makeTick(image, onSelect) {
+/**
+ * A checkbox that says which image it chooses: {label, update(image)}.
+ * @param {BatchImage} image
+ * @param {Handlers["onSelect"]} onSelect
+ */
+export function makeTick(image, onSelect) {
   const label = make("label", "bv-tick");
   const input = make("input");
   input.type = "checkbox";
@@ -104,7 +126,7 @@ function makeTick(image, onSelect) {
   label.append(input);
   return {
     label,
-    update: ({ selected }) => {
+    update: (/** @type {BatchImage} */ { selected }) => {
       input.checked = selected;
     },
   };

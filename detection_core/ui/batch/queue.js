@@ -6,26 +6,43 @@ const BUSY_PAUSE = 700;
 const SILENCES = 4;
 
 /**
- * @param upload Gradio's function: a File in, {path} out
- * @param server Python's functions look_at and give_up
- * @param tell {changed(): an image's state is another; status(ViewStatus or null); ended(expired: sentence or "")}
+ * @typedef {object} Run of a batch
+ * @property {string} batch
+ * @property {BatchImage[]} waiting
+ * @property {Set<BatchImage>} inHand
+ * @property {number} finished
+ * @property {number} since
  */
-function createBatchQueue({ upload, server, largest }, tell) {
+
+/**
+ * @param {Pick<Mounting, "upload" | "server"> & { largest: number }} gradio `server` has Python's functions look_at and give_up; `largest`
+ *   is the size of a file in bytes
+ * @param {{ changed: () => void, status: (status: ViewStatus | null) => void, ended: (expired: string) => void }} tell `changed`: an
+ *   image's state is another; `expired` is a sentence or ""
+ */
+export function createBatchQueue({ upload, server, largest }, tell) {
+  /** @type {Run | null} */
   let current = null;
 
-  /** Puts images at the end of what is under way, or begins with them; of another batch nothing goes on. */
+  /**
+   * Puts images at the end of what is under way, or begins with them; of another batch nothing goes on.
+   * @param {string} batch
+   * @param {BatchImage[]} images
+   */
   function start(batch, images) {
-    const isNew = current?.batch !== batch;
-    if (isNew) current = { batch, waiting: [], inHand: new Set(), finished: 0, since: performance.now() };
-    const run = current;
+    const known = current?.batch === batch ? current : null;
+    /** @type {Run} */
+    const run = known ?? { batch, waiting: [], inHand: new Set(), finished: 0, since: performance.now() };
+    current = run;
     run.waiting.push(...images.filter((image) => !run.inHand.has(image) && !run.waiting.includes(image)));
-    if (!isNew) return;
+    if (known) return;
     const workers = Array.from({ length: WORKERS }, () => work(run));
     Promise.all(workers).then(() => {
       if (current === run) end("");
     });
   }
 
+  /** @param {string} expired */
   function end(expired) {
     current = null;
     tell.status(null);
@@ -38,16 +55,18 @@ function createBatchQueue({ upload, server, largest }, tell) {
     end("");
   }
 
-  /** Forgets images; what is in hand is not asked for again. */
+  /** Forgets images; what is in hand is not asked for again. @param {BatchImage[]} images */
   function drop(images) {
     if (!current) return;
     current.waiting = current.waiting.filter((image) => !images.includes(image));
     for (const image of images) current.inHand.delete(image);
   }
 
+  /** @param {Run} run */
   async function work(run) {
-    while (current === run && run.waiting.length) {
+    while (current === run) {
       const image = run.waiting.shift();
+      if (!image) return;
       run.inHand.add(image);
       const outcome = await look(run, image);
       run.inHand.delete(image);
@@ -60,11 +79,16 @@ function createBatchQueue({ upload, server, largest }, tell) {
   }
 
   function progress() {
+    if (!current) return { finished: 0, left: 0, seconds: 0 };
     const { finished, inHand, waiting, since } = current;
     return { finished, left: inHand.size + waiting.length, seconds: (performance.now() - since) / 1000 };
   }
 
-  /** What is to be changed about the image; null if it still has to be looked at. */
+  /**
+   * What is to be changed about the image; null if it still has to be looked at.
+   * @param {Run} run
+   * @param {BatchImage} image
+   */
   async function look(run, image) {
     if (image.file.size > largest) return failed(`The file has ${megabytes(image.file.size)} MB; at most ${megabytes(largest)} MB are allowed.`);
     try {
@@ -79,6 +103,7 @@ function createBatchQueue({ upload, server, largest }, tell) {
     return ask(run, image);
   }
 
+  /** @param {Run} run @param {BatchImage} image */
   async function ask(run, image) {
     const isWanted = () => current === run && run.inHand.has(image);
     for (let silences = 0; isWanted() && silences < SILENCES; ) {
@@ -94,13 +119,16 @@ function createBatchQueue({ upload, server, largest }, tell) {
     return isWanted() ? failed("The server does not answer. Press Detect to try again.") : null;
   }
 
+  /** @param {BatchImage} image @param {string} state */
   function advance(image, state) {
     image.state = state;
     tell.changed();
   }
 
   // Uploaded anew when it is tried again: its file may be what is missing.
+  /** @param {string} error */
   const failed = (error) => ({ state: "failed", error, path: "" });
+  /** @param {number} bytes */
   const megabytes = (bytes) => Math.round(bytes / 2 ** 20);
 
   return { start, stop, drop, progress, isRunning: () => current !== null };

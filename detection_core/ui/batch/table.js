@@ -1,15 +1,25 @@
 // The same images as a table, sorted by its headings: one row an image with its counts, or the reason why there is none.
 
+import { naturalOrder } from "./files.js";
+import { makeTick } from "./gallery.js";
+import { addCounts, inWords, visibleCount } from "../components/js/class_counts.js";
+import { formatMs, make, makeButton, setAttribute, setText } from "../components/js/dom.js";
+
+/** @type {Record<string, string>} */
 const ROW_STATES = { waiting: "Waiting", uploading: "Uploading …", looking: "Looking …" };
 
-/** @param handlers {onOpen(image), onSelect(image, selected)} */
-function createBatchTable(table, { onOpen, onSelect }) {
+
+/** @param {HTMLTableElement} table @param {import("./gallery.js").Handlers} handlers */
+export function createBatchTable(table, { onOpen, onSelect }) {
   const body = table.tBodies[0];
-  const headings = [...table.tHead.rows[0].cells].filter((cell) => cell.dataset.sort);
+  const headings = [.../** @type {HTMLTableSectionElement} */ (table.tHead).rows[0].cells].filter((cell) => cell.dataset.sort);
+  /** @type {Map<BatchImage, ReturnType<typeof makeRow>>} */
   const rows = new Map();
   let sorting = { key: "name", ascending: true };
+  /** @type {{ images: BatchImage[], threshold: number, categories: Categories }} */
   let last = { images: [], threshold: 0, categories: {} };
 
+  /** @type {Record<string, (image: BatchImage) => any>} */
   const VALUES = {
     name: ({ name }) => name,
     objects: (image) => (image.result ? visibleCount(image, last.threshold) : -1),
@@ -17,6 +27,7 @@ function createBatchTable(table, { onOpen, onSelect }) {
     time: ({ result }) => result?.ms ?? -1,
   };
 
+  /** @param {BatchImage} image */
   function makeRow(image) {
     const row = make("tr");
     const tick = makeTick(image, onSelect);
@@ -29,6 +40,7 @@ function createBatchTable(table, { onOpen, onSelect }) {
     return { row, tick, open, cells };
   }
 
+  /** @param {ReturnType<typeof makeRow>} row @param {BatchImage} image */
   function update({ row, tick, open, cells }, image) {
     const { state, result } = image;
     const visible = visibleCount(image, last.threshold);
@@ -42,19 +54,22 @@ function createBatchTable(table, { onOpen, onSelect }) {
     tick.update(image);
   }
 
+  /** @param {BatchImage} a @param {BatchImage} b */
   function compare(a, b) {
     const [x, y] = [VALUES[sorting.key](a), VALUES[sorting.key](b)];
     return (sorting.ascending ? 1 : -1) * (typeof x === "string" ? naturalOrder.compare(x, y) : x - y);
   }
 
+  /** @param {BatchImage[]} images @param {number} threshold @param {Categories} categories */
   function draw(images, threshold, categories) {
     last = { images, threshold, categories };
     for (const image of rows.keys()) if (!images.includes(image)) rows.delete(image);
     for (const image of images) {
-      if (!rows.has(image)) rows.set(image, makeRow(image));
-      update(rows.get(image), image);
+      const row = rows.get(image) ?? makeRow(image);
+      rows.set(image, row);
+      update(row, image);
     }
-    const order = [...images].sort(compare).map((image) => rows.get(image).row);
+    const order = [...images].sort(compare).flatMap((image) => rows.get(image)?.row ?? []);
     // Moving rows that are in their places would take the focus from what is in them.
     if (order.length !== body.rows.length || order.some((row, i) => row !== body.rows[i])) body.replaceChildren(...order);
     for (const heading of headings) {
@@ -63,8 +78,8 @@ function createBatchTable(table, { onOpen, onSelect }) {
   }
 
   for (const heading of headings) {
-    heading.querySelector("button").addEventListener("click", () => {
-      const { sort: key } = heading.dataset;
+    heading.querySelector("button")?.addEventListener("click", () => {
+      const { sort: key = "" } = heading.dataset;
       // Numbers are most telling from the top, names from their start.
       sorting = { key, ascending: sorting.key === key ? !sorting.ascending : key === "name" };
       draw(last.images, last.threshold, last.categories);

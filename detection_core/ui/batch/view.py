@@ -6,24 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import gradio as gr
-from gradio.components.base import Component
 from gradio.data_classes import FileData, GradioModel
 
 from detection_core.detections import plural
 from detection_core.formats import FORMATS
 from detection_core.images.formats import READABLE
 from detection_core.models.spec import ModelSpec
+from detection_core.ui.components.base import View
 from detection_core.ui.components.client_values import bounded, items_of_type, mapping_of
 from detection_core.ui.components.export_choices import format_choices
-from detection_core.ui.components.files import component_files
 from detection_core.ui.components.messages import PageMessage, ViewCategory, ViewError, ViewModel
-from detection_core.ui.components.safe_image import NoAddresses
 
-_SCRIPTS = (
-    *("dom", "model_keys", "geometry", "controls", "feedback", "export_menu", "drop_zone"),
-    *("batch/files", "batch/queue", "class_counts", "batch/gallery", "batch/table"),
-)
 _DEFAULT_FORMATS = ("json", "png")
 
 
@@ -82,12 +75,12 @@ class BatchOrder:
         )
 
 
-class BatchView(gr.HTML, NoAddresses):
+class BatchView(View):
     """Many images as a gallery or a table: adding, detection with progress and cancel, threshold, selection and export.
 
     As an output it takes a `BatchMessage` (see `batch_start` and its neighbors), as an input it gives the name of its batch. Its events:
     `begin` asks for detection, `settled` says that it has ended, `download` asks for files (its data is a `BatchOrder`), `open` asks to
-    see one image in full (its data has `batch` and `id`). Use `show_progress="hidden"` on events that write to it: it shows its own status.
+    see one image in full (its data has `batch` and `id`).
 
     Args:
         look_at: Server function that detects objects in one image, see `detect_in_image`.
@@ -97,8 +90,10 @@ class BatchView(gr.HTML, NoAddresses):
         largest: How large each file may be, in bytes.
     """
 
-    is_template = True
     data_model = BatchMessage
+    files = "batch/view"
+    styles = ("view", "export_menu", "drop_zone")
+    browser_events = ("begin", "settled", "download", "open")
 
     def __init__(
         self,
@@ -110,38 +105,22 @@ class BatchView(gr.HTML, NoAddresses):
         largest: int,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            None,
-            **component_files("batch/view", *_SCRIPTS, styles=("view", "export_menu", "drop_zone")),
-            apply_default_css=False,
-            server_functions=[look_at, give_up, forget],
-            most=most,
-            largest=largest,
-            readable=READABLE,
-            formats=format_choices(),
-            chosen_formats=list(_DEFAULT_FORMATS),
-            **kwargs,
-        )
+        constants = {
+            "most": most,
+            "largest": largest,
+            "readable": READABLE,
+            "exportFormats": format_choices(),
+            "chosenFormats": list(_DEFAULT_FORMATS),
+        }
+        super().__init__(constants=constants, server_functions=[look_at, give_up, forget], **kwargs)
 
     def preprocess(self, payload: BatchMessage | None) -> str:
         """Name of the batch, or ""; the batch may no longer exist."""
         return payload.batch if payload else ""
 
-    def postprocess(self, value: BatchMessage | None) -> BatchMessage | None:
-        """A message to the view."""
-        return value
-
-    def api_info(self) -> dict[str, Any]:
-        """The schema of `BatchMessage`."""
-        return Component.api_info(self)
-
     def example_payload(self) -> Any:
         """A batch's name as a browser sends it."""
         return {"batch": ""}
-
-    def example_value(self) -> Any:
-        """A message without a file."""
-        return BatchMessage(notes=["Detecting objects"])
 
 
 def batch_start(turn: str, batch: str, spec: ModelSpec) -> BatchMessage:

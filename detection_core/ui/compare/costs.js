@@ -1,16 +1,26 @@
 // What each model costs beside what it found: a row per model.
 
+import { letterOf } from "./pairs.js";
+import { formatMs, make } from "../components/js/dom.js";
+
+/** @param {number} megabytes */
 function formatMegabytes(megabytes) {
   return megabytes >= 1000 ? `${(megabytes / 1000).toFixed(1)} GB` : `${Math.round(megabytes)} MB`;
 }
 
 const NO_BREAK = String.fromCharCode(0xa0);
 
-/** Fills the table's body; `counts` are the objects shown of each model, null where there is no result. */
-function fillCosts(body, models, counts) {
+/**
+ * Fills the table's body; `counts` are the objects shown of each model, null where there is no result.
+ * @param {HTMLElement} body
+ * @param {CompareModel[]} models
+ * @param {(number | null)[]} counts
+ */
+export function fillCosts(body, models, counts) {
   body.replaceChildren(...models.map((model, place) => costRow(model, letterOf(place), counts[place])));
 }
 
+/** @param {CompareModel} model @param {string} letter @param {number | null} count */
 function costRow({ title, cost }, letter, count) {
   const row = make("tr");
   const name = make("th");
@@ -27,6 +37,7 @@ function costRow({ title, cost }, letter, count) {
   return row;
 }
 
+/** @param {Cost | null} cost */
 function latencyLines(cost) {
   if (cost?.latency_ms == null) return [make("span", "", "–")];
   const range = cost.low_ms != null && cost.high_ms != null ? `${formatMs(cost.low_ms)} – ${formatMs(cost.high_ms)}` : "";

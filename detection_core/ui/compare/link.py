@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from detection_core.ui.compare.settings import MAX_MODELS, CompareSettings
-from detection_core.ui.components.client_values import LAYERS
+from detection_core.visualization import LAYERS
 
 _MAX_LENGTH = 4000
 

@@ -1,27 +1,38 @@
-// Links that bring a comparison back: settings under short names in an address; compare_link.py reads them again.
+// Links that bring a comparison back: settings under short names in an address; link.py reads them again.
 
+import { thresholdOf } from "./selection.js";
+import { setText, show } from "../components/js/dom.js";
+
+/** @type {Record<string, string>} */
 const LINK_NAMES = { rule: "rule", threshold: "t", top: "top", iou: "iou", mode: "mode", votes: "votes", opacity: "opacity", keypoint_threshold: "keypoints" };
 
-/** Address of this page with the image, the models that a link can bring back, and the settings that are not the `defaults`. */
-function comparisonLink(image, models, settings, defaults) {
+/**
+ * Address of this page with the image, the models that a link can bring back, and the settings that are not the `defaults`.
+ * @param {string} image
+ * @param {CompareModel[]} models
+ * @param {CompareSettings} settings
+ * @param {CompareSettings} defaults
+ * @param {string[]} layers
+ */
+export function comparisonLink(image, models, settings, defaults, layers) {
   const ids = models.filter(({ linkable }) => linkable).map(({ id }) => id);
   // Encoded twice, because the list is separated by commas.
   const query = ["tab=compare", `image=${encodeURIComponent(image).replaceAll("%3A", ":")}`, `models=${ids.map((id) => encodeURIComponent(encodeURIComponent(id))).join(",")}`];
-  const add = (name, value) => query.push(`${name}=${encodeURIComponent(value)}`);
+  const add = (/** @type {string} */ name, /** @type {unknown} */ value) => query.push(`${name}=${encodeURIComponent(String(value))}`);
   for (const [name, short] of Object.entries(LINK_NAMES)) {
     if (settings[name] !== defaults[name]) add(short, settings[name]);
   }
   const thresholds = models.filter(({ linkable }) => linkable).map((model) => thresholdOf(model, settings));
   if (settings.rule === "own") query.push(`ts=${thresholds.join(",")}`);
-  const pair = (settings.pair ?? []).map((id) => ids.indexOf(id));
+  const pair = (settings.pair ?? []).map((/** @type {string} */ id) => ids.indexOf(id));
   if (pair.length && !pair.includes(-1)) query.push(`pair=${pair.join(",")}`);
-  const off = LAYERS.filter((layer) => !settings[layer]);
+  const off = layers.filter((layer) => !settings[layer]);
   if (off.length) query.push(`off=${off.join(",")}`);
   if (settings.hidden_classes.length) add("hide", settings.hidden_classes.join("\n"));
   return `${location.origin}${location.pathname}?${query.join("&")}`;
 }
 
-/** Whether it worked; browsers allow it only on secure pages. */
+/** Whether it worked; browsers allow it only on secure pages. @param {string} text */
 async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -37,14 +48,17 @@ const NO_KEEPING = "No link can bring this image back: it is in this visit only.
 /**
  * The row that a button opens with the link in it, copied where the browser allows that.
  *
- * @param compared gives {image, models, settings}
- * @param defaults settings that need not be in a link
- * @param onKeep asks for the image to be kept; null where the server keeps none
- * @returns {{refresh}} to be called when the image has got a name
+ * @param {Refs} ui
+ * @param {() => { image: string, models: CompareModel[], settings: CompareSettings }} compared gives {image, models, settings}
+ * @param {CompareSettings} defaults settings that need not be in a link
+ * @param {string[]} layers
+ * @param {(() => void) | null} onKeep asks for the image to be kept; null where the server keeps none
+ * @returns {{ refresh: () => void }} to be called when the image has got a name
  */
-function createLinkRow(ui, compared, defaults, onKeep) {
+export function createLinkRow(ui, compared, defaults, layers, onKeep) {
   const isOpen = () => !ui.linkRow.hasAttribute("hidden");
 
+  /** @param {boolean} opens */
   function open(opens) {
     show(ui.linkRow, opens);
     ui.link.setAttribute("aria-expanded", String(opens));
@@ -55,7 +69,7 @@ function createLinkRow(ui, compared, defaults, onKeep) {
     show(ui.linkField, image !== "");
     show(ui.linkKeep, image === "" && onKeep !== null);
     if (!image) return setText(ui.linkText, onKeep ? KEEP_QUESTION : NO_KEEPING);
-    ui.linkField.value = comparisonLink(image, models, settings, defaults);
+    ui.linkField.value = comparisonLink(image, models, settings, defaults, layers);
     const isCopied = await copyText(ui.linkField.value);
     const left = models.filter(({ linkable }) => !linkable).map(({ title }) => title);
     const without = left.length ? ` It leaves out what is in this visit only: ${left.join(", ")}.` : "";
@@ -68,7 +82,7 @@ function createLinkRow(ui, compared, defaults, onKeep) {
     open(!isOpen());
     if (isOpen()) write();
   });
-  ui.linkKeep.addEventListener("click", () => onKeep());
+  ui.linkKeep.addEventListener("click", () => onKeep?.());
   ui.linkClose.addEventListener("click", () => {
     open(false);
     ui.link.focus();

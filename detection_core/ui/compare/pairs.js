@@ -1,18 +1,26 @@
 // Two of the models: which they are, how many objects they have in common, and how far they agree.
 
-const KINDS = ["matched", "onlyA", "onlyB", "other"];
+import { make, setAttribute, setText } from "../components/js/dom.js";
 
-/** Two lists to choose models from; choosing the other one's model swaps them. `onChange(pair)` */
-function createPairPicker(container, onChange) {
+/** @type {Kind[]} */
+export const KINDS = ["matched", "onlyA", "onlyB", "other"];
+
+/**
+ * Two lists to choose models from; choosing the other one's model swaps them. `onChange(pair)`
+ * @param {HTMLElement} container
+ * @param {(pair: string[]) => void} onChange
+ */
+export function createPairPicker(container, onChange) {
   const lists = [...container.querySelectorAll("select")];
   lists.forEach((list, place) =>
     list.addEventListener("change", () => {
       const pair = lists.map(({ value }) => value);
-      if (pair[0] === pair[1]) pair[1 - place] = list.dataset.before;
+      if (pair[0] === pair[1]) pair[1 - place] = list.dataset.before ?? "";
       onChange(pair);
     }),
   );
   return {
+    /** @param {CompareModel[]} models @param {string[]} pair */
     update(models, pair) {
       lists.forEach((list, place) => {
         const options = models.map(({ id, title }, i) => {
@@ -28,19 +36,26 @@ function createPairPicker(container, onChange) {
   };
 }
 
-const letterOf = (place) => "ABCD"[place] ?? String(place + 1);
+/** @param {number} place */
+export const letterOf = (place) => "ABCD"[place] ?? String(place + 1);
 
-/** Chips with the number of objects of each kind that switch the kind off and on. */
-function createKindChips(container, onToggle) {
+/**
+ * Chips with the number of objects of each kind that switch the kind off and on.
+ * @param {HTMLElement} container
+ * @param {(kind: Kind) => void} onToggle
+ */
+export function createKindChips(container, onToggle) {
   const chips = [...container.querySelectorAll("button")];
-  for (const chip of chips) chip.addEventListener("click", () => onToggle(chip.dataset.kind));
+  for (const chip of chips) chip.addEventListener("click", () => onToggle(kindOf(chip)));
   return {
+    /** @param {Record<Kind, number>} counts @param {Set<Kind>} on @param {string[]} letters */
     update(counts, on, [a, b]) {
       const names = { matched: "Agreed", onlyA: `Only ${a}`, onlyB: `Only ${b}`, other: "Other class" };
       for (const chip of chips) {
-        const { kind } = chip.dataset;
-        setText(chip.querySelector(".dv-chip-name"), names[kind]);
-        setText(chip.querySelector(".dv-chip-count"), String(counts[kind]));
+        const kind = kindOf(chip);
+        const [name, count] = /** @type {NodeListOf<HTMLElement>} */ (chip.querySelectorAll(".dv-chip-name, .dv-chip-count"));
+        setText(name, names[kind]);
+        setText(count, String(counts[kind]));
         chip.classList.toggle("dv-none", counts[kind] === 0);
         setAttribute(chip, "aria-pressed", on.has(kind));
       }
@@ -48,10 +63,18 @@ function createKindChips(container, onToggle) {
   };
 }
 
-/** {agreement, iou, difference} of two results, each null where nothing tells it; a difference is the second's score less the first's. */
-function agreementOf({ matched, other, onlyA, onlyB }, scoreA, scoreB) {
+/** @param {HTMLElement} chip */
+const kindOf = (chip) => /** @type {Kind} */ (chip.dataset.kind);
+
+/**
+ * {agreement, iou, difference} of two results, each null where nothing tells it; a difference is the second's score less the first's.
+ * @param {PairComparison} found
+ * @param {(i: number) => number} scoreA
+ * @param {(j: number) => number} scoreB
+ */
+export function agreementOf({ matched, other, onlyA, onlyB }, scoreA, scoreB) {
   const places = matched.length + other.length + onlyA.length + onlyB.length;
-  const mean = (valueOf) => (matched.length ? matched.reduce((sum, pair) => sum + valueOf(pair), 0) / matched.length : null);
+  const mean = (/** @type {(pair: Match) => number} */ valueOf) => (matched.length ? matched.reduce((sum, pair) => sum + valueOf(pair), 0) / matched.length : null);
   return {
     agreement: places ? matched.length / places : null,
     iou: mean(({ iou }) => iou),

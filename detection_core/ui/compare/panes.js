@@ -1,21 +1,44 @@
 // A pane: one image in its frame with sheets over it, what is said of it, and a camera that it shares with the other panes.
 
+import { createSheet } from "./sheet.js";
+import { clamp, collectRefs, formatScore, oncePerFrame, setText, shorten, show } from "../components/js/dom.js";
+import { createViewport } from "../components/js/viewport.js";
+
+/** @typedef {import("../components/js/viewport.js").Camera} Camera */
+
 /**
- * @param template the pane's markup
- * @param onHover called with the object under the pointer, or null
- * @param onSelect called with the object that was clicked, or null
- * @param onCamera called when the visitor moves this pane's camera, or its room changes
+ * @typedef {object} Pane
+ * @property {Refs} ui its elements
+ * @property {ReturnType<typeof createSheet>[]} sheets two
+ * @property {ReturnType<typeof createViewport>} viewport
+ * @property {() => void} layLabelsSoon
+ * @property {() => boolean} isVisible
+ * @property {(source: Pick<CompareSource, "image" | "width" | "height">) => void} setImage
+ * @property {(share: number | null) => void} setSplit shows the first sheet left and the second right of a share of the width; null shows
+ *   both everywhere
+ * @property {(group: Map<string, number>) => void} setActive
+ * @property {(text: string) => void} setRemark
+ * @property {(text: string) => void} setCallout
  */
-function createPane(template, { onHover, onSelect, onCamera }) {
-  const root = template.content.firstElementChild.cloneNode(true);
+
+/**
+ * @param {HTMLTemplateElement} template the pane's markup
+ * @param {{ onHover: (object: Compared | null) => void, onSelect: (object: Compared | null) => void, onCamera: (pane: Pane, camera: Camera) => void }} handlers; `onHover` called with the object under the pointer, or null; `onSelect` called with the object that was clicked, or null; `onCamera` called when the visitor moves this pane's camera, or its room changes
+ * @returns {Pane}
+ */
+export function createPane(template, { onHover, onSelect, onCamera }) {
+  const root = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
+  /** @type {Refs} */
   const ui = { ...collectRefs(root), root };
   const sheets = [createSheet(ui.sheets), createSheet(ui.sheets)];
   const viewport = createViewport(ui.frame, follow, (point) => onSelect(objectUnder(point)));
   const layLabelsSoon = oncePerFrame(() => isVisible() && sheets.forEach((sheet) => sheet.layLabels(viewport)));
+  /** @type {number | null} */
   let split = null;
 
   const isVisible = () => viewport.size().width > 1;
 
+  /** @param {Camera} camera */
   function follow(camera) {
     ui.image.style.transform = `translate(${camera.x}px, ${camera.y}px) scale(${camera.scale})`;
     sheets.forEach((sheet) => sheet.setCamera(camera));
@@ -23,12 +46,14 @@ function createPane(template, { onHover, onSelect, onCamera }) {
     if (isVisible()) onCamera(pane, camera);
   }
 
+  /** @param {Point} point */
   function objectUnder(point) {
     const slack = 4 / viewport.camera().scale;
     const isRight = split !== null && point[0] > split * viewport.size().width;
     return sheets[Number(isRight)].objectUnder(viewport.toImage(point), slack);
   }
 
+  /** @param {any} event */
   function pointAt(event) {
     if (event.pointerType !== "mouse" || viewport.isDragging() || event.target.closest("button, .dv-callout, .cv-failure")) return leave();
     const point = viewport.framePoint(event);
@@ -39,6 +64,7 @@ function createPane(template, { onHover, onSelect, onCamera }) {
     if (object) placeTooltip(object, point);
   }
 
+  /** @param {Compared} object @param {Point} point */
   function placeTooltip(object, [px, py]) {
     const [x1, y1, x2, y2] = object.box;
     setText(ui.tooltip, object.tip ?? `${shorten(object.name)} · ${formatScore(object.score)} · ${Math.round(x2 - x1)}×${Math.round(y2 - y1)} px`);
@@ -56,6 +82,7 @@ function createPane(template, { onHover, onSelect, onCamera }) {
   ui.frame.addEventListener("pointermove", pointAt);
   ui.frame.addEventListener("pointerleave", leave);
 
+  /** @type {Pane} */
   const pane = {
     ui,
     sheets,
@@ -68,7 +95,6 @@ function createPane(template, { onHover, onSelect, onCamera }) {
       root.style.setProperty("--aspect", `${width} / ${height}`);
       viewport.setImage(width, height);
     },
-    /** Shows the first sheet left and the second right of a share of the width; null shows both everywhere. */
     setSplit(share) {
       split = share;
       root.classList.toggle("cv-split", share !== null);
@@ -90,8 +116,11 @@ function createPane(template, { onHover, onSelect, onCamera }) {
   return pane;
 }
 
-/** What a pane's camera looks at, for the other panes to follow: {zoom, center} in image coordinates. */
-function lookOf({ viewport }) {
+/**
+ * What a pane's camera looks at, for the other panes to follow: {zoom, center} in image coordinates.
+ * @param {Pane} pane
+ */
+export function lookOf({ viewport }) {
   const { width, height } = viewport.size();
   return { zoom: viewport.camera().zoom, center: viewport.toImage([width / 2, height / 2]) };
 }

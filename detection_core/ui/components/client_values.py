@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
-from detection_core.visualization import AnnotationStyle
+from detection_core.visualization import LAYERS, AnnotationStyle
 
-LAYERS = ("boxes", "masks", "contours", "skeletons", "labels")
 # More classes than any model has.
 _MAX_CLASSES = 10_000
 _Item = TypeVar("_Item")

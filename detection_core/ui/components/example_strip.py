@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 from gradio.data_classes import FileData, GradioModel
 
-from detection_core.ui.components.files import component_files
+from detection_core.ui.components.base import BrowserComponent
 
 
 class Example(GradioModel):
@@ -25,23 +24,19 @@ class Examples(GradioModel):
     examples: list[Example]
 
 
-class ExampleStrip(gr.HTML):
+class ExampleStrip(BrowserComponent):
     """Shows example images; the data of its event `select` has the `index` of the clicked one.
 
     Args:
         images: Paths by name.
     """
 
-    is_template = True
+    files = "components/example_strip"
     data_model = Examples
 
     def __init__(self, images: Mapping[str, Path], **kwargs: Any) -> None:
         examples = [Example(image=FileData(path=str(path)), name=name) for name, path in images.items()]
-        super().__init__(Examples(examples=examples), **component_files("components/example_strip"), apply_default_css=False, **kwargs)
+        super().__init__(Examples(examples=examples), **kwargs)
 
     def preprocess(self, payload: Examples | None) -> None:
         """Gives nothing: the event has the index."""
-
-    def api_info(self) -> dict[str, Any]:
-        """The value as JSON schema."""
-        return {"type": "object"}

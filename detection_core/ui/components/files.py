@@ -1,4 +1,4 @@
-"""The browser's side of a component: its template, style and script, kept in files of their own."""
+"""The files of a component for the browser: its template and its style, with the parts that it shares with others put in."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ _SHARED = _UI / "components"
 _PART = re.compile(r"^( *)<!-- part (\w+) -->\n", re.MULTILINE)
 
 
-def component_files(name: str, *parts: str, styles: Sequence[str] = ()) -> dict[str, str]:
-    """Reads `name.html`, `name.css` and `name.js` as the arguments of `gr.HTML` that they are.
-
-    Where a line of the template says `<!-- part error -->`, `components/html/error.html` is put in.
+def read_template(name: str) -> str:
+    """Reads `name.html`; where a line of it says `<!-- part error -->`, `components/html/error.html` is put in.
 
     Args:
         name: The component's files in `ui/`, such as `detect/view`.
-        parts: Scripts that its own builds on, put in front of it in this order: `dom` is in `components/js/`, `live/pace` in `live/`.
-        styles: Style sheets in `components/css/` that its own builds on, put in front of it in this order.
     """
-    sheets = [*(_SHARED / "css" / f"{style}.css" for style in styles), _UI / f"{name}.css"]
-    scripts = [*((_UI if "/" in part else _SHARED / "js") / f"{part}.js" for part in parts), _UI / f"{name}.js"]
-    return {
-        "html_template": _PART.sub(_read_part, (_UI / f"{name}.html").read_text("utf-8")),
-        "css_template": "\n".join(sheet.read_text("utf-8") for sheet in sheets),
-        "js_on_load": "\n".join(script.read_text("utf-8") for script in scripts),
-    }
+    return _PART.sub(_read_part, (_UI / f"{name}.html").read_text("utf-8"))
+
+
+def read_style(name: str, shared: Sequence[str] = (), declarations: Sequence[str] = ()) -> str:
+    """Reads `name.css`.
+
+    Args:
+        name: The component's files in `ui/`, such as `detect/view`.
+        shared: Style sheets in `components/css/` that it builds on, put in front of it in this order.
+        declarations: Lines put in front of everything; declarations outside a rule belong to the component itself.
+    """
+    sheets = [*(_SHARED / "css" / f"{sheet}.css" for sheet in shared), _UI / f"{name}.css"]
+    return "\n".join([*declarations, *(sheet.read_text("utf-8") for sheet in sheets)])
 
 
 def _read_part(found: re.Match[str]) -> str:

@@ -1,70 +1,82 @@
 // A grouped <select> of all models, the precisions of the chosen one and its card.
 // value: {selected: "name" or "name@precision", models: [{key, title, group, states: {precision: state}, ...}]}.
-const select = element.querySelector("select");
-const card = element.querySelector(".card");
-const bestFor = element.querySelector(".best-for");
-const details = element.querySelector("details");
 
-const chosen = createChosen(props);
-const precisions = createPrecisionChoice((precision) => choose(select.value, precision));
-element.querySelector(".picker-precision").replaceWith(precisions.node);
-const looked = () => lookUp(props.value.selected, props.value.models);
+import { make, setText, show } from "./js/dom.js";
+import { createChosen, fillModelSelect, keyIn, lookUp } from "./js/model_options.js";
+import { createPrecisionChoice } from "./js/precision_choice.js";
 
-function showCard() {
-  const { model, precision, states, state } = looked();
-  precisions.draw(states, precision, "Precision");
-  show(details, Boolean(model));
-  setText(bestFor, model ? model.best_for : "The file of this model has been removed. Put it back, or choose another model.");
-  if (model) card.replaceChildren(...[pillsOf(model, state), factsOf(model), finePrintOf(model, precision)].filter(Boolean));
-}
+/** @param {Mounting} mounting */
+export function mount({ element, props, trigger, watch }) {
+  const select = /** @type {HTMLSelectElement} */ (element.querySelector("select"));
+  const card = /** @type {HTMLElement} */ (element.querySelector(".card"));
+  const bestFor = /** @type {HTMLElement} */ (element.querySelector(".best-for"));
+  const details = /** @type {HTMLDetailsElement} */ (element.querySelector("details"));
 
-function pillsOf({ tasks, size }, state) {
-  const pills = make("div", "pills");
-  for (const task of tasks) pills.append(make("span", "pill", task));
-  if (state) pills.append(make("span", state === "to download" ? "pill" : "pill ready", state === "to download" ? `${size} download` : state));
-  return pills;
-}
+  const chosen = createChosen(props);
+  const precisions = createPrecisionChoice((precision) => choose(select.value, precision));
+  element.querySelector(".picker-precision")?.replaceWith(precisions.node);
+  const looked = () => lookUp(props.value.selected, props.value.models);
 
-function factsOf(model) {
-  const facts = make("dl");
-  for (const [name, value] of model.facts) {
-    const fact = make("div");
-    fact.append(make("dt", "", name), make("dd", "", value));
-    facts.append(fact);
+  function showCard() {
+    const { model, precision, states, state } = looked();
+    precisions.draw(states, precision, "Precision");
+    show(details, Boolean(model));
+    setText(bestFor, model ? model.best_for : "The file of this model has been removed. Put it back, or choose another model.");
+    if (model) card.replaceChildren(pillsOf(model, state), factsOf(model), ...finePrintOf(model, precision));
   }
-  return facts;
-}
 
-function finePrintOf({ metrics_on, recipe }, precision) {
-  if (!metrics_on && !recipe) return null;
-  const fine = make("p", "fine", metrics_on ? `Measured on ${metrics_on}${precision === "fast" ? ", not in fast precision" : ""}. ` : "");
-  if (recipe) {
-    const link = make("a", "", "How it was trained");
-    link.href = recipe;
-    link.target = "_blank";
-    link.rel = "noopener";
-    fine.append(link);
+  /** @param {ModelCard} model @param {string | undefined} state */
+  function pillsOf({ tasks, size }, state) {
+    const pills = make("div", "pills");
+    for (const task of tasks) pills.append(make("span", "pill", task));
+    if (state) pills.append(make("span", state === "to download" ? "pill" : "pill ready", state === "to download" ? `${size} download` : state));
+    return pills;
   }
-  return fine;
-}
 
-function draw() {
-  fillModelSelect(select, props.value.models, looked().name);
-  showCard();
-}
+  /** @param {ModelCard} model */
+  function factsOf(model) {
+    const facts = make("dl");
+    for (const [name, value] of model.facts) {
+      const fact = make("div");
+      fact.append(make("dt", "", name), make("dd", "", value));
+      facts.append(fact);
+    }
+    return facts;
+  }
 
-draw();
-// On a phone the facts would push the image off the screen.
-details.open = window.matchMedia("(min-width: 800px)").matches;
-watch("value", () => {
-  chosen.receive();
+  /** @param {ModelCard} model @param {string} precision */
+  function finePrintOf({ metrics_on, recipe }, precision) {
+    if (!metrics_on && !recipe) return [];
+    const fine = make("p", "fine", metrics_on ? `Measured on ${metrics_on}${precision === "fast" ? ", not in fast precision" : ""}. ` : "");
+    if (recipe) {
+      const link = make("a", "", "How it was trained");
+      link.href = recipe;
+      link.target = "_blank";
+      link.rel = "noopener";
+      fine.append(link);
+    }
+    return [fine];
+  }
+
+  function draw() {
+    fillModelSelect(select, props.value.models, looked().name);
+    showCard();
+  }
+
   draw();
-});
-select.addEventListener("change", () => choose(select.value, looked().precision));
+  // On a phone the facts would push the image off the screen.
+  details.open = window.matchMedia("(min-width: 800px)").matches;
+  watch("value", () => {
+    chosen.receive();
+    draw();
+  });
+  select.addEventListener("change", () => choose(select.value, looked().precision));
 
-function choose(name, precision) {
-  const key = keyIn(precision, name, props.value.models);
-  chosen.set(key);
-  showCard();
-  trigger("select", { key });
+  /** @param {string} name @param {string} precision */
+  function choose(name, precision) {
+    const key = keyIn(precision, name, props.value.models);
+    chosen.set(key);
+    showCard();
+    trigger("select", { key });
+  }
 }

@@ -8,8 +8,7 @@ import gradio as gr
 
 from detection_core.models.catalog import COCO_MODEL, ModelSpec, get_model_spec, list_specs
 from detection_core.models.precision import join_key, precisions_in, usual_key
-from detection_core.ui.components.files import component_files
-from detection_core.ui.components.safe_image import NoAddresses
+from detection_core.ui.components.base import BrowserComponent
 
 _METRIC_NAMES = {"box_map": "Box AP", "mask_map": "Mask AP", "kp_map": "Keypoint AP"}
 BUILT_IN = "Built in, no download"
@@ -18,22 +17,18 @@ _YOURS = "Your models"
 _PLACES = {"embedded": 0, "user": 1, "torchvision": 2}
 
 
-class ModelPicker(gr.HTML, NoAddresses):
+class ModelPicker(BrowserComponent):
     """Chooses a model and its precision. As an input it gives the key, "name" or "name@fast", as an output it takes `picker_value(...)`.
 
     At first the built-in model is chosen, in the usual precision if the states have it in that. The chosen model stays chosen when it is
     no longer listed: its file may come back.
     """
 
-    is_template = True
+    files = "components/model_picker"
+    styles = ("precision_choice",)
 
     def __init__(self, states: dict[str, str], **kwargs: Any) -> None:
-        files = component_files(
-            "components/model_picker", "dom", "model_keys", "model_options", "precision_choice", styles=["precision_choice"]
-        )
-        # Gradio puts arguments into the page's configuration, and treats those that are not attributes of the component as events.
-        self.states = states
-        super().__init__(picker_value(usual_key(COCO_MODEL, states), states), **files, apply_default_css=False, **kwargs)
+        super().__init__(picker_value(usual_key(COCO_MODEL, states), states), **kwargs)
 
     def preprocess(self, payload: Any) -> str:
         """Gives the chosen model's key, whose model may no longer exist; programs may send just the key.
@@ -45,10 +40,6 @@ class ModelPicker(gr.HTML, NoAddresses):
         if not isinstance(selected, str):
             raise gr.Error("Choose a model from the list.", print_exception=False)
         return selected
-
-    def api_info(self) -> dict[str, Any]:
-        """The value as JSON schema."""
-        return {"type": "object"}
 
 
 def picker_value(selected: str, states: dict[str, str], *, choose: bool = False) -> dict[str, Any]:

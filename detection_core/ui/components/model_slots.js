@@ -1,93 +1,119 @@
 // Two to four grouped selects of models, each with its precisions.
 // value: {selected: [key, ...], least, most, models: [{key, title, group, states: {precision: state}, size, facts, ...}]}.
 
-const list = element.querySelector("ol");
-const add = element.querySelector(".add");
-const chosen = createChosen(props);
-const precisions = new WeakMap();
+import { make, makeButton, makeSvg, setAttribute, setText, show } from "./js/dom.js";
+import { splitKey } from "./js/model_keys.js";
+import { createChosen, fillModelSelect, keyIn, lookUp } from "./js/model_options.js";
+import { NO_SUCH_PRECISION, createPrecisionChoice } from "./js/precision_choice.js";
 
-function draw() {
-  const { selected, models, least, most } = props.value;
-  while (list.children.length > selected.length) list.lastChild.remove();
-  while (list.children.length < selected.length) list.append(buildSlot());
-  selected.forEach((key, index) => drawSlot(list.children[index], key, index, models, selected.length > least));
-  show(add, selected.length < most);
-}
+/** @param {Mounting} mounting */
+export function mount({ element, props, trigger, watch }) {
+  const list = /** @type {HTMLOListElement} */ (element.querySelector("ol"));
+  const add = /** @type {HTMLButtonElement} */ (element.querySelector(".add"));
+  const chosen = createChosen(props);
+  /** @type {WeakMap<Element, ReturnType<typeof createPrecisionChoice>>} */
+  const precisions = new WeakMap();
 
-function buildSlot() {
-  const slot = make("li");
-  const choice = make("div", "choice");
-  const select = make("select");
-  const ownKey = () => props.value.selected[indexOf(slot)];
-  const replace = (name, precision) => choose(replaced(indexOf(slot), keyIn(precision, name, props.value.models)));
-  select.addEventListener("change", () => replace(select.value, splitKey(ownKey()).precision));
-  const precision = createPrecisionChoice((wanted) => replace(splitKey(ownKey()).name, wanted));
-  precisions.set(slot, precision);
-  choice.append(select);
-  const remove = makeButton("remove", "", () => removeSlot(slot));
-  const cross = makeSvg("svg", "", remove);
-  cross.setAttribute("viewBox", "0 0 16 16");
-  cross.setAttribute("aria-hidden", "true");
-  makeSvg("path", "", cross).setAttribute("d", "M4 4l8 8M12 4l-8 8");
-  slot.append(make("span", "letter"), choice, remove, precision.node, make("p", "facts"));
-  return slot;
-}
+  function draw() {
+    const { selected, models, least, most } = props.value;
+    while (list.children.length > selected.length) list.lastElementChild?.remove();
+    while (list.children.length < selected.length) list.append(buildSlot());
+    selected.forEach((/** @type {string} */ key, /** @type {number} */ index) => drawSlot(list.children[index], key, index, models, selected.length > least));
+    show(add, selected.length < most);
+  }
 
-function drawSlot(slot, key, index, models, removable) {
-  const [letter, choice, remove, , facts] = slot.children;
-  const looked = lookUp(key, models);
-  const name = `Model ${String.fromCharCode(65 + index)}`;
-  setText(letter, name.slice(-1));
-  setAttribute(choice.firstChild, "aria-label", name);
-  setAttribute(remove, "aria-label", `Remove model ${name.slice(-1)}`);
-  fillModelSelect(choice.firstChild, models, looked.name);
-  precisions.get(slot).draw(looked.states, looked.precision, `Precision of model ${name.slice(-1)}`);
-  remove.disabled = !removable;
-  setText(facts, looked.model ? factsOf(looked) : "The file of this model has been removed.");
-}
+  function buildSlot() {
+    const slot = make("li");
+    const choice = make("div", "choice");
+    const select = make("select");
+    const ownKey = () => props.value.selected[indexOf(slot)];
+    const replace = (/** @type {string} */ name, /** @type {string} */ wanted) => choose(replaced(indexOf(slot), keyIn(wanted, name, props.value.models)));
+    select.addEventListener("change", () => replace(select.value, splitKey(ownKey()).precision));
+    const precision = createPrecisionChoice((wanted) => replace(splitKey(ownKey()).name, wanted));
+    precisions.set(slot, precision);
+    choice.append(select);
+    const remove = makeButton("remove", "", () => removeSlot(slot));
+    const cross = makeSvg("svg", "", remove);
+    cross.setAttribute("viewBox", "0 0 16 16");
+    cross.setAttribute("aria-hidden", "true");
+    makeSvg("path", "", cross).setAttribute("d", "M4 4l8 8M12 4l-8 8");
+    slot.append(make("span", "letter"), choice, remove, precision.node, make("p", "facts"));
+    return slot;
+  }
 
-function factsOf({ model: { tasks, facts, size }, precision, state }) {
-  if (!state) return NO_SUCH_PRECISION;
-  const accuracy = facts.find(([name]) => name === "Box AP")?.join(" ");
-  const measured = accuracy && precision === "fast" ? `${accuracy} if exact` : accuracy;
-  return [tasks.join(", "), measured, state === "to download" ? `${size} download` : ""].filter(Boolean).join(" · ");
-}
+  /**
+   * @param {Element} slot
+   * @param {string} key
+   * @param {number} index
+   * @param {ModelCard[]} models
+   * @param {boolean} removable
+   */
+  function drawSlot(slot, key, index, models, removable) {
+    const [letter, choice, remove, , facts] = slot.children;
+    const select = /** @type {HTMLSelectElement} */ (choice.firstChild);
+    const looked = lookUp(key, models);
+    const name = `Model ${String.fromCharCode(65 + index)}`;
+    setText(letter, name.slice(-1));
+    setAttribute(select, "aria-label", name);
+    setAttribute(remove, "aria-label", `Remove model ${name.slice(-1)}`);
+    fillModelSelect(select, models, looked.name);
+    precisions.get(slot)?.draw(looked.states, looked.precision, `Precision of model ${name.slice(-1)}`);
+    /** @type {HTMLButtonElement} */ (remove).disabled = !removable;
+    setText(facts, looked.model ? factsOf(looked.model, looked.precision, looked.state) : "The file of this model has been removed.");
+  }
 
-const indexOf = (slot) => [...list.children].indexOf(slot);
+  /** @param {ModelCard} model @param {string} precision @param {string | undefined} state */
+  function factsOf({ tasks, facts, size }, precision, state) {
+    if (!state) return NO_SUCH_PRECISION;
+    const accuracy = facts.find(([name]) => name === "Box AP")?.join(" ");
+    const measured = accuracy && precision === "fast" ? `${accuracy} if exact` : accuracy;
+    return [tasks.join(", "), measured, state === "to download" ? `${size} download` : ""].filter(Boolean).join(" · ");
+  }
 
-/** A model that another slot has already changes places with the one that was here. */
-function replaced(index, key) {
-  const { selected } = props.value;
-  return selected.map((other, i) => (i === index ? key : other === key ? selected[index] : other));
-}
+  /** @param {Element} slot */
+  const indexOf = (slot) => [...list.children].indexOf(slot);
 
-function choose(selected) {
-  chosen.set(selected);
+  /**
+   * A model that another slot has already changes places with the one that was here.
+   * @param {number} index
+   * @param {string} key
+   * @returns {string[]}
+   */
+  function replaced(index, key) {
+    const { selected } = props.value;
+    return selected.map((/** @type {string} */ other, /** @type {number} */ i) => (i === index ? key : other === key ? selected[index] : other));
+  }
+
+  /** @param {string[]} selected */
+  function choose(selected) {
+    chosen.set(selected);
+    draw();
+    trigger("select", { keys: selected });
+  }
+
+  /** @param {Element} slot */
+  function removeSlot(slot) {
+    const index = indexOf(slot);
+    choose(props.value.selected.filter((/** @type {string} */ _, /** @type {number} */ i) => i !== index));
+    // The button has gone with its slot.
+    list.children[Math.min(index, list.children.length - 1)].querySelector("select")?.focus();
+  }
+
+  /** The first model that is here already and not yet chosen, or any other, in A's precision: adding must not entail a download without need. */
+  function nextModel() {
+    const { models, selected } = props.value;
+    const names = selected.map((/** @type {string} */ key) => splitKey(key).name);
+    const free = models.filter((/** @type {ModelCard} */ { key }) => !names.includes(key)).map((/** @type {ModelCard} */ { key }) => keyIn(splitKey(selected[0]).precision, key, models));
+    return free.find((/** @type {string} */ key) => lookUp(key, models).state !== "to download") ?? free[0];
+  }
+
+  add.addEventListener("click", () => {
+    choose([...props.value.selected, nextModel()]);
+    list.lastElementChild?.querySelector("select")?.focus();
+  });
   draw();
-  trigger("select", { keys: selected });
+  watch("value", () => {
+    chosen.receive();
+    draw();
+  });
 }
-
-function removeSlot(slot) {
-  const index = indexOf(slot);
-  choose(props.value.selected.filter((_, i) => i !== index));
-  // The button has gone with its slot.
-  list.children[Math.min(index, list.children.length - 1)].querySelector("select").focus();
-}
-
-/** The first model that is here already and not yet chosen, or any other, in A's precision: adding must not entail a download without need. */
-function nextModel() {
-  const { models, selected } = props.value;
-  const names = selected.map((key) => splitKey(key).name);
-  const free = models.filter(({ key }) => !names.includes(key)).map(({ key }) => keyIn(splitKey(selected[0]).precision, key, models));
-  return free.find((key) => lookUp(key, models).state !== "to download") ?? free[0];
-}
-
-add.addEventListener("click", () => {
-  choose([...props.value.selected, nextModel()]);
-  list.lastChild.querySelector("select").focus();
-});
-draw();
-watch("value", () => {
-  chosen.receive();
-  draw();
-});

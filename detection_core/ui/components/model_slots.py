@@ -7,28 +7,24 @@ from typing import Any
 
 import gradio as gr
 
-from detection_core.ui.components.files import component_files
+from detection_core.ui.components.base import BrowserComponent
 from detection_core.ui.components.model_picker import cards
-from detection_core.ui.components.safe_image import NoAddresses
 
 FEWEST, MOST = 2, 4
 
 
-class ModelSlots(gr.HTML, NoAddresses):
+class ModelSlots(BrowserComponent):
     """Chooses models; one in two precisions counts as two. As an input it gives their keys, as an output it takes `slots_value(...)`.
 
     Its event `select` fires when the choice changes.
     """
 
-    is_template = True
+    files = "components/model_slots"
+    styles = ("precision_choice",)
+    browser_events = ("select",)
 
     def __init__(self, selected: Sequence[str], states: dict[str, str], **kwargs: Any) -> None:
-        files = component_files(
-            "components/model_slots", "dom", "model_keys", "model_options", "precision_choice", styles=["precision_choice"]
-        )
-        # Gradio puts arguments into the page's configuration, and treats those that are not attributes of the component as events.
-        self.states = states
-        super().__init__(slots_value(selected, states), **files, apply_default_css=False, **kwargs)
+        super().__init__(slots_value(selected, states), **kwargs)
 
     def preprocess(self, payload: Any) -> list[str]:
         """Gives the chosen models' keys, whose models may no longer exist.
@@ -42,10 +38,6 @@ class ModelSlots(gr.HTML, NoAddresses):
         if len(set(selected)) < len(selected):
             raise gr.Error("Choose each model only once.", print_exception=False)
         return selected
-
-    def api_info(self) -> dict[str, Any]:
-        """The value as JSON schema."""
-        return {"type": "object"}
 
 
 def slots_value(selected: Sequence[str], states: dict[str, str], *, choose: bool = False) -> dict[str, Any]:

@@ -1,17 +1,27 @@
 // The table of objects: sorts by its headers, moves by the arrow keys, and lights up together with the image.
 
+import { clamp, formatScore, make, setAttribute, setText, show } from "../components/js/dom.js";
+
+/** @typedef {Drawn & { visibleKeypoints?: number | null }} Row */
+
 /**
- * @param onHover called with the index of the row under the pointer, or -1
- * @param onSelect called with the index of the row that was clicked or reached by keys; `again` when it was the selected one
+ * @param {HTMLElement} scroller
+ * @param {{ onHover: (index: number) => void, onSelect: (index: number, again: boolean) => void }} handlers
+ *   `onHover` is called with the index of the row under the pointer, or -1, `onSelect` with that of the row that was clicked or reached by
+ *   keys; `again` when it may be the selected one
  */
-function createTable(scroller, { onHover, onSelect }) {
-  const table = scroller.querySelector("table");
+export function createTable(scroller, { onHover, onSelect }) {
+  const table = /** @type {HTMLTableElement} */ (scroller.querySelector("table"));
+  const head = /** @type {HTMLTableSectionElement} */ (table.tHead);
   const body = table.tBodies[0];
-  const headers = [...table.tHead.rows[0].cells];
+  const headers = [...head.rows[0].cells];
+  /** @type {HTMLTableRowElement[]} */
   let rows = [];
+  /** @type {Row[]} */
   let objects = [];
   let sorting = { key: "rank", ascending: true };
 
+  /** @type {Record<string, (index: number) => number | string>} */
   const SORT_VALUES = {
     rank: (i) => i,
     class: (i) => objects[i].name,
@@ -20,6 +30,7 @@ function createTable(scroller, { onHover, onSelect }) {
     keypoints: (i) => objects[i].visibleKeypoints ?? -1,
   };
 
+  /** @param {Row[]} newObjects @param {boolean} hasKeypoints */
   function setObjects(newObjects, hasKeypoints) {
     objects = newObjects;
     rows = objects.map(buildRow);
@@ -28,10 +39,11 @@ function createTable(scroller, { onHover, onSelect }) {
     scroller.scrollTop = 0;
   }
 
+  /** @param {Row} object @param {number} i */
   function buildRow(object, i) {
     const row = make("tr");
     row.tabIndex = -1;
-    row.dataset.index = i;
+    row.dataset.index = String(i);
     row.setAttribute("aria-selected", "false");
     show(row, false);
     const swatch = make("span", "dv-swatch");
@@ -41,7 +53,7 @@ function createTable(scroller, { onHover, onSelect }) {
     name.title = object.name;
     const score = make("td", "dv-cell-score");
     const bar = make("span", "dv-bar");
-    bar.style.setProperty("--score", object.score);
+    bar.style.setProperty("--score", String(object.score));
     score.append(bar, make("span", "", formatScore(object.score)));
     const [x1, y1, x2, y2] = object.box;
     const size = `${Math.round(x2 - x1)}×${Math.round(y2 - y1)}`;
@@ -52,7 +64,7 @@ function createTable(scroller, { onHover, onSelect }) {
   function sort() {
     const valueOf = SORT_VALUES[sorting.key];
     const sign = sorting.ascending ? 1 : -1;
-    const compare = (a, b) => (valueOf(a) < valueOf(b) ? -sign : valueOf(a) > valueOf(b) ? sign : a - b);
+    const compare = (/** @type {number} */ a, /** @type {number} */ b) => (valueOf(a) < valueOf(b) ? -sign : valueOf(a) > valueOf(b) ? sign : a - b);
     body.replaceChildren(...rows.map((_, i) => i).sort(compare).map((i) => rows[i]));
     for (const header of headers) {
       const order = header.dataset.sort === sorting.key ? (sorting.ascending ? "ascending" : "descending") : "none";
@@ -60,6 +72,7 @@ function createTable(scroller, { onHover, onSelect }) {
     }
   }
 
+  /** @param {string} key */
   function sortBy(key) {
     // Numbers are most telling from the top; ranks and names from their start.
     const startsAscending = key === "rank" || key === "class";
@@ -67,15 +80,16 @@ function createTable(scroller, { onHover, onSelect }) {
     sort();
   }
 
+  /** @param {number} index */
   function setSelected(index) {
     rows.forEach((row, i) => setAttribute(row, "aria-selected", i === index));
     if (index >= 0) reveal(rows[index]);
     refreshTabStop();
   }
 
-  /** Scrolls the table only, never the page. */
+  /** Scrolls the table only, never the page. @param {HTMLElement} row */
   function reveal(row) {
-    const top = row.offsetTop - table.tHead.offsetHeight;
+    const top = row.offsetTop - head.offsetHeight;
     const bottom = row.offsetTop + row.offsetHeight;
     if (top < scroller.scrollTop) scroller.scrollTop = top;
     else if (bottom > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = bottom - scroller.clientHeight;
@@ -95,10 +109,13 @@ function createTable(scroller, { onHover, onSelect }) {
     return [...body.rows].filter((row) => !row.hasAttribute("hidden"));
   }
 
+  /** @param {any} event */
   function moveBy(event) {
     const shown = shownRows();
     const at = shown.indexOf(event.target.closest("tr"));
-    const goal = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: shown.length - 1 }[event.key];
+    /** @type {Record<string, number>} */
+    const goals = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: shown.length - 1 };
+    const goal = goals[event.key];
     const activates = event.key === "Enter" || event.key === " ";
     if (at < 0 || (goal === undefined && !activates)) return;
     event.preventDefault();
@@ -107,24 +124,27 @@ function createTable(scroller, { onHover, onSelect }) {
     row.focus({ preventScroll: true });
   }
 
-  const indexOf = (event) => Number(event.target.closest("tr")?.dataset.index ?? -1);
+  const indexOf = (/** @type {any} */ event) => Number(event.target.closest("tr")?.dataset.index ?? -1);
   body.addEventListener("click", (event) => onSelect(indexOf(event), true));
   body.addEventListener("pointerover", (event) => onHover(indexOf(event)));
   body.addEventListener("pointerleave", () => onHover(-1));
   body.addEventListener("keydown", moveBy);
-  for (const header of headers) header.querySelector("button").addEventListener("click", () => sortBy(header.dataset.sort));
+  for (const header of headers) header.querySelector("button")?.addEventListener("click", () => sortBy(header.dataset.sort ?? ""));
 
   return {
     setObjects,
     setSelected,
     refreshTabStop,
-    setVisible: (index, visible) => show(rows[index], visible),
-    setActive: (indices) => rows.forEach((row, i) => row.classList.toggle("dv-active", indices.includes(i))),
-    /** How many keypoints each object shows; null for one of a class that has none. */
+    setVisible: (/** @type {number} */ index, /** @type {boolean} */ visible) => show(rows[index], visible),
+    setActive: (/** @type {number[]} */ indices) => rows.forEach((row, i) => row.classList.toggle("dv-active", indices.includes(i))),
+    /**
+     * How many keypoints each object shows; null for one of a class that has none.
+     * @param {(number | null)[]} counts
+     */
     setKeypoints(counts) {
       counts.forEach((count, i) => {
         objects[i].visibleKeypoints = count;
-        setText(rows[i].lastChild, count === null ? "–" : String(count));
+        setText(rows[i].cells[4], count === null ? "–" : String(count));
       });
     },
   };

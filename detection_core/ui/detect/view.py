@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
-import gradio as gr
 import numpy as np
-from gradio.components.base import Component
 from numpy.typing import NDArray
 
 from detection_core.detections import Detections
+from detection_core.ui.components.base import View
 from detection_core.ui.components.client_values import bounded, items_of_type, mapping_of, read_style
+from detection_core.ui.components.drawing import SKELETON_COLORS, drawing_constants
 from detection_core.ui.components.export_choices import format_choices
-from detection_core.ui.components.files import component_files
 from detection_core.ui.components.messages import (
     ViewMessage,
     ViewStatus,
@@ -24,8 +22,7 @@ from detection_core.ui.components.messages import (
     status_payload,
     view_payload,
 )
-from detection_core.ui.components.safe_image import NoAddresses
-from detection_core.visualization import SIDE_COLORS, AnnotationStyle, to_hex
+from detection_core.visualization import AnnotationStyle
 
 __all__ = [
     "DetectionView",
@@ -38,9 +35,6 @@ __all__ = [
     "status_payload",
     "view_payload",
 ]
-
-_SCRIPTS = ("dom", "model_keys", "geometry", "overlay", "labels", "viewport", "controls", "detect/table", "feedback", "export_menu")
-_SKELETON_COLORS = [f"--skeleton-{side}: {to_hex(color)};" for side, color in SIDE_COLORS.items()]
 
 
 @dataclass(frozen=True)
@@ -75,41 +69,27 @@ class ViewSettings:
         return seen
 
 
-class DetectionView(gr.HTML, NoAddresses):
+class DetectionView(View):
     """An image with its detections: threshold, classes, layers, hover, zoom and table, all in the browser.
 
     As an output it takes a `ViewMessage` (see `view_payload` and its neighbors), as an input it gives the `ViewSettings`. Its event
     `download` asks for a file in the `format` that its data names; the handler returns a `download_payload`. `change` fires whenever
-    settings or result have changed. Use `show_progress="hidden"` on events that write to it: it shows its own status.
+    settings or result have changed.
     """
 
-    is_template = True
     data_model = ViewMessage
+    files = "detect/view"
+    styles = ("view", "export_menu")
+    declarations = SKELETON_COLORS
+    browser_events = ("download",)
 
     def __init__(self, value: ViewMessage | dict[str, Any] | None = None, **kwargs: Any) -> None:
-        files = component_files("detect/view", *_SCRIPTS, styles=("view", "export_menu"))
-        # Declarations outside a rule belong to the component itself.
-        files["css_template"] = "\n".join([*_SKELETON_COLORS, files["css_template"]])
-        # Not a property: Gradio forgets those when it builds a hidden component anew.
-        files["js_on_load"] = f"const EXPORT_FORMATS = {json.dumps(format_choices())};\n" + files["js_on_load"]
-        super().__init__(value, **files, apply_default_css=False, **kwargs)
+        super().__init__(value, constants={**drawing_constants(), "exportFormats": format_choices()}, **kwargs)
 
     def preprocess(self, payload: ViewMessage | None) -> ViewSettings:
         """The visitor's settings."""
         return ViewSettings.from_client(payload.settings if payload else None)
 
-    def postprocess(self, value: ViewMessage | dict[str, Any] | None) -> ViewMessage | None:
-        """A message to the view; None empties it."""
-        return value if value is None or isinstance(value, ViewMessage) else ViewMessage.model_validate(value)
-
-    def api_info(self) -> dict[str, Any]:
-        """The schema of `ViewMessage`."""
-        return Component.api_info(self)
-
     def example_payload(self) -> Any:
         """Settings as a browser sends them."""
         return {"settings": {"threshold": 0.5}}
-
-    def example_value(self) -> Any:
-        """A message without a file."""
-        return {"status": {"stage": "run", "text": "Detecting objects"}}

@@ -2,18 +2,25 @@
 
 const CAMERA_WISHES = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
 
-/** @param onLost called when the camera goes away by itself, unplugged or forbidden */
-function createCamera(video, onLost) {
+/**
+ * @param {HTMLVideoElement} video
+ * @param {() => void} onLost called when the camera goes away by itself, unplugged or forbidden
+ */
+export function createCamera(video, onLost) {
+  /** @type {MediaStream | null} */
   let stream = null;
   let turn = 0;
 
-  /** Opens a camera, the browser's choice without an id. Gives false if it was closed again meanwhile. */
+  /**
+   * Opens a camera, the browser's choice without an id. Gives false if it was closed again meanwhile.
+   * @param {string} deviceId
+   */
   async function open(deviceId) {
     close();
     const mine = turn;
     const opened = await navigator.mediaDevices.getUserMedia({
       audio: false,
-      video: { ...CAMERA_WISHES, ...(deviceId && { deviceId: { exact: deviceId } }) },
+      video: { ...CAMERA_WISHES, ...(deviceId ? { deviceId: { exact: deviceId } } : {}) },
     });
     if (mine !== turn) {
       stopTracks(opened);
@@ -32,6 +39,7 @@ function createCamera(video, onLost) {
     stream = video.srcObject = null;
   }
 
+  /** @returns {MediaTrackSettings} */
   const settings = () => stream?.getVideoTracks()[0]?.getSettings() ?? {};
 
   return {
@@ -42,19 +50,20 @@ function createCamera(video, onLost) {
   };
 }
 
+/** @param {MediaStream | null} stream */
 function stopTracks(stream) {
   for (const track of stream?.getTracks() ?? []) track.stop();
 }
 
 /** Ids and names of all cameras; browsers tell them only once the visitor has allowed one. */
-async function listCameras() {
+export async function listCameras() {
   const devices = await navigator.mediaDevices.enumerateDevices();
   const cameras = devices.filter(({ kind, deviceId }) => kind === "videoinput" && deviceId);
   return cameras.map(({ deviceId, label }, i) => ({ id: deviceId, name: cameraName(label, i + 1) }));
 }
 
-/** Phones call their cameras "camera2 1, facing front". */
-function cameraName(label, number) {
+/** Phones call their cameras "camera2 1, facing front". @param {string} label @param {number} number */
+export function cameraName(label, number) {
   const side = /facing (front|back)/i.exec(label)?.[1].toLowerCase();
   const lens = /camera2? (\d+)/i.exec(label)?.[1];
   if (side) return `${side === "front" ? "Front" : "Rear"} camera${lens ? ` ${lens}` : ""}`;
@@ -63,16 +72,18 @@ function cameraName(label, number) {
 }
 
 /** Why there cannot be a camera here at all, or null. */
-function cameraObstacle() {
-  if (navigator.mediaDevices?.getUserMedia) return null;
+export function cameraObstacle() {
+  if (navigator.mediaDevices) return null;
   if (window.isSecureContext) return { title: "This browser gives pages no camera", text: "Try a current Chrome, Edge, Firefox or Safari." };
   return { title: "The connection is not secure", text: "Browsers give the camera only to pages at https:// or http://localhost. Open this page at such an address." };
 }
 
-/** What went wrong, and what to do, from an error of getUserMedia. */
-function explainCamera({ name, message }) {
+/** What went wrong, and what to do, from an error of getUserMedia. @param {unknown} error @returns {ViewError} */
+export function explainCamera(error) {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
   const again = "Then press Start again.";
   const embedded = window.self === window.top ? "" : " If nothing asks: this page is part of another one; open it in a tab of its own.";
+  /** @type {Record<string, string[]>} */
   const known = {
     NotAllowedError: /system/i.test(message)
       ? ["The system keeps the camera from this browser", `Allow it in the system's privacy settings. ${again}`]

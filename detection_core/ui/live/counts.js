@@ -1,11 +1,20 @@
 // How many objects of each class are in view, and how many different ones there have been.
 
-/** @param ui elements by name: count (a line of text) and counts (the body of a table) */
-function createCounts(ui) {
+import { make, setText, show } from "../components/js/dom.js";
+
+/** @typedef {[name: string, inView: number, total: number | undefined]} Row */
+
+/** @param {Refs} ui elements by name: count (a line of text) and counts (the body of a table) */
+export function createCounts(ui) {
   let drawn = "";
   return {
-    /** @param inView, total numbers by class name; `total` null when nothing is tracked */
+    /**
+     * Shows numbers by class name; `total` null when nothing is tracked.
+     * @param {Record<string, number>} inView
+     * @param {Record<string, number> | null} total
+     */
     draw(inView, total) {
+      /** @type {Row[]} */
       const rows = Object.keys({ ...inView, ...total }).map((name) => [name, inView[name] ?? 0, total?.[name]]);
       rows.sort((a, b) => b[1] - a[1] || (b[2] ?? 0) - (a[2] ?? 0) || a[0].localeCompare(b[0]));
       const news = JSON.stringify([rows, total !== null]);
@@ -20,6 +29,7 @@ function createCounts(ui) {
   };
 }
 
+/** @param {Row} row */
 function rowOf([name, inView, total]) {
   const row = make("tr", inView ? "" : "lv-gone");
   const cell = make("td", "", name);
@@ -28,6 +38,7 @@ function rowOf([name, inView, total]) {
   return row;
 }
 
+/** @param {Record<string, number>} counts */
 function sumOf(counts) {
   return Object.values(counts).reduce((sum, n) => sum + n, 0);
 }

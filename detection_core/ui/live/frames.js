@@ -3,11 +3,12 @@
 const LONGEST_SIDE = 640;
 const JPEG_QUALITY = 0.8;
 
-/** @param onFrame called whenever the camera has given another image */
-function createFrames(video, onFrame) {
+/** @param {HTMLVideoElement} video @param {() => void} onFrame called whenever the camera has given another image */
+export function createFrames(video, onFrame) {
   const canvas = document.createElement("canvas");
   // Read back at once: a canvas on the graphics card would have to be fetched each time.
-  const pen = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+  const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false, willReadFrequently: true }));
+  /** @type {number | null} */
   let newest = null;
   let watch = 0;
   let limits = [Infinity, Infinity];
@@ -15,8 +16,8 @@ function createFrames(video, onFrame) {
   function start() {
     const mine = ++watch;
     // Older browsers do not tell when an image is new.
-    const wait = (next) => (video.requestVideoFrameCallback ? video.requestVideoFrameCallback(next) : requestAnimationFrame(next));
-    const next = (now) => {
+    const wait = (/** @type {(now: number) => void} */ next) => ("requestVideoFrameCallback" in video ? video.requestVideoFrameCallback(next) : requestAnimationFrame(next));
+    const next = (/** @type {number} */ now) => {
       if (mine !== watch) return;
       newest = now;
       onFrame();
@@ -32,7 +33,7 @@ function createFrames(video, onFrame) {
 
   /** The newest image {image, time, taken}, which then is no longer fresh; times in ms of the page's clock. */
   function take() {
-    const time = newest;
+    const time = newest ?? performance.now();
     newest = null;
     const sides = [video.videoWidth, video.videoHeight];
     const [shorter, longer] = [Math.min(...sides), Math.max(...sides)];
@@ -46,7 +47,10 @@ function createFrames(video, onFrame) {
     return { image: image.slice(image.indexOf(",") + 1), time, sent: performance.now() };
   }
 
-  /** Beyond these sides, shorter and longer (null: any), pixels would be sent for nothing: the model makes images smaller itself. */
+  /**
+   * Beyond these sides, shorter and longer (null: any), pixels would be sent for nothing: the model makes images smaller itself.
+   * @param {(number | null)[]} sides
+   */
   function fit(sides) {
     limits = sides.map((side) => side ?? Infinity);
   }
@@ -54,11 +58,12 @@ function createFrames(video, onFrame) {
   return { start, stop, take, fit, isFresh: () => newest !== null && video.videoWidth > 0 };
 }
 
-/** What the camera shows, as large as it gives it. */
-async function stillOf(video) {
+/** What the camera shows, as large as it gives it. @param {HTMLVideoElement} video */
+export async function stillOf(video) {
   const canvas = document.createElement("canvas");
   Object.assign(canvas, { width: video.videoWidth, height: video.videoHeight });
-  canvas.getContext("2d", { alpha: false }).drawImage(video, 0, 0);
-  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.95));
+  canvas.getContext("2d", { alpha: false })?.drawImage(video, 0, 0);
+  /** @type {Blob} */
+  const blob = await new Promise((resolve, reject) => canvas.toBlob((made) => (made ? resolve(made) : reject(new Error("no image"))), "image/jpeg", 0.95));
   return new File([blob], "camera.jpg", { type: blob.type });
 }

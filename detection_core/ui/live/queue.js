@@ -1,5 +1,7 @@
 // Sends frames to the server and takes the answers: the newest frame wins, and at most two are under way. Knows nothing of the page.
 
+import { createPace } from "./pace.js";
+
 const BUSY_PAUSE = 2000;
 const SILENCE_PAUSE = 500;
 const MOST_SILENCES = 4;
@@ -9,21 +11,42 @@ const IMAGE_INTERVAL = 34;
 const MOST_EARLY = 8;
 
 /**
- * @param server Python's functions frame and end
- * @param frames where frames come from, see live_frames.js
- * @param tell {wishes(): what the visitor wants, sent along; result(result, frame); status(ViewStatus);
- *   expired(sentence); failed({title, text})}; after the last two nothing is sent any more
+ * @typedef {object} Run of a stream
+ * @property {string} stream
+ * @property {number} underWay
+ * @property {number} newestAnswer
+ * @property {number} silences
+ * @property {number} resumeAt
+ * @property {ReturnType<typeof setTimeout> | undefined} timer
  */
-function createLiveQueue(server, frames, tell) {
+
+/**
+ * @typedef {object} Tell after the last two nothing is sent any more
+ * @property {() => LiveWishes} wishes what the visitor wants, sent along
+ * @property {(result: LiveResult, frame: LiveFrame & { received: number }) => void} result
+ * @property {(status: ViewStatus) => void} status
+ * @property {(sentence: string) => void} expired
+ * @property {(error: ViewError) => void} failed
+ */
+
+/**
+ * @param {Mounting["server"]} server Python's functions frame and end
+ * @param {{ isFresh: () => boolean, take: () => { image: string, time: number, sent: number } }} frames where frames come from, see frames.js
+ * @param {Tell} tell
+ */
+export function createLiveQueue(server, frames, tell) {
+  /** @type {{ answers: number, latencies: number[], modelMs: number[], sent: number, dropped: number }} */
   const stats = { answers: 0, latencies: [], modelMs: [], sent: 0, dropped: 0 };
   const pace = createPace();
+  /** @type {Run | null} */
   let run = null;
   let lastId = 0;
 
+  /** @param {string} stream */
   function start(stream) {
     stop();
     pace.reset();
-    run = { stream, underWay: 0, newestAnswer: 0, silences: 0, resumeAt: 0, timer: 0 };
+    run = { stream, underWay: 0, newestAnswer: 0, silences: 0, resumeAt: 0, timer: undefined };
     sendWhenDue();
   }
 
@@ -50,6 +73,7 @@ function createLiveQueue(server, frames, tell) {
     else send(run);
   }
 
+  /** @param {Run} mine */
   async function send(mine) {
     mine.underWay += 1;
     const frame = { ...frames.take(), id: ++lastId, ...tell.wishes() };
@@ -62,7 +86,7 @@ function createLiveQueue(server, frames, tell) {
     sendWhenDue();
   }
 
-  /** Asks until there is an answer to a frame, or none to be had. */
+  /** Asks until there is an answer to a frame, or none to be had. @param {Run} mine @param {LiveFrame} frame */
   async function follow(mine, { id, image, time, threshold, stable, tasks }) {
     const { stream } = mine;
     let answer = await patiently(server.frame({ stream, id, image, time, threshold, stable, tasks }));
@@ -73,6 +97,7 @@ function createLiveQueue(server, frames, tell) {
     return answer;
   }
 
+  /** @param {Run} mine @param {LiveFrame} frame @param {any} answer */
   function take(mine, frame, answer) {
     // Gradio gives nothing where the server could not be reached.
     mine.silences = answer ? 0 : mine.silences + 1;
@@ -92,6 +117,7 @@ function createLiveQueue(server, frames, tell) {
     else tell.failed(answer.error ?? { title: "The server refused the camera's image", text: answer.refused ?? "It gave no reason." });
   }
 
+  /** @param {Run} mine */
   function takeSilence(mine) {
     pace.reset();
     mine.resumeAt = performance.now() + SILENCE_PAUSE * mine.silences;
@@ -100,6 +126,7 @@ function createLiveQueue(server, frames, tell) {
     tell.failed({ title: "The server does not answer", text: "Is the connection still there? Press Start to try again." });
   }
 
+  /** @param {Run} mine @param {LiveFrame} frame @param {LiveResult} result */
   function takeResult(mine, frame, result) {
     pace.answered({ ...result, sent: frame.sent, received: performance.now() });
     stats.answers += 1;
@@ -114,9 +141,10 @@ function createLiveQueue(server, frames, tell) {
   return { start, stop, sendWhenDue, stats, stream: () => run?.stream ?? "" };
 }
 
-/** Null when there is no answer in good time. */
+/** Null when there is no answer in good time. @param {Promise<any>} answer */
 function patiently(answer) {
-  let timer = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
   const silence = new Promise((resolve) => {
     timer = setTimeout(resolve, ANSWER_PATIENCE, null);
   });

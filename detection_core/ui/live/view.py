@@ -5,29 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import gradio as gr
-from gradio.components.base import Component
-
-from detection_core.ui.components.files import component_files
-from detection_core.ui.components.safe_image import NoAddresses
+from detection_core.ui.components.base import View
+from detection_core.ui.components.drawing import SKELETON_COLORS, drawing_constants
 from detection_core.ui.live.messages import LiveMessage, LiveStart, live_error, live_start
-from detection_core.visualization import SIDE_COLORS, to_hex
 
 __all__ = ["LiveMessage", "LiveStart", "LiveView", "live_error", "live_start"]
 
-_SCRIPTS = (
-    *("dom", "model_keys", "geometry", "overlay", "labels", "controls", "feedback", "class_counts"),
-    *("live/camera", "live/frames", "live/pace", "live/queue", "live/motion", "live/meter", "live/counts"),
-)
-_SKELETON_COLORS = [f"--skeleton-{side}: {to_hex(color)};" for side, color in SIDE_COLORS.items()]
 
-
-class LiveView(gr.HTML, NoAddresses):
+class LiveView(View):
     """The visitor's camera with an overlay: start and stop, camera, mirror, threshold, layers, counts, and a meter.
 
     As an output it takes a `LiveMessage`, as an input it gives the name of the running stream, or "". Its events: `begin` asks for a
     stream (return `live_start` or `live_error`), `settled` says that the stream has ended, `snapshot` asks to see one frame in full (its
-    data has `path`, the uploaded file). Use `show_progress="hidden"` on events that write to it.
+    data has `path`, the uploaded file).
 
     Args:
         frame: Server function of the name `frame`. The browser sends one frame: `stream`, `id` (growing), `image` (a JPEG's
@@ -46,31 +36,19 @@ class LiveView(gr.HTML, NoAddresses):
         end: Server function of the name `end`; it gets `stream`, which has ended.
     """
 
-    is_template = True
     data_model = LiveMessage
+    files = "live/view"
+    styles = ("view",)
+    declarations = SKELETON_COLORS
+    browser_events = ("begin", "settled", "snapshot")
 
     def __init__(self, frame: Callable[..., Any], end: Callable[..., Any], **kwargs: Any) -> None:
-        files = component_files("live/view", *_SCRIPTS, styles=("view",))
-        # Declarations outside a rule belong to the component itself.
-        files["css_template"] = "\n".join([*_SKELETON_COLORS, files["css_template"]])
-        super().__init__(None, **files, apply_default_css=False, server_functions=[frame, end], **kwargs)
+        super().__init__(constants=drawing_constants(), server_functions=[frame, end], **kwargs)
 
     def preprocess(self, payload: LiveMessage | None) -> str:
         """Name of the running stream, or ""; the stream may no longer exist."""
         return payload.stream if payload else ""
 
-    def postprocess(self, value: LiveMessage | None) -> LiveMessage | None:
-        """A message to the view."""
-        return value
-
-    def api_info(self) -> dict[str, Any]:
-        """The schema of `LiveMessage`."""
-        return Component.api_info(self)
-
     def example_payload(self) -> Any:
         """A stream's name as a browser sends it."""
         return {"stream": ""}
-
-    def example_value(self) -> Any:
-        """A message without a file."""
-        return LiveMessage(notes=["Ready"])

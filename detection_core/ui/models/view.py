@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import gradio as gr
-
 from detection_core.models.catalog import ModelSpec, Rejected, list_specs, rejected_files
-from detection_core.ui.components.files import component_files
+from detection_core.ui.components.base import BrowserComponent
 
 
-class ModelTable(gr.HTML):
+class ModelTable(BrowserComponent):
     """Shows every model of the catalog, and the files in the models folder that are not models; it takes `table_value(...)`."""
 
-    is_template = True
+    files = "models/view"
 
     def __init__(self, states: dict[str, str], **kwargs: Any) -> None:
-        super().__init__(table_value(states), **component_files("models/view", "dom"), apply_default_css=False, **kwargs)
-
-    def api_info(self) -> dict[str, Any]:
-        """The value as JSON schema."""
-        return {"type": "object"}
+        super().__init__(table_value(states), **kwargs)
 
 
 def table_value(states: dict[str, str]) -> dict[str, Any]:

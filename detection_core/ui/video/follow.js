@@ -5,17 +5,21 @@ const FOLLOW_PAUSE = 1000;
 const FOLLOW_SILENCES = 5;
 
 /**
- * @param server Python's functions watch and stop
- * @param tell {news(answer of `watch`); ended(stage or "expired" or "silent", sentence)}
+ * @param {Mounting["server"]} server Python's functions watch and stop
+ * @param {{ news: (answer: VideoNews) => void, ended: (stage: string, sentence: string) => void }} tell {news(answer of `watch`); ended(stage or "expired" or "silent", sentence)}
  */
-function createVideoFollower(server, tell) {
+export function createVideoFollower(server, tell) {
+  /** @type {string | null} */
   let video = null;
   let last = "";
 
+  /** @param {string} followed */
   async function follow(followed) {
     video = last = followed;
+    /** @type {VideoNews | null} */
     let seen = null;
     for (let silences = 0; video === followed; ) {
+      /** @type {any} */
       const answer = await server.watch({ video, seen }).catch(() => null);
       if (video !== followed) return;
       // Gradio gives nothing where the server could not be reached.
@@ -28,6 +32,7 @@ function createVideoFollower(server, tell) {
     }
   }
 
+  /** @param {string} stage @param {string} text */
   function end(stage, text) {
     video = null;
     tell.ended(stage, text);

@@ -1,11 +1,13 @@
 // The video on the page: one of two versions of a video, at the same time of it.
 
+import { clamp } from "../components/js/dom.js";
+
 /**
- * @param video the element
- * @param onTime told the time in seconds whenever it is another, as often as the page is drawn
- * @param onFailure told that the browser cannot play what it was given
+ * @param {HTMLVideoElement} video the element
+ * @param {(seconds: number) => void} onTime told the time in seconds whenever it is another, as often as the page is drawn
+ * @param {() => void} onFailure told that the browser cannot play what it was given
  */
-function createVideoPlayer(video, onTime, onFailure) {
+export function createVideoPlayer(video, onTime, onFailure) {
   let told = -1;
 
   function tell() {
@@ -21,7 +23,7 @@ function createVideoPlayer(video, onTime, onFailure) {
   for (const event of ["seeking", "seeked", "timeupdate", "loadedmetadata"]) video.addEventListener(event, tell);
   video.addEventListener("error", () => video.getAttribute("src") && onFailure());
   return {
-    /** Plays another file from where the last one was. */
+    /** Plays another file from where the last one was. @param {string} url */
     show(url, time = video.currentTime) {
       if (video.getAttribute("src") === url) return;
       const wasPlaying = !video.paused && !video.ended;
@@ -38,6 +40,7 @@ function createVideoPlayer(video, onTime, onFailure) {
       video.removeAttribute("poster");
       video.load();
     },
+    /** @param {number} time */
     seek(time) {
       video.currentTime = clamp(time, 0, Number.isFinite(video.duration) ? video.duration : time);
       tell();

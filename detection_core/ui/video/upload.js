@@ -1,18 +1,20 @@
 // A video on its way to the server, with progress and a way to stop it: Gradio's own upload has neither.
 
 /**
- * @param upload Gradio's function, where the page does not say where it sends files
- * @param onShare told how much has been sent, 0–1
- * @returns {{done, stop}} `done` gives the file's path on the server; it is rejected with an Error whose message is for people
+ * @param {File} file
+ * @param {Mounting["upload"]} upload Gradio's function, where the page does not say where it sends files
+ * @param {(share: number) => void} onShare told how much has been sent, 0–1
+ * @returns {{ done: Promise<string>, stop: () => void }} `done` gives the file's path on the server; it is rejected with an Error whose message is for people
  */
-function sendVideo(file, upload, onShare) {
-  const { root, api_prefix: prefix = "" } = window.gradio_config ?? {};
+export function sendVideo(file, upload, onShare) {
+  const { root, api_prefix: prefix = "" } = /** @type {any} */ (window).gradio_config ?? {};
   if (!root) return { done: upload(file).then(({ path }) => path, () => Promise.reject(new Error(UPLOAD_FAILED))), stop() {} };
   const request = new XMLHttpRequest();
   const form = new FormData();
   form.append("files", file);
+  /** @type {Promise<string>} */
   const done = new Promise((resolve, reject) => {
-    const fail = (text) => reject(new Error(text));
+    const fail = (/** @type {string} */ text) => reject(new Error(text));
     request.upload.addEventListener("progress", ({ loaded, total }) => onShare(total ? loaded / total : 0));
     request.addEventListener("load", () => {
       if (request.status === 413) return fail("The server does not take files of this size.");

@@ -1,4 +1,4 @@
-"""A component's files become its template, style and script, with the parts that it shares with others put in."""
+"""A component's files become its template and style, with the parts that it shares with others put in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from detection_core.ui.components import files
-from detection_core.ui.components.files import component_files
+from detection_core.ui.components.files import read_style, read_template
 
 UI = Path(files.__file__).parent.parent
 
@@ -21,9 +21,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "components/html/error.html": "<p>\n  none\n</p>\n",
         "tab/view.css": "a {}",
         "components/css/base.css": "b {}",
-        "tab/view.js": "go(there);",
-        "tab/place.js": "const there = 1;",
-        "components/js/dom.js": "const go = 1;",
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -31,21 +28,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_puts_parts_in(folder: Path):
-    assert component_files("tab/view", "dom", "tab/place", styles=["base"]) == {
-        "html_template": "<div>\n  <p>\n    none\n  </p>\n</div>\n",
-        "css_template": "b {}\na {}",
-        "js_on_load": "const go = 1;\nconst there = 1;\ngo(there);",
-    }
+    assert read_template("tab/view") == "<div>\n  <p>\n    none\n  </p>\n</div>\n"
+    assert read_style("tab/view", ["base"], ["--size: 1px;"]) == "--size: 1px;\nb {}\na {}"
 
 
 def test_a_part_that_is_not_there_is_a_fault(folder: Path):
     (folder / "components" / "html" / "error.html").unlink()
     with pytest.raises(FileNotFoundError):
-        component_files("tab/view")
+        read_template("tab/view")
 
 
 @pytest.mark.parametrize(
     "template", sorted([*UI.glob("*/view.html"), *(UI / "components").glob("*.html")]), ids=lambda path: path.relative_to(UI).as_posix()
 )
 def test_all_parts_of_our_templates_are_there(template: Path):
-    assert "<!-- part" not in component_files(template.relative_to(UI).with_suffix("").as_posix())["html_template"]
+    assert "<!-- part" not in read_template(template.relative_to(UI).with_suffix("").as_posix())

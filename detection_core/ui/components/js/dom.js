@@ -2,49 +2,77 @@
 
 const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
 
-function make(tag, className = "", text = "") {
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {string} [className]
+ * @param {string} [text]
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function make(tag, className = "", text = "") {
   const node = document.createElement(tag);
   if (className) node.className = className;
   if (text) node.textContent = text;
   return node;
 }
 
-function makeSvg(tag, className, parent) {
+/**
+ * @template {keyof SVGElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {string} className
+ * @param {Node} parent
+ * @returns {SVGElementTagNameMap[Tag]}
+ */
+export function makeSvg(tag, className, parent) {
   const node = document.createElementNS(SVG_NAMESPACE, tag);
   if (className) node.setAttribute("class", className);
-  parent?.appendChild(node);
+  parent.appendChild(node);
   return node;
 }
 
-function makeButton(className, text, onClick) {
+/** @param {string} className @param {string} text @param {(event: MouseEvent) => void} onClick */
+export function makeButton(className, text, onClick) {
   const button = make("button", className, text);
   button.type = "button";
   button.addEventListener("click", onClick);
   return button;
 }
 
-/** HTML and SVG alike: SVG elements have no `hidden` property, but the attribute works through the style sheet. */
-function show(node, visible) {
+/**
+ * HTML and SVG alike: SVG elements have no `hidden` property, but the attribute works through the style sheet.
+ * @param {Element} node
+ * @param {boolean} visible
+ */
+export function show(node, visible) {
   node.toggleAttribute("hidden", !visible);
 }
 
-/** Writing the same text again would make screen readers repeat it and the browser lay it out again. */
-function setText(node, text) {
+/**
+ * Writing the same text again would make screen readers repeat it and the browser lay it out again.
+ * @param {Element} node
+ * @param {string} text
+ */
+export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Writing the same value again would make the browser style it again. */
-function setAttribute(node, name, value) {
-  if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+/**
+ * Writing the same value again would make the browser style it again.
+ * @param {Element} node
+ * @param {string} name
+ * @param {unknown} value
+ */
+export function setAttribute(node, name, value) {
+  if (node.getAttribute(name) !== String(value)) node.setAttribute(name, String(value));
 }
 
-/** The elements of the template by their `data-ref`. */
-function collectRefs(root) {
-  return Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((node) => [node.dataset.ref, node]));
+/** The elements of the template by their `data-ref`. @param {Element} root @returns {Refs} */
+export function collectRefs(root) {
+  return Object.fromEntries([.../** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll("[data-ref]"))].map((node) => [node.dataset.ref, node]));
 }
 
-/** Calls `action` once per frame however often it is asked for. */
-function oncePerFrame(action) {
+/** Calls `action` once per frame however often it is asked for. @param {() => void} action */
+export function oncePerFrame(action) {
   let pending = false;
   return () => {
     if (pending) return;
@@ -56,9 +84,14 @@ function oncePerFrame(action) {
   };
 }
 
-/** Calls `action` when nothing has asked for it for `delay` ms; `.now()` calls it at once. */
-function debounce(action, delay) {
-  let timer = 0;
+/**
+ * Calls `action` when nothing has asked for it for `delay` ms; `.now()` calls it at once.
+ * @param {() => void} action
+ * @param {number} delay
+ */
+export function debounce(action, delay) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
   const run = () => {
     timer = setTimeout(action, delay);
   };
@@ -73,30 +106,36 @@ function debounce(action, delay) {
   return debounced;
 }
 
-function clamp(value, low, high) {
+/** @param {number} value @param {number} low @param {number} high */
+export function clamp(value, low, high) {
   return Math.min(Math.max(value, low), high);
 }
 
-function formatScore(score) {
+/** @param {number} score */
+export function formatScore(score) {
   return score.toFixed(2);
 }
 
-function formatMs(ms) {
+/** @param {number} ms */
+export function formatMs(ms) {
   return ms >= 9995 ? `${Math.round(ms / 1000)} s` : ms >= 1000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms)} ms`;
 }
 
-/** "1 frame", "1,200 frames". */
-function counted(n, what) {
+/** "1 frame", "1,200 frames". @param {number} n @param {string} what */
+export function counted(n, what) {
   return `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
 }
 
-/** A class name for where there is little room; names come from users' models and may be sentences. */
-function shorten(name, longest = 28) {
+/**
+ * A class name for where there is little room; names come from users' models and may be sentences.
+ * @param {string} name
+ */
+export function shorten(name, longest = 28) {
   return name.length > longest ? `${name.slice(0, longest - 1).trimEnd()}…` : name;
 }
 
-/** Black or white, whichever contrasts more with "#rrggbb" (WCAG relative luminance). */
-function inkOn(color) {
+/** Black or white, whichever contrasts more with "#rrggbb" (WCAG relative luminance). @param {string} color */
+export function inkOn(color) {
   const linear = [1, 3, 5].map((start) => {
     const channel = parseInt(color.slice(start, start + 2), 16) / 255;
     return channel <= 0.04045 ? channel / 12.92 : ((channel + 0.055) / 1.055) ** 2.4;

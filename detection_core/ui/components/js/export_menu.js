@@ -1,19 +1,23 @@
 // A button that opens a small menu of export formats: one to be had at once, or several to be ticked and then taken together.
 
+import { clamp, make, makeButton, setAttribute } from "./dom.js";
+
 /**
- * @param button opens the menu; the menu is put behind it
- * @param formats [{key, title, description}], as Python knows them
- * @param onChoose called with the keys chosen
- * @param several what the entry under the ticks says, such as "Download ZIP"; without it, choosing one format is enough
- * @param chosen keys ticked at first
- * @returns {{setAvailable, setBusy}}
+ * @param {HTMLButtonElement} button opens the menu; the menu is put behind it
+ * @param {ExportFormat[]} formats [{key, title, description}], as Python knows them
+ * @param {(keys: string[]) => void} onChoose called with the keys chosen
+ * @param {object} options
+ * @param {string} [options.several] what the entry under the ticks says, such as "Download ZIP"; without it, choosing one format is enough
+ * @param {string[]} [options.chosen] keys ticked at first
  */
-function createExportMenu(button, formats, onChoose, { several = "", chosen = [] } = {}) {
+export function createExportMenu(button, formats, onChoose, { several = "", chosen = [] } = {}) {
   const menu = make("div", "dv-menu");
   const ticked = new Set(chosen);
+  /** @type {Map<string, HTMLButtonElement>} */
   const items = new Map(formats.map((format) => [format.key, makeItem(format)]));
   const confirm = makeButton("dv-menu-confirm", several, () => choose([...items.keys()].filter((key) => ticked.has(key) && isAvailable(key))));
 
+  /** @param {ExportFormat} format */
   function makeItem({ key, title, description }) {
     const item = makeButton("dv-menu-item", "", () => (several ? tick(key) : choose([key])));
     const words = make("span", "dv-menu-words");
@@ -24,14 +28,16 @@ function createExportMenu(button, formats, onChoose, { several = "", chosen = []
     return item;
   }
 
-  const isAvailable = (key) => items.get(key).getAttribute("aria-disabled") !== "true";
+  const isAvailable = (/** @type {string} */ key) => items.get(key)?.getAttribute("aria-disabled") !== "true";
 
+  /** @param {string} key */
   function tick(key) {
     if (!isAvailable(key)) return;
     if (!ticked.delete(key)) ticked.add(key);
     draw();
   }
 
+  /** @param {string[]} keys */
   function choose(keys) {
     if (!keys.length || !keys.every(isAvailable)) return;
     menu.hidePopover();
@@ -45,7 +51,7 @@ function createExportMenu(button, formats, onChoose, { several = "", chosen = []
 
   /** Under the button, or over it where there is more room; never out of the window. */
   function place() {
-    const { left, right, top, bottom } = button.getBoundingClientRect();
+    const { right, top, bottom } = button.getBoundingClientRect();
     const [width, height] = [menu.offsetWidth, menu.offsetHeight];
     const above = bottom + height + 8 > window.innerHeight && top > window.innerHeight - bottom;
     menu.style.left = `${clamp(right - width, 8, Math.max(window.innerWidth - width - 8, 8))}px`;
@@ -53,14 +59,17 @@ function createExportMenu(button, formats, onChoose, { several = "", chosen = []
     menu.style.maxHeight = `${(above ? top : window.innerHeight - bottom) - 12}px`;
   }
 
+  /** @param {KeyboardEvent} event */
   function move(event) {
     const all = [...menu.querySelectorAll("button")];
-    const at = all.indexOf(document.activeElement);
-    const goal = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
+    const at = all.findIndex((item) => item === document.activeElement);
+    /** @type {Record<string, number>} */
+    const goals = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 };
+    const goal = goals[event.key];
     if (event.key === "Tab") menu.hidePopover();
     if (goal === undefined) return;
     event.preventDefault();
-    all.at(goal % all.length).focus();
+    all.at(goal % all.length)?.focus();
   }
 
   menu.popover = "auto";
@@ -71,13 +80,14 @@ function createExportMenu(button, formats, onChoose, { several = "", chosen = []
     confirm.setAttribute("role", "menuitem");
     menu.append(confirm);
   }
-  for (const item of menu.children) item.tabIndex = -1;
+  for (const item of menu.querySelectorAll("button")) item.tabIndex = -1;
   menu.addEventListener("keydown", move);
-  menu.addEventListener("toggle", ({ newState }) => {
+  menu.addEventListener("toggle", (event) => {
+    const { newState } = /** @type {ToggleEvent} */ (event);
     setAttribute(button, "aria-expanded", newState === "open");
     if (newState !== "open") return;
     place();
-    menu.querySelector("button").focus({ preventScroll: true });
+    menu.querySelector("button")?.focus({ preventScroll: true });
   });
   // A page that scrolls leaves the menu behind.
   window.addEventListener("scroll", () => menu.matches(":popover-open") && place(), { passive: true });
@@ -88,7 +98,7 @@ function createExportMenu(button, formats, onChoose, { several = "", chosen = []
   draw();
 
   return {
-    /** Grays out all formats but these; `why` is what those then say on hover. */
+    /** Grays out all formats but these; `why` is what those then say on hover. @param {string[]} keys */
     setAvailable(keys, why = "") {
       for (const [key, item] of items) {
         const available = keys.includes(key);
@@ -97,6 +107,7 @@ function createExportMenu(button, formats, onChoose, { several = "", chosen = []
       }
       draw();
     },
+    /** @param {boolean} busy */
     setBusy(busy) {
       button.classList.toggle("dv-busy", busy);
       setAttribute(button, "aria-busy", busy);

@@ -1,18 +1,29 @@
 // Labels of constant screen size that stay in the frame and off each other: above the box, inside, below, else only a number.
 // A coarse grid remembers what is taken, so that placing a label does not look at the others.
 
+import { clamp, formatScore, inkOn, make, setText, shorten, show } from "./dom.js";
+
 const LABEL_HEIGHT = 20;
 const LABEL_PADDING = 12;
 const LABEL_CELL = 4;
 
-function createLabels(layer) {
-  const pen = document.createElement("canvas").getContext("2d");
+/** @typedef {{ node: HTMLElement, texts: string[], widths: number[] }} Label its whole text and its short one, and how wide they are */
+/** @typedef {ReturnType<typeof createOccupancy>} Occupancy */
+
+/** @param {HTMLElement} layer */
+export function createLabels(layer) {
+  const pen = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
+  /** @type {Label[]} */
   let labels = [];
 
-  /** @param textOf function from an object to the whole text of its label; where that has no room, the label is its `number` or place */
+  /**
+   * @template {{ color: string, number?: number }} T
+   * @param {T[]} objects
+   * @param {(object: T) => string} textOf function from an object to the whole text of its label; where that has no room, the label is its `number` or place
+   */
   function setObjects(objects, textOf) {
     pen.font = `600 12px ${getComputedStyle(layer).fontFamily}`;
-    const widthOf = (text) => Math.ceil(pen.measureText(text).width) + LABEL_PADDING;
+    const widthOf = (/** @type {string} */ text) => Math.ceil(pen.measureText(text).width) + LABEL_PADDING;
     labels = objects.map((object, i) => {
       const node = make("div", "dv-label");
       node.style.background = object.color;
@@ -25,8 +36,10 @@ function createLabels(layer) {
   }
 
   /**
-   * @param order indices of the visible objects, most important first
-   * @param boxOnScreen function from an index to [x1, y1, x2, y2] in the frame
+   * @param {number[]} order indices of the visible objects, most important first
+   * @param {(index: number) => Box} boxOnScreen function from an index to [x1, y1, x2, y2] in the frame
+   * @param {number} width
+   * @param {number} height
    */
   function layout(order, boxOnScreen, width, height) {
     const taken = createOccupancy(width, height);
@@ -39,12 +52,18 @@ function createLabels(layer) {
     labels.forEach((label, i) => put(label, spots.get(i)));
   }
 
+  /** @param {number[]} indices */
   function setActive(indices) {
     layer.classList.toggle("dv-has-active", indices.length > 0);
     labels.forEach(({ node }, i) => node.classList.toggle("dv-active", indices.includes(i)));
   }
 
-  /** Moves a label away from where it was laid, in pixels of the screen. */
+  /**
+   * Moves a label away from where it was laid, in pixels of the screen.
+   * @param {number} index
+   * @param {number} dx
+   * @param {number} dy
+   */
   function setMotion(index, dx, dy) {
     labels[index].node.style.translate = `${dx.toFixed(1)}px ${dy.toFixed(1)}px`;
   }
@@ -52,12 +71,19 @@ function createLabels(layer) {
   return { setObjects, layout, setActive, setMotion };
 }
 
-/** A class and how sure the model is. */
-function labelText({ name, score }) {
+/** A class and how sure the model is. @param {{ name: string, score: number }} object */
+export function labelText({ name, score }) {
   return `${shorten(name)} ${formatScore(score)}`;
 }
 
-function findSpot({ texts, widths }, box, taken, frameWidth, frameHeight) {
+/**
+ * @param {Label} label
+ * @param {Box} box
+ * @param {Occupancy} taken
+ * @param {number} frameWidth
+ * @param {number} frameHeight
+ */
+export function findSpot({ texts, widths }, box, taken, frameWidth, frameHeight) {
   for (const [version, text] of texts.entries()) {
     for (const [x, y] of labelSpots(box, widths[version], frameWidth, frameHeight)) {
       if (taken.claim(x, y, widths[version], LABEL_HEIGHT)) return { text, transform: `translate(${Math.round(x)}px, ${Math.round(y)}px)` };
@@ -66,6 +92,7 @@ function findSpot({ texts, widths }, box, taken, frameWidth, frameHeight) {
   return undefined;
 }
 
+/** @param {Label} label @param {ReturnType<typeof findSpot>} spot */
 function put({ node }, spot) {
   show(node, Boolean(spot));
   if (!spot) return;
@@ -73,7 +100,8 @@ function put({ node }, spot) {
   if (node.style.transform !== spot.transform) node.style.transform = spot.transform;
 }
 
-function labelSpots([x1, y1, x2, y2], width, frameWidth, frameHeight) {
+/** @param {Box} box @param {number} width @param {number} frameWidth @param {number} frameHeight */
+export function labelSpots([x1, y1, x2, y2], width, frameWidth, frameHeight) {
   const left = clamp(x1 - 1, 0, Math.max(frameWidth - width, 0));
   const right = clamp(x2 + 1 - width, 0, Math.max(frameWidth - width, 0));
   const [above, inside, below] = [y1 - LABEL_HEIGHT - 1, Math.max(y1, 0) + 2, y2 + 1];
@@ -82,12 +110,19 @@ function labelSpots([x1, y1, x2, y2], width, frameWidth, frameHeight) {
   return spots.filter(([, y]) => y >= 0 && y + LABEL_HEIGHT <= frameHeight);
 }
 
-function createOccupancy(width, height) {
+/** @param {number} width @param {number} height */
+export function createOccupancy(width, height) {
   const columns = Math.ceil(width / LABEL_CELL) + 1;
   const rows = Math.ceil(height / LABEL_CELL) + 1;
   const cells = new Uint8Array(columns * rows);
   return {
-    /** Takes a rectangle and says true, or says false when any of it is taken. */
+    /**
+     * Takes a rectangle and says true, or says false when any of it is taken.
+     * @param {number} x
+     * @param {number} y
+     * @param {number} w
+     * @param {number} h
+     */
     claim(x, y, w, h) {
       const [c0, c1] = [Math.floor(x / LABEL_CELL), Math.min(Math.ceil((x + w) / LABEL_CELL), columns)];
       const [r0, r1] = [Math.floor(y / LABEL_CELL), Math.min(Math.ceil((y + h) / LABEL_CELL), rows)];

@@ -1,15 +1,20 @@
 // The grouped options of a <select> of models, and what is known of the model that is chosen.
 
+import { make } from "./dom.js";
+import { splitKey } from "./model_keys.js";
+
 const BUILT_IN = "Built in, no download";
 const YOUR_MODELS = "Your models";
 
 /**
  * Keeps the visitor's choice in `props.value.selected`: what Python sends repeats the choice that an event saw, which may be older than
  * the visitor's, unless it says `choose`.
+ * @param {Mounting["props"]} props
  */
-function createChosen(props) {
+export function createChosen(props) {
   let chosen = props.value.selected;
   return {
+    /** @param {any} selected */
     set(selected) {
       chosen = selected;
       props.value = { ...props.value, selected, choose: false };
@@ -22,23 +27,37 @@ function createChosen(props) {
   };
 }
 
-/** The key of a model in a precision, or in its first one where this machine does not have it in that. */
-function keyIn(precision, name, models) {
+/**
+ * The key of a model in a precision, or in its first one where this machine does not have it in that.
+ * @param {string} precision
+ * @param {string} name
+ * @param {ModelCard[]} models
+ */
+export function keyIn(precision, name, models) {
   const states = models.find((model) => model.key === name)?.states ?? {};
   const chosen = precision in states ? precision : Object.keys(states)[0] ?? "exact";
   return chosen === "exact" ? name : `${name}@${chosen}`;
 }
 
-/** What is known of a model in the precision of its key: {name, precision, model, states, state}; without a model, states are empty. */
-function lookUp(key, models) {
+/**
+ * What is known of a model in the precision of its key: {name, precision, model, states, state}; without a model, states are empty.
+ * @param {string} key
+ * @param {ModelCard[]} models
+ */
+export function lookUp(key, models) {
   const { name, precision } = splitKey(key);
   const model = models.find((other) => other.key === name);
   const states = model?.states ?? {};
   return { name, precision, model, states, state: states[precision] };
 }
 
-/** Writes the models into the select and chooses one; what is written already stays, because an open list would close. */
-function fillModelSelect(select, models, selected) {
+/**
+ * Writes the models into the select and chooses one; what is written already stays, because an open list would close.
+ * @param {HTMLSelectElement} select
+ * @param {ModelCard[]} models
+ * @param {string} selected
+ */
+export function fillModelSelect(select, models, selected) {
   const names = models.map(({ key, title, group }) => ({ key, title, group }));
   const isThere = names.some(({ key }) => key === selected);
   // A user's model can vanish while it is chosen; its file may come back.
@@ -59,6 +78,7 @@ function fillModelSelect(select, models, selected) {
   select.value = selected;
 }
 
+/** @param {{ key: string, title: string }} model */
 function makeModelOption({ key, title }) {
   const option = make("option", "", title);
   option.value = key;

@@ -1,20 +1,25 @@
 // Zoom and pan of an image in its frame: Ctrl/⌘ + wheel, pinch, drag, double click, keys and buttons. A plain wheel scrolls the page.
 
+import { clamp } from "./dom.js";
+
 const MAX_ZOOM = 16;
 const ZOOM_STEP = 1.5;
 const TAP_SLOP = 5;
 const KEY_STEP = 48;
 
+/** @typedef {{ scale: number, x: number, y: number, zoom: number }} Camera screen = image · scale + (x, y) */
+
 /**
- * @param frame element that shows the image and receives the pointer
- * @param onChange called after every change of the view with {scale, x, y, zoom}: screen = image · scale + (x, y)
- * @param onTap called with the frame coordinates of a click that was not a drag
+ * @param {HTMLElement} frame element that shows the image and receives the pointer
+ * @param {(camera: Camera) => void} onChange called after every change of the view with {scale, x, y, zoom}: screen = image · scale + (x, y)
+ * @param {(point: Point) => void} onTap called with the frame coordinates of a click that was not a drag
  */
-function createViewport(frame, onChange, onTap) {
+export function createViewport(frame, onChange, onTap) {
   const image = { width: 1, height: 1 };
   // Measured only when it may have changed: asking the page for sizes between changes makes it lay out again.
   const room = { width: 1, height: 1 };
   const view = { zoom: 1, x: 0, y: 0 };
+  /** @type {Map<number, Point>} */
   const pointers = new Map();
   let traveled = 0;
 
@@ -24,13 +29,14 @@ function createViewport(frame, onChange, onTap) {
 
   /** Keeps the image over the frame, or in its middle where it is the smaller. */
   function settle() {
-    const along = (offset, size, space) => (size <= space ? (space - size) / 2 : clamp(offset, space - size, 0));
+    const along = (/** @type {number} */ offset, /** @type {number} */ size, /** @type {number} */ space) => (size <= space ? (space - size) / 2 : clamp(offset, space - size, 0));
     view.x = along(view.x, image.width * scale(), room.width);
     view.y = along(view.y, image.height * scale(), room.height);
     frame.classList.toggle("dv-zoomed", view.zoom > 1);
     onChange(camera());
   }
 
+  /** @param {number} zoom @param {Point} [at] what stays where it is, in the frame */
   function zoomTo(zoom, [px, py] = [room.width / 2, room.height / 2]) {
     const before = scale();
     view.zoom = clamp(zoom, 1, MAX_ZOOM);
@@ -47,6 +53,7 @@ function createViewport(frame, onChange, onTap) {
     settle();
   }
 
+  /** @param {MouseEvent} event @returns {Point} */
   function framePoint(event) {
     const rect = frame.getBoundingClientRect();
     return [event.clientX - rect.left, event.clientY - rect.top];
@@ -55,17 +62,19 @@ function createViewport(frame, onChange, onTap) {
   /** Center of all pressed pointers and how far they are from it. */
   function grip() {
     const points = [...pointers.values()];
-    const center = [0, 1].map((axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length);
+    const center = /** @type {Point} */ ([0, 1].map((axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length));
     const spread = points.reduce((sum, point) => sum + Math.hypot(point[0] - center[0], point[1] - center[1]), 0) / points.length;
     return { center, spread };
   }
 
+  /** @param {PointerEvent} event */
   function press(event) {
-    if (event.button !== 0 || event.target.closest("button")) return;
+    if (event.button !== 0 || /** @type {Element} */ (event.target).closest("button")) return;
     if (!pointers.size) traveled = 0;
     pointers.set(event.pointerId, framePoint(event));
   }
 
+  /** @param {PointerEvent} event */
   function drag(event) {
     if (!pointers.has(event.pointerId)) return;
     const before = grip();
@@ -80,13 +89,19 @@ function createViewport(frame, onChange, onTap) {
     else if (view.zoom > 1) settle();
   }
 
+  /** @param {PointerEvent} event */
   function release(event) {
     pointers.delete(event.pointerId);
   }
 
+  /** @param {KeyboardEvent} event */
   function steer(event) {
-    const pan = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
-    const zoom = { "+": view.zoom * ZOOM_STEP, "-": view.zoom / ZOOM_STEP, 0: 1 }[event.key];
+    /** @type {Record<string, Point>} */
+    const pans = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+    const pan = pans[event.key];
+    /** @type {Record<string, number>} */
+    const zooms = { "+": view.zoom * ZOOM_STEP, "-": view.zoom / ZOOM_STEP, 0: 1 };
+    const zoom = zooms[event.key];
     const isOurs = event.target === frame && !event.ctrlKey && !event.metaKey && (zoom || (pan && view.zoom > 1));
     if (!isOurs) return;
     event.preventDefault();
@@ -103,10 +118,10 @@ function createViewport(frame, onChange, onTap) {
   frame.addEventListener("pointercancel", release);
   frame.addEventListener("pointerleave", release);
   frame.addEventListener("click", (event) => {
-    if (traveled <= TAP_SLOP && !event.target.closest("button")) onTap(framePoint(event));
+    if (traveled <= TAP_SLOP && !/** @type {Element} */ (event.target).closest("button")) onTap(framePoint(event));
   });
   frame.addEventListener("dblclick", (event) => {
-    if (!event.target.closest("button")) zoomTo(view.zoom >= MAX_ZOOM ? 1 : view.zoom * 2, framePoint(event));
+    if (!/** @type {Element} */ (event.target).closest("button")) zoomTo(view.zoom >= MAX_ZOOM ? 1 : view.zoom * 2, framePoint(event));
   });
   frame.addEventListener("dragstart", (event) => event.preventDefault());
   frame.addEventListener(
@@ -121,6 +136,7 @@ function createViewport(frame, onChange, onTap) {
   new ResizeObserver(measure).observe(frame);
 
   return {
+    /** @param {number} width @param {number} height */
     setImage(width, height) {
       Object.assign(image, { width, height });
       zoomTo(1);
@@ -129,6 +145,7 @@ function createViewport(frame, onChange, onTap) {
     zoomOut: () => zoomTo(view.zoom / ZOOM_STEP),
     fit: () => zoomTo(1),
     /** Looks at the same part of the image as another viewport: `center` in image coordinates. */
+    /** @param {{ zoom: number, center: number[] }} goal */
     look({ zoom, center }) {
       view.zoom = clamp(zoom, 1, MAX_ZOOM);
       view.x = room.width / 2 - center[0] * scale();
@@ -138,9 +155,9 @@ function createViewport(frame, onChange, onTap) {
     framePoint,
     isDragging: () => pointers.size > 0 && traveled > TAP_SLOP,
     /** Image coordinates of a point in the frame. */
-    toImage: ([px, py]) => [(px - view.x) / scale(), (py - view.y) / scale()],
+    toImage: (/** @type {number[]} */ [px, py]) => [(px - view.x) / scale(), (py - view.y) / scale()],
     /** A box of the image in frame coordinates. */
-    toFrame: ([x1, y1, x2, y2]) => {
+    toFrame: (/** @type {Box} */ [x1, y1, x2, y2]) => {
       const s = scale();
       return [x1 * s + view.x, y1 * s + view.y, x2 * s + view.x, y2 * s + view.y];
     },

@@ -1,0 +1,45 @@
+// What a BatchView has: the images with their results, the model that looks, and what the visitor has set; it outlives the view.
+
+/** @typedef {{ changed: () => void, status: (status: ViewStatus | null) => void, ended: (expired: string) => void }} Tell */
+
+export class BatchState {
+  constructor() {
+    /** @type {BatchImage[]} */
+    this.images = [];
+    /** @type {BatchStart | null} */
+    this.start = null;
+    this.threshold = 0.5;
+    this.mode = "gallery";
+    /** Of images that there have been. */
+    this.number = 0;
+    /** @type {string[]} */
+    this.notes = [];
+    /** @type {ViewStatus | null} */
+    this.status = null;
+    /** What the view that stands on the page now is told. @type {Tell} */
+    this.tell = { changed() {}, status() {}, ended() {} };
+    /** @type {any} */
+    this.queue = null;
+  }
+
+  /** Adds files that are none of the images yet. @param {ChosenFile[]} files */
+  add(files) {
+    for (const { file, name } of files) {
+      this.images.push({ id: `image-${this.number++}`, file, name, path: "", state: "waiting", error: "", result: null, selected: true });
+    }
+  }
+
+  /** @param {ChosenFile} found */
+  has({ file, name }) {
+    return this.images.some((image) => image.name === name && image.file.size === file.size && image.file.lastModified === file.lastModified);
+  }
+
+  /** Takes a model that is ready, and gives the images that it has not looked at. @param {BatchStart} start */
+  take(start) {
+    // Results of another batch are no longer valid.
+    if (this.start?.batch !== start.batch) for (const image of this.images) Object.assign(image, { state: "waiting", result: null });
+    this.start = start;
+    for (const image of this.images) if (image.state === "failed") Object.assign(image, { state: "waiting", error: "" });
+    return this.images.filter((image) => image.state !== "done");
+  }
+}

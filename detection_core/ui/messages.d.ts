@@ -1,0 +1,237 @@
+// Types for the checker alone: what Gradio hands to a module, and the messages that Python sends, as in the `messages.py` of each tab.
+
+type Point = [x: number, y: number];
+type Box = number[];
+type Side = "left" | "right" | "center";
+type Refs = Record<string, any>;
+
+/** What `mount` gets; `constants` is what the component's constructor in Python passes. */
+interface Mounting {
+  element: HTMLElement & Record<string, any>;
+  /** Assigning `value` sends it to Gradio; a message of Python's is in it until then. */
+  props: { value: any };
+  trigger(event: string, data?: unknown): void;
+  server: Record<string, (argument: any) => Promise<any>>;
+  upload(file: File): Promise<{ path: string; url: string }>;
+  watch(property: string, callback: () => void): void;
+  constants: any;
+}
+
+interface FileData { path: string; url: string }
+interface Layer { name: string; title: string }
+interface Style { [layer: string]: boolean | number; opacity: number; keypoint_threshold: number }
+interface ExportFormat { key: string; title: string; description: string }
+
+interface ViewStatus { stage?: string; text: string; done?: number; total?: number | null }
+interface ViewError { title: string; text: string }
+interface ViewTiming { name: string; ms: number }
+interface Category { name: string; plural: string }
+type Categories = Record<string, Category>;
+type Edge = [from: number, to: number, side: Side];
+
+interface ViewObject {
+  class_id: number;
+  score: number;
+  box: Box;
+  color: string;
+  polygons?: number[][] | null;
+  /** [x, y, logit] of each. */
+  keypoints?: number[][] | null;
+}
+
+/** What is drawn: an object with what the view has found out about it. */
+interface Drawn extends Partial<ViewObject> {
+  name: string;
+  score: number;
+  box: Box;
+  color: string;
+  area: number;
+  /** Class of its nodes. */
+  look?: string;
+  /** What its label says where there is little room; without it, its place. */
+  number?: number;
+}
+
+/** An object of a comparison: `refs` are the objects of models that it stands for. */
+interface Compared extends Drawn { label: string; refs: Ref[]; tip?: string }
+/** An object of a model: the model's id and the object's place. */
+type Ref = [model: string, index: number];
+
+interface Drawing<T = Drawn> { objects: T[]; edges: Edge[]; keypoint_names: string[] }
+
+interface DetectMessage {
+  image: FileData | null;
+  width: number;
+  height: number;
+  model: { key: string; title: string };
+  threshold: number;
+  floor: number;
+  status: ViewStatus | null;
+  error: ViewError | null;
+  timings: ViewTiming[];
+  categories: Categories;
+  edges: Edge[];
+  keypoint_names: string[];
+  objects: ViewObject[] | null;
+  color_by: string;
+  formats: string[];
+  notes: string[];
+  download: FileData | null;
+  download_name: string;
+}
+type DetectResult = Omit<DetectMessage, "objects"> & { objects: (Drawn & ViewObject)[] };
+type DetectSettings = Style & { threshold: number; hidden_classes: number[] };
+
+interface Cost {
+  latency_ms: number | null;
+  low_ms: number | null;
+  high_ms: number | null;
+  runs: number;
+  parts: ViewTiming[];
+  memory_mb: number | null;
+  box_ap: number | null;
+  metrics_on: string;
+}
+interface CompareModelMessage {
+  id: string;
+  title: string;
+  linkable: boolean;
+  status: ViewStatus | null;
+  error: ViewError | null;
+  threshold: number;
+  floor: number;
+  categories: Categories;
+  edges: Edge[];
+  keypoint_names: string[];
+  objects: ViewObject[] | null;
+  color_by: string;
+  cost: Cost | null;
+}
+interface CompareModel extends Omit<CompareModelMessage, "objects"> {
+  objects: (Compared & ViewObject)[] | null;
+  /** The objects as they came, to see whether they are others. */
+  text: string;
+  letter: string;
+}
+type CompareResult = CompareModel & { objects: (Compared & ViewObject)[] };
+interface ComparePoint { id: string; title: string; latency_ms: number | null; box_ap: number | null; compared: boolean }
+interface CompareSource { image: FileData; width: number; height: number; linkName: string }
+type CompareSettings = Style & {
+  rule: string;
+  threshold: number;
+  thresholds: Record<string, number>;
+  top: number;
+  iou: number;
+  mode: "side" | "swipe" | "difference" | "consensus";
+  pair: string[] | null;
+  votes: number;
+  hidden_classes: string[];
+};
+type Kind = "matched" | "onlyA" | "onlyB" | "other";
+interface Match { i: number; j: number; iou: number }
+interface PairComparison { matched: Match[]; other: Match[]; onlyA: number[]; onlyB: number[] }
+interface Agreed { name: string; members: Map<number, number>; box: Box; score: number }
+interface PairRow { kind: Kind; name: string; scores: (number | null)[]; iou: number | null; refs: Ref[] }
+
+interface LiveStart {
+  turn: string;
+  stream: string;
+  model: { key: string; title: string };
+  threshold: number;
+  floor: number;
+  categories: Categories;
+  edges: Edge[];
+  keypoint_names: string[];
+  tasks: string[];
+  sides: (number | null)[];
+}
+interface LiveTimes { decode: number; wait: number; network: number; post: number; track: number }
+interface LiveObject extends ViewObject { track: number; velocity: Point }
+interface LiveResult {
+  id: number;
+  time: number;
+  threshold: number;
+  width: number;
+  height: number;
+  objects: LiveObject[];
+  in_view: Record<string, number>;
+  total: Record<string, number>;
+  ms: LiveTimes;
+  room: boolean;
+}
+interface LiveWishes { threshold: number; stable: boolean; tasks: string[] }
+interface LiveFrame extends LiveWishes { id: number; image: string | null; time: number; sent: number }
+interface LiveSettings extends Style { threshold: number; stable: boolean }
+
+interface VideoModel { key: string; title: string; threshold: number; floor: number; layers: string[]; button: string }
+interface VideoFacts { width: number; height: number; seconds: number; fps: number; frames: number; sound: boolean; poster: string; notes: string[] }
+interface VideoClass { name: string; plural: string; color: string; counts: number[]; total: number | null }
+interface VideoOutcome {
+  turn: string;
+  video: string;
+  file: FileData;
+  model: string;
+  threshold: number;
+  track: boolean;
+  frames: number;
+  seconds: number;
+  complete: boolean;
+  times: number[];
+  classes: VideoClass[];
+}
+interface VideoSource {
+  name: string;
+  size: number;
+  url: string;
+  path: string;
+  facts: VideoFacts | null;
+  pace: { key: string; seconds: number | null } | null;
+}
+type VideoSettings = Style & { rate: string; track: boolean; threshold: number; hidden_classes: string[] };
+interface VideoNews {
+  stage: string;
+  ahead: number;
+  status: ViewStatus | null;
+  progress: { done: number; total: number; fps: number; left: number | null } | null;
+}
+
+interface BatchResult {
+  objects: ViewObject[];
+  width: number;
+  height: number;
+  thumbnail: string;
+  ms: number;
+  formats: string[];
+}
+interface BatchImage {
+  id: string;
+  file: File;
+  name: string;
+  path: string;
+  state: string;
+  error: string;
+  result: BatchResult | null;
+  selected: boolean;
+}
+interface BatchStart {
+  turn: string;
+  batch: string;
+  model: { key: string; title: string };
+  threshold: number;
+  floor: number;
+  categories: Categories;
+}
+interface ChosenFile { file: File; name: string; fromFolder: boolean }
+
+interface ModelCard {
+  key: string;
+  title: string;
+  group: string;
+  tasks: string[];
+  facts: [name: string, value: string][];
+  size: string;
+  best_for: string;
+  metrics_on: string;
+  recipe: string;
+  states: Record<string, string>;
+}
