@@ -107,15 +107,15 @@ def _compare(args: argparse.Namespace) -> int:
 
     report = ComparisonReport(args.image, args.iou)
     for number, (name, source) in enumerate(zip(files.names, sources, strict=True), start=1):
-        place = f"[{number}/{len(sources)}] {name}: "
+        prefix = f"[{number}/{len(sources)}] {name}: "
         try:
             result = _result(name, source, image, loader, args)
         except _ModelError as error:
             report.failed[name] = str(error)
-            say(f"{place}{error}")
+            say(f"{prefix}{error}")
         else:
             report.results.append(result)
-            say(f"{place}{result.detections.describe()}" + ("" if result.seconds is None else f" ({result.seconds:.2f} s)"))
+            say(f"{prefix}{result.detections.describe()}" + ("" if result.seconds is None else f" ({result.seconds:.2f} s)"))
     if len(report.results) < 2:
         say("Fewer than two models are left, so there is nothing to compare.")
         return 1

@@ -81,12 +81,12 @@ class _Report:
         self.failed += outcome.error is not None
         self._detected += outcome.error is None
         number = self.failed + self._detected + self._reused
-        place = f"[{number}/{self._total}] " if self._total > 1 else ""
+        prefix = f"[{number}/{self._total}] " if self._total > 1 else ""
         if outcome.error is not None:
-            say(f"{place}{outcome.image.name}: {in_a_line(outcome.error)}")
+            say(f"{prefix}{outcome.image.name}: {in_a_line(outcome.error)}")
         elif outcome.found is not None:
             self._seconds += outcome.seconds
-            say(f"{place}{outcome.image.name}: {outcome.found.describe()} ({outcome.seconds:.2f} s{self._pace(number)})")
+            say(f"{prefix}{outcome.image.name}: {outcome.found.describe()} ({outcome.seconds:.2f} s{self._pace(number)})")
 
     def _pace(self, number: int) -> str:
         if self._total == 1:

@@ -137,8 +137,8 @@ class VideoRun:
         """Processes all videos, given with the stems of their files, and reports each; returns whether nothing failed."""
         failed = 0
         for number, (video, stem) in enumerate(videos.items(), 1):
-            place = f"[{number}/{len(videos)}] " if len(videos) > 1 else ""
-            failed += not self._process(video, stem, f"{place}{video.name}")
+            prefix = f"[{number}/{len(videos)}] " if len(videos) > 1 else ""
+            failed += not self._process(video, stem, f"{prefix}{video.name}")
         return not failed
 
     def _process(self, source: InputFile, stem: str, title: str) -> bool:

@@ -160,8 +160,8 @@ def _train(args: argparse.Namespace) -> int:
             raise
         _say("There is too little memory. Lower --batch-size or --image-size, and continue with --resume if training had begun.")
         return 1
-    place = args.out.parent.resolve()
-    listed = any(place == folder.resolve() for folder in model_folders())
+    folder = args.out.parent.resolve()
+    listed = any(folder == listed_folder.resolve() for listed_folder in model_folders())
     _say(f"{args.out} is ready{': the page lists it.' if listed else '. Put it into models/ to see it in the page.'}")
     return 0
 

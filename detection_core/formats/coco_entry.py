@@ -152,8 +152,8 @@ def _runs(value: dict[str, Any], image_size: tuple[int, int]) -> NDArray[np.int6
     size, counts = value.get("size"), value.get("counts")
     if size != list(image_size):
         sides = size if isinstance(size, list) and len(size) == 2 and all(map(as_number, size)) else None
-        said = f"{sides[1]}×{sides[0]}" if sides else "of no known size"
-        raise ValueError(f"its mask is {said}, but the image has {image_size[1]}×{image_size[0]} pixels")
+        mask_size = f"{sides[1]}×{sides[0]}" if sides else "of no known size"
+        raise ValueError(f"its mask is {mask_size}, but the image has {image_size[1]}×{image_size[0]} pixels")
     if not isinstance(counts, str | list):
         raise ValueError("the “counts” of its “segmentation” must be a text or a list of whole numbers")
     return runs_of(counts, image_size[0] * image_size[1])

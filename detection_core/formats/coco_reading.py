@@ -153,10 +153,10 @@ def _check_image(
     for image in dataset.get("images", []):
         if not isinstance(image, dict) or image.get("id") != key:
             continue
-        said = image.get("height"), image.get("width")
-        if all(isinstance(side, int) for side in said) and said != tuple(image_size):
+        recorded = image.get("height"), image.get("width")
+        if all(isinstance(side, int) for side in recorded) and recorded != tuple(image_size):
             raise ResultsFormatError(
-                f"The file is for an image of {said[1]}×{said[0]} pixels, but this one has {image_size[1]}×{image_size[0]}."
+                f"The file is for an image of {recorded[1]}×{recorded[0]} pixels, but this one has {image_size[1]}×{image_size[0]}."
             )
 
 

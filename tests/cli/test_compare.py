@@ -1,4 +1,4 @@
-"""`compare` says what models found and on what they agree, writes it down, and does without a model that fails."""
+"""Tests that `compare` prints and writes the models' results and their agreement, and continues without a model that fails."""
 
 from __future__ import annotations
 

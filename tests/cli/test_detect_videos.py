@@ -1,4 +1,4 @@
-"""The command `detect` with videos among its files; a made-up detector keeps it quick."""
+"""Tests the command `detect` on videos, with a fake detector for speed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was found in a video, as other programs read it."""
+"""Tests that other programs can read exported results of videos."""
 
 from __future__ import annotations
 
