@@ -43,9 +43,9 @@ class SoundTrack:
         self._parts: Iterator[_Part] = iter(())
         with ExitStack() as stack:
             container = stack.enter_context(open_media(source))
-            heard = sound(container)
-            if heard is not None:
-                self._parts = self._begin(container, heard)
+            stream = sound(container)
+            if stream is not None:
+                self._parts = self._begin(container, stream)
             self._open = stack.pop_all()
         self._next = self._following()
 
@@ -59,18 +59,18 @@ class SoundTrack:
         """Closes the source."""
         self._open.close()
 
-    def _begin(self, container: InputContainer, heard: AudioStream) -> Iterator[_Part]:
+    def _begin(self, container: InputContainer, stream: AudioStream) -> Iterator[_Part]:
         for other in container.streams:
-            if other is not heard:
+            if other is not stream:
                 other.discard = Discard.all
-        shown = moving_images(container)
-        origin = shown.start_time * shown.time_base if shown and shown.start_time and shown.time_base else Fraction(0)
-        if heard.codec_context.name == "aac":
-            return _copied(container, heard, origin, self._output.add_stream_from_template(heard))
-        rate = heard.rate if heard.rate in _RATES else _USUAL_RATE
-        layout = "mono" if heard.layout.nb_channels == 1 else "stereo"
+        video = moving_images(container)
+        origin = video.start_time * video.time_base if video and video.start_time and video.time_base else Fraction(0)
+        if stream.codec_context.name == "aac":
+            return _copied(container, stream, origin, self._output.add_stream_from_template(stream))
+        rate = stream.rate if stream.rate in _RATES else _USUAL_RATE
+        layout = "mono" if stream.layout.nb_channels == 1 else "stereo"
         track = self._output.add_stream("aac", rate=rate, layout=layout)
-        return _encoded(container, heard, origin, track)
+        return _encoded(container, stream, origin, track)
 
     def _following(self) -> _Part | None:
         try:
@@ -80,9 +80,9 @@ class SoundTrack:
             return None
 
 
-def _copied(container: InputContainer, heard: AudioStream, origin: Fraction, track: Stream) -> Iterator[_Part]:
+def _copied(container: InputContainer, stream: AudioStream, origin: Fraction, track: Stream) -> Iterator[_Part]:
     last = -1
-    for packet in container.demux(heard):
+    for packet in container.demux(stream):
         # The last packet is empty.
         if packet.size and packet.pts is not None and packet.dts is not None and packet.time_base:
             shift = round(origin / packet.time_base)
@@ -94,9 +94,9 @@ def _copied(container: InputContainer, heard: AudioStream, origin: Fraction, tra
                 yield float(packet.pts * packet.time_base), [packet]
 
 
-def _encoded(container: InputContainer, heard: AudioStream, origin: Fraction, track: AudioStream) -> Iterator[_Part]:
+def _encoded(container: InputContainer, stream: AudioStream, origin: Fraction, track: AudioStream) -> Iterator[_Part]:
     end = Fraction(0)
-    for frame in container.decode(heard):
+    for frame in container.decode(stream):
         begin = end
         if frame.pts is not None and frame.time_base:
             stamp = frame.pts * frame.time_base - origin
