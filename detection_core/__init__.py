@@ -1,4 +1,4 @@
-"""Detection Explorer's core: all of torchvision's detectors behind one interface, and what it takes to see their results."""
+"""Detection Explorer's core: all of torchvision's detectors behind one interface, with tools to view, compare and export their results."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ __all__ = [
     "write_checkpoint",
 ]
 
-# Imported when first used (PEP 562): torch takes seconds, and `--help` or drawing need none of it.
+# Imported on first use (PEP 562): torch takes seconds to import, and neither `--help` nor drawing needs it.
 _HOMES = {
     "Architecture": "models.spec",
     "Augmentation": "training.recipe",
@@ -151,7 +151,7 @@ _HOMES = {
 }
 
 
-# Names of before the first release, and what became of them; they go with the next one.
+# Old names from before the first release, and their new names; the old ones will be removed in the next release.
 _RENAMED = {
     "Batch": "BatchRun",
     "ClipOptions": "VideoOptions",

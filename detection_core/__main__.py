@@ -1,4 +1,4 @@
-"""`python -m detection_core`: the same as the page, from a terminal."""
+"""`python -m detection_core`: the command line."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Many images through one detector: a record for each as soon as it is done, so that a second run goes on where the first ended."""
+"""Runs one detector on many images and writes a record for each, so that a second run continues where the first one ended."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _DIGEST = "image_sha256"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one image.
+    """The outcome for one image.
 
     Attributes:
-        image: Which.
-        found: What was found in it, from the threshold on; None if it failed.
-        error: Why it failed, or None.
-        reused: Whether it was done before, so that the model did not run.
-        seconds: How long it took.
+        image: The image.
+        found: The detections above the threshold; None if it failed.
+        error: The error if it failed, or None.
+        reused: Whether the result is from an earlier run, so that the model did not run.
+        seconds: Time that it took.
     """
 
     image: InputFile
@@ -47,22 +47,22 @@ class Outcome:
 
 
 class BatchRun:
-    """Detection in many images, one in memory at a time, with results in a folder.
+    """Runs detection on many images, one in memory at a time, and writes the results to a folder.
 
-    Each image's result is our own JSON with its provenance and the digest of the image's file. It is also the record that the image
-    is done: a later run that finds one with the same model, weights, settings and image takes it as it is.
+    Each image's result is a JSON file with its provenance and the digest of the image file. It also records that the image
+    is done: a later run reuses it if model, weights, settings and image are the same.
 
     Attributes:
         images: All images, in order.
-        folder: Where results go.
+        folder: The folder for results.
 
     Args:
         images: The images.
-        folder: Where results go. Files there are replaced, except the images themselves: then results get a number.
-        provenance: What the results will come from. The file's hash belongs into its `revision`: names of weights files come again.
-        overwrite: Whether all are done again, whatever there is.
-        annotate: Whether an annotated PNG goes beside each record.
-        limits: Sizes of images accepted; None takes those of the environment.
+        folder: The folder for results. Existing files are replaced, except the images themselves: then a number is appended.
+        provenance: Provenance of the results. Its `revision` should be the file's hash, because names of weights files recur.
+        overwrite: Whether to ignore existing records and process all images again.
+        annotate: Whether to write an annotated PNG beside each record.
+        limits: Accepted sizes of images; None uses those of the environment.
     """
 
     def __init__(
@@ -87,10 +87,10 @@ class BatchRun:
         self._done: set[str] = set()
 
     def run(self, detect: Callable[[Image.Image], Detections]) -> Iterator[Outcome]:
-        """Detects in one image after the other; its files are written before its outcome is given.
+        """Processes one image after the other, and yields each outcome after its files are written.
 
         Args:
-            detect: Finds objects in an RGB image; what scores less than the provenance's threshold is left out.
+            detect: Finds objects in an RGB image; those with scores below the provenance's threshold are left out.
         """
         for image in self.images:
             started = time.perf_counter()
@@ -103,14 +103,14 @@ class BatchRun:
                 yield Outcome(image, found, None, reused, time.perf_counter() - started)
 
     def results(self) -> Iterator[ImageResult]:
-        """The results of all images that this run has done or found done, read from their records one at a time."""
+        """Yields the results of all images that this run has processed or reused, read from their records one at a time."""
         for source in self.images:
             if source.path in self._done and (record := _Record.read(self._record_of(source))):
                 image = partial(load_image, source.path, limits=self._limits)
                 yield ImageResult(source.name, record.found, record.provenance, image, stem=self._stems[source])
 
     def export(self, formats: Sequence[str]) -> list[str]:
-        """Writes the results in further formats.
+        """Writes the results in other formats.
 
         Args:
             formats: Keys of `formats.FORMATS`.
@@ -119,14 +119,14 @@ class BatchRun:
             Names of the files, relative to the folder, with "/" between folders.
 
         Raises:
-            ValueError: If there is no such format, or the model does not give what one is about.
+            ValueError: If a format is unknown, or the model does not predict what it needs.
             OSError: If a file cannot be written.
         """
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=".") as name:
             return [self._place(Path(name), file) for file in export(self.results(), formats, Path(name))]
 
     def _place(self, written_in: Path, name: str) -> str:
-        """Moves a file to the results, under another name where that would be over an image."""
+        """Moves a file to the results, under another name if it would replace an input image."""
         path = PurePosixPath(name)
         for free in itertools.chain([path], (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))):
             if identity(self.folder / free) not in self._inputs:
@@ -147,7 +147,7 @@ class BatchRun:
         return found, False
 
     def _keep(self, image: InputFile, loaded: LoadedImage, found: Detections) -> None:
-        # The record first: a drawing is of no use without, and an interruption between the two leaves one to be drawn.
+        # The record is written first: after an interruption between the two files, the next run draws the missing image.
         record = {_DIGEST: loaded.digest, **to_json(found, file_name=image.name, provenance=self._provenance)}
         self._target.write(f"{self._stems[image]}{RECORD}", json.dumps(record).encode())
         if self._annotate:
@@ -160,14 +160,14 @@ class BatchRun:
         return self.folder / f"{self._stems[image]}{RECORD}"
 
     def _usable_record(self, image: InputFile) -> _Record | None:
-        """The record of this very image with these very settings."""
+        """Returns the record if it is for the same image and settings."""
         record = None if self._overwrite else _Record.read(self._record_of(image))
         if record is None or record.file_name != image.name or not record.provenance.same_run(self._provenance):
             return None
         return record if record.digest == sha256(Path(image.path)) else None
 
     def _is_annotated(self, image: InputFile, provenance: Provenance) -> bool:
-        """Whether the annotated image shows the record: it holds the same provenance, the time of the run included."""
+        """Returns whether the annotated image shows the record: its provenance is the same, including the time of the run."""
         try:
             with PngImagePlugin.PngImageFile(self.folder / f"{self._stems[image]}{ANNOTATED}") as png:
                 return bool(json.loads(png.info["Settings"])["provenance"] == provenance.to_json())
@@ -177,7 +177,7 @@ class BatchRun:
 
 @dataclass(frozen=True)
 class _Record:
-    """A result that was read back."""
+    """A result that was read from its file."""
 
     file_name: str
     digest: str
@@ -186,7 +186,7 @@ class _Record:
 
     @classmethod
     def read(cls, path: Path) -> _Record | None:
-        """The record in a file; None if there is none, or something else."""
+        """Reads a record; returns None if the file does not exist or is not a record."""
         try:
             data: Any = json.loads(path.read_bytes())
             return cls(data["file_name"], data[_DIGEST], from_json(data), Provenance.from_json(data["provenance"]))

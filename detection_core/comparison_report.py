@@ -1,4 +1,4 @@
-"""What models found in one image and on what they agree, as one report: figures in JSON, and images."""
+"""Report of a comparison of models on one image: figures in JSON, and annotated images."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _STYLE = AnnotationStyle(color_by="class")
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What one model found, as it is compared.
+    """The objects of one model that take part in the comparison.
 
     Attributes:
-        name: What the model is called here; unlike the others'.
-        detections: Only those that take part.
-        provenance: Where they come from.
-        seconds: What the detection took, or None if the model did not run.
+        name: Unique name of the model in this report.
+        detections: The objects that take part.
+        provenance: Their provenance.
+        seconds: Time of the detection, or None if the model did not run.
     """
 
     name: str
@@ -40,13 +40,13 @@ class Found:
 
 @dataclass(eq=False)
 class ComparisonReport:
-    """Everything about one comparison.
+    """All figures and images of one comparison.
 
     Attributes:
-        image_name: What the image is called.
-        iou: From which IoU two objects are in the same place.
-        results: Of each model; the comparison is made when it is first asked for, so fill them in before.
-        failed: The name of each other model → why it takes no part.
+        image_name: Name of the image.
+        iou: Lowest IoU at which two objects count as the same place.
+        results: The result of each model; fill them in first, because the comparison is computed once, on first use.
+        failed: Name of each model that could not be compared → the reason.
     """
 
     image_name: str
@@ -56,7 +56,7 @@ class ComparisonReport:
 
     @cached_property
     def pairs(self) -> dict[tuple[str, str], Comparison]:
-        """Every two models, by their names."""
+        """The comparison of every two models, by their names."""
         return {
             (first.name, second.name): compare(first.detections, second.detections, iou=self.iou)
             for first, second in itertools.combinations(self.results, 2)
@@ -64,11 +64,11 @@ class ComparisonReport:
 
     @cached_property
     def agreed(self) -> list[Agreed]:
-        """What at least two models found."""
+        """The objects that at least two models found."""
         return consensus([result.detections for result in self.results], votes=2, iou=self.iou)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything as plain types. Indices count a model's `objects`, and `members` the models, from 0."""
+        """Returns everything as plain types. Indices count a model's `objects`, and `members` the models, from 0."""
         return {
             "image": self.image_name,
             "iou_threshold": self.iou,
@@ -82,13 +82,13 @@ class ComparisonReport:
         }
 
     def difference_png(self, image: Image.Image, a: str, b: str, style: AnnotationStyle = _STYLE) -> bytes:
-        """The difference of two models by their names as a PNG with its facts.
+        """Draws the difference of two models as a PNG with its settings.
 
         Args:
             image: The image, RGB.
-            a: The one model.
-            b: The other, which comes after it.
-            style: How it is drawn.
+            a: Name of the first model.
+            b: Name of the second model, which comes later in `results`.
+            style: The style of the image.
         """
         pair = self.pairs[a, b]
         drawn = annotate_comparison(image, pair, style=style, names=(a, b))
@@ -100,13 +100,13 @@ class ComparisonReport:
         return png_with_facts(drawn, description, facts)
 
     def write(self, image: Image.Image, target: Target, stems: Mapping[tuple[str, ...], str], style: AnnotationStyle = _STYLE) -> None:
-        """Writes `comparison.json`, an annotated image of each model, and a difference image of every two.
+        """Writes `comparison.json`, an annotated image per model, and a difference image per pair of models.
 
         Args:
             image: The image, RGB.
-            target: Where files go.
-            stems: Names of the images without their ending, by the names of the model or the two models; see `report_stems`.
-            style: How images are drawn.
+            target: The target of the files.
+            stems: Stems of the image files, by the names of the model or the two models; see `report_stems`.
+            style: The style of the images.
 
         Raises:
             OSError: If a file cannot be written.
@@ -120,7 +120,7 @@ class ComparisonReport:
 
 
 def report_stems(names: list[str], target: Target) -> dict[tuple[str, ...], str]:
-    """Names for the images of all models and of every two, without their ending and unlike any other file's there."""
+    """Returns unused stems for the images of all models and all pairs of models."""
     stems: dict[tuple[str, ...], str] = {(name,): target.free_stem(name) for name in names}
     pairs = itertools.combinations(names, 2)
     return stems | {(a, b): target.free_stem(shortened(f"difference_{a}_{b}")) for a, b in pairs}

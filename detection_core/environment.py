@@ -1,4 +1,4 @@
-"""Numbers that the environment sets."""
+"""Reads numbers from environment variables."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from detection_core.errors import SettingsError
 
 
 def positive_number(environ: Mapping[str, str], name: str, example: int) -> float | None:
-    """What a variable says; None if it is not set, or empty.
+    """Returns the value of a variable as a number, or None if it is not set or empty.
 
     Args:
-        environ: The variables.
-        name: Which.
-        example: A number that it might be, for the message.
+        environ: The environment variables.
+        name: Name of the variable.
+        example: An example of a valid number, for the error message.
 
     Raises:
-        SettingsError: If it is not a positive number.
+        SettingsError: If the value is not a positive number.
     """
     text = environ.get(name, "").strip()
     if not text:

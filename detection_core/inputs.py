@@ -1,4 +1,4 @@
-"""Which images and videos are meant by names, folders and patterns, in the order in which people count, and what results are called."""
+"""Finds images and videos by names, folders and patterns, in natural order, and chooses names for the files of their results."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 from detection_core.errors import UserError
 from detection_core.images.formats import READABLE
 
-# Endings of the formats in READABLE. They matter only where files are looked for: what is named is read whatever it is called.
+# Extensions of the formats in READABLE. They matter only in searches: a file that is named explicitly is read in any case.
 _ENDINGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".avif"}
-# Of videos; by their ending only they are told from images. Animated GIFs are either.
+# Extensions of videos, which alone distinguish them from images. Animated GIFs can be either.
 _VIDEO_ENDINGS = {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi"}
-# What the command line calls its annotated images and videos; the result of the same name stands beside each.
+# Suffixes of the command line's annotated images and videos; the JSON result with the same stem is beside each.
 ANNOTATED = "_detections.png"
 ANNOTATED_VIDEO = "_detections.mp4"
 _PATTERN = re.compile(r"[*?\[]")
@@ -24,7 +24,7 @@ Identity = tuple[int, int]
 
 
 class NoImagesError(UserError, ValueError):
-    """A folder or a pattern leads to no image; the message says which and what to do."""
+    """Raised if a folder or pattern contains no image; the message names it and says what to do."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class InputFile:
     """An image or video to be read.
 
     Attributes:
-        path: Where it is.
-        name: What it is called in results: as it was named, or, where it was looked for, its path within the folder searched, with "/".
-        place: Where its own files go within a folder of results: the folders searched are mirrored, all others left out.
+        path: Path of the file.
+        name: Its name in results: as the user gave it, or, if a search found it, its path within the searched folder, with "/".
+        place: Its path within a folder of results: subfolders of searched folders are kept, all other folders are left out.
     """
 
     path: str
@@ -43,38 +43,38 @@ class InputFile:
 
 
 def find_images(names: Sequence[str]) -> list[InputFile]:
-    """Finds the images that are meant.
+    """Finds the images for a list of names.
 
     Args:
-        names: Each a file, taken whatever it is; a folder, searched with those in it for files with an image's ending; or a pattern of
-            files with `*`, `?`, `[...]` or `**` (folders at any depth), for shells that leave patterns alone. Links to folders are
-            not followed; hidden files and the annotated images of earlier runs are found only by their own names.
+        names: Each is a file, which is accepted in any case; a folder, searched recursively for files with an image's extension; or a
+            pattern with `*`, `?`, `[...]` or `**` (folders at any depth), for shells that do not expand patterns. Links to folders
+            are not followed; hidden files and the annotated images of earlier runs are found only by their names.
 
     Returns:
-        Each image once, in the order of the names, and in natural order (2 before 10) where they were looked for.
+        Each image once, in the order of the names; the images of a folder or pattern are in natural order (2 before 10).
 
     Raises:
-        NoImagesError: If a folder or a pattern leads to nothing.
+        NoImagesError: If a folder or pattern contains no image.
     """
     found: dict[Path, InputFile] = {}
     for name in names:
-        for image in _meant_by(name):
+        for image in _find(name):
             found.setdefault(Path(image.path).absolute(), image)
     return list(found.values())
 
 
 def find_videos(names: Sequence[str], *, gifs: bool = False) -> tuple[list[InputFile], list[str]]:
-    """Finds the videos that are meant.
+    """Finds the videos for a list of names.
 
     Args:
-        names: As `find_images` takes them. Videos are files and patterns that end as videos do; what folders hold is images.
+        names: As for `find_images`. Files and patterns with a video's extension are videos; folders are searched for images only.
         gifs: Whether GIFs are videos.
 
     Returns:
         Each video once, in the order of the names; and all other names.
 
     Raises:
-        NoImagesError: If a pattern leads to nothing.
+        NoImagesError: If a pattern matches no video.
     """
     endings = _VIDEO_ENDINGS | ({".gif"} if gifs else set())
     found: dict[Path, InputFile] = {}
@@ -86,9 +86,9 @@ def find_videos(names: Sequence[str], *, gifs: bool = False) -> tuple[list[Input
             others.append(name)
             continue
         is_pattern = _PATTERN.search(name) and not exists
-        videos = _looked_for(*_split(path), endings) if is_pattern else [InputFile(name, name, path.name)]
+        videos = _search(*_split(path), endings) if is_pattern else [InputFile(name, name, path.name)]
         if not videos:
-            raise NoImagesError(f"No video fits “{name}”. Check the pattern and the folder.")
+            raise NoImagesError(f"No video matches “{name}”. Check the pattern and the folder.")
         for video in videos:
             found.setdefault(Path(video.path).absolute(), video)
     return list(found.values()), others
@@ -97,16 +97,16 @@ def find_videos(names: Sequence[str], *, gifs: bool = False) -> tuple[list[Input
 def free_stems(
     files: Sequence[InputFile], folder: Path, inputs: Set[Identity], endings: Collection[str], taken: Collection[str] = ()
 ) -> dict[InputFile, str]:
-    """What the names of each file's results begin with: its place, numbered where another has that or a result would lie on an input.
+    """Returns the stem of each file's results: its place, with a number if that is taken or a result would replace an input.
 
     Args:
         files: Images or videos.
-        folder: Where results go.
+        folder: The folder for results.
         inputs: All files that are read.
-        endings: What the names of results end with.
-        taken: Beginnings that are not free.
+        endings: The ends of the names of result files.
+        taken: Stems that are already used.
     """
-    # Some file systems do not tell "A" from "a".
+    # Some file systems do not distinguish "A" from "a".
     used = {stem.casefold() for stem in taken}
     stems = {}
     for file in files:
@@ -120,39 +120,39 @@ def free_stems(
     return stems
 
 
-def _meant_by(name: str) -> list[InputFile]:
+def _find(name: str) -> list[InputFile]:
     path = Path(name)
     is_folder, exists = _status(path)
     if is_folder:
-        found, otherwise = _looked_for(path, "**/*"), f"The folder “{name}” holds no {READABLE} file."
+        found, message = _search(path, "**/*"), f"The folder “{name}” contains no {READABLE} file."
     elif _PATTERN.search(name) and not exists:
-        found, otherwise = _looked_for(*_split(path)), f"No {READABLE} file fits “{name}”. Check the pattern and the folder."
+        found, message = _search(*_split(path)), f"No {READABLE} file matches “{name}”. Check the pattern and the folder."
     else:
         return [InputFile(name, name, path.name)]
     if not found:
-        raise NoImagesError(otherwise)
+        raise NoImagesError(message)
     return found
 
 
 def _status(path: Path) -> tuple[bool, bool]:
-    """Whether it is a folder, and whether it is there."""
+    """Returns whether the path is a folder, and whether it exists."""
     try:
         return path.is_dir(), path.exists()
-    except OSError:  # Too long, or in a folder that may not be looked into: who reads it says so.
+    except OSError:  # The name is too long or the folder is not accessible, which is reported when the file is read.
         return False, True
 
 
 def _split(pattern: Path) -> tuple[Path, str]:
-    """The folders before the first part that is no plain name, and the rest."""
+    """Splits a pattern into the folders before its first wildcard, and the rest."""
     plain = next(index for index, part in enumerate(pattern.parts) if _PATTERN.search(part))
     return Path(*pattern.parts[:plain]), str(Path(*pattern.parts[plain:]))
 
 
-def _looked_for(folder: Path, pattern: str, endings: Set[str] = frozenset(_ENDINGS)) -> list[InputFile]:
+def _search(folder: Path, pattern: str, endings: Set[str] = frozenset(_ENDINGS)) -> list[InputFile]:
     try:
         named = {path.relative_to(folder).as_posix(): path for path in folder.glob(pattern) if _is_one(path, endings)}
     except ValueError as error:
-        raise NoImagesError(f"The pattern “{pattern}” cannot be understood: {error}.") from error
+        raise NoImagesError(f"The pattern “{pattern}” is not valid: {error}.") from error
     visible = [name for name in named if not any(part.startswith(".") for part in name.split("/"))]
     return [InputFile(str(named[name]), name, name) for name in sorted(visible, key=natural)]
 
@@ -163,7 +163,7 @@ def _is_one(path: Path, endings: Set[str]) -> bool:
 
 
 def identity(path: Path) -> Identity | None:
-    """What tells a file from all others, whatever it is called and however it is linked to; None if there is none."""
+    """Returns a value that identifies a file regardless of its name and of links to it; None if the file does not exist."""
     try:
         found = path.stat()
     except OSError:
@@ -172,7 +172,7 @@ def identity(path: Path) -> Identity | None:
 
 
 def natural(name: str) -> list[tuple[tuple[int, int, str], ...]]:
-    """A key that sorts "b/2.jpg" before "b/10.jpg", and capitals among the others."""
+    """Returns a key for natural sorting: "b/2.jpg" before "b/10.jpg", ignoring case."""
     return [tuple(_rank(run) for run in re.findall(r"\d+|\D+", part)) for part in name.split("/")]
 
 

@@ -1,4 +1,4 @@
-"""A comparison's report as plain types and files."""
+"""Tests a comparison's report as plain types and files."""
 
 from __future__ import annotations
 

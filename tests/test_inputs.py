@@ -103,7 +103,7 @@ def test_gifs_are_videos_where_that_is_meant(videos):
 
 
 def test_a_pattern_without_videos_is_told(videos):
-    with pytest.raises(NoImagesError, match="No video fits"):
+    with pytest.raises(NoImagesError, match="No video matches"):
         find_videos(["images/*.avi"])
 
 

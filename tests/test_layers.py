@@ -1,4 +1,4 @@
-"""Imports point one way: every package stands on a layer, and may import only its own files and what lies on the layers below."""
+"""Tests that every package belongs to a layer and imports only its own files and packages of lower layers."""
 
 from __future__ import annotations
 

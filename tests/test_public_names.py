@@ -1,4 +1,4 @@
-"""The package's own names: each is there, and those that were renamed still work for one release."""
+"""Tests that all public names exist and that renamed ones still work for one release."""
 
 from __future__ import annotations
 

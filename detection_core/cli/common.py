@@ -1,4 +1,4 @@
-"""What the commands of the command line share: their errors, what they say, and how they find models."""
+"""Code shared by the commands: errors, output, and the lookup of models."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _STAGES = {"download": "Downloading", "load": "Loading"}
 
 
 class UsageError(UserError):
-    """It cannot be done as it was asked for, so nothing was; the message says why."""
+    """Raised before any work if a command cannot be carried out as given; the message says why."""
 
 
 def fraction(text: str) -> float:
-    """An argument between 0 and 1.
+    """Parses an argument between 0 and 1.
 
     Raises:
-        argparse.ArgumentTypeError: If it is not.
+        argparse.ArgumentTypeError: If it is out of range.
     """
     value = float(text)
     if not 0 <= value <= 1:
@@ -37,17 +37,17 @@ def fraction(text: str) -> float:
     return value
 
 
-def let_every_letter_pass() -> None:
-    """Has letters that standard output cannot hold, in a terminal of ASCII or Latin-1, written as escapes, as stderr does anyway."""
+def escape_unsupported_characters() -> None:
+    """Makes standard output escape characters that the terminal's encoding, such as ASCII, does not support, as stderr does."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def use_models_folder(name: str | None) -> None:
-    """Lets the user's own models be found in this folder; None keeps the usual one.
+    """Sets the folder with the user's own models; None keeps the default.
 
     Raises:
-        SettingsError: If there is no such folder.
+        SettingsError: If the folder does not exist.
     """
     from detection_core.models.user_models import use_folder
 
@@ -56,22 +56,22 @@ def use_models_folder(name: str | None) -> None:
 
 
 def add_precision(parser: argparse.ArgumentParser) -> None:
-    """Adds the choice of a precision to a parser."""
-    told = "exact (float32, the usual), fast (16 bits, where the machine has them), stock (torchvision's own modules)"
-    parser.add_argument("--precision", choices=list(map(str, Precision)), help=f"in which numbers models compute: {told}")
+    """Adds the option `--precision` to a parser."""
+    text = "exact (float32, the default), fast (16 bits, if the hardware supports it), or stock (torchvision's own modules)"
+    parser.add_argument("--precision", choices=list(map(str, Precision)), help=f"precision of the models: {text}")
 
 
 def find_spec(model: str, precision: str | None = None) -> ModelSpec:
-    """The model of a key or of a checkpoint file, either of which may end in a precision: "mine.pt@fast".
+    """Finds the model for a key or a checkpoint file, either of which may end in a precision: "mine.pt@fast".
 
     Args:
-        model: What the user called it.
-        precision: The one that the user chose for all; None leaves what the model's name says, or the usual one.
+        model: The key or file name.
+        precision: The precision that the user chose for all models; None uses that of the name, or the default.
 
     Raises:
-        UnknownModelError: If it is neither.
+        UnknownModelError: If there is no such model.
         CheckpointError: If the file cannot be used.
-        SettingsError: If the environment names no precision.
+        SettingsError: If the environment names an unknown precision.
     """
     spec = _find_spec(model)
     usual = usual_precision()
@@ -93,11 +93,11 @@ def _find_spec(model: str) -> ModelSpec:
 
 
 def settings(device: str) -> tuple[ImageLimits, ModelLoader]:
-    """What the environment says about images and memory, for a device on which models can run.
+    """Reads the limits on images and the loader's memory budget from the environment, for a device on which models can run.
 
     Raises:
-        DeviceError: If they cannot.
-        SettingsError: If one of the environment's variables is not what it should be.
+        DeviceError: If the device is not available.
+        SettingsError: If an environment variable is invalid.
     """
     from detection_core.images.limits import ImageLimits
     from detection_core.models.device import require_device
@@ -108,7 +108,7 @@ def settings(device: str) -> tuple[ImageLimits, ModelLoader]:
 
 
 def in_a_line(error: BaseException) -> str:
-    """An error's first line, or what to do where memory is short."""
+    """Returns an error's first line, or advice if memory ran out."""
     from detection_core.models.device import is_lack_of_memory
 
     text = str(error)
@@ -118,42 +118,42 @@ def in_a_line(error: BaseException) -> str:
 
 
 class LoadReport:
-    """Says on stderr what takes time before the first image, a line for every tenth of a download."""
+    """Reports the loading of a model on stderr, with a line for every tenth of a download."""
 
     def __init__(self) -> None:
-        self._said = ""
+        self._last = ""
 
     def __call__(self, progress: Any) -> None:
-        """Says a stage, unless it has just been said."""
+        """Reports a stage, unless it was the last one reported."""
         text = _STAGES[progress.stage]
         if progress.total and progress.stage == "download":
             tenth = 10 * progress.done // progress.total
             text += f" {tenth * 10} % of {progress.total / 1e6:.0f} MB"
-        if text != self._said:
-            self._said = text
+        if text != self._last:
+            self._last = text
             say(text)
 
 
 def print_json(value: Any) -> None:
-    """Writes a value to stdout."""
+    """Writes a value to stdout as JSON."""
     json.dump(value, sys.stdout, indent=2)
     print()
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Writes rows of cells to stdout, the columns below each other."""
+    """Writes rows of cells to stdout with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
 def duration(seconds: float) -> str:
-    """A time for people, such as "2 min 5 s"."""
+    """Formats a duration, such as "2 min 5 s"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def say(text: str) -> None:
-    """Writes a line for people to stderr, so that stdout stays a result."""
+    """Writes a message to stderr; stdout is for results only."""
     print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""The command `compare` of the command line."""
+"""The command `compare`."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from detection_core.models.catalog import ModelSpec
     from detection_core.models.loader import ModelLoader
 
-# From which score on results of other tools are compared, whose models have no suggestion.
+# Default threshold for results of other tools, whose models have none of their own.
 _IMPORTED_THRESHOLD = 0.5
 _EXAMPLE = """\
 example:
   python -m detection_core compare image.jpg --models maskrcnn_resnet50_fpn_v2 fcos_resnet50_fpn models/mine.pt results.json --out compared
 
-Scores of different models mean different things: by default each is taken at its default threshold, with --top the same
-number of objects is taken of each.
+Scores of different models are not comparable: by default, each model uses its own threshold; with --top, each contributes the same
+number of objects.
 """
 
 
 def add_compare(commands: Any) -> None:
     """Adds the command to a parser's commands."""
     parser = commands.add_parser(
-        "compare", help="see on what models agree", epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+        "compare", help="compare the results of several models", epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("image", metavar="IMAGE", help="an image file")
     parser.add_argument(
@@ -50,17 +50,17 @@ def add_compare(commands: Any) -> None:
         nargs="+",
         required=True,
         metavar="MODEL",
-        help="two or more: keys that `models` lists, .pt files, or .json files with COCO results of other tools",
+        help="two or more: keys from the `models` command, .pt files, or .json files with COCO results of other tools",
     )
-    parser.add_argument("--iou", type=_overlap, default=0.5, metavar="IOU", help="from which overlap on two boxes are in the same place")
+    parser.add_argument("--iou", type=_overlap, default=0.5, metavar="IOU", help="lowest IoU of two boxes at the same place; default: 0.5")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--threshold", type=fraction, metavar="T", help="lowest score, 0–1; default: each model's suggestion")
-    which.add_argument("--top", type=_count, metavar="K", help="the K best objects of each model instead")
-    parser.add_argument("--image-id", type=_image_id, metavar="ID", help="which image of COCO results it is, where they are of several")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where images and comparison.json go")
-    parser.add_argument("--format", choices=["text", "json"], default="text", help="of what is written to stdout")
-    parser.add_argument("--device", default="cpu", metavar="D", help="where models run: cpu, cuda, cuda:1, mps")
-    parser.add_argument("--models-dir", metavar="DIR", help="folder with your own models; default: models, where there is one")
+    which.add_argument("--threshold", type=fraction, metavar="T", help="lowest score, 0–1; default: each model's own")
+    which.add_argument("--top", type=_count, metavar="K", help="use the K best objects of each model instead")
+    parser.add_argument("--image-id", type=_image_id, metavar="ID", help="the image's id, if COCO results cover several images")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for images and comparison.json")
+    parser.add_argument("--format", choices=["text", "json"], default="text", help="format of the output on stdout")
+    parser.add_argument("--device", default="cpu", metavar="D", help="device for the models: cpu, cuda, cuda:1, mps")
+    parser.add_argument("--models-dir", metavar="DIR", help="folder with your own models; default: models, if it exists")
     parser.set_defaults(command=_compare)
 
 
@@ -102,15 +102,15 @@ def _compare(args: argparse.Namespace) -> int:
 
     report = ComparisonReport(args.image, args.iou)
     for number, (name, source) in enumerate(zip(files.names, sources, strict=True), start=1):
-        place = f"[{number}/{len(sources)}] {name}: "
+        prefix = f"[{number}/{len(sources)}] {name}: "
         try:
             result = _result(name, source, image, loader, args)
         except (UserError, RuntimeError, MemoryError) as error:
             report.failed[name] = in_a_line(error)
-            say(f"{place}{report.failed[name]}")
+            say(f"{prefix}{report.failed[name]}")
         else:
             report.results.append(result)
-            say(f"{place}{result.detections.describe()}" + ("" if result.seconds is None else f" ({result.seconds:.2f} s)"))
+            say(f"{prefix}{result.detections.describe()}" + ("" if result.seconds is None else f" ({result.seconds:.2f} s)"))
     if len(report.results) < 2:
         say("Fewer than two models are left, so there is nothing to compare.")
         return 1
@@ -148,7 +148,7 @@ def _result(name: str, source: Path | ModelSpec, image: Image.Image, loader: Mod
 
 
 def _run(spec: ModelSpec, image: Image.Image, device: str, loader: ModelLoader) -> tuple[Detections, float]:
-    """All that a model finds, and in how many seconds."""
+    """Returns all objects that a model finds, and the seconds that it took."""
     from detection_core.models.detector import Detector
 
     loader.load(spec, on_progress=LoadReport())

@@ -1,4 +1,4 @@
-"""How the command `compare` reports: in tables, and in files that are never one of those given."""
+"""The output of the command `compare`: tables, and files that never replace an input."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from detection_core.inputs import identity
 
 
 def print_report(report: ComparisonReport) -> None:
-    """Writes tables to stdout: the models, every two of them, and how many objects several agree on."""
+    """Writes tables to stdout: the models, all pairs of models, and the numbers of objects on which several agree."""
     print_table([["MODEL", "OBJECTS", "THRESHOLD", "FIRST RUN", "FOUND"], *map(_model_row, report.results)])
     print()
     heads = ["A", "B", "MATCHED", "ONLY A", "ONLY B", "OTHER CLASS", "AGREEMENT", "MEAN IOU", "SCORE B-A"]
@@ -51,14 +51,14 @@ def _of(least: int, count: int) -> str:
 
 
 class Files:
-    """The files of a report, in a folder or nowhere.
+    """The files of a report.
 
     Args:
         sources: File names of the models.
-        folder: Where the files go; None writes none.
+        folder: Folder for the files; None writes none.
 
     Attributes:
-        names: What the models are called: the file names without their endings, numbered where they are the same.
+        names: Names of the models: the stems of their files, with a number if they are the same.
     """
 
     def __init__(self, sources: Sequence[str], folder: Path | None) -> None:
@@ -69,27 +69,27 @@ class Files:
         self._stems = report_stems(self.names, self._target)
 
     def prepare(self, inputs: Sequence[str]) -> None:
-        """Makes the folder.
+        """Creates the folder.
 
         Args:
-            inputs: Names of files that are read; other names do no harm.
+            inputs: Names of the input files; names that are not files are ignored.
 
         Raises:
-            UsageError: If it cannot be made, or an input would be written over.
+            UsageError: If the folder cannot be created, or an input would be overwritten.
         """
         if not self._folder:
             return
         outputs = {identity(self._folder / name) for name in (REPORT_FILE, *(f"{stem}.png" for stem in self._stems.values()))}
         for given in inputs:
             if (found := identity(Path(given))) and found in outputs:
-                raise UsageError(f"“{given}” would be written over. Choose another folder for --out.")
+                raise UsageError(f"“{given}” would be overwritten. Choose another folder for --out.")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"The folder “{self._folder}” cannot be made: {error.strerror}.") from error
+            raise UsageError(f"The folder “{self._folder}” cannot be created: {error.strerror}.") from error
 
     def write(self, report: ComparisonReport, image: Image.Image) -> None:
-        """Writes comparison.json, one annotated image per model, and one of the difference per two models.
+        """Writes comparison.json, an annotated image per model, and a difference image per pair of models.
 
         Raises:
             OSError: If a file cannot be written.

@@ -1,4 +1,4 @@
-"""The command `detect` of the command line."""
+"""The command `detect`."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ _EXAMPLE = """\
 example:
   python -m detection_core detect images/ --model person_mobilenet_v2_fpn --out out/ --format json,png,coco
 
-Each image's result goes into out/ as soon as it is there. The same command goes on where it was interrupted, and does again what has
-changed: an image, the model, its weights or the threshold.
+Each image's result is written to out/ as soon as it is ready. After an interruption, run the same command again to continue. Images
+are processed again if the image, the model, its weights or the threshold has changed.
 
 videos:
   python -m detection_core detect video.mp4 --model person_mobilenet_v2_fpn --out out/ --fps 10
 
 Videos are files and patterns that end in .mp4, .m4v, .mov, .webm, .mkv or .avi, and animated .gif with --every or --fps; folders are
-searched for images only. Each gives NAME_detections.mp4 and NAME_detections.json, with an identity for each object. A video that is
-interrupted keeps what was done, and begins anew the next time.
+searched for images only. Each video results in NAME_detections.mp4 and NAME_detections.json, with a track id for each object. After an
+interruption, the finished part of a video is kept, but the next run starts from its beginning.
 """
-_FORMATS = "json, png, coco, coco-dataset, yolo-detect, yolo-segment, yolo-pose, csv; of videos: json, mp4, coco, csv, mot"
-# Formats that are one file.
+_FORMATS = "json, png, coco, coco-dataset, yolo-detect, yolo-segment, yolo-pose, csv; for videos: json, mp4, coco, csv, mot"
+# Formats that consist of one file.
 _FOR_STDOUT = ("json", "coco", "coco-dataset", "csv")
 
 
@@ -62,20 +62,20 @@ def add_detect(commands: Any) -> None:
         "detect", help="find objects in images and videos", epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="images, videos, folders with images, or quoted patterns like '**/*.jpg'")
-    parser.add_argument("--model", required=True, metavar="KEY", help="a key that `models` lists, or a .pt file")
-    parser.add_argument("--threshold", type=fraction, metavar="T", help="lowest score shown, 0–1; default: the model's suggestion")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where results go; default: results on stdout")
+    parser.add_argument("--model", required=True, metavar="KEY", help="a key from the `models` command, or a .pt file")
+    parser.add_argument("--threshold", type=fraction, metavar="T", help="lowest score, 0–1; default: the model's own")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for results; default: results on stdout")
     parser.add_argument(
         "--format",
         action="append",
         type=lambda text: text.split(","),
         metavar="F[,F]",
-        help=f"what is wanted: {_FORMATS}; default: json with png or mp4, or json on stdout. With --out, json is always written",
+        help=f"output formats: {_FORMATS}; default: json with png or mp4, or json on stdout. With --out, json is always written",
     )
-    parser.add_argument("--overwrite", action="store_true", help="do again what is done already")
+    parser.add_argument("--overwrite", action="store_true", help="process images again that are already done")
     add_precision(parser)
-    parser.add_argument("--device", default="cpu", metavar="D", help="where the model runs: cpu, cuda, cuda:1, mps")
-    parser.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, where there is one")
+    parser.add_argument("--device", default="cpu", metavar="D", help="device for the model: cpu, cuda, cuda:1, mps")
+    parser.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, if it exists")
     add_video_options(parser)
     parser.set_defaults(command=_detect)
 
@@ -109,11 +109,11 @@ def _detect(args: argparse.Namespace) -> int:
 
 
 def _find(args: argparse.Namespace, limits: VideoLimits) -> tuple[list[InputFile], list[InputFile]]:
-    """The videos and the images that are meant.
+    """Finds the videos and the images.
 
     Raises:
-        NoImagesError: If a folder or a pattern leads to nothing.
-        UsageError: If videos are to go to standard output, or what is for videos is said of images.
+        NoImagesError: If a folder or pattern contains no image.
+        UsageError: If options for videos are used with images, or standard output with videos.
     """
     from detection_core.inputs import find_images, find_videos
 
@@ -122,17 +122,17 @@ def _find(args: argparse.Namespace, limits: VideoLimits) -> tuple[list[InputFile
     images = find_images([*others, *still])
     videos = [video for video in videos if video.path not in still]
     if videos and args.out is None:
-        raise UsageError("What is found in videos goes into files. Add --out DIR.")
+        raise UsageError("Results of videos cannot go to standard output. Add --out DIR.")
     if images and (args.classes is not None or args.keypoint_threshold is not None):
-        raise UsageError("--classes and --keypoint-threshold are for videos only: leave them out where there are images.")
+        raise UsageError("--classes and --keypoint-threshold are for videos only: leave them out for images.")
     return videos, images
 
 
 def _formats(args: argparse.Namespace, spec: ModelSpec, *, videos: bool, images: bool) -> tuple[list[str], list[str]]:
-    """What is to be written of images and of videos, each once.
+    """Returns the formats for images and for videos, each once.
 
     Raises:
-        UsageError: If that cannot be.
+        UsageError: If a format is unknown, or cannot be written for this model or to standard output.
     """
     from detection_core.formats import FORMATS
     from detection_core.video import VIDEO_FORMATS
@@ -146,16 +146,16 @@ def _formats(args: argparse.Namespace, spec: ModelSpec, *, videos: bool, images:
         if name not in known:
             raise UsageError(f"There is no format “{name}”. The formats are: {', '.join(known)}.")
         if name in FORMATS and name not in of_videos and not FORMATS[name].suits(_example_of(spec)):
-            raise UsageError(f"{spec.title} gives {', '.join(spec.tasks)} only, too little for the format “{name}”.")
+            raise UsageError(f"{spec.title} predicts {', '.join(spec.tasks)} only, which is not enough for the format “{name}”.")
     if "mot" in formats and args.no_track:
-        raise UsageError("The format “mot” is about who is who: leave --no-track out.")
+        raise UsageError("The format “mot” contains tracks: leave out --no-track.")
     if args.out is None and (len(formats) > 1 or formats[0] not in _FOR_STDOUT):
         raise UsageError(f"Only one of {', '.join(_FOR_STDOUT)} can go to standard output. Add --out DIR for {','.join(formats)}.")
     return [name for name in formats if name in FORMATS], list(dict.fromkeys(["json", *(name for name in formats if name in of_videos)]))
 
 
 def _stems(videos: Sequence[InputFile], images: Sequence[InputFile], folder: Path) -> dict[InputFile, str]:
-    """What the names of each video's files begin with: nothing that an image's files do, and nothing that leads to an input."""
+    """Returns the stem of each video's files, which differs from those of images and never leads to an input."""
     from detection_core.batch import RECORD
     from detection_core.inputs import ANNOTATED, ANNOTATED_VIDEO, free_stems, identity
     from detection_core.video import VIDEO_FILES
@@ -166,7 +166,7 @@ def _stems(videos: Sequence[InputFile], images: Sequence[InputFile], folder: Pat
 
 
 def _example_of(spec: ModelSpec) -> Detections:
-    """One object with all that the model gives."""
+    """Returns a result with one object and everything that the model predicts."""
     import numpy as np
 
     from detection_core.detections import Detections
@@ -182,7 +182,7 @@ def _example_of(spec: ModelSpec) -> Detections:
 
 @contextmanager
 def _folder(out: Path | None) -> Iterator[Path]:
-    """Where results go; for standard output a folder that does not last."""
+    """Creates the folder for results; a temporary one for standard output."""
     if out is None:
         with tempfile.TemporaryDirectory() as name:
             yield Path(name)
@@ -190,12 +190,12 @@ def _folder(out: Path | None) -> Iterator[Path]:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"The folder “{out}” cannot be made: {error.strerror}.") from error
+        raise UsageError(f"The folder “{out}” cannot be created: {error.strerror}.") from error
     yield out
 
 
 def _load(spec: ModelSpec, device: str, loader: ModelLoader) -> Detector | None:
-    """The model ready to run; None if it cannot be had, which has been said."""
+    """Returns the model ready to run, or None after reporting an error."""
     from detection_core.models.detector import Detector
 
     try:
@@ -210,11 +210,11 @@ def _load(spec: ModelSpec, device: str, loader: ModelLoader) -> Detector | None:
 
 @contextmanager
 def _frame_detector(spec: ModelSpec, device: str, loader: ModelLoader) -> Iterator[tuple[Callable[[Image.Image], Detections], int]]:
-    """A function that finds objects in a frame, and how many frames it should have in hand at a time."""
+    """Yields a function that finds objects in a frame, and the number of frames that should be in flight."""
     from detection_core.engine import EngineError, LocalEngine
     from detection_core.images.reading import read_image
 
-    # Its errors are said in a line each, and without a server nobody reads its log.
+    # Errors are reported in one line each, so the engine's log is not needed here.
     logging.getLogger("detection_core.engine").setLevel(logging.CRITICAL)
     engine = LocalEngine(device, loader=loader)
 
@@ -225,14 +225,14 @@ def _frame_detector(spec: ModelSpec, device: str, loader: ModelLoader) -> Iterat
             raise error.__cause__ or error from None
 
     try:
-        # One more than run at a time, so that the engine need not wait for the next one.
+        # One more than run at the same time, so that the engine does not wait for the next frame.
         yield detect, engine.max_in_flight
     finally:
         engine.close()
 
 
 def _provenance(spec: ModelSpec, threshold: float) -> Provenance:
-    """Names the weights by their content: a file that is written anew may keep its name, and a copy its content."""
+    """Returns the provenance with the weights' hash: a file may change without changing its name, and copies have the same content."""
     from detection_core.formats import provenance_of
     from detection_core.models.download import sha256
     from detection_core.models.weights import find_weights

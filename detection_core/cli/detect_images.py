@@ -1,4 +1,4 @@
-"""What the command `detect` does with images."""
+"""The part of the command `detect` that processes images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from detection_core.images.limits import ImageLimits
     from detection_core.inputs import InputFile
 
-# Formats that are one image's own.
+# Formats with one file per image.
 _BESIDE_EACH = {"json", "png"}
 
 
@@ -35,16 +35,16 @@ def detect_in_images(
     overwrite: bool,
     on_stdout: bool,
 ) -> bool:
-    """Detects in all images, says what becomes of each, and writes the results.
+    """Runs detection on all images, reports each outcome, and writes the results.
 
     Args:
-        images: Which.
-        folder: Where results go, or stay until they are printed.
-        detect: The model.
-        provenance: What results come from.
+        images: The images.
+        folder: Folder for results; a temporary one if they are printed.
+        detect: Finds objects in an RGB image.
+        provenance: Provenance of the results.
         formats: Keys of `formats.FORMATS`.
-        limits: Sizes of images accepted.
-        overwrite: Whether what is done already is done again.
+        limits: Accepted sizes of images.
+        overwrite: Whether images that are already done are processed again.
         on_stdout: Whether results are printed.
 
     Returns:
@@ -57,14 +57,14 @@ def detect_in_images(
     try:
         for outcome in batch.run(detect):
             report.add(outcome)
-    finally:  # Also when interrupted: what was found so far took its time.
+    finally:  # After an interruption, too: the results so far are not lost.
         report.finish(resumable=not on_stdout)
         complete = _finish(batch, formats, on_stdout=on_stdout)
     return complete and not report.failed
 
 
 class _Report:
-    """Says on stderr what becomes of each image, and how long the rest will take."""
+    """Reports on stderr the outcome of each image, and the time that is left."""
 
     def __init__(self, total: int) -> None:
         self.failed = 0
@@ -74,19 +74,19 @@ class _Report:
         self._seconds = 0.0
 
     def add(self, outcome: Outcome) -> None:
-        """Says one image's line; those done before are only counted, there may be thousands."""
+        """Reports one image; reused results are only counted, because there may be thousands."""
         if outcome.reused:
             self._reused += 1
             return
         self.failed += outcome.error is not None
         self._detected += outcome.error is None
         number = self.failed + self._detected + self._reused
-        place = f"[{number}/{self._total}] " if self._total > 1 else ""
+        prefix = f"[{number}/{self._total}] " if self._total > 1 else ""
         if outcome.error is not None:
-            say(f"{place}{outcome.image.name}: {in_a_line(outcome.error)}")
+            say(f"{prefix}{outcome.image.name}: {in_a_line(outcome.error)}")
         elif outcome.found is not None:
             self._seconds += outcome.seconds
-            say(f"{place}{outcome.image.name}: {outcome.found.describe()} ({outcome.seconds:.2f} s{self._pace(number)})")
+            say(f"{prefix}{outcome.image.name}: {outcome.found.describe()} ({outcome.seconds:.2f} s{self._pace(number)})")
 
     def _pace(self, number: int) -> str:
         if self._total == 1:
@@ -95,18 +95,18 @@ class _Report:
         return f"; {1 / each:.1f} images/s, {duration(each * (self._total - number))} left"
 
     def finish(self, *, resumable: bool) -> None:
-        """Says what came of all."""
+        """Reports a summary of all images."""
         left = self._total - self._detected - self._reused - self.failed
         if self._total > 1 or self._reused:
-            parts = {"detected": self._detected, "done before (--overwrite does them again)": self._reused, "failed": self.failed}
-            told = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
-            say(f"{self._total} image{'s'[: self._total > 1]}: {told or 'none done'}.")
+            parts = {"detected": self._detected, "done before (use --overwrite to repeat)": self._reused, "failed": self.failed}
+            summary = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
+            say(f"{self._total} image{'s'[: self._total > 1]}: {summary or 'none done'}.")
         if left and resumable:
-            say(f"{left} left: the same command goes on from here.")
+            say(f"{left} left: run the same command again to continue.")
 
 
 def _finish(batch: BatchRun, formats: Sequence[str], *, on_stdout: bool) -> bool:
-    """Writes what stands in one place for all images; False if that fails, which has been said."""
+    """Writes or prints the results that cover all images; returns False after reporting an error."""
     together = [name for name in formats if name not in _BESIDE_EACH]
     try:
         if on_stdout and not together:
@@ -130,7 +130,7 @@ def _print_file(batch: BatchRun, formats: Sequence[str]) -> None:
 
 
 def _print_results(batch: BatchRun) -> None:
-    """Our JSON of all images as one list, without ever holding more than one of them."""
+    """Prints the JSON of all images as one list, with only one of them in memory at a time."""
     from detection_core.formats import to_json
 
     separator = "["

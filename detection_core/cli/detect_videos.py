@@ -1,4 +1,4 @@
-"""What the command `detect` does with videos."""
+"""The part of the command `detect` that processes videos."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ _REST_OF_LINE_EMPTY = "\x1b[K"
 
 
 def add_video_options(parser: Any) -> None:
-    """Adds what is said about videos to a parser."""
+    """Adds the options for videos to a parser."""
     group = parser.add_argument_group("videos")
     frames = group.add_mutually_exclusive_group()
-    frames.add_argument("--every", type=int, metavar="N", help="look at every Nth frame only")
-    frames.add_argument("--fps", type=float, metavar="F", help="look at no more than F frames per second")
+    frames.add_argument("--every", type=int, metavar="N", help="process only every Nth frame")
+    frames.add_argument("--fps", type=float, metavar="F", help="process at most F frames per second")
     group.add_argument(
-        "--classes", action="append", type=_names, metavar="NAME[,NAME]", help="only these are drawn, counted and written; default: all"
+        "--classes", action="append", type=_names, metavar="NAME[,NAME]", help="draw, count and write only these classes; default: all"
     )
     group.add_argument(
-        "--keypoint-threshold", type=float, metavar="LOGIT", help="keypoints above it are drawn, and visible in COCO; default: 2"
+        "--keypoint-threshold", type=float, metavar="LOGIT", help="keypoints above it are drawn, and visible in COCO files; default: 2"
     )
-    # Its name before the first release.
+    # The option's name before the first release.
     group.add_argument("--joint-threshold", dest="keypoint_threshold", type=float, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    group.add_argument("--no-track", action="store_true", help="give objects no identity, and leave their boxes as they are")
-    group.add_argument("--no-sound", action="store_true", help="leave the sound out")
+    group.add_argument("--no-track", action="store_true", help="do not track objects or smooth their boxes")
+    group.add_argument("--no-sound", action="store_true", help="leave out the sound")
 
 
 def _names(text: str) -> list[str]:
@@ -54,10 +54,10 @@ def _names(text: str) -> list[str]:
 
 
 def options_of_videos(args: argparse.Namespace, spec: ModelSpec, threshold: float) -> VideoOptions:
-    """What was said about videos.
+    """Returns the options for videos from the arguments.
 
     Raises:
-        UsageError: If that cannot be.
+        UsageError: If an option is invalid.
     """
     from detection_core.video import VideoOptions
     from detection_core.visualization import AnnotationStyle
@@ -81,15 +81,15 @@ def _classes(args: argparse.Namespace, spec: ModelSpec) -> frozenset[str] | None
         return None
     wanted = frozenset(name for names in args.classes for name in names)
     if unknown := sorted(wanted.difference(spec.class_names)):
-        raise UsageError(f"{spec.title} knows no class “{unknown[0]}”. Its classes are: {', '.join(spec.class_names)}.")
+        raise UsageError(f"{spec.title} has no class “{unknown[0]}”. Its classes are: {', '.join(spec.class_names)}.")
     return wanted
 
 
 def limits_of_videos() -> VideoLimits:
-    """Which videos are accepted: of any length and size, unless the environment sets limits.
+    """Returns the limits on videos: any duration and file size, unless the environment sets limits.
 
     Raises:
-        SettingsError: If one of its variables is not what it should be.
+        SettingsError: If an environment variable is invalid.
     """
     from detection_core.video.io import VideoLimits
 
@@ -97,7 +97,7 @@ def limits_of_videos() -> VideoLimits:
 
 
 def moves(path: str, limits: VideoLimits) -> bool:
-    """Whether a GIF has more than one frame."""
+    """Returns whether a GIF has more than one frame."""
     from detection_core.video.io import VideoError, open_video
 
     try:
@@ -108,17 +108,17 @@ def moves(path: str, limits: VideoLimits) -> bool:
 
 @dataclass(frozen=True)
 class VideoRun:
-    """Detection in videos, one after the other.
+    """Runs detection on videos, one after the other.
 
     Attributes:
-        folder: Where results go.
-        detect: The model.
-        provenance: What results come from.
+        folder: Folder for results.
+        detect: Finds objects in an RGB image.
+        provenance: Provenance of the results.
         formats: Keys of `VIDEO_FORMATS`, and "mp4".
-        options: How videos are looked at.
-        floor: Lowest score of an object that is kept at all.
-        limits: Which videos are accepted.
-        max_in_flight: How many frames are with the model at a time.
+        options: Options for processing and drawing.
+        floor: Lowest score that is stored.
+        limits: The limits on videos.
+        max_in_flight: Number of frames in the detector at the same time.
     """
 
     folder: Path
@@ -131,14 +131,14 @@ class VideoRun:
     max_in_flight: int
 
     def over(self, videos: Mapping[InputFile, str]) -> bool:
-        """Takes each video, with what the names of its files begin with; says what becomes of it, and whether nothing failed."""
+        """Processes all videos, given with the stems of their files, and reports each; returns whether nothing failed."""
         failed = 0
         for number, (video, stem) in enumerate(videos.items(), 1):
-            place = f"[{number}/{len(videos)}] " if len(videos) > 1 else ""
-            failed += not self._take(video, stem, f"{place}{video.name}")
+            prefix = f"[{number}/{len(videos)}] " if len(videos) > 1 else ""
+            failed += not self._process(video, stem, f"{prefix}{video.name}")
         return not failed
 
-    def _take(self, source: InputFile, stem: str, title: str) -> bool:
+    def _process(self, source: InputFile, stem: str, title: str) -> bool:
         from detection_core.video import FrameResults
         from detection_core.video.io import VideoError, open_video
 
@@ -152,19 +152,19 @@ class VideoRun:
             started = time.perf_counter()
             try:
                 notes = self._detect(source, stem, records, line)
-                line.end(f"{self._told(records)} ({duration(time.perf_counter() - started)})")
+                line.end(f"{self._summary(records)} ({duration(time.perf_counter() - started)})")
             except (ValueError, OSError, RuntimeError, MemoryError) as error:  # A VideoError is a ValueError.
                 line.end(f"{in_a_line(error)}{_kept(records)}")
                 return False
             except KeyboardInterrupt:
-                line.end(f"It was not finished.{_kept(records)}")
+                line.end(f"Not finished.{_kept(records)}")
                 raise
         for note in notes:
             say(f"{title}: {note}")
         return True
 
     def _detect(self, video: InputFile, stem: str, records: FrameResults, line: _Line) -> Sequence[str]:
-        """Detects in a video and writes its files, those of a part if it does not come to the end; gives notes for the user."""
+        """Runs detection on a video and writes its files, even if only a part was processed; returns notes for the user."""
         from detection_core.video import detect_video, export_video
 
         base = self.folder / stem
@@ -180,7 +180,7 @@ class VideoRun:
                 export(records, self.options, formats, base.parent)
         return result.notes
 
-    def _told(self, records: FrameResults) -> str:
+    def _summary(self, records: FrameResults) -> str:
         from detection_core.detections import in_words
         from detection_core.video import count_per_frame
 
@@ -192,29 +192,29 @@ class VideoRun:
 
 
 def _kept(records: FrameResults) -> str:
-    return f" What was found in {len(records)} frame{'s' * (len(records) != 1)} is kept." if len(records) else ""
+    return f" The results of {len(records)} frame{'s' * (len(records) != 1)} are kept." if len(records) else ""
 
 
 class _Line:
-    """One video's line on stderr: written over on a terminal, else one for every tenth of the video."""
+    """One video's progress on stderr: a line that is updated on a terminal, else a line for every tenth of the video."""
 
     def __init__(self, title: str) -> None:
         self._title = title
         self._is_terminal = sys.stderr.isatty()
-        self._said: float = -math.inf
+        self._last: float = -math.inf
 
     def progress(self, progress: VideoProgress) -> None:
-        """Says how far it is."""
+        """Reports the progress."""
         now = time.monotonic() if self._is_terminal else 10 * progress.frames_done // progress.frames_total
-        if now - self._said < (_SECONDS_BETWEEN_LINES if self._is_terminal else 1):
+        if now - self._last < (_SECONDS_BETWEEN_LINES if self._is_terminal else 1):
             return
-        self._said = now
+        self._last = now
         left = "" if progress.seconds_left is None else f", {duration(progress.seconds_left)} left"
         text = f"{progress.frames_done} of {progress.frames_total} frames; {progress.fps:.1f} frames/s{left}"
         self._write(text, end="")
 
     def end(self, text: str) -> None:
-        """Says what came of it."""
+        """Reports the outcome."""
         self._write(text)
 
     def _write(self, text: str, end: str = "\n") -> None:

@@ -1,7 +1,7 @@
-"""The command line: list models, detect in files, compare models, train, serve the page.
+"""The command line: lists models, detects objects in files, compares models, trains, and serves the page.
 
-Exit status 0: fine; 1: something failed, the rest is done; 2: it cannot be done as it was asked for, and the message says why;
-130: interrupted, what was done is written.
+Exit status 0: success; 1: something failed, the rest is done; 2: wrong usage, and the message says why;
+130: interrupted, finished results are written.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from detection_core.cli.common import let_every_letter_pass, print_json, print_table, say, use_models_folder
+from detection_core.cli.common import escape_unsupported_characters, print_json, print_table, say, use_models_folder
 from detection_core.cli.compare import add_compare
 from detection_core.cli.detect import add_detect
 from detection_core.cli.serve import add_serve
@@ -21,24 +21,24 @@ from detection_core.cli.train import add_train
 from detection_core.errors import UserError
 from detection_core.process import configure_process
 
-_INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
+_INTERRUPTED = 130  # 128 + SIGINT, as in shells.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Args:
-        argv: Arguments without the program's name; None takes the process's own.
+        argv: Arguments without the program's name; None uses those of the process.
 
     Returns:
         The exit status.
     """
-    let_every_letter_pass()
+    escape_unsupported_characters()
     return run(_parser().parse_args(argv))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command that a parser found, and says what goes wrong; returns the exit status."""
+    """Runs a parsed command, reports errors, and returns the exit status."""
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     configure_process()
     try:
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         say("Interrupted.")
         return _INTERRUPTED
-    except BrokenPipeError:  # Whoever read the results has left, as `head` does; Python must not try again at its end.
+    except BrokenPipeError:  # The reader of the results has ended, as `head` does; Python must not flush stdout again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return status
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
     models = commands.add_parser("models", help="list all models")
     models.add_argument("--format", choices=["table", "json"], default="table")
-    models.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, where there is one")
+    models.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, if it exists")
     models.set_defaults(command=_models)
     add_detect(commands)
     add_compare(commands)
@@ -81,7 +81,7 @@ def _models(args: argparse.Namespace) -> int:
     if args.format == "json":
         print_json(rows)
         return 0
-    columns = {"key": "MODEL", "tasks": "GIVES", "box_map": "BOX AP", "mask_map": "MASK AP", "kp_map": "KEYPOINT AP", "gflops": "GFLOPS"}
+    columns = {"key": "MODEL", "tasks": "TASKS", "box_map": "BOX AP", "mask_map": "MASK AP", "kp_map": "KEYPOINT AP", "gflops": "GFLOPS"}
     columns |= {"params": "PARAMS", "file_size_mib": "MIB", "on_disk": "ON DISK", "default_threshold": "THRESHOLD"}
     table = [list(columns.values()), *([_cell((row | row["metrics"]).get(name)) for name in columns] for row in rows)]
     print_table(table)

@@ -1,4 +1,4 @@
-"""The command `serve`, which `app.py` is too: flags and environment in, a served page out."""
+"""The command `serve`, which is also `app.py`: serves the page as set by flags and environment."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def add_serve(commands: Any) -> None:
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Gives a parser the flags, and `serve` as its command."""
-    # Defaults that are text are read as if they had been typed, so that a wrong one in the environment is a message too.
+    """Adds the flags to a parser, and sets `serve` as its command."""
+    # argparse parses string defaults like arguments, so an invalid value in the environment results in the same message.
     port = os.environ.get("GRADIO_SERVER_PORT", "7860")
     parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen on; 0.0.0.0 for all")
-    parser.add_argument("--port", type=_port, default=port, help="port to listen on; 0 for any that is free")
+    parser.add_argument("--port", type=_port, default=port, help="port to listen on; 0 for any free port")
     parser.add_argument("--device", default=os.environ.get("DETECTION_EXPLORER_DEVICE", "cpu"), help="cpu, cuda, cuda:1, mps")
-    parser.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, where there is one")
+    parser.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, if it exists")
     add_precision(parser)
-    keep_help = "folder where visitors may keep images, so that links show them again; default: none are kept"
-    # The names with PICTURES are those of before the first release.
+    keep_help = "folder where visitors may keep images for links to them; default: no images are kept"
+    # The names with PICTURES are from before the first release.
     keep = os.environ.get("DETECTION_EXPLORER_KEEP_IMAGES") or os.environ.get("DETECTION_EXPLORER_KEEP_PICTURES")
     parser.add_argument("--keep-images", metavar="DIR", default=keep, help=keep_help)
     parser.add_argument("--keep-pictures", dest="keep_images", metavar="DIR", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -51,16 +51,16 @@ def serve(args: argparse.Namespace) -> int:
     """Starts the engine, and serves the page until interrupted.
 
     Raises:
-        UsageError: If it cannot be as the flags or the environment say.
+        UsageError: If a flag or an environment variable is invalid.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True)
-    # The page works without any outside connection, and makes none.
+    # The page works without outside connections, and makes none.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    # Before the page is served there is nothing to tidy up: Ctrl-C ends the process at once, in the midst of an import too.
+    # Before the page is served there is nothing to clean up: Ctrl-C ends the process at once, even during an import.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     host = args.host.strip("[]")
     port = _free_port(host, args.port)
-    # Addresses want IPv6 in brackets, and so does Gradio.
+    # URLs need IPv6 addresses in brackets, and so does Gradio.
     host = f"[{host}]" if ":" in host else host
     address = f"http://{'localhost' if host == '0.0.0.0' else host}:{port}"
     print(f"Detection Explorer is starting on {address}", flush=True)
@@ -71,19 +71,19 @@ def serve(args: argparse.Namespace) -> int:
         from detection_core.ui.app import build_app, launch_options
         from detection_core.ui.shared.examples import warm_up
 
-        # While the page is built. Begun before Gradio's import it would be ready no sooner, as both need the interpreter, and delay it.
+        # Runs while the page is built. Started before Gradio's import, it would only delay that, because both need the interpreter.
         example = warm_up(engine)
         app = build_app(engine, keep=keep)
         try:
             app.launch(server_name=host, server_port=port, share=args.share, quiet=True, prevent_thread_lock=True, **launch_options())
         except OSError as error:
             raise UsageError(_cannot_listen(host, port)) from error
-    print(f"The page is ready: {address} (Ctrl-C ends it)", flush=True)
-    example.future.add_done_callback(_tell)
+    print(f"The page is ready: {address} (press Ctrl-C to stop)", flush=True)
+    example.future.add_done_callback(_report_warm_up)
     try:
         _wait_for_interruption()
     finally:
-        # Open pages would be waited for; whoever presses Ctrl-C twice does not wait for anything.
+        # Closing waits for open pages; a second Ctrl-C ends the process at once.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         print("Ending.", flush=True)
         app.close(verbose=False)
@@ -99,7 +99,7 @@ def _port(text: str) -> int:
 
 
 def _free_port(host: str, port: int) -> int:
-    """The port, or any free one for 0. Asked before the imports, which take seconds."""
+    """Returns the port, or any free one for 0. It is checked before the imports, which take seconds."""
     try:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             return int(probe.getsockname()[1])
@@ -112,7 +112,7 @@ def _cannot_listen(host: str, port: int) -> str:
 
 
 def _settings(args: argparse.Namespace) -> KeptImages | None:
-    """Checks what flags and environment say; gives where images are kept."""
+    """Checks flags and environment variables, and returns the store for kept images."""
     from detection_core.images.limits import ImageLimits
     from detection_core.ui.batch.store import most_images
     from detection_core.ui.shared.kept_images import KeptImages
@@ -137,14 +137,14 @@ def _start_engine(device: str, precision: str | None) -> Engine:
             use_precision(Precision(precision))
         engine = LocalEngine(device)
         if usual_precision() is Precision.FAST and sixteen_bits(engine.device) is None:
-            raise UsageError(f"There is no fast precision here: {device} has no instructions for numbers of sixteen bits.")
+            raise UsageError(f"Fast precision is not available: {device} has no instructions for 16-bit numbers.")
         return engine
     except RuntimeError as error:  # torch, of a device that there is not.
         raise UsageError(str(error)) from error
 
 
-def _tell(example: Future[Result]) -> None:
-    """Says how the first example went, unless the server ended before."""
+def _report_warm_up(example: Future[Result]) -> None:
+    """Reports whether the first example succeeded, unless the server was stopped before."""
     if not example.cancelled():
         error = example.exception()
         print("The model is warm." if error is None else f"The model that the page opens with cannot be used: {error}", flush=True)
@@ -152,7 +152,7 @@ def _tell(example: Future[Result]) -> None:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """What is made meanwhile stays: looking through it for garbage, now and ever after, takes time and finds none."""
+    """Turns off garbage collection for objects that stay: searching them, now and later, takes time and finds none."""
     gc.disable()
     try:
         yield
@@ -162,7 +162,7 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 def _wait_for_interruption() -> None:
-    """Returns on Ctrl-C, and when the process is told to end."""
+    """Waits for Ctrl-C or SIGTERM."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:

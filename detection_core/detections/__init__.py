@@ -1,4 +1,4 @@
-"""What was found in an image, and its arithmetic: filtering, matching, comparing, tracking; NumPy only."""
+"""The detections in an image and operations on them: filtering, matching, comparison and tracking. NumPy only."""
 
 from detection_core.detections.core import Detections, in_words, plural
 

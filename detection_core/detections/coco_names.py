@@ -1,11 +1,11 @@
-"""COCO's names of classes and keypoints, without torch, for files that give numbers only."""
+"""Names of COCO's classes and keypoints, without torch, for files that contain only ids."""
 
 from __future__ import annotations
 
 BACKGROUND = "__background__"
 UNUSED = "N/A"
 
-# By category id, 1 to 90; ten ids are unused. A test compares them with torchvision's.
+# Indexed by category id, 1 to 90; ten ids are unused. A test compares them with torchvision's.
 COCO_CLASSES: tuple[str, ...] = (
     BACKGROUND, "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light", "fire hydrant",
     UNUSED, "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe",

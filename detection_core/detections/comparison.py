@@ -1,4 +1,4 @@
-"""Compare: where two models agree on an image, and what several of them agree on."""
+"""Comparison of results for one image: where two models agree, and which objects several models agree on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from detection_core.detections.matching import agree, iou_matrix, match, same_na
 
 @dataclass(frozen=True)
 class Pair:
-    """An object of A and an object of B in the same place.
+    """An object of A and an object of B at the same place.
 
     Attributes:
         a: Index of A's object.
@@ -33,12 +33,12 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two results for one image, object by object. Every object is in exactly one of the four groups.
+    """The comparison of two results for one image. Every object is in exactly one of the four groups.
 
     Attributes:
-        a: The one result.
-        b: The other.
-        iou_threshold: From which IoU two objects are in the same place, 0–1.
+        a: The first result.
+        b: The second result.
+        iou_threshold: Lowest IoU at which two objects count as the same place, 0–1.
         matched: Same place and class, in the order of A's objects.
         other_class: Same place, other class, in the order of A's objects.
         only_a: Indices of A's objects that B does not have.
@@ -55,26 +55,26 @@ class Comparison:
 
     @property
     def agreement(self) -> float | None:
-        """Matched pairs as a part of all places where either found something, 0–1; None where neither did."""
+        """Matched pairs divided by the number of places where either model found something, 0–1; None if neither did."""
         places = sum(self.counts().values())
         return len(self.matched) / places if places else None
 
     @property
     def mean_iou(self) -> float | None:
-        """Of the matched pairs; None without any."""
+        """Mean IoU of the matched pairs; None if there are none."""
         return fmean(pair.iou for pair in self.matched) if self.matched else None
 
     @property
     def mean_score_difference(self) -> float | None:
-        """B's score minus A's, over the matched pairs; None without any."""
+        """Mean of B's score minus A's over the matched pairs; None if there are none."""
         return fmean(pair.score_difference for pair in self.matched) if self.matched else None
 
     def counts(self) -> dict[str, int]:
-        """How many places are `matched`, `only_a`, `only_b` and `other_class`."""
+        """Returns the sizes of the groups `matched`, `only_a`, `only_b` and `other_class`."""
         return {name: len(getattr(self, name)) for name in ("matched", "only_a", "only_b", "other_class")}
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the results themselves, as plain types; indices count the objects of A and B from 0."""
+        """Returns everything except the results themselves, as plain types; indices count the objects of A and B from 0."""
         return {
             "a": self.a.model,
             "b": self.b.model,
@@ -96,7 +96,7 @@ class Agreed:
 
     Attributes:
         name: Its class.
-        members: Number of the result → index of its object there.
+        members: Index of the result → index of the object in it.
         box: float64 [4], XYXY in pixels: the mean of the members' boxes.
         score: The mean of the members' scores, 0–1.
     """
@@ -108,39 +108,39 @@ class Agreed:
 
     @property
     def votes(self) -> int:
-        """How many models found it."""
+        """Number of models that found the object."""
         return len(self.members)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain types."""
+        """Returns the object as plain types."""
         members = [{"result": result, "object": index} for result, index in self.members.items()]
         return {"name": self.name, "votes": self.votes, "score": self.score, "box": self.box.tolist(), "members": members}
 
 
 def select(detections: Detections, *, threshold: float | None = None, top: int | None = None) -> Detections:
-    """What takes part in a comparison.
+    """Selects the objects that take part in a comparison.
 
-    Scores of different families are not comparable, so there are three fair rules: a threshold for all, each model's own, or the
-    same number of objects.
+    Scores of different families are not comparable, so there are three fair rules: one threshold for all models, a threshold per
+    model, or the same number of objects.
 
     Args:
-        detections: Everything that a model found.
-        threshold: Lowest score, 0–1; None for all.
-        top: How many objects at most, the best ones; None for all.
+        detections: All objects that a model found.
+        threshold: Lowest score, 0–1; None keeps all.
+        top: Number of objects to keep, highest scores first; None keeps all.
     """
     chosen = detections if threshold is None else detections[detections.scores >= threshold]
     return chosen if top is None else chosen[:top]
 
 
 def compare(a: Detections, b: Detections, *, iou: float = 0.5) -> Comparison:
-    """Finds out which objects two results have in common.
+    """Finds the objects that two results have in common.
 
-    Objects of the same class are paired first; what is left is paired across classes. See `matching.match`.
+    Objects of the same class are paired first; the remaining ones are paired across classes. See `matching.match`.
 
     Args:
-        a: One model's objects; filter them first, as with `select`.
-        b: Another's, in the same image.
-        iou: From which IoU two objects are in the same place, above 0 and up to 1.
+        a: One model's objects; filter them first, for example with `select`.
+        b: Another model's objects in the same image.
+        iou: Lowest IoU at which two objects count as the same place, above 0 and up to 1.
 
     Raises:
         ValueError: If the images differ in size, or `iou` is out of range.
@@ -170,15 +170,15 @@ def compare(a: Detections, b: Detections, *, iou: float = 0.5) -> Comparison:
 
 
 def consensus(results: Sequence[Detections], *, votes: int, iou: float = 0.5) -> list[Agreed]:
-    """What at least so many models agree on. For two models and two votes, these are the pairs that `compare` matches.
+    """Returns the objects that at least `votes` models agree on. With two models and two votes, these are the pairs that `compare` matches.
 
     Args:
-        results: One per model, for the same image; filter them first, as with `select`.
-        votes: How many models must have found an object, 1 or more.
-        iou: From which IoU two objects are in the same place, above 0 and up to 1; see `matching.agree`.
+        results: One result per model, for the same image; filter them first, for example with `select`.
+        votes: Number of models that must have found an object, 1 or more.
+        iou: Lowest IoU at which two objects count as the same place, above 0 and up to 1; see `matching.agree`.
 
     Returns:
-        Objects with most votes first, then those with the highest mean score.
+        The objects, sorted by votes, then by mean score, highest first.
 
     Raises:
         ValueError: If the images differ in size, or `votes` or `iou` are out of range.

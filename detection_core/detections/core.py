@@ -1,4 +1,4 @@
-"""Detections: the one result type that detector, page, drawing, export and matching speak. No torch, no drawing."""
+"""Detections: the result type that the detector, page, drawing, export and matching share. No torch, no drawing."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from detection_core.detections.masks import mask_crop, mask_crops, mask_polygons
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """What one model found in one image, sorted by score, highest first.
+    """The objects that one model found in one image, sorted by score, highest first.
 
     Indexing filters, as in NumPy: `detections[detections.scores > 0.5]`, `detections[:10]`, `detections[[3, 1]]`.
 
     Attributes:
         boxes: float32 [N,4], XYXY in pixels of the given image.
-        labels: int64 [N], indices into `categories`; 0 is the background, which trained models never give.
+        labels: int64 [N], indices into `categories`; 0 is the background, which trained models never return.
         scores: float32 [N] in 0–1.
         image_size: (height, width) of the image in pixels.
         categories: Class names by label; index 0 is the background.
-        masks: float32 [N,M,M] soft masks over each box in 0–1 (M is 28 for torchvision's models), or None. They stay this
-            small until somebody needs pixels: see `mask` and `polygons`.
-        keypoints: float32 [N,K,2] in pixels, or None. A model may give them for some of its classes only: an object of another class has
-            NaN in its whole row, here and in `keypoint_scores`. See `has_keypoints`.
+        masks: float32 [N,M,M] soft masks over each box in 0–1 (M is 28 for torchvision's models), or None. They are resampled
+            only when pixels are needed: see `mask` and `polygons`.
+        keypoints: float32 [N,K,2] in pixels, or None. A model may predict them for some of its classes only: an object of another
+            class has NaN in its whole row, here and in `keypoint_scores`. See `has_keypoints`.
         keypoint_scores: float32 [N,K] logits, not probabilities, or None.
         keypoint_names: Names of the K keypoints.
         model: Key of the model in the catalog, or "".
 
     Raises:
-        ValueError: If shapes, ranges or lengths do not fit each other.
+        ValueError: If shapes or lengths do not match, or values are out of range.
     """
 
     boxes: NDArray[np.float32]
@@ -80,7 +80,7 @@ class Detections:
         if self.masks is not None and (self.masks.ndim != 3 or len(self.masks) != n or self.masks.shape[1] != self.masks.shape[2]):
             raise ValueError(f"masks has shape {self.masks.shape}, expected ({n}, M, M)")
         if (self.keypoints is None) != (self.keypoint_scores is None):
-            raise ValueError("keypoints and keypoint_scores come together or not at all")
+            raise ValueError("keypoints and keypoint_scores must be given together")
         if not (np.isfinite(self.boxes).all() and np.isfinite(self.scores).all()):
             raise ValueError("boxes and scores must be finite")
         if self.keypoints is not None and self.keypoint_scores is not None:
@@ -94,11 +94,11 @@ class Detections:
 
     @classmethod
     def empty(cls, image_size: tuple[int, int], categories: Sequence[str], *, model: str = "") -> Detections:
-        """A result with nothing in it.
+        """Returns a result without objects.
 
         Args:
             image_size: (height, width) in pixels.
-            categories: Class names by label, the background first.
+            categories: Class names by label, starting with the background.
             model: Key of the model.
         """
         none = np.zeros(0)
@@ -111,7 +111,7 @@ class Detections:
         """Selects objects by slice, boolean array or integer array; the result is sorted by score again.
 
         Raises:
-            TypeError: If `index` is a single integer: a selection has a length.
+            TypeError: If `index` is a single integer.
         """
         if isinstance(index, int | np.integer):
             raise TypeError("index with a slice, a boolean array or a list of integers; for one object use detections[[i]]")
@@ -121,7 +121,7 @@ class Detections:
 
     @property
     def names(self) -> list[str]:
-        """Class name of each object, N strings."""
+        """The class name of each object, N strings."""
         return [self.categories[label] for label in self.labels]
 
     @property
@@ -132,11 +132,11 @@ class Detections:
         return np.asarray(np.isfinite(self.keypoints).all(axis=(1, 2)))
 
     def counts(self) -> dict[str, int]:
-        """Objects per class name, most frequent first."""
+        """Returns the number of objects per class name, most frequent first."""
         return dict(Counter(self.names).most_common())
 
     def describe(self) -> str:
-        """One phrase for people and screen readers, such as "4 persons, 1 dog"; "nothing" when empty."""
+        """Returns a phrase for people and screen readers, such as "4 persons, 1 dog"; "nothing" when empty."""
         return in_words(self.counts())
 
     @property
@@ -146,50 +146,50 @@ class Detections:
         return self.masks
 
     def mask(self, index: int) -> tuple[NDArray[np.bool_], tuple[int, int]]:
-        """Pixels of one object's mask, equal to torchvision's full-frame `masks >= 0.5` inside the crop and False outside.
+        """Returns the pixels of one object's mask, equal to torchvision's full-frame `masks >= 0.5` inside the crop and False outside.
 
         Args:
-            index: Which object.
+            index: Index of the object.
 
         Returns:
             A bool crop [h,w] and the (x, y) of its upper left corner in the image. The crop lies within the image and may be
             empty.
 
         Raises:
-            ValueError: If the model gives no masks.
+            ValueError: If the detections have no masks.
         """
         return mask_crop(self._soft_masks[index], self.boxes[index], self.image_size)
 
     def mask_crops(self) -> Iterator[tuple[NDArray[np.bool_], tuple[int, int]]]:
-        """`mask(index)` of one object after the other, which takes a fraction of the time that single ones do.
+        """Yields `mask(index)` for every object in turn, in a fraction of the time that separate calls take.
 
         Raises:
-            ValueError: If the model gives no masks.
+            ValueError: If the detections have no masks.
         """
         return mask_crops(self._soft_masks, self.boxes, self.image_size)
 
     def polygons(self, index: int) -> list[NDArray[np.float32]]:
-        """Outline of one object's mask as closed rings, float32 [P,2] in pixels each; holes are rings too (even-odd rule).
+        """Returns one object's mask as polygons: closed rings, float32 [P,2] in pixels each; holes are rings too (even-odd rule).
 
         Raises:
-            ValueError: If the model gives no masks.
+            ValueError: If the detections have no masks.
         """
         return mask_polygons(self._soft_masks[index], self.boxes[index], self.image_size)
 
 
 _PER_OBJECT = tuple(f.name for f in fields(Detections) if f.name in {"boxes", "labels", "scores", "masks", "keypoints", "keypoint_scores"})
 
-# The COCO names that English does not form with an s.
+# COCO class names with an irregular plural.
 _IRREGULAR = {"knife": "knives", "mouse": "mice", "sheep": "sheep", "skis": "skis", "scissors": "scissors", "broccoli": "broccoli"}
 
 
 def in_words(counts: Mapping[str, int]) -> str:
-    """Numbers by class name as one phrase, such as "4 persons, 1 dog"; "nothing" when empty."""
+    """Formats counts by class name as a phrase, such as "4 persons, 1 dog"; "nothing" when empty."""
     return ", ".join(f"{n} {name if n == 1 else plural(name)}" for name, n in counts.items()) or "nothing"
 
 
 def plural(name: str) -> str:
-    """English plural of a class name, such as "buses" for "bus"."""
+    """Returns the English plural of a class name, such as "buses" for "bus"."""
     if name in _IRREGULAR:
         return _IRREGULAR[name]
     return name + ("es" if name.endswith(("s", "x", "ch", "sh")) else "s")

@@ -1,4 +1,4 @@
-"""Matching: which boxes of several results are the same object. Arrays and names only; no torch, no images."""
+"""Matching: decides which boxes of several results are the same object. Arrays and names only; no torch, no images."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_AT_A_TIME = 10_000
+_CHUNK_SIZE = 10_000
 
 
 def iou_matrix(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
-    """Intersection over union of every box of one set with every box of another.
+    """Computes the intersection over union of every box of one set with every box of another.
 
     Args:
         a: [N,4], XYXY.
@@ -30,16 +30,16 @@ def iou_matrix(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
 
 
 def same_names(a: Sequence[str], b: Sequence[str]) -> NDArray[np.bool_]:
-    """Which objects of one result have the class of which objects of another: bool [N,M].
+    """Returns which objects of one result have the same class as which objects of another, bool [N,M].
 
-    Class ids differ from model to model, so only names decide.
+    Classes are compared by name, because ids differ from model to model.
     """
     ids = {name: number for number, name in enumerate({*a, *b})}
     return np.equal.outer([ids[name] for name in a], [ids[name] for name in b])
 
 
 def match(iou: NDArray[np.float64], allowed: NDArray[np.bool_], iou_threshold: float) -> list[tuple[int, int]]:
-    """Pairs up objects greedily: the pair with the highest IoU first, ties by the smaller i + j, if both are still free.
+    """Pairs objects greedily: the pair with the highest IoU first, ties by the smaller i + j, if both objects are still free.
 
     Two pairs that tie in both share no object, so the result does not depend on which set comes first.
 
@@ -49,7 +49,7 @@ def match(iou: NDArray[np.float64], allowed: NDArray[np.bool_], iou_threshold: f
         iou_threshold: Lowest IoU of a pair, in 0–1.
 
     Returns:
-        Pairs (i, j), as they were taken.
+        Pairs (i, j), in the order in which they were taken.
     """
     taken: list[tuple[int, int]] = []
     rows: set[int] = set()
@@ -63,19 +63,19 @@ def match(iou: NDArray[np.float64], allowed: NDArray[np.bool_], iou_threshold: f
 
 
 def agree(boxes: Sequence[ArrayLike], names: Sequence[Sequence[str]], iou_threshold: float) -> list[dict[int, int]]:
-    """Groups the objects of several results that are the same object: at most one of each result.
+    """Groups the detections of one object across several results: at most one detection per result.
 
-    All pairs of objects of one class from two results, with an IoU of at least the threshold, are gone through: highest IoU first,
-    ties by the smaller i + j, then by the earlier results. A pair joins the groups of its objects, unless both groups have an
+    It goes through all pairs of detections of the same class, from two results, with an IoU of at least the threshold: highest IoU
+    first, ties by the smaller i + j, then by the earlier results. A pair joins the groups of its objects, unless both groups have an
     object of the same result. Two results are grouped as `match` pairs them.
 
     Args:
-        boxes: Of each result, [N,4], XYXY.
-        names: Of each result, N class names.
-        iou_threshold: In 0–1.
+        boxes: The boxes of each result, [N,4], XYXY.
+        names: The class names of each result, N strings.
+        iou_threshold: Lowest IoU of a pair, in 0–1.
 
     Returns:
-        Groups: the number of the result → the index of its object. Objects that agree with nothing are groups of their own.
+        Groups: index of the result → index of its object. An object without a partner is a group by itself.
     """
     pairs = [np.empty((6, 0))]
     for first, second in itertools.combinations(range(len(boxes)), 2):
@@ -92,18 +92,18 @@ def agree(boxes: Sequence[ArrayLike], names: Sequence[Sequence[str]], iou_thresh
 
 
 def _candidates(iou: NDArray[np.float64], allowed: NDArray[np.bool_], iou_threshold: float) -> NDArray[np.float64]:
-    """The pairs that may be taken, float64 [4,K]: -IoU, i + j, i, j. The smallest comes first."""
+    """Returns the pairs that may be taken, float64 [4,K]: -IoU, i + j, i, j. The smallest column is to be taken first."""
     i, j = np.nonzero(allowed & (iou >= iou_threshold))
     return np.stack([-iou[i, j], i + j, i, j])
 
 
 def _ascending(pairs: NDArray[np.float64]) -> Iterator[tuple[int, ...]]:
-    """The columns of a table in ascending order, as whole numbers, without the first two rows. Piles of boxes make millions of them."""
+    """Yields the columns in ascending order, as integers, without the first two rows; in chunks, because there can be millions."""
     order = np.lexsort(pairs[::-1])
-    for start in range(0, len(order), _AT_A_TIME):
-        yield from map(tuple, pairs[2:, order[start : start + _AT_A_TIME]].T.astype(int).tolist())
+    for start in range(0, len(order), _CHUNK_SIZE):
+        yield from map(tuple, pairs[2:, order[start : start + _CHUNK_SIZE]].T.astype(int).tolist())
 
 
 def _distinct(groups: Iterable[dict[int, int]]) -> list[dict[int, int]]:
-    """One and the same dictionary only once."""
+    """Removes repeated references to the same dictionary."""
     return list({id(group): group for group in groups}.values())

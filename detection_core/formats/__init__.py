@@ -1,4 +1,4 @@
-"""Results to take home and back: our own JSON, COCO, YOLO, CSV and annotated PNG, each with the settings that it came from."""
+"""Formats of results: the project's own JSON, COCO, YOLO, CSV and annotated PNG, each with its provenance; JSON and COCO can be read."""
 
 from detection_core.formats.coco import to_coco_results
 from detection_core.formats.coco_reading import read_coco_results

@@ -1,4 +1,4 @@
-"""COCO's formats: results, as `COCO.loadRes` takes them, and whole data sets."""
+"""Writes COCO's formats: results for `COCO.loadRes`, and whole data sets."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from detection_core.visualization import EDGES, AnnotationStyle
 
 RESULTS_FILE = "coco_results.json"
 DATASET_FILE = "coco_dataset.json"
-# COCO's words for a keypoint that is not labeled, and for one that is and can be seen.
+# COCO's visibility flags for a keypoint that is not labeled, and for one that is labeled and visible.
 _NOT_LABELED, _VISIBLE = 0, 2
 
 
 def to_coco_results(detections: Detections, image_id: int) -> list[dict[str, Any]]:
-    """One image's detections in COCO's results format, as `COCO.loadRes` takes it.
+    """Converts one image's detections to COCO's results format, as read by `COCO.loadRes`.
 
     Args:
         detections: The result.
-        image_id: Number of the image in the data set.
+        image_id: Id of the image in the data set.
 
     Returns:
-        One entry per object: `image_id`, `category_id`, `score`, `bbox` (XYWH) and, where the model gives them, `segmentation`
-        (compressed run-length encoding) and `keypoints` (x, y, 1 flat, as COCO's results have them), with their logits in
-        `keypoint_scores`, which COCO does not know and its tools ignore. An object that has no keypoints has neither key.
-        `COCOeval` measures keypoints of the categories in its `params.catIds`, which must be those that have some.
+        One entry per object: `image_id`, `category_id`, `score`, `bbox` (XYWH) and, if the model predicts them, `segmentation`
+        (compressed run-length encoding) and `keypoints` (flat x, y, 1, as in COCO's results), with their logits in
+        `keypoint_scores`, which COCO's tools ignore. An object without keypoints has neither key.
+        `COCOeval` measures keypoints of the categories in its `params.catIds`, which must be the categories with keypoints.
     """
     entries = []
     masks = encode(detections) if detections.masks is not None else None
@@ -60,7 +60,7 @@ def to_coco_results(detections: Detections, image_id: int) -> list[dict[str, Any
 
 
 def visibility(logits: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
-    """COCO's flag of each keypoint: 2 (visible) where the logit exceeds the threshold, else 0 (not labeled)."""
+    """Returns COCO's flag of each keypoint: 2 (visible) where the logit exceeds the threshold, else 0 (not labeled)."""
     return np.where(logits > threshold, _VISIBLE, _NOT_LABELED)
 
 
@@ -70,7 +70,7 @@ def _xywh(detections: Detections, index: int) -> list[float]:
 
 
 class ResultsWriter:
-    """Writes one results file; images are numbered from 1 in the order in which they come."""
+    """Writes one results file; images are numbered from 1 in the order in which they are added."""
 
     def __init__(self, target: Target, style: AnnotationStyle) -> None:
         self._target = target
@@ -78,7 +78,7 @@ class ResultsWriter:
         self._images = 0
 
     def add(self, result: ImageResult, stem: str) -> None:
-        """Takes one image's result."""
+        """Adds one image's result."""
         self._images += 1
         for entry in to_coco_results(result.detections, self._images):
             self._entries.append({"file_name": result.file_name, **entry})
@@ -90,9 +90,9 @@ class ResultsWriter:
 
 
 class DatasetWriter:
-    """Writes one data set file: images, objects, classes, and where they come from.
+    """Writes one data set file: images, objects, classes and provenance.
 
-    For frames of videos also COCO's `videos`, as data sets for tracking have them: frames say which video and when, objects who they are.
+    For frames of videos it also writes `videos`, as in data sets for tracking: frames have a video and a time, objects a track id.
     """
 
     def __init__(self, target: Target, style: AnnotationStyle) -> None:
@@ -105,7 +105,7 @@ class DatasetWriter:
         self._provenances: list[Provenance] = []
 
     def add(self, result: ImageResult, stem: str) -> None:
-        """Takes one image's result."""
+        """Adds one image's result."""
         found = result.detections
         height, width = found.image_size
         size = {"width": width, "height": height}
@@ -138,13 +138,13 @@ class DatasetWriter:
         return annotation
 
     def _add_categories(self, found: Detections) -> None:
-        """Keeps a model's own ids; a second model's classes of other names get free ones. Equal names are one class."""
+        """Adds a model's classes with their own ids; a second model's new classes get free ids. Equal names are one class."""
         occurring = set(found.names)
         for label, name in enumerate(found.categories):
             if name not in self._categories and (name in occurring or (label and name != UNUSED)):
                 taken = {category["id"] for category in self._categories.values()}
                 self._categories[name] = {"id": max(taken) + 1 if label in taken else label, "name": name}
-        # A model may give keypoints for some of its classes only, and which these are, its objects say.
+        # A model may predict keypoints for some of its classes only; the objects show which.
         for label in set(found.labels[found.has_keypoints].tolist()):
             keypoints = {"keypoints": list(found.keypoint_names), "skeleton": _skeleton(found.keypoint_names)}
             self._categories[found.categories[label]] |= keypoints
@@ -163,5 +163,5 @@ class DatasetWriter:
 
 
 def _skeleton(names: tuple[str, ...]) -> list[list[int]]:
-    """Limbs as COCO has them: pairs of keypoints counted from 1."""
+    """Returns the limbs in COCO's format: pairs of keypoints counted from 1."""
     return [[names.index(start) + 1, names.index(end) + 1] for start, end in EDGES if start in names and end in names]

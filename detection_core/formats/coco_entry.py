@@ -1,4 +1,4 @@
-"""One entry of a COCO file from elsewhere, checked value by value."""
+"""Reads and checks one entry of a COCO file written by another tool."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """What an entry says.
+    """The checked values of an entry.
 
     Attributes:
-        place: Where in the file it is, such as "results[3]".
-        category_id: COCO's number of the class.
-        score: 0–1; 1 if the entry has none, as annotations by people.
+        place: Its position in the file, such as "results[3]".
+        category_id: COCO's id of the class.
+        score: Score in 0–1; 1 if the entry has none, as in annotations by people.
         box: XYXY in pixels, within the image.
         runs: Run lengths of the mask, or None.
         polygons: float64 [P,2] each, within the image; empty if there are none.
-        keypoints: float64 [K,3]: x, y and what the file says about it; or None.
-        logits: float64 [K], or None where the file has none.
+        keypoints: float64 [K,3]: x, y and the third number in the file; or None.
+        logits: float64 [K], or None if the file has none.
     """
 
     place: str
@@ -48,17 +48,17 @@ def read_entry(entry: dict[str, Any], place: str, image_size: tuple[int, int]) -
     """Checks an entry.
 
     Args:
-        entry: As the JSON has it.
-        place: Where in the file it is.
+        entry: The parsed JSON object.
+        place: Its position in the file.
         image_size: (height, width) of the image.
 
     Raises:
-        ResultsFormatError: If a value is not what it should be, or is about another image.
+        ResultsFormatError: If a value is invalid or belongs to another image.
     """
     try:
         category = entry.get("category_id")
         if isinstance(category, bool) or not isinstance(category, int) or not 0 <= category < 2**31:
-            raise ValueError("its “category_id” must be a whole number from 0 on")
+            raise ValueError("its “category_id” must be an integer of at least 0")
         score = as_number(entry.get("score", 1.0))
         if score is None or not 0 <= score <= 1:
             raise ValueError("its “score” must be a number from 0 to 1")
@@ -71,7 +71,7 @@ def read_entry(entry: dict[str, Any], place: str, image_size: tuple[int, int]) -
 
 
 def as_number(value: Any) -> float | None:
-    """A finite float, or None if the value is no such number."""
+    """Returns the value as a finite float, or None if it is not one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -82,12 +82,12 @@ def as_number(value: Any) -> float | None:
 
 
 def _numbers(value: Any, what: str, most: int) -> NDArray[np.float64]:
-    """A flat list of finite numbers."""
+    """Checks a flat list of finite numbers and returns it as an array."""
     if not isinstance(value, list) or len(value) > most:
         raise ValueError(f"{what} must be a list of at most {most:,} numbers")
     numbers = [as_number(item) for item in value]
     if None in numbers:
-        raise ValueError(f"{what} holds something else than finite numbers up to a billion at position {numbers.index(None)}")
+        raise ValueError(f"{what} must contain finite numbers up to a billion, which position {numbers.index(None)} is not")
     return np.array(numbers, np.float64)
 
 
@@ -105,14 +105,14 @@ def _clipped(box: Box, image_size: tuple[int, int]) -> Box:
     height, width = image_size
     x0, y0, x1, y1 = box
     if x0 > width or y0 > height or x1 < 0 or y1 < 0:
-        raise ValueError(f"its box lies outside the image of {width}×{height} pixels, so it is about another image or size")
+        raise ValueError(f"its box lies outside the image of {width}×{height} pixels, so it belongs to another image or size")
     return max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
 
 
 def _box_around(
     runs: NDArray[np.int64] | None, polygons: list[NDArray[np.float64]], keypoints: NDArray[np.float64] | None, image_size: tuple[int, int]
 ) -> Box:
-    """The smallest box around a mask or keypoints, for entries without one."""
+    """Returns the smallest box around a mask or keypoints, for entries without a box."""
     height, width = image_size
     if runs is not None:
         rows, columns = np.nonzero(decode_crop(runs, image_size, (0, 0, width, height)))
@@ -123,7 +123,7 @@ def _box_around(
     elif keypoints is not None:
         points = keypoints[keypoints[:, 2] > 0, :2]
     else:
-        raise ValueError("it has no “bbox”, and no mask or keypoints to find one from")
+        raise ValueError("it has no “bbox”, and no mask or keypoints from which to compute one")
     if not len(points):
         raise ValueError("it has no “bbox”, and its mask or keypoints are empty")
     (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
@@ -131,7 +131,7 @@ def _box_around(
 
 
 def _segmentation(value: Any, image_size: tuple[int, int]) -> tuple[NDArray[np.int64] | None, list[NDArray[np.float64]]]:
-    """Runs or polygons; neither if there is no mask."""
+    """Returns run lengths or polygons; neither if there is no mask."""
     if value is None or value == []:
         return None, []
     if isinstance(value, dict):
@@ -152,8 +152,8 @@ def _runs(value: dict[str, Any], image_size: tuple[int, int]) -> NDArray[np.int6
     size, counts = value.get("size"), value.get("counts")
     if size != list(image_size):
         sides = size if isinstance(size, list) and len(size) == 2 and all(map(as_number, size)) else None
-        said = f"{sides[1]}×{sides[0]}" if sides else "of no known size"
-        raise ValueError(f"its mask is {said}, but the image has {image_size[1]}×{image_size[0]} pixels")
+        mask_size = f"{sides[1]}×{sides[0]}" if sides else "of no known size"
+        raise ValueError(f"its mask is {mask_size}, but the image has {image_size[1]}×{image_size[0]} pixels")
     if not isinstance(counts, str | list):
         raise ValueError("the “counts” of its “segmentation” must be a text or a list of whole numbers")
     return runs_of(counts, image_size[0] * image_size[1])

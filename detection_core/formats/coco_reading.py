@@ -1,4 +1,4 @@
-"""Results of other tools in COCO's formats, read as detections to compare with; nothing in the file is trusted."""
+"""Reads results of other tools from COCO's formats as detections for comparison; nothing in the file is trusted."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from detection_core.formats.coco_entry import Entry, read_entry
 from detection_core.formats.errors import ResultsFormatError, SeveralImagesError
 from detection_core.formats.mask_fit import grid_of_polygons, grid_of_runs, grid_pixels
 
-# Detectors give 100 to 300. Two results are compared by a matrix of all pairs, so memory grows with the square.
+# Detectors return 100 to 300 objects. Two results are compared by a matrix of all pairs, so memory grows with the square.
 MOST_ENTRIES = 2_000
 _MOST_BYTES = 128 * 2**20
-# Masks are as large as those of an accurate model, and smaller where there are very many.
+# Size of the soft masks: that of an accurate model, or smaller if there are very many objects.
 _GRID, _SMALL_GRID, _MANY = 56, 28, 1000
 _MOST_MASK_PIXELS = 500_000_000
-# Up to this category id, ids are labels: colors are then those of other models with the same ids.
+# Category ids up to this one are used as labels, so that colors are the same as for other models with these ids.
 _LARGEST_LABEL = 1000
-# Keypoints of other tools have a flag or a probability; logits beyond this say nothing more.
+# Other tools' keypoints have a flag or a probability; logits beyond this limit add nothing.
 _SURE = 10.0
 _SHOWN_IDS = 10
 _LONGEST_NAME = 100
@@ -39,24 +39,25 @@ def read_coco_results(
     categories: Mapping[int, str] | None = None,
     model: str = "",
 ) -> Detections:
-    """Reads what another tool found in an image, from a COCO results list or a COCO data set.
+    """Reads another tool's detections for one image from a COCO results list or a COCO data set.
 
-    Boxes and keypoints are taken as they are, in float32, boxes clipped to the image. Masks (compressed and plain run lengths, polygons)
-    become soft masks of 56×56, of 28×28 for more than 1000 objects: see `mask_fit.grid_of_runs` for how exact that is. An object
-    without a box gets the one around its mask or keypoints; one without a mask, where others have one, an empty mask; one without
-    keypoints, where others have some, NaN for them, as `Detections` says. Keypoints' logits come from `keypoint_scores`, which our
-    own export adds, or else from the third number of each keypoint, taken for a probability: 0 is −10, 0.5 is 0, and 1 and more is 10.
+    Boxes and keypoints are read as float32; boxes are clipped to the image. Masks (compressed or plain run lengths, polygons)
+    become soft masks of 56×56, or of 28×28 for more than 1000 objects: see `mask_fit.grid_of_runs` for their accuracy. An object
+    without a box gets the one around its mask or keypoints. If other objects have masks, an object without one gets an empty mask; if
+    others have keypoints, an object without any gets NaN, as described at `Detections`. The logits of keypoints come from
+    `keypoint_scores`, which this project's export adds, or else from the third number of each keypoint as a probability: 0 becomes
+    −10, 0.5 becomes 0, and 1 or more becomes 10.
 
     Args:
         data: The file's content, or the parsed JSON.
-        image_size: (height, width) of the image that it must be about.
-        image_id: Which image's entries; needed if there are several. Ultralytics writes the file's stem where that is no number.
-        categories: Class names by category id; None takes the data set's, or else COCO's. Ids without a name become "class ID".
-            Names in the file are shortened to 100 characters, and what cannot be shown becomes a space.
-        model: What the result is called.
+        image_size: (height, width) of the image.
+        image_id: Id of the image; required if the file covers several. Ultralytics writes the file's stem if it is not a number.
+        categories: Class names by category id; None uses the data set's, or else COCO's. Ids without a name become "class ID".
+            Names in the file are shortened to 100 characters, and unprintable characters become spaces.
+        model: Name of the result.
 
     Raises:
-        ResultsFormatError: If the file is not understood or is about another image; the message names the entry, counted from 0.
+        ResultsFormatError: If the file cannot be read or belongs to another image; the message names the entry, counted from 0.
     """
     if isinstance(data, bytes):
         data = _parsed(data)
@@ -90,7 +91,7 @@ def _parsed(content: bytes) -> Any:
         raise ResultsFormatError(f"The file has {len(content) / 2**20:.0f} MiB; at most {_MOST_BYTES // 2**20} MiB are read.")
 
     def refuse(constant: str) -> NoReturn:
-        raise ResultsFormatError(f"The file holds {constant}, which is no number in JSON.")
+        raise ResultsFormatError(f"The file contains {constant}, which is not a number in JSON.")
 
     try:
         return json.loads(content, parse_constant=refuse)
@@ -99,11 +100,11 @@ def _parsed(content: bytes) -> Any:
     except RecursionError as error:
         raise ResultsFormatError("The file is nested too deeply to be COCO results.") from error
     except ValueError as error:
-        raise ResultsFormatError(f"The file is no JSON: {error}.") from error
+        raise ResultsFormatError(f"The file is not valid JSON: {error}.") from error
 
 
 def _entries(data: Any) -> tuple[str, list[Any], dict[str, Any]]:
-    """What the list of entries is called, the list, and the data set around it, if any."""
+    """Returns the name of the list of entries, the list, and the data set that contains it, if any."""
     if isinstance(data, list):
         return "results", data, {}
     if isinstance(data, dict) and isinstance(data.get("annotations"), list):
@@ -111,23 +112,23 @@ def _entries(data: Any) -> tuple[str, list[Any], dict[str, Any]]:
             if not isinstance(data.get(part, []), list):
                 raise ResultsFormatError(f"“{part}” must be a list.")
         return "annotations", data["annotations"], data
-    raise ResultsFormatError("The file is no COCO file: it must be a list of results, or an object with a list “annotations”.")
+    raise ResultsFormatError("The file is not a COCO file: it must be a list of results, or an object with a list “annotations”.")
 
 
 def _of_one_image(part: str, entries: list[Any], dataset: dict[str, Any], image_id: ImageId | None) -> list[tuple[int, dict[str, Any]]]:
-    """The entries of the image with their positions in the file."""
+    """Returns the entries of the image with their positions in the file."""
     by_image: dict[ImageId, list[tuple[int, dict[str, Any]]]] = {}
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
             raise ResultsFormatError(f"{part}[{index}] must be an object with “image_id”, “category_id” and “bbox”.")
         key = entry.get("image_id")
         if isinstance(key, bool) or not isinstance(key, int | str):
-            raise ResultsFormatError(f"{part}[{index}]: its “image_id” must be a whole number or a text.")
+            raise ResultsFormatError(f"{part}[{index}]: its “image_id” must be an integer or a string.")
         by_image.setdefault(key, []).append((index, entry))
     images = {*by_image, *_image_ids(dataset)}
     if image_id is None:
         if len(images) > 1:
-            raise SeveralImagesError(f"The file is about {len(images):,} images; choose one of the image ids {_listed(images)}.")
+            raise SeveralImagesError(f"The file covers {len(images):,} images; choose one of the image ids {_listed(images)}.")
         return next(iter(by_image.values()), [])
     if image_id not in images and images:
         raise ResultsFormatError(f"Nothing in the file has the image id {image_id!r}; it has {_listed(images)}.")
@@ -147,15 +148,15 @@ def _listed(ids: set[ImageId]) -> str:
 def _check_image(
     dataset: dict[str, Any], image_id: ImageId | None, chosen: list[tuple[int, dict[str, Any]]], image_size: tuple[int, int]
 ) -> None:
-    """Compares the image's size with what the data set says of it."""
+    """Compares the image's size with its size in the data set."""
     key = chosen[0][1]["image_id"] if chosen else image_id
     for image in dataset.get("images", []):
         if not isinstance(image, dict) or image.get("id") != key:
             continue
-        said = image.get("height"), image.get("width")
-        if all(isinstance(side, int) for side in said) and said != tuple(image_size):
+        recorded = image.get("height"), image.get("width")
+        if all(isinstance(side, int) for side in recorded) and recorded != tuple(image_size):
             raise ResultsFormatError(
-                f"The file is about an image of {said[1]}×{said[0]} pixels, but this one has {image_size[1]}×{image_size[0]}."
+                f"The file is for an image of {recorded[1]}×{recorded[0]} pixels, but this one has {image_size[1]}×{image_size[0]}."
             )
 
 
@@ -164,18 +165,18 @@ def _categories(dataset: dict[str, Any]) -> dict[int, str]:
     for index, category in enumerate(dataset.get("categories", [])):
         key, name = (category.get("id"), category.get("name")) if isinstance(category, dict) else (None, None)
         if isinstance(key, bool) or not isinstance(key, int) or not isinstance(name, str):
-            raise ResultsFormatError(f"categories[{index}] must have a whole number “id” and a text “name”.")
+            raise ResultsFormatError(f"categories[{index}] must have an integer “id” and a string “name”.")
         names[key] = _fit_to_show(name) or f"class {key}"
     return names
 
 
 def _fit_to_show(name: str) -> str:
-    """A name without what cannot be drawn, printed or encoded, such as line breaks, terminal codes and halves of surrogates."""
+    """Removes whatever cannot be drawn, printed or encoded, such as line breaks, terminal codes and lone surrogates."""
     return "".join(letter if letter.isprintable() else " " for letter in name[:_LONGEST_NAME]).strip()
 
 
 def _labeled(found: list[Entry], categories: Mapping[int, str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """Class names by label, and the label of each object. A label is the category id where that is small and positive."""
+    """Returns the class names by label, and each object's label, which is the category id if all ids are small and positive."""
     occurring = {entry.category_id for entry in found}
     named = {**{key: f"class {key}" for key in sorted(occurring)}, **categories}
     if named and min(named) >= 1 and max(named) <= _LARGEST_LABEL:
@@ -206,7 +207,7 @@ def _masks(found: list[Entry], image_size: tuple[int, int]) -> NDArray[np.float3
 
 
 def _keypoints(part: str, found: list[Entry]) -> NDArray[np.float32] | None:
-    """Keypoints [N,K,3] with logits, or None if no object has any; NaN for an object without."""
+    """Returns keypoints [N,K,3] with logits, NaN for an object without any; None if no object has any."""
     counts = {len(entry.keypoints): entry.place for entry in found if entry.keypoints is not None}
     if not counts:
         return None

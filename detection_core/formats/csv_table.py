@@ -1,4 +1,4 @@
-"""A CSV table with one row per object."""
+"""Writes a CSV table with one row per object."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _SPOOL_IN_MEMORY = 8 * 2**20
 
 
 class TableWriter:
-    """Writes one table: boxes in pixels, the mask's area in pixels, where it comes from, and three columns a keypoint.
+    """Writes one table: boxes and mask areas in pixels, provenance, and three columns per keypoint.
 
-    What a model does not give, or an object does not have, is empty. For frames of videos, their number, their time and the object's
-    identity come first.
+    Cells are empty where a model does not predict a value or an object does not have it. For frames of videos, the first columns are
+    the frame's index, its time and the object's track id.
     """
 
     def __init__(self, target: Target, style: AnnotationStyle) -> None:
         self._target = target
-        # Which keypoints there are is known at the end only, so rows wait for the header.
+        # The keypoints' names are known only at the end, so rows are kept until the header can be written.
         self._rows = tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)  # noqa: SIM115  (needed until the end)
         self._keypoint_columns: dict[str, None] = {}
         self._frame_columns: list[str] = []
 
     def add(self, result: ImageResult, stem: str) -> None:
-        """Takes one image's result."""
+        """Adds one image's result."""
         found = result.detections
         height, width = found.image_size
         image = {"file_name": result.file_name, "width": width, "height": height, "model": found.model, **_source(result.provenance)}
@@ -54,7 +54,7 @@ class TableWriter:
     def finish(self) -> None:
         """Writes the file."""
         with self._rows, tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY) as file:
-            # Names of files that are no UTF-8 cannot be encoded.
+            # File names that are not valid UTF-8 cannot be encoded.
             text = io.TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="", write_through=True)
             table = csv.DictWriter(text, [*self._frame_columns, *_COLUMNS, *self._keypoint_columns], restval="")
             table.writeheader()
@@ -69,8 +69,7 @@ def _source(provenance: Provenance | None) -> dict[str, Any]:
     if provenance is None:
         return {}
     versions = ", ".join(f"{name} {version}" for name, version in provenance.versions.items())
-    told = {name: getattr(provenance, name) for name in ("weights", "revision", "threshold", "time")}
-    return told | {"versions": versions}
+    return {name: getattr(provenance, name) for name in ("weights", "revision", "threshold", "time")} | {"versions": versions}
 
 
 def _object(found: Detections, index: int) -> dict[str, Any]:

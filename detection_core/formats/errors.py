@@ -1,4 +1,4 @@
-"""The error of every reader of results from files."""
+"""Errors raised when results are read from files."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from detection_core.errors import UserError
 
 
 class ResultsFormatError(UserError, ValueError):
-    """Results cannot be read; the message says in one sentence, for people, what is wrong and at which entry."""
+    """Raised for results that cannot be read; the message tells the user what is wrong and at which entry."""
 
 
 class SeveralImagesError(ResultsFormatError):
-    """The file is about several images and nobody has said which; the message lists their ids."""
+    """Raised if a file covers several images and none was chosen; the message lists their ids."""

@@ -1,4 +1,4 @@
-"""Our own JSON: everything about one image's detections, exactly as it is in memory, and back."""
+"""The project's own JSON format: writes and reads one image's detections without loss."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from detection_core.formats.json_writing import shortest
 from detection_core.formats.provenance import Provenance
 
 FORMAT = "detection-explorer 1"
-# Soft masks hardly shrink: a better compression would gain 2 % in four times the time.
+# Soft masks hardly compress: a higher level would save 2 % in four times the time.
 _COMPRESSION = 1
 _LARGEST_GRID = 1024
-# Pixels; pasting a mask takes memory for each side of its box.
+# In pixels; resampling a mask takes memory in proportion to its box's sides.
 _FARTHEST = 100_000
 
 
 def to_json(detections: Detections, *, file_name: str | None = None, provenance: Provenance | None = None) -> dict[str, Any]:
-    """Everything about one image's detections as plain types; `from_json` gives back exactly the same.
+    """Converts one image's detections to plain types, from which `from_json` restores exactly the same detections.
 
     Args:
         detections: The result.
-        file_name: What the image is called, or None to leave that out.
-        provenance: Where the result comes from, or None to leave that out.
+        file_name: Name of the image, or None to leave it out.
+        provenance: Provenance of the result, or None to leave it out.
 
     Returns:
         `format`, `file_name`, `model`, `width`, `height`, `summary`, `provenance`, `categories`, `keypoint_names` (null without keypoints),
         `mask_size` (null without masks) and `objects`. Each object has `label`, `class_id`, `score`, `box` (XYXY pixels) and, where the
-        model gives them, `keypoints` (name → x, y, logit `score`; null for an object that has none), `polygons` (rings of [x, y],
+        model predicts them, `keypoints` (name → x, y, logit `score`; null for an object without any), `polygons` (rings of [x, y],
         even-odd rule, rounded to 0.01 pixels) and `mask_grid`, the soft mask itself: `mask_size`² little-endian float32 values over
         the box, row by row, deflated (zlib), in Base64.
     """
@@ -81,13 +81,13 @@ def _packed(grid: NDArray[np.float32]) -> str:
 
 
 def from_json(data: Any) -> Detections:
-    """Reads what `to_json` gave; boxes, scores, masks and keypoints are equal bit by bit.
+    """Reads the output of `to_json`; boxes, scores, masks and keypoints are restored bit for bit.
 
     Args:
         data: The JSON object.
 
     Raises:
-        ResultsFormatError: If it is something else, or damaged.
+        ResultsFormatError: If the data has another format or is damaged.
     """
     _check_header(data)
     names, size = data["keypoint_names"], data["mask_size"]
@@ -97,7 +97,7 @@ def from_json(data: Any) -> Detections:
     points = None if names is None else np.full((n, len(names), 3), np.nan, np.float32)
     for index, entry in enumerate(data["objects"]):
         try:
-            with np.errstate(over="ignore"):  # What is too large becomes infinite, and that is refused.
+            with np.errstate(over="ignore"):  # Values that are too large become infinite, which is refused below.
                 boxes[index], labels[index], scores[index] = entry["box"], entry["class_id"], entry["score"]
             if not np.abs(boxes[index]).max() <= _FARTHEST:
                 raise ValueError("its box is larger than any image")
@@ -125,13 +125,13 @@ def from_json(data: Any) -> Detections:
             model=data["model"],
         )
     except ValueError as error:
-        raise ResultsFormatError(f"The result does not fit together: {error}.") from error
+        raise ResultsFormatError(f"The result is not consistent: {error}.") from error
 
 
 def _check_header(data: Any) -> None:
-    """Everything beside the objects is there and of the kind it should be."""
+    """Checks all fields except the contents of `objects`."""
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise ResultsFormatError(f"This is no result of the format “{FORMAT}”: its “format” says something else.")
+        raise ResultsFormatError(f"This is not a result in the format “{FORMAT}”: its “format” differs.")
     size, names = data.get("mask_size"), data.get("keypoint_names")
     right = {
         "model": (isinstance(data.get("model"), str), "a text"),
@@ -158,10 +158,10 @@ def _are_texts(value: Any) -> bool:
 def _unpacked(text: str, size: int) -> NDArray[np.float32]:
     expected = 4 * size * size
     try:
-        # No more than is expected: a small file may hold gigabytes of zeros.
+        # Limited to the expected size: a small file may contain gigabytes of compressed zeros.
         raw = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), expected + 1)
     except binascii.Error as error:
         raise ValueError(f"mask_grid: {error}") from error
     if len(raw) != expected:
-        raise ValueError(f"mask_grid does not hold {size}×{size} values")
+        raise ValueError(f"mask_grid does not have {size}×{size} values")
     return np.frombuffer(raw, "<f4").reshape(size, size)

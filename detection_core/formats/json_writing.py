@@ -1,4 +1,4 @@
-"""Writing JSON: long lists item by item, and float32 numbers in the fewest digits."""
+"""Helpers for writing JSON: long lists item by item, and float32 numbers with the fewest digits."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _SPOOL_IN_MEMORY = 8 * 2**20
 
 
 class JsonList:
-    """A list under way, within a JSON text that has something before and after it; what outgrows memory goes to a temporary file.
+    """A list that is written item by item inside a JSON text; a large one is kept in a temporary file.
 
     Attributes:
         length: Number of entries.
     """
 
     def __init__(self, beginning: str) -> None:
-        """Starts with the text that ends in the list's opening bracket."""
+        """Starts with a text that ends in the list's opening bracket."""
         self._file = tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)  # noqa: SIM115  (handed on to the target)
         self._file.write(beginning.encode())
         self.length = 0
@@ -31,7 +31,7 @@ class JsonList:
         self.length += 1
 
     def take_over(self, other: JsonList, ending: str) -> None:
-        """Ends the list with a text that leads to another one, and goes on with that."""
+        """Appends `ending`, a text that closes this list and opens the next one, and then the entries of `other`."""
         with other.end("") as file:
             self._file.write(ending.encode())
             file.seek(0)
@@ -39,11 +39,11 @@ class JsonList:
         self.length = other.length
 
     def end(self, ending: str) -> tempfile.SpooledTemporaryFile[bytes]:
-        """The file, with the text that begins with the list's closing bracket; to be closed."""
+        """Appends a text that starts with the list's closing bracket, and returns the file, which the caller must close."""
         self._file.write(ending.encode())
         return self._file
 
 
 def shortest(value: np.float32) -> float:
-    """The number with the fewest digits that is this float32 again when read; NaN and infinities stay."""
+    """Returns the number with the fewest digits that is read as the same float32; NaN and infinities stay as they are."""
     return float(str(value))

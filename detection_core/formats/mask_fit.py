@@ -1,4 +1,4 @@
-"""Masks of whole images as soft masks on a small grid over their boxes."""
+"""Converts masks of whole images to soft masks on a small grid over their boxes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OVERSAMPLING = 8
 
 
 def grid_window(box: NDArray[np.float32], image_size: tuple[int, int], size: int) -> tuple[int, int, int, int]:
-    """The pixels that a grid over a box reaches: left, top, right and bottom edges within the image, the last two exclusive."""
+    """Returns the pixels covered by a grid over a box: left, top, right and bottom edges within the image, the last two exclusive."""
     left, top, right, bottom = padded_box(size, box)
     height, width = image_size
     x0, y0 = min(max(left, 0), width), min(max(top, 0), height)
@@ -24,19 +24,19 @@ def grid_window(box: NDArray[np.float32], image_size: tuple[int, int], size: int
 
 
 def grid_pixels(box: tuple[float, float, float, float], image_size: tuple[int, int], size: int) -> int:
-    """How many pixels `grid_of_runs` looks at."""
+    """Returns the number of pixels that `grid_of_runs` reads."""
     left, top, right, bottom = grid_window(np.array(box, np.float32), image_size, size)
     return (right - left) * (bottom - top)
 
 
 def grid_of_runs(runs: NDArray[np.int64], box: NDArray[np.float32], image_size: tuple[int, int], size: int) -> NDArray[np.float32]:
-    """How much of each grid cell a run-length encoded mask covers: the mean of its pixels, weighted as the way back weights them.
+    """Computes how much of each grid cell a run-length encoded mask covers: the mean of its pixels, weighted as in the resampling back.
 
     On 21 masks of people, cutting a grid of 56 at 0.5 again gave an IoU with the original pixels of 0.993 in the median and 0.951 at
     worst; a grid of 28, 0.987 and 0.896.
 
     Args:
-        runs: What `runs_of` gave.
+        runs: Run lengths from `runs_of`.
         box: float32 [4], XYXY in pixels.
         image_size: (height, width) of the image.
         size: Cells along each side.
@@ -55,12 +55,12 @@ def grid_of_runs(runs: NDArray[np.int64], box: NDArray[np.float32], image_size: 
 
 
 def _cell_weights(first: int, last: int, size: int) -> NDArray[np.float32]:
-    """What each pixel takes from each cell when the grid is resampled, [pixels, size]."""
+    """Returns the weight of each cell for each pixel when the grid is resampled, [pixels, size]."""
     return bilinear_weights(size + 2 * _PADDING, max(last - first + 1, 1))[:, _PADDING:-_PADDING]
 
 
 def grid_of_polygons(polygons: Sequence[NDArray[np.float64]], box: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """How much of each grid cell some polygons cover together, in time and memory that do not depend on the image's size.
+    """Computes how much of each grid cell several polygons cover together, in time and memory independent of the image's size.
 
     Args:
         polygons: float [P,2] in pixels each, within the image.
@@ -76,7 +76,7 @@ def grid_of_polygons(polygons: Sequence[NDArray[np.float64]], box: NDArray[np.fl
     draw = ImageDraw.Draw(canvas)
     for polygon in polygons:
         points = ((polygon - (x0, y0)) * cells_a_pixel - _PADDING) * _OVERSAMPLING
-        # Pillow counts from the centers of pixels.
+        # Pillow's coordinates refer to the centers of pixels.
         draw.polygon((points - 0.5).ravel().tolist(), fill=255)
     covered: NDArray[np.float32] = np.asarray(canvas.reduce(_OVERSAMPLING), np.float32) / np.float32(255)
     return covered

@@ -1,4 +1,4 @@
-"""The annotated image as a PNG that tells what it shows and with which settings it was made."""
+"""Writes annotated images as PNG files with a description and their settings in text chunks."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ def annotated_png(
     colors: Sequence[Color] | None = None,
     numbers: Sequence[int] | None = None,
 ) -> bytes:
-    """Draws detections over an image and stamps the file with its settings.
+    """Draws detections over an image and stores the settings in the file.
 
     Args:
         image: The image, RGB; a color profile in its `info` is kept.
-        detections: What is drawn.
-        style: How.
-        provenance: Where the detections come from, or None.
-        colors: One color per object, or None for those that the style gives.
-        numbers: What objects are called where their label finds no room, or None for their ranks.
+        detections: The objects to draw.
+        style: The style in which they are drawn.
+        provenance: Provenance of the detections, or None.
+        colors: One color per object, or None for those chosen by the style.
+        numbers: One number per object, shown where its full label does not fit, or None for their ranks.
 
     Returns:
         The file; its text chunks are those of `png_with_facts`: `Description` ("4 persons, 1 dog") and `Settings`, a JSON object
-        with `style` and, where given, `provenance`.
+        with `style` and, if given, `provenance`.
 
     Raises:
-        ValueError: If the image does not fit the detections.
+        ValueError: If the image's size differs from that of the detections.
     """
     drawn = annotate(image, detections, style, colors=colors, numbers=numbers)
     if profile := image.info.get("icc_profile"):
@@ -55,12 +55,12 @@ def annotated_png(
 
 
 def png_with_facts(image: Image.Image, description: str, settings: Mapping[str, Any]) -> bytes:
-    """A PNG with `Software`, `Description` and, as JSON, `Settings` in its text chunks, where Pillow and ExifTool find them.
+    """Encodes a PNG with `Software`, `Description` and, as JSON, `Settings` in its text chunks, where Pillow and ExifTool find them.
 
     Args:
-        image: What is written; a color profile in its `info` is kept.
-        description: What there is to see.
-        settings: How it was made, as plain types.
+        image: The image; a color profile in its `info` is kept.
+        description: Description of the image's contents.
+        settings: The settings with which it was made, as plain types.
     """
     text = PngInfo()
     text.add_text("Software", f"Detection Explorer {__version__}")

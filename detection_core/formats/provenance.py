@@ -1,4 +1,4 @@
-"""Provenance: which model, weights, versions and settings a result came from, and when."""
+"""Provenance: the model, weights, versions and settings that produced a result, and the time."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from typing import Any, Protocol
 from detection_core import __version__
 from detection_core.formats.errors import ResultsFormatError
 
-# As torchvision names its files: the start of their SHA-256 before the ending.
+# torchvision's file names contain the start of their SHA-256 before the extension.
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,})\.[a-z]+$")
 
 
 class ModelFacts(Protocol):
-    """What is asked of a model; a `ModelSpec` has it."""
+    """The attributes of a model that are needed here; `ModelSpec` has them."""
 
     @property
     def key(self) -> str:
-        """Its key in the catalog."""
+        """Key in the catalog."""
 
     @property
     def file_name(self) -> str:
-        """Name of its weights file."""
+        """Name of the weights file."""
 
     @property
     def revision(self) -> str:
-        """Which content of a user's file, or ""."""
+        """Revision of a user's file, or ""."""
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a result comes from; it is stamped into every file that has a place for it.
+    """The origin of a result; it is written into every file whose format has a place for it.
 
     Attributes:
         model: Key of the model.
         weights: Name of the weights file, without its folder.
-        revision: Which content that file had: the start of its SHA-256 where the name holds it, or the revision of a user's file; "" if
+        revision: Revision of that file: the start of its SHA-256 if its name contains it, or the revision of a user's file; "" if
             unknown.
-        threshold: Lowest score kept, 0–1, or None if nothing was left out.
-        settings: Anything else that was chosen, as plain types.
-        time: When it was made, ISO 8601 in UTC.
+        threshold: Lowest score kept, 0–1, or None if all objects were kept.
+        settings: Other settings, as plain types.
+        time: Time at which it was made, ISO 8601 in UTC.
         versions: Versions of `detection_explorer`, and of `torch` and `torchvision` where they are installed.
     """
 
@@ -57,15 +57,15 @@ class Provenance:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """All attributes as plain types."""
+        """Returns all attributes as plain types."""
         return asdict(self) | {"settings": dict(self.settings), "versions": dict(self.versions)}
 
     @classmethod
     def from_json(cls, data: Any) -> Provenance:
-        """Reads what `to_json` gave.
+        """Reads the output of `to_json`.
 
         Raises:
-            ResultsFormatError: If it is something else.
+            ResultsFormatError: If the data has another structure.
         """
         if not isinstance(data, dict) or not isinstance(data.get("model"), str):
             raise ResultsFormatError("The provenance must be an object with a “model”.")
@@ -74,10 +74,10 @@ class Provenance:
         try:
             return cls(**data)
         except TypeError as error:
-            raise ResultsFormatError(f"The provenance has something else in it than expected: {error}.") from error
+            raise ResultsFormatError(f"The provenance has unexpected contents: {error}.") from error
 
     def same_run(self, other: Provenance) -> bool:
-        """Whether both come from the same model, weights and settings, whenever that was."""
+        """Returns whether both have the same model, weights and settings, regardless of the time."""
 
         def chosen(one: Provenance) -> tuple[Any, ...]:
             return one.model, one.weights, one.revision, one.threshold, dict(one.settings)
@@ -88,13 +88,13 @@ class Provenance:
 def provenance_of(
     spec: ModelFacts, *, threshold: float | None = None, settings: Mapping[str, Any] | None = None, time: datetime | None = None
 ) -> Provenance:
-    """Provenance of what a model finds.
+    """Returns the provenance of a model's results.
 
     Args:
         spec: The model.
-        threshold: Lowest score kept, 0–1, or None if nothing is left out.
-        settings: Anything else that was chosen, as plain types.
-        time: When, with a time zone; None is now.
+        threshold: Lowest score kept, 0–1, or None if all objects are kept.
+        settings: Other settings, as plain types.
+        time: Time of the result, with a time zone; None is now.
     """
     found = _HASH_IN_NAME.search(spec.file_name)
     return Provenance(

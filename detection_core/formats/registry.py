@@ -1,4 +1,4 @@
-"""The formats by name, and export: one pass over many results that writes all those wanted."""
+"""The registry of formats, and `export`, which writes many results in several formats in one pass."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ _STYLE = AnnotationStyle()
 
 
 class Writer(Protocol):
-    """Writes one format."""
+    """A writer of one format."""
 
     def add(self, result: ImageResult, stem: str) -> None:
-        """Takes one image's result; `stem` is unlike any other image's."""
+        """Adds one image's result; `stem` is unique among the images."""
 
     def finish(self) -> None:
-        """Writes what stands in one file for all images."""
+        """Writes the files that cover all images."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format as people choose it.
+    """A format that users can choose.
 
     Attributes:
-        title: Its name.
-        description: One line on what it is good for.
-        suits: Whether a result has what the format is about; nothing found suits all.
-        writer: Makes what writes it, given where files go and how images are drawn.
-        stamped: Whether its files have a place for the provenance; for others it goes into a file of its own.
+        title: Name of the format.
+        description: One line on its purpose.
+        suits: Returns whether a result has what the format needs; an empty result suits all formats.
+        writer: Creates the format's writer, given the target and the style of annotated images.
+        stamped: Whether its files contain the provenance; for other formats it is written to a separate file.
     """
 
     title: str
@@ -72,7 +72,7 @@ class _PngWriter:
 
     def add(self, result: ImageResult, stem: str) -> None:
         if result.image is None:
-            raise ValueError(f"{result.file_name} cannot be drawn: the image itself is not there.")
+            raise ValueError(f"{result.file_name} cannot be drawn: the image is not available.")
         drawn = annotated_png(
             result.image(),
             result.detections,
@@ -100,22 +100,24 @@ def _keypoints(detections: Detections) -> bool:
 
 
 FORMATS: Mapping[str, Format] = {
-    "json": Format("JSON", "Everything, exactly, and read back by this program; one file an image", _anything, _JsonWriter, stamped=True),
-    "coco": Format("COCO results", "For pycocotools' loadRes and evaluation; one file with masks as RLE", _anything, ResultsWriter),
+    "json": Format("JSON", "Everything without loss, readable by this program; one file per image", _anything, _JsonWriter, stamped=True),
+    "coco": Format("COCO results", "For pycocotools' loadRes and evaluation; one file, masks as RLE", _anything, ResultsWriter),
     "coco-dataset": Format(
         "COCO data set",
-        "Images, classes and objects, to train with or to correct in an annotation tool; one file",
+        "Images, classes and objects, for training or for correction in an annotation tool; one file",
         _anything,
         DatasetWriter,
         stamped=True,
     ),
     "yolo-detect": Format("YOLO boxes", "Label files for Ultralytics' detectors", _anything, partial(YoloWriter, "detect")),
     "yolo-segment": Format(
-        "YOLO outlines", "Label files for Ultralytics' segmentation, one outline an object", _masks, partial(YoloWriter, "segment")
+        "YOLO polygons", "Label files for Ultralytics' segmentation, one polygon per object", _masks, partial(YoloWriter, "segment")
     ),
     "yolo-pose": Format("YOLO keypoints", "Label files for Ultralytics' pose models", _keypoints, partial(YoloWriter, "pose")),
-    "csv": Format("CSV", "A table for spreadsheets and pandas, one row an object", _anything, TableWriter, stamped=True),
-    "png": Format("Annotated PNG", "The image with everything drawn on it, its settings in the file", _anything, _PngWriter, stamped=True),
+    "csv": Format("CSV", "A table for spreadsheets and pandas, one row per object", _anything, TableWriter, stamped=True),
+    "png": Format(
+        "Annotated PNG", "The image with the objects drawn on it; the file contains its settings", _anything, _PngWriter, stamped=True
+    ),
 }
 PROVENANCE_FILE = "provenance.json"
 
@@ -133,20 +135,20 @@ def export(
     """Writes results in several formats, in one pass and with one image in memory at a time.
 
     Args:
-        results: One per image; may be a generator.
+        results: One result per image; may be a generator.
         formats: Keys of `known`.
-        target: Folder, made if it is not there, in which each file is replaced whole; or an archive open for writing.
-        style: How the annotated images are drawn; its keypoint threshold also says which keypoints YOLO and COCO data sets call visible.
+        target: A folder, which is created if necessary and in which each file is replaced atomically, or an archive open for writing.
+        style: Style of the annotated images; its keypoint threshold also decides which keypoints are visible in YOLO and COCO data sets.
         folder: Folder within the target, such as a model's name; "" for none.
-        prefix: What the names of all files begin with.
-        known: The formats that there are.
+        prefix: Prefix of all file names.
+        known: The available formats.
 
     Returns:
         Names of the files written, relative to the target, with "/" between folders.
 
     Raises:
-        ValueError: If there is no such format, or a result lacks what a format is about: ask `Format.suits` before.
-        FileExistsError: If the archive has a file of that name already.
+        ValueError: If a format is unknown, or a result lacks what a format needs: check `Format.suits` first.
+        FileExistsError: If the archive already has a file with that name.
         OSError: If a file cannot be written.
     """
     unknown = [key for key in formats if key not in known]
@@ -160,7 +162,9 @@ def export(
         stem = files.free_stem(result.stem or safe_stem(result.file_name))
         for form, writer in writers:
             if not form.suits(result.detections):
-                raise ValueError(f"{result.file_name} cannot be written as {form.title}: its model does not give what that needs.")
+                raise ValueError(
+                    f"{result.file_name} cannot be written as {form.title}: its model does not predict what this format needs."
+                )
             writer.add(result, stem)
         if result.provenance and not any(source.same_run(result.provenance) for source in sources):
             sources.append(result.provenance)

@@ -1,4 +1,4 @@
-"""ImageResult: one image with what was found in it, as all formats take it."""
+"""ImageResult: one image with its detections, the input of all formats."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from detection_core.visualization import Color
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What files say about a video as a whole.
+    """Facts about a video that are written into files.
 
     Attributes:
-        seconds: How long it is.
-        fps: Its frames per second, on average.
+        seconds: Duration of the video.
+        fps: Frames per second, on average.
     """
 
     seconds: float
@@ -29,13 +29,13 @@ class VideoFacts:
 
 @dataclass(frozen=True, eq=False)
 class FrameFacts:
-    """What an image is as a frame of a video.
+    """Facts about an image that is a frame of a video.
 
     Attributes:
         video: The video, whose name is the image's `file_name`.
-        index: The frame's number among all frames of the video, from 0.
-        time_s: When it is shown, in seconds.
-        ids: int64 [N], each object's number, the same in all frames; None if they are not known.
+        index: Index of the frame among all frames of the video, from 0.
+        time_s: Time at which it is shown, in seconds.
+        ids: int64 [N], the objects' track ids, the same in all frames; None if unknown.
     """
 
     video: VideoFacts
@@ -44,23 +44,23 @@ class FrameFacts:
     ids: NDArray[np.int64] | None
 
     def track(self, index: int) -> dict[str, int]:
-        """One object's `track_id` for an entry in a file; empty if it is not known."""
+        """Returns one object's `track_id` for an entry in a file; empty if unknown."""
         return {} if self.ids is None else {"track_id": int(self.ids[index])}
 
 
 @dataclass(frozen=True, eq=False)
 class ImageResult:
-    """What goes into files about one image.
+    """One image's result, ready for export.
 
     Attributes:
-        file_name: What the image is called; may have folders before it.
+        file_name: Name of the image; it may include folders.
         detections: The objects to export: filter them first.
-        provenance: Where they come from, or None.
-        image: Gives the image (RGB, upright); asked only by formats that draw, and not kept. None if there is none to be had.
-        colors: One color per object for the annotated image, or None for those that the style gives.
-        numbers: What objects are called where their label finds no room, or None for their ranks.
-        stem: Name of this image's own files, without their endings; "" makes it from `file_name`.
-        frame: What it is as a frame of a video, or None for an image.
+        provenance: Their provenance, or None.
+        image: Returns the image (RGB, upright); called only by formats that draw, and not kept. None if it is not available.
+        colors: One color per object for the annotated image, or None for those chosen by the style.
+        numbers: One number per object, shown where its full label does not fit, or None for their ranks.
+        stem: Stem of this image's files; "" derives it from `file_name`.
+        frame: Facts about the frame of a video, or None for an image.
     """
 
     file_name: str

@@ -1,4 +1,4 @@
-"""COCO's run-length encoding of masks, written by pycocotools and read by ourselves, because files from elsewhere may hold anything."""
+"""COCO's run-length encoding of masks: written by pycocotools, but read here, because files from other tools cannot be trusted."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pycocotools import mask as coco_mask
 
 from detection_core.detections import Detections
 
-# A run is below 2³¹ pixels: seven characters of five bits.
+# A run is shorter than 2³¹ pixels: seven characters of five bits.
 _LONGEST_NUMBER = 7
 
 
 def encode(detections: Detections) -> Iterator[dict[str, Any]]:
-    """Each object's mask in compressed run-length encoding of the whole image, as JSON can hold it."""
+    """Yields each object's mask as compressed run-length encoding of the whole image, in plain types for JSON."""
     for crop, (x, y) in detections.mask_crops():
         full = np.zeros(detections.image_size, np.uint8, order="F")
         full[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
@@ -25,25 +25,25 @@ def encode(detections: Detections) -> Iterator[dict[str, Any]]:
 
 
 def area_of(run: dict[str, Any]) -> float:
-    """Pixels of a mask as `encode` gives it."""
+    """Returns the number of pixels in a mask from `encode`."""
     return float(coco_mask.area(run))
 
 
 def runs_of(counts: str | list[Any], pixels: int) -> NDArray[np.int64]:
-    """Lengths of a mask's runs, column by column, of background and object in turn, beginning with background.
+    """Returns the lengths of a mask's runs, column by column, alternating between background and object, starting with background.
 
-    pycocotools reads beyond the end of a damaged text, and writes beyond the mask when runs are too long.
+    It does not use pycocotools, which reads beyond the end of a damaged text, and writes beyond the mask if runs are too long.
 
     Args:
         counts: Compressed text, or the plain list.
-        pixels: How many pixels the image has, which is what the runs must add up to.
+        pixels: Number of pixels in the image, which must equal the sum of the runs.
 
     Raises:
-        ValueError: If they cannot be read or do not add up.
+        ValueError: If the runs cannot be read or do not add up.
     """
     if isinstance(counts, list):
         if not all(isinstance(count, int) and 0 <= count <= pixels for count in counts):
-            raise ValueError("its run lengths are not whole numbers within the image")
+            raise ValueError("its run lengths are not integers within the image")
         runs = np.array(counts, np.int64)
     else:
         runs = _uncompressed(counts)
@@ -53,13 +53,13 @@ def runs_of(counts: str | list[Any], pixels: int) -> NDArray[np.int64]:
 
 
 def _uncompressed(text: str) -> NDArray[np.int64]:
-    """Numbers in characters of five bits from "0" on, the sixth bit saying that more follow; from the fourth on differences, two back."""
+    """Decodes numbers of 5 bits per character, offset by "0"; bit 6 means that more follow. From the 4th on, they are differences."""
     try:
         codes = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - ord("0")
     except UnicodeEncodeError:
         codes = np.array([-1])
     if np.any((codes < 0) | (codes > 63)) or (len(codes) and codes[-1] & 32):
-        raise ValueError("its run lengths are no compressed run-length encoding")
+        raise ValueError("its run lengths are not a compressed run-length encoding")
     ends = np.flatnonzero((codes & 32) == 0)
     starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
     digits = ends - starts + 1
@@ -76,10 +76,10 @@ def _uncompressed(text: str) -> NDArray[np.int64]:
 
 
 def decode_crop(runs: NDArray[np.int64], image_size: tuple[int, int], window: tuple[int, int, int, int]) -> NDArray[np.bool_]:
-    """Pixels of a window of a mask, without making the rest of it.
+    """Decodes a window of a mask, without the rest of it.
 
     Args:
-        runs: What `runs_of` gave.
+        runs: Run lengths from `runs_of`.
         image_size: (height, width) of the image.
         window: Left, top, right and bottom edges in whole pixels, within the image, the last two exclusive.
 

@@ -1,4 +1,4 @@
-"""Where exported files go: a folder, each file complete or not there at all, or a ZIP archive."""
+"""Target of exported files: a folder, in which files appear only when they are complete, or a ZIP archive."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-# What Windows does not allow in a file name, control characters, and the surrogates that names which are no UTF-8 come with.
+# Characters that Windows does not allow in file names, control characters, and surrogates, which stand for invalid UTF-8.
 _NOT_IN_NAMES = re.compile(r'[<>:"|?*\x00-\x1f\ud800-\udfff]')
-# Bytes; file systems take 255, and endings and numbers come on top.
+# In bytes; file systems allow 255, which must include the extension and a number.
 _LONGEST_STEM = 150
-# Compressed already.
+# Already compressed.
 _STORED = {".png"}
 
 
 class Target:
-    """Takes files by name.
+    """Writes files by name.
 
     Args:
         place: The folder, or an archive open for writing.
         folder: Folder within it; "" for none.
-        prefix: What all names of files begin with.
+        prefix: Prefix of all file names.
 
     Attributes:
-        written: Names of all files taken, in order, with "/" between folders.
+        written: Names of all files written, in order, with "/" between folders.
     """
 
     def __init__(self, place: Path | zipfile.ZipFile, folder: str = "", prefix: str = "") -> None:
@@ -38,14 +38,14 @@ class Target:
         self.written: list[str] = []
 
     def write(self, name: str, content: bytes | IO[bytes]) -> None:
-        """Writes one file, over one of the same name in a folder.
+        """Writes one file; in a folder, it replaces a file with the same name.
 
         Args:
             name: Its name, with "/" between folders.
             content: Its bytes, or an open file that is read from its beginning.
 
         Raises:
-            FileExistsError: If the archive has a file of that name already.
+            FileExistsError: If the archive already has a file with that name.
             OSError: If it cannot be written.
         """
         name = str(PurePosixPath(self._folder, self._prefix + name))
@@ -57,7 +57,7 @@ class Target:
 
     def _write_to_archive(self, archive: zipfile.ZipFile, name: str, content: bytes | IO[bytes]) -> None:
         if name in archive.NameToInfo:
-            raise FileExistsError(f"{name} is in the archive already. Give each export its own folder in it.")
+            raise FileExistsError(f"{name} is already in the archive. Give each export its own folder in it.")
         entry = zipfile.ZipInfo(name, time.localtime()[:6])
         entry.external_attr = 0o644 << 16
         entry.compress_type = zipfile.ZIP_STORED if PurePosixPath(name).suffix in _STORED else zipfile.ZIP_DEFLATED
@@ -75,7 +75,7 @@ class Target:
             part.unlink(missing_ok=True)
 
     def free_stem(self, base: str) -> str:
-        """A name for one image's files, unlike any given before: numbered where two images have the same, letter case aside."""
+        """Returns an unused stem for one image's files, ignoring case; a number is appended if `base` is taken."""
         stem, number = base, 1
         while stem.casefold() in self._stems:
             number += 1
@@ -85,13 +85,13 @@ class Target:
 
 
 def safe_stem(file_name: str) -> str:
-    """Name of an image without folders and ending, fit for every file system."""
+    """Returns an image's file name without folders and extension, valid on every file system."""
     stem = PurePosixPath(file_name.replace("\\", "/")).stem
     return shortened(_NOT_IN_NAMES.sub("_", stem)).strip(" .") or "image"
 
 
 def shortened(stem: str) -> str:
-    """As much of a file's name as every file system takes."""
+    """Shortens a file name to a length that every file system allows."""
     return stem.encode()[:_LONGEST_STEM].decode(errors="ignore")
 
 

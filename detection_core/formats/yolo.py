@@ -1,4 +1,4 @@
-"""YOLO's label files as Ultralytics reads them, for boxes, outlines and keypoints: one text file an image and a `data.yaml`."""
+"""Writes YOLO label files for Ultralytics, with boxes, polygons or keypoints: one text file per image and a `data.yaml`."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ YoloTask = Literal["detect", "segment", "pose"]
 class YoloWriter:
     """Writes `yolo_TASK/labels/STEM.txt` for each image, empty where nothing was found, and `yolo_TASK/data.yaml`.
 
-    Of poses, only objects that have keypoints are written. Classes are numbered from 0 in the order of the model's labels without COCO's
-    unused ids, which gives COCO's usual 80.
+    For poses, only objects with keypoints are written. Classes are numbered from 0 in the order of the model's labels, without COCO's
+    unused ids, which results in COCO's usual 80 classes.
     """
 
     def __init__(self, task: YoloTask, target: Target, style: AnnotationStyle) -> None:
@@ -41,7 +41,7 @@ class YoloWriter:
             if name in occurring or (label and name != UNUSED):
                 self._classes.setdefault(name, len(self._classes))
         self._keypoints = self._keypoints or found.keypoint_names
-        # All rows of a label file must have as many numbers.
+        # All rows of a label file must have the same length.
         chosen = np.flatnonzero(found.has_keypoints).tolist() if self._task == "pose" else range(len(found))
         lines = [" ".join([str(self._classes[found.names[index]]), *self._numbers(found, index)]) for index in chosen]
         self._target.write(f"yolo_{self._task}/labels/{stem}.txt", "".join(line + "\n" for line in lines).encode())
@@ -63,7 +63,7 @@ class YoloWriter:
     def finish(self) -> None:
         """Writes `data.yaml`."""
         lines = ["# Put the images into images/, beside labels/.", "train: images", "val: images", f"nc: {len(self._classes)}", "names:"]
-        # What is a string in JSON is one in YAML.
+        # A JSON string is also a valid YAML string.
         lines += [f"  {number}: {json.dumps(name)}" for name, number in self._classes.items()]
         if self._task == "pose":
             lines += [
@@ -74,7 +74,7 @@ class YoloWriter:
 
 
 def _outline(found: Detections, index: int) -> NDArray[np.float64]:
-    """One closed line, [P,2] in pixels; around the box where the mask is too small to have any."""
+    """Returns one polygon, [P,2] in pixels; the box's if the mask is too small to have one."""
     if rings := found.polygons(index):
         return joined(rings).astype(float)
     x0, y0, x1, y1 = found.boxes[index].astype(float)
@@ -82,12 +82,12 @@ def _outline(found: Detections, index: int) -> NDArray[np.float64]:
 
 
 def _fractions(values: NDArray[np.float64]) -> list[str]:
-    """Numbers in 0–1: Ultralytics refuses a file with others. Eight digits keep a thousandth of a pixel."""
+    """Formats numbers, clipped to 0–1 because Ultralytics refuses others. Eight digits keep a thousandth of a pixel."""
     return [f"{value:.8f}".rstrip("0").rstrip(".") for value in np.clip(values, 0, 1).ravel()]
 
 
 def _mirrored(names: tuple[str, ...], name: str) -> int:
-    """Which keypoint a keypoint becomes when the image is flipped."""
+    """Returns the index of the keypoint that a keypoint becomes when the image is flipped."""
     partner = name.replace("left", "right") if "left" in name else name.replace("right", "left")
     return names.index(partner if partner in names else name)
 
@@ -99,7 +99,7 @@ def joined(rings: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         rings: At least one, float32 [P,2] each; holes are rings too.
 
     Returns:
-        float32 [P,2]; filled with the even-odd rule, it covers what the rings cover.
+        float32 [P,2]; filled with the even-odd rule, it covers the same area as the rings.
     """
     whole: NDArray[np.float32]
     whole, *others = sorted(rings, key=len, reverse=True)

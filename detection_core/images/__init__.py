@@ -1,1 +1,1 @@
-"""Any file of an image becomes upright RGB pixels, or one clear sentence. Imports nothing itself: `--help` needs file endings only."""
+"""Reading image files as upright RGB. This file imports nothing, so that `--help` starts quickly."""

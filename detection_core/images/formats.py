@@ -1,4 +1,4 @@
-"""Tells from a file's first bytes which image format it is, or why it cannot be read and what to do."""
+"""Identifies an image format by a file's first bytes, or explains why the file cannot be read and what to do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 READABLE = "JPEG, PNG, WebP, BMP, GIF, TIFF or AVIF"
 RAW_IMAGE = "Raw camera images cannot be read here: export the image as JPEG or PNG first."
 
-# As many bytes as `identify` and `why_unreadable` look at.
+# Number of bytes that `identify` and `why_unreadable` examine.
 HEAD_BYTES = 4096
 
 _HEIC = "HEIC images cannot be read here: export the image as JPEG, or set the iPhone camera to “Most Compatible” in its formats."
@@ -19,7 +19,7 @@ _OTHER_IMAGE = "{} images cannot be read here: export the image as PNG or JPEG."
 _TEXT = "This is a text file, not an image. Choose a " + READABLE + " file."
 _UNKNOWN = "This is not an image that can be read here. Choose a " + READABLE + " file."
 
-# BMP begins with two letters only; the size of its second header (Windows and OS/2 versions) makes sure.
+# BMP's signature is only two letters, so the size of the second header (Windows and OS/2 versions) is checked as well.
 _BMP = re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\x00\x00\x00", re.DOTALL)
 _IMAGES: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"\xff\xd8\xff"), "JPEG"),
@@ -50,7 +50,7 @@ _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b
 
 
 def identify(data: bytes) -> str | None:
-    """Name of the image format, one of those in `READABLE`, or None.
+    """Returns the name of the image format, one of those in `READABLE`, or None.
 
     Args:
         data: The file, or at least its first `HEAD_BYTES`.
@@ -61,7 +61,7 @@ def identify(data: bytes) -> str | None:
 
 
 def why_unreadable(data: bytes) -> str:
-    """One sentence on what a file that `identify` does not know is instead, and what to do.
+    """Returns a sentence that says what a file is that `identify` does not recognize, and what to do.
 
     Args:
         data: The file, or at least its first `HEAD_BYTES`.
@@ -76,7 +76,7 @@ def why_unreadable(data: bytes) -> str:
 
 
 def _brands(data: bytes) -> set[bytes]:
-    """The major and the compatible brands of an ISO media file (MP4, HEIC, AVIF); empty for any other file."""
+    """Returns the major and compatible brands of an ISO media file (MP4, HEIC, AVIF); empty for any other file."""
     if data[4:8] != b"ftyp":
         return set()
     end = min(int.from_bytes(data[:4], "big"), HEAD_BYTES)

@@ -1,4 +1,4 @@
-"""Which images are accepted, and the one error for those that are not."""
+"""Limits on the size of images, and the error for images that cannot be used."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from detection_core.errors import UserError
 
 
 class ImageError(UserError, ValueError):
-    """An image that cannot be used. The message tells the user what is wrong and what to do, and never names a file or a path."""
+    """Raised for an image that cannot be used. The message says what is wrong and what to do, and never contains a file name or path."""
 
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """Which image sizes are accepted; checked from the header, before anything is decoded.
+    """The accepted image sizes; they are checked from the header, before anything is decoded.
 
     Attributes:
-        max_pixels: Most pixels, width × height.
-        max_side: Longest side in pixels.
-        min_side: Shortest side in pixels; below it detectors crash on empty feature maps.
-        max_aspect: Longest side over shortest side; beyond it the detectors' resizing crashes or runs out of memory.
+        max_pixels: Largest number of pixels, width × height.
+        max_side: Largest length of a side in pixels.
+        min_side: Smallest length of a side in pixels; below it detectors crash on empty feature maps.
+        max_aspect: Largest ratio of the longer to the shorter side; beyond it the detectors' resizing crashes or runs out of memory.
     """
 
     max_pixels: int = 50_000_000
@@ -32,7 +32,7 @@ class ImageLimits:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> ImageLimits:
-        """The limits with `max_pixels` from DETECTION_EXPLORER_MAX_MEGAPIXELS, if that is set.
+        """Returns the limits, with `max_pixels` from DETECTION_EXPLORER_MAX_MEGAPIXELS if that is set.
 
         Raises:
             SettingsError: If the variable is not a positive number.
@@ -41,13 +41,13 @@ class ImageLimits:
         return cls(max_pixels=int(megapixels * 1e6)) if megapixels else cls()
 
     def check(self, size: tuple[int, int]) -> None:
-        """Refuses a size.
+        """Checks a size against the limits.
 
         Args:
             size: (width, height) in pixels.
 
         Raises:
-            ImageError: If the size lies outside the limits.
+            ImageError: If the size is outside the limits.
         """
         width, height = size
         shown = f"The image has {width} × {height} pixels"

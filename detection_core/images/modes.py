@@ -1,4 +1,4 @@
-"""Brings every pixel mode that Pillow knows to 8-bit RGB, and reads which way up an image is."""
+"""Converts every pixel mode of Pillow to 8-bit RGB, and reads an image's orientation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-# EXIF 2.32, tag 0x0112: what makes the stored image upright.
+# EXIF 2.32, tag 0x0112: the transformation that turns the stored image upright.
 _ORIENTATION_TAG = 0x0112
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -23,14 +23,14 @@ UPRIGHT = {
 
 
 def to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
-    """A new 8-bit RGB image with no metadata but its color profile, and notes for the user.
+    """Returns a new 8-bit RGB image without metadata except its color profile, and notes for the user.
 
     Transparency is put on white. 16-bit gray is divided by 257, or by less if no value exceeds what 8, 10, 12 or 14 bits hold, as in
-    scientific and medical images. 32-bit integers and floats are stretched from their least and greatest finite value to 0–255;
+    scientific and medical images. 32-bit integers and floats are stretched from their smallest and largest finite value to 0–255;
     NaN becomes black.
 
     Args:
-        image: Any mode that Pillow can convert; decoded here if it is not yet.
+        image: Any mode that Pillow can convert; it is decoded here if necessary.
 
     Raises:
         ValueError: If Pillow cannot convert the mode.
@@ -49,17 +49,17 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
 
 
 def with_profile(rgb: Image.Image, info: Mapping[Any, Any]) -> Image.Image:
-    """Replaces all metadata of `rgb` by the RGB color profile in `info`, if there is one, and returns it."""
+    """Replaces all metadata of `rgb` with the RGB color profile in `info`, if there is one, and returns the image."""
     profile = info.get("icc_profile")
-    # ICC.1:2022, bytes 16–19 of the header: the color space that the profile is for.
+    # ICC.1:2022, bytes 16–19 of the header: the profile's color space.
     rgb.info = {"icc_profile": profile} if isinstance(profile, bytes) and profile[16:20] == b"RGB " else {}
     return rgb
 
 
 def orientation_of(image: Image.Image) -> int:
-    """EXIF orientation 1–8; 1 if there is none or it is broken.
+    """Returns the EXIF orientation 1–8; 1 if there is none or it is invalid.
 
-    Like browsers, it does not look into XMP; nor into TIFFs' own tags, as Pillow turns those itself.
+    It ignores XMP, as browsers do, and TIFF's orientation tag, which Pillow applies itself.
     """
     exif = Image.Exif()
     try:
@@ -80,10 +80,10 @@ def _on_white(rgba: Image.Image) -> tuple[Image.Image, list[str]]:
 
 
 def _from_16_bits(values: NDArray[np.uint16]) -> tuple[Image.Image, list[str]]:
-    greatest = int(values.max())
-    bits = next(bits for bits in (8, 10, 12, 14, 16) if greatest < 2**bits)
+    largest = int(values.max())
+    bits = next(bits for bits in (8, 10, 12, 14, 16) if largest < 2**bits)
     table = np.rint(np.arange(2**bits) * (255 / (2**bits - 1))).astype(np.uint8)
-    why = "" if bits == 16 else f" as if it had {bits}, because no value exceeds {greatest}"
+    why = "" if bits == 16 else f" as if it had {bits}, because no value exceeds {largest}"
     return Image.fromarray(table[values]).convert("RGB"), [f"16-bit image scaled to 8 bits{why}."]
 
 
@@ -94,7 +94,7 @@ def _from_32_bits(pixels: NDArray[Any]) -> tuple[Image.Image, list[str]]:
         return Image.new("RGB", values.shape[::-1]), ["32-bit image without a finite value: shown black."]
     low = float(np.min(values, where=finite, initial=np.inf))
     high = float(np.max(values, where=finite, initial=-np.inf))
-    with np.errstate(all="ignore"):  # Infinities and NaN are settled below.
+    with np.errstate(all="ignore"):  # Infinities and NaN are replaced below.
         values -= low
         values *= 255 / (high - low) if high > low else 0.0
     np.nan_to_num(values, copy=False, nan=0.0, posinf=255.0, neginf=0.0)

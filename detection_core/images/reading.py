@@ -1,4 +1,4 @@
-"""Turns any image file, image object or array into an upright 8-bit RGB image, or into one clear sentence on why not."""
+"""Reads any image file, image object or array as an upright 8-bit RGB image, or raises an error that explains why it cannot."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[
 
 @dataclass(frozen=True)
 class LoadedImage:
-    """An image ready for detection, and what there is to know about where it came from.
+    """An image ready for detection, and information about its source.
 
     Attributes:
-        image: Upright, mode RGB, 8 bits. Its `info` holds nothing but the color profile of an RGB file ("icc_profile"), so that
+        image: Upright, mode RGB, 8 bits. Its `info` holds only the color profile of an RGB file ("icc_profile"), so that
             files saved from it keep their colors and lose their metadata (place, camera, date).
-        notes: Sentences for the user on what was changed or left out.
-        format: "JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF", "AVIF" or "MPO"; "image object" or "array" if it was no file.
-        web_safe: True if a browser shows the original file just as `image`: the same pixels, upright (browsers turn JPEGs by their
-            EXIF orientation themselves unless the style sheet says `image-orientation: none`), transparency on the page's white.
-        digest: SHA-256 in hexadecimal of the file's bytes, or of the size and pixels if it was no file.
+        notes: Sentences for the user about what was changed or left out.
+        format: "JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF", "AVIF" or "MPO"; "image object" or "array" if the source was not a file.
+        web_safe: True if a browser shows the original file exactly as `image`: the same pixels, upright (browsers apply the EXIF
+            orientation of JPEGs unless the style sheet says `image-orientation: none`), transparency on the page's white.
+        digest: SHA-256 in hexadecimal of the file's bytes, or of the size and pixels if the source was not a file.
     """
 
     image: Image.Image
@@ -56,25 +56,25 @@ class LoadedImage:
 
 
 def load_image(source: ImageSource, *, limits: ImageLimits | None = None) -> Image.Image:
-    """The upright 8-bit RGB image of `source`; see `read_image`, which also gives the notes."""
+    """Reads `source` as an upright 8-bit RGB image; see `read_image`, which also returns notes."""
     return read_image(source, limits=limits).image
 
 
 def read_image(source: ImageSource, *, limits: ImageLimits | None = None) -> LoadedImage:
-    """Reads an image from anywhere but the network.
+    """Reads an image from a file, a stream or memory.
 
     Files are turned upright by their EXIF orientation; the first frame or page is used; transparency is put on white; 16 and 32 bits are
-    scaled to 8 as `image_modes.to_rgb` says.
+    scaled to 8 as described at `modes.to_rgb`.
 
-    Image objects and arrays are taken as they lie in memory, never turned, so that boxes fit what the caller holds.
+    Image objects and arrays are used as they are in memory, never rotated, so that boxes fit the caller's copy.
 
     Args:
-        source: Path, content of a file, binary stream (read from where it stands), PIL image, or uint8 array [H,W,3] (RGB),
+        source: Path, content of a file, binary stream (read from its current position), PIL image, or uint8 array [H,W,3] (RGB),
             [H,W,4] (RGBA) or [H,W] (gray).
-        limits: Sizes accepted; None takes those of `ImageLimits.from_environment`.
+        limits: Accepted sizes; None uses `ImageLimits.from_environment`.
 
     Raises:
-        ImageError: If there is no such file, or if it holds no image that can be used.
+        ImageError: If the file does not exist or contains no usable image.
     """
     limits = limits or ImageLimits.from_environment()
     if isinstance(source, Image.Image):
@@ -85,7 +85,7 @@ def read_image(source: ImageSource, *, limits: ImageLimits | None = None) -> Loa
 
 
 def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
-    """The image as a JPEG file with 4:2:0 colors and its color profile, for previews and downloads.
+    """Encodes an image as a JPEG file with 4:2:0 chroma subsampling and its color profile, for previews and downloads.
 
     Args:
         image: Mode RGB or L.
@@ -96,8 +96,8 @@ def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
     return stream.getvalue()
 
 
-# Pillow's readers are called directly: Image.open would try others too (EPS starts Ghostscript) and warns of large images before
-# our limits can speak. None of these readers decodes pixels before load().
+# Pillow's readers are called directly: Image.open would try others too (EPS starts Ghostscript) and warns about large images before
+# our limits are checked. None of these readers decodes pixels before load().
 _READERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.jpeg_factory,
     "PNG": PngImagePlugin.PngImageFile,
@@ -107,7 +107,7 @@ _READERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "TIFF": TiffImagePlugin.TiffImageFile,
     "AVIF": AvifImagePlugin.AvifImageFile,
 }
-# Modes in which browsers and Pillow decode a file to the same pixels. MPO is left out: its name ending is unknown to many servers.
+# Modes in which browsers and Pillow decode a file to the same pixels. MPO is left out: many servers do not know its file extension.
 _WEB_MODES = {
     "JPEG": {"L", "RGB"},
     "PNG": {"1", "L", "LA", "P", "RGB", "RGBA"},
@@ -116,7 +116,7 @@ _WEB_MODES = {
     "GIF": {"L", "P"},
     "AVIF": {"RGB", "RGBA"},
 }
-# TIFF 6.0, NewSubfileType: bit 0 marks a reduced version, as DNG, NEF and ARW raw images carry it in front.
+# TIFF 6.0, NewSubfileType: bit 0 marks a reduced version, which comes first in DNG, NEF and ARW raw images.
 _SUBFILE_TYPE_TAG = 254
 
 
@@ -144,10 +144,10 @@ def _decode(data: bytes, file_format: str, limits: ImageLimits) -> LoadedImage:
     name = "MPO" if image.format == "MPO" else file_format
     frames = getattr(image, "n_frames", 1)
     mode = image.mode
-    # The tiles say how pixels are stored, and are gone after load().
+    # The tiles describe how pixels are stored; load() removes them.
     reduced = mode in {"RGB", "RGBA", "LA", "CMYK"} and re.search(r";16[BLN]", str(image.tile)) is not None
     image.load()
-    # TIFFs need nothing here: Pillow turns them itself while loading.
+    # TIFFs need nothing here: Pillow applies their orientation while loading.
     orientation = orientation_of(image)
     rgb, notes = to_rgb(image)
     if orientation != 1:
@@ -161,7 +161,7 @@ def _decode(data: bytes, file_format: str, limits: ImageLimits) -> LoadedImage:
 
 
 def _first_only(name: str, frames: int) -> str:
-    what = {"TIFF": "TIFF with {} pages", "MPO": "AnnotatedImage file with {} images"}.get(name, f"Animated {name} with {{}} frames")
+    what = {"TIFF": "TIFF with {} pages", "MPO": "Multi-picture file with {} images"}.get(name, f"Animated {name} with {{}} frames")
     return f"{what.format(frames)}: only the first one is used."
 
 
@@ -169,7 +169,7 @@ def _from_image(image: Image.Image, limits: ImageLimits) -> LoadedImage:
     limits.check(image.size)
     try:
         rgb, notes = to_rgb(image)
-    except Exception as error:  # Also a lazily opened file is decoded here.
+    except Exception as error:  # A lazily opened file is decoded here, too.
         raise ImageError(f"This image object (mode {image.mode}) cannot be decoded. Convert it to RGB first.") from error
     if orientation_of(image) != 1:
         notes.append("The image object's EXIF orientation was not applied; load the file itself to have it upright.")
@@ -203,18 +203,18 @@ def _read_bytes(source: Any) -> bytes:
     except (OSError, ValueError) as error:
         raise ImageError("The stream could not be read: open it again, in binary mode.") from error
     if not isinstance(data, bytes):
-        raise ImageError("The stream gives no bytes: open the file in binary mode.")
+        raise ImageError("The stream does not return bytes: open the file in binary mode.")
     return data
 
 
 def _read_file(path: Any) -> bytes:
     if isinstance(path, str) and re.match(r"[a-z][a-z0-9+.-]+://|data:", path, re.IGNORECASE):
         raise ImageError("This is a web address, not a file: download the image first.")
-    # Errors of the system name the path: they are not passed on.
+    # The system's errors contain the path, so they are not passed on.
     try:
         with Path(path).open("rb") as file:
             head = file.read(HEAD_BYTES)
-            # A film of ten gigabytes is refused by its beginning.
+            # Only an image is read completely: a large video is refused after its first bytes.
             return head + file.read() if identify(head) else head
     except IsADirectoryError:
         raise ImageError("This is a folder, not a file: choose an image inside.") from None

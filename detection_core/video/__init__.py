@@ -1,4 +1,4 @@
-"""Videos through a detector: what was found in each frame, who is who, and the annotated video, counts and files made from that."""
+"""Detection in videos: each frame's detections, tracks, and the annotated video, counts and files made from them."""
 
 from detection_core.video.counts import FrameCounts, count_per_frame
 from detection_core.video.detect import detect_video, render_video

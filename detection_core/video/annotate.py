@@ -1,4 +1,4 @@
-"""Draws what is shown of a video's frames into its annotated video, in a thread of its own."""
+"""Draws detections on a video's frames and writes the annotated video, in a background thread."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from detection_core.video.threads import BackgroundWorker
 from detection_core.video.track import TrackedFrame
 from detection_core.visualization import AnnotationStyle, annotate, identity_colors
 
-# One being drawn, one waiting: more would only take memory, because the slowest of all decides.
+# One frame being drawn and one waiting: more would only take memory, because the slowest step determines the speed.
 PLACES = 2
-# Frames per second; the encoder knows nothing below, and the last frame should not be shown for ever.
+# In frames per second; the encoder supports nothing below, and the last frame should not be shown forever.
 _SLOWEST = 0.05
 
 
 def draw_frame(frame: Frame, shown: TrackedFrame, style: AnnotationStyle) -> Image.Image:
-    """A frame with what is shown of it.
+    """Draws a frame's detections on it.
 
-    Colors stay the same over time: those of an object's identity, or of its class where that is asked for or there is no identity.
+    Colors are stable over time: they stand for track ids, or for classes if that is requested or there are no ids.
     """
     if shown.ids is None:
-        # A rank changes from frame to frame, so it can give no color unless that is asked for.
+        # Ranks change from frame to frame, so colors stand for them only on request.
         return annotate(frame.image, shown.detections, replace(style, color_by="class") if style.color_by == "auto" else style)
     ids = shown.ids.tolist()
     colors = None if style.color_by == "class" else identity_colors(ids)
@@ -35,18 +35,18 @@ def draw_frame(frame: Frame, shown: TrackedFrame, style: AnnotationStyle) -> Ima
 
 
 class AnnotatedVideo:
-    """Draws frames into a new video while the next are found; use it in a `with` statement, which ends when the video is in its place.
+    """Draws frames into a new video while detection goes on; use it in a `with` statement, which ends when the video is complete.
 
-    An error in the statement leaves the video with what came before it; an error in drawing or writing leaves none, and comes out.
+    After an error in the statement, the video has the frames before it; an error in drawing or writing is raised and leaves no video.
 
     Attributes:
-        out: The video, or None if there is none (yet).
+        out: The video, or None if there is none yet.
         notes: Sentences for the user.
 
     Args:
         path: The MP4 file, in a folder that exists; None draws nothing.
-        video: Whose frames are drawn, and whose sound is heard.
-        options: How.
+        video: The video whose frames are drawn and whose sound is kept.
+        options: The options for drawing.
 
     Raises:
         VideoError: If the file cannot be written there.
@@ -58,11 +58,11 @@ class AnnotatedVideo:
         self._style = options.style
         sound = video.path if options.sound and video.has_audio else None
         self._writer = None if path is None else VideoWriter(path, video.size, max(options.rate(video), _SLOWEST), audio_from=sound)
-        self._behind = BackgroundWorker(self._draw, PLACES)
+        self._worker = BackgroundWorker(self._draw, PLACES)
 
     def put(self, frame: Frame, shown: TrackedFrame) -> None:
-        """Gives the next frame over."""
-        self._behind.put((frame, shown))
+        """Queues the next frame."""
+        self._worker.put((frame, shown))
 
     def _draw(self, item: tuple[Frame, TrackedFrame]) -> None:
         if self._writer is None:
@@ -80,7 +80,7 @@ class AnnotatedVideo:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         writer = self._writer
         try:
-            self._behind.__exit__(kind, error, trace)
+            self._worker.__exit__(kind, error, trace)
         finally:
             if writer is not None:
                 self.out = writer.close()

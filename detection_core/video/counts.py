@@ -1,4 +1,4 @@
-"""count_per_frame: how many objects of each class there are at each time of a video."""
+"""count_per_frame: the number of objects per class over the time of a video."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from detection_core.video.track import track_objects
 
 @dataclass(frozen=True)
 class FrameCounts:
-    """Objects over time.
+    """Numbers of objects over time.
 
     Attributes:
-        times: Seconds, one per frame looked at.
+        times: Times of the processed frames, in seconds.
         counts: Class name → number of objects in each of these frames; the most frequent class first.
-        total: Class name → number of different objects in the whole video, most first; None without tracking.
+        total: Class name → number of different objects in the whole video, most frequent first; None without tracking.
     """
 
     times: list[float]
@@ -26,7 +26,7 @@ class FrameCounts:
 
 
 def count_per_frame(records: FrameResults, options: VideoOptions) -> FrameCounts:
-    """Counts what is shown of a video by these options."""
+    """Counts the objects that these options show."""
     times: list[float] = []
     seen: dict[str, dict[int, int]] = {}
     names: dict[int, str] = {}

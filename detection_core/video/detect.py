@@ -1,4 +1,4 @@
-"""A video through a detector, or through what was detected before, into an annotated video: reading, detecting and drawing side by side."""
+"""Runs detection on a video, or reuses earlier results, and writes the annotated video; reading, detecting and drawing run in parallel."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ def detect_video(
     on_progress: Callable[[VideoProgress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> VideoResult:
-    """Finds objects in a video's frames, keeps them in the records, and writes the annotated video.
+    """Detects objects in a video's frames, stores them in the records, and writes the annotated video.
 
-    However it ends, what was done is kept: the records, and the video so far, properly closed, with its sound. An error comes out
-    afterwards; if it is the drawing or writing of the video that fails, there is no video.
+    However it ends, finished work is kept: the records, and the video so far, properly closed, with its sound. An error is raised
+    afterwards; if drawing or writing the video fails, there is no video.
 
     Args:
-        records: Of the video, and empty; they take what is found in each frame.
-        detect: Finds objects in an RGB image; called in threads of its own.
-        out: The MP4 file, in a folder that exists; None writes none.
-        options: Which frames, and how they are shown. The video holds the frames looked at only, each at its own time.
-        floor: Objects of lower scores are not even kept; see `lowest_kept`.
-        max_in_flight: How many frames are with the detector at a time.
-        on_progress: Told after each frame, in this thread.
-        cancelled: Asked before each frame, in this thread; True ends the work, and the result is not complete.
+        records: The video's records, which must be empty; each frame's detections are appended.
+        detect: Finds objects in an RGB image; called in other threads.
+        out: The MP4 file, in a folder that exists; None writes no video.
+        options: Which frames are processed, and how they are drawn. The annotated video has only these frames, each at its own time.
+        floor: Lowest score that is stored; see `lowest_kept`.
+        max_in_flight: Number of frames in the detector at the same time.
+        on_progress: Called after each frame, in this thread.
+        cancelled: Called before each frame, in this thread; True ends the work, and the result is not complete.
 
     Raises:
-        VideoError: If the video can no longer be read or the video cannot be written.
+        VideoError: If the video can no longer be read or the annotated video cannot be written.
         OSError: If the records cannot be written.
     """
 
@@ -56,7 +56,7 @@ def detect_video(
             records.append(frame.index, frame.time_s, kept)
             yield frame, FrameRecord(frame.index, frame.time_s, kept)
 
-    return _look_through(records.video, find, out, options, on_progress, cancelled)
+    return _process(records.video, find, out, options, on_progress, cancelled)
 
 
 def render_video(
@@ -67,26 +67,26 @@ def render_video(
     on_progress: Callable[[VideoProgress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> VideoResult:
-    """Draws a video again, with another threshold, other classes, style or tracking; `every` and `fps` must be those of the records.
+    """Draws a video again with another threshold, style, tracking or other classes; `every` and `fps` must be those of the records.
 
-    Arguments, result and errors are otherwise as `detect_video` has them.
+    Arguments, result and errors are otherwise those of `detect_video`.
 
     Raises:
-        ValueError: If the options look at other frames than the records hold.
+        ValueError: If the options select other frames than the records contain.
     """
 
     def find(frames: Iterator[Frame]) -> Iterator[tuple[Frame, FrameRecord]]:
         for record, frame in zip(records, frames, strict=False):
             if record.index != frame.index:
                 raise ValueError(
-                    f"what was found is of other frames; give the every and fps of then (frame {record.index}, not {frame.index})"
+                    f"the records are for other frames (frame {record.index}, not {frame.index}); use the every and fps of the detection"
                 )
             yield frame, record
 
-    return _look_through(records.video, find, out, options, on_progress, cancelled)
+    return _process(records.video, find, out, options, on_progress, cancelled)
 
 
-def _look_through(
+def _process(
     video: VideoFile,
     find: Callable[[Iterator[Frame]], Iterator[tuple[Frame, FrameRecord]]],
     out: Path | None,
@@ -94,9 +94,9 @@ def _look_through(
     on_progress: Callable[[VideoProgress], None],
     cancelled: Callable[[], bool],
 ) -> VideoResult:
-    """Takes the frames looked at through `find`, which gives each with what is in it, and through tracker and drawing.
+    """Passes the selected frames through `find`, which yields each with its detections, then through tracker and drawing.
 
-    Arguments, result and errors are otherwise as `detect_video` has them.
+    Arguments, result and errors are otherwise those of `detect_video`.
     """
     pace = Pace(options.frames(video), on_progress)
     to_draw: deque[Frame] = deque()

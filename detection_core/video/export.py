@@ -1,4 +1,4 @@
-"""export_video: what was found in a video as files for other programs, with the identity of each object."""
+"""export_video: writes a video's detections and track ids to files for other programs."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ def export_video(
     provenance: Provenance | None = None,
     stem: str = "",
 ) -> list[str]:
-    """Writes what is shown of a video in several formats, in one pass and with one frame in memory at a time.
+    """Writes a video's results in several formats, in one pass and with one frame in memory at a time.
 
     Args:
-        records: What was found.
-        options: What of it is shown.
+        records: The detections of all frames.
+        options: Which objects are written, and whether they are tracked.
         formats: Keys of `VIDEO_FORMATS`; "mot" only with tracking.
-        target: Folder, made if it is not there, in which each file is replaced whole; or an archive open for writing.
-        file_name: What the video is called.
-        provenance: Where the results come from; its threshold and settings are filled in from the options.
-        stem: What the files' names begin with; "" makes it from `file_name`.
+        target: A folder, which is created if necessary and in which each file is replaced atomically, or an archive open for writing.
+        file_name: Name of the video.
+        provenance: Provenance of the results; its threshold and settings are filled in from the options.
+        stem: Start of the file names; "" derives it from `file_name`.
 
     Returns:
         Names of the files written, relative to the target, such as "video_detections.json".
 
     Raises:
-        ValueError: If there is no such format, or "mot" is wanted without tracking.
-        FileExistsError: If the archive has a file of that name already.
+        ValueError: If a format is unknown, or "mot" is requested without tracking.
+        FileExistsError: If the archive already has a file with that name.
         OSError: If a file cannot be written.
     """
     if "mot" in formats and not options.track:
-        raise ValueError("MOT is about who is who: it needs tracking. Switch tracking on, or leave that format out.")
+        raise ValueError("MOT files contain tracks. Switch tracking on, or leave out that format.")
     stem = stem or safe_stem(file_name)
     source = provenance and _with_options(provenance, options)
     results = _results(records, options, file_name, source, stem)

@@ -1,4 +1,4 @@
-"""The formats of videos by name: those of images that know what a frame is, and two that are for videos only."""
+"""The registry of video formats: image formats that support frames, and two formats for videos only."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from detection_core.visualization import AnnotationStyle
 JSON_FORMAT = "detection-explorer video 1"
 JSON_FILE = "detections.json"
 MOT_FILE = "mot.txt"
-# All that may be written, after a video's own name and "_".
+# All files that may be written; the video's name and "_" come before each.
 VIDEO_FILES = (JSON_FILE, DATASET_FILE, TABLE_FILE, MOT_FILE, PROVENANCE_FILE)
 _SPOOL_IN_MEMORY = 8 * 2**20
 
 
 class VideoJsonWriter:
-    """Writes our own JSON: `frames`, each with `index`, `time_s` and `objects` as `to_json` has them and with their `track_id`.
+    """Writes the project's JSON: `frames`, each with `index`, `time_s` and `objects`, which are those of `to_json` with a `track_id`.
 
-    What is the same for all frames comes after them, as `to_json` has it, and the video's facts as `video`. So a frame's objects beside
-    that, with the format of an image's result, is what `from_json` reads.
+    The fields of `to_json` that are the same for all frames follow, and the video's facts as `video`. Together with them and the
+    format of an image's result, a frame's objects can be read by `from_json`.
     """
 
     def __init__(self, target: Target, style: AnnotationStyle) -> None:
@@ -38,7 +38,7 @@ class VideoJsonWriter:
         self._about: dict[str, Any] = {}
 
     def add(self, result: ImageResult, stem: str) -> None:
-        """Takes one frame's result."""
+        """Adds one frame's result."""
         frame = _frame_of(result)
         data = to_json(result.detections, file_name=result.file_name, provenance=result.provenance)
         objects = [entry | frame.track(index) for index, entry in enumerate(data["objects"])]
@@ -54,17 +54,17 @@ class VideoJsonWriter:
 
 
 class MotWriter:
-    """Writes MOTChallenge's text: frame and identity, both from 1, box (left, top, width, height), score, and three unused numbers."""
+    """Writes MOTChallenge's text: frame and track id, both from 1, box (left, top, width, height), score, and three unused numbers."""
 
     def __init__(self, target: Target, style: AnnotationStyle) -> None:
         self._target = target
         self._lines = tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)  # noqa: SIM115  (needed until the end)
 
     def add(self, result: ImageResult, stem: str) -> None:
-        """Takes one frame's result."""
+        """Adds one frame's result."""
         frame, found = _frame_of(result), result.detections
         if frame.ids is None:
-            raise ValueError("MOT is about who is who: it needs tracking.")
+            raise ValueError("MOT files contain tracks: tracking must be on.")
         for number, (x0, y0, x1, y1), score in zip(frame.ids.tolist(), found.boxes.tolist(), found.scores.tolist(), strict=True):
             line = f"{frame.index + 1},{number},{x0:.2f},{y0:.2f},{x1 - x0:.2f},{y1 - y0:.2f},{score:.4f},-1,-1,-1\n"
             self._lines.write(line.encode())
@@ -77,7 +77,7 @@ class MotWriter:
 
 def _frame_of(result: ImageResult) -> FrameFacts:
     if result.frame is None:
-        raise ValueError(f"{result.file_name} is no frame of a video")
+        raise ValueError(f"{result.file_name} is not a frame of a video")
     return result.frame
 
 
@@ -86,8 +86,8 @@ def _anything(detections: Detections) -> bool:
 
 
 VIDEO_FORMATS: Mapping[str, Format] = {
-    "json": Format("JSON", "Everything, exactly, frame by frame, with each object's identity", _anything, VideoJsonWriter, stamped=True),
+    "json": Format("JSON", "Everything without loss, frame by frame, with track ids", _anything, VideoJsonWriter, stamped=True),
     "coco": replace(FORMATS["coco-dataset"], title="COCO", description="A data set with videos, frames, objects and their track ids"),
-    "csv": replace(FORMATS["csv"], description="A table for spreadsheets and pandas, one row an object and frame"),
-    "mot": Format("MOT", "MOTChallenge's text, for tracking tools and metrics; boxes and identities only", _anything, MotWriter),
+    "csv": replace(FORMATS["csv"], description="A table for spreadsheets and pandas, one row per object and frame"),
+    "mot": Format("MOT", "MOTChallenge's text, for tracking tools and metrics; boxes and track ids only", _anything, MotWriter),
 }

@@ -1,4 +1,4 @@
-"""VideoOptions: which frames of a video are looked at, what of them is shown and how, as one validated value."""
+"""VideoOptions: which frames of a video are processed, which objects are shown, and how."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _STYLE = AnnotationStyle()
 
 @dataclass(frozen=True)
 class VideoOptions:
-    """How a video is looked at and shown.
+    """Options for processing and annotating a video.
 
     Attributes:
-        threshold: Lowest score shown, 0–1. With tracking, it is what a newcomer needs; those known are followed down to 0.1.
-        every: Only frames 0, n, 2n … are looked at; None: all, or as `fps` says.
-        fps: At most so many frames per second are looked at; None: all, or as `every` says.
-        track: Whether objects have an identity and steadier boxes.
-        classes: Names of the classes that are shown: drawn, counted and exported; None: all.
-        style: How the annotated video is drawn; its keypoint threshold also says which keypoints exports call visible.
-        sound: Whether it keeps the video's sound.
+        threshold: Lowest score shown, 0–1. With tracking, a new object needs this score; a known track continues down to 0.1.
+        every: Process only frames 0, n, 2n …; None: all, or as set by `fps`.
+        fps: Process at most this many frames per second; None: all, or as set by `every`.
+        track: Whether objects get track ids and smoothed boxes.
+        classes: Names of the classes that are drawn, counted and exported; None: all.
+        style: Style of the annotated video; its keypoint threshold also decides which keypoints are visible in exports.
+        sound: Whether the annotated video keeps the sound.
 
     Raises:
-        ValueError: If a value is out of its range, `classes` is a single name, or both `every` and `fps` are given.
+        ValueError: If a value is out of range, `classes` is a single name, or both `every` and `fps` are given.
     """
 
     threshold: float
@@ -40,7 +40,7 @@ class VideoOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold must lie in 0–1, got {self.threshold}")
-        # `in` would find parts of the one name.
+        # `in` would match parts of a single name.
         if isinstance(self.classes, str):
             raise ValueError(f"classes must be a set of names, got {self.classes!r}")
         if self.every is not None and self.fps is not None:
@@ -52,15 +52,15 @@ class VideoOptions:
 
     @property
     def low_score(self) -> float:
-        """Lowest score at which an object that is known is still believed in."""
+        """Lowest score that continues a known track."""
         return min(LOW_SCORE, self.threshold)
 
     def rate(self, video: VideoFile) -> float:
-        """How many frames of a video are looked at for each of its seconds, on average."""
+        """Returns the average number of frames that are processed per second of a video."""
         return min(self.fps or math.inf, video.fps / (self.every or 1))
 
     def frames(self, video: VideoFile) -> int:
-        """How many frames of a video will be looked at, as far as its header tells; at least 1."""
+        """Estimates from a video's header how many of its frames will be processed; at least 1."""
         seconds = min(video.duration, video.limits.max_seconds)
         by_time = round(seconds * self.rate(video))
         by_count = by_time if video.frame_count is None or self.fps is not None else math.ceil(video.frame_count / (self.every or 1))
@@ -68,12 +68,12 @@ class VideoOptions:
 
 
 def lowest_kept(model_floor: float, default: float, threshold: float = 1.0) -> float:
-    """From which score on a video's objects are kept, so that a threshold chosen later finds them.
+    """Returns the lowest score that is stored for a video's objects, so that a lower threshold can be chosen later.
 
     Args:
-        model_floor: Lowest score that the model gives.
-        default: Its default threshold.
-        threshold: The one chosen now, which must be served in any case.
+        model_floor: Lowest score that the model returns.
+        default: The model's default threshold.
+        threshold: The threshold chosen now, which must be possible in any case.
     """
-    # The tracker goes on with objects down to its low score, so nothing below is worth keeping for it.
+    # Tracks continue down to the tracker's low score, so it never needs lower ones.
     return max(model_floor, min(LOW_SCORE, default / 2, threshold))

@@ -1,4 +1,4 @@
-"""How far the work on a video is, and what came of it."""
+"""Progress and result of processing a video."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _WINDOW_S = 5.0
 
 @dataclass(frozen=True)
 class VideoProgress:
-    """How far the work on a video is.
+    """Progress of processing a video.
 
     Attributes:
         frames_done: Frames that are finished.
-        frames_total: How many there will be, as far as the video's header tells; never fewer than are done.
+        frames_total: Estimated number of all frames, from the video's header; never less than `frames_done`.
         fps: Frames finished per second of work, over the last seconds; 0 before the first.
-        seconds_left: How long the rest will take, or None before the first is finished.
+        seconds_left: Estimated seconds for the remaining frames, or None before the first is finished.
     """
 
     frames_done: int
@@ -31,14 +31,14 @@ class VideoProgress:
 
 @dataclass(frozen=True)
 class VideoResult:
-    """What came of the work on a video.
+    """Result of processing a video.
 
     Attributes:
-        frames: Frames that are finished.
-        complete: Whether the video was worked on to its end.
-        seconds: How much of the video's time that is.
-        out: The annotated video, or None if none was wanted or there was no frame.
-        notes: Sentences for the user on what was changed or left out.
+        frames: Number of finished frames.
+        complete: Whether the whole video was processed.
+        seconds: Duration of the processed part of the video.
+        out: The annotated video, or None if none was requested or there was no frame.
+        notes: Sentences for the user about what was changed or left out.
     """
 
     frames: int
@@ -49,7 +49,7 @@ class VideoResult:
 
 
 class Pace:
-    """Counts finished frames, and says after each how fast it goes."""
+    """Counts finished frames and reports the progress after each."""
 
     def __init__(self, frames_total: int, on_progress: Callable[[VideoProgress], None]) -> None:
         self._total = frames_total
@@ -58,7 +58,7 @@ class Pace:
         self.done = 0
 
     def add(self) -> None:
-        """One more frame is finished."""
+        """Counts one more finished frame."""
         self.done += 1
         now = time.monotonic()
         self._ends.append(now)

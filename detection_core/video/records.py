@@ -1,4 +1,4 @@
-"""FrameResults: what was found in a video's frames, on disk, so that memory does not grow with the video's length."""
+"""FrameResults: the detections in a video's frames, stored on disk so that memory does not grow with the video's length."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import numpy as np
 from detection_core.detections import Detections
 from detection_core.video.io import VideoFile
 
-# What differs from frame to frame, as it is stored.
+# The stored types of the arrays that differ from frame to frame.
 _ARRAYS = {name: np.dtype("<f4") for name in ("boxes", "scores", "masks", "keypoints", "keypoint_scores")} | {"labels": np.dtype("<i8")}
 
 
 @dataclass(frozen=True, eq=False)
 class FrameRecord:
-    """What was found in one frame.
+    """The detections in one frame.
 
     Attributes:
-        index: The frame's number among all frames of the file, from 0.
-        time_s: When it is shown, in seconds.
-        detections: Everything found, down to the lowest score kept.
+        index: Index of the frame among all frames of the file, from 0.
+        time_s: Time at which it is shown, in seconds.
+        detections: All detections down to the lowest stored score.
     """
 
     index: int
@@ -35,16 +35,16 @@ class FrameRecord:
 
 
 class FrameResults:
-    """What was found in the frames of one video by one model, in order of time, exactly as it was found.
+    """The detections of one model in the frames of one video, in order of time, without loss.
 
-    Iterating reads one `FrameRecord` after the other, any number of times, also while more are added: then those there at the beginning.
+    Iterating reads one `FrameRecord` after the other. It may be repeated, and frames added meanwhile are not included.
 
     Attributes:
         video: The video.
 
     Args:
         video: The video.
-        file: Where they are kept; what is there is replaced. None: in a temporary file, deleted by `close`.
+        file: The file in which they are stored; an existing one is replaced. None: a temporary file, deleted by `close`.
     """
 
     def __init__(self, video: VideoFile, file: Path | None = None) -> None:
@@ -62,7 +62,7 @@ class FrameResults:
         """Adds the next frame.
 
         Raises:
-            ValueError: If the detections come from another model than those before, or are for frames of another size.
+            ValueError: If the model or the size of the frames differs from the previous frames.
             OSError: If the disk is full.
         """
         if self._nothing is None:
@@ -95,7 +95,7 @@ class FrameResults:
         return self._frames
 
     def close(self) -> None:
-        """Ends their use; a temporary file is deleted. Once more does nothing."""
+        """Closes the file, and deletes a temporary one. Further calls do nothing."""
         self._file.close()
         if self._is_temporary:
             self._path.unlink(missing_ok=True)

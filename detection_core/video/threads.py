@@ -1,4 +1,4 @@
-"""Work side by side: iterators that run ahead or several at a time, and a worker that comes behind, in threads that end in every case."""
+"""Parallel work in threads that always end: an iterator that prefetches, an ordered parallel map, and a background worker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 class _Channel(Generic[T]):
-    """A queue of few places between two threads, either of which may end it; an error that ends it reaches the other."""
+    """A bounded queue between two threads, either of which may end it; an error that ends it is raised in the other."""
 
     def __init__(self, places: int) -> None:
         self._items: deque[T] = deque()
@@ -24,7 +24,7 @@ class _Channel(Generic[T]):
         self.error: BaseException | None = None
 
     def put(self, item: T) -> bool:
-        """Waits for a place; False, or the error, if there will be none."""
+        """Waits for a free place; returns False or raises the error if the queue has ended."""
         with self._changed:
             self._changed.wait_for(lambda: self._ended or len(self._items) < self._places)
             if self.error is not None:
@@ -47,7 +47,7 @@ class _Channel(Generic[T]):
             yield item
 
     def end(self, error: BaseException | None = None, *, drop: bool = False) -> None:
-        """No more items come; those that wait are still taken, unless they are dropped."""
+        """Ends the queue; waiting items can still be taken, unless they are dropped."""
         with self._changed:
             self._ended = True
             self.error = self.error or error
@@ -57,9 +57,9 @@ class _Channel(Generic[T]):
 
 
 def prefetch(items: Iterable[T], places: int) -> Generator[T, None, None]:
-    """Items that are made in a thread of their own, so many before they are asked for. Close the iterator if it is left early.
+    """Yields items that a background thread produces up to `places` ahead. Close the iterator if you leave it early.
 
-    An error in making them comes out here, after the items before it.
+    An error in producing an item is raised here, after the items before it.
     """
     channel: _Channel[T] = _Channel(places)
 
@@ -68,7 +68,7 @@ def prefetch(items: Iterable[T], places: int) -> Generator[T, None, None]:
             for item in items:
                 if not channel.put(item):
                     break
-        except BaseException as error:  # Whatever it is, somebody waits for it.
+        except BaseException as error:  # The consumer waits for an item or an error, whatever it is.
             channel.end(error)
         channel.end()
 
@@ -82,9 +82,9 @@ def prefetch(items: Iterable[T], places: int) -> Generator[T, None, None]:
 
 
 def ordered_map(function: Callable[[T], R], items: Iterable[T], max_in_flight: int) -> Generator[tuple[T, R], None, None]:
-    """Each item with what the function makes of it, in the items' order, so many of them worked on at a time in threads.
+    """Yields each item with the function's result, in the items' order; up to `max_in_flight` calls run in threads at the same time.
 
-    Items are asked for in the calling thread. An error in getting the next one, or in working on one, comes out after all before it.
+    Items are taken in the calling thread. An error in taking or processing an item is raised after all results before it.
     """
     pending: deque[tuple[T, Future[R]]] = deque()
     source, error = iter(items), None
@@ -110,14 +110,14 @@ def ordered_map(function: Callable[[T], R], items: Iterable[T], max_in_flight: i
 
 
 class BackgroundWorker(Generic[T]):
-    """Handles items in a thread of its own, in order; use it in a `with` statement, which ends when all are handled.
+    """Handles items in a background thread, in order; use it in a `with` statement, which ends when all are handled.
 
-    An error in handling comes out of `put`, or at the end of the statement; what waits then is dropped. An error in the statement lets
-    those be handled that were put before it.
+    An error in handling is raised by `put` or at the end of the statement, and waiting items are dropped. After an error in the
+    statement, the items that were put before it are still handled.
 
     Args:
-        handle: What is done with each item.
-        places: How many items may wait.
+        handle: Handles one item.
+        places: Number of items that may wait.
     """
 
     def __init__(self, handle: Callable[[T], None], places: int) -> None:
@@ -127,14 +127,14 @@ class BackgroundWorker(Generic[T]):
         self._thread.start()
 
     def put(self, item: T) -> None:
-        """Gives an item over, once there is a place for it."""
+        """Queues an item, once there is a free place."""
         self._channel.put(item)
 
     def _work(self) -> None:
         try:
             for item in self._channel:
                 self._handle(item)
-        except BaseException as error:  # Whatever it is, somebody waits for it.
+        except BaseException as error:  # The other thread waits for its end, whatever the error is.
             self._channel.end(error, drop=True)
 
     def __enter__(self) -> BackgroundWorker[T]:
@@ -144,7 +144,7 @@ class BackgroundWorker(Generic[T]):
         self._channel.end()
         try:
             self._thread.join()
-        except BaseException:  # Interrupted while waiting: nothing may go on in what the caller closes next.
+        except BaseException:  # Interrupted while waiting: the thread must not use what the caller closes next.
             self._channel.end(drop=True)
             self._thread.join()
             raise

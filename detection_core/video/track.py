@@ -1,4 +1,4 @@
-"""follow: from everything found in a video's frames to what is shown of it: the objects, and who is who."""
+"""track_objects: selects and tracks the objects that are shown in a video's frames."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from detection_core.detections.tracking import TrackedDetections, Tracker
 from detection_core.video.options import VideoOptions
 from detection_core.video.records import FrameRecord, FrameResults
 
-# From so many frames a second on, what is there appears in two frames running; what does not is mostly a mistake.
+# From this many frames per second on, a real object appears in two consecutive frames; others are mostly false positives.
 _RATE_TO_WAIT = 5.0
 
 
 @dataclass(frozen=True, eq=False)
 class TrackedFrame:
-    """What is shown of one frame.
+    """The objects that are shown in one frame.
 
     Attributes:
-        index: The frame's number among all frames of the file, from 0.
-        time_s: When it is shown, in seconds.
+        index: Index of the frame among all frames of the file, from 0.
+        time_s: Time at which it is shown, in seconds.
         detections: The objects; with tracking, their boxes are smoothed.
-        ids: int64 [N], from 1, the same number for an object in all frames; None without tracking.
+        ids: int64 [N], track ids from 1, the same in all frames; None without tracking.
     """
 
     index: int
@@ -36,28 +36,28 @@ class TrackedFrame:
 
 
 def track_objects(records: FrameResults, options: VideoOptions) -> Iterator[TrackedFrame]:
-    """What is shown of each frame, by threshold, classes and, if wanted, tracker; the same for the same records and options.
+    """Yields the objects shown in each frame, by threshold, classes and, if enabled, tracker; the same for the same records and options.
 
-    From five frames a second on, an object must be found in two frames running to be one, and is then shown in both of them. One that
-    is found in a single frame is not shown, also if the video ends there. An object's number does not depend on which classes are shown.
+    From five frames per second on, an object must be found in two consecutive frames, and is then shown in both. One that
+    is found in a single frame is not shown, even if the video ends there. Track ids do not depend on which classes are shown.
     """
     return track_frames(records, options, options.rate(records.video))
 
 
 def track_frames(records: Iterable[FrameRecord], options: VideoOptions, rate: float) -> Iterator[TrackedFrame]:
-    """As `track`, for records that are being made, at so many frames a second; gives each frame when the next one is there."""
-    frames = _follow_all(records, options, rate)
+    """Does the same as `track_objects` while records are added, `rate` per second; yields each frame when the next one is available."""
+    frames = _track_all(records, options, rate)
     return frames if options.classes is None else (_only(frame, options.classes) for frame in frames)
 
 
 def _only(frame: TrackedFrame, classes: frozenset[str]) -> TrackedFrame:
-    """A frame with the objects of these classes."""
+    """Returns the frame with only the objects of these classes."""
     shown = np.array([name in classes for name in frame.detections.names], np.bool_)
     return replace(frame, detections=frame.detections[shown], ids=None if frame.ids is None else frame.ids[shown])
 
 
-def _follow_all(records: Iterable[FrameRecord], options: VideoOptions, rate: float) -> Iterator[TrackedFrame]:
-    """What is shown of each frame where all classes are."""
+def _track_all(records: Iterable[FrameRecord], options: VideoOptions, rate: float) -> Iterator[TrackedFrame]:
+    """Yields the objects of all classes that are shown in each frame."""
     if not options.track:
         for record in records:
             shown = record.detections[record.detections.scores >= options.threshold]
@@ -70,26 +70,26 @@ def _follow_all(records: Iterable[FrameRecord], options: VideoOptions, rate: flo
         tracked = tracker.update(record.detections, record.time_s)
         if before is not None:
             new = tracked.ids > highest
-            yield _with_newcomers(*before, record.detections[tracked.indices[new]], tracked.ids[new], tracker)
+            yield _with_confirmed(*before, record.detections[tracked.indices[new]], tracked.ids[new], tracker)
         before, highest = (record, tracked), int(tracked.ids.max(initial=highest))
     if before is not None:
         record, tracked = before
         yield TrackedFrame(record.index, record.time_s, tracked.detections, tracked.ids)
 
 
-def _with_newcomers(
-    record: FrameRecord, tracked: TrackedDetections, newcomers: Detections, their_ids: NDArray[np.int64], tracker: Tracker
+def _with_confirmed(
+    record: FrameRecord, tracked: TrackedDetections, confirmed: Detections, ids: NDArray[np.int64], tracker: Tracker
 ) -> TrackedFrame:
-    """A frame with those objects, too, that only the next frame confirmed; they are where that frame's newcomers are."""
-    if not len(newcomers):
+    """Adds to a frame the objects that only the next frame confirmed, by matching them with the new objects of that frame."""
+    if not len(confirmed):
         return TrackedFrame(record.index, record.time_s, tracked.detections, tracked.ids)
     found = record.detections
     free = found.scores >= tracker.high_score
     free[tracked.indices] = False
-    allowed = same_names(found.names, newcomers.names) & free[:, None]
-    pairs = np.array(match(iou_matrix(found.boxes, newcomers.boxes), allowed, tracker.iou), np.int64).reshape(-1, 2)
+    allowed = same_names(found.names, confirmed.names) & free[:, None]
+    pairs = np.array(match(iou_matrix(found.boxes, confirmed.boxes), allowed, tracker.iou), np.int64).reshape(-1, 2)
     indices = np.concatenate([tracked.indices, pairs[:, 0]])
     order = np.argsort(indices)
     boxes = np.concatenate([tracked.detections.boxes, found.boxes[pairs[:, 0]]])
-    ids = np.concatenate([tracked.ids, their_ids[pairs[:, 1]]])
-    return TrackedFrame(record.index, record.time_s, replace(found[indices[order]], boxes=boxes[order]), ids[order])
+    all_ids = np.concatenate([tracked.ids, ids[pairs[:, 1]]])
+    return TrackedFrame(record.index, record.time_s, replace(found[indices[order]], boxes=boxes[order]), all_ids[order])

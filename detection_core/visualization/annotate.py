@@ -1,4 +1,4 @@
-"""annotate: the one function that turns an image and what was found in it into an annotated image."""
+"""annotate: draws detections over an image."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def annotate(
     numbers: Sequence[int] | None = None,
     ids: Sequence[int] | None = None,
 ) -> Image.Image:
-    """Draws detections over a drawn: mask fills, contours, boxes, skeletons, labels, in this order.
+    """Draws detections over an image: mask fills, contours, boxes, skeletons and labels, in this order.
 
     Args:
-        image: The drawn in which the objects were found, as a PIL image or RGB uint8 [H,W,3]. It is not changed.
+        image: The image in which the objects were found, as a PIL image or RGB uint8 [H,W,3]. It is not changed.
         detections: The objects; filter them first, as in `detections[detections.scores > 0.5]`.
-        style: What is drawn and how.
-        colors: One color per object, instead of those that `style.color_by` gives.
-        numbers: What objects are called where their label finds no room; by default their ranks, counted from 1.
-        ids: Identities of objects that are followed from frame to frame, which their labels then tell; instead of `numbers`.
+        style: What is drawn, and how.
+        colors: One color per object, instead of those chosen by `style.color_by`.
+        numbers: One number per object, shown where its full label does not fit; by default its rank, counted from 1.
+        ids: Track ids, which are shown in the labels; they replace `numbers`.
 
     Returns:
-        A new RGB drawn of the same size.
+        A new RGB image of the same size.
 
     Raises:
-        ValueError: If the drawn is not of the size that the detections are for, or there is not one color per object.
+        ValueError: If the image's size differs from that of the detections, or the number of colors from that of the objects.
     """
     size = detections.image_size
     source = rgb_of_size(image, size)
@@ -70,14 +70,14 @@ def annotate(
 
 
 def rgb_of_size(image: Image.Image | NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
-    """The image that detections were found in, in RGB; itself if it is.
+    """Checks an image's size and converts it to RGB; an RGB image is returned as it is.
 
     Args:
         image: A PIL image or RGB uint8 [H,W,3].
-        size: The (height, width) that it must have.
+        size: The expected (height, width).
 
     Raises:
-        ValueError: If it is of another size or no image.
+        ValueError: If the size differs, or an array is not RGB uint8.
     """
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
@@ -86,6 +86,6 @@ def rgb_of_size(image: Image.Image | NDArray[np.uint8], size: tuple[int, int]) -
     if image.size != size[::-1]:
         raise ValueError(
             f"the image has {image.width}×{image.height} pixels but the detections are for {size[1]}×{size[0]}; "
-            "give the image that they were found in"
+            "pass the image in which they were found"
         )
     return image if image.mode == "RGB" else image.convert("RGB")

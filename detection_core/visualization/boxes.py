@@ -1,4 +1,4 @@
-"""Boxes: rectangles that stay visible at the border of the image and below one pixel."""
+"""Boxes: rectangles that stay visible at the border of the image and when they are smaller than a pixel."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _HALO = (0, 0, 0, 128)
 
 
 def fit_boxes(boxes: NDArray[np.float32], image_size: tuple[int, int], width: int) -> NDArray[np.int64]:
-    """Turns boxes into the rectangles that lines of `width` pixels along their edges cover.
+    """Computes the rectangles covered by boxes whose edges are lines of `width` pixels.
 
     Args:
-        boxes: float32 [N,4], XYXY in pixels, anywhere.
+        boxes: float32 [N,4], XYXY in pixels; they may lie outside the image.
         image_size: (height, width) of the image.
-        width: Of the lines, in pixels.
+        width: Width of the lines in pixels.
 
     Returns:
-        int64 [N,4], XYXY in whole pixels, lower right corner excluded: within the image, and 3 lines high and wide at least
-        where there is room, so that there is something to see.
+        int64 [N,4], XYXY in whole pixels, lower right corner excluded: within the image, and at least 3 lines wide and high
+        where the image is large enough, so that every box is visible.
     """
     limit = np.array(image_size[::-1])
     low = np.clip(np.floor(boxes[:, :2] - width / 2 + 0.5), 0, limit)
@@ -35,7 +35,7 @@ def fit_boxes(boxes: NDArray[np.float32], image_size: tuple[int, int], width: in
 
 
 def draw_boxes(image: Image.Image, rectangles: NDArray[np.int64], colors: Sequence[Color], width: int) -> None:
-    """Draws what `fit_boxes` gives on an RGB image, in place; the first one, which has the best score, lies on top."""
+    """Draws the rectangles from `fit_boxes` on an RGB image, in place; the first one, which has the best score, is on top."""
     draw = ImageDraw.Draw(image, "RGBA")
     halo = max(1, width // 4)
     for (left, top, right, bottom), color in zip(rectangles[::-1].tolist(), reversed(colors), strict=True):

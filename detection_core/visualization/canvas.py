@@ -1,4 +1,4 @@
-"""Canvas: an antialiased transparent layer over an image, because Pillow's own lines are jagged and have no round ends."""
+"""Canvas: an antialiased transparent layer over an image, because Pillow's lines are jagged and have no round ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DOTS_PER_INCH = 72  # so that Agg's points are pixels
 
 
 class Canvas:
-    """Collects lines and dots, in painter's order, and puts them on an image at the end.
+    """Collects lines and dots in painter's order, and blends them into an image at the end.
 
     Coordinates are pixels with the origin in the upper left corner of the upper left pixel, as in `Detections`.
 
@@ -22,7 +22,7 @@ class Canvas:
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
-        # Here, because the page's start needs no drawing, and matplotlib takes a fifth of a second to import.
+        # Imported here, because the page starts without drawing, and matplotlib takes a fifth of a second to import.
         from matplotlib.backends.backend_agg import RendererAgg
         from matplotlib.path import Path
         from matplotlib.transforms import Affine2D
@@ -37,10 +37,10 @@ class Canvas:
 
         Args:
             points: [P,2] in pixels.
-            width: In pixels.
-            color: Its color.
-            opacity: 0–1.
-            closed: Whether it returns to its first point.
+            width: Width in pixels.
+            color: Color of the line.
+            opacity: Opacity, 0–1.
+            closed: Whether the line returns to its first point.
         """
         vertices = np.asarray(points, float)
         if closed:
@@ -48,7 +48,7 @@ class Canvas:
         self._agg.draw_path(self._pen(width, color, opacity), self._path(vertices, closed=closed), self._to_agg)
 
     def halo(self, points: ArrayLike, width: float, *, closed: bool = False) -> None:
-        """Darkens the surroundings of a line of `width`, so that the line reads on any image; draw it before the line."""
+        """Draws a dark rim for a line of `width` pixels, so that the line is visible on any image; call it before `line`."""
         self.line(points, width + max(2.0, width / 2), BLACK, opacity=_HALO_OPACITY, closed=closed)
 
     def dot(self, center: tuple[float, float], radius: float, color: Color) -> None:

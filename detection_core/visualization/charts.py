@@ -1,4 +1,4 @@
-"""Charts: models as SVG that takes the page's text color, so that it reads in light and dark; a training run as a PNG."""
+"""Charts: models as an SVG in the page's text color, which works in light and dark mode; a training run as a PNG."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from detection_core.visualization.chart_names import MARKER, place_names
 
-# Stands for `currentColor`, which matplotlib does not know.
+# Placeholder for `currentColor`, which matplotlib does not know.
 _INK = "#010203"
-# Names are measured in this font, which is wider than the page's, so what has room in it has room in the page.
+# Names are measured in this font, which is wider than the page's, so whatever fits in it also fits in the page.
 _MEASURED_FONT = "DejaVu Sans"
-# Petroff's colors that keep a contrast of 3 against white and near-black alike, with a marker each for those who see no color.
+# Petroff's colors with a contrast of 3 against both white and near-black; each has its own marker for people who cannot see colors.
 _SERIES = {"boxes": ("#3f90da", "o"), "masks": ("#bd6b00", "s"), "keypoints": ("#a96b59", "^")}
 
 
@@ -30,11 +30,11 @@ class ChartPoint:
     """One average precision of one model in the chart.
 
     Attributes:
-        name: What to write beside it; points of one name are joined by a line and named once.
+        name: Text beside the point; points with the same name are joined by a line and named once.
         series: "boxes", "masks" or "keypoints".
         gflops: Cost of one image.
         average_precision: In percent.
-        hollow: Whether it was measured on other images than most, so that it must not be taken for one of them.
+        hollow: Whether it was measured on different images than most, so that it is not comparable with them.
     """
 
     name: str
@@ -49,9 +49,9 @@ def accuracy_cost_chart(points: Sequence[ChartPoint], width: int = 1392, height:
 
     Args:
         points: The models; one model may appear in several series.
-        width: How wide it is to be shown, in CSS pixels: then its text is as large as the page's. More than about 300.
+        width: Width at which it is shown, in CSS pixels, so that its text is as large as the page's. More than about 300.
         height: Likewise.
-        hollow_label: What the legend says of hollow points, where there are any.
+        hollow_label: Text of the legend for hollow points, if there are any.
 
     Returns:
         An SVG element whose text and axes are `currentColor`, and whose ids begin with its width, so that a page may have several.
@@ -60,7 +60,7 @@ def accuracy_cost_chart(points: Sequence[ChartPoint], width: int = 1392, height:
     style |= {"font.family": "sans-serif", "font.sans-serif": [_MEASURED_FONT]}
     style |= dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK)
     with matplotlib.rc_context(style):
-        # At 72 dots an inch, matplotlib's points, its pixels and the SVG's units are one and the same.
+        # At 72 dots per inch, matplotlib's points, its pixels and the SVG's units are the same.
         figure = Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained")
         axes = figure.subplots()
         for point in points:
@@ -117,7 +117,7 @@ def training_chart(losses: Mapping[str, Sequence[tuple[float, float]]], metrics:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.15)
             if curves:
-                # Above the curves, which may be anywhere within.
+                # Above the axes, because the curves may be anywhere inside.
                 axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
             else:
                 axes.text(0.5, 0.5, "nothing measured yet", transform=axes.transAxes, ha="center", va="center")
@@ -129,7 +129,7 @@ def training_chart(losses: Mapping[str, Sequence[tuple[float, float]]], metrics:
 
 
 def _legend_handles(points: Sequence[ChartPoint], hollow_label: str) -> list[Line2D]:
-    """One entry for each series that there is, and one for hollow points."""
+    """Returns one legend entry for each series that occurs, and one for hollow points."""
     here = {point.series for point in points}
     handles = [
         Line2D([], [], linestyle="none", marker=marker, markersize=MARKER, color=color, label=series.capitalize())
@@ -145,11 +145,11 @@ def _legend_handles(points: Sequence[ChartPoint], hollow_label: str) -> list[Lin
 
 
 def _name_points(axes: Axes, points: Sequence[ChartPoint]) -> None:
-    """Joins points of one name, and writes each name where it covers nothing."""
+    """Joins points with the same name, and writes each name where it covers nothing."""
     figure = axes.get_figure(root=True)
     assert isinstance(figure, Figure)
     figure.draw_without_rendering()
-    # The names are placed in these axes; they must not move them.
+    # The names are placed in these axes, so the axes must not move any more.
     figure.set_layout_engine("none")
     to_data = axes.transData.inverted()
     spots: dict[str, list[np.ndarray]] = {}
@@ -165,7 +165,7 @@ def _name_points(axes: Axes, points: Sequence[ChartPoint]) -> None:
             if line is not None:
                 axes.plot(*to_data.transform(line).T, color=_INK, alpha=0.5, linewidth=1, zorder=2, scalex=False, scaley=False)
         left, lower, right, _ = place.box
-        # Held by the side that looks to its point, from where a narrower font must not draw it away.
+        # Anchored on the side towards its point, so that the name stays close to it in a narrower font.
         if left >= xys[0][0]:
             text.set_horizontalalignment("left")
             x = left

@@ -1,4 +1,4 @@
-"""Difference: one image of what two models agree on and what only one of them found."""
+"""Difference: one image that shows which objects two models agree on and which only one of them found."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _A, _B, _BOTH = range(3)
 _COLORS: tuple[Color, ...] = (*COMPARISON, from_hex("#e6e6e6"))
 _LEGEND = from_hex("#18181b")
 _HALO = (0, 0, 0, 128)
-# A dash and the gap after it, in widths of the line.
+# Lengths of a dash and of the gap after it, in line widths.
 _DASH, _GAP = 4, 3
 
 _Plate = tuple[int, str]
 
 
 class _Caption(NamedTuple):
-    """A label for a rectangle: the first variant that finds room, each of one or two plates (whose, text)."""
+    """A label for a rectangle: the first variant that fits is used. A variant is one or two plates (owner, text)."""
 
     rectangle: NDArray[np.int64]
     variants: list[list[_Plate]]
@@ -41,27 +41,27 @@ def annotate_comparison(
     style: AnnotationStyle = _DEFAULT_STYLE,
     names: tuple[str, str] = ("A", "B"),
 ) -> Image.Image:
-    """Draws what only A found in solid blue, what only B found in dashed orange, and what both found once, in light gray.
+    """Draws objects that only A found in solid blue, those that only B found in dashed orange, and those that both found in light gray.
 
-    Objects in the same place that have other classes get both boxes and both names.
+    Objects at the same place with different classes get both boxes and both names.
 
     Args:
-        image: The drawn in which the objects were found, as a PIL image or RGB uint8 [H,W,3]. It is not changed.
-        comparison: What to draw.
-        style: Whether labels are written, and how thick and large all is; boxes are always drawn, masks and skeletons never.
-        names: Of A and B, for the legend.
+        image: The image in which the objects were found, as a PIL image or RGB uint8 [H,W,3]. It is not changed.
+        comparison: The comparison to draw.
+        style: Whether labels are written, and the scale of lines and text; boxes are always drawn, masks and skeletons never.
+        names: Names of A and B for the legend.
 
     Returns:
-        A new RGB drawn: as wide as the given one, and higher by the legend with the counts below it.
+        A new RGB image of the same width, with a legend and the counts below it.
 
     Raises:
-        ValueError: If the drawn is not of the size that the detections are for.
+        ValueError: If the image's size differs from that of the detections.
     """
     size = comparison.a.image_size
     drawn = rgb_of_size(image, size).copy()
     line, font_size = round(style.line_width(size)), style.font_size(size)
     boxes_a, boxes_b = (fit_boxes(found.boxes, size, line) for found in (comparison.a, comparison.b))
-    # What the models disagree on matters most: it is drawn last, over the rest, and its labels choose their places first.
+    # Disagreements matter most: they are drawn last, over the rest, and their labels are placed first.
     _outline(drawn, boxes_a[[pair.a for pair in comparison.matched]], _BOTH, line)
     _outline(drawn, boxes_a[[*comparison.only_a, *(pair.a for pair in comparison.other_class)]], _A, line)
     _outline(drawn, boxes_b[[*comparison.only_b, *(pair.b for pair in comparison.other_class)]], _B, line)
@@ -78,7 +78,7 @@ def _outline(image: Image.Image, rectangles: NDArray[np.int64], owner: int, widt
 
 
 def _draw_dashed(image: Image.Image, rectangles: NDArray[np.int64], color: Color, width: int) -> None:
-    """Like `draw_boxes`, in dashes: through the gaps shows what lies below, such as a solid box in the same place."""
+    """Draws dashed boxes, like `draw_boxes`; whatever lies below, such as a solid box at the same place, shows through the gaps."""
     draw = ImageDraw.Draw(image, "RGBA")
     halo = max(1, width // 4)
     for rectangle in rectangles[::-1].tolist():
@@ -90,7 +90,7 @@ def _draw_dashed(image: Image.Image, rectangles: NDArray[np.int64], color: Color
 
 
 def _dashes(rectangle: list[int], width: int) -> Iterator[tuple[int, int, int, int]]:
-    """Parts of a rectangle's four lines, XYXY in whole pixels, lower right corner excluded. Corners are never in a gap."""
+    """Yields parts of a rectangle's four lines, XYXY in whole pixels, lower right corner excluded. Corners are never in a gap."""
     left, top, right, bottom = rectangle
     for start, end in _parts(left, right, width):
         yield start, top, end, top + width
@@ -146,7 +146,7 @@ def _side_by_side(plates: Iterable[_Plate], x: int, y: int, font_size: float) ->
 
 
 def _with_legend(image: Image.Image, comparison: Comparison, names: tuple[str, str], line: int, font_size: float) -> Image.Image:
-    """Adds a strip below the image, where the legend hides nothing, with as many rows as its entries need."""
+    """Adds a strip below the image for the legend, with as many rows as its entries need."""
     counts = comparison.counts()
     entries = [
         ((_A,), "only {}: " + str(counts["only_a"]), names[0]),
@@ -175,6 +175,6 @@ def _with_legend(image: Image.Image, comparison: Comparison, names: tuple[str, s
 
 
 def _fitting(template: str, name: str, width: int, font_size: float) -> str:
-    """The text with as much of a name as finds room."""
+    """Returns the text with as much of the name as fits."""
     texts = (template.format(name if kept == len(name) else f"{name[:kept]}…") for kept in range(len(name), 0, -1))
     return next((text for text in texts if label_size(text, font_size)[0] <= width), template.format("…"))

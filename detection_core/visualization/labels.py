@@ -1,4 +1,4 @@
-"""Labels: class names and scores that stay in the image and off each other."""
+"""Labels: class names and scores, placed inside the image without overlapping each other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _Rectangle = tuple[int, int, int, int]
 
 
 class Placement(NamedTuple):
-    """Where a label goes: the upper left corner in whole pixels, and which of its variants fits there."""
+    """The place of a label: its upper left corner in whole pixels, and the variant that fits there."""
 
     x: int
     y: int
@@ -27,7 +27,7 @@ class Placement(NamedTuple):
 
 
 class Label(NamedTuple):
-    """A text ready to be drawn: the index of its object, and its plate's rectangle in pixels."""
+    """A text ready to be drawn, with the index of its object and the rectangle of its plate in pixels."""
 
     owner: int
     text: str
@@ -38,9 +38,9 @@ class Label(NamedTuple):
 
 
 def place_labels(boxes: ArrayLike, sizes: ArrayLike, image_size: tuple[int, int]) -> list[Placement | None]:
-    """Finds a place for each label, so that all lie in the image and none covers another. First come, first served.
+    """Finds a place for each label so that all are inside the image and none covers another. Earlier labels have priority.
 
-    Tried in turn for each variant: above the box, inside, below, then right-aligned, at its sides and in its middle.
+    It tries, for each variant: above the box, inside, below, then right-aligned, at its sides and in its middle.
 
     Args:
         boxes: [N,4], XYXY in pixels.
@@ -48,11 +48,11 @@ def place_labels(boxes: ArrayLike, sizes: ArrayLike, image_size: tuple[int, int]
         image_size: (height, width) of the image.
 
     Returns:
-        N placements, None where no variant fits.
+        N placements; None where no variant fits.
     """
     height, width = image_size
     clipped = np.clip(np.asarray(boxes, float).reshape(-1, 4), 0, [width, height] * 2).tolist()
-    # Plain numbers: for the few comparisons that most labels need, NumPy's calls would take longer than the work.
+    # Plain numbers: most labels need only a few comparisons, for which NumPy's overhead would exceed the work.
     taken: list[_Rectangle] = []
     placements: list[Placement | None] = []
     for box, variants in zip(clipped, np.asarray(sizes, int).tolist(), strict=True):
@@ -78,7 +78,7 @@ def _first_free(box: list[float], variants: list[list[int]], taken: list[_Rectan
 
 
 def _candidates(box: list[float], w: int, h: int) -> Iterator[tuple[float, float]]:
-    """Upper left corners in the order of preference; they may lie outside the image."""
+    """Yields upper left corners in order of preference; they may lie outside the image."""
     x0, y0, x1, y1 = box
     yield x0, y0 - h
     if x1 - x0 >= w and y1 - y0 >= 2 * h:
@@ -94,14 +94,14 @@ def _candidates(box: list[float], w: int, h: int) -> Iterator[tuple[float, float
 def lay_out_labels(
     detections: Detections, rectangles: ArrayLike, font_size: float, numbers: Sequence[int], *, numbered: bool = False
 ) -> list[Label]:
-    """Writes and places labels such as "person 0.93"; where there is no room, the object's number.
+    """Places labels such as "person 0.93", or only the object's number where that does not fit.
 
     Args:
-        detections: N objects, the best first; they choose their places in this order.
+        detections: N objects, best first; their labels are placed in this order.
         rectangles: [N,4], the boxes as drawn, XYXY in pixels.
-        font_size: In pixels.
-        numbers: One per object.
-        numbered: Whether the number is always there, as in "person #3 0.93".
+        font_size: Font size in pixels.
+        numbers: One number per object.
+        numbered: Whether labels always contain the number, as in "person #3 0.93".
     """
     texts = []
     for name, score, number in zip(detections.names, detections.scores.tolist(), numbers, strict=True):
@@ -117,12 +117,12 @@ def lay_out_labels(
 
 
 def label_size(text: str, font_size: float) -> tuple[int, int]:
-    """(width, height) of a label's plate in pixels."""
+    """Returns the (width, height) of a label's plate in pixels."""
     return _text_width(text, font_size) + 2 * _padding(font_size), sum(_font(font_size).getmetrics())
 
 
 def draw_labels(image: Image.Image, labels: Sequence[Label], colors: Sequence[Color], font_size: float) -> None:
-    """Draws labels on an RGB image, in place: plates in their objects' colors, and texts that contrast with them."""
+    """Draws labels on an RGB image, in place: plates in the objects' colors, with text that contrasts with them."""
     draw = ImageDraw.Draw(image)
     padding, space = _padding(font_size), _space(font_size)
     for label in labels:
@@ -150,7 +150,7 @@ def _space(font_size: float) -> int:
 
 @lru_cache(maxsize=2048)
 def _word(word: str, font_size: float) -> tuple[Image.Image, int]:
-    """A word's letters as an 8-bit mask as high as a label, and its width. Kept, because names and scores recur all the time."""
+    """Renders a word as an 8-bit mask of a label's height, and returns it with its width. Cached, because names and scores recur."""
     font = _font(font_size)
     ascent, descent = font.getmetrics()
     advance = math.ceil(font.getlength(word))
@@ -161,7 +161,7 @@ def _word(word: str, font_size: float) -> tuple[Image.Image, int]:
 
 @lru_cache(maxsize=32)
 def _font(size: float) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which comes with matplotlib and knows Latin, Greek and Cyrillic class names."""
-    import matplotlib  # Takes a fifth of a second with its parts, and the page's start needs no drawing.
+    """Loads DejaVu Sans, which comes with matplotlib and covers Latin, Greek and Cyrillic class names."""
+    import matplotlib  # Imported here: it takes a fifth of a second, and the page starts without drawing.
 
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)

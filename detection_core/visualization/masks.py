@@ -14,13 +14,13 @@ from detection_core.visualization.palette import Color
 
 Outline = list[NDArray[np.float32]]
 
-# Up to so many pixels outlines are antialiased. Beyond, lines are 3 pixels thick and more, their steps hardly show, and smoothing
-# a hundred outlines would take longer than everything else together.
+# Outlines are antialiased in images of up to this many pixels. In larger ones, lines are at least 3 pixels thick and their steps
+# are hardly visible, and smoothing a hundred outlines would take longer than everything else together.
 _SMOOTH_PIXELS = 1_500_000
 
 
 def largest_first(detections: Detections) -> list[int]:
-    """Indices of the objects by falling mask area, so that small ones end up on top. Needs masks."""
+    """Returns the objects' indices by decreasing mask area, so that small ones are drawn on top. Requires masks."""
     assert detections.masks is not None
     sides = detections.boxes[:, 2:] - detections.boxes[:, :2]
     area = sides.prod(axis=1) * detections.masks.mean(axis=(1, 2))
@@ -30,14 +30,14 @@ def largest_first(detections: Detections) -> list[int]:
 def blend_fills(
     image: Image.Image, detections: Detections, outlines: Sequence[Outline], colors: Sequence[Color], opacity: float
 ) -> Image.Image:
-    """Fills masks. Where several overlap, the smallest one's color lies over the image: nothing is blended twice.
+    """Fills masks. Where several overlap, only the smallest one is blended with the image.
 
     Args:
         image: RGB image; not changed.
         detections: N objects with masks.
         outlines: `detections.polygons(i)` for each of them.
         colors: N colors.
-        opacity: 0–1.
+        opacity: Opacity of the fills, 0–1.
 
     Returns:
         A new RGB image.
@@ -49,14 +49,14 @@ def blend_fills(
         if len(outline) == 1:
             draw.polygon(outline[0].ravel().tolist(), fill=colors[index])
         elif outline:
-            # Several rings may mean holes, which Pillow's polygons do not know.
+            # Several rings may include holes, which Pillow's polygons do not support.
             crop, corner = detections.mask(index)
             painted.paste(colors[index], corner, Image.fromarray(crop))
     return Image.blend(image, painted, opacity)
 
 
 def draw_contours(image: Image.Image, detections: Detections, outlines: Sequence[Outline], colors: Sequence[Color], width: float) -> None:
-    """Outlines masks on an RGB image, in place, `width` pixels thick, large ones first and with a dark rim."""
+    """Draws the masks' outlines on an RGB image, in place, `width` pixels thick with a dark rim, large ones first."""
     smooth = image.width * image.height <= _SMOOTH_PIXELS
     rings = [(ring, colors[index]) for index in largest_first(detections) for ring in outlines[index]]
     (_draw_smooth if smooth else _draw_fast)(image, rings, width)
@@ -72,10 +72,10 @@ def _draw_smooth(image: Image.Image, rings: Sequence[tuple[NDArray[np.float32], 
 
 def _draw_fast(image: Image.Image, rings: Sequence[tuple[NDArray[np.float32], Color]], width: float) -> None:
     draw = ImageDraw.Draw(image)
-    line = round(width) + 1  # Pillow draws slanted lines thinner than asked
+    line = round(width) + 1  # Pillow draws slanted lines too thin
     rim = 2 * max(1, line // 4)
     for ring, color in rings:
-        # Beyond its first point, so that the last corner is drawn as the others are.
+        # Continued past the first point, so that the last corner is drawn like the others.
         points = np.concatenate([ring, ring[:2]]).ravel().tolist()
         draw.line(points, fill=_shade(color), width=line + rim)
         draw.line(points, fill=color, width=line)

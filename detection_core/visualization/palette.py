@@ -1,4 +1,4 @@
-"""Colors: which one an object gets, and which ink reads on it."""
+"""Colors: the palette, the choice of an object's color, and the text color that contrasts with it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Color = tuple[int, int, int]
 
 
 def from_hex(text: str) -> Color:
-    """Reads a color such as "#3f90da".
+    """Parses a color such as "#3f90da".
 
     Raises:
         ValueError: If `text` is not # and six hexadecimal digits.
@@ -26,12 +26,12 @@ def from_hex(text: str) -> Color:
 
 
 def to_hex(color: Color) -> str:
-    """Writes a color as CSS does, such as "#3f90da"."""
+    """Formats a color for CSS, such as "#3f90da"."""
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 
-# Petroff 2021, "Accessible Color Sequences for Data Visualization", arXiv:2107.02270: ten colors optimized to stay apart under
-# every kind of color blindness.
+# Petroff 2021, "Accessible Color Sequences for Data Visualization", arXiv:2107.02270: ten colors optimized to be distinguishable
+# under every kind of color blindness.
 PALETTE: tuple[Color, ...] = tuple(
     from_hex(code)
     for code in ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd")
@@ -52,14 +52,14 @@ _DOMINANT_FROM = 3
 
 
 def resolve_color_by(detections: Detections, color_by: ColorBy) -> Literal["class", "instance"]:
-    """Decides what colors stand for.
+    """Decides whether colors stand for classes or for instances.
 
-    "auto" means by instance when all objects are of one class, or one class has more than 70 % of at least three: class colors
-    would then tell nothing apart. Filtering may change the answer, so resolve it once on the whole result and keep it.
+    "auto" means by instance when all objects are of one class, or one class has more than 70 % of at least three objects: class colors
+    would then distinguish nothing. Filtering may change the answer, so resolve it once on the whole result and keep it.
 
     Args:
         detections: The objects.
-        color_by: What was asked for; "class" and "instance" are returned as they are.
+        color_by: The requested mode; "class" and "instance" are returned as they are.
     """
     if color_by != "auto":
         return color_by
@@ -69,25 +69,25 @@ def resolve_color_by(detections: Detections, color_by: ColorBy) -> Literal["clas
 
 
 def object_colors(detections: Detections, color_by: ColorBy) -> list[Color]:
-    """Color of each object, N colors from `PALETTE`: by its class id, or by its rank among `detections`."""
+    """Returns each object's color from `PALETTE`, by its class id or by its rank among `detections`."""
     by_class = resolve_color_by(detections, color_by) == "class"
     keys = detections.labels.tolist() if by_class else range(len(detections))
     return [PALETTE[key % len(PALETTE)] for key in keys]
 
 
 def identity_colors(ids: Iterable[int]) -> list[Color]:
-    """Color of each object that is followed from frame to frame: the same as long as its id is."""
+    """Returns a color for each track id, the same in all frames."""
     return [PALETTE[(int(identity) - 1) % len(PALETTE)] for identity in ids]
 
 
 @cache
 def ink(background: Color) -> Color:
-    """Black or white, whichever contrasts more with `background` by WCAG 2.2."""
+    """Returns black or white, whichever has more contrast with `background` by WCAG 2.2."""
     return max(BLACK, WHITE, key=lambda color: contrast(color, background))
 
 
 def contrast(first: Color, second: Color) -> float:
-    """Contrast ratio of two colors by WCAG 2.2, 1–21."""
+    """Returns the contrast ratio of two colors by WCAG 2.2, 1–21."""
     darker, lighter = sorted((_luminance(first), _luminance(second)))
     return (lighter + 0.05) / (darker + 0.05)
 

@@ -1,4 +1,4 @@
-"""Skeletons: keypoints and limbs, the person's left apart from the right."""
+"""Skeletons: keypoints and limbs, with different colors for the person's left and right."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ EDGES: tuple[tuple[str, str], ...] = (
 Side = Literal["left", "right", "center"]
 SIDE_COLORS: dict[Side, Color] = {"left": SKELETON_LEFT, "right": SKELETON_RIGHT, "center": SKELETON_CENTER}
 
-# A limb is at most this share of the person's longer side, so that people far away do not become blots.
+# A limb's width is at most this share of the person's longer side, so that small people stay recognizable.
 _THICKEST = 1 / 40
 _THINNEST = 1.0
-# Limbs in widths of the boxes' lines, keypoints' radius in widths of limbs: both must read on a filled mask of their own color.
+# Width of limbs in box line widths, and radius of keypoints in limb widths: both must be visible on a filled mask of the same color.
 _LIMB = 1.5
 _KEYPOINT = 1.1
 
 
 def side(*keypoints: str) -> Side:
-    """On which side of the person a keypoint or a limb is, by the names of its keypoints; a limb across is in the center."""
+    """Returns the person's side that a keypoint or limb is on, by the names of its keypoints; a limb that crosses is in the center."""
     left, right = (any(keypoint.startswith(prefix) for keypoint in keypoints) for prefix in ("left_", "right_"))
     if left == right:
         return "center"
@@ -53,19 +53,19 @@ def side(*keypoints: str) -> Side:
 
 
 def side_color(*keypoints: str) -> Color:
-    """Color of a keypoint or a limb by the names of its keypoints: blue on the person's left, orange on the right, light between."""
+    """Returns the color of a keypoint or limb: blue on the person's left, orange on the right, light in the center."""
     return SIDE_COLORS[side(*keypoints)]
 
 
 def draw_skeletons(image: Image.Image, detections: Detections, threshold: float, width: float) -> None:
-    """Draws the keypoints whose logit exceeds `threshold`, and the limbs both of whose ends do.
+    """Draws the keypoints whose logit exceeds `threshold`, and the limbs between them.
 
     Args:
-        image: RGB, drawn on in place.
-        detections: N objects of a model that gives keypoints; those without any are left out. Names other than COCO's are drawn
-            as keypoints without limbs.
-        threshold: A logit.
-        width: Of the boxes' lines, in pixels; limbs are a little thicker, or thinner on small people.
+        image: RGB image; it is changed in place.
+        detections: Detections with keypoints; objects without any are skipped. Keypoints with other names than COCO's are drawn
+            without limbs.
+        threshold: Threshold on the logit.
+        width: Width of the boxes' lines in pixels; limbs are a little thicker, or thinner on small people.
     """
     assert detections.keypoints is not None
     assert detections.keypoint_scores is not None
@@ -73,7 +73,7 @@ def draw_skeletons(image: Image.Image, detections: Detections, threshold: float,
     shown = detections.keypoint_scores > threshold
     longer_sides = (detections.boxes[:, 2:] - detections.boxes[:, :2]).max(axis=1, initial=0)
     canvas = Canvas(image.size)
-    # The best score is drawn last and so lies on top.
+    # The object with the best score is drawn last, on top.
     for index in reversed(range(len(detections))):
         points = detections.keypoints[index].tolist()
         keypoints = {name: (x, y) for name, (x, y), seen in zip(detections.keypoint_names, points, shown[index], strict=True) if seen}

@@ -1,4 +1,4 @@
-"""Style: what an annotated image shows, and how thick and large, as one validated value."""
+"""Style: which layers an annotated image shows, and the size of its lines and text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LAYERS: Mapping[str, str] = {"boxes": "Boxes", "masks": "Masks", "contours": "Co
 
 @dataclass(frozen=True)
 class AnnotationStyle:
-    """How detections are drawn. Lines and text grow with the image, so that 320 px and 4K are equally legible.
+    """The style in which detections are drawn. Lines and text scale with the image, so that 320 px and 4K are equally legible.
 
     Attributes:
         boxes: Whether boxes are drawn.
@@ -24,11 +24,11 @@ class AnnotationStyle:
         labels: Whether class names and scores are written.
         opacity: Opacity of mask fills, 0–1.
         keypoint_threshold: A keypoint is drawn when its logit exceeds this; 2 as in the original Detectron.
-        scale: The user's factor on all lines and text, 0.5–2.
-        color_by: Color by class, by instance, or whichever tells the objects apart; see `resolve_color_by`.
+        scale: Factor on the size of all lines and text, 0.5–2.
+        color_by: Color by class, by instance, or whichever distinguishes the objects; see `resolve_color_by`.
 
     Raises:
-        ValueError: If a value is out of its range.
+        ValueError: If a value is out of range.
     """
 
     boxes: bool = True
@@ -52,11 +52,11 @@ class AnnotationStyle:
             raise ValueError(f"color_by must be one of {', '.join(get_args(ColorBy))}; got {self.color_by!r}")
 
     def line_width(self, image_size: tuple[int, int]) -> float:
-        """Width of box and contour lines in pixels, for an image of `image_size` (height, width)."""
+        """Returns the width of box and contour lines in pixels, for an image of `image_size` (height, width)."""
         return _clamp(2 * max(image_size) / 1000, 2, 24) * self.scale
 
     def font_size(self, image_size: tuple[int, int]) -> float:
-        """Size of label text in pixels, for an image of `image_size` (height, width)."""
+        """Returns the size of label text in pixels, for an image of `image_size` (height, width)."""
         return _clamp(15 * max(image_size) / 1000, 11, 160) * self.scale
 
 

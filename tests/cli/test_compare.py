@@ -1,4 +1,4 @@
-"""`compare` says what models found and on what they agree, writes it down, and does without a model that fails."""
+"""Tests that `compare` prints and writes the models' results and their agreement, and continues without a model that fails."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def test_no_image_is_status_1(place, capsys, image):
         (["one.json", "one.json"], (), "at least two different models"),
         (["one.json", "yolo"], (), "no model “yolo”"),
         (["one.json", "two.json"], ("--device", "abacus"), "device “abacus”"),
-        (["one.json", "two.json"], ("--out", "image.png/x"), "cannot be made"),
+        (["one.json", "two.json"], ("--out", "image.png/x"), "cannot be created"),
         (["one.json", "two.json"], ("--models-dir", "gone"), "gone"),
     ],
     ids=["one model", "twice the same", "unknown model", "device", "folder", "models folder"],
@@ -247,7 +247,7 @@ def test_no_input_is_written_over(place, capsys, name):
         args = ["image.png", "--models", *models, name]
     before = hashlib.md5((place / name).read_bytes()).hexdigest()
     assert main(["compare", *args, "--out", str(place)]) == 2
-    assert f"“{name}” would be written over" in capsys.readouterr().err
+    assert f"“{name}” would be overwritten" in capsys.readouterr().err
     assert hashlib.md5((place / name).read_bytes()).hexdigest() == before
 
 

@@ -193,7 +193,7 @@ def test_what_was_found_before_an_interruption_is_written(tmp_path, capsys, thre
     text = (tmp_path / "coco_results.json").read_text() if to_folder else captured.out
     assert {entry["file_name"] for entry in json.loads(text)} == {"1.jpg"}
     assert captured.err.endswith("Interrupted.\n")
-    assert ("2 left: the same command goes on from here." in captured.err) is to_folder
+    assert ("2 left: run the same command again to continue." in captured.err) is to_folder
 
 
 def test_the_same_command_goes_on_and_says_so(tmp_path, capsys, three_images, second_detection_raises):
@@ -271,18 +271,18 @@ def test_a_bad_setting_is_status_2_before_any_work(tmp_path, capsys, monkeypatch
 def test_a_folder_that_cannot_be_made_is_status_2(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert detect(IMAGE, "--out", tmp_path / "file") == 2
-    assert "file” cannot be made" in capsys.readouterr().err
+    assert "file” cannot be created" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
         (["detect", str(IMAGE), "--model", "yolo"], "no model “yolo”"),
-        (["detect", str(IMAGE.parent / "*.tiff"), "--model", PERSON_MODEL], "fits “"),
+        (["detect", str(IMAGE.parent / "*.tiff"), "--model", PERSON_MODEL], "matches “"),
         (["detect", str(IMAGE), "--model", PERSON_MODEL, "--format", "png"], "Add --out DIR for png"),
         (["detect", str(IMAGE), "--model", PERSON_MODEL, "--format", "json,coco"], "Add --out DIR for json,coco"),
         (["detect", str(IMAGE), "--model", PERSON_MODEL, "--format", "voc"], "no format “voc”"),
-        (["detect", str(IMAGE), "--model", "ssd300_vgg16", "--format", "yolo-pose", "--out", "."], "gives boxes only"),
+        (["detect", str(IMAGE), "--model", "ssd300_vgg16", "--format", "yolo-pose", "--out", "."], "predicts boxes only"),
         (["detect", str(IMAGE), "--model", PERSON_MODEL, "--device", "abacus"], "device “abacus”"),
         (["detect", str(IMAGE), "--model", PERSON_MODEL, "--device", "cuda:77"], "device “cuda:77”"),
         (["detect", str(IMAGE), "--model", PERSON_MODEL, "--device", "meta"], "device “meta”"),

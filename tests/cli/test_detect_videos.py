@@ -1,4 +1,4 @@
-"""The command `detect` with videos among its files; a made-up detector keeps it quick."""
+"""Tests the command `detect` on videos, with a fake detector for speed."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_interrupted_what_is_done_is_kept_and_said(tmp_path, video, model, capsy
     # The tracker waits for one more frame before it shows one, and there may be one between it and the video.
     assert frames - 2 <= len(times_of(open_video(tmp_path / "out" / "video_detections.mp4"))) < frames
     lines = capsys.readouterr().err.splitlines()
-    assert lines[-2:] == [f"{video}: It was not finished. What was found in {frames} frames is kept.", "Interrupted."]
+    assert lines[-2:] == [f"{video}: Not finished. The results of {frames} frames are kept.", "Interrupted."]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_video_that_breaks_the_model_is_told_and_the_next_is_done(tmp_path, vi
     assert detect(video, other, "--out", tmp_path / "out") == 1
     assert len(names_in(tmp_path / "out")) == 4
     err = capsys.readouterr().err
-    kept = re.search(re.escape(f"[1/2] {video}: {message} What was found in ") + r"(\d+) frames is kept\.", err)
+    kept = re.search(re.escape(f"[1/2] {video}: {message} The results of ") + r"(\d+) frames are kept\.", err)
     # Frames that are looked at side by side may come to the failing call in another order.
     assert kept is not None
     assert 5 <= int(kept[1]) <= 8
@@ -217,10 +217,10 @@ def test_there_is_no_limit_unless_the_environment_sets_one(tmp_path, video, monk
     [
         (["--format", "json"], "Add --out DIR"),
         (["--out", "OUT", "--format", "png"], "There is no format “png”. The formats are: json, coco, csv, mot, mp4."),
-        (["--out", "OUT", "--format", "mot", "--no-track"], "leave --no-track out"),
+        (["--out", "OUT", "--format", "mot", "--no-track"], "leave out --no-track"),
         (["--out", "OUT", "--every", "0"], "every must be 1 or more"),
         (["--out", "OUT", "--fps", "-3"], "fps must be positive"),
-        (["--out", "OUT", "--classes", "person,dgo"], "knows no class “dgo”. Its classes are: person."),
+        (["--out", "OUT", "--classes", "person,dgo"], "has no class “dgo”. Its classes are: person."),
         (["--out", "OUT", "--keypoint-threshold", "nan"], "keypoint_threshold must be a finite logit"),
     ],
     ids=["stdout", "an image's format", "mot without tracking", "no frame", "negative rate", "unknown class", "no logit"],
@@ -239,7 +239,7 @@ def test_a_format_of_videos_needs_a_video(tmp_path, capsys):
 @pytest.mark.parametrize("choice", [["--classes", "person"], ["--keypoint-threshold", "3"]], ids=str)
 def test_what_is_for_videos_only_is_not_silently_left_out_of_images(tmp_path, video, capsys, choice):
     assert detect(video, IMAGE, "--out", tmp_path / "out", *choice) == 2
-    assert "are for videos only: leave them out where there are images" in capsys.readouterr().err
+    assert "are for videos only: leave them out for images" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

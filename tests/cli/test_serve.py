@@ -86,7 +86,7 @@ def test_the_package_imports_nothing_heavy():
 def test_serves_the_page_and_ends_on_ctrl_c():
     with started() as (process, address):
         assert process.stdout is not None
-        assert process.stdout.readline() == f"The page is ready: {address} (Ctrl-C ends it)\n"
+        assert process.stdout.readline() == f"The page is ready: {address} (press Ctrl-C to stop)\n"
         with urllib.request.urlopen(address) as page:
             assert "Detection Explorer" in page.read().decode()
         assert process.stdout.readline() == "The model is warm.\n"
@@ -151,4 +151,4 @@ def test_a_precision_that_the_device_has_not_is_said(capsys, monkeypatch):
     monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", "exact")
     monkeypatch.setattr("detection_core.models.optimized.sixteen_bits", lambda device: None)
     assert main(["serve", "--port", "0", "--precision", "fast"]) == 2
-    assert "There is no fast precision here" in capsys.readouterr().err
+    assert "Fast precision is not available" in capsys.readouterr().err

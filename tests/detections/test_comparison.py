@@ -1,4 +1,4 @@
-"""Comparing two results and finding what several agree on: hand-made numbers, edge cases, and what must hold for all."""
+"""Tests comparison and consensus with hand-made numbers, edge cases and properties that hold for all inputs."""
 
 from __future__ import annotations
 

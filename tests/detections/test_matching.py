@@ -1,4 +1,4 @@
-"""Matching does what its rule says, whatever the boxes: checked against slow and simple code of the same rule."""
+"""Tests matching on arbitrary boxes against a slow and simple implementation of the same rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tracker tells who is who in synthetic scenes where the truth is known."""
+"""Tests the tracker in synthetic scenes with known ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a file holds, reading it gives detections or an ResultsFormatError."""
+"""Tests that reading any file returns detections or raises ResultsFormatError."""
 
 from __future__ import annotations
 

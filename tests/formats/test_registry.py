@@ -136,7 +136,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path):
     ("formats", "given", "message"),
     [
         (["tiff"], make_detections(1), "no format “tiff”.*json"),
-        (["yolo-segment"], make_detections(1), "a.jpg cannot be written as YOLO outlines"),
+        (["yolo-segment"], make_detections(1), "a.jpg cannot be written as YOLO polygons"),
         (["yolo-pose"], make_detections(1, masks=True), "a.jpg cannot be written as YOLO keypoints"),
         (["png"], make_detections(1), "a.jpg cannot be drawn"),
     ],

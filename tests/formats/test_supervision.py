@@ -1,4 +1,4 @@
-"""The data sets that we write, loaded by supervision."""
+"""Tests that supervision can load exported data sets."""
 
 from __future__ import annotations
 

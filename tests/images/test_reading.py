@@ -1,4 +1,4 @@
-"""Any file, image object or array becomes an upright 8-bit RGB image or one clear sentence."""
+"""Tests that any file, image object or array results in an upright 8-bit RGB image or a clear error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A video goes through a detector and comes out annotated, whatever it is like and however it ends."""
+"""Tests detection in videos of all kinds, with every way in which it can end."""
 
 from __future__ import annotations
 

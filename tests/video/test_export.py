@@ -1,4 +1,4 @@
-"""What was found in a video, as other programs read it."""
+"""Tests that other programs can read exported results of videos."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_without_tracking_there_are_no_identities(records, tmp_path):
     assert "track_id" not in json.loads((tmp_path / "video_coco_dataset.json").read_text())["annotations"][0]
     with (tmp_path / "video_detections.csv").open(newline="", encoding="utf-8") as file:
         assert {row["track_id"] for row in csv.DictReader(file)} == {""}
-    with pytest.raises(ValueError, match="needs tracking"):
+    with pytest.raises(ValueError, match="contain tracks"):
         export_video(records, options, ["mot"], tmp_path, file_name="video.mp4")
     assert not (tmp_path / "video_mot.txt").exists()
 

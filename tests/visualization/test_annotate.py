@@ -1,4 +1,4 @@
-"""annotate is pure, checks what it gets and survives every odd result."""
+"""Tests that annotate is pure, validates its arguments and handles unusual results."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Boxes stay in the image and stay visible."""
+"""Tests that boxes stay inside the image and visible."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The difference image shows each group in its own way, counts in its legend, and leaves the given image alone."""
+"""Tests that the difference image distinguishes the groups, shows counts in its legend and does not change the input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Golden images: drawing looks as it did when somebody last looked. Redraw with `python -m tests.visualization.test_golden --write`."""
+"""Compares drawings with golden images; update them with `python -m tests.visualization.test_golden --write`, then look at them."""
 
 import math
 import sys

@@ -1,4 +1,4 @@
-"""Labels lie in the image, never on each other, and read well."""
+"""Tests that labels are inside the image, do not overlap and are legible."""
 
 import numpy as np
 import pytest

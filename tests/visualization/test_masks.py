@@ -1,4 +1,4 @@
-"""Fills are blended once and lie where the masks are."""
+"""Tests that fills are blended once and cover exactly the masks."""
 
 from dataclasses import replace
 

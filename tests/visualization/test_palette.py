@@ -1,4 +1,4 @@
-"""Colors are stable, tell objects apart and leave text readable."""
+"""Tests that colors are stable, distinguish objects and keep text readable."""
 
 import pytest
 

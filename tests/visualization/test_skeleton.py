@@ -1,4 +1,4 @@
-"""Skeletons show keypoints above the threshold, limbs between them, and which side is left."""
+"""Tests that skeletons show keypoints above the threshold, the limbs between them, and the person's left side."""
 
 from dataclasses import replace
 

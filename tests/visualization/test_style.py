@@ -1,4 +1,4 @@
-"""Style refuses what it cannot draw and grows lines and text with the image."""
+"""Tests that AnnotationStyle rejects invalid values and scales lines and text with the image."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Video files in, frames out, and back again: reading with `open_video`, writing with `VideoWriter`."""
+"""Reading and writing video files: `open_video` reads frames, `VideoWriter` writes them."""
 
 from detection_core.video.io.limits import VideoError, VideoLimits
 from detection_core.video.io.reading import Frame, VideoFile, open_video

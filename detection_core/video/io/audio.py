@@ -1,4 +1,4 @@
-"""Brings the sound of one file into another, in step with the frames that are written there."""
+"""Copies the sound of one file into another, in sync with the frames that are written there."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from av.stream import Discard, Stream
 
 from detection_core.video.io.container import moving_images, open_media, sound
 
-# Rates of AAC that every browser plays; others become the usual one.
+# Sample rates of AAC that every browser plays; others are converted to the usual one.
 _RATES = {16_000, 22_050, 24_000, 32_000, 44_100, 48_000}
 _USUAL_RATE = 48_000
 # Seconds.
 _GAP = Fraction(1, 20)
 
-# When a part of the sound begins, in seconds of the video, and its packets.
+# The start of a part of the sound, in seconds of the video, and its packets.
 _Part = tuple[float, list[Packet]]
 
 
 class SoundTrack:
-    """The sound of a file on its way into a video, from where the file's own video begins; to be closed at the end.
+    """Writes the sound of a file into a video, starting where the file's own video starts; close it at the end.
 
-    Sound that cannot be read ends with a note, and the video goes on.
+    If the sound cannot be read any further, a note is added and the video continues without it.
     """
 
     def __init__(self, source: str | os.PathLike[str], output: OutputContainer):
-        """Adds a track to a video, if the source has sound; before the first frame is written.
+        """Adds a sound track to a video, if the source has sound; call it before the first frame is written.
 
         Raises:
             VideoError: If the source cannot be opened.
@@ -43,14 +43,14 @@ class SoundTrack:
         self._parts: Iterator[_Part] = iter(())
         with ExitStack() as stack:
             container = stack.enter_context(open_media(source))
-            heard = sound(container)
-            if heard is not None:
-                self._parts = self._begin(container, heard)
+            stream = sound(container)
+            if stream is not None:
+                self._parts = self._begin(container, stream)
             self._open = stack.pop_all()
         self._next = self._following()
 
     def write_until(self, seconds: float) -> None:
-        """Writes what begins before a time of the video, in seconds."""
+        """Writes all parts that start before a time of the video, in seconds."""
         while self._next is not None and self._next[0] < seconds:
             self._output.mux(self._next[1])
             self._next = self._following()
@@ -59,31 +59,31 @@ class SoundTrack:
         """Closes the source."""
         self._open.close()
 
-    def _begin(self, container: InputContainer, heard: AudioStream) -> Iterator[_Part]:
+    def _begin(self, container: InputContainer, stream: AudioStream) -> Iterator[_Part]:
         for other in container.streams:
-            if other is not heard:
+            if other is not stream:
                 other.discard = Discard.all
-        shown = moving_images(container)
-        origin = shown.start_time * shown.time_base if shown and shown.start_time and shown.time_base else Fraction(0)
-        if heard.codec_context.name == "aac":
-            return _copied(container, heard, origin, self._output.add_stream_from_template(heard))
-        rate = heard.rate if heard.rate in _RATES else _USUAL_RATE
-        layout = "mono" if heard.layout.nb_channels == 1 else "stereo"
+        video = moving_images(container)
+        origin = video.start_time * video.time_base if video and video.start_time and video.time_base else Fraction(0)
+        if stream.codec_context.name == "aac":
+            return _copied(container, stream, origin, self._output.add_stream_from_template(stream))
+        rate = stream.rate if stream.rate in _RATES else _USUAL_RATE
+        layout = "mono" if stream.layout.nb_channels == 1 else "stereo"
         track = self._output.add_stream("aac", rate=rate, layout=layout)
-        return _encoded(container, heard, origin, track)
+        return _encoded(container, stream, origin, track)
 
     def _following(self) -> _Part | None:
         try:
             return next(self._parts, None)
-        except (av.error.FFmpegError, ValueError):  # ValueError: PyAV on time stamps that make no sense.
+        except (av.error.FFmpegError, ValueError):  # PyAV raises ValueError for invalid time stamps.
             self.notes.append("A part of the sound is damaged and was left out.")
             return None
 
 
-def _copied(container: InputContainer, heard: AudioStream, origin: Fraction, track: Stream) -> Iterator[_Part]:
+def _copied(container: InputContainer, stream: AudioStream, origin: Fraction, track: Stream) -> Iterator[_Part]:
     last = -1
-    for packet in container.demux(heard):
-        # The last one is empty.
+    for packet in container.demux(stream):
+        # The last packet is empty.
         if packet.size and packet.pts is not None and packet.dts is not None and packet.time_base:
             shift = round(origin / packet.time_base)
             packet.pts -= shift
@@ -94,15 +94,15 @@ def _copied(container: InputContainer, heard: AudioStream, origin: Fraction, tra
                 yield float(packet.pts * packet.time_base), [packet]
 
 
-def _encoded(container: InputContainer, heard: AudioStream, origin: Fraction, track: AudioStream) -> Iterator[_Part]:
+def _encoded(container: InputContainer, stream: AudioStream, origin: Fraction, track: AudioStream) -> Iterator[_Part]:
     end = Fraction(0)
-    for frame in container.decode(heard):
+    for frame in container.decode(stream):
         begin = end
         if frame.pts is not None and frame.time_base:
             stamp = frame.pts * frame.time_base - origin
             if stamp < 0:
                 continue
-            # Time stamps are coarse, and the encoder wants every sample at its place: only true gaps are kept.
+            # Time stamps are coarse, and the encoder needs contiguous samples: only real gaps are kept.
             begin = stamp if stamp > end + _GAP else end
         frame.time_base = Fraction(1, frame.sample_rate)
         frame.pts = round(begin * frame.sample_rate)

@@ -1,4 +1,4 @@
-"""Opens media files of known formats only, and lets none of them lead to another file or to the network."""
+"""Opens media files, limited to known formats that cannot refer to other files or to the network."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from av.video.stream import VideoStream
 from detection_core.video.io.limits import VideoError
 
 READABLE = "MP4, MOV, WebM, AVI or GIF"
-# FFmpeg's names. Left out are lists and scripts (hls, dash, concat), which name other files, and images.
+# FFmpeg's names. Lists and scripts (hls, dash, concat), which refer to other files, and images are left out.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,mpeg,flv,ogg,asf"
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 
 
 @contextmanager
 def open_media(path: str | os.PathLike[str]) -> Iterator[InputContainer]:
-    """A media file, closed afterwards.
+    """Opens a media file and closes it afterwards.
 
     Raises:
-        VideoError: If there is no such file, or if it is no video or too damaged to be opened.
+        VideoError: If the file does not exist, is not a video or is too damaged to be opened.
     """
     file = _existing(path)
     try:
-        # With a protocol in front, no name is taken for an address.
+        # With an explicit protocol, no file name is interpreted as an address.
         container = av.open(f"file:{file}", container_options=_OPTIONS)
     except av.error.FFmpegError as error:
         raise VideoError(_why_unreadable(file)) from error
@@ -39,37 +39,37 @@ def open_media(path: str | os.PathLike[str]) -> Iterator[InputContainer]:
 
 
 def file_bytes(path: str | os.PathLike[str]) -> int:
-    """Size of a file in bytes.
+    """Returns the size of a file in bytes.
 
     Raises:
-        VideoError: If there is no such file.
+        VideoError: If the file does not exist.
     """
     return _existing(path).stat().st_size
 
 
 def moving_images(container: InputContainer) -> VideoStream | None:
-    """The video to be shown, or None if there is nothing but sound and its cover image."""
+    """Returns the video stream to show, or None if there is only sound and its cover image."""
     shown = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     default = [stream for stream in shown if stream.disposition & Disposition.default]
     return next(iter(default or shown), None)
 
 
 def sound(container: InputContainer) -> AudioStream | None:
-    """The sound to be heard, or None if there is none that can be decoded."""
+    """Returns the audio stream to play, or None if none can be decoded."""
     decodable = [stream for stream in container.streams.audio if stream.codec_context is not None]
     default = [stream for stream in decodable if stream.disposition & Disposition.default]
     return next(iter(default or decodable), None)
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:
-    # Errors of the system name the path: they are not passed on.
+    # The system's errors contain the path, so they are not passed on.
     try:
         file = Path(path).absolute()
         if file.is_dir():
             raise VideoError("This is a folder, not a file: choose a video inside.")
-        # A pipe or a device would wait for ever.
+        # Reading a pipe or a device could block forever.
         if file.exists() and not file.is_file():
-            raise VideoError("This is no regular file: choose a video file.")
+            raise VideoError("This is not a regular file: choose a video file.")
         with file.open("rb"):
             return file
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Which videos are accepted, and the one error for those that are not."""
+"""Limits on videos, and the error for videos that cannot be used."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from detection_core.images.limits import ImageError, ImageLimits
 
 
 class VideoError(UserError, ValueError):
-    """A video that cannot be used. The message tells the user what is wrong and what to do, and never names a file or a path."""
+    """Raised for a video that cannot be used. The message says what is wrong and what to do, and never contains a file name or path."""
 
 
 @dataclass(frozen=True)
 class VideoLimits:
-    """Which videos are accepted; checked from the header, before the frames are decoded.
+    """The limits on videos; they are checked from the header, before frames are decoded.
 
     Attributes:
-        max_seconds: Longest duration. A video that is longer than its header says is read up to here.
-        max_bytes: Largest file.
-        frame: Sizes accepted of a frame as it is shown. The most pixels suffice for 4096 × 2304.
+        max_seconds: Longest duration. A video that is longer than its header says is read up to this time.
+        max_bytes: Largest file size.
+        frame: Accepted sizes of a frame as it is shown. The number of pixels is sufficient for 4096 × 2304.
     """
 
     max_seconds: float = 600.0
@@ -31,11 +31,11 @@ class VideoLimits:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ, default: VideoLimits | None = None) -> VideoLimits:
-        """The limits with those that DETECTION_EXPLORER_MAX_VIDEO_SECONDS and DETECTION_EXPLORER_MAX_VIDEO_MEGABYTES set.
+        """Returns the limits set by DETECTION_EXPLORER_MAX_VIDEO_SECONDS and DETECTION_EXPLORER_MAX_VIDEO_MEGABYTES.
 
         Args:
-            environ: The variables.
-            default: What holds where they are not set; None is `VideoLimits()`.
+            environ: The environment variables.
+            default: The limits where they are not set; None is `VideoLimits()`.
 
         Raises:
             SettingsError: If a variable is not a positive number.
@@ -46,30 +46,30 @@ class VideoLimits:
         return cls(seconds or default.max_seconds, int(megabytes * 1e6) if megabytes else default.max_bytes, default.frame)
 
     def check_bytes(self, size: int) -> None:
-        """Refuses a file's size in bytes.
+        """Checks a file's size in bytes.
 
         Raises:
             VideoError: If the file is larger than allowed.
         """
         if size > self.max_bytes:
             shown, allowed = f"{size / 1e6:.4g} MB", f"{self.max_bytes / 1e6:.4g} MB"
-            raise VideoError(f"The video's file has {shown}; at most {allowed} are allowed. Cut it or compress it first.")
+            raise VideoError(f"The video file has {shown}; at most {allowed} are allowed. Cut it or compress it first.")
 
     def check_seconds(self, seconds: float) -> None:
-        """Refuses a duration in seconds.
+        """Checks a duration in seconds.
 
         Raises:
             VideoError: If the video is longer than allowed.
         """
-        # Files end a fraction of a frame later than people cut them.
+        # Files end a fraction of a frame later than where they were cut.
         if seconds > self.max_seconds + 0.5:
             raise VideoError(f"The video lasts {clock(seconds)}; at most {clock(self.max_seconds)} are allowed. Cut it first.")
 
     def check_size(self, size: tuple[int, int]) -> None:
-        """Refuses a frame's (width, height) in pixels.
+        """Checks a frame's (width, height) in pixels.
 
         Raises:
-            VideoError: If the size lies outside the limits.
+            VideoError: If the size is outside the limits.
         """
         try:
             self.frame.check(size)
@@ -78,7 +78,7 @@ class VideoLimits:
 
 
 def clock(seconds: float) -> str:
-    """A duration for people, such as "9.5 s", "12:30 min" or "1:02:03 h"."""
+    """Formats a duration, such as "9.5 s", "12:30 min" or "1:02:03 h"."""
     if seconds < 60:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,4 +1,4 @@
-"""Turns a decoded frame into upright 8-bit RGB pixels of square shape."""
+"""Converts a decoded frame to an upright 8-bit RGB image with square pixels."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 # ITU-T H.273: matrix coefficients "unspecified"; transfer characteristics PQ and HLG.
 _UNSPECIFIED_MATRIX = 2
 _HDR_TRANSFERS = {16, 18}
-# Below this height a video without a word on its colors is taken for standard definition, as browsers do.
+# Below this height, a video that does not specify its color matrix is treated as standard definition, as in browsers.
 _HD_HEIGHT = 720
 
 
 @dataclass(frozen=True)
 class Upright:
-    """How all frames of one video are turned and scaled; taken from its first one.
+    """The rotation and scaling of all frames of one video, determined from the first frame.
 
     Attributes:
-        scaled: (width, height) of a frame as it is stored, after its pixels were made square.
-        transposed: Whether rows become columns, before anything is mirrored.
-        mirrored: Whether left and right, and top and bottom, are exchanged.
+        scaled: (width, height) of a stored frame after scaling to square pixels.
+        transposed: Whether rows become columns, before mirroring.
+        mirrored: Whether left and right, and whether top and bottom, are exchanged.
     """
 
     scaled: tuple[int, int]
@@ -36,7 +36,7 @@ class Upright:
 
     @classmethod
     def of(cls, frame: VideoFrame, pixel_aspect: Fraction | None) -> Upright:
-        """What a video's first frame says, and the shape (width over height) of its pixels."""
+        """Determines the rotation from a video's first frame, and the scaling from the aspect ratio (width / height) of its pixels."""
         a, b, c, d = _display_matrix(frame)
         transposed = abs(b) > abs(a)
         x, y = (c, b) if transposed else (a, d)
@@ -44,12 +44,12 @@ class Upright:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) in pixels as shown."""
+        """The (width, height) in pixels as shown."""
         width, height = self.scaled
         return (height, width) if self.transposed else (width, height)
 
     def rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """A frame's pixels, uint8 [H,W,3], whatever its own size, format and depth."""
+        """Returns a frame's pixels, uint8 [H,W,3], regardless of its size, format and depth."""
         width, height = self.scaled
         guess = Colorspace.ITU709 if frame.height >= _HD_HEIGHT else Colorspace.ITU601
         matrix = guess if frame.colorspace == _UNSPECIFIED_MATRIX else None
@@ -61,13 +61,13 @@ class Upright:
 
 
 def is_hdr(frame: VideoFrame) -> bool:
-    """Whether the brightness of a frame is stored for HDR screens."""
+    """Returns whether the brightness of a frame is stored for HDR screens."""
     return int(frame.color_trc) in _HDR_TRANSFERS
 
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
-    """The part of FFmpeg's display matrix that turns: x' = a·x + c·y, y' = b·x + d·y."""
-    # PyAV's types do not know what this mapping holds.
+    """Returns the part of FFmpeg's display matrix that rotates: x' = a·x + c·y, y' = b·x + d·y."""
+    # PyAV does not declare the types in this mapping.
     matrix: Buffer | None = cast(Any, frame.side_data).get(Type.DISPLAYMATRIX)
     if matrix is None:
         return 1, 0, 0, 1
@@ -76,7 +76,7 @@ def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
 
 
 def _square(width: int, height: int, pixel_aspect: Fraction | None) -> tuple[int, int]:
-    # Beyond four to one it is a broken header.
+    # A ratio beyond 4:1 means that the header is wrong.
     if not pixel_aspect or not Fraction(1, 4) <= pixel_aspect <= 4:
         return width, height
     return max(1, round(width * pixel_aspect)), height

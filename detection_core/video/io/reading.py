@@ -24,11 +24,11 @@ from detection_core.video.io.limits import VideoError, VideoLimits, clock
 from detection_core.video.io.pixels import Upright, is_hdr
 
 _BROKEN = "The video is damaged: no frame of it can be decoded. Download or export it again."
-# More give nothing here, and each holds frames of its own.
+# More threads are no faster here, and each keeps its own frames in memory.
 _DECODING_THREADS = min(4, os.cpu_count() or 1)
-# Matroska and WebM, per track.
+# The duration tag of a track in Matroska and WebM.
 _TAGGED_DURATION = re.compile(r"(\d+):(\d\d):(\d\d\.\d+)")
-# What is rounded in a time stamp, in parts of a frame of the wanted rate.
+# Tolerance for rounded time stamps, as a fraction of a frame at the requested rate.
 _ROUNDING = 1e-3
 
 
@@ -37,8 +37,8 @@ class Frame:
     """One frame of a video.
 
     Attributes:
-        index: Its number among all frames of the file, from 0.
-        time_s: When it is shown, in seconds after the first one, to the microsecond.
+        index: Index among all frames of the file, from 0.
+        time_s: Time at which it is shown, in seconds after the first frame, rounded to microseconds.
         image: uint8 [H,W,3], RGB, upright.
     """
 
@@ -49,18 +49,18 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class VideoFile:
-    """A video that can be read, and what there is to know about it before.
+    """A video that can be read, and its properties.
 
     Attributes:
         path: The file.
         size: (width, height) of each frame in pixels, upright, with square pixels.
-        duration: Seconds.
+        duration: Duration in seconds.
         fps: Frames per second, on average.
         frame_count: Number of frames, or None if the file does not say.
-        has_audio: Whether there is sound that can be decoded.
-        codec: FFmpeg's name of the video's compression, such as "h264".
-        limits: What was allowed; reading stops after `limits.max_seconds`.
-        notes: Sentences for the user on what was changed or left out; reading adds to them.
+        has_audio: Whether it has sound that can be decoded.
+        codec: FFmpeg's name of the video codec, such as "h264".
+        limits: The limits; reading stops after `limits.max_seconds`.
+        notes: Sentences for the user about what was changed or left out; reading adds more.
     """
 
     path: Path
@@ -74,17 +74,17 @@ class VideoFile:
     notes: list[str] = field(default_factory=list)
 
     def frames(self, *, every: int | None = None, fps: float | None = None) -> Iterator[Frame]:
-        """Reads the frames from the beginning; each call opens the file anew.
+        """Reads the frames from the beginning; each call opens the file again.
 
-        What cannot be decoded is left out, and `notes` says so. Frames whose size differs from the first one's are scaled to it.
+        Frames that cannot be decoded are left out, with a note in `notes`. Frames of another size are scaled to that of the first.
 
         Args:
-            every: Gives frames 0, n, 2n … only.
-            fps: Gives at most so many frames per second, evenly by their time stamps; a slower video gives all that it has.
+            every: Yields only frames 0, n, 2n …
+            fps: Yields at most this many frames per second, evenly by their time stamps; a slower video yields all its frames.
 
         Raises:
             ValueError: If both are given, or one is not positive.
-            VideoError: If the file is gone or can no longer be opened.
+            VideoError: If the file no longer exists or can no longer be opened.
         """
         if every is not None and fps is not None:
             raise ValueError("give either every or fps, not both")
@@ -111,10 +111,10 @@ class VideoFile:
                 yield Frame(index, round(time, 6), upright.rgb(frame))
 
     def _timed(self, container: InputContainer, stream: VideoStream) -> Iterator[tuple[float, VideoFrame]]:
-        """All frames with their times in seconds, which always grow; ends with a note where the limit or the damage begins."""
+        """Yields all frames with their strictly increasing times in seconds; adds a note if it stops at the limit or before the end."""
         origin, time = None, -1 / self.fps
         for frame in _decoded(container, stream, self.limits, self._note):
-            # The last frames do not know their time base, so frame.time is None.
+            # The last frames have no time base, so frame.time is None.
             stamp = None if frame.pts is None or stream.time_base is None else float(frame.pts * stream.time_base)
             if origin is None and stamp is not None:
                 origin = stamp - (time + 1 / self.fps)
@@ -135,16 +135,16 @@ class VideoFile:
 
 
 def open_video(path: str | os.PathLike[str], limits: VideoLimits | None = None) -> VideoFile:
-    """Looks at a video file without reading it, but for its first frame.
+    """Opens a video file and reads its properties; only its first frame is decoded.
 
-    A file that does not say how long it is, as browsers record them, is read through once without being decoded.
+    If the header has no duration, as in recordings of browsers, all packets are read once without decoding.
 
     Args:
         path: An MP4, MOV, WebM, Matroska, AVI, GIF or MPEG file.
-        limits: What is accepted; None takes those of `VideoLimits.from_environment`.
+        limits: The limits; None uses `VideoLimits.from_environment`.
 
     Raises:
-        VideoError: If there is no such file, or if it holds no video that can be used.
+        VideoError: If the file does not exist or contains no usable video.
     """
     limits = limits or VideoLimits.from_environment()
     limits.check_bytes(file_bytes(path))
@@ -152,20 +152,20 @@ def open_video(path: str | os.PathLike[str], limits: VideoLimits | None = None) 
         stream = moving_images(container)
         if stream is None:
             raise VideoError(
-                "The file holds sound but no video. Choose one with moving images."
+                "The file contains sound but no video. Choose a file with video."
                 if container.streams.audio
-                else f"The file holds no video. Choose a file in {READABLE}."
+                else f"The file contains no video. Choose a file in {READABLE}."
             )
         if stream.codec_context is None:
-            raise VideoError("The video's compression is not supported. Convert it to MP4 with H.264 first.")
+            raise VideoError("The video's codec is not supported. Convert it to MP4 with H.264 first.")
         if stream.width and stream.height:
             limits.check_size((stream.width, stream.height))
-        duration, count = _said_length(container, stream)
+        duration, count = _header_length(container, stream)
         limits.check_seconds(duration or 0.0)
         damages: list[str] = []
         first = next(_decoded(container, stream, limits, damages.append), None)
         if first is None:
-            raise VideoError(_BROKEN if damages or count else "The video holds no frames. Record or export it again.")
+            raise VideoError(_BROKEN if damages or count else "The video contains no frames. Record or export it again.")
         size = Upright.of(first, stream.sample_aspect_ratio).size
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         has_audio, codec = sound(container) is not None, stream.codec_context.name
@@ -173,15 +173,15 @@ def open_video(path: str | os.PathLike[str], limits: VideoLimits | None = None) 
     if duration is None:
         duration, count = _measured_length(path)
         limits.check_seconds(duration)
-    # Rates beyond are those of a clock, not of frames.
+    # Higher rates are those of a clock, not of frames.
     if not 0 < rate <= 1000:
         rate = count / duration if count and duration else 25.0
     notes = ["HDR video: brightness and colors are shown approximately."] if is_hdr(first) else []
     return VideoFile(Path(path), size, duration or 1 / rate, rate, count, has_audio, codec, limits, notes)
 
 
-def _said_length(container: InputContainer, stream: VideoStream) -> tuple[float | None, int | None]:
-    """Seconds and number of frames as the header says; those of the whole file, if it does not tell sound and video apart."""
+def _header_length(container: InputContainer, stream: VideoStream) -> tuple[float | None, int | None]:
+    """Returns the header's seconds and number of frames; the duration of the whole file if the video stream has none."""
     own = _TAGGED_DURATION.match(stream.metadata.get("DURATION", ""))
     if stream.duration and stream.time_base:
         seconds = float(stream.duration * stream.time_base)
@@ -194,7 +194,7 @@ def _said_length(container: InputContainer, stream: VideoStream) -> tuple[float 
 
 
 def _measured_length(path: str | os.PathLike[str]) -> tuple[float, int]:
-    """Seconds and number of frames by the time stamps of all packets."""
+    """Measures the seconds and the number of frames by the time stamps of all packets."""
     count, begins, ends = 0, math.inf, 0.0
     with open_media(path) as container:
         stream = moving_images(container)
@@ -209,11 +209,11 @@ def _measured_length(path: str | os.PathLike[str]) -> tuple[float, int]:
 
 
 def _decoded(container: InputContainer, stream: VideoStream, limits: VideoLimits, note: Callable[[str], None]) -> Iterator[VideoFrame]:
-    """All frames that can be decoded, and a note on the others."""
+    """Yields all frames that can be decoded, and adds a note about the others."""
     decoder = stream.codec_context
     decoder.thread_type = "AUTO"
     decoder.thread_count = _DECODING_THREADS
-    # Frames may grow in mid-stream. Twice, because they are stored in whole blocks.
+    # Frames may become larger within a stream. Twice the limit, because they are stored in whole blocks.
     decoder.options = {"max_pixels": str(2 * limits.frame.max_pixels)}
     damaged = 0
     for packet in chain(_packets(container, stream, note), [None]):
@@ -240,6 +240,6 @@ def _packets(container: InputContainer, stream: VideoStream, note: Callable[[str
             return
         if packet is None:
             return
-        # An empty one would tell the decoder that the video is over.
+        # An empty packet would signal the end of the video to the decoder.
         if packet.size:
             yield packet

@@ -21,11 +21,11 @@ from detection_core.video.io.limits import VideoError
 
 StrPath = str | os.PathLike[str]
 
-# MPEG's usual clock: fine enough for every frame rate.
+# MPEG's usual clock, which is fine enough for every frame rate.
 _TICKS = 90_000
-# Visually lossless for most, at a speed that leaves the processor to the detector.
+# Visually lossless for most viewers, and fast enough to leave the CPU to the detector.
 _ENCODER = {"preset": "veryfast", "crf": "20"}
-# A key frame this often makes seeking quick.
+# Frequent key frames make seeking fast.
 _SECONDS_BETWEEN_KEY_FRAMES = 2
 # H.264, level 6.2.
 _MAX_SIDE = 16_384
@@ -34,15 +34,15 @@ _MAX_SIDE = 16_384
 class VideoWriter:
     """Writes a video; use it in a `with` statement, or call `close` or `discard` at the end.
 
-    The file appears at its place when it is complete: nobody sees half of it. Closed early, it holds what was written so far. A `with`
-    statement that an error leaves discards it; call `close` before to keep what there is.
+    The file appears at its path only when it is complete. If it is closed early, it contains the frames written so far. A `with`
+    statement that ends with an error discards it; call `close` before that to keep it.
 
     Attributes:
-        path: Where the file will be.
+        path: Path of the file.
         size: (width, height) of the frames in pixels.
-        encoded_size: (width, height) of the video; its right column and its bottom row are doubled where they were odd.
+        encoded_size: (width, height) of the video; the right column and bottom row are repeated if a size is odd.
         fps: Frames per second.
-        notes: Sentences for the user, such as on a sound that could not be kept.
+        notes: Sentences for the user, for example about sound that could not be kept.
     """
 
     def __init__(
@@ -51,18 +51,18 @@ class VideoWriter:
         """Starts a file.
 
         Args:
-            path: An .mp4 file in a folder that exists; what is there is replaced at the end.
+            path: An .mp4 file in a folder that exists; an existing file is replaced at the end.
             size: (width, height) of the frames in pixels.
-            fps: Frames per second; also how long the last frame is shown.
-            audio_from: A media file whose sound is heard, from where its video begins. AAC is copied, everything else becomes AAC.
+            fps: Frames per second; it also determines how long the last frame is shown.
+            audio_from: A media file whose sound is used, from where its video begins. AAC is copied, other codecs are converted to AAC.
 
         Raises:
-            ValueError: If size or fps are out of range.
-            VideoError: If the file cannot be written there.
+            ValueError: If `size` or `fps` is out of range.
+            VideoError: If the file cannot be written.
         """
         width, height = size
         if not (min(size) > 0 and max(size) <= _MAX_SIDE):
-            raise ValueError(f"a frame must have 1 to {_MAX_SIDE} pixels a side, got {width} × {height}")
+            raise ValueError(f"a frame must have 1 to {_MAX_SIDE} pixels per side, got {width} × {height}")
         if not 0 < fps <= 1000:
             raise ValueError(f"fps must be above 0 and at most 1000, got {fps}")
         self.path = Path(path)
@@ -90,11 +90,11 @@ class VideoWriter:
 
         Args:
             image: uint8 [H,W,3], RGB, of the writer's size.
-            time_s: When it is shown, in seconds from the beginning; if not after the frame before, then at once after it. None: one
-                frame's time after it.
+            time_s: Time at which it is shown, in seconds from the beginning; if it is not after the previous frame, the next possible
+                time is used. None: one frame interval after the previous frame.
 
         Raises:
-            ValueError: If the image does not fit or the file is closed.
+            ValueError: If the image has another size or type, or the file is closed.
             VideoError: If the file cannot be written.
         """
         width, height = self.size
@@ -116,10 +116,10 @@ class VideoWriter:
         self._frames += 1
 
     def close(self) -> Path | None:
-        """Completes the file and puts it into place; once more does nothing.
+        """Completes the file and moves it to its path; further calls do nothing.
 
         Returns:
-            The file, or None if no frame was written: then there is none.
+            The file, or None if no frame was written.
 
         Raises:
             VideoError: If the file cannot be written.
@@ -145,7 +145,7 @@ class VideoWriter:
         return self.path
 
     def discard(self) -> None:
-        """Drops the file; what was at its place before stays."""
+        """Deletes the unfinished file; an earlier file at its path stays."""
         if not self._open:
             return
         self._open = False
@@ -172,7 +172,7 @@ class VideoWriter:
         video.pix_fmt = "yuv420p"
         video.time_base = video.codec_context.time_base = Fraction(1, _TICKS)
         video.codec_context.gop_size = max(1, round(_SECONDS_BETWEEN_KEY_FRAMES * self.fps))
-        # With them, an MP4 of uneven time stamps ends too early.
+        # With B-frames, an MP4 with uneven time stamps ends too early.
         video.codec_context.max_b_frames = 0
         video.codec_context.colorspace = Colorspace.ITU709
         video.codec_context.color_range = ColorRange.MPEG
@@ -181,7 +181,7 @@ class VideoWriter:
         self._video = video
         if audio_from is not None:
             self._sound = SoundTrack(audio_from, self._container)
-        # Only this opens the file.
+        # This call opens the file.
         self._container.start_encoding()
 
     def _padded(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:

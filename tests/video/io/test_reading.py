@@ -1,4 +1,4 @@
-"""Videos of every kind come out upright, in order and at their times, and what cannot be read is explained."""
+"""Tests that videos of every kind are read upright, in order and at their times, and that unreadable ones result in a clear error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written plays in browsers, keeps its times and its sound, and appears whole or not at all."""
+"""Tests that written videos play in browsers, keep their times and sound, and appear only when they are complete."""
 
 from __future__ import annotations
 
