@@ -15,8 +15,8 @@ from PIL import Image
 
 from detection_core import Detector, load_image
 from detection_core.datasets.coco import AnnotatedImage, read_coco
+from detection_core.detections.coco_names import COCO_KEYPOINTS
 from detection_core.models.catalog import PERSON_MODEL
-from detection_core.models.checkpoint import COCO_KEYPOINT_NAMES
 
 PERSON = "person"
 # The longer side of nearly all of COCO's images, in pixels.
@@ -119,7 +119,7 @@ class Folder:
 
     def write(self) -> None:
         """Writes the annotations."""
-        categories = [{"id": 1, "name": PERSON, "keypoints": list(COCO_KEYPOINT_NAMES)}]
+        categories = [{"id": 1, "name": PERSON, "keypoints": list(COCO_KEYPOINTS)}]
         content = {"images": self.images, "annotations": self.annotations, "categories": categories}
         (self.path / "annotations.json").write_text(json.dumps(content))
 

@@ -25,9 +25,10 @@ from torchvision.models.detection.roi_heads import keypointrcnn_loss
 
 from detection_core.datasets.coco import AnnotatedImage, read_coco
 from detection_core.datasets.images import read_upright
+from detection_core.detections.coco_names import COCO_KEYPOINTS
+from detection_core.models.instance_ssd import InstanceHeads, noisy_boxes
 from detection_core.models.optimized import optimize
-from detection_core.models.ssdlite_mobilenet_v2 import SIZE, InstanceHeads, noisy_boxes, ssdlite300_mobilenet_v2
-from detection_core.models.state_dict import COCO_KEYPOINT_NAMES
+from detection_core.models.ssdlite_mobilenet_v2 import SIZE, ssdlite300_mobilenet_v2
 from detection_core.training.augmentation import mirrored_keypoints
 from detection_core.training.trainer import schedule, update_average
 
@@ -42,7 +43,7 @@ LEAST_VISIBLE = 0.4
 SHAPE = (SIZE, SIZE)
 # Of the keypoint loss, which begins at the logarithm of 56 · 56 places.
 KEYPOINT_WEIGHT = 0.15
-TWINS = mirrored_keypoints(COCO_KEYPOINT_NAMES)
+TWINS = mirrored_keypoints(COCO_KEYPOINTS)
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def example(record: AnnotatedImage, pixels: NDArray[np.uint8], rng: random.Rando
         polygons = [[moved(polygon) for polygon in entry["segmentation"]] for entry in with_polygons]
         drawn = np.stack([on_grid(*pair) for pair in zip(polygons, mask_boxes.double().numpy(), strict=True)])
         masks = avg_pool2d(torch.from_numpy(drawn).float()[:, None], FINER)
-    keypoints = torch.zeros(0, len(COCO_KEYPOINT_NAMES), 3)
+    keypoints = torch.zeros(0, len(COCO_KEYPOINTS), 3)
     if with_keypoints:
         values = np.array([entry["keypoints"] for entry in with_keypoints], float).reshape(len(with_keypoints), -1, 3)
         values[..., :2] = moved(values[..., :2]).reshape(values[..., :2].shape)
@@ -145,18 +146,23 @@ def recolored(image: Tensor, rng: random.Random) -> Tensor:
     return ((image - gray) * rng.uniform(0.7, 1.3) + gray).clamp(0, 1)
 
 
-def batches(images: list[AnnotatedImage], size: int, epoch: int, seed: int) -> Iterator[list[Example]]:
-    """The batches of an epoch; torch's generator moves the boxes."""
+def batches(images: list[AnnotatedImage], size: int, epoch: int, seed: int) -> Iterator[tuple[float, list[Example]]]:
+    """Yields the batches of an epoch, each with the share of the epoch's images that was read before it.
+
+    An image whose crop shows no object gives no example, so an epoch may have fewer batches than its images would fill. The noise on
+    the boxes comes from torch's generator.
+    """
     rng = random.Random(seed + 1_000_003 * epoch)
     order = rng.sample(images, len(images))
     batch: list[Example] = []
-    for image in order:
+    before = 0
+    for read, image in enumerate(order, start=1):
         made = example(image, np.array(read_upright(image)), rng)
         if made is not None:
             batch.append(made)
         if len(batch) == size:
-            yield batch
-            batch = []
+            yield before / len(images), batch
+            batch, before = [], read
 
 
 def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
@@ -202,7 +208,7 @@ def main() -> None:
     records = [record for data in args.data for record in read_coco(data).images if is_useful(record)]
     bf16 = args.precision == "bf16"
     torch.manual_seed(args.seed)
-    module: Any = ssdlite300_mobilenet_v2(num_keypoints=len(COCO_KEYPOINT_NAMES))
+    module: Any = ssdlite300_mobilenet_v2(num_keypoints=len(COCO_KEYPOINTS))
     module.load_state_dict(torch.load(args.weights, map_location="cpu", weights_only=True), strict=False)
     backbone: Any = optimize(module.eval(), torch.bfloat16 if bf16 else torch.float32).backbone
     heads: InstanceHeads = module.roi_heads.train()
@@ -210,6 +216,7 @@ def main() -> None:
     optimizer = torch.optim.AdamW(heads.parameters(), lr=args.lr, weight_decay=1e-3)
     average = copy.deepcopy(heads.state_dict())
     per_epoch = len(records) // args.batch_size
+    # At most: some crops show no object. The learning rate therefore follows the images read, not the batches made.
     total = per_epoch * args.epochs
     step = first_epoch = 0
     last = args.out.with_suffix(".last.pth")
@@ -220,13 +227,14 @@ def main() -> None:
         average, step, first_epoch = state["average"], state["step"], state["epoch"]
     objects = [entry for record in records for entry in record.annotations]
     counts = f"{sum(map(has_polygons, objects))} polygons and {sum(map(has_keypoints, objects))} people with keypoints"
-    print(f"{len(records)} images with {counts}, {total} batches", flush=True)
+    print(f"{len(records)} images with {counts}, at most {total} batches", flush=True)
     started, first_step, shown = time.monotonic(), step, []
     for epoch in range(first_epoch, args.epochs):
         torch.manual_seed(args.seed + epoch)
-        for batch in batches(records, args.batch_size, epoch, args.seed):
+        for share, batch in batches(records, args.batch_size, epoch, args.seed):
+            planned_step = round((epoch + share) * per_epoch)
             for group in optimizer.param_groups:
-                group["lr"] = args.lr * schedule(step, total, 200)
+                group["lr"] = args.lr * schedule(planned_step, total, 200)
             images = torch.stack([each.image for each in batch]).contiguous(memory_format=torch.channels_last)
             with torch.no_grad():
                 maps = backbone(images.bfloat16() if bf16 else images)
@@ -245,7 +253,7 @@ def main() -> None:
             if step % 50 == 0:
                 pace = (time.monotonic() - started) / (step - first_step)
                 print(
-                    f"epoch {epoch + 1}, batch {step} of {total}: losses {np.mean(shown[-50:], axis=0).round(4)}, {pace:.2f} s a batch",
+                    f"epoch {epoch + 1}, batch {step} of ≤ {total}: losses {np.mean(shown[-50:], axis=0).round(4)}, {pace:.2f} s a batch",
                     flush=True,
                 )
             if args.batches and step >= args.batches:

@@ -17,9 +17,9 @@ from detection_core.datasets.coco import AnnotatedImage, CocoDataset
 from detection_core.datasets.coco_json import Entry
 from detection_core.datasets.images import read_upright
 from detection_core.detections import Detections
+from detection_core.detections.coco_names import COCO_KEYPOINTS
 from detection_core.formats import to_coco_results
 from detection_core.models.catalog import Task
-from detection_core.models.state_dict import COCO_KEYPOINT_NAMES
 
 # What COCOeval calls a task, where its results keep it, and what the catalog calls its average precision.
 _TASKS: dict[Task, tuple[str, str, str]] = {
@@ -169,7 +169,7 @@ def _average_precision(
         truth = _coco(images, dataset, _truth(task, images, dataset))
         # loadRes takes no empty list.
         evaluation = COCOeval(truth, truth.loadRes(entries) if entries else _coco(images, dataset, []), kind)
-        if task == "keypoints" and dataset.keypoint_names != COCO_KEYPOINT_NAMES:
+        if task == "keypoints" and dataset.keypoint_names != COCO_KEYPOINTS:
             evaluation.params.kpt_oks_sigmas = np.full(len(dataset.keypoint_names), _OTHER_SIGMA)
         evaluation.evaluate()
         evaluation.accumulate()

@@ -11,10 +11,9 @@ from itertools import count
 from pathlib import Path
 
 from detection_core.datasets.coco_json import DataError, Entry, Malformed, listed, read_entries
+from detection_core.detections.coco_names import BACKGROUND
 
-__all__ = ["BACKGROUND", "AnnotatedImage", "CocoDataset", "DataError", "Malformed", "merge", "read_coco", "require_objects", "split"]
-
-BACKGROUND = "__background__"
+__all__ = ["AnnotatedImage", "CocoDataset", "DataError", "Malformed", "merge", "read_coco", "require_objects", "split"]
 
 
 @dataclass(frozen=True)

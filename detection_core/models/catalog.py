@@ -13,13 +13,12 @@ from torchvision.models import get_model_weights
 from torchvision.models import list_models as torchvision_models
 from torchvision.models._api import WeightsEnum
 
+from detection_core.detections.coco_names import BACKGROUND, COCO_CLASSES, COCO_KEYPOINTS
 from detection_core.models.builders import FLOOR_SCORES
-from detection_core.models.checkpoint import BACKGROUND, COCO_KEYPOINT_NAMES
 from detection_core.models.empty import FROZEN_NORM_EPSILON, build_on_meta
 from detection_core.models.families import FAMILIES, Family, Task, family_of, title_of
 from detection_core.models.precision import split_key
 from detection_core.models.spec import Architecture, ModelSpec
-from detection_core.models.state_dict import COCO_CATEGORIES
 from detection_core.models.user_models import Rejected, find_user_models
 
 __all__ = [
@@ -55,7 +54,7 @@ class _Embedded:
 
 
 _EMBEDDED = {
-    COCO_MODEL: _Embedded("SSDlite300 MobileNetV2", Family.SSDLITE, COCO_CATEGORIES),
+    COCO_MODEL: _Embedded("SSDlite300 MobileNetV2", Family.SSDLITE, COCO_CLASSES),
     PERSON_MODEL: _Embedded("Person MobileNetV2 FPN", Family.FASTER_RCNN, (BACKGROUND, "person")),
 }
 
@@ -205,7 +204,7 @@ def _arguments(builder: str, weights: WeightsEnum, num_keypoints: int) -> dict[s
 def _embedded_spec(key: str) -> ModelSpec:
     card = json.loads((ASSETS / f"{key}.json").read_text())
     made = _EMBEDDED[key]
-    keypoint_names = COCO_KEYPOINT_NAMES if "keypoints" in card["tasks"] else ()
+    keypoint_names = COCO_KEYPOINTS if "keypoints" in card["tasks"] else ()
     return ModelSpec(
         key=key,
         title=f"{made.title} (built in)",

@@ -15,19 +15,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from detection_core.detections.coco_names import BACKGROUND
 from detection_core.models.empty import TORCHVISION_BUILDERS, build_on_meta
 from detection_core.models.spec import Architecture
 from detection_core.models.state_dict import (
-    BACKGROUND,
-    COCO_KEYPOINT_NAMES,
     bare_state,
+    default_names,
     has_masks,
     infer_architecture,
-    names_for,
     num_keypoints,
 )
 
-__all__ = ["BACKGROUND", "COCO_KEYPOINT_NAMES", "Checkpoint", "CheckpointError", "file_revision", "read_checkpoint", "write_checkpoint"]
+__all__ = ["Checkpoint", "CheckpointError", "file_revision", "read_checkpoint", "write_checkpoint"]
 
 logger = logging.getLogger(__name__)
 
@@ -226,7 +225,7 @@ def _bare(content: Any) -> Checkpoint:
             "holds weights of something else than torchvision's detectors. Use a checkpoint that `train` has written, or a state dict of "
             f"one of {', '.join(sorted(TORCHVISION_BUILDERS))}."
         )
-    categories, keypoint_names = names_for(architecture.arguments["num_classes"], num_keypoints(state))
+    categories, keypoint_names = default_names(architecture.arguments["num_classes"], num_keypoints(state))
     return Checkpoint(architecture, categories, state, keypoint_names)
 
 

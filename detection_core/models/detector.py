@@ -20,9 +20,9 @@ from detection_core.detections import Detections
 from detection_core.images.reading import load_image
 from detection_core.models.catalog import ModelSpec, get_model_spec
 from detection_core.models.families import Task
+from detection_core.models.instance_ssd import InstanceSSD
 from detection_core.models.loader import ModelLoader
 from detection_core.models.optimized import heads_with_tasks, takes_bytes
-from detection_core.models.ssdlite_mobilenet_v2 import InstanceSSD
 
 ImageInput = Image.Image | NDArray[np.uint8] | str | Path
 

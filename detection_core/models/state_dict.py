@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights, KeypointRCNN_ResNet50_FPN_Weights
 
+from detection_core.detections.coco_names import BACKGROUND, COCO_CLASSES, COCO_KEYPOINTS
 from detection_core.models.empty import FROZEN_NORM_EPSILON
 from detection_core.models.spec import Architecture
 
-BACKGROUND = "__background__"
-COCO_KEYPOINT_NAMES: tuple[str, ...] = tuple(KeypointRCNN_ResNet50_FPN_Weights.DEFAULT.meta["keypoint_names"])
-COCO_CATEGORIES = (BACKGROUND, *FasterRCNN_ResNet50_FPN_Weights.DEFAULT.meta["categories"][1:])
 # Under which names training scripts keep a model's weights, and what wrappers put before each of them.
 _NESTED = ("model", "state_dict", "model_state_dict")
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
@@ -103,15 +100,15 @@ def infer_architecture(state: Mapping[str, Tensor]) -> Architecture | None:
     return Architecture(signature.builder, arguments)
 
 
-def names_for(classes: int, keypoints: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def default_names(classes: int, keypoints: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names for classes, the background first, and for keypoints: COCO's where the numbers are, otherwise "class 1" and "keypoint 1"."""
     categories: tuple[str, ...] = (BACKGROUND, *(f"class {label}" for label in range(1, classes)))
-    if classes == len(COCO_CATEGORIES):
-        categories = COCO_CATEGORIES
+    if classes == len(COCO_CLASSES):
+        categories = COCO_CLASSES
     elif keypoints and classes == 2:
         categories = (BACKGROUND, "person")
-    if keypoints == len(COCO_KEYPOINT_NAMES):
-        return categories, COCO_KEYPOINT_NAMES
+    if keypoints == len(COCO_KEYPOINTS):
+        return categories, COCO_KEYPOINTS
     return categories, tuple(f"keypoint {number + 1}" for number in range(keypoints))
 
 

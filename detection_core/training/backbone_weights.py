@@ -16,6 +16,7 @@ from torchvision.models import mobilenet_v2
 from detection_core.models.builders import movenet_body
 from detection_core.models.tensorflow_convolutions import for_stride_two
 
+_MOVENET = "MoveNet MultiPose Lightning"
 _MOVENET_PREFIX = "StatefulPartitionedCall/center_net_mobile_net_v2fpn_feature_extractor/model_1/model/"
 # Keras' names of MobileNetV2's convolutions and those of `movenet_body`; block 0 has no expansion.
 _MOVENET_LAYERS = {
@@ -53,10 +54,10 @@ def read_movenet_backbone(model_json: Path) -> dict[str, Tensor]:
     state = {}
     for keras, ours in _MOVENET_LAYERS.items():
         operation = "depthwise" if keras.endswith("depthwise") else "Conv2D"
-        kernel = _weight(weights, f"{_MOVENET_PREFIX}{keras}/{operation}_weights", 4, model_json)
+        kernel = required_weight(weights, f"{_MOVENET_PREFIX}{keras}/{operation}_weights", 4, model_json.name, _MOVENET)
         # TensorFlow has [height, width, in, out], and [height, width, channels, 1] where every channel has its own kernel.
         state[f"{ours}.weight"] = kernel.permute((2, 3, 0, 1) if operation == "depthwise" else (3, 2, 0, 1)).contiguous()
-        state[f"{ours}.bias"] = _weight(weights, f"{_MOVENET_PREFIX}{keras}/{operation}_bn_offset", 1, model_json)
+        state[f"{ours}.bias"] = required_weight(weights, f"{_MOVENET_PREFIX}{keras}/{operation}_bn_offset", 1, model_json.name, _MOVENET)
     with torch.device("meta"):
         body = movenet_body()
     for name, module in body.named_modules():
@@ -131,9 +132,14 @@ def _split(entries: list[dict[str, Any]], data: bytes) -> list[tuple[str, NDArra
     return weights
 
 
-def _weight(weights: Mapping[str, Tensor], name: str, dimensions: int, model_json: Path) -> Tensor:
+def required_weight(weights: Mapping[str, Tensor], name: str, dimensions: int, source: str, model: str) -> Tensor:
+    """Returns the weight of a name.
+
+    Raises:
+        ValueError: If there is none, or it has another number of dimensions; the message says that `source` is not `model`.
+    """
     if name not in weights or weights[name].ndim != dimensions:
-        raise ValueError(f"{model_json.name} has no weight {name} of {dimensions} dimensions: it is not MoveNet MultiPose Lightning.")
+        raise ValueError(f"{source} has no weight {name} of {dimensions} dimensions: it is not {model}.")
     return weights[name]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 
 from detection_core.models.ssdlite_mobilenet_v2 import EXTRA_CHANNELS, ssdlite300_mobilenet_v2
 from detection_core.models.tensorflow_convolutions import for_stride_two
-from detection_core.training.backbone_weights import check_shapes, read_graph_model
+from detection_core.training.backbone_weights import check_shapes, read_graph_model, required_weight
 
+_MODEL = "ssdlite_mobilenet_v2_coco"
 _BODY = "FeatureExtractor/MobilenetV2/"
 # Names of a norm's parts, ours and Google's.
 _NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
@@ -35,6 +37,7 @@ def read_coco_ssd(model_json: Path) -> dict[str, Tensor]:
         OSError: If a file cannot be read.
     """
     weights = read_graph_model(model_json)
+    weight = partial(required_weight, weights, source=model_json.name, model=_MODEL)
     with torch.device("meta"):
         module = ssdlite300_mobilenet_v2()
     expected = {name: tensor for name, tensor in module.state_dict().items() if not name.startswith("roi_heads.")}
@@ -43,17 +46,17 @@ def read_coco_ssd(model_json: Path) -> dict[str, Tensor]:
     for (ours, conv), google in zip(layers, _backbone_layers(), strict=True):
         kernel = _kernel(weights, _BODY + google, model_json.name)
         state[f"{ours}.weight"] = for_stride_two(kernel) if conv.kernel_size == (4, 4) else kernel
-        state[f"{ours}.bias"] = _weight(weights, f"{_BODY}{google}/BatchNorm/batchnorm/sub", model_json.name)
+        state[f"{ours}.bias"] = weight(f"{_BODY}{google}/BatchNorm/batchnorm/sub", 1)
     for level in range(len(module.detection_levels)):
         for head, google, columns in (("classification", "Class", 0), ("regression", "BoxEncoding", 4)):
             predictor = f"BoxPredictor_{level}/{google}Predictor"
             ours = f"head.{head}_head.module_list.{level}"
             state[f"{ours}.0.0.weight"] = _kernel(weights, f"{predictor}_depthwise", model_json.name)
             for norm, name in _NORM.items():
-                state[f"{ours}.0.1.{norm}"] = _weight(weights, f"{predictor}_depthwise/BatchNorm/{name}", model_json.name)
+                state[f"{ours}.0.1.{norm}"] = weight(f"{predictor}_depthwise/BatchNorm/{name}", 1)
             state[f"{ours}.0.1.num_batches_tracked"] = torch.tensor(0)
-            kernel = _weight(weights, f"{predictor}/weights", model_json.name).permute(3, 2, 0, 1)
-            bias = _weight(weights, f"{predictor}/biases", model_json.name)
+            kernel = weight(f"{predictor}/weights", 4).permute(3, 2, 0, 1)
+            bias = weight(f"{predictor}/biases", 1)
             state[f"{ours}.1.weight"], state[f"{ours}.1.bias"] = (_boxes_in_our_order(rows, level, columns) for rows in (kernel, bias))
     check_shapes(state, expected, model_json.name)
     return state
@@ -79,16 +82,10 @@ def _backbone_layers() -> list[str]:
 def _kernel(weights: Mapping[str, Tensor], name: str, source: str) -> Tensor:
     """A convolution's kernel in torch's order; a depthwise one's norm may have left its factor beside it."""
     if f"{name}/depthwise_weights" not in weights:
-        return _weight(weights, f"{name}/Conv2D/merged_input", source).permute(3, 2, 0, 1).contiguous()
+        return required_weight(weights, f"{name}/Conv2D/merged_input", 4, source, _MODEL).permute(3, 2, 0, 1).contiguous()
     kernel = weights[f"{name}/depthwise_weights"].permute(2, 3, 0, 1).contiguous()
     factor = weights.get(f"{name}/BatchNorm/batchnorm/mul")
     return kernel if factor is None else kernel * factor[:, None, None, None]
-
-
-def _weight(weights: Mapping[str, Tensor], name: str, source: str) -> Tensor:
-    if name not in weights:
-        raise ValueError(f"{source} has no weight {name}: it is not ssdlite_mobilenet_v2_coco.")
-    return weights[name]
 
 
 def _boxes_in_our_order(rows: Tensor, level: int, columns: int) -> Tensor:

@@ -17,11 +17,12 @@ from torch import nn
 from torchvision.models import get_model
 
 from benchmarks.random_models import random_state
+from detection_core.detections.coco_names import COCO_KEYPOINTS
 from detection_core.models import checkpoint as checkpoint_module
 from detection_core.models.build import build_empty, build_model
 from detection_core.models.builders import BUILDERS
 from detection_core.models.catalog import COCO_MODEL, Architecture, get_model_spec
-from detection_core.models.checkpoint import COCO_KEYPOINT_NAMES, Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
+from detection_core.models.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
 from detection_core.models.empty import FROZEN_NORM_EPSILON, TORCHVISION_BUILDERS, NoRandomInitialization, build_on_meta
 from detection_core.models.state_dict import infer_architecture
 from detection_core.models.user_models import read_model_spec
@@ -232,7 +233,7 @@ class TestBareWeights:
         [
             ("fcos_resnet50_fpn", {"num_classes": 91}, get_model_spec("fcos_resnet50_fpn").categories, ()),
             ("fcos_resnet50_fpn", {"num_classes": 3}, ("__background__", "class 1", "class 2"), ()),
-            ("keypointrcnn_resnet50_fpn", {"num_classes": 2, "num_keypoints": 17}, ("__background__", "person"), COCO_KEYPOINT_NAMES),
+            ("keypointrcnn_resnet50_fpn", {"num_classes": 2, "num_keypoints": 17}, ("__background__", "person"), COCO_KEYPOINTS),
             (
                 "keypointrcnn_resnet50_fpn",
                 {"num_classes": 2, "num_keypoints": 2},

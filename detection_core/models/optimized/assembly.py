@@ -14,6 +14,7 @@ from torchvision.models.detection.ssd import SSD
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
 
+from detection_core.models.instance_ssd import InstanceSSD
 from detection_core.models.optimized.anchors import KeptAnchors, KeptDefaultBoxes
 from detection_core.models.optimized.dense import SparseFCOS, SparseRetinaNet
 from detection_core.models.optimized.folding import fold_norms
@@ -26,7 +27,6 @@ from detection_core.models.optimized.proposals import BestFirstProposals
 from detection_core.models.optimized.resize_first import CornerResizeFirst, ResizeFirst
 from detection_core.models.optimized.roi_align import GatherRoIAlign
 from detection_core.models.optimized.ssd import BestFirstInstanceSSD, BestFirstSSD
-from detection_core.models.ssdlite_mobilenet_v2 import InstanceSSD
 from detection_core.models.tensorflow_resize import CornerTransform
 
 # Each has the state of the class that it replaces, and only computes differently.

@@ -12,9 +12,9 @@ from torch.nn.functional import softmax
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import boxes as box_ops
 
+from detection_core.models.instance_ssd import InstanceSSD
 from detection_core.models.optimized.keypoints import heatmaps_to_keypoints
 from detection_core.models.optimized.suppression import suppress_apart
-from detection_core.models.ssdlite_mobilenet_v2 import InstanceSSD
 
 # As many boxes as torchvision's `batched_nms` takes at once on a CPU, so that it decides in the same way.
 _BEST = 1000
