@@ -28,10 +28,10 @@ _BOX_NOISE = 0.08
 
 
 class InstanceHeads(nn.Module):
-    """What lies inside given boxes: masks, of whatever class, and keypoints of some classes.
+    """Finds masks for all classes, and keypoints for some, inside given boxes.
 
-    A feature pyramid (Lin et al. 2017) on the backbone's maps, and on it Mask R-CNN's mask head with one output for all classes and
-    its keypoint head, both narrow.
+    On a feature pyramid (Lin et al. 2017) over the backbone's maps run narrow versions of Mask R-CNN's mask head, with one output for
+    all classes, and of its keypoint head.
 
     Args:
         channels: Channels of the backbone's maps by name, finest first. Boxes are pooled from all levels but the coarsest.
@@ -63,16 +63,16 @@ class InstanceHeads(nn.Module):
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """What can be found, of "masks" and "keypoints"; as in torchvision's R-CNNs, a head without its pooling rests."""
+        """The heads in use, of "masks" and "keypoints"; as in torchvision's R-CNNs, a head without its pooling is not used."""
         pools: dict[Task, Any] = {"masks": self.mask_roi_pool, "keypoints": self.keypoint_roi_pool}
         return tuple(task for task, pool in pools.items() if pool is not None)
 
     def have_keypoints(self, labels: Tensor) -> Tensor:
-        """Whether objects of these classes have keypoints, bool [N]."""
+        """Returns whether objects of these classes have keypoints, bool [N]."""
         return torch.isin(labels, torch.tensor(self.keypoint_labels, device=labels.device))
 
     def maps(self, maps: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The pyramid's maps, for `masks` and `keypoints`, of the backbone's."""
+        """Computes the pyramid's maps, the input of `masks` and `keypoints`, from the backbone's."""
         found: dict[str, Tensor] = self.pyramid(OrderedDict((name, maps[name]) for name in self.levels))
         return found
 
@@ -80,7 +80,7 @@ class InstanceHeads(nn.Module):
         """Computes the logits of masks.
 
         Args:
-            pyramid: What `maps` gives.
+            pyramid: The result of `maps`.
             boxes: float32 [N,4] of each image, XYXY in pixels of the batch.
             image_shapes: (height, width) of each image in the batch.
 
@@ -92,18 +92,18 @@ class InstanceHeads(nn.Module):
         return logits.float().contiguous()
 
     def keypoints(self, pyramid: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
-        """Computes the logits of where keypoints are, float32 [all N, K, 56, 56], of the same arguments as `masks`."""
+        """Computes the keypoint heat maps as logits, float32 [all N, K, 56, 56], from the same arguments as `masks`."""
         assert self.keypoint_roi_pool is not None
         logits: Tensor = self.keypoint_predictor(self.keypoint_head(self.keypoint_roi_pool(pyramid, boxes, image_shapes)))
         return logits.float().contiguous()
 
 
 class InstanceSSD(SSD):
-    """torchvision's SSD whose scores are independent sigmoids and not a softmax, and which gives masks and keypoints as R-CNNs do.
+    """torchvision's SSD with independent sigmoid scores instead of a softmax, and with masks and keypoints as in the R-CNNs.
 
     Args:
-        backbone: Gives maps by name.
-        detection_levels: Names of the maps that boxes are found on, finest first.
+        backbone: Returns feature maps by name.
+        detection_levels: Names of the maps on which boxes are found, finest first.
         roi_heads: Finds masks and keypoints inside the boxes found.
         **options: The other arguments of `SSD`.
     """
@@ -118,11 +118,11 @@ class InstanceSSD(SSD):
 
         Args:
             images: float [3,H,W] in 0–1, each of its own size.
-            targets: In training mode, torchvision's target dicts; `masks` uint8 [N,H,W] and `keypoints` float32 [N,K,3] may be missing,
-                and then their heads learn nothing.
+            targets: In training mode, torchvision's target dicts; `masks` uint8 [N,H,W] and `keypoints` float32 [N,K,3] may be missing;
+                their heads then learn nothing.
 
         Returns:
-            In training mode the losses `bbox_regression`, `classification` and, as far as the targets go, `loss_mask` and
+            In training mode the losses `bbox_regression`, `classification` and, if the targets contain them, `loss_mask` and
             `loss_keypoint`; otherwise a list of dicts of `boxes`, `labels`, `scores`, `masks`, float32 [N,1,H,W] in 0–1, and, with a
             keypoint head, `keypoints` and `keypoints_scores`, which are NaN where an object's class has no keypoints.
         """
@@ -138,11 +138,11 @@ class InstanceSSD(SSD):
         """Finds objects in images that have been resized and normalized.
 
         Args:
-            batch: What `transform` gives.
-            tasks: What is wanted; boxes are always given.
+            batch: The result of `transform`.
+            tasks: The tasks to run; boxes are always returned.
 
         Returns:
-            torchvision's result of each image, in pixels of the batch; `masks`, if wanted, float32 [N,1,28,28] on a grid over each box.
+            torchvision's result of each image, in pixels of the batch; `masks`, if requested, float32 [N,1,28,28] on a grid over each box.
         """
         maps, outputs, anchors = self.predict(batch)
         results = self.postprocess_detections(outputs, anchors, batch.image_sizes)
@@ -167,31 +167,31 @@ class InstanceSSD(SSD):
         return results
 
     def predict(self, batch: ImageList) -> tuple[dict[str, Tensor], dict[str, Tensor], list[Tensor]]:
-        """Gives the backbone's maps, the head's `cls_logits` and `bbox_regression` [B,A,…], and the anchors [A,4] of each image."""
+        """Returns the backbone's maps, the head's `cls_logits` and `bbox_regression` [B,A,…], and the anchors [A,4] of each image."""
         maps: dict[str, Tensor] = self.backbone(batch.tensors)
         levels = [maps[name] for name in self.detection_levels]
         return maps, self.head(levels), self.anchor_generator(batch, levels)
 
     def points(self, heatmaps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """Keypoints float32 [N,K,3] and their scores [N,K], of heat maps [N,K,H,W] over boxes [N,4]."""
+        """Returns keypoints float32 [N,K,3] and their scores [N,K] from heat maps [N,K,H,W] over boxes [N,4]."""
         found: tuple[Tensor, Tensor] = heatmaps_to_keypoints(heatmaps, boxes)
         return found
 
     def scores(self, logits: Tensor) -> Tensor:
-        """Scores 0–1 [A, classes] of an image's class logits [A, classes with background]; the first column says nothing."""
+        """Converts an image's class logits [A, classes with background] to scores 0–1 [A, classes]; the first column is ignored."""
         return logits[:, 1:].sigmoid()
 
     def postprocess_detections(
         self, head_outputs: dict[str, Tensor], image_anchors: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> list[dict[str, Tensor]]:
-        """Decodes and suppresses as `SSD` does; arguments and result are its own."""
+        """Decodes boxes and suppresses duplicates; arguments and result are those of `SSD`."""
         found = []
         for logits, codes, anchors, shape in zip(
             head_outputs["cls_logits"], head_outputs["bbox_regression"], image_anchors, image_shapes, strict=True
         ):
             scores = self.scores(logits)
             boxes = clip_boxes_to_image(self.box_coder.decode_single(codes, anchors), shape)
-            # Of each class the best candidates that pass the threshold, in torchvision's order.
+            # The best candidates of each class that pass the threshold, in torchvision's order.
             best, places = scores.T.topk(min(self.topk_candidates, len(scores)))
             labels, ranks = torch.where(best > self.score_thresh)
             own_scores, own_boxes = best[labels, ranks], boxes[places[labels, ranks]]
@@ -206,10 +206,10 @@ class InstanceSSD(SSD):
         anchors: list[Tensor],
         matched_idxs: list[Tensor],
     ) -> dict[str, Tensor]:
-        """SSD's loss with a sigmoid for each class instead of the softmax, as the model was trained; arguments and result are `SSD`'s.
+        """Computes SSD's loss with a sigmoid per class instead of the softmax; arguments and result are those of `SSD`.
 
-        Boxes are learned where an anchor is an object's; classes there, and at the three times as many other anchors that are most
-        mistaken (Liu et al., "SSD: Single Shot MultiBox Detector", section 2.2).
+        Boxes are learned at the anchors matched to objects; classes are learned there and at the hardest negative anchors, three
+        times as many (Liu et al., "SSD: Single Shot MultiBox Detector", section 2.2).
         """
         box_losses, class_losses, foreground = [], [], 0
         for index, (target, matched, own_anchors) in enumerate(zip(targets, matched_idxs, anchors, strict=True)):
@@ -235,22 +235,22 @@ class InstanceSSD(SSD):
         heads = self.roi_heads
         taught = [task for task in heads.tasks if all(task in target for target in targets)]
         pyramid = heads.maps(maps) if taught else {}
-        # The heads see what boxes there are, moved a little, instead of those that are found: all of them from the first batch on.
+        # The heads learn from slightly moved ground-truth boxes rather than detected ones, so from the first batch on they see all objects.
         boxes = [noisy_boxes(target["boxes"], shape) for target, shape in zip(targets, batch.image_sizes, strict=True)]
         if "masks" in taught:
             any_class = [torch.zeros_like(target["labels"]) for target in targets]
             logits = heads.masks(pyramid, boxes, batch.image_sizes)
-            losses["loss_mask"] = maskrcnn_loss(logits, boxes, [target["masks"] for target in targets], any_class, _everyone(boxes))
+            losses["loss_mask"] = maskrcnn_loss(logits, boxes, [target["masks"] for target in targets], any_class, _own_indices(boxes))
         if "keypoints" in taught:
             having = [heads.have_keypoints(target["labels"]) for target in targets]
             boxes = [own[have] for own, have in zip(boxes, having, strict=True)]
             keypoints = [target["keypoints"][have] for target, have in zip(targets, having, strict=True)]
             heatmaps = heads.keypoints(pyramid, boxes, batch.image_sizes)
-            losses["loss_keypoint"] = keypointrcnn_loss(heatmaps, boxes, keypoints, _everyone(boxes))
+            losses["loss_keypoint"] = keypointrcnn_loss(heatmaps, boxes, keypoints, _own_indices(boxes))
         return losses
 
     def _match(self, boxes: Tensor, anchors: Tensor) -> Tensor:
-        """The object of each anchor, int64 [A], or -1."""
+        """Returns the index of each anchor's object, int64 [A], or -1."""
         if not len(boxes):
             return torch.full((len(anchors),), -1, dtype=torch.int64, device=anchors.device)
         matched: Tensor = self.proposal_matcher(box_iou(boxes, anchors))
@@ -261,13 +261,13 @@ def _pooling(levels: Sequence[str]) -> MultiScaleRoIAlign:
     return MultiScaleRoIAlign(list(levels), output_size=14, sampling_ratio=2)
 
 
-def _everyone(boxes: list[Tensor]) -> list[Tensor]:
-    """Each box is of the object of its own index."""
+def _own_indices(boxes: list[Tensor]) -> list[Tensor]:
+    """Returns indices that assign each box to the object of the same index."""
     return [torch.arange(len(own), device=own.device) for own in boxes]
 
 
 def noisy_boxes(boxes: Tensor, image_shape: tuple[int, int]) -> Tensor:
-    """Moves the sides of boxes [N,4] at random, as far as a detector might, within an image of (height, width); by torch's generator."""
+    """Moves the sides of boxes [N,4] by noise from torch's generator, within an image of (height, width)."""
     sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
     moved = clip_boxes_to_image(boxes + _BOX_NOISE * sides * torch.randn_like(boxes), image_shape)
     there = (moved[:, 2:] - moved[:, :2] > 1).all(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""SSDlite on MobileNetV2 with sigmoid scores, as Google trained it on COCO, with heads for masks of all classes and keypoints of some."""
+"""Builds SSDlite on MobileNetV2 as Google trained it on COCO, with additional heads for masks and keypoints."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from detection_core.models.tensorflow_convolutions import as_in_tensorflow
 from detection_core.models.tensorflow_resize import CornerTransform
 
 SIZE = 300
-# No score below it leaves the model: what scores less costs time in the heads and adds less than 0.1 points of average precision.
+# The lowest score returned: objects below it cost time in the heads and add less than 0.1 points of average precision.
 FLOOR_SCORE = 0.04
 
-# Where MobileNetV2 is cut: inside the blocks that halve the resolution, behind their first convolution. So each stage ends in the widest
+# MobileNetV2 is cut inside the blocks that halve the resolution, after their first convolution, so each stage ends in the widest
 # features of its stride: 4, 8, 16 and 32 px.
 _CUT_BLOCKS = (4, 7, 14)
 _STAGE_CHANNELS = {"4": 144, "8": 192, "16": 576, "32": 1280}
 EXTRA_CHANNELS = (512, 256, 256, 128)
 _DETECTION_LEVELS = ("16", "32", "64", "100", "150", "300")
-# Sides of the boxes of each map as parts of the image's, and the boxes' aspect ratios (pipeline.config of ssdlite_mobilenet_v2_coco:
+# Sides of each map's boxes as fractions of the image's, and the boxes' aspect ratios (pipeline.config of ssdlite_mobilenet_v2_coco:
 # min_scale 0.2, max_scale 0.95, 6 layers, `reduce_boxes_in_lowest_layer`).
 _SCALES = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0)
 _ASPECT_RATIOS = ([2], *[[2, 3]] * 5)
-# The finest map has a small square instead of the two that torchvision gives each map.
+# The finest map has one small square instead of torchvision's two.
 _FINEST_BOXES = ((0.1, 0.1), (0.2 * 2**0.5, 0.2 / 2**0.5), (0.2 / 2**0.5, 0.2 * 2**0.5))
 _NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.03)
 
 
 class MobileNetV2Maps(nn.Module):
-    """MobileNetV2 and four further layers, giving the maps that SSDlite and the heads look at.
+    """MobileNetV2 and four further layers, which compute the feature maps of SSDlite and its heads.
 
-    The batch norms are part of the convolutions, as in Google's frozen graph, and these pad as TensorFlow's.
+    The batch norms are folded into the convolutions, as in Google's frozen graph, and the convolutions pad as in TensorFlow.
 
     Args:
-        size: Side in pixels of the images.
+        size: Side of the images in pixels.
     """
 
     def __init__(self, size: int = SIZE) -> None:
@@ -64,7 +64,7 @@ class MobileNetV2Maps(nn.Module):
         as_in_tensorflow(self, size)
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
-        """Takes images [B,3,S,S] from -1 to 1 and gives maps [B,C,h,w] by how many pixels of the image one of theirs stands for."""
+        """Computes maps [B,C,h,w], named by their strides, from images [B,3,S,S] in -1 to 1."""
         maps = OrderedDict()
         stages = (*self.features, *self.extra)
         for name, stage in zip((*_STAGE_CHANNELS, *_DETECTION_LEVELS[2:]), stages, strict=True):
@@ -77,17 +77,17 @@ def ssdlite300_mobilenet_v2(
 ) -> InstanceSSD:
     """Builds SSDlite on MobileNetV2 (Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", section 6.2) with masks.
 
-    No weights are downloaded. Thresholds of suppression are those of the original (pipeline.config of ssdlite_mobilenet_v2_coco).
+    No weights are downloaded. The suppression thresholds are those of the original (pipeline.config of ssdlite_mobilenet_v2_coco).
 
     Args:
         num_classes: Classes including the background.
-        masks: Whether it gives masks.
+        masks: Whether the model has a mask head.
         num_keypoints: Keypoints of an object, or 0 for a model without them.
         keypoint_labels: The classes that have keypoints.
-        size: Side in pixels to which images are scaled, whatever their aspect ratio. Weights fit the size that they were made for.
+        size: Side in pixels to which images are scaled, whatever their aspect ratio. Weights fit only the size for which they were made.
 
     Returns:
-        A detector that keeps torchvision's contract and returns boxes, labels, scores, and masks and keypoints as asked for.
+        A detector that keeps torchvision's contract and returns boxes, labels, scores, and masks and keypoints if requested.
     """
     generator = _default_boxes()
     boxes_per_place = [len(pairs) for pairs in generator._wh_pairs]
@@ -105,7 +105,7 @@ def ssdlite300_mobilenet_v2(
         topk_candidates=100,
         detections_per_img=100,
     )
-    # Pixels from -1 to 1.
+    # Scales pixels to -1 to 1.
     model.transform = CornerTransform(size, size, [0.5] * 3, [0.5] * 3, size_divisible=1, fixed_size=(size, size))
     return model
 
@@ -117,7 +117,7 @@ def _default_boxes() -> DefaultBoxGenerator:
 
 
 def _extra_block(in_channels: int, out_channels: int) -> nn.Sequential:
-    """As torchvision's SSDlite has it: half the channels, half the resolution, all the channels."""
+    """Builds an extra block of torchvision's SSDlite: half the channels, half the resolution, all the channels."""
     inner = out_channels // 2
     layer = partial(Conv2dNormActivation, norm_layer=nn.Identity, activation_layer=nn.ReLU6)
     return nn.Sequential(

@@ -323,9 +323,12 @@ REFUSED = {
     "code": (lambda path: torch.save({"a": Dangerous(path.with_name("touched"))}, path), r"could run any code.*torch\.save\(model\.state"),
     "code in a bare pickle": (lambda path: path.write_bytes(pickle.dumps(Dangerous(path.with_name("touched")))), "could run any code"),
     "whole module": (lambda path: torch.save(nn.Linear(2, 2), path), r"\(torch\.nn\.modules\.linear\.Linear\).*Save its weights alone"),
-    "tensor": (lambda path: torch.save(torch.zeros(3), path), "holds no weights by name.*Save its weights alone"),
+    "tensor": (lambda path: torch.save(torch.zeros(3), path), "does not hold only weights by name.*Save its weights alone"),
     "settings": (lambda path: torch.save({"lr": 0.1}, path), "or other things than weights"),
-    "another network": (lambda path: torch.save(nn.Linear(2, 2).state_dict(), path), "something else than torchvision's detectors"),
+    "another network": (
+        lambda path: torch.save(nn.Linear(2, 2).state_dict(), path),
+        "does not hold the weights of one of torchvision's detectors",
+    ),
     "layers missing": (
         of_bare(lambda state: {name: tensor for name, tensor in state.items() if name != "backbone.body.0.1.weight"}),
         r"does not fit fasterrcnn_mobilenet_v3.*body\.0\.1\.weight is missing",
@@ -333,7 +336,10 @@ REFUSED = {
     "layers too many": (of_bare(lambda state: state | {"extra.weight": torch.zeros(1)}), r"extra\.weight is not part of it"),
     "other shapes": (of_bare(lambda state: state | {BOXES: torch.zeros(7)}), r"bbox_pred\.bias has the shape \[7\] instead of \[16\]"),
     "other types": (of_bare(lambda state: state | {BOXES: torch.zeros(16, dtype=torch.int8)}), r"bbox_pred\.bias is of type torch\.int8"),
-    "a classifier of no size": (of_bare(lambda state: state | {CLASSES: torch.zeros(())}), "something else than torchvision's detectors"),
+    "a classifier of no size": (
+        of_bare(lambda state: state | {CLASSES: torch.zeros(())}),
+        "does not hold the weights of one of torchvision's detectors",
+    ),
     "numbered arguments": (
         of_ours(architecture={"builder": QUICK.builder, "arguments": {"num_classes": 4, 7: 1}}),
         "arguments have no names",
@@ -347,12 +353,12 @@ REFUSED = {
     ),
     "download": (
         of_ours(architecture={"builder": QUICK.builder, "arguments": {"num_classes": 4, "weights_backbone": "DEFAULT"}}),
-        "asks for other weights",
+        "lists weights that do not match",
     ),
     "another builder": (of_ours(architecture={"builder": "ssd300_vgg16", "arguments": {"num_classes": 4}}), "does not fit ssd300_vgg16"),
     "without weights": (of_ours(state="removed"), "lacks 'state'"),
-    "without sense": (of_ours(categories=3), "makes no sense.*Train or export it again"),
-    "without version": (of_ours(version="removed"), "makes no sense"),
+    "without sense": (of_ours(categories=3), "inconsistent.*Train or export it again"),
+    "without version": (of_ours(version="removed"), "inconsistent checkpoint"),
     "a directory": (lambda path: path.mkdir(), "cannot be read: Is a directory"),
     "nothing": (lambda path: None, "cannot be read: No such file"),
 }
