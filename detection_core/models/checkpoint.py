@@ -218,7 +218,7 @@ def _ours(content: dict[str, Any]) -> Checkpoint:
 def _bare(content: Any) -> Checkpoint:
     state = bare_state(content)
     if state is None:
-        raise ValueError(f"does not hold only weights by name. {_SAVE_WEIGHTS_ONLY}")
+        raise ValueError(f"is not a state dict, which holds weights by name and nothing else. {_SAVE_WEIGHTS_ONLY}")
     architecture = infer_architecture(state)
     if architecture is None:
         raise ValueError(

