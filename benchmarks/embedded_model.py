@@ -1,4 +1,4 @@
-"""Average precision, speed and best threshold of an embedded model on images in COCO's format; writes its file and its card."""
+"""Measures average precision, speed and best threshold of an embedded model on COCO-format images, and writes its file and card."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def load_model(spec: ModelSpec, args: argparse.Namespace) -> nn.Module:
 
 
 def in_precisions(stock: nn.Module) -> dict[Precision, nn.Module]:
-    """The model in every precision that this machine has."""
+    """Returns the model in every precision that this machine supports."""
     dtype = sixteen_bits(CPU)
     modules = {Precision.STOCK: stock, Precision.EXACT: optimize(stock)}
     return modules if dtype is None else {**modules, Precision.FAST: optimize(stock, dtype)}
 
 
 class Watch:
-    """Detects, and notes how long it took and how much was found."""
+    """A detector that records its times and numbers of objects."""
 
     def __init__(self, module: nn.Module, spec: ModelSpec) -> None:
         self.module, self.spec = module, spec
@@ -78,7 +78,7 @@ def vga_image() -> NDArray[np.uint8]:
 
 
 def giga_multiply_adds(module: nn.Module, spec: ModelSpec) -> float:
-    """As torchvision's `_ops`: a multiplication with its addition counts once. Depends a little on how many objects are found."""
+    """Counts billions of multiply-adds as torchvision's `_ops`; the result depends slightly on the number of objects."""
     with FlopCounterMode(display=False) as counter:
         run(module, spec, [vga_image()], CPU)
     return float(counter.get_total_flops()) / 2 / 1e9
@@ -92,14 +92,14 @@ def vga_seconds(module: nn.Module, spec: ModelSpec) -> list[float]:
 
 
 def false_alarms(module: nn.Module, spec: ModelSpec, file: Path, threshold: float) -> tuple[int, int]:
-    """Of how many images without persons the model sees one in how many."""
+    """Counts the images without persons, and those of them in which the model detects one."""
     images = [image for image in only_persons(file) if not image.annotations + image.crowds]
     scores = [run(module, spec, [np.asarray(read_upright(image))], CPU)[0][0].scores for image in images]
     return len(images), sum(bool((found >= threshold).any()) for found in scores)
 
 
 def write_card(path: Path, evaluations: Mapping[Precision, Evaluation], facts: dict[str, Any], measured: dict[str, Any]) -> None:
-    """Replaces what was measured and keeps the rest of the card."""
+    """Replaces the measured figures of the card and keeps the rest."""
     card = json.loads(path.read_text())
     exact = evaluations[Precision.EXACT]
     card["metrics"] |= {name: round(value, 1) for name, value in exact.metrics().items()}
@@ -125,14 +125,14 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", choices=(COCO_MODEL, PERSON_MODEL), default=PERSON_MODEL, help="default: %(default)s")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="COCO folder: annotations.json beside images/")
-    parser.add_argument("--weights", type=Path, metavar="FILE.pth", help="another state dict than the one that is shipped")
+    parser.add_argument("--weights", type=Path, metavar="FILE.pth", help="another state dict than the shipped one")
     parser.add_argument(
         "--export", type=Path, metavar="FILE.pt", help="first write these weights, a checkpoint or a state dict, to --weights, in 8 bits"
     )
-    parser.add_argument("--empty", type=Path, metavar="JSON", help="COCO file of all classes: count persons seen where there are none")
+    parser.add_argument("--empty", type=Path, metavar="JSON", help="COCO file of all classes, to count images with false persons")
     parser.add_argument("--min-size", type=int, metavar="PX", help="other length of the shorter side at inference")
     parser.add_argument("--max-size", type=int, metavar="PX", help="other bound on the longer side")
-    parser.add_argument("--write-card", type=Path, metavar="CARD.json", help="put the figures into this card")
+    parser.add_argument("--write-card", type=Path, metavar="CARD.json", help="write the figures to this card")
     args = parser.parse_args()
     if args.write_card and (args.min_size or args.max_size):
         parser.error("--write-card states what the model does as it is: give no --min-size or --max-size with it")
@@ -148,7 +148,7 @@ def main() -> None:
     spec = get_model_spec(args.model)
     stock = load_model(spec, args)
     modules = in_precisions(stock)
-    # As the app usually runs it; the card and the threshold are about this.
+    # As the app runs it by default; card and threshold are based on this.
     module = modules[Precision.EXACT]
     data = read_coco(args.data)
     watches = {precision: Watch(each, spec) for precision, each in modules.items()}

@@ -1,4 +1,4 @@
-"""A process of its own for what others' documentation shows: it uses memory and threads as Python, NumPy and torch do by themselves."""
+"""Runs documented code of other libraries in a separate process with the default memory and thread settings."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import torch
 from benchmarks import PLAIN
 
 _OF_SETTLED = "OPENBLAS_NUM_THREADS"
-# Threads of either process look for more work for some milliseconds before they sleep.
+# Threads of either process spin for some milliseconds before they sleep.
 _REST_SECONDS = 0.02
 
 
 class PlainProcess:
-    """Does one thing after the other, while this process waits.
+    """A process that runs functions one at a time while this process waits.
 
     Args:
-        threads: torch's.
+        threads: Number of torch's threads.
     """
 
     def __init__(self, threads: int) -> None:
@@ -40,17 +40,17 @@ class PlainProcess:
         there.close()
 
     def do(self, function: Callable[..., Any], *arguments: object) -> Any:
-        """Calls a module's function there; function, arguments and result must be such as can be pickled.
+        """Calls a module's function there; function, arguments and result must be picklable.
 
         Raises:
-            RuntimeError: If it fails; the reason is on the terminal.
+            RuntimeError: If it fails; the reason is printed on the terminal.
         """
         time.sleep(_REST_SECONDS)
         self._here.send((function, arguments))
         try:
             result = self._here.recv()
         except EOFError:
-            raise RuntimeError(f"{function.__name__} failed in the process of its own") from None
+            raise RuntimeError(f"{function.__name__} failed in the plain process") from None
         time.sleep(_REST_SECONDS)
         return result
 

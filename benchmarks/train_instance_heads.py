@@ -1,7 +1,7 @@
 """Trains the mask and keypoint heads of `ssdlite300_mobilenet_v2` on images in COCO's format; backbone and boxes stay as they are.
 
-What differs from `python -m detection_core train`: any object with a polygon teaches, also where its neighbors have none; polygons are
-drawn straight onto the grid of the mask; and boxes are neither computed nor learned, which makes a batch several times as fast.
+Unlike `python -m detection_core train`, it uses any object with a polygon, even if others in the image have none; it draws polygons
+directly on the grid of the mask; and it neither computes nor trains boxes, which makes a batch several times as fast.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ from detection_core.training.trainer import schedule, update_average
 GRID = 28
 # A polygon is drawn this many times finer than the grid, so that its edge has shades.
 FINER = 2
-# Objects an image at most, of which the mask head sees each once a batch.
+# Maximum number of objects per image for each head.
 MOST_OBJECTS = 12
-# Pixels of the model's input; what is smaller is a dot.
+# In pixels of the model's input; smaller objects are left out.
 LEAST_SIDE = 4.0
 LEAST_VISIBLE = 0.4
 SHAPE = (SIZE, SIZE)
-# Of the keypoint loss, which begins at the logarithm of 56 · 56 places.
+# Weight of the keypoint loss, which starts at the logarithm of 56 · 56 places.
 KEYPOINT_WEIGHT = 0.15
 TWINS = mirrored_keypoints(COCO_KEYPOINTS)
 
 
 @dataclass(frozen=True)
 class Example:
-    """An image as the model sees it, and what its objects teach.
+    """A model input and the targets of its objects.
 
     Attributes:
         image: float32 [3,S,S] from -1 to 1.
@@ -78,7 +78,7 @@ def is_useful(image: AnnotatedImage) -> bool:
 
 
 def example(record: AnnotatedImage, pixels: NDArray[np.uint8], rng: random.Random) -> Example | None:
-    """A part of an image, perhaps mirrored, and its objects; None if no object is in it."""
+    """Makes an example of a random crop of an image, perhaps mirrored; None if it shows no object."""
     width, height = record.size
     left, top, right, bottom = 0.0, 0.0, float(width), float(height)
     if rng.random() < 0.6:
@@ -90,7 +90,7 @@ def example(record: AnnotatedImage, pixels: NDArray[np.uint8], rng: random.Rando
     scale = np.array([SIZE / (right - left), SIZE / (bottom - top)])
 
     def moved(points: Any) -> NDArray[np.float64]:
-        """Points [N,2] of the image as the model sees them."""
+        """Converts points [N,2] of the image to the model's input."""
         seen = (np.asarray(points, float).reshape(-1, 2) - [left, top]) * scale
         return np.stack([SIZE - seen[:, 0], seen[:, 1]], axis=1) if mirrored else seen
 
@@ -104,7 +104,7 @@ def example(record: AnnotatedImage, pixels: NDArray[np.uint8], rng: random.Rando
                 seen[index] = box.ravel()
 
     def some(wanted: Callable[[dict[str, Any]], bool]) -> tuple[list[dict[str, Any]], Tensor]:
-        """Some of the objects in sight, and their boxes as a detector might find them."""
+        """Samples visible objects, and returns them with boxes as inaccurate as a detector's."""
         there = [index for index in seen if wanted(record.annotations[index])]
         chosen = rng.sample(there, min(len(there), MOST_OBJECTS))
         boxes = torch.tensor(np.array([seen[index] for index in chosen]).reshape(-1, 4), dtype=torch.float32)
@@ -131,7 +131,7 @@ def example(record: AnnotatedImage, pixels: NDArray[np.uint8], rng: random.Rando
 
 
 def on_grid(polygons: list[NDArray[np.float64]], box: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Draws polygons onto a grid over a box."""
+    """Draws polygons on a grid over a box."""
     fine = GRID * FINER
     points = [((polygon - box[:2]) / (box[2:] - box[:2]) * fine).ravel().tolist() for polygon in polygons]
     drawn: NDArray[np.uint8] = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(points, fine, fine)))
@@ -166,7 +166,7 @@ def batches(images: list[AnnotatedImage], size: int, epoch: int, seed: int) -> I
 
 
 def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """Cross entropy and one minus the Dice coefficient of each mask (Milletari et al., "V-Net", 2016, section 3), in equal parts."""
+    """Adds cross entropy and one minus the Dice coefficient of each mask (Milletari et al., "V-Net", 2016, section 3), in equal parts."""
     entropy = binary_cross_entropy_with_logits(logits, masks)
     soft = logits.sigmoid()
     overlap = 2 * (soft * masks).sum(dim=(1, 2, 3)) + 1
@@ -174,7 +174,7 @@ def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 def losses(heads: InstanceHeads, maps: dict[str, Tensor], batch: Sequence[Example]) -> list[Tensor]:
-    """The losses that a batch can teach, of the backbone's maps."""
+    """Computes the losses for which a batch has targets, from the backbone's maps."""
     pyramid = heads.maps(maps)
     found = []
     if any(len(each.masks) for each in batch):
@@ -189,12 +189,12 @@ def losses(heads: InstanceHeads, maps: dict[str, Tensor], batch: Sequence[Exampl
 
 
 def main() -> None:
-    """Trains, says how it goes, and writes the weights after each epoch."""
+    """Trains, prints the progress, and writes the weights after each epoch."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, nargs="+", metavar="DIR", help="COCO folders: annotations.json beside images/")
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE.pth", help="state dict with backbone and boxes")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE.pth", help="what is written; the same with .last.pth to resume from"
+        "--out", type=Path, required=True, metavar="FILE.pth", help="the weights to write; the same with .last.pth to resume from"
     )
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--batch-size", type=int, default=8)
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--average", type=int, default=500, help="batches over which weights are averaged")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
-    parser.add_argument("--batches", type=int, help="stop after so many, to see how fast it goes")
+    parser.add_argument("--batches", type=int, help="stop after this number, to measure the speed")
     args = parser.parse_args()
 
     records = [record for data in args.data for record in read_coco(data).images if is_useful(record)]

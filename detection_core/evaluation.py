@@ -78,7 +78,7 @@ class Evaluation:
     points: tuple[OperatingPoint, ...]
 
     def metrics(self) -> dict[str, float]:
-        """Average precisions in percent under the catalog's names: `box_map`, `mask_map`, `kp_map`."""
+        """Returns average precisions in percent under the catalog's names: `box_map`, `mask_map`, `kp_map`."""
         return {_TASKS[task][2]: round(figures.ap, 2) for task, figures in self.tasks.items() if figures.ap is not None}
 
     def figures(self) -> dict[str, dict[str, float | None]]:
@@ -86,7 +86,7 @@ class Evaluation:
         return {task: asdict(figures) for task, figures in self.tasks.items()}
 
     def best(self) -> OperatingPoint | None:
-        """The point of the highest F1, or None if nothing was detected correctly."""
+        """Returns the point of the highest F1, or None if nothing was detected correctly."""
         return max((point for point in self.points if point.f1), key=lambda point: point.f1, default=None)
 
     def default_threshold(self, floor: float) -> float | None:

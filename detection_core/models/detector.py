@@ -80,7 +80,7 @@ class Detector:
         return self.detect_batch([image])[0]
 
     def detect_batch(self, images: Sequence[ImageInput], *, batch_size: int = 1) -> list[Detections]:
-        """Finds objects in many images, each of its own size.
+        """Finds objects in many images of any size.
 
         Args:
             images: As for `detect`.
@@ -113,7 +113,7 @@ def run(
     Args:
         module: The model, in eval mode and on `device`; torchvision's own, or one returned by `optimize`.
         spec: The model's entry in the catalog.
-        images: RGB uint8 [H,W,3], each of its own size.
+        images: RGB uint8 [H,W,3], of any size.
         device: The module's device.
         tasks: The tasks to run; None for all. Boxes are always returned and do not depend on the other tasks. An optimized model
             skips the tasks that are not listed.

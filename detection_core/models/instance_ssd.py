@@ -117,7 +117,7 @@ class InstanceSSD(SSD):
         """Keeps torchvision's contract.
 
         Args:
-            images: float [3,H,W] in 0–1, each of its own size.
+            images: float [3,H,W] in 0–1, of any size.
             targets: In training mode, torchvision's target dicts; `masks` uint8 [N,H,W] and `keypoints` float32 [N,K,3] may be missing;
                 their heads then learn nothing.
 

@@ -95,7 +95,7 @@ class ModelSpec:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Distinguishes the model from all others, and from earlier contents of its own file."""
+        """Identifies the model and the content of its file."""
         return self.key, self.revision
 
     @property

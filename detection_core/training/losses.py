@@ -17,7 +17,7 @@ def losses_of(module: nn.Module, images: Sequence[Tensor], targets: Sequence[dic
 
     Args:
         module: One of torchvision's detectors, or one wrapped for several processes, in training mode.
-        images: float32 [3,H,W] in 0–1, each of its own size.
+        images: float32 [3,H,W] in 0–1, of any size.
         targets: torchvision's target dicts. If not all have `masks`, the mask head is skipped. `partial` (bool) says that some
             objects are unlabeled: on such a batch the losses on background are left out.
 

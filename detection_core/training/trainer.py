@@ -119,7 +119,7 @@ class Trainer:
         changes = [f"{name} was {value}, now {now.get(name)}" for name, value in state["run"].items() if value != now.get(name)]
         if changes:
             raise CheckpointError(
-                f"{self.last.name} belongs to another run: {'; '.join(changes)}. Resume with the command that began it, of which "
+                f"{self.last.name} belongs to another run: {'; '.join(changes)}. Resume with the command that started it, in which "
                 "only --epochs may change; or start from it with --init."
             )
         self._module.load_state_dict(state["model"])
@@ -202,7 +202,7 @@ class Trainer:
         return torch.optim.AdamW(groups, lr=self.recipe.lr, weight_decay=self.recipe.weight_decay)
 
     def _batches(self, epoch: int) -> list[list[tuple[AnnotatedImage, int]]]:
-        """Yields this process's batches of an epoch, equally many in every process, since these would otherwise wait forever."""
+        """Returns this process's batches of an epoch; every process has equally many, since they would otherwise wait forever."""
         batches = batches_of(self._data, self.recipe, epoch, self.spec.tasks)
         each = math.ceil(len(batches) / self._world)
         return (batches * self._world)[self._rank : each * self._world : self._world]

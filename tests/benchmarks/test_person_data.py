@@ -1,4 +1,4 @@
-"""The script that makes a training set of persons of annotations with all classes."""
+"""The script makes a training set of persons from annotations of all classes."""
 
 from __future__ import annotations
 

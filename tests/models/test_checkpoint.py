@@ -1,4 +1,4 @@
-"""Checkpoints: written whole, read back as they were, recognized when they are bare, and refused with a reason when they are bad."""
+"""Checkpoints are written atomically and read back unchanged; bare weights are recognized, and bad files rejected with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The user's models: found in their folders, used like all others, and no harm done by what is not a model."""
+"""The user's models are found in their folders and used like all others; other files do no harm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights on disk: found in the right order, downloaded whole or not at all, and refusals that help."""
+"""Weights files are found in the documented order and downloaded completely or not at all, and errors say what to do."""
 
 from __future__ import annotations
 
