@@ -61,7 +61,7 @@ def distance(found: Detections, expected: Detections) -> Distance:
     if found.keypoints is not None and expected.keypoints is not None:
         assert found.keypoint_scores is not None
         assert expected.keypoint_scores is not None
-        moved = _apart(found.keypoints[ours], expected.keypoints[theirs]).max(axis=2)
+        moved = _keypoint_distances(found.keypoints[ours], expected.keypoints[theirs]).max(axis=2)
         flipped = (moved > KEYPOINT_PIXELS) & (np.abs(found.keypoint_scores[ours] - expected.keypoint_scores[theirs]) <= SCORE)
     shares = [1.0]
     if found.masks is not None and expected.masks is not None:
@@ -121,7 +121,7 @@ def _pixels(mask: tuple[NDArray[np.bool_], tuple[int, int]], image_size: tuple[i
     return whole
 
 
-def _apart(ours: NDArray[np.floating], theirs: NDArray[np.floating]) -> NDArray[np.floating]:
+def _keypoint_distances(ours: NDArray[np.floating], theirs: NDArray[np.floating]) -> NDArray[np.floating]:
     """Returns the distances of keypoints: 0 if both results lack one, and infinity if only one does."""
     neither = np.isnan(ours) & np.isnan(theirs)
     return np.where(neither, 0, np.nan_to_num(np.abs(ours - theirs), nan=np.inf))

@@ -55,7 +55,7 @@ def in_precisions(stock: nn.Module) -> dict[Precision, nn.Module]:
     return modules if dtype is None else {**modules, Precision.FAST: optimize(stock, dtype)}
 
 
-class Watch:
+class TimedDetector:
     """A detector that records its times and numbers of objects."""
 
     def __init__(self, module: nn.Module, spec: ModelSpec) -> None:
@@ -85,10 +85,10 @@ def giga_multiply_adds(module: nn.Module, spec: ModelSpec) -> float:
 
 
 def vga_seconds(module: nn.Module, spec: ModelSpec) -> list[float]:
-    watch = Watch(module, spec)
+    timed = TimedDetector(module, spec)
     for _ in range(VGA_ROUNDS + 2):
-        watch(vga_image())
-    return watch.seconds[2:]
+        timed(vga_image())
+    return timed.seconds[2:]
 
 
 def false_alarms(module: nn.Module, spec: ModelSpec, file: Path, threshold: float) -> tuple[int, int]:
@@ -151,9 +151,9 @@ def main() -> None:
     # As the app runs it by default; card and threshold are based on this.
     module = modules[Precision.EXACT]
     data = read_coco(args.data)
-    watches = {precision: Watch(each, spec) for precision, each in modules.items()}
-    evaluations = {precision: evaluate(data, each) for precision, each in watches.items()}
-    watch, evaluation = watches[Precision.EXACT], evaluations[Precision.EXACT]
+    timers = {precision: TimedDetector(each, spec) for precision, each in modules.items()}
+    evaluations = {precision: evaluate(data, each) for precision, each in timers.items()}
+    timed, evaluation = timers[Precision.EXACT], evaluations[Precision.EXACT]
     params = sum(parameter.numel() for parameter in stock.parameters())
     gflops = giga_multiply_adds(stock, spec)
     size = (args.weights or fetch_weights(spec)).stat().st_size / 2**20
@@ -171,12 +171,12 @@ def main() -> None:
     took = [
         [
             precision,
-            *(median_and_range([1000 * value for value in seconds]) for seconds in (watches[precision].seconds, vga_seconds(each, spec))),
+            *(median_and_range([1000 * value for value in seconds]) for seconds in (timers[precision].seconds, vga_seconds(each, spec))),
         ]
         for precision, each in modules.items()
     ]
     print(f"\n{markdown_table(['ms, median (range)', 'per image of the data', f'{VGA_EXAMPLE} at {VGA[0]}×{VGA[1]}'], took)}\n")
-    print(f"Objects per image above the floor score of {spec.min_score}: {median_and_range(watch.objects)}; each costs time.")
+    print(f"Objects per image above the floor score of {spec.min_score}: {median_and_range(timed.objects)}; each costs time.")
     print(f"{params} parameters, {gflops:.2f} billion multiply-adds on that image, {size:.1f} MiB.\n")
     best = evaluation.best()
     threshold = evaluation.default_threshold(spec.min_score)

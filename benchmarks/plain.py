@@ -13,7 +13,7 @@ import torch
 
 from benchmarks import PLAIN
 
-_OF_SETTLED = "OPENBLAS_NUM_THREADS"
+_OPENBLAS_THREADS = "OPENBLAS_NUM_THREADS"
 # Threads of either process spin for some milliseconds before they sleep.
 _REST_SECONDS = 0.02
 
@@ -29,14 +29,14 @@ class PlainProcess:
         spawn = multiprocessing.get_context("spawn")
         self._here, there = spawn.Pipe()
         self._process = spawn.Process(target=_serve, args=(there, threads), daemon=True)
-        settled = os.environ.pop(_OF_SETTLED, None)
+        configured = os.environ.pop(_OPENBLAS_THREADS, None)
         os.environ[PLAIN] = "1"
         try:
             self._process.start()
         finally:
             del os.environ[PLAIN]
-            if settled is not None:
-                os.environ[_OF_SETTLED] = settled
+            if configured is not None:
+                os.environ[_OPENBLAS_THREADS] = configured
         there.close()
 
     def do(self, function: Callable[..., Any], *arguments: object) -> Any:

@@ -34,7 +34,7 @@ from detection_core.models.weights import WEIGHTS_DIR
 
 _LIGHT = "ssdlite320_mobilenet_v3_large"
 _IMAGE = (48, 64, 3)
-_SETTLED = 1000
+_WARM_UP = 1000
 _MEGA = 1e6
 
 
@@ -105,7 +105,7 @@ def request(count: int, *, keep: bool) -> list[str]:
         pixels = np.full(_IMAGE, number % 256, np.uint8)
         pixels[0, 0] = (*divmod(number, 256), 0)
         engine.submit(read_image(pixels), _LIGHT, visitor=str(number), keep=keep).result()
-        if number == min(_SETTLED, count):
+        if number == min(_WARM_UP, count):
             settled = resident_bytes()
     seconds = time.perf_counter() - started
     last = resident_bytes()
@@ -131,7 +131,7 @@ def main() -> None:
             return
         count = options.count or 10_000
         rows = [request(count, keep=keep) for keep in (False, True)]
-    header = [_LIGHT, f"MB after {min(_SETTLED, count):,}", f"MB after {count:,}", "MB more", "ms each"]
+    header = [_LIGHT, f"MB after {min(_WARM_UP, count):,}", f"MB after {count:,}", "MB more", "ms each"]
     print(markdown_table(header, rows))
 
 

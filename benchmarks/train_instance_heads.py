@@ -43,7 +43,7 @@ LEAST_VISIBLE = 0.4
 SHAPE = (SIZE, SIZE)
 # Weight of the keypoint loss, which starts at the logarithm of 56 · 56 places.
 KEYPOINT_WEIGHT = 0.15
-TWINS = mirrored_keypoints(COCO_KEYPOINTS)
+MIRRORED = mirrored_keypoints(COCO_KEYPOINTS)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def example(record: AnnotatedImage, pixels: NDArray[np.uint8], rng: random.Rando
     if with_keypoints:
         values = np.array([entry["keypoints"] for entry in with_keypoints], float).reshape(len(with_keypoints), -1, 3)
         values[..., :2] = moved(values[..., :2]).reshape(values[..., :2].shape)
-        keypoints = torch.from_numpy(values[:, TWINS] if mirrored else values).float()
+        keypoints = torch.from_numpy(values[:, MIRRORED] if mirrored else values).float()
     crop = torch.from_numpy(pixels[top:bottom, left:right]).permute(2, 0, 1).float()
     image = interpolate(crop[None], size=SHAPE, mode="bilinear")[0] / 255
     image = recolored(image.flip(2) if mirrored else image, rng)

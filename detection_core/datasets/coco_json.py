@@ -90,7 +90,7 @@ def _sorted_out(
 ) -> tuple[list[Entry], list[Malformed]]:
     usable, malformed = [], []
     for position, raw in enumerate(entries):
-        entry = _plain(raw, fields)
+        entry = _without_nulls(raw, fields)
         if problem := _problem(entry, fields):
             image_id = entry.get("id" if part == "images" else "image_id") if isinstance(entry, dict) else None
             malformed.append(Malformed(part, position, image_id if isinstance(image_id, int) else None, problem))
@@ -99,7 +99,7 @@ def _sorted_out(
     return usable, malformed
 
 
-def _plain(entry: Any, fields: dict[str, _Kind]) -> Any:
+def _without_nulls(entry: Any, fields: dict[str, _Kind]) -> Any:
     if not isinstance(entry, dict):
         return entry
     # Exporters write null for missing values, and some languages have no integers.
@@ -123,7 +123,7 @@ def _problem(entry: Any, fields: dict[str, _Kind]) -> str | None:
 def _categories(file: Path, data: Entry, annotations: list[Entry]) -> list[Entry]:
     if not data.get("categories"):
         return [{"id": number, "name": f"class {number}"} for number in sorted({a["category_id"] for a in annotations})]
-    categories = [_plain(category, _CATEGORY) for category in _listed_entries(file, data, "categories")]
+    categories = [_without_nulls(category, _CATEGORY) for category in _listed_entries(file, data, "categories")]
     for position, category in enumerate(categories):
         if problem := _problem(category, _CATEGORY):
             raise DataError(f'{file}: entry {position} of "categories": {problem}. Add it, or export the annotations again as COCO JSON.')

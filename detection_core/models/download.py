@@ -124,8 +124,8 @@ def _fetch(url: str, part: Path, report: ProgressCallback, cancelled: CancelledC
                 failures = 1 if file.tell() > furthest else failures + 1
                 furthest = max(file.tell(), furthest)
                 logger.warning("download of %s interrupted at %d bytes: %r", public_url(url), file.tell(), error)
-                if not _may_pass(error) or failures > len(_BACK_OFF_SECONDS):
-                    raise DownloadError(_in_plain_words(error)) from error
+                if not _may_succeed_on_retry(error) or failures > len(_BACK_OFF_SECONDS):
+                    raise DownloadError(_explanation(error)) from error
             _pause(_BACK_OFF_SECONDS[failures - 1], cancelled)
 
 
@@ -172,14 +172,14 @@ def _request(url: str, offset: int) -> Request:
     return request
 
 
-def _may_pass(error: Exception) -> bool:
+def _may_succeed_on_retry(error: Exception) -> bool:
     """Returns whether an immediate retry may help: it may after a broken connection, not after one that could not be made."""
     if isinstance(error, HTTPError):
         return error.code in (408, 429) or error.code >= 500
     return not isinstance(error, (URLError, InvalidURL))
 
 
-def _in_plain_words(error: Exception) -> str:
+def _explanation(error: Exception) -> str:
     if isinstance(error, HTTPError):
         meaning = {401: "asks for a password", 403: "refuses access", 404: "has no such file", 410: "has no such file any more"}
         return f"the server {meaning.get(error.code, 'answered with an error')} (HTTP {error.code})"

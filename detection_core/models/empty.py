@@ -13,7 +13,7 @@ from torchvision.models import get_model, list_models
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.ops import FrozenBatchNorm2d
 
-from detection_core.models import builders as architectures
+from detection_core.models import builders
 from detection_core.models.spec import Architecture
 
 # Given weights, these builders of torchvision/models/detection freeze the batch norms of the backbone, and some of them set their
@@ -28,7 +28,7 @@ FROZEN_NORM_EPSILON = {
     "retinanet_resnet50_fpn": 0.0,
 }
 # The smallest side that all strides divide.
-_SETTLING_SIDE = 128
+_FIRST_IMAGE_SIDE = 128
 TORCHVISION_BUILDERS = frozenset(list_models(module=torchvision_detection))
 
 
@@ -43,14 +43,14 @@ def build_empty(architecture: Architecture) -> nn.Module:
     epsilon = arguments.pop("frozen_norm_epsilon", None)
     if architecture.builder in TORCHVISION_BUILDERS:
         module: nn.Module = get_model(architecture.builder, weights=None, weights_backbone=None, **arguments)
-    elif architecture.builder in architectures.BUILDERS:
-        module = architectures.BUILDERS[architecture.builder](**arguments)
+    elif architecture.builder in builders.BUILDERS:
+        module = builders.BUILDERS[architecture.builder](**arguments)
     else:
         raise ValueError(f"There is no builder “{architecture.builder}”.")
     if epsilon is not None:
         _freeze_batch_norms(module.get_submodule("backbone"), epsilon)
     if isinstance(module, GeneralizedRCNN):
-        _settle_roi_scales(module)
+        _fix_roi_scales(module)
     return module
 
 
@@ -80,7 +80,7 @@ def input_size(architecture: Architecture) -> tuple[int, int | None]:
 
 
 @torch.no_grad()
-def _settle_roi_scales(module: Any) -> None:
+def _fix_roi_scales(module: Any) -> None:
     """Fixes the scales of RoI pooling, the ratios of feature map size to image size.
 
     torchvision infers them from the height of the first image before padding, and keeps them: after a panorama of 1333x20 px all
@@ -88,11 +88,11 @@ def _settle_roi_scales(module: Any) -> None:
     """
     if next(module.parameters()).is_meta:
         return
-    features = {name: torch.zeros(shape) for name, shape in architectures.map_shapes(module.eval().backbone, _SETTLING_SIDE).items()}
+    features = {name: torch.zeros(shape) for name, shape in builders.map_shapes(module.eval().backbone, _FIRST_IMAGE_SIDE).items()}
     heads = module.roi_heads
     for pool in (heads.box_roi_pool, heads.mask_roi_pool, heads.keypoint_roi_pool):
         if pool is not None:
-            pool(features, [torch.zeros(1, 4)], [(_SETTLING_SIDE, _SETTLING_SIDE)])
+            pool(features, [torch.zeros(1, 4)], [(_FIRST_IMAGE_SIDE, _FIRST_IMAGE_SIDE)])
     module.train()
 
 

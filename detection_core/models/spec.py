@@ -85,8 +85,8 @@ class ModelSpec:
         """Returns the spec of the same model in another precision, with its own key and title."""
         if precision is self.precision:
             return self
-        name, usual = split_key(self.key)[0], self.title.removesuffix(_marked(self.precision))
-        return replace(self, key=join_key(name, precision), title=usual + _marked(precision), precision=precision)
+        name, usual = split_key(self.key)[0], self.title.removesuffix(_title_suffix(self.precision))
+        return replace(self, key=join_key(name, precision), title=usual + _title_suffix(precision), precision=precision)
 
     @property
     def group(self) -> str:
@@ -132,6 +132,6 @@ class ModelSpec:
         }
 
 
-def _marked(precision: Precision) -> str:
+def _title_suffix(precision: Precision) -> str:
     """Returns the suffix of a title in this precision."""
     return "" if precision is Precision.EXACT else f" · {precision}"

@@ -50,10 +50,10 @@ def find_weights(spec: ModelSpec) -> Path | None:
         The file, or None if there is none yet. Its content is not checked.
     """
     if spec.file is not None:
-        return spec.file if _is_there(spec.file) else None
+        return spec.file if _exists(spec.file) else None
     assets = [catalog.ASSETS] if spec.source == "embedded" else []
     files = (folder / spec.file_name for folder in [*assets, *_user_folders(), *_caches()])
-    return next((file for file in files if _is_there(file)), None)
+    return next((file for file in files if _exists(file)), None)
 
 
 def fetch_weights(
@@ -95,7 +95,7 @@ def fetch_backbone(weights: WeightsEnum) -> Path:
     """
     file = _RemoteFile(f"the backbone {weights}", weights.url.rpartition("/")[2], weights.url)
     found = _hub_cache() / file.file_name
-    return found if _is_there(found) else _fetch(file, _hub_cache(), None, None)
+    return found if _exists(found) else _fetch(file, _hub_cache(), None, None)
 
 
 class _RemoteFile(NamedTuple):
@@ -115,10 +115,10 @@ def _fetch(file: ModelSpec | _RemoteFile, folder: Path, on_progress: ProgressCal
         download(url, target, _expected_hash(file), on_progress, cancelled)
     except OSError as error:
         logger.exception("writing %s failed", target)
-        raise _weights_error(file, "cannot be written to the cache", _ways_out("Set TORCH_HOME to another folder", file)) from error
+        raise _weights_error(file, "cannot be written to the cache", _advice("Set TORCH_HOME to another folder", file)) from error
     except DownloadError as error:
         problem = f"cannot be downloaded from {public_url(url).rpartition('/')[0]}: {error}"
-        raise _weights_error(file, problem, _ways_out("Try again later", file)) from error
+        raise _weights_error(file, problem, _advice("Try again later", file)) from error
     return target
 
 
@@ -146,7 +146,7 @@ def reject_if_damaged(spec: ModelSpec, path: Path) -> None:
         path.unlink(missing_ok=True)
         raise _weights_error(spec, f"{problem}. It has been deleted", "Try again to download it.")
     logger.warning("the weights %s are damaged", path)
-    raise _weights_error(spec, problem, _ways_out("Replace it") if spec.url else "Install the project again.")
+    raise _weights_error(spec, problem, _advice("Replace it") if spec.url else "Install the project again.")
 
 
 def available_models() -> list[str]:
@@ -154,7 +154,7 @@ def available_models() -> list[str]:
     return [spec.key for spec in list_specs() if find_weights(spec)]
 
 
-def _is_there(file: Path) -> bool:
+def _exists(file: Path) -> bool:
     try:
         return file.is_file()
     except OSError:  # A folder without access rights counts as empty.
@@ -189,7 +189,7 @@ def _writable_cache(spec: ModelSpec) -> Path:
                 return folder
         except OSError as error:
             logger.warning("weights cannot be kept in %s: %s", folder, error)
-    raise _weights_error(spec, "cannot be kept: no cache folder can be written to", _ways_out("Set TORCH_HOME to a folder that can be"))
+    raise _weights_error(spec, "cannot be kept: no cache folder can be written to", _advice("Set TORCH_HOME to a folder that can be"))
 
 
 def _expected_hash(file: ModelSpec | _RemoteFile) -> str:
@@ -202,7 +202,7 @@ def _weights_error(file: ModelSpec | _RemoteFile, problem: str, advice: str) -> 
     return WeightsError(f"The weights of {file.title}, {file.file_name}, {problem}. {advice} Models that work right now: {ready}.")
 
 
-def _ways_out(first: str, file: ModelSpec | _RemoteFile | None = None) -> str:
+def _advice(first: str, file: ModelSpec | _RemoteFile | None = None) -> str:
     # torchvision's builders search backbones only in torch.hub's cache.
     place = "torch.hub's cache (hub/checkpoints in TORCH_HOME)" if isinstance(file, _RemoteFile) else f"a folder named by {WEIGHTS_DIR}"
     return f"{first}, put the file into {place}, or set {MIRROR} to an address that has it."

@@ -42,7 +42,7 @@ def _accelerated(forward: Callable[..., Any], device: torch.device, bf16: bool) 
     def run(*arguments: Any) -> Any:
         arguments = tuple(_channels_last(argument) for argument in arguments)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            return _plain(forward(*arguments))
+            return _to_contiguous_float(forward(*arguments))
 
     return run
 
@@ -51,10 +51,10 @@ def _channels_last(value: Any) -> Any:
     return value.contiguous(memory_format=torch.channels_last) if isinstance(value, Tensor) and value.dim() == 4 else value
 
 
-def _plain(value: Any) -> Any:
+def _to_contiguous_float(value: Any) -> Any:
     """Converts nested tensors back to contiguous float32."""
     if isinstance(value, Tensor):
         return value.float().contiguous()
     if isinstance(value, dict):
-        return type(value)((key, _plain(item)) for key, item in value.items())
-    return type(value)(_plain(item) for item in value)
+        return type(value)((key, _to_contiguous_float(item)) for key, item in value.items())
+    return type(value)(_to_contiguous_float(item) for item in value)

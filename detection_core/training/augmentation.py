@@ -73,12 +73,12 @@ def training_pair(
     }
     if "masks" in tasks and record.has_masks:
         parts["masks"] = Mask(_masks(annotations, view))
-    twins = mirrored_keypoints(keypoint_names)
+    counterparts = mirrored_keypoints(keypoint_names)
     # Names may not show the sides, and a mirrored left keypoint under its old name would be a wrong target.
-    sides_known = not twins or twins != sorted(twins)
+    sides_known = not counterparts or counterparts != sorted(counterparts)
     if sides_known and rng.random() < augmentation.flip:
         parts = {name: functional.horizontal_flip(part) for name, part in parts.items()}
-        parts["keypoints"], visibility = parts["keypoints"][:, twins], visibility[:, twins]
+        parts["keypoints"], visibility = parts["keypoints"][:, counterparts], visibility[:, counterparts]
     target = {name: part.as_subclass(Tensor).contiguous() for name, part in parts.items()}
     pixels = functional.to_dtype(target.pop("image"), torch.float32, scale=True)
     points = target.pop("keypoints") + 0.5

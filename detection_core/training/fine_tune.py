@@ -104,7 +104,7 @@ def train(
     _refuse_unknown_losses(recipe)
     device = _join_others(device)
     require_device(device)
-    told = say if not dist.is_initialized() or dist.get_rank() == 0 else _nobody
+    report = say if not dist.is_initialized() or dist.get_rank() == 0 else _discard
     architecture = _base_architecture(model, init)
     if architecture.builder.startswith("ssdlite") and recipe.batch_size < 2:
         raise TrainingError("SSDlite's batch norms need more than one image: give --batch-size 2 or more.")
@@ -112,7 +112,7 @@ def train(
         raise TrainingError(f"{architecture.builder} has no heads that learn from proposals: leave --proposals out.")
     tasks = _tasks_of(architecture)
     drops_heads = architecture.builder in _HEADS_ON_DEMAND
-    training, validation = read_and_check(data, tasks, recipe.seed, told, optional=tasks if drops_heads else ())
+    training, validation = read_and_check(data, tasks, recipe.seed, report, optional=tasks if drops_heads else ())
     keypoints = training.keypoint_names if "keypoints" in tasks else ()
     architecture = _fitted(architecture, training, keypoints, image_size)
     if drops_heads:
@@ -120,24 +120,24 @@ def train(
         architecture = Architecture(architecture.builder, {**architecture.arguments, **heads})
     with fork_rng():
         torch.manual_seed(recipe.seed)
-        module, origin = _start(architecture, model, training.categories, keypoints, init, backbone, told, resume=resume)
+        module, origin = _start(architecture, model, training.categories, keypoints, init, backbone, report, resume=resume)
     spec = spec_of_checkpoint(Checkpoint(architecture, training.categories, module.state_dict(), keypoints), out)
     recipe = replace(recipe, augmentation=_sized(recipe.augmentation, module))
     if recipe.trainable_layers is None and init != "random":
         recipe = replace(recipe, trainable_layers=_TRAINABLE_LAYERS.get(architecture.builder, 3))
-    told(
+    report(
         f"{summary(architecture, training.categories)} {len(training.images)} images to learn from, {len(validation.images)} to measure on."
     )
     identity = {"model": model, "init": str(init)}
     trainer = Trainer(
-        module, spec, training, validation, out, recipe, device=device, workers=workers, say=told, origin=origin, identity=identity
+        module, spec, training, validation, out, recipe, device=device, workers=workers, say=report, origin=origin, identity=identity
     )
     if resume:
         trainer.resume()
     return trainer.fit()
 
 
-def _nobody(_: str) -> None:
+def _discard(_: str) -> None:
     """Ignores a line; only the first process prints."""
 
 

@@ -25,7 +25,7 @@ def losses_of(module: nn.Module, images: Sequence[Tensor], targets: Sequence[dic
         torchvision's losses under its own names.
     """
     plain = [{name: value for name, value in target.items() if name != "partial"} for target in targets]
-    with _resting_mask_head(module, all("masks" in target for target in targets)):
+    with _mask_head_enabled(module, all("masks" in target for target in targets)):
         losses: dict[str, Tensor] = module(list(images), plain)
     if any("partial" in target for target in targets):
         losses = {name: loss for name, loss in losses.items() if name not in _BACKGROUND_LOSSES}
@@ -33,7 +33,7 @@ def losses_of(module: nn.Module, images: Sequence[Tensor], targets: Sequence[dic
 
 
 @contextlib.contextmanager
-def _resting_mask_head(module: nn.Module, has_masks: bool) -> Iterator[None]:
+def _mask_head_enabled(module: nn.Module, has_masks: bool) -> Iterator[None]:
     inner = module.module if isinstance(module, DistributedDataParallel) else module
     heads = getattr(inner, "roi_heads", None)
     if has_masks or heads is None or heads.mask_roi_pool is None:

@@ -16,7 +16,7 @@ _KEPT_SHAPES = 4
 _Shape = tuple[object, ...]
 
 
-class _Kept:
+class _AnchorCache:
     """A cache of anchors by shape. Threads may share it: operations on the dict are atomic, and a lost race costs only time."""
 
     _anchors: OrderedDict[_Shape, Tensor]
@@ -35,7 +35,7 @@ class _Kept:
         return [anchors] * len(images.image_sizes)
 
 
-class KeptAnchors(_Kept, AnchorGenerator):
+class CachedAnchors(_AnchorCache, AnchorGenerator):
     """`AnchorGenerator` with a cache."""
 
     def forward(self, image_list: ImageList, feature_maps: list[Tensor]) -> list[Tensor]:
@@ -43,7 +43,7 @@ class KeptAnchors(_Kept, AnchorGenerator):
         return self._look_up(super().forward, image_list, feature_maps)
 
 
-class KeptDefaultBoxes(_Kept, DefaultBoxGenerator):
+class CachedDefaultBoxes(_AnchorCache, DefaultBoxGenerator):
     """`DefaultBoxGenerator` with a cache."""
 
     def forward(self, image_list: ImageList, feature_maps: list[Tensor]) -> list[Tensor]:

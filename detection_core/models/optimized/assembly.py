@@ -15,7 +15,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
 
 from detection_core.models.instance_ssd import InstanceSSD
-from detection_core.models.optimized.anchors import KeptAnchors, KeptDefaultBoxes
+from detection_core.models.optimized.anchors import CachedAnchors, CachedDefaultBoxes
 from detection_core.models.optimized.dense import SparseFCOS, SparseRetinaNet
 from detection_core.models.optimized.folding import fold_norms
 from detection_core.models.optimized.fused import fuse_activations
@@ -33,8 +33,8 @@ from detection_core.models.tensorflow_resize import CornerTransform
 _FASTER: dict[type[nn.Module], type[nn.Module]] = {
     GeneralizedRCNNTransform: ResizeFirst,
     CornerTransform: CornerResizeFirst,
-    AnchorGenerator: KeptAnchors,
-    DefaultBoxGenerator: KeptDefaultBoxes,
+    AnchorGenerator: CachedAnchors,
+    DefaultBoxGenerator: CachedDefaultBoxes,
     RegionProposalNetwork: BestFirstProposals,
     RoIHeads: LazyHeads,
     RetinaNet: SparseRetinaNet,

@@ -25,7 +25,7 @@ class SparseRetinaNet(RetinaNet):
         self, head_outputs: _Outputs, anchors: list[list[Tensor]], image_shapes: list[tuple[int, int]]
     ) -> list[dict[str, Tensor]]:
         """Decodes and suppresses; arguments and result are torchvision's."""
-        kept = _promising(head_outputs, anchors, self.score_thresh)
+        kept = _above_threshold(head_outputs, anchors, self.score_thresh)
         found: list[dict[str, Tensor]] = super().postprocess_detections(*kept, image_shapes)
         return found
 
@@ -38,12 +38,12 @@ class SparseFCOS(FCOS):
     ) -> list[dict[str, Tensor]]:
         """Decodes and suppresses; arguments and result are torchvision's."""
         # A score is the root of class times centerness, and centerness is at most 1.
-        kept = _promising(head_outputs, anchors, self.score_thresh**2)
+        kept = _above_threshold(head_outputs, anchors, self.score_thresh**2)
         found: list[dict[str, Tensor]] = super().postprocess_detections(*kept, image_shapes)
         return found
 
 
-def _promising(outputs: _Outputs, anchors: list[list[Tensor]], threshold: float) -> tuple[_Outputs, list[list[Tensor]]]:
+def _above_threshold(outputs: _Outputs, anchors: list[list[Tensor]], threshold: float) -> tuple[_Outputs, list[list[Tensor]]]:
     """Drops the places of each level whose best class probability is below a threshold in all images of the batch.
 
     Args:

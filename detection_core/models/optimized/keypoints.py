@@ -63,16 +63,18 @@ def _cubic_weights(source: int, target: int) -> Tensor:
     position = (torch.arange(target) + 0.5) * torch.tensor(source / target) - 0.5
     lower = position.floor()
     fraction = position - lower
-    weights = torch.stack([_far(fraction + 1), _near(fraction), _near(1 - fraction), _far(2 - fraction)], dim=1)
+    weights = torch.stack(
+        [_outer_weight(fraction + 1), _inner_weight(fraction), _inner_weight(1 - fraction), _outer_weight(2 - fraction)], dim=1
+    )
     index = (lower.long()[:, None] + torch.arange(-1, 3)).clamp(0, source - 1)
     return torch.zeros(target, source).scatter_add_(1, index, weights)
 
 
-def _near(distance: Tensor) -> Tensor:
+def _inner_weight(distance: Tensor) -> Tensor:
     """Returns the weight of a pixel at a distance of at most one."""
     return ((_COEFFICIENT + 2) * distance - (_COEFFICIENT + 3)) * distance * distance + 1
 
 
-def _far(distance: Tensor) -> Tensor:
+def _outer_weight(distance: Tensor) -> Tensor:
     """Returns the weight of a pixel at a distance between one and two."""
     return ((distance - 5) * distance + 8) * distance * _COEFFICIENT - 4 * _COEFFICIENT
