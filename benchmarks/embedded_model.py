@@ -64,7 +64,7 @@ class TimedDetector:
         self.objects: list[int] = []
 
     def __call__(self, image: NDArray[np.uint8]) -> Detections:
-        """Detects in one image."""
+        """Detects objects in one image."""
         started = time.perf_counter()
         (found,), _ = run(self.module, self.spec, [image], CPU)
         self.seconds.append(time.perf_counter() - started)
@@ -135,7 +135,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--write-card", type=Path, metavar="CARD.json", help="write the figures to this card")
     args = parser.parse_args()
     if args.write_card and (args.min_size or args.max_size):
-        parser.error("--write-card states what the model does as it is: give no --min-size or --max-size with it")
+        parser.error("--write-card measures the unchanged model: do not combine it with --min-size or --max-size")
     if args.export and not args.weights:
         parser.error("--export needs --weights, the file to write")
     return args
@@ -161,7 +161,7 @@ def main() -> None:
     print(f"{machine_facts(torch.get_num_threads())}\n")
     transform: Any = module.transform
     print(f"{len(data.images)} images; shorter side scaled to {transform.min_size[0]} px, longer to {transform.max_size} px at most.")
-    print("Sizes are COCO's: small is below 32² px of area in the image as it is stored, large above 96². Average precision in percent:\n")
+    print("Sizes are COCO's: small is below 32² px of area in the stored image, large above 96². Average precision in percent:\n")
     rows = [
         [task, precision, str(figures.images), *("–" if (value := getattr(figures, name)) is None else f"{value:.2f}" for name in FIGURES)]
         for precision, each in evaluations.items()
@@ -193,7 +193,7 @@ def main() -> None:
     if args.empty:
         images, alarms = false_alarms(module, spec, args.empty, threshold)
         told = f"{alarms} of {images}"
-        print(f"\nImages without persons in which one is seen at the default threshold: {told}.")
+        print(f"\nImages without persons in which one is detected at the default threshold: {told}.")
         measured["images without persons in which one is seen"] = told
     if args.write_card:
         facts = {"params": params, "gflops": round(gflops, 2), "file_size": round(size, 1), "default_threshold": default.threshold}

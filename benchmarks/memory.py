@@ -144,7 +144,7 @@ def main() -> None:
     for way, runs in records.items():
         peaks = [f"{statistics.median(run[stage] for run in runs) / 1e9:.2f}" for stage in ("imports", "model", "detection", "all")]
         rows.append([way, *peaks, *(str(runs[0].get(count, "")) for count in ("objects", "points"))])
-    print(markdown_table(["peak after, GB", "imports", "model", "detection", "everything", "objects", "points of outlines"], rows))
+    print(markdown_table(["peak after, GB", "imports", "model", "detection", "everything", "objects", "points of polygons"], rows))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ _PEERS = ("yolo11n", "yolo26n")
 _OURS = ("ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn", "fasterrcnn_mobilenet_v3_large_fpn")
 _SIDES = (320, 640)
 _MISSING = (
-    "Ultralytics is not installed and left out: `pip install ultralytics` in an environment of its own. It is under the AGPL, and so no "
+    "Ultralytics is not installed and is left out: `pip install ultralytics` in a separate environment. It is under the AGPL and not a "
     "dependency of this project."
 )
 

@@ -74,7 +74,7 @@ def most_mistaken(images: Sequence[AnnotatedImage], count: int) -> list[Annotate
     scores = {image.id: float(max(detector.detect(load_image(image.path)).scores, default=0.0)) for image in images}
     chosen = sorted(images, key=lambda image: scores[image.id], reverse=True)[:count]
     if chosen:
-        print(f"{len(chosen)} of {len(images)} images without persons, in which one was seen at {scores[chosen[-1].id]:.2f} or more")
+        print(f"{len(chosen)} of {len(images)} images without persons, in which one was detected at {scores[chosen[-1].id]:.2f} or more")
     return chosen
 
 
@@ -155,7 +155,7 @@ def main() -> None:
     folder.write()
     masked = [image for image in images["whole"] if image.has_masks]
     persons = sum(len(image.annotations) for image in masked)
-    print(f"{len(images['whole'])} images with persons, {len(masked)} of them with all outlines ({persons} persons)")
+    print(f"{len(images['whole'])} images with persons, {len(masked)} of them with all polygons ({persons} persons)")
     print(f"{len(mended)} of {len(images['squeezed'])} squeezed images in their shape again")
 
 

@@ -62,7 +62,7 @@ def measured_table(rounds: int, threads: int) -> str:
         times = [f"{min(seconds) * 1e3:.2f} / {np.median(seconds) * 1e3:.2f}" for seconds in (theirs, ours)]
         rows.append([piece.name, *times, f"{min(theirs) / min(ours):.1f}", piece.apart])
     plain.close()
-    rows.append(["threshold moved over 100 outlines, in the browser", "", "`python -m benchmarks.browser_redraw`", "", ""])
+    rows.append(["threshold moved over 100 polygons, in the browser", "", "`python -m benchmarks.browser_redraw`", "", ""])
     return markdown_table(["piece", "theirs, ms", "ours, ms", "gain", "difference"], rows)
 
 
@@ -145,7 +145,7 @@ def _encoding() -> Piece:
     image = make_scene(100, _FULL_HD)[0]
 
     def theirs() -> bytes:
-        # `gr.Image` shows results as WebP unless told otherwise.
+        # `gr.Image` shows results as WebP by default.
         stream = io.BytesIO()
         image.save(stream, "WEBP")
         return stream.getvalue()

@@ -1,4 +1,4 @@
-"""Trains the mask and keypoint heads of `ssdlite300_mobilenet_v2` on images in COCO's format; backbone and boxes stay as they are.
+"""Trains the mask and keypoint heads of `ssdlite300_mobilenet_v2` on images in COCO's format; backbone and box heads stay unchanged.
 
 Unlike `python -m detection_core train`, it uses any object with a polygon, even if others in the image have none; it draws polygons
 directly on the grid of the mask; and it neither computes nor trains boxes, which makes a batch several times as fast.
@@ -149,8 +149,8 @@ def recolored(image: Tensor, rng: random.Random) -> Tensor:
 def batches(images: list[AnnotatedImage], size: int, epoch: int, seed: int) -> Iterator[tuple[float, list[Example]]]:
     """Yields the batches of an epoch, each with the share of the epoch's images that was read before it.
 
-    An image whose crop shows no object gives no example, so an epoch may have fewer batches than its images would fill. The noise on
-    the boxes comes from torch's generator.
+    An image whose crop shows no object yields no example, so an epoch may have fewer batches than its images would fill. torch's
+    generator draws the noise on the boxes.
     """
     rng = random.Random(seed + 1_000_003 * epoch)
     order = rng.sample(images, len(images))

@@ -88,7 +88,7 @@ def _polygon_problems(polygons: list[Any], size: tuple[int, int]) -> Iterator[Pr
     width, height = size
     # Drawing takes time and memory in proportion to the polygon's length.
     if any((np.abs(values.reshape(-1, 2) - (width / 2, height / 2)) > (2 * width, 2 * height)).any() for values in points):
-        yield f"a polygon lies far beyond the image of {width} × {height} pixels", "Write its points in pixels of this image"
+        yield f"a polygon is far outside the image of {width} × {height} pixels", "Write its points in pixels of this image"
     elif not coco_mask.area(coco_mask.merge(coco_mask.frPyObjects([values.tolist() for values in points], height, width))):
         yield "its mask is empty: its polygons enclose no pixel of the image", "Outline the object again, or remove the annotation"
 
@@ -145,7 +145,7 @@ def _keypoint_problems(keypoints: Any, count: int, size: tuple[int, int]) -> Ite
     outside = points[(np.abs(points - points.clip(0, size)) > TOLERANCE).any(axis=1)]
     if len(outside):
         where = f"({outside[0][0]:g}, {outside[0][1]:g}), beyond the image of {size[0]} × {size[1]} pixels"
-        yield f"a labeled keypoint lies at {where}", "Correct it, or set its x, y and visibility to 0"
+        yield f"a labeled keypoint is at {where}", "Correct it, or set its x, y and visibility to 0"
 
 
 def _finite_numbers(values: Any) -> NDArray[np.float64] | None:

@@ -58,8 +58,8 @@ class Remainder(NamedTuple):
 def check(dataset: CocoDataset, tasks: Collection[Task], *, on_progress: Callable[[int, int], None] | None = None) -> list[Fault]:
     """Lists the faults that would stop training or make the model learn wrong targets.
 
-    Entries must have ids and images a size. Images must be readable to their last row, of the annotated size, and shown as they are
-    stored (no EXIF orientation). Boxes must be XYWH, not empty, and within the image up to a tolerance of one pixel
+    Entries must have ids and images a size. Images must be readable to their last row, of the annotated size, and without an EXIF
+    orientation. Boxes must be XYWH, not empty, and within the image up to a tolerance of one pixel
     (`annotation_checks.TOLERANCE`), by which training clips them. Categories must be known, ids unique. Segmentations and
     keypoints are only checked if `tasks` contains them: polygons of three points or more, RLEs of the image's size whose counts add up to
     it, no empty masks; as many keypoints as the data set names, visibilities 0, 1 or 2, labeled keypoints within the image.

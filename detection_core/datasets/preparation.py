@@ -68,7 +68,7 @@ def read_and_check(
     )
     for task, there, needs in needed:
         if task in tasks and task in optional and not there:
-            say(f"The data has no {needs}, so the model goes without {task}.")
+            say(f"The data has no {needs}, so the model is trained without {task}.")
             tasks.discard(task)
         elif task in tasks and not there:
             raise DataError(f"This model learns {needs}, but the data has none. Annotate some, or choose a model without {task}.")

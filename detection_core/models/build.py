@@ -21,8 +21,8 @@ def build_model(spec: ModelSpec, path: Path) -> nn.Module:
 
     Args:
         spec: The model.
-        path: A state dict of it as `torch.save` writes it, in the zip or the older format, in any floating-point type or as `quantize`
-            gives it; for a user's model whatever `read_checkpoint` reads.
+        path: Its state dict as written by `torch.save`, in the zip or the older format, in any floating-point type or quantized by
+            `quantize`; for a user's model any file that `read_checkpoint` reads.
 
     Returns:
         The module on the CPU, in float32, in evaluation mode and without gradients. Its output is bit-identical

@@ -86,7 +86,7 @@ def detector_on_backbone(
     also be combined. All weights are random except those of the backbone.
 
     Args:
-        backbone: Takes images, float [B, 3, H, W], and gives one feature map [B, C, h, w] or, like `BackboneWithFPN`, a dict of them
+        backbone: Takes images, float [B, 3, H, W], and returns one feature map [B, C, h, w] or, like `BackboneWithFPN`, a dict of them
             by level, finest first. It becomes part of the result.
         out_channels: The channels C of every feature map.
         num_classes: Classes including the background.
@@ -218,7 +218,7 @@ def movenet_body() -> nn.Sequential:
     saves a third of the time; the convolutions pad as TensorFlow does in images whose sides are multiples of 32.
 
     Returns:
-        The layers, with random weights. They take images [B, 3, H, W] from -1 to 1 and give [B, 1280, H/32, W/32].
+        The layers, with random weights. They take images [B, 3, H, W] from -1 to 1 and return [B, 1280, H/32, W/32].
     """
     features = mobilenet_v2(weights=None, width_mult=_MOVENET_WIDTH, norm_layer=nn.Identity).features
     # torchvision would widen the last convolution too; MoveNet keeps its 1280 channels.

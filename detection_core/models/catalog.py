@@ -59,14 +59,14 @@ _EMBEDDED = {
 }
 
 _BEST_FOR = {
-    COCO_MODEL: "A first look at anything: COCO's 80 classes with masks, and people's keypoints, with nothing to download.",
-    PERSON_MODEL: "People with outlines and keypoints at once, at interactive speed and with nothing to download.",
+    COCO_MODEL: "A first look at any image: COCO's 80 classes with masks, and people's keypoints, with nothing to download.",
+    PERSON_MODEL: "People with masks and keypoints at once, at interactive speed and with nothing to download.",
     "fasterrcnn_mobilenet_v3_large_320_fpn": "Video and weak machines: the fastest Faster R-CNN, for large objects.",
     "fasterrcnn_mobilenet_v3_large_fpn": "Everyday images on a CPU: most of ResNet-50's accuracy at a thirtieth of its cost.",
     "fasterrcnn_resnet50_fpn": "The reference that papers compare with.",
     "fasterrcnn_resnet50_fpn_v2": "The most accurate boxes without masks, when a few seconds an image are fine.",
-    "maskrcnn_resnet50_fpn": "Outlines of 80 kinds of objects; the model of the 2017 paper.",
-    "maskrcnn_resnet50_fpn_v2": "The best outlines and the best boxes of all; also the slowest.",
+    "maskrcnn_resnet50_fpn": "Masks of 80 kinds of objects; the model of the 2017 paper.",
+    "maskrcnn_resnet50_fpn_v2": "The best masks and the best boxes of all; also the slowest.",
     "keypointrcnn_resnet50_fpn": "Human poses: 17 keypoints a person, the better of the two trainings.",
     "keypointrcnn_resnet50_fpn_legacy": "Reproducing results from before torchvision 0.5.",
     "fcos_resnet50_fpn": "A one-stage detector without anchors, stronger than Faster R-CNN v1.",

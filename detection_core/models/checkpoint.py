@@ -125,8 +125,8 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 def read_checkpoint(path: Path, *, mmap: bool = True) -> Checkpoint:
     """Reads a checkpoint, or bare weights of one of torchvision's builders with any number of classes.
 
-    Code in the file is never run. Bare weights may lie under "model" or "state_dict" and begin with "module.", as training scripts leave
-    them. Their classes have no names: they are COCO's where there are 91, "person" in a Keypoint R-CNN with two, otherwise "class 1"
+    Code in the file is never run. Bare weights may be nested under "model" or "state_dict" and have the prefix "module.", as training
+    scripts write them. Their classes have no names: they are COCO's where there are 91, "person" in a Keypoint R-CNN with two, otherwise "class 1"
     and so on.
 
     Args:
@@ -195,7 +195,7 @@ def _reason(message: str) -> str:
 def _ours(content: dict[str, Any]) -> Checkpoint:
     version = content.get("version")
     if isinstance(version, int) and version > _VERSION:
-        raise ValueError(f"was written by a newer Detection Explorer (format {version}; this one knows {_VERSION}). Update this one.")
+        raise ValueError(f"was written by a newer Detection Explorer (format {version}; this one reads {_VERSION}). Update this one.")
     try:
         _require(version == _VERSION, f"there is no format {version}")
         architecture = Architecture(str(content["architecture"]["builder"]), dict(content["architecture"]["arguments"]))

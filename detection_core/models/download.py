@@ -56,7 +56,7 @@ def download(
 
     Args:
         url: An http(s) address; a user and password in it are sent as basic authentication, to its own host only.
-        target: Where the file goes; its folder exists and can be written to.
+        target: The file to write, in an existing folder with write access.
         sha256_prefix: The start of the file's SHA-256 in lower-case hexadecimal digits; "" accepts any file.
         on_progress: Called with the bytes received so far and the size of the whole file, or None if the server does not send it.
         cancelled: Called between chunks and while waiting; True stops the download.

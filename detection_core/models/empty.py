@@ -68,7 +68,7 @@ def build_on_meta(architecture: Architecture) -> nn.Module:
 def input_size(architecture: Architecture) -> tuple[int, int | None]:
     """Returns the size in pixels to which a model scales larger images down.
 
-    A larger image therefore gives it no further detail.
+    A larger image therefore adds no detail for the model.
 
     Returns:
         The shorter side, and the longer side or None if that is not bounded.

@@ -46,7 +46,7 @@ _SIGNATURES = (
     _Signature("maskrcnn_resnet50_fpn", (_RESNET, _MASKS), _BOXES),
     _Signature("fasterrcnn_resnet50_fpn_v2", (_RESNET, "roi_heads.box_head.0.0.weight"), _BOXES),
     _Signature("fasterrcnn_resnet50_fpn", (_RESNET,), _BOXES),
-    # The 320 variant has the same weights and only sees smaller images.
+    # The 320 variant has the same weights and only scales images to a smaller size.
     _Signature("fasterrcnn_mobilenet_v3_large_fpn", (_MOBILENET,), _BOXES),
     _Signature("fcos_resnet50_fpn", (_RESNET, "head.regression_head.bbox_ctrness.weight"), _DENSE),
     _Signature("retinanet_resnet50_fpn_v2", (_RESNET, "head.classification_head.conv.0.1.weight"), _DENSE, anchors=9),
@@ -78,7 +78,7 @@ def infer_architecture(state: Mapping[str, Tensor]) -> Architecture | None:
     chosen. Frozen norms get the epsilon of torchvision's COCO weights, which most trainings start from.
 
     Args:
-        state: Weights by name, as a module's `state_dict()` gives them.
+        state: Weights by name, as a module's `state_dict()` returns them.
 
     Returns:
         The architecture, or None if no builder matches. The caller must still check that all weights fit.

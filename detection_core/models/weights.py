@@ -88,7 +88,7 @@ def fetch_weights(
 
 
 def fetch_backbone(weights: WeightsEnum) -> Path:
-    """Finds a backbone's ImageNet weights in torch.hub's cache, where torchvision's builders look for them, or downloads them there.
+    """Finds a backbone's ImageNet weights in torch.hub's cache, where torchvision's builders search for them, or downloads them there.
 
     Raises:
         WeightsError: If they cannot be downloaded.

@@ -74,7 +74,7 @@ def backbone_start(architecture: Architecture, file: Path | None, say: Callable[
 
 def _torchvision_start(architecture: Architecture, say: Callable[[str], None]) -> tuple[nn.Module, str]:
     if architecture.builder == _OTHER_WITH_BACKBONE:
-        raise TrainingError("torchvision builds another SSDlite for a backbone that comes with weights. Start it with --init weights.")
+        raise TrainingError("torchvision builds another SSDlite for a pretrained backbone. Start it with --init weights.")
     weights: WeightsEnum = inspect.signature(get_model_builder(architecture.builder)).parameters["weights_backbone"].default
     arguments = dict(architecture.arguments)
     arguments.pop("frozen_norm_epsilon", None)

@@ -184,7 +184,7 @@ class Trainer:
         if math.isfinite(norm):
             self._optimizer.step()
         else:
-            self._say(f"Batch {self._batches_done} gave no finite gradient and was left out. If this happens often, lower --lr.")
+            self._say(f"Batch {self._batches_done} had no finite gradient and was left out. If this happens often, lower --lr.")
         if self._average is not None:
             update_average(self._average, self._module.state_dict(), self._batches_done, self.recipe.average)
         return {name: float(loss.detach()) for name, loss in losses.items()}

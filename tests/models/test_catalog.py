@@ -120,7 +120,7 @@ def test_facts_name_only_what_can_be_found(key, count, first, last):
 @pytest.mark.parametrize(
     ("claim", "metric", "without"),
     [
-        ("best outlines", "mask_map", "nothing"),
+        ("best masks", "mask_map", "nothing"),
         ("best boxes of all", "box_map", "nothing"),
         ("most accurate boxes without masks", "box_map", "masks"),
     ],

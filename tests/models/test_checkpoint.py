@@ -324,7 +324,7 @@ REFUSED = {
     "code in a bare pickle": (lambda path: path.write_bytes(pickle.dumps(Dangerous(path.with_name("touched")))), "could run any code"),
     "whole module": (lambda path: torch.save(nn.Linear(2, 2), path), r"\(torch\.nn\.modules\.linear\.Linear\).*Save its weights alone"),
     "tensor": (lambda path: torch.save(torch.zeros(3), path), "is not a state dict.*Save its weights alone"),
-    "settings": (lambda path: torch.save({"lr": 0.1}, path), "or other things than weights"),
+    "settings": (lambda path: torch.save({"lr": 0.1}, path), "weights by name and nothing else"),
     "another network": (
         lambda path: torch.save(nn.Linear(2, 2).state_dict(), path),
         "the weights of one of torchvision's detectors",
@@ -345,7 +345,7 @@ REFUSED = {
         "arguments have no names",
     ),
     "numbered weights": (of_ours(state={7: torch.zeros(1)}), "state is not weights by name"),
-    "newer": (of_ours(version=2), r"newer Detection Explorer \(format 2; this one knows 1\)\. Update this one"),
+    "newer": (of_ours(version=2), r"newer Detection Explorer \(format 2; this one reads 1\)\. Update this one"),
     "unknown builder": (of_ours(architecture={"builder": "yolo", "arguments": {"num_classes": 4}}), "no builder “yolo”.*update this one"),
     "unknown argument": (
         of_ours(architecture={"builder": "person_mobilenet_v2_fpn", "arguments": {"num_classes": 4, "wings": 2}}),

@@ -32,7 +32,7 @@ class FusedBottleneck(Bottleneck):
     conv3: OneDnnConvolution
 
     def forward(self, x: Tensor) -> Tensor:
-        """Takes and gives feature maps [B,C,H,W]."""
+        """Computes feature maps [B,C,H,W] from feature maps."""
         identity = x if self.downsample is None else self.downsample(x)
         return self.conv3.plus(self.conv2(self.conv1(x)), identity, "relu")
 
@@ -41,7 +41,7 @@ class FusedInvertedResidualV2(mobilenetv2.InvertedResidual):
     """MobileNetV2's block, whose last convolution has a folded norm and adds the block's input."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Takes and gives feature maps [B,C,H,W]."""
+        """Computes feature maps [B,C,H,W] from feature maps."""
         *before, last, _ = self.conv
         return _with_sum(before, last, x)
 
@@ -50,7 +50,7 @@ class FusedInvertedResidualV3(mobilenetv3.InvertedResidual):
     """MobileNetV3's block, whose last convolution has a folded norm and adds the block's input."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Takes and gives feature maps [B,C,H,W]."""
+        """Computes feature maps [B,C,H,W] from feature maps."""
         *before, (last, _) = self.block
         return _with_sum(before, last, input)
 
@@ -59,7 +59,7 @@ class FusedSqueezeExcitation(SqueezeExcitation):
     """`SqueezeExcitation` whose convolutions include their activations."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Takes and gives feature maps [B,C,H,W]."""
+        """Computes feature maps [B,C,H,W] from feature maps."""
         # Average pooling over the whole map: in 16 bits it takes a third of the time of other means.
         mean = avg_pool2d(input, input.shape[2:])
         scale: Tensor = self.fc2(self.fc1(mean))
