@@ -144,7 +144,7 @@ def image_tensor(width: int, height: int) -> Tensor:
 
 
 def random_state(module: nn.Module) -> dict[str, Tensor]:
-    """Sets weights that preserve signals through a deep network and make no batch norm an identity."""
+    """Sets weights that preserve signals through a deep network and make no batch norm an identity; returns the state dict."""
     state = module.state_dict()
     for position, (name, tensor) in enumerate(state.items()):
         if not tensor.is_floating_point():

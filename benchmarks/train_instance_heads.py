@@ -216,7 +216,7 @@ def main() -> None:
     optimizer = torch.optim.AdamW(heads.parameters(), lr=args.lr, weight_decay=1e-3)
     average = copy.deepcopy(heads.state_dict())
     per_epoch = len(records) // args.batch_size
-    # At most: some crops show no object. The learning rate therefore follows the images read, not the batches made.
+    # Upper bounds, since some crops show no object; the learning rate therefore follows the images read, not the batches.
     total = per_epoch * args.epochs
     step = first_epoch = 0
     last = args.out.with_suffix(".last.pth")

@@ -126,8 +126,8 @@ def read_checkpoint(path: Path, *, mmap: bool = True) -> Checkpoint:
     """Reads a checkpoint, or bare weights of one of torchvision's builders with any number of classes.
 
     Code in the file is never run. Bare weights may be nested under "model" or "state_dict" and have the prefix "module.", as training
-    scripts write them. Their classes have no names: they are COCO's where there are 91, "person" in a Keypoint R-CNN with two, otherwise "class 1"
-    and so on.
+    scripts write them. Their classes have no names: 91 get COCO's, two of a Keypoint R-CNN "person", and others "class 1" and so
+    on.
 
     Args:
         path: The file.
