@@ -433,5 +433,5 @@ class TestCommandLine:
 
 def test_a_model_of_an_unknown_family_is_refused_in_words():
     checkpoint = Checkpoint(Architecture("detr_resnet50", {"num_classes": 2}), ("__background__", "cat"), {})
-    with pytest.raises(CheckpointError, match=r"“mine\.pt” cannot be used: “detr_resnet50” belongs to no family.*update this one\."):
+    with pytest.raises(CheckpointError, match=r"“mine\.pt” cannot be used: “detr_resnet50” belongs to no known family.*update this one\."):
         spec_of_checkpoint(checkpoint, Path("mine.pt"))

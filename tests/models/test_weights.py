@@ -373,7 +373,7 @@ class TestRefusals:
         spec = make_spec()
         host.files[spec.file_name] = BYTES[:-1] + b"x"
         message = refused(spec)
-        assert "not the file expected" in message
+        assert "not the expected one" in message
         assert f"and not {spec.file_name[5:13]}" in message
         assert find_weights(spec) is None
         assert not (cache / f"{spec.file_name}.part").exists()
