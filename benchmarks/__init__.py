@@ -1,10 +1,10 @@
-"""One script for each figure in the README, in processes that use memory and threads as the app does, unless they are marked plain."""
+"""The scripts behind the README's figures, which use memory and threads as the app does unless a process is marked plain."""
 
 import os
 
 from detection_core.process import configure_process
 
-# Set only while a plain process is started, see `plain`.
+# Set only while a plain process starts, see `plain`.
 PLAIN = "DETECTION_EXPLORER_PLAIN_PROCESS"
 
 if PLAIN not in os.environ:

@@ -1,6 +1,6 @@
-"""Peak memory and speed of `detect` over 155 images against over 15, and of a second run that finds all done, in fresh processes.
+"""Measures peak memory and speed of `detect` on 155 and on 15 images, and of a second run that has nothing left to do.
 
-This process imports nothing heavy: a child's peak begins at what its parent holds when it is started.
+Each run is a fresh process. This process imports nothing heavy, because a child's peak starts from its parent's memory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FORMATS = "json,png,coco,csv"
 
 
 def prepare(folder: Path, count: int) -> dict[str, Any]:
-    """Leaves so many different images, made of the examples, and says how large they are."""
+    """Writes a number of different images made from the examples, and returns torch's thread count and their mean size."""
     import torch
     from PIL import Image, ImageOps
 
@@ -41,7 +41,7 @@ def prepare(folder: Path, count: int) -> dict[str, Any]:
         with Image.open(examples[number % len(examples)]) as example:
             scaled = ImageOps.contain(example.convert("RGB"), (LONGER_SIDE, LONGER_SIDE), Image.Resampling.BICUBIC)
         mirrored = ImageOps.mirror(scaled) if number // len(examples) % 2 else scaled
-        # Sizes differ as those of images do: memory that is given back in other pieces than it was taken may pile up.
+        # Sizes vary as in practice: memory freed in other pieces than it was allocated may accumulate.
         cropped = ImageOps.crop(mirrored, border=3 * (number % COUNTS[0]))
         cropped.save(folder / "images" / f"{number}.jpg", quality=90)
         pixels += cropped.width * cropped.height
@@ -49,7 +49,7 @@ def prepare(folder: Path, count: int) -> dict[str, Any]:
 
 
 def detect(folder: Path, count: int) -> dict[str, Any]:
-    """What a terminal does, and the peak before the first image."""
+    """Runs the command line, and records the peak before the first image."""
     from detection_core.batch import BatchRun
     from detection_core.cli.main import main
 

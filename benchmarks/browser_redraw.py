@@ -1,4 +1,4 @@
-"""How fast the view follows the threshold slider: 100 masks at 1080p, dragged over 60 values in real Chromium.
+"""Measures how fast the view follows the threshold slider: 100 masks at 1080p, dragged over 60 values in Chromium.
 
 Prints, as median and 95th percentile in ms: the script's own time per redraw, the time from the input event until the browser has
 handed the frame to its compositor, and the time between frames during the drag; and the number of requests, which must be 0.
@@ -26,7 +26,7 @@ VALUES = 60
 # Chromium without a graphics card, as in a container.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
-# Runs in the page: remembers when each input event came, when its frame was done, and how long the view's script took.
+# Runs in the page: records when each input event came, when its frame was done, and how long the view's script took.
 RECORDER = """() => {
   const hook = document.querySelector("#view .dv").parentElement.__detectionView;
   const record = (window.record = { script: [], painted: [], frames: [] });
@@ -54,7 +54,7 @@ RECORDER = """() => {
 
 
 def make_crowd(points: int = 230) -> Detections:
-    """100 star-shaped masks all over a 1080p image; on a fine grid, so that an outline has about as many points as asked for."""
+    """Makes 100 star-shaped masks on a 1080p image, on a fine grid, so that a polygon has about the requested number of points."""
     rng = np.random.default_rng(0)
     height, width = SIZE
     size = rng.uniform(60, 400, (OBJECTS, 2))

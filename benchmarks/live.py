@@ -1,7 +1,7 @@
-"""The camera view against Gradio's own stream and the model alone: detections a second, time from camera to overlay, many visitors, memory.
+"""Compares the camera view with Gradio's stream and the model alone: detections a second, delay to the overlay, many visitors, memory.
 
-The camera is Chromium's fake one, which plays an example image panned; a strip at the bottom tells each image's number, so that the
-plain stream's delay can be read off what it shows.
+The camera is Chromium's fake one, which plays an example image panned; a strip at the bottom encodes each image's number, from which the
+plain stream's delay can be read.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ BITS, BLOCK = 10, 40
 CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 STEADY_MS = 4000
 
-# Runs in the plain stream's page: when each image of the camera was seen first, and how old the one is that comes back.
+# Runs in the plain stream's page: records when each camera image was first seen, and the age of each returned image.
 RECORDER = """([bits, block]) => {
   const canvas = document.createElement("canvas");
   const pen = canvas.getContext("2d", { willReadFrequently: true });
@@ -86,7 +86,7 @@ RECORDER = """([bits, block]) => {
 
 @cache
 def make_images() -> list[bytes]:
-    """JPEGs of the example image panned, each with its number in a strip of black and white blocks."""
+    """Makes JPEGs of the panned example image, each with its number in a strip of black and white blocks."""
     with Image.open(ASSETS / "examples" / "astronaut.jpg") as opened:
         image = ImageOps.contain(opened.convert("RGB"), (900, 900))
     shown = []
@@ -115,7 +115,7 @@ def browser_with_camera() -> Iterator[Browser]:
 
 @contextmanager
 def served(*command: str) -> Iterator[tuple[str, int, Path]]:
-    """Starts a server; gives its address, its process, and the folder where Gradio keeps files."""
+    """Starts a server; yields its address, its process, and Gradio's folder for files."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"GRADIO_TEMP_DIR": folder}
@@ -134,7 +134,7 @@ def files_in(folder: Path) -> int:
 
 
 def resident_bytes(pid: int | str = "self") -> int:
-    """What a process has in memory now; Linux only."""
+    """Returns the resident memory of a process; Linux only."""
     found = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
@@ -150,7 +150,7 @@ def open_camera_view(browser: Browser, address: str) -> Page:
 
 
 def watch(page: Page, seconds: float) -> dict[str, Any]:
-    """What the camera view tells of the next seconds."""
+    """Records the camera view's statistics over some seconds."""
     before = page.evaluate("() => { stats.latencies.length = 0; stats.modelMs.length = 0; return stats.answers; }")
     begun = time.perf_counter()
     page.wait_for_timeout(1000 * seconds)
@@ -163,7 +163,7 @@ def percentiles(values: list[float]) -> str:
 
 
 def measure_streams(browser: Browser, rounds: int, seconds: float) -> str:
-    """Our view and Gradio's stream in turns, each with a server of its own that only runs in its turn."""
+    """Measures our view and Gradio's stream alternately, each with its own server that runs only in its turn."""
     rates: dict[str, list[float]] = defaultdict(list)
     ages: dict[str, list[float]] = defaultdict(list)
     model: list[float] = []
@@ -203,7 +203,7 @@ def measure_streams(browser: Browser, rounds: int, seconds: float) -> str:
 
 
 def measure_pages(browser: Browser, visitors: int, seconds: float) -> str:
-    """Several real pages at once; the browser takes its share of the cores, too."""
+    """Measures several real pages at once; the browser uses some of the cores, too."""
     with served("app.py") as (address, *_):
         pages = [open_camera_view(browser, address) for _ in range(visitors)]
         before = [page.evaluate("() => stats.answers") for page in pages]
@@ -215,7 +215,7 @@ def measure_pages(browser: Browser, visitors: int, seconds: float) -> str:
 
 
 def measure_soak(browser: Browser, minutes: int) -> str:
-    """Whether anything piles up: each minute's delay, and what server and disk hold."""
+    """Measures whether anything accumulates: the delay in each minute, the server's memory and its files."""
     rows = []
     with served("app.py") as (address, pid, folder):
         page = open_camera_view(browser, address)
@@ -228,10 +228,10 @@ def measure_soak(browser: Browser, minutes: int) -> str:
 
 
 class Constant:
-    """An engine whose network takes no time and finds the same thing each time: what is left is our own work."""
+    """An engine whose network takes no time and always finds the same objects, so that only our own code is measured."""
 
     def submit(self, image: LoadedImage, spec: ModelSpec, *, visitor: str = "", keep: bool = True, **_: Any) -> Job:
-        """A job that is done."""
+        """Returns a finished job."""
         job = Job(spec, visitor)
         height, width = image.image.height, image.image.width
         box, label, score = np.array([[50, 50, 250, 400]], np.float32), np.array([1]), np.array([0.9], np.float32)
@@ -240,12 +240,12 @@ class Constant:
         return job
 
     def jobs_of_others(self, visitor: str) -> int:
-        """None."""
+        """Returns 0: there are no other jobs."""
         return 0
 
 
 async def send_frames(engine: Engine, streams: LiveStreams, visitor: str, wanted: Callable[[int], bool]) -> int:
-    """One visitor without a browser: sends a frame when the one before is answered; how many there were."""
+    """Acts as a visitor without a browser, who sends a frame after each response; returns the number of frames."""
     stream = streams.begin(visitor, get_model_spec(PERSON_MODEL))
     frames = [base64.b64encode(image).decode() for image in make_images()[::10]]
     for number in itertools.count():
@@ -263,7 +263,7 @@ async def send_frames(engine: Engine, streams: LiveStreams, visitor: str, wanted
 
 
 def measure_visitors(counts: list[int], seconds: float) -> str:
-    """The server's share alone: visitors without browsers, each with one frame under way."""
+    """Measures the server alone: visitors without browsers, each with one frame in flight."""
     engine = LocalEngine()
     rows = []
 
@@ -284,7 +284,7 @@ def measure_visitors(counts: list[int], seconds: float) -> str:
 
 
 def measure_memory(frames: int) -> str:
-    """What the server holds after a tenth of the frames and after all, with a network that takes nothing."""
+    """Measures the server's memory after a tenth of the frames and after all, with a network that takes no time."""
     held = []
     streams = LiveStreams()
     for share in (0.1, 0.9):
@@ -295,7 +295,7 @@ def measure_memory(frames: int) -> str:
 
 
 def serve_plain(port: int) -> None:
-    """What Gradio's documentation shows: a streaming image in, an image out."""
+    """Serves Gradio's documented example: a streaming image in, an image out."""
     import gradio as gr
 
     from detection_core.models.detector import Detector
@@ -317,11 +317,11 @@ def serve_plain(port: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="how often the two streams take turns (default 3)")
-    parser.add_argument("--seconds", type=float, default=20, help="how long each is watched (default 20)")
-    parser.add_argument("--pages", type=int, nargs="*", default=[2], help="how many real pages at once (default 2)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of turns of the two streams (default 3)")
+    parser.add_argument("--seconds", type=float, default=20, help="seconds per measurement (default 20)")
+    parser.add_argument("--pages", type=int, nargs="*", default=[2], help="number of simultaneous pages (default 2)")
     parser.add_argument("--soak-minutes", type=int, default=0, help="how long one page runs on (default: not)")
-    parser.add_argument("--frames", type=int, default=10_000, help="how many frames the memory is watched over (default 10,000)")
+    parser.add_argument("--frames", type=int, default=10_000, help="number of frames of the memory measurement (default 10,000)")
     parser.add_argument("--serve-plain", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -1,6 +1,6 @@
-"""Peak memory of Mask R-CNN with 100 objects on one image: ours, loaded as the app does, against torchvision's documented way.
+"""Compares peak memory of Mask R-CNN with 100 objects in one image: ours, loaded as in the app, and torchvision's documented way.
 
-Each of them runs in fresh processes. This process imports nothing heavy: a child's peak begins at what its parent holds when it is started.
+Each runs in fresh processes. This process imports nothing heavy, because a child's peak starts from its parent's memory.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ PRECISIONS = ("exact", "fast", "stock")
 
 @dataclass(frozen=True)
 class Task:
-    """What a fresh process is to do.
+    """The task of a fresh process.
 
     Attributes:
-        folder: Where weights and image are.
+        folder: Folder of weights and image.
         size: (width, height) of the image.
-        precision: Of our model.
+        precision: Precision of our model.
     """
 
     folder: Path
@@ -44,18 +44,18 @@ class Task:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process ever had resident; macOS counts bytes, Linux KiB."""
+    """Returns this process's peak resident memory in bytes; macOS reports bytes, Linux KiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def prepare(task: Task) -> dict[str, Any]:
-    """Leaves random weights that find 100 objects, and the image, where the other steps look for them."""
+    """Writes random weights that find 100 objects, and the image, for the other steps."""
     import torch
     from PIL import Image
 
     from detection_core.models.catalog import ASSETS, get_model_spec
 
-    # Imported by name because mypy checks whatever it sees imported, and tests are not typed that strictly.
+    # Imported by name because mypy checks every imported module, and tests are typed less strictly.
     random_module = import_module("tests.random_models").random_module
     torch.save(random_module(MODEL, size=None).state_dict(), task.folder / get_model_spec(MODEL).file_name)
     with Image.open(ASSETS / "examples" / EXAMPLE) as example:
@@ -64,7 +64,7 @@ def prepare(task: Task) -> dict[str, Any]:
 
 
 def run_ours(task: Task) -> dict[str, Any]:
-    """What the page and the command line do: find, outline and draw everything."""
+    """Runs the code of the page and the command line: detects, makes polygons and draws."""
     import numpy as np
     import torch
 
@@ -89,7 +89,7 @@ def run_ours(task: Task) -> dict[str, Any]:
 
 
 def run_torchvision(task: Task) -> dict[str, Any]:
-    """What torchvision's documentation shows, as far as boolean masks; drawing them would come on top."""
+    """Runs the code of torchvision's documentation up to boolean masks; drawing would need additional memory."""
     import torch
     from torchvision.io import decode_image
     from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
@@ -139,12 +139,12 @@ def main() -> None:
         records = {way: [in_fresh_process(*task) for _ in range(args.rounds)] for way, task in tasks.items()}
     width, height = size
     print(f"{MODEL} with random weights, {width}×{height}; peak resident memory so far in GB (1e9 bytes), median of {args.rounds}.")
-    print("Ours goes on to all outlines and the drawn image, torchvision's way ends at boolean masks.\n")
+    print("Ours includes all polygons and the drawn image, torchvision's way ends at boolean masks.\n")
     rows = []
     for way, runs in records.items():
         peaks = [f"{statistics.median(run[stage] for run in runs) / 1e9:.2f}" for stage in ("imports", "model", "detection", "all")]
         rows.append([way, *peaks, *(str(runs[0].get(count, "")) for count in ("objects", "points"))])
-    print(markdown_table(["peak after, GB", "imports", "model", "detection", "everything", "objects", "points of outlines"], rows))
+    print(markdown_table(["peak after, GB", "imports", "model", "detection", "everything", "objects", "points of polygons"], rows))
 
 
 if __name__ == "__main__":

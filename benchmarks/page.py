@@ -1,4 +1,4 @@
-"""What a visitor waits for: the server's start, the first result on screen, and the result of each image given to the page."""
+"""Measures a visitor's waiting times: the server's start, the first result on screen, and the result of each uploaded image."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from detection_core.ui.shared.examples import EXAMPLE_PATHS
 from detection_core.visualization import annotate
 
 ROOT = Path(__file__).resolve().parent.parent
-# With what the page opens; the model that it opens with is COCO_MODEL.
+# The example with which the page opens; its model is COCO_MODEL.
 EXAMPLE = EXAMPLE_PATHS[0]
 SIZES = ((640, 480), (1920, 1080))
 WARM_UPS = 2
 PATIENCE = 120
-# The view's line on where time went: "network 55 ms · draw 12 ms".
+# The view's line of times: "network 55 ms · draw 12 ms".
 TIMING = re.compile(r"(\w+) ([\d.]+) (ms|s)")
 
-# Runs in the page: waits until the view shows the named image with its result, and tells when that was painted, in ms since the
-# visitor gave a file or, before that, since navigation began.
+# Runs in the page: waits until the view shows the named image with its result, and returns when that was painted, in ms since the
+# upload or, before any upload, since navigation began.
 WHEN_ON_SCREEN = """async ([name, patience]) => {
   const root = () => document.querySelector(".dv");
   const image = () => root()?.querySelector("img");
@@ -77,13 +77,13 @@ NOTE_WHEN_GIVEN = """() => document.addEventListener("change", (event) => {
 
 @cache
 def example_image(size: tuple[int, int]) -> Image.Image:
-    """The example, stretched to (width, height)."""
+    """Returns the example, stretched to (width, height)."""
     with Image.open(EXAMPLE) as opened:
         return opened.convert("RGB").resize(size, Image.Resampling.BICUBIC)
 
 
 def new_image(size: tuple[int, int], number: int) -> bytes:
-    """A JPEG that nobody has detected in yet: in each, another block of 8×8 pixels is black."""
+    """Makes a JPEG that is not cached yet: each has another black block of 8×8 pixels."""
     image = example_image(size).copy()
     image.paste((0, 0, 0), (8 * number, 0, 8 * number + 8, 8))
     return encode_jpeg(image)
@@ -97,7 +97,7 @@ def free_port() -> int:
 
 @contextmanager
 def started_app() -> Iterator[tuple[str, float]]:
-    """Starts the app as a visitor's host does; gives its address and the moment of the start."""
+    """Starts the app as in production; yields its address and the time of the start."""
     port = free_port()
     begun = time.perf_counter()
     command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port)]
@@ -122,7 +122,7 @@ def wait_for_answer(address: str) -> None:
 
 
 def open_page(browser: Browser, address: str) -> tuple[Page, float]:
-    """A new visitor's page, nothing cached; and the ms from navigation until the example's result was on screen."""
+    """Opens a new visitor's page without a cache; returns it and the ms from navigation until the example's result was on screen."""
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
     page.goto(address, wait_until="commit", timeout=1000 * PATIENCE)
     seen = page.evaluate(WHEN_ON_SCREEN, [EXAMPLE.stem, PATIENCE])
@@ -130,7 +130,7 @@ def open_page(browser: Browser, address: str) -> tuple[Page, float]:
 
 
 def give(page: Page, name: str, content: bytes) -> dict[str, float]:
-    """Gives a file to the page as a visitor does; ms until its result is on screen, and what of it the steps took."""
+    """Uploads a file as a visitor does; returns the ms until its result is on screen, and the times of the steps."""
     page.locator("button[aria-label='Clear'], button[aria-label='Remove Image']").first.click()
     page.locator("input[type=file]").first.set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": content})
     seen: dict[str, Any] = page.evaluate(WHEN_ON_SCREEN, [name, PATIENCE])
@@ -194,7 +194,7 @@ def measure_page(starts: int, images: int) -> str:
 
 
 def measure_server(images: int) -> str:
-    """The same work without page, browser and transport, on images that are not cached either."""
+    """Measures the same work without page, browser and transport, also on images that are not cached."""
     engine = LocalEngine()
     spec = get_model_spec(COCO_MODEL)
     rows = []
@@ -240,8 +240,8 @@ def measure_download(rounds: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--starts", type=int, default=3, help="how often the app is started (default 3)")
-    parser.add_argument("--images", type=int, default=9, help="how many images of each size are given (default 9)")
+    parser.add_argument("--starts", type=int, default=3, help="number of starts of the app (default 3)")
+    parser.add_argument("--images", type=int, default=9, help="number of images of each size (default 9)")
     args = parser.parse_args()
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     print(f"{machine_facts(torch.get_num_threads())}\n")

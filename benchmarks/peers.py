@@ -1,4 +1,4 @@
-"""Detectors of others for orientation, where they are installed: Ultralytics' smallest with random weights, beside our lightest."""
+"""Measures other projects' detectors for comparison, if installed: Ultralytics' smallest with random weights, beside our lightest."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _PEERS = ("yolo11n", "yolo26n")
 _OURS = ("ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn", "fasterrcnn_mobilenet_v3_large_fpn")
 _SIDES = (320, 640)
 _MISSING = (
-    "Ultralytics is not installed and left out: `pip install ultralytics` in an environment of its own. It is under the AGPL, and so no "
+    "Ultralytics is not installed and is left out: `pip install ultralytics` in a separate environment. It is under the AGPL and not a "
     "dependency of this project."
 )
 
 
 def measured_table(image: Image.Image, rounds: int) -> str:
-    """Times from pixels to boxes, in turns, in Markdown; or a line that says what is missing."""
+    """Returns a Markdown table of interleaved times from pixels to boxes, or a line that says what is missing."""
     try:
         yolo = import_module("ultralytics").YOLO
     except ImportError:
@@ -42,7 +42,7 @@ def measured_table(image: Image.Image, rounds: int) -> str:
             actions[f"{name}, {side} px"] = partial(model.predict, pixels[..., ::-1], imgsz=side, device="cpu", verbose=False)
     for action in actions.values():
         action()
-    # Its first prediction chooses a number of threads of its own.
+    # Its first prediction sets its own number of threads.
     torch.set_num_threads(threads)
     seconds = interleaved(list(actions.values()), rounds)
     rows = [[name, f"{min(own) * 1e3:.1f} / {np.median(own) * 1e3:.1f}"] for name, own in zip(actions, seconds, strict=True)]

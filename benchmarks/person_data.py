@@ -1,4 +1,4 @@
-"""Makes a training set of persons of annotations with many classes: chosen backgrounds, and images stretched back into their shape."""
+"""Makes a training set of persons from annotations of many classes, with hard negatives, and images restored to their aspect ratio."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from PIL import Image
 
 from detection_core import Detector, load_image
 from detection_core.datasets.coco import AnnotatedImage, read_coco
+from detection_core.detections.coco_names import COCO_KEYPOINTS
 from detection_core.models.catalog import PERSON_MODEL
-from detection_core.models.checkpoint import COCO_KEYPOINT_NAMES
 
 PERSON = "person"
 # The longer side of nearly all of COCO's images, in pixels.
 USUAL_SIDE = 640
 ORIGINAL_SIDES = np.arange(200, USUAL_SIDE + 1)
-# Half a unit in the last digit that keypoints are written with, and a little for binary numbers.
+# Half a unit in the last digit of the written keypoints, plus a little for binary rounding.
 ROUNDING = 0.0505
-# With fewer, lengths fit by chance.
+# With fewer keypoints, lengths match by chance.
 FEWEST_KEYPOINTS = 6
 
 
 def original_side(positions: NDArray[np.float64], side: int) -> int | None:
-    """Tells how long an image's side was before it was scaled: annotators set keypoints on whole pixels, and the scaled ones remember.
+    """Infers the original length of a scaled image's side, from the fact that annotators set keypoints on whole pixels.
 
     Args:
         positions: Keypoints along one axis, [N], in pixels of the scaled image, rounded to a tenth.
         side: The scaled image's length along it.
 
     Returns:
-        The length of which all keypoints were whole pixels; of several COCO's usual one, or None if that is not among them.
+        The length for which all keypoints were whole pixels; of several COCO's usual one, or None if that is not among them.
     """
     whole = np.rint(positions[:, None] * ORIGINAL_SIDES / side)
     missed_by = np.abs(positions[:, None] - whole * side / ORIGINAL_SIDES).max(axis=0)
@@ -45,7 +45,7 @@ def original_side(positions: NDArray[np.float64], side: int) -> int | None:
 
 
 def true_size(image: AnnotatedImage) -> tuple[int, int] | None:
-    """The size of a squeezed image in its original shape, with the shorter side as long as before; None where nobody can tell."""
+    """Returns the size of a squeezed image in its original aspect ratio, with the same shorter side; None if it is not known."""
     keypoints = np.array([a["keypoints"] for a in image.annotations if any(a.get("keypoints", ()))], np.float64).reshape(-1, 3)
     keypoints = keypoints[keypoints[:, 2] > 0]
     if len(keypoints) < FEWEST_KEYPOINTS:
@@ -58,7 +58,7 @@ def true_size(image: AnnotatedImage) -> tuple[int, int] | None:
 
 
 def only_persons(file: Path) -> Iterator[AnnotatedImage]:
-    """The images of a file in COCO's format with their persons; `has_masks` says whether every person has an outline."""
+    """Reads the images of a COCO-format file with their persons; `has_masks` says whether every person has a polygon."""
     data = read_coco(file)
     person = data.category_ids[data.categories.index(PERSON)]
     for image in data.images:
@@ -69,17 +69,17 @@ def only_persons(file: Path) -> Iterator[AnnotatedImage]:
 
 
 def most_mistaken(images: Sequence[AnnotatedImage], count: int) -> list[AnnotatedImage]:
-    """The images without persons in which the shipped model is surest to see one."""
+    """Returns the images without persons in which the shipped model detects one with the highest scores."""
     detector = Detector(PERSON_MODEL)
     scores = {image.id: float(max(detector.detect(load_image(image.path)).scores, default=0.0)) for image in images}
     chosen = sorted(images, key=lambda image: scores[image.id], reverse=True)[:count]
     if chosen:
-        print(f"{len(chosen)} of {len(images)} images without persons, in which one was seen at {scores[chosen[-1].id]:.2f} or more")
+        print(f"{len(chosen)} of {len(images)} images without persons, in which one was detected at {scores[chosen[-1].id]:.2f} or more")
     return chosen
 
 
 def stretched(annotation: dict[str, Any], x: float, y: float) -> dict[str, Any]:
-    """An annotation of an image whose width and height are multiplied."""
+    """Returns an annotation scaled with its image's width and height."""
     left, top, width, height = annotation["bbox"]
     keypoints = np.reshape(annotation.get("keypoints", []), (-1, 3)) * (x, y, 1)
     return {
@@ -100,7 +100,7 @@ class Folder:
         (path / "images").mkdir(parents=True)
 
     def add(self, image: AnnotatedImage, size: tuple[int, int] | None = None) -> None:
-        """Takes an image in, as it is or stretched to another size."""
+        """Adds an image, unchanged or stretched to another size."""
         target = self.path / "images" / image.path.name
         if size is None or size == image.size:
             target.symlink_to(image.path.resolve())
@@ -111,7 +111,7 @@ class Folder:
             factors = size[0] / image.size[0], size[1] / image.size[1]
             objects = [stretched(annotation, *factors) for annotation in image.annotations + image.crowds]
         width, height = size or image.size
-        # What is stretched comes without outlines.
+        # Stretched images have no polygons.
         has_masks = image.has_masks and (width, height) == image.size
         entry = {"id": image.id, "file_name": image.path.name, "width": width, "height": height, "has_masks": has_masks}
         self.images.append(entry)
@@ -119,7 +119,7 @@ class Folder:
 
     def write(self) -> None:
         """Writes the annotations."""
-        categories = [{"id": 1, "name": PERSON, "keypoints": list(COCO_KEYPOINT_NAMES)}]
+        categories = [{"id": 1, "name": PERSON, "keypoints": list(COCO_KEYPOINTS)}]
         content = {"images": self.images, "annotations": self.annotations, "categories": categories}
         (self.path / "annotations.json").write_text(json.dumps(content))
 
@@ -155,7 +155,7 @@ def main() -> None:
     folder.write()
     masked = [image for image in images["whole"] if image.has_masks]
     persons = sum(len(image.annotations) for image in masked)
-    print(f"{len(images['whole'])} images with persons, {len(masked)} of them with all outlines ({persons} persons)")
+    print(f"{len(images['whole'])} images with persons, {len(masked)} of them with all polygons ({persons} persons)")
     print(f"{len(mended)} of {len(images['squeezed'])} squeezed images in their shape again")
 
 

@@ -1,4 +1,4 @@
-"""Single pieces of the way against those they stand in for, on the same input: how much sooner, and how far apart."""
+"""Compares single optimized steps with those that they replace, on the same input: speed and differences."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from detection_core.models.optimized.roi_align import GatherRoIAlign
 _VGA, _FULL_HD = (480, 640), (1080, 1920)
 _PERSONS, _KEYPOINTS, _HEATMAP = 20, 17, 56
 _CHANNELS = 256
-# In each turn: the first of them find caches as the other process has left them.
+# Runs in each turn: the first of them find the caches filled by the other process.
 _RUNS = 3
-# Of an R-CNN with a ResNet-50: what a VGA image becomes, and the strides of its levels.
+# An R-CNN with a ResNet-50: its input size for a VGA image, and the strides of its levels.
 _BATCH = (800, 1088)
 _STRIDES = (4, 8, 16, 32)
 
@@ -35,10 +35,10 @@ class Piece:
     """One comparison.
 
     Attributes:
-        name: What is done, and to what.
-        theirs: The way that is usual.
-        ours: Ours.
-        apart: How far the results differ, in words; "" where they are not meant to be the same.
+        name: The step and its input.
+        theirs: The usual implementation.
+        ours: Our implementation.
+        apart: The difference of the results in words; "" if they are not meant to be equal.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Piece:
 
 
 def measured_table(rounds: int, threads: int) -> str:
-    """The table in Markdown; minimum and median of some runs in so many turns, theirs in a process of its own."""
+    """Returns a Markdown table of minima and medians over several turns; their implementations run in a separate process."""
     rows = []
     plain = PlainProcess(threads)
     for make in _PIECES:
@@ -62,11 +62,11 @@ def measured_table(rounds: int, threads: int) -> str:
         times = [f"{min(seconds) * 1e3:.2f} / {np.median(seconds) * 1e3:.2f}" for seconds in (theirs, ours)]
         rows.append([piece.name, *times, f"{min(theirs) / min(ours):.1f}", piece.apart])
     plain.close()
-    rows.append(["threshold moved over 100 outlines, in the browser", "", "`python -m benchmarks.browser_redraw`", "", ""])
+    rows.append(["threshold moved over 100 polygons, in the browser", "", "`python -m benchmarks.browser_redraw`", "", ""])
     return markdown_table(["piece", "theirs, ms", "ours, ms", "gain", "difference"], rows)
 
 
-# The one that the plain process has made ready.
+# The piece prepared in the plain process.
 _ready: list[Piece] = []
 
 
@@ -75,7 +75,7 @@ def _prepare(make: Callable[[], Piece]) -> None:
 
 
 def _their_seconds() -> list[float]:
-    """Of some runs, after one that is not counted."""
+    """Times some runs in seconds, after an uncounted one."""
     return interleaved([_ready[0].theirs], _RUNS)[0]
 
 
@@ -88,7 +88,7 @@ def _roi_align() -> Piece:
     boxes = [torch.cat([corners, corners + sides], dim=1)]
     stock, gather = (pool(list(maps), output_size=7, sampling_ratio=2) for pool in (MultiScaleRoIAlign, GatherRoIAlign))
 
-    # Each gets the maps as its network gives them.
+    # Each gets the maps in the memory format of its network.
     def theirs() -> Any:
         return stock(maps, boxes, [_BATCH])
 
@@ -134,7 +134,7 @@ def _keypoints() -> Piece:
 
     (keypoints, heights), (own_keypoints, own_heights) = theirs(), ours()
     moved = (keypoints - own_keypoints)[..., :2].abs().amax(-1)
-    # Neighboring pixels at a flat top may be equally high within rounding.
+    # Neighboring pixels at a flat maximum may be equal within rounding.
     apart = (
         f"{int((moved > 0.5).sum())} of {moved.numel()} moved, ≤ {moved.max():.2g} px; heights ≤ {(heights - own_heights).abs().max():.1e}"
     )
@@ -145,7 +145,7 @@ def _encoding() -> Piece:
     image = make_scene(100, _FULL_HD)[0]
 
     def theirs() -> bytes:
-        # `gr.Image` shows results as WebP unless told otherwise.
+        # `gr.Image` shows results as WebP by default.
         stream = io.BytesIO()
         image.save(stream, "WEBP")
         return stream.getvalue()

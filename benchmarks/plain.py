@@ -1,4 +1,4 @@
-"""A process of its own for what others' documentation shows: it uses memory and threads as Python, NumPy and torch do by themselves."""
+"""Runs documented code of other libraries in a separate process with the default memory and thread settings."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ import torch
 
 from benchmarks import PLAIN
 
-_OF_SETTLED = "OPENBLAS_NUM_THREADS"
-# Threads of either process look for more work for some milliseconds before they sleep.
+_OPENBLAS_THREADS = "OPENBLAS_NUM_THREADS"
+# Threads of either process spin for some milliseconds before they sleep.
 _REST_SECONDS = 0.02
 
 
 class PlainProcess:
-    """Does one thing after the other, while this process waits.
+    """A process that runs functions one at a time while this process waits.
 
     Args:
-        threads: torch's.
+        threads: Number of torch's threads.
     """
 
     def __init__(self, threads: int) -> None:
         spawn = multiprocessing.get_context("spawn")
         self._here, there = spawn.Pipe()
         self._process = spawn.Process(target=_serve, args=(there, threads), daemon=True)
-        settled = os.environ.pop(_OF_SETTLED, None)
+        configured = os.environ.pop(_OPENBLAS_THREADS, None)
         os.environ[PLAIN] = "1"
         try:
             self._process.start()
         finally:
             del os.environ[PLAIN]
-            if settled is not None:
-                os.environ[_OF_SETTLED] = settled
+            if configured is not None:
+                os.environ[_OPENBLAS_THREADS] = configured
         there.close()
 
     def do(self, function: Callable[..., Any], *arguments: object) -> Any:
-        """Calls a module's function there; function, arguments and result must be such as can be pickled.
+        """Calls a module's function there; function, arguments and result must be picklable.
 
         Raises:
-            RuntimeError: If it fails; the reason is on the terminal.
+            RuntimeError: If it fails; the reason is printed on the terminal.
         """
         time.sleep(_REST_SECONDS)
         self._here.send((function, arguments))
         try:
             result = self._here.recv()
         except EOFError:
-            raise RuntimeError(f"{function.__name__} failed in the process of its own") from None
+            raise RuntimeError(f"{function.__name__} failed in the plain process") from None
         time.sleep(_REST_SECONDS)
         return result
 

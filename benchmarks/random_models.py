@@ -1,4 +1,4 @@
-"""Randomly initialized models that find things as trained ones do, for measurements and tests without downloads."""
+"""Makes randomly initialized models that find objects as trained ones do, for benchmarks and tests without downloads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from detection_core.models.weights import find_weights
 
 _CLASSIFIERS = ("cls_score", "cls_logits", "classification_head.module_list")
 _SPREAD = 2.0
-# How improbable an object is for networks that judge each class by itself; the others' classes compete.
+# The improbability of an object in networks with a sigmoid per class; in the others the classes compete.
 _RARITY = {"fcos": 9.0, "retinanet": 10.0}
 # A prime, so that no two rows of a large matrix are the same.
 _NOISE_PERIOD = 1_000_003
@@ -27,22 +27,22 @@ _NOISE_PERIOD = 1_000_003
 
 @cache
 def random_module(key: str, *, size: int | None = 128, seed: int = 0) -> Any:
-    """A model of the catalog with random weights that gives a fair number of detections.
+    """Builds a model of the catalog with random weights that returns a realistic number of detections.
 
     Args:
-        key: Which model.
-        size: Side to which images are scaled, to be quick, with at most 20 objects; None leaves the model's own. SSDs have a fixed one.
-        seed: Of the weights.
+        key: The model's key.
+        size: Side to which images are scaled for speed, with at most 20 objects; None keeps the model's own. SSDs have a fixed one.
+        seed: Seed of the weights.
 
     Returns:
-        The module, the same for the same arguments: leave it as it is.
+        The module, which is cached by its arguments and must not be changed.
     """
     torch.manual_seed(seed)
     module: Any = build_empty(get_model_spec(key).architecture).eval().requires_grad_(False)
     if key == COCO_MODEL:
-        # Its layers have no norms that would bring signals back which fade.
+        # Its layers have no norms that would restore fading signals.
         random_state(module)
-        # One class of ninety would hardly ever be among what it finds.
+        # One class of ninety would hardly ever be detected.
         module.roi_heads.keypoint_labels = tuple(range(1, 91, 2))
     for name, parameter in module.named_parameters():
         if any(part in name for part in _CLASSIFIERS) and name.endswith(".weight"):
@@ -55,19 +55,19 @@ def random_module(key: str, *, size: int | None = 128, seed: int = 0) -> Any:
         if hasattr(module, "roi_heads"):
             box_finder(module).detections_per_img = 20
         if hasattr(module, "rpn"):
-            # Of a thousand, which the box head would take a second for.
+            # Fewer than the usual thousand, for which the box head would take a second.
             module.rpn._post_nms_top_n["testing"] = 100
     calibrate(module)
     return module
 
 
 def box_finder(module: Any) -> Any:
-    """The part of a detector that has the threshold for scores and the number of objects."""
+    """Returns the part of a detector that holds the score threshold and the maximum number of objects."""
     return module.roi_heads if hasattr(module, "rpn") else module
 
 
 def calibrate(module: Any) -> None:
-    """Gives batch norms the statistics of a real image, as training would, and box classifiers logits around zero.
+    """Sets batch norms to the statistics of a real image, as training would, and box classifiers to logits around zero.
 
     Without the first, features explode or fade with depth; without the second, one class takes all.
     """
@@ -99,7 +99,7 @@ def _gain(key: str) -> float:
 
 @cache
 def calibrated_module(key: str, size: int | None = 128) -> Any:
-    """`random_module`, a copy of it, with class logits of a standard deviation of 2 on a real image; or the built-in model as it is."""
+    """Returns a copy of `random_module` whose class logits have a standard deviation of 2 on a real image; or the built-in model."""
     spec = get_model_spec(key)
     if spec.source == "embedded":
         path = find_weights(spec)
@@ -108,13 +108,13 @@ def calibrated_module(key: str, size: int | None = 128) -> Any:
     module: Any = copy.deepcopy(random_module(key, size=size))
     for block in module.modules():
         if isinstance(block, Bottleneck):
-            # Random ones amplify an image's last digit a thousandfold; what training leaves is nearly as smooth as this.
+            # Random weights amplify an image's last digit a thousandfold; trained ones are nearly as smooth as this.
             block.bn3.weight.mul_(0.2)
     calibrate(module)
     rarity = _RARITY.get(key.partition("_")[0], 0.0)
     layers = [layer for name, layer in module.named_modules() if any(part in name for part in _CLASSIFIERS)]
     for layer in layers:
-        # Depthwise convolutions in front of a classifier have no bias.
+        # Depthwise convolutions before a classifier have no bias.
         if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
             _spread_next_output(layer, rarity)
     with torch.no_grad():
@@ -126,7 +126,7 @@ def _spread_next_output(layer: nn.Conv2d | nn.Linear, rarity: float) -> None:
     def spread(_: nn.Module, inputs: tuple[Tensor], outputs: Tensor) -> None:
         handle.remove()
         values = outputs.transpose(0, 1).flatten(1)
-        # A map of a single place has no spread but that of its channels.
+        # A map of one pixel varies only over its channels.
         center = values.mean(1) if values.shape[1] > 1 else values.mean()
         gain = _SPREAD / (values - center.view(-1, 1)).std()
         assert layer.bias is not None
@@ -137,14 +137,14 @@ def _spread_next_output(layer: nn.Conv2d | nn.Linear, rarity: float) -> None:
 
 
 def image_tensor(width: int, height: int) -> Tensor:
-    """A real image as torchvision's detectors take it, so that features have structure."""
+    """Returns a real image as input of torchvision's detectors, so that features have structure."""
     with Image.open(ASSETS / "examples" / "astronaut.jpg") as image:
         pixels: Tensor = pil_to_tensor(image.convert("RGB").resize((width, height))).float() / 255
     return pixels
 
 
 def random_state(module: nn.Module) -> dict[str, Tensor]:
-    """Weights that keep signals alive through a deep network and leave no batch norm an identity."""
+    """Sets weights that preserve signals through a deep network and make no batch norm an identity; returns the state dict."""
     state = module.state_dict()
     for position, (name, tensor) in enumerate(state.items()):
         if not tensor.is_floating_point():
@@ -159,7 +159,7 @@ def random_state(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _fill(tensor: Tensor, position: int) -> Tensor:
-    """Copies noise from -1 to 1, of another place for every tensor: drawing tens of millions of numbers takes several times as long."""
+    """Copies noise in -1 to 1, from another offset for every tensor: drawing tens of millions of numbers takes several times as long."""
     noise = _noise()
     start = position * 7_919 % _NOISE_PERIOD
     for part in tensor.view(-1).split(_NOISE_PERIOD):
@@ -169,5 +169,5 @@ def _fill(tensor: Tensor, position: int) -> Tensor:
 
 @cache
 def _noise() -> Tensor:
-    """One period of noise, twice, so that it can be begun anywhere."""
+    """Returns one period of noise, repeated once, so that it can be read from any offset."""
     return (torch.rand(_NOISE_PERIOD, generator=torch.Generator().manual_seed(0)) * 2 - 1).repeat(2)

@@ -1,8 +1,8 @@
-"""Memory over a long time: `python -m benchmarks.residency switches` and `python -m benchmarks.residency requests`.
+"""Measures memory over a long time: `python -m benchmarks.residency switches` and `python -m benchmarks.residency requests`.
 
-`switches` loads models in random order, as visitors would, from random weights on the disk; what the process has resident beyond what it
-had before the first is held against the loader's budget. `requests` sends images to one light model through the engine, and looks
-whether memory still grows between the thousandth and the last.
+`switches` loads models in random order, as visitors would, from random weights on the disk; the growth of the process's resident
+memory since before the first load is compared with the loader's budget. `requests` sends images to one light model through the engine,
+and checks whether memory still grows between the thousandth and the last.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ from detection_core.models.weights import WEIGHTS_DIR
 
 _LIGHT = "ssdlite320_mobilenet_v3_large"
 _IMAGE = (48, 64, 3)
-_SETTLED = 1000
+_WARM_UP = 1000
 _MEGA = 1e6
 
 
 def resident_bytes() -> int:
-    """What this process has in memory now; on Linux only."""
+    """Returns this process's resident memory; Linux only."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def write_weights(spec: ModelSpec, folder: Path) -> None:
-    """Random weights under the official name, as if they had been downloaded."""
+    """Writes random weights under the official name, as if they had been downloaded."""
     with NoRandomInitialization():
         module = build_empty(spec.architecture)
     torch.save(import_module("tests.random_models").random_state(module), folder / spec.file_name)
 
 
 def switch(loader: ModelLoader, count: int) -> str:
-    """Loads models in random order, in every precision that the machine has, and tells what was resident when."""
+    """Loads models in random order, in every precision that the machine supports, and reports the resident memory."""
     precisions = [precision for precision in Precision if precision is not Precision.FAST or sixteen_bits(loader.device)]
     variants = [spec.in_precision(precision) for spec in list_specs() for precision in precisions]
-    # What the first load imports stays, and is no model's.
+    # The imports of the first load stay in memory and belong to no model.
     loader.load(variants[0])
     loader.unload(variants[0].key)
     _wait_for_loads()
@@ -84,7 +84,7 @@ def switch(loader: ModelLoader, count: int) -> str:
 
 
 def _wait_for_loads() -> None:
-    """A load's thread gives memory back when nobody waits for it any more."""
+    """Waits for the threads of loads, which free memory after their callers have returned."""
     for thread in threading.enumerate():
         if thread.name.startswith("load "):
             thread.join()
@@ -97,7 +97,7 @@ def _quarters(beyond: list[int], kept: list[int]) -> str:
 
 
 def request(count: int, *, keep: bool) -> list[str]:
-    """Sends so many small images, all of them different, one after the other; returns a row of the table."""
+    """Sends a number of different small images one after the other; returns a row of the table."""
     engine, spec = LocalEngine(), get_model_spec(_LIGHT)
     settled = 0
     started = time.perf_counter()
@@ -105,7 +105,7 @@ def request(count: int, *, keep: bool) -> list[str]:
         pixels = np.full(_IMAGE, number % 256, np.uint8)
         pixels[0, 0] = (*divmod(number, 256), 0)
         engine.submit(read_image(pixels), spec, visitor=str(number), keep=keep).result()
-        if number == min(_SETTLED, count):
+        if number == min(_WARM_UP, count):
             settled = resident_bytes()
     seconds = time.perf_counter() - started
     last = resident_bytes()
@@ -131,7 +131,7 @@ def main() -> None:
             return
         count = options.count or 10_000
         rows = [request(count, keep=keep) for keep in (False, True)]
-    header = [_LIGHT, f"MB after {min(_SETTLED, count):,}", f"MB after {count:,}", "MB more", "ms each"]
+    header = [_LIGHT, f"MB after {min(_WARM_UP, count):,}", f"MB after {count:,}", "MB more", "ms each"]
     print(markdown_table(header, rows))
 
 

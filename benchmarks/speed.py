@@ -1,13 +1,13 @@
 """Measures detection as torchvision documents it against the optimized models, and both against the machine: `python benchmarks/speed.py`.
 
 The documented way is `model([weights.transforms()(image)])` under `no_grad`, then `torchvision.utils.draw_*` and a JPEG; ours is
-`detector.run` with what `fast.optimize` makes of the same module, then `annotate` and a JPEG, in a process that uses memory as the app
-does; the documented way has a process of its own for each model, as its user would. All take a decoded image in turns, so that a slow
-minute of the machine is everybody's, and the shortest of the runs counts. The floor is the time in which the machine's own matrix product,
-measured in the same turns, would do the exact model's multiplications.
+`detector.run` with the result of `optimize` for the same module, then `annotate` and a JPEG, in a process that uses memory as the app
+does; the documented way has a separate process for each model, as its user would. All run alternately on a decoded image, so that a
+slow minute of the machine affects all of them, and the shortest of the runs counts. The floor is the time in which the machine's own
+matrix product, measured in the same turns, would do the exact model's multiplications.
 
-Weights are random unless told otherwise, and a threshold inside the models lets as many objects out as asked for. The built-in model
-has its own weights and threshold, and finds what there is.
+Weights are random by default, and a threshold inside the models sets the number of objects. The built-in model has its own weights
+and threshold.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-# What `benchmarks` does, too late for NumPy where this file is the program.
+# `benchmarks` does the same, but too late for NumPy if this file is the program.
 if "DETECTION_EXPLORER_PLAIN_PROCESS" not in os.environ:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -48,7 +48,7 @@ from detection_core.models.precision import Precision
 _EXAMPLE = ASSETS / "examples" / "astronaut.jpg"
 _DOCUMENTED = "documented"
 _MATRIX_SIDE = 2048
-# Matrix products in each turn: one is soon done, and easily disturbed.
+# Matrix products in each turn, because a single short one is easily disturbed.
 _PRODUCTS = 3
 _PIECE_ROUNDS = 9
 _WARM_UP = 2
@@ -56,12 +56,12 @@ _WARM_UP = 2
 
 @dataclass(frozen=True)
 class Row:
-    """What one model took for one image.
+    """The times of one model for one image.
 
     Attributes:
-        model: Its key.
-        objects: Found by the exact model.
-        detection: Seconds of each run, by way.
+        model: The model's key.
+        objects: Number found by the exact model.
+        detection: Seconds of each run, by implementation.
         whole: The same, with drawing and encoding.
         floor: Seconds that the machine's matrix product would take; None if not measured.
     """
@@ -73,7 +73,7 @@ class Row:
     floor: float | None
 
     def cells(self) -> dict[str, str]:
-        """Column and figure."""
+        """Returns the figures by column."""
         cells = {"model": self.model, "objects": str(self.objects)}
         for part, seconds in {"detection": self.detection, "whole": self.whole}.items():
             for way, own in seconds.items():
@@ -87,7 +87,7 @@ class Row:
 
 
 class Subject:
-    """One model, ready for all the ways in which it is measured; the documented one in the plain process."""
+    """One model, prepared for all measured implementations; the documented one runs in the plain process."""
 
     def __init__(self, spec: ModelSpec, image: Image.Image, device: torch.device, plain: PlainProcess, *, trained: bool) -> None:
         self.spec, self.device, self.plain = spec, device, plain
@@ -99,7 +99,7 @@ class Subject:
             self.ours[str(Precision.FAST)] = optimize(stock, dtype)
 
     def ways(self, image: Image.Image, objects: int) -> dict[str, Way]:
-        """Our ways for one image, from which as many objects come as asked for; and the documented one is made ready."""
+        """Returns our implementations for one image, limited to the number of objects, and prepares the documented one."""
         threshold = floor = self.spec.min_score
         if not self.finds_what_it_finds:
             exact = self.ours[Precision.EXACT]
@@ -112,7 +112,7 @@ class Subject:
         return {name: our_way(own, self.spec, image, self.device) for name, own in self.ours.items()}
 
     def measure(self, image: Image.Image, objects: int, rounds: int) -> Row:
-        """Times all ways in turns, after two turns that are not counted: the second time a size comes, weights are packed."""
+        """Times all implementations alternately, after two uncounted turns: weights are packed when a size occurs for the second time."""
         ways = self.ways(image, objects)
         actions = {_DOCUMENTED: partial(self.plain.do, _seconds)} | {name: way.seconds for name, way in ways.items()}
         detection: dict[str, list[float]] = {name: [] for name in actions}
@@ -131,7 +131,7 @@ class Subject:
         return Row(self.spec.key, len(exact()), detection, whole, floor)
 
 
-# What the plain process has been given.
+# The subject in the plain process.
 _given: dict[str, Any] = {}
 
 
@@ -150,13 +150,13 @@ def _seconds() -> tuple[float, float]:
 
 
 def matrix_product_seconds() -> list[float]:
-    """Of a large float32 matrix product, some times."""
+    """Times some large float32 matrix products in seconds."""
     matrix = torch.rand(_MATRIX_SIDE, _MATRIX_SIDE)
     return interleaved([lambda: matrix @ matrix], _PRODUCTS)[0]
 
 
 def multiply_adds(action: Action) -> float:
-    """Of the convolutions and matrix products of a run."""
+    """Counts the multiply-adds in the convolutions and matrix products of a run."""
 
     def of_fused(maps: list[int], second: list[int], third: list[int] | None, *_: object, out_shape: list[int], **__: object) -> int:
         # With a sum, its other part comes before the weights; without, their biases come after them.
@@ -168,7 +168,7 @@ def multiply_adds(action: Action) -> float:
 
 
 def measured_tables(options: argparse.Namespace) -> Iterator[str]:
-    """One table for each size of the image and number of objects."""
+    """Yields one table for each image size and number of objects."""
     device = torch.device(options.device)
     images = [Image.open(_EXAMPLE).convert("RGB").resize(size, Image.Resampling.BICUBIC) for size in options.size]
     rows: dict[tuple[tuple[int, int], int], list[Row]] = {}
@@ -189,7 +189,7 @@ def measured_tables(options: argparse.Namespace) -> Iterator[str]:
 
 
 def report(options: argparse.Namespace) -> Iterator[str]:
-    """The whole report in Markdown, part by part."""
+    """Yields the report in Markdown, part by part."""
     rate = 2 * _MATRIX_SIDE**3 / min(matrix_product_seconds()) / 1e9
     yield f"{machine_facts(options.threads)} Matrix product before the first model: {rate:.0f} GFLOP/s."
     if options.device != "cpu":
@@ -213,13 +213,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--size", type=int, nargs=2, action="append", metavar=("WIDTH", "HEIGHT"), help="of an image (default: 640 480); may be repeated"
     )
-    parser.add_argument("--objects", type=int, nargs="+", default=[20], metavar="N", help="found in each image (default: 20)")
-    parser.add_argument("--device", default="cpu", help="where models run (default: cpu)")
-    parser.add_argument("--trained", action="store_true", help="trained weights where they are on the disk")
+    parser.add_argument("--objects", type=int, nargs="+", default=[20], metavar="N", help="number of objects in each image (default: 20)")
+    parser.add_argument("--device", default="cpu", help="device of the models (default: cpu)")
+    parser.add_argument("--trained", action="store_true", help="use trained weights that are on the disk")
     parser.add_argument("--pieces", action=argparse.BooleanOptionalAction, default=True, help="measure single pieces as well (default)")
     parser.add_argument("--pieces-only", action="store_true", help="no models")
-    parser.add_argument("--peers", action="store_true", help="Ultralytics' smallest models as well, for orientation")
-    parser.add_argument("--write", type=Path, metavar="FILE.md", help="put the report here, too")
+    parser.add_argument("--peers", action="store_true", help="measure Ultralytics' smallest models as well")
+    parser.add_argument("--write", type=Path, metavar="FILE.md", help="also write the report to this file")
     options = parser.parse_args()
     options.size = [tuple(size) for size in options.size or [(640, 480)]]
     return options

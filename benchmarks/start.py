@@ -1,4 +1,4 @@
-"""What a start takes, and what of it: help, imports, the page, the first example's result. Fresh processes, in turns."""
+"""Measures the parts of a start in fresh processes: help, imports, the page, and the first example's result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.common import machine_facts, markdown_table, median_and_range
 from benchmarks.page import ROOT, free_port, wait_for_answer
 
 HELPS = ["app.py", *(f"-m detection_core{command}" for command in ("", " models", " detect", " compare", " train", " serve"))]
-# Runs in a fresh process: imports in parts, without garbage collection as `serve` does, tells what each took, and serves.
+# Runs in a fresh process: imports in parts, without garbage collection as in `serve`, prints the time of each, and serves.
 SERVE = """
 import gc, json, sys, time
 gc.disable()
@@ -40,7 +40,7 @@ def help_seconds(command: str) -> float:
 
 
 def start_seconds() -> dict[str, float]:
-    """What the parts of one start took."""
+    """Returns the seconds of the parts of one start."""
     port = free_port()
     with subprocess.Popen([sys.executable, "-c", SERVE, str(port)], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

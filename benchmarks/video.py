@@ -1,6 +1,6 @@
-"""Videos: frames per second from file to annotated file against those of the detector alone, and peak memory of 10 s against 100 s.
+"""Measures videos: the frame rate from file to annotated file and of the detector alone, and peak memory for 10 s and 100 s.
 
-This process imports nothing heavy: a child's peak begins at what its parent holds when it is started.
+This process imports nothing heavy, because a child's peak starts from its parent's memory.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MODEL = "person_mobilenet_v2_fpn"
 SIZE = (640, 480)
 FPS = 25
 SECONDS = (10, 100)
-# Frames for the throughput; each round detects in all of them twice.
+# Frames for the throughput; each round runs detection on all of them twice.
 FRAMES = 50
 PEOPLE = ("grace_hopper.jpg", "astronaut.jpg", "cameraman.jpg")
 
@@ -52,7 +52,7 @@ def make(path: Path, frames: int) -> None:
 
 
 def throughput(folder: Path, rounds: int) -> dict[str, Any]:
-    """Seconds a frame, detector alone and from file to file, in turns."""
+    """Returns the seconds per frame, alternately of the detector alone and from file to file."""
     import torch
     from PIL import Image
 
@@ -69,7 +69,7 @@ def throughput(folder: Path, rounds: int) -> dict[str, Any]:
     spec = get_model_spec(MODEL)
     loader = ModelLoader()
     detector = Detector(spec, loader=loader)
-    # As the command line and the page do.
+    # As in the command line and the page.
     engine = LocalEngine(loader=loader)
 
     def detect(image: Image.Image) -> Detections:
@@ -93,18 +93,18 @@ def throughput(folder: Path, rounds: int) -> dict[str, Any]:
 
 
 def memory(folder: Path, seconds: int) -> dict[str, Any]:
-    """Peak of the command line, model loaded, included, over a prepared video of so many seconds."""
+    """Measures the command line's peak memory on a prepared video, including the loaded model."""
     from detection_core.cli.main import main
 
     arguments = [str(folder / f"{seconds}.mp4"), "--model", MODEL, "--out", str(folder / "out"), "--format", "mp4,json,coco,csv,mot"]
     started = time.perf_counter()
     if main(["detect", *arguments]):
-        raise SystemExit("the video could not be done")
+        raise SystemExit("the video could not be processed")
     return {"peak": peak_bytes(), "seconds": time.perf_counter() - started}
 
 
 def prepare(folder: Path, seconds: int) -> dict[str, Any]:
-    """Leaves a video of so many seconds."""
+    """Writes a video of a number of seconds."""
     make(folder / f"{seconds}.mp4", seconds * FPS)
     return {}
 

@@ -1,4 +1,4 @@
-"""The ways from a decoded image to an annotated JPEG that are compared: as torchvision's documentation shows, and ours."""
+"""The compared implementations from a decoded image to an annotated JPEG: that of torchvision's documentation, and ours."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _CONNECTIONS += [(11, 13), (12, 14), (13, 15), (14, 16)]
 
 @dataclass(frozen=True)
 class Way:
-    """One way to do it.
+    """One implementation.
 
     Attributes:
-        detect: From the image to what was found in it, on the device or not.
-        present: From there to the bytes of a JPEG.
+        detect: Detects the objects in an image; the result may be on the device.
+        present: Turns that result into the bytes of a JPEG.
     """
 
     detect: Callable[[], Any]
     present: Callable[[Any], bytes]
 
     def seconds(self) -> tuple[float, float]:
-        """Of detection alone, and with drawing and encoding."""
+        """Times detection alone, and with drawing and encoding, in seconds."""
         started = time.perf_counter()
         found = self.detect()
         detected = time.perf_counter()
@@ -47,12 +47,12 @@ class Way:
 
 
 def documented_way(module: nn.Module, spec: ModelSpec, image: Image.Image, threshold: float, device: torch.device) -> Way:
-    """What somebody writes who follows torchvision's documentation."""
+    """Returns an implementation that follows torchvision's documentation."""
     tensor = pil_to_tensor(image)
 
     @torch.no_grad()
     def detect() -> dict[str, Tensor]:
-        # What `weights.transforms()`, ObjectDetection, does.
+        # The same as `weights.transforms()`, ObjectDetection.
         output: dict[str, Tensor] = module([(pil_to_tensor(image).float() / 255).to(device)])[0]
         if device.type == "cuda":
             torch.cuda.synchronize(device)
@@ -81,6 +81,6 @@ def documented_way(module: nn.Module, spec: ModelSpec, image: Image.Image, thres
 
 
 def our_way(module: nn.Module, spec: ModelSpec, image: Image.Image, device: torch.device) -> Way:
-    """What the app does for an image in its memory, without the network in between."""
+    """Returns the app's implementation for an image in memory, without the HTTP transport."""
     pixels = np.asarray(image)
     return Way(lambda: run(module, spec, [pixels], device)[0][0], lambda found: encode_jpeg(annotate(image, found)))

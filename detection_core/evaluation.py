@@ -1,4 +1,4 @@
-"""How well a model does on annotated images: COCO's average precision of boxes, masks and keypoints, and the threshold of the best F1."""
+"""Evaluates a model on annotated images: COCO's average precision of boxes, masks and keypoints, and the threshold of the best F1."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from detection_core.datasets.coco import AnnotatedImage, CocoDataset
 from detection_core.datasets.coco_json import Entry
 from detection_core.datasets.images import read_upright
 from detection_core.detections import Detections
+from detection_core.detections.coco_names import COCO_KEYPOINTS
 from detection_core.formats import to_coco_results
 from detection_core.models.catalog import Task
-from detection_core.models.state_dict import COCO_KEYPOINT_NAMES
 
-# What COCOeval calls a task, where its results keep it, and what the catalog calls its average precision.
+# COCOeval's name of a task, the field of its results, and the catalog's name of its average precision.
 _TASKS: dict[Task, tuple[str, str, str]] = {
     "boxes": ("bbox", "bbox", "box_map"),
     "masks": ("segm", "segmentation", "mask_map"),
     "keypoints": ("keypoints", "keypoints", "kp_map"),
 }
-# Where `COCOeval.stats` has what; keypoints have no small ones.
+# Indices into `COCOeval.stats`; keypoints have no figure for small objects.
 _STATS = {"ap": 0, "ap50": 1, "small": 3, "medium": 4, "large": 5}
 _KEYPOINT_STATS = {"ap": 0, "ap50": 1, "medium": 3, "large": 4}
-# COCO measured how far annotators disagree for its own 17 keypoints only; for others, something between its shoulders and its wrists.
+# COCO measured the disagreement of annotators only for its own 17 keypoints; others get a value between its shoulders and wrists.
 _OTHER_SIGMA = 0.07
 
 
 @dataclass(frozen=True)
 class AveragePrecision:
-    """COCO's figures of one task, in percent; None where there is nothing to find.
+    """COCO's figures of one task, in percent; None if there are no objects.
 
     Attributes:
         ap: Mean over IoU (or object keypoint similarity) 0.50, 0.55 … 0.95 and over classes.
         ap50: At 0.50 only.
-        small: Of objects below 32² pixels of area.
-        medium: Of those up to 96².
-        large: Of those above.
-        images: How many images it was measured on.
+        small: AP of objects below 32² pixels of area.
+        medium: AP of objects up to 96².
+        large: AP of larger objects.
+        images: Number of images measured.
     """
 
     ap: float | None
@@ -57,7 +57,7 @@ class AveragePrecision:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """How boxes do at one score threshold, at an IoU of 0.5, all classes together; 0–1 each."""
+    """Precision, recall and F1 of boxes at one score threshold, at an IoU of 0.5, for all classes together, each 0–1."""
 
     threshold: float
     precision: float
@@ -67,33 +67,33 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found.
+    """The result of `evaluate`.
 
     Attributes:
-        tasks: Average precision by task: boxes, and what else both model and annotations have.
-        points: One for every threshold that changes anything, highest first.
+        tasks: Average precision by task: boxes, and masks and keypoints if both model and annotations have them.
+        points: One for every threshold that changes the result, highest first.
     """
 
     tasks: dict[Task, AveragePrecision]
     points: tuple[OperatingPoint, ...]
 
     def metrics(self) -> dict[str, float]:
-        """Average precisions in percent under the catalog's names: `box_map`, `mask_map`, `kp_map`."""
+        """Returns average precisions in percent under the catalog's names: `box_map`, `mask_map`, `kp_map`."""
         return {_TASKS[task][2]: round(figures.ap, 2) for task, figures in self.tasks.items() if figures.ap is not None}
 
     def figures(self) -> dict[str, dict[str, float | None]]:
-        """All figures as plain types, by task."""
+        """Returns all figures as plain types, by task."""
         return {task: asdict(figures) for task, figures in self.tasks.items()}
 
     def best(self) -> OperatingPoint | None:
-        """The point of the highest F1, or None where nothing right was found."""
+        """Returns the point of the highest F1, or None if nothing was detected correctly."""
         return max((point for point in self.points if point.f1), key=lambda point: point.f1, default=None)
 
     def default_threshold(self, floor: float) -> float | None:
-        """The threshold of the highest F1 in steps of 0.05, the middle one of those that are as good; None where nothing right is found.
+        """Returns the threshold of the highest F1 in steps of 0.05, the middle one of several; None if nothing is detected correctly.
 
         Args:
-            floor: The model's lowest score, below which there is nothing to choose.
+            floor: The model's lowest score, the lower bound of the threshold.
         """
         steps = [step / 20 for step in range(1, 20) if step / 20 >= floor]
         highest = max((self.at(step).f1 for step in steps), default=0.0)
@@ -103,7 +103,7 @@ class Evaluation:
         return equals[len(equals) // 2]
 
     def at(self, threshold: float) -> OperatingPoint:
-        """How boxes do at a threshold."""
+        """Returns the figures of boxes at a threshold."""
         kept = [point for point in self.points if point.threshold >= threshold]
         return OperatingPoint(threshold, kept[-1].precision, kept[-1].recall, kept[-1].f1) if kept else OperatingPoint(threshold, 0, 0, 0)
 
@@ -116,13 +116,12 @@ def evaluate(
 ) -> Evaluation:
     """Runs a model on annotated images and measures it as COCO does.
 
-    Classes are matched by name; what the model finds of other classes is left out. Masks are measured on the images that have them,
-    keypoints where they are annotated, of the objects that were found with some. Crowds count neither for nor against. Images are read
-    as for training: see `read_upright`.
+    Classes are matched by name; detections of other classes are left out. Masks are measured on the images that have them, keypoints if
+    they are annotated, for the objects detected with keypoints. Crowds are ignored. Images are read as for training: see `read_upright`.
 
     Args:
-        dataset: Images and what is on them.
-        detect: Gives everything found in an image, stored pixels as RGB uint8 [H,W,3], down to the model's floor score.
+        dataset: Images and their annotations.
+        detect: Returns all detections in an image, stored pixels as RGB uint8 [H,W,3], down to the model's lowest score.
         on_progress: Called with the number of images done and their total.
     """
     results: list[dict[str, Any]] = []
@@ -149,7 +148,7 @@ def evaluate(
 
 
 def _results(found: Detections, image: AnnotatedImage, dataset: CocoDataset) -> list[dict[str, Any]]:
-    """COCO results whose category is the data set's label."""
+    """Converts detections to COCO results whose category is the data set's label."""
     label_of = {name: label for label, name in enumerate(dataset.categories)}
     entries = to_coco_results(found, image.id)
     labels = [label_of.get(found.categories[label]) for label in found.labels]
@@ -161,26 +160,26 @@ def _average_precision(
 ) -> tuple[AveragePrecision, COCOeval]:
     kind, part, _ = _TASKS[task]
     chosen = {image.id for image in images}
-    # Each part goes alone: loadRes takes an object's area from its box if there is one, even for masks.
+    # Each task separately: loadRes takes an object's area from its box if there is one, even for masks.
     keys = ("image_id", "category_id", "score", part)
     entries = [{key: entry[key] for key in keys} for entry in results if entry["image_id"] in chosen and part in entry]
     places = _KEYPOINT_STATS if task == "keypoints" else _STATS
     with contextlib.redirect_stdout(io.StringIO()):
         truth = _coco(images, dataset, _truth(task, images, dataset))
-        # loadRes takes no empty list.
+        # loadRes does not accept an empty list.
         evaluation = COCOeval(truth, truth.loadRes(entries) if entries else _coco(images, dataset, []), kind)
-        if task == "keypoints" and dataset.keypoint_names != COCO_KEYPOINT_NAMES:
+        if task == "keypoints" and dataset.keypoint_names != COCO_KEYPOINTS:
             evaluation.params.kpt_oks_sigmas = np.full(len(dataset.keypoint_names), _OTHER_SIGMA)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    # COCOeval says -1 where there is nothing to find.
+    # COCOeval returns -1 if there are no objects.
     figures = {name: 100 * float(evaluation.stats[place]) if evaluation.stats[place] >= 0 else None for name, place in places.items()}
     return AveragePrecision(**{"small": None, **figures}, images=len(images)), evaluation
 
 
 def _coco(images: Sequence[AnnotatedImage], dataset: CocoDataset, annotations: list[Entry]) -> COCO:
-    """Annotations or results as pycocotools has them."""
+    """Makes a pycocotools `COCO` object of annotations or results."""
     coco = COCO()
     coco.dataset = {
         "images": [{"id": image.id, "width": image.size[0], "height": image.size[1]} for image in images],
@@ -192,7 +191,7 @@ def _coco(images: Sequence[AnnotatedImage], dataset: CocoDataset, annotations: l
 
 
 def _truth(task: Task, images: Sequence[AnnotatedImage], dataset: CocoDataset) -> list[Entry]:
-    """COCO's entries with the data set's labels as categories, numbered anew; only what the task needs, as the rest was never checked."""
+    """Renumbers COCO's entries with the data set's labels as categories, keeping only the fields of the task, which were checked."""
     annotations: list[Entry] = []
     for image in images:
         for is_crowd, entries in enumerate((image.annotations, image.crowds)):
@@ -207,20 +206,20 @@ def _truth(task: Task, images: Sequence[AnnotatedImage], dataset: CocoDataset) -
                     "area": entry.get("area", width * height),
                 }
                 if task == "masks":
-                    # A crowd without an outline is where its box is.
+                    # A crowd without a segmentation covers its box.
                     outline = [[x, y, x + width, y, x + width, y + height, x, y + height]]
                     annotation["segmentation"] = entry.get("segmentation") or outline
                 if task == "keypoints":
                     keypoints = (not is_crowd and entry.get("keypoints")) or [0] * 3 * len(dataset.keypoint_names)
-                    # The file's own count may be missing or wrong, and COCOeval ignores objects whose count is 0.
+                    # The file's own count may be missing or wrong, and COCOeval ignores objects with a count of 0.
                     annotation |= {"keypoints": keypoints, "num_keypoints": sum(visibility > 0 for visibility in keypoints[2::3])}
                 annotations.append(annotation)
     return annotations
 
 
 def _operating_points(evaluation: COCOeval) -> tuple[OperatingPoint, ...]:
-    """Boxes at every threshold; crowds and what lies in them do not count, as in COCOeval."""
-    # evalImgs goes through classes, in each through areas with "all" first, and in those through images; the first IoU is 0.5.
+    """Returns the figures of boxes at every threshold; crowds and detections in them are ignored, as in COCOeval."""
+    # evalImgs is ordered by class, area ("all" first) and image; the first IoU is 0.5.
     images, areas = len(evaluation.params.imgIds), len(evaluation.params.areaRng)
     parts = [
         part

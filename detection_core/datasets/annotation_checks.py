@@ -1,4 +1,4 @@
-"""Tells what is wrong with a single COCO annotation: its category, box, mask and keypoints."""
+"""Checks a single COCO annotation: its category, box, mask and keypoints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pycocotools import mask as coco_mask
 from detection_core.datasets.coco import AnnotatedImage, CocoDataset
 from detection_core.models.catalog import Task
 
-# What is wrong, and what to do about it.
+# The problem and its remedy.
 Problem = tuple[str, str]
 
 # Pixels. COCO's own boxes leave the image by up to 0.01 (two decimals), tools that count pixels from 1 or include the last by 1.
@@ -23,13 +23,13 @@ TOLERANCE = 1.0
 def annotation_problems(
     annotation: dict[str, Any], image: AnnotatedImage, dataset: CocoDataset, tasks: Collection[Task]
 ) -> Iterator[Problem]:
-    """Yields everything that is wrong with one of COCO's annotation entries; see `checks.check` for what is looked at.
+    """Yields the problems of one COCO annotation entry; see `checks.check` for the list of checks.
 
     Args:
-        annotation: An object's or a crowd's entry.
-        image: The image that it lies on.
-        dataset: Knows the classes and keypoints.
-        tasks: What will be trained.
+        annotation: The entry of an object or a crowd.
+        image: The annotated image.
+        dataset: The data set with the classes and keypoints.
+        tasks: The tasks to be trained.
     """
     if annotation["category_id"] not in dataset.labels:
         yield f"its category id {annotation['category_id']} is unknown", 'Add the class to "categories", or correct the id'
@@ -56,7 +56,7 @@ def _box_problems(bbox: Any, size: tuple[int, int]) -> Iterator[Problem]:
     clipped = corners.clip(0, size)
     if np.abs(corners - clipped).max() > TOLERANCE or (clipped[0] >= clipped[1]).any():
         where = f"from ({x:g}, {y:g}) to ({x + width:g}, {y + height:g})"
-        advice = "Video it to the image; if the numbers are two corners, write [x, y, width, height] instead"
+        advice = "Clip it to the image; if the numbers are two corners, write [x, y, width, height] instead"
         yield f"its box reaches {where}, beyond the image of {size[0]} × {size[1]} pixels", advice
 
 
@@ -86,9 +86,9 @@ def _polygon_problems(polygons: list[Any], size: tuple[int, int]) -> Iterator[Pr
             return
         points.append(values)
     width, height = size
-    # Drawing takes time and memory in proportion to the outline's length.
+    # Drawing takes time and memory in proportion to the polygon's length.
     if any((np.abs(values.reshape(-1, 2) - (width / 2, height / 2)) > (2 * width, 2 * height)).any() for values in points):
-        yield f"a polygon lies far beyond the image of {width} × {height} pixels", "Write its points in pixels of this image"
+        yield f"a polygon is far outside the image of {width} × {height} pixels", "Write its points in pixels of this image"
     elif not coco_mask.area(coco_mask.merge(coco_mask.frPyObjects([values.tolist() for values in points], height, width))):
         yield "its mask is empty: its polygons enclose no pixel of the image", "Outline the object again, or remove the annotation"
 
@@ -101,14 +101,14 @@ def _rle_problems(rle: dict[str, Any], size: tuple[int, int]) -> Iterator[Proble
         return
     counts = _rle_counts(rle.get("counts"))
     if counts is None or min(counts, default=-1) < 0 or sum(counts) != height * width:
-        # Looked at here, because pycocotools fills what is missing with whatever lies in memory.
+        # Checked here, because pycocotools fills missing pixels with uninitialized memory.
         yield f"its RLE cannot be decoded: its counts do not add up to {height * width} pixels", "Encode the mask again"
     elif not sum(counts[1::2]):
         yield "its mask is empty: its RLE marks no pixel", "Outline the object again, or remove the annotation"
 
 
 def _rle_counts(counts: Any) -> list[int] | None:
-    """The run lengths of an uncompressed RLE, or of one in COCO's compression (rleFrString in pycocotools' maskApi.c)."""
+    """Returns the run lengths of an RLE, uncompressed or in COCO's compression (rleFrString in pycocotools' maskApi.c)."""
     if isinstance(counts, list):
         return counts if all(isinstance(value, int) for value in counts) else None
     if not isinstance(counts, str):
@@ -145,7 +145,7 @@ def _keypoint_problems(keypoints: Any, count: int, size: tuple[int, int]) -> Ite
     outside = points[(np.abs(points - points.clip(0, size)) > TOLERANCE).any(axis=1)]
     if len(outside):
         where = f"({outside[0][0]:g}, {outside[0][1]:g}), beyond the image of {size[0]} × {size[1]} pixels"
-        yield f"a labeled keypoint lies at {where}", "Correct it, or set its x, y and visibility to 0"
+        yield f"a labeled keypoint is at {where}", "Correct it, or set its x, y and visibility to 0"
 
 
 def _finite_numbers(values: Any) -> NDArray[np.float64] | None:

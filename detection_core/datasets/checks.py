@@ -1,4 +1,4 @@
-"""Finds every fault of a data set in one pass, before training starts, and takes the faulty parts out."""
+"""Finds all faults of a data set in one pass before training starts, and removes the faulty parts."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from detection_core.models.catalog import Task
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that is wrong with an image, or with one of its annotations.
+    """A fault of an image or of one of its annotations.
 
     Attributes:
-        image_id: COCO's image id; None where an unusable entry does not tell.
+        image_id: COCO's image id; None if an unusable entry has none.
         file_name: The image's file name; empty if no image has that id.
         annotation_id: COCO's annotation id, or None if the image as a whole is concerned.
-        problem: What is wrong.
-        advice: What to do about it.
-        entry: Where an unusable entry stands in the file; empty for all others.
+        problem: The problem.
+        advice: The remedy.
+        entry: The position of an unusable entry in the file; empty for all others.
     """
 
     image_id: int | None
@@ -35,19 +35,19 @@ class Fault:
     entry: str = ""
 
     def __str__(self) -> str:
-        """All of it in one line."""
+        """Formats the fault in one line."""
         image = f"image {self.image_id} ({self.file_name or 'not in the file'})"
         place = image if self.annotation_id is None else f"{image}, annotation {self.annotation_id}"
         return f"{self.entry or place}: {self.problem}. {self.advice}."
 
 
 class Remainder(NamedTuple):
-    """What is left of a data set without its faults.
+    """A data set without its faulty parts.
 
     Attributes:
-        dataset: The sound part.
-        images_left_out: How many images are missing in it.
-        annotations_left_out: How many annotations, those of left-out images included.
+        dataset: The part without faults.
+        images_left_out: The number of images left out.
+        annotations_left_out: The number of annotations left out, including those of left-out images.
     """
 
     dataset: CocoDataset
@@ -56,18 +56,18 @@ class Remainder(NamedTuple):
 
 
 def check(dataset: CocoDataset, tasks: Collection[Task], *, on_progress: Callable[[int, int], None] | None = None) -> list[Fault]:
-    """Lists every fault that would stop training or teach nonsense.
+    """Lists the faults that would stop training or make the model learn wrong targets.
 
-    Entries must have ids and images a size. Images must be readable to their last row, of the annotated size, and shown as they are
-    stored (no EXIF orientation). Boxes must be XYWH, of a size, and within the image but for
-    one pixel (`annotation_checks.TOLERANCE`), by which training clips them. Categories must be known, ids unique. Segmentations and
-    keypoints are only looked at if `tasks` asks for them: polygons of three points or more, RLEs of the image's size whose counts add up
-    to it, no empty masks; as many keypoints as the data set names, visibilities 0, 1 or 2, labeled keypoints within the image.
+    Entries must have ids and images a size. Images must be readable to their last row, of the annotated size, and without an EXIF
+    orientation. Boxes must be XYWH, not empty, and within the image up to a tolerance of one pixel
+    (`annotation_checks.TOLERANCE`), by which training clips them. Categories must be known, ids unique. Segmentations and
+    keypoints are only checked if `tasks` contains them: polygons of three points or more, RLEs of the image's size whose counts add up to
+    it, no empty masks; as many keypoints as the data set names, visibilities 0, 1 or 2, labeled keypoints within the image.
 
     Args:
-        dataset: As `read_coco` gives it; check each file before merging, so that ids are those of the file.
-        tasks: What will be trained.
-        on_progress: Called with the number of images done and that of all.
+        dataset: The result of `read_coco`; check each file before merging, so that ids are those of the file.
+        tasks: The tasks to be trained.
+        on_progress: Called with the number of images done and their total.
 
     Returns:
         Faults in the order of the images, then those of annotations without an image and of unusable entries.
@@ -75,13 +75,13 @@ def check(dataset: CocoDataset, tasks: Collection[Task], *, on_progress: Callabl
     faults: list[Fault] = []
     uses = Counter(image.id for image in dataset.images)
     seen: set[int] = set()
-    # Pillow lets go of the interpreter while it decodes, so threads use all cores.
+    # Pillow releases the GIL while it decodes, so threads use all cores.
     pool = ThreadPoolExecutor()
     try:
         for done, (image, problem) in enumerate(zip(dataset.images, pool.map(image_problem, dataset.images), strict=True), 1):
             of_image = [problem] if problem else []
             if uses[image.id] > 1:
-                of_image.append((f"{uses[image.id]} images have this id", "Give every image an id of its own"))
+                of_image.append((f"{uses[image.id]} images have this id", "Give every image a unique id"))
             faults += [Fault(image.id, image.path.name, None, *what) for what in of_image]
             for annotation in image.annotations + image.crowds:
                 problems = [*_repeated_id(annotation, seen), *annotation_problems(annotation, image, dataset, tasks)]
@@ -91,7 +91,7 @@ def check(dataset: CocoDataset, tasks: Collection[Task], *, on_progress: Callabl
     finally:
         pool.shutdown(cancel_futures=True)
     advice = "Add the image, or remove the annotation"
-    # The fault of an unusable image stands for those of its annotations.
+    # The fault of an unusable image is reported once, not again for its annotations.
     unusable = {entry.image_id for entry in dataset.malformed if entry.part == "images"}
     lost = [entry for entry in dataset.orphans if entry["image_id"] not in unusable]
     faults += [Fault(entry["image_id"], "", entry["id"], "its image is not in the file", advice) for entry in lost]
@@ -99,21 +99,21 @@ def check(dataset: CocoDataset, tasks: Collection[Task], *, on_progress: Callabl
 
 
 def without_faults(dataset: CocoDataset, faults: Iterable[Fault]) -> Remainder:
-    """The data set without faulty annotations and images.
+    """Removes faulty annotations and images from a data set.
 
-    An image that loses all its annotations is left out too, as it would teach that nothing is there; one that loses some counts as
-    partly labeled.
+    An image that loses all its annotations is left out too, because it would count as an image without objects; one that loses some
+    counts as partly labeled.
 
     Args:
         dataset: The data set that was checked.
-        faults: What `check` found in it.
+        faults: The result of `check`.
 
     Raises:
         DataError: If no image is left.
     """
     faults = list(faults)
     image_ids = {fault.image_id for fault in faults if fault.annotation_id is None and not fault.entry}
-    # An unusable annotation is in no image's list, but what it was to label is on the image.
+    # An unusable annotation is in no image's list, but its object is in the image.
     unlabeled = {entry.image_id for entry in dataset.malformed}
     annotation_ids = {(fault.image_id, fault.annotation_id) for fault in faults}
 
@@ -128,7 +128,7 @@ def without_faults(dataset: CocoDataset, faults: Iterable[Fault]) -> Remainder:
             continue
         images.append(replace(image, annotations=annotations, crowds=sound(image.crowds, image), partial=image.partial or loses))
     if not images:
-        raise DataError("Every image is faulty, so none is left to train on. Mend the faults that were listed.")
+        raise DataError("Every image is faulty, so none is left to train on. Correct the listed faults.")
     left = replace(dataset, images=tuple(images), orphans=(), malformed=())
     return Remainder(left, _count_images(dataset) - len(images), _count_annotations(dataset) - _count_annotations(left))
 
@@ -149,5 +149,5 @@ def _fault(entry: Malformed) -> Fault:
 
 def _repeated_id(annotation: dict[str, Any], seen: set[int]) -> Iterator[Problem]:
     if annotation["id"] in seen:
-        yield "another annotation has this id", "Give every annotation an id of its own"
+        yield "another annotation has this id", "Give every annotation a unique id"
     seen.add(annotation["id"])

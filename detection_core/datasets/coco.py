@@ -1,4 +1,4 @@
-"""COCO-format annotations as images and classes with labels 1 to N; the images stay on disk until somebody looks at them."""
+"""Reads COCO-format annotations as images and classes with labels 1 to N, without reading the image files."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from itertools import count
 from pathlib import Path
 
 from detection_core.datasets.coco_json import DataError, Entry, Malformed, listed, read_entries
+from detection_core.detections.coco_names import BACKGROUND
 
-__all__ = ["BACKGROUND", "AnnotatedImage", "CocoDataset", "DataError", "Malformed", "merge", "read_coco", "require_objects", "split"]
-
-BACKGROUND = "__background__"
+__all__ = ["AnnotatedImage", "CocoDataset", "DataError", "Malformed", "merge", "read_coco", "require_objects", "split"]
 
 
 @dataclass(frozen=True)
 class AnnotatedImage:
-    """One image and what is drawn on it. Entries are COCO's own and may be faulty: see `checks.check`.
+    """An image and its annotations. Entries are COCO's own and may be faulty: see `checks.check`.
 
     Attributes:
         id: COCO's image id.
-        path: Where the image should be.
+        path: The expected image file.
         size: (width, height) in pixels, as annotated: of the stored pixels, before any EXIF rotation.
         annotations: COCO's entries of single objects.
-        crowds: COCO's entries of groups (`iscrowd`): no targets of training, and neither right nor wrong in an evaluation.
-        has_masks: Every annotation has a polygon or an RLE, so that the image can teach masks.
-        partial: Some objects are not labeled, so that the image teaches nothing about what is background. So it is where crowds are all
-            there is: nothing in them is a target, but none of it is background either.
+        crowds: COCO's entries of groups (`iscrowd`): not used as training targets, and ignored in an evaluation.
+        has_masks: Whether every annotation has a polygon or an RLE, so that masks can be trained on the image.
+        partial: Whether some objects are not labeled, so that the background cannot be trained on the image. This includes images with
+            nothing but crowds, which are neither targets nor background.
     """
 
     id: int
@@ -43,15 +42,15 @@ class AnnotatedImage:
 
 @dataclass(frozen=True)
 class CocoDataset:
-    """Images and the classes and keypoints of their annotations.
+    """A set of images with the classes and keypoints of their annotations.
 
     Attributes:
         images: In the file's order.
         categories: Class names by label; label 0 is the background.
         category_ids: COCO's category id by label; 0 for the background.
-        keypoint_names: Names of the keypoints, or empty; of the first category that names any, as torchvision knows one kind of skeleton.
+        keypoint_names: Names of the keypoints of the first category that has any, or empty; torchvision supports only one skeleton.
         orphans: Annotations of images that the file does not list, or that are malformed.
-        malformed: Entries that are unusable, and therefore nowhere else.
+        malformed: Unusable entries, which appear nowhere else.
     """
 
     images: tuple[AnnotatedImage, ...]
@@ -68,18 +67,18 @@ class CocoDataset:
 
     @property
     def keypoint_labels(self) -> tuple[int, ...]:
-        """The labels of the classes of which any object shows a keypoint."""
+        """The labels of the classes with at least one labeled keypoint."""
         known = (a for image in self.images for a in image.annotations if a["category_id"] in self.labels and _shows_keypoint(a))
         return tuple(sorted({self.labels[annotation["category_id"]] for annotation in known}))
 
     @property
     def has_masks(self) -> bool:
-        """Whether any image can teach masks."""
+        """Whether masks can be trained on any image."""
         return any(image.has_masks and image.annotations for image in self.images)
 
     @property
     def has_keypoints(self) -> bool:
-        """Whether the keypoints have names and any object shows one."""
+        """Whether the keypoints have names and any keypoint is labeled."""
         return bool(self.keypoint_names) and any(_shows_keypoint(a) for image in self.images for a in image.annotations)
 
 
@@ -87,26 +86,26 @@ def read_coco(source: Path, *, partial: bool = False) -> CocoDataset:
     """Reads annotations in COCO's "instances" or "person keypoints" format.
 
     Only the structure of the file is checked here; unusable entries and faulty boxes, masks, keypoints and images are listed by
-    `checks.check`. A value of null is as good as none.
+    `checks.check`. A value of null counts as missing.
 
     Args:
-        source: A folder with `annotations.json`, or a `.json` file. An image is looked for in `images/` beside the file, then beside the
-            file itself, by the path that the file gives.
-        partial: Not every object on the images is labeled.
+        source: A folder with `annotations.json`, or a `.json` file. An image is searched by its path in the file, first in `images/`
+            beside the file, then beside the file itself.
+        partial: Whether some objects in the images are not labeled.
 
     Returns:
         Images in the file's order and categories in the order of their ids. Without `categories` each category id that occurs is a
-        class "class ID". An image may say `has_masks`; where it does not, the segmentations of its annotations do.
+        class "class ID". An image's `has_masks` is taken from its entry, or else from the segmentations of its annotations.
 
     Raises:
-        DataError: If the file is missing or is no COCO annotation file.
+        DataError: If the file is missing or is not a COCO annotation file.
     """
     file = source / "annotations.json" if source.is_dir() else source
     entries, annotations, categories, malformed = read_entries(file)
     by_image = defaultdict(list)
     for annotation in annotations:
         by_image[annotation["image_id"]].append(annotation)
-    # Where entries share an id, the first has the annotations: nobody knows whose they are.
+    # If entries share an id, the first gets the annotations, which cannot be assigned.
     images = tuple(_image(image, by_image.pop(image["id"], []), file.parent, partial) for image in entries)
     return CocoDataset(
         images=images,
@@ -119,7 +118,7 @@ def read_coco(source: Path, *, partial: bool = False) -> CocoDataset:
 
 
 def merge(datasets: Sequence[CocoDataset]) -> CocoDataset:
-    """One data set of all images, with the labels of the first. Check each before: ids that two of them share are numbered anew.
+    """Merges data sets into one with the labels of the first. Check each before: ids that occur in two of them are renumbered.
 
     Args:
         datasets: At least one.
@@ -140,10 +139,10 @@ def merge(datasets: Sequence[CocoDataset]) -> CocoDataset:
 
 
 def require_objects(dataset: CocoDataset) -> None:
-    """Makes sure that there is something to learn.
+    """Raises an error if there is nothing to learn.
 
     Args:
-        dataset: What is to be trained on.
+        dataset: The training data.
 
     Raises:
         DataError: If no image has a single object.
@@ -153,25 +152,25 @@ def require_objects(dataset: CocoDataset) -> None:
 
 
 def split(dataset: CocoDataset, fraction: float, seed: int = 0) -> tuple[CocoDataset, CocoDataset]:
-    """Divides the images into some to train on and some to validate on.
+    """Splits the images into a training and a validation set.
 
-    An image's side is decided by its id and the seed alone, so that it hardly changes when images are added. Images that are only partly
-    labeled are trained on, as they would count right answers as wrong; unless there are no others. Where two images have objects, either
-    side gets one; where one has, it is trained on.
+    The assignment depends on the image's id and the seed alone, so it hardly changes when images are added. Partly labeled images are
+    used for training unless there are no others, because validation would count correct detections in them as wrong. If two images
+    have objects, each set gets one; if only one has, it is used for training.
 
     Args:
         dataset: At least two images.
-        fraction: Share of the images to validate on, between 0 and 1; at least one image goes either way.
-        seed: Another seed gives another division.
+        fraction: Share of the validation set, between 0 and 1; each set gets at least one image.
+        seed: Seed of the assignment.
 
     Returns:
-        The images to train on and those to validate on, each in the order of the data set.
+        The training and the validation set, each in the order of the data set.
 
     Raises:
         DataError: If there are fewer than two images.
     """
     if len(dataset.images) < 2:
-        raise DataError("One image cannot be split into training and validation. Add images, or give validation data of their own.")
+        raise DataError("One image cannot be split into training and validation. Add images, or give separate validation data.")
     eligible = [i for i, image in enumerate(dataset.images) if not image.partial] or list(range(len(dataset.images)))
     eligible.sort(key=lambda i: hashlib.sha256(f"{seed}:{dataset.images[i].id}".encode()).digest())
     wanted = min(max(1, round(fraction * len(eligible))), len(dataset.images) - 1)
@@ -185,7 +184,7 @@ def split(dataset: CocoDataset, fraction: float, seed: int = 0) -> tuple[CocoDat
 
 
 def _with_objects_on_both_sides(images: Sequence[AnnotatedImage], order: list[int], wanted: int) -> list[int]:
-    """The first `wanted` of the order, but for one image that is exchanged if objects would be on one side only."""
+    """Returns the first `wanted` images of the order, with one image exchanged if only one set would have objects."""
     first, later = order[:wanted], order[wanted:]
     elsewhere = [i for i in range(len(images)) if i not in set(order)]
     giving = [i for i in first if images[i].annotations]

@@ -1,4 +1,4 @@
-"""Reads a JSON file in COCO's format as lists of entries that have what is needed, and keeps account of those that do not."""
+"""Reads a JSON file in COCO's format as lists of usable entries, and records the unusable ones."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ Entry = dict[str, Any]
 
 
 class DataError(UserError, ValueError):
-    """A data set cannot be used as it is; the message says what is wrong and what to do, for people."""
+    """A data set cannot be used as it is; the message tells the user the problem and its remedy."""
 
 
 @dataclass(frozen=True)
 class Malformed:
-    """An entry of the file that lacks what makes it usable.
+    """An unusable entry of the file.
 
     Attributes:
-        part: The list that it stands in.
-        position: Where in that list, from 0.
-        image_id: COCO's image id, its own or that of its image; None where the entry does not tell.
-        problem: What is wrong.
+        part: The list that contains it.
+        position: Its index in that list, from 0.
+        image_id: COCO's image id, its own or that of its image; None if the entry has none.
+        problem: The problem.
     """
 
     part: Literal["images", "annotations"]
@@ -41,7 +41,7 @@ class Malformed:
 
 
 def read_entries(file: Path) -> tuple[list[Entry], list[Entry], list[Entry], tuple[Malformed, ...]]:
-    """Reads images, annotations and categories. Values that are null are left out; whole numbers written as 5.0 become 5.
+    """Reads images, annotations and categories. Null values are dropped; whole numbers written as 5.0 become 5.
 
     Args:
         file: The JSON file.
@@ -51,7 +51,7 @@ def read_entries(file: Path) -> tuple[list[Entry], list[Entry], list[Entry], tup
         Without `categories` each category id that occurs is a class "class ID".
 
     Raises:
-        DataError: If the file is missing or is no COCO annotation file, or its categories cannot be told apart.
+        DataError: If the file is missing or is not a COCO annotation file, or its categories are ambiguous.
     """
     data = _json_object(file)
     images, unusable_images = _sorted_out(_listed_entries(file, data, "images"), "images", _IMAGE)
@@ -62,7 +62,7 @@ def read_entries(file: Path) -> tuple[list[Entry], list[Entry], list[Entry], tup
 
 
 def listed(values: Iterable[Any]) -> str:
-    """Values as people read them: "a", "b", 3."""
+    """Formats values for messages: "a", "b", 3."""
     return ", ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in values)
 
 
@@ -92,7 +92,7 @@ def _sorted_out(
 ) -> tuple[list[Entry], list[Malformed]]:
     usable, malformed = [], []
     for position, raw in enumerate(entries):
-        entry = _plain(raw, fields)
+        entry = _without_nulls(raw, fields)
         if problem := _problem(entry, fields):
             image_id = entry.get("id" if part == "images" else "image_id") if isinstance(entry, dict) else None
             malformed.append(Malformed(part, position, image_id if isinstance(image_id, int) else None, problem))
@@ -101,10 +101,10 @@ def _sorted_out(
     return usable, malformed
 
 
-def _plain(entry: Any, fields: dict[str, _Kind]) -> Any:
+def _without_nulls(entry: Any, fields: dict[str, _Kind]) -> Any:
     if not isinstance(entry, dict):
         return entry
-    # Exporters write null for what is not there, and some languages know no whole numbers.
+    # Exporters write null for missing values, and some languages have no integers.
     plain = {name: value for name, value in entry.items() if value is not None}
     whole = {name: int(plain[name]) for name, kind in fields.items() if kind is int and _is_whole(plain.get(name))}
     return {**plain, **whole}
@@ -125,7 +125,7 @@ def _problem(entry: Any, fields: dict[str, _Kind]) -> str | None:
 def _categories(file: Path, data: Entry, annotations: list[Entry]) -> list[Entry]:
     if not data.get("categories"):
         return [{"id": number, "name": f"class {number}"} for number in sorted({a["category_id"] for a in annotations})]
-    categories = [_plain(category, _CATEGORY) for category in _listed_entries(file, data, "categories")]
+    categories = [_without_nulls(category, _CATEGORY) for category in _listed_entries(file, data, "categories")]
     for position, category in enumerate(categories):
         if problem := _problem(category, _CATEGORY):
             raise DataError(f'{file}: entry {position} of "categories": {problem}. Add it, or export the annotations again as COCO JSON.')

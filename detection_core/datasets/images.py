@@ -1,4 +1,4 @@
-"""Reads images as they are stored, so that annotations fit: the same for training, for measuring, and for the check before."""
+"""Reads images as they are stored, so that annotations match, in the same way for training, evaluation and checks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from detection_core.images.modes import orientation_of, to_rgb
 
 
 def read_upright(image: AnnotatedImage) -> Image.Image:
-    """An image's stored pixels, 8-bit RGB, of any format and size that Pillow reads; an EXIF orientation does not turn them.
+    """Reads an image's stored pixels as 8-bit RGB, in any format and size that Pillow reads, and ignores its EXIF orientation.
 
     Raises:
         OSError: If the image cannot be read.
@@ -22,7 +22,7 @@ def read_upright(image: AnnotatedImage) -> Image.Image:
 
 
 def read_part(image: AnnotatedImage, part: tuple[float, float, float, float], size: tuple[int, int]) -> Image.Image:
-    """A part of what `read_upright` gives, scaled.
+    """Reads a part of the result of `read_upright`, scaled.
 
     Args:
         image: The image.
@@ -34,7 +34,7 @@ def read_part(image: AnnotatedImage, part: tuple[float, float, float, float], si
     """
     scale = size[0] / (part[2] - part[0]), size[1] / (part[3] - part[1])
     with Image.open(image.path) as opened:
-        # A large JPEG is decoded at a half, quarter or eighth of its size where that suffices.
+        # A large JPEG is decoded at a half, quarter or eighth of its size if that suffices.
         drafted = opened.draft("RGB", (math.ceil(image.size[0] * scale[0]), math.ceil(image.size[1] * scale[1])))
         shrunk = drafted[1][2] / image.size[0] if drafted else 1.0
         rgb, _ = to_rgb(opened)
@@ -43,7 +43,7 @@ def read_part(image: AnnotatedImage, part: tuple[float, float, float, float], si
 
 
 def image_problem(image: AnnotatedImage) -> Problem | None:
-    """Why an image's file does not fit its annotations or cannot be read at all; None if nothing is wrong."""
+    """Returns why an image's file cannot be read or does not match its annotations; None if it does."""
     try:
         with Image.open(image.path) as opened:
             size = opened.size
@@ -52,14 +52,14 @@ def image_problem(image: AnnotatedImage) -> Problem | None:
             opened.load()
             orientation = orientation_of(opened)
     except FileNotFoundError:
-        return "its image file is missing", "Put the file into images/, or remove the opened from the annotations"
-    except Exception as error:  # Pillow's readers raise nearly everything on broken files.
+        return "its image file is missing", "Put the file into images/, or remove the image from the annotations"
+    except Exception as error:  # Pillow's readers raise nearly any exception on broken files.
         return f"its image cannot be read ({error})".replace(f" {str(image.path)!r}", ""), "Replace the file by an intact JPEG or PNG"
     if size != image.size:
         problem = f"its image is {size[0]} × {size[1]} pixels, but {image.size[0]} × {image.size[1]} are annotated"
-        # 5 to 8 lie on their side.
+        # Orientations 5 to 8 swap width and height.
         if orientation > 4 and size == image.size[::-1]:
-            return problem, "The file asks viewers to turn it (EXIF orientation): save it upright, without that mark"
+            return problem, "Viewers rotate the image because of its EXIF orientation: save it upright, without that tag"
         return problem, "Use the image that was annotated, or scale its annotations and correct its width and height"
     if orientation != 1:
         problem = f"viewers show its image turned or mirrored (EXIF orientation {orientation}), but annotations count stored pixels"

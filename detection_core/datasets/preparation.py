@@ -1,4 +1,4 @@
-"""From where data is to data that can be trained on: read, checked and divided."""
+"""Reads, checks and splits the data of a training."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from detection_core.models.families import Task
 
 
 class InvalidDataError(DataError):
-    """The data set has faults; the message lists them all."""
+    """The data set has faults, all of which the message lists."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
         lines = "\n".join(map(str, faults))
         count = f"{len(faults)} fault{'s' * (len(faults) != 1)}"
-        super().__init__(f"{lines}\n{count} in the data. Mend them, or go on without them by --skip-invalid.")
+        super().__init__(f"{lines}\n{count} in the data. Correct them, or continue without them by --skip-invalid.")
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Where images and annotations are.
+    """The locations of images and annotations.
 
     Attributes:
-        train: COCO folders or files to learn from.
-        validation: Those to measure on; empty takes a part of the images to learn from.
-        partial: Those to learn from in which some objects are not labeled: they teach nothing about background.
-        validation_fraction: Which part, where there is no validation data.
+        train: COCO folders or files to train on.
+        validation: Those to validate on; if empty, a part of the training images is used.
+        partial: Those to train on in which some objects are not labeled, so that the background cannot be trained on them.
+        validation_fraction: Share of the training images to validate on if there is no validation data.
         skip_invalid: Leave faulty images and annotations out instead of refusing.
     """
 
@@ -43,21 +43,21 @@ class TrainingData:
 def read_and_check(
     data: TrainingData, tasks: set[Task], seed: int, say: Callable[[str], None], *, optional: Collection[Task] = ()
 ) -> tuple[CocoDataset, CocoDataset]:
-    """Reads and checks all data, and divides it.
+    """Reads, checks and splits all data.
 
     Args:
-        data: Where it is.
-        tasks: What will be trained.
-        seed: Of the division, where there is no validation data.
-        say: Takes lines for people.
-        optional: Of the tasks, those that are dropped where the data cannot teach them: the set is changed.
+        data: The locations of the data.
+        tasks: The tasks to be trained.
+        seed: Seed of the split if there is no validation data.
+        say: Called with lines of progress for the user.
+        optional: The tasks that may be dropped if the data has no targets for them; `tasks` is changed in place.
 
     Returns:
-        The images to train on and those to measure on.
+        The training and the validation set.
 
     Raises:
-        DataError: If it cannot be read, or lacks what the tasks need.
-        InvalidDataError: If it has faults.
+        DataError: If the data cannot be read, or has no targets for a task.
+        InvalidDataError: If the data has faults.
     """
     sources = [(path, False) for path in data.train] + [(path, True) for path in data.partial]
     training = merge([_sound(read_coco(path, partial=partial), tasks, data, say) for path, partial in sources])
@@ -68,7 +68,7 @@ def read_and_check(
     )
     for task, there, needs in needed:
         if task in tasks and task in optional and not there:
-            say(f"The data has no {needs}, so the model goes without {task}.")
+            say(f"The data has no {needs}, so the model is trained without {task}.")
             tasks.discard(task)
         elif task in tasks and not there:
             raise DataError(f"This model learns {needs}, but the data has none. Annotate some, or choose a model without {task}.")
@@ -78,7 +78,7 @@ def read_and_check(
     if set(validation.categories) != set(training.categories):
         raise DataError("The validation data has other classes than the training data. Name them alike.")
     if "keypoints" in tasks and validation.keypoint_names not in ((), training.keypoint_names):
-        raise DataError("The validation data has other keypoints than the training data, or in another order. List them alike.")
+        raise DataError("The validation data has other keypoints than the training data, or another order. Use the same list in both.")
     return training, validation
 
 

@@ -1,1 +1,1 @@
-"""From a model's key to a module that is ready to run: what models there are, their weights, loading and running them."""
+"""The models: the catalog, their weights, and the code that builds, loads and runs them."""

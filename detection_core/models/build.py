@@ -21,16 +21,16 @@ def build_model(spec: ModelSpec, path: Path) -> nn.Module:
 
     Args:
         spec: The model.
-        path: A state dict of it as `torch.save` writes it, in the zip or the older format, in any floating-point type or as `quantize`
-            gives it; for a user's model whatever `read_checkpoint` reads.
+        path: Its state dict as written by `torch.save`, in the zip or the older format, in any floating-point type or quantized by
+            `quantize`; for a user's model any file that `read_checkpoint` reads.
 
     Returns:
-        The module on the CPU, in float32, in evaluation mode and without gradients. Its output equals to the bit what torchvision's
-        builder gives with the same weights.
+        The module on the CPU, in float32, in evaluation mode and without gradients. Its output is bit-identical
+        to that of torchvision's builder with the same weights.
 
     Raises:
-        CheckpointError: If a user's file is damaged, or is no longer what the spec was made from.
-        Exception: Of many kinds, if another file is damaged or belongs to another model; torch promises no particular one.
+        CheckpointError: If a user's file is damaged, or has changed since the spec was made from it.
+        Exception: If any other file is damaged or belongs to another model; torch does not document which exception it raises.
     """
     # Not memory-mapped: torchvision's older files are not zips, and a mapped file must not be changed while the model lives.
     state = _user_state(spec, path) if spec.source == "user" else torch.load(path, map_location="cpu", weights_only=True)
@@ -38,7 +38,7 @@ def build_model(spec: ModelSpec, path: Path) -> nn.Module:
         module = build_empty(spec.architecture)
     module.load_state_dict(dequantize(state), assign=True)
     if spec.architecture.builder in BUILDERS:
-        # Depthwise convolutions take half the time this way; torchvision's models stay as they are, to the bit.
+        # Channels last halves the time of depthwise convolutions. torchvision's models stay bit-identical.
         module.to(memory_format=torch.channels_last)
     return module.eval().requires_grad_(False)
 
@@ -50,6 +50,6 @@ def _user_state(spec: ModelSpec, path: Path) -> dict[str, Tensor]:
     except OSError:
         replaced = True
     if replaced:
-        # Its classes, too, may be others now.
+        # The new file may also have other classes than the spec.
         raise CheckpointError(f"“{path.name}” has been replaced while it was read. Try again.")
     return state

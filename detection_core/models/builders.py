@@ -1,4 +1,4 @@
-"""Detectors on backbones of our own, built from torchvision's parts: anything that gives feature maps can carry a Faster R-CNN."""
+"""Builds detectors on custom backbones from torchvision's parts: a Faster R-CNN runs on anything that returns feature maps."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _ASPECT_RATIOS = (0.5, 1.0, 2.0)
 _SINGLE_MAP_ANCHORS = ((32, 64, 128, 256, 512),)
 # Anchors of a pyramid are squares of 8 cells' side at every level (Lin et al. 2017, section 4.1): 32 px at stride 4.
 _ANCHOR_CELLS = 8
-# The level that `LastLevelMaxPool` adds; it only serves the region proposals.
+# The level that `LastLevelMaxPool` adds; only the region proposals use it.
 _POOL_LEVEL = "pool"
-# Side of the image with which the feature maps are found out; a multiple of any stride in use.
+# Side of the image from which the shapes of the feature maps are inferred; a multiple of every stride in use.
 _TRIAL_SIDE = 128
 
 # MobileNetV2 blocks whose outputs have strides 8, 16 and 32, and the channels they give (Sandler et al. 2018, table 2); the last is
@@ -39,7 +39,7 @@ _STAGES = {"6": 32, "13": 96, "18": 1280}
 _MOVENET_STAGES = {"6": 48, "13": 144, "18": 1280}
 _MOVENET_WIDTH = 1.5
 _FPN_CHANNELS = 128
-# What makes a pyramid detector light. Two anchor scales a level, from 12 px (a distant person at 320 px) to 288 px (a portrait that
+# Settings of the light pyramid detectors. Two anchor scales a level, from 12 px (a distant person at 320 px) to 288 px (a portrait that
 # fills the frame); each object costs a pass through the mask and the keypoint head, and a resize per keypoint.
 _LIGHT: Mapping[str, Any] = {
     "anchor_sizes": ((12, 20), (32, 48), (80, 128), (192, 288)),
@@ -53,7 +53,7 @@ _LIGHT: Mapping[str, Any] = {
     "box_detections_per_img": 50,
 }
 
-# What scores less costs time in two more heads, and hardly any of it is a person.
+# Boxes with lower scores cost time in two more heads, and hardly any of them is a person.
 _PERSON_FLOOR_SCORE = 0.1
 
 
@@ -72,7 +72,7 @@ def detector_on_backbone(
     keypoint_layers: Sequence[int] = (512,) * 8,
     **options: Any,
 ) -> FasterRCNN:
-    """Puts a Faster R-CNN on any backbone: torchvision's example of a custom backbone as a function.
+    """Builds a Faster R-CNN on any backbone, as torchvision's example of a custom backbone does.
 
     The example on torchvision's page is then:
 
@@ -82,11 +82,11 @@ def detector_on_backbone(
         >>> x = [torch.rand(3, 300, 400), torch.rand(3, 500, 400)]
         >>> predictions = model(x)
 
-    On a ResNet-50 with a feature pyramid the result is torchvision's own Faster, Mask or Keypoint R-CNN. Masks and keypoints may also
-    be asked for together. All weights are random but those that the backbone brings.
+    On a ResNet-50 with a feature pyramid the result is torchvision's own Faster, Mask or Keypoint R-CNN. Masks and keypoints may
+    also be combined. All weights are random except those of the backbone.
 
     Args:
-        backbone: Takes images, float [B, 3, H, W], and gives one feature map [B, C, h, w] or, like `BackboneWithFPN`, a dict of them
+        backbone: Takes images, float [B, 3, H, W], and returns one feature map [B, C, h, w] or, like `BackboneWithFPN`, a dict of them
             by level, finest first. It becomes part of the result.
         out_channels: The channels C of every feature map.
         num_classes: Classes including the background.
@@ -102,10 +102,10 @@ def detector_on_backbone(
         **options: Any other argument of torchvision's `FasterRCNN`, such as `image_mean` or `box_detections_per_img`.
 
     Returns:
-        A `FasterRCNN` in training mode that keeps torchvision's contract. Its predictions have masks and keypoints as asked for.
+        A `FasterRCNN` in training mode that keeps torchvision's contract. Its predictions contain masks and keypoints if requested.
 
     Raises:
-        ValueError: If the backbone's feature maps have other channels, or `anchor_sizes` other levels.
+        ValueError: If the backbone's feature maps have another number of channels, or `anchor_sizes` another number of levels.
     """
     strides = _level_strides(backbone, out_channels)
     backbone.out_channels = out_channels  # type: ignore[assignment]
@@ -142,7 +142,7 @@ def detector_on_backbone(
 def person_mobilenet_v2_fpn(
     *, num_classes: int = 2, num_keypoints: int = 17, min_size: int = 320, max_size: int = 512, box_batch_size_per_image: int = 512
 ) -> FasterRCNN:
-    """Builds a small detector of people, their outlines and their keypoints, on the body of MoveNet (see `movenet_body`).
+    """Builds a small detector of people, their masks and their keypoints, on the body of MoveNet (see `movenet_body`).
 
     The feature pyramid has 128 channels on strides 8, 16, 32 and 64. No weights are downloaded.
 
@@ -207,18 +207,18 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     )
 }
 
-# The builders whose models give no score below another limit than their family's.
+# The builders whose lowest score differs from their family's.
 FLOOR_SCORES = {"person_mobilenet_v2_fpn": _PERSON_FLOOR_SCORE, "ssdlite300_mobilenet_v2": SSDLITE_FLOOR_SCORE}
 
 
 def movenet_body() -> nn.Sequential:
     """Builds the body of MoveNet MultiPose Lightning: torchvision's MobileNetV2 of width 1.5, without the norms and the classifier.
 
-    The norms are part of the convolutions, as in MoveNet's published weights (see `pretrained.read_movenet_backbone`), which saves a third
-    of the time; they pad as TensorFlow does in images whose sides are multiples of 32.
+    The norms are folded into the convolutions, as in MoveNet's published weights (see `backbone_weights.read_movenet_backbone`), which
+    saves a third of the time; the convolutions pad as TensorFlow does in images whose sides are multiples of 32.
 
     Returns:
-        The layers, with random weights. They take images [B, 3, H, W] from -1 to 1 and give [B, 1280, H/32, W/32].
+        The layers, with random weights. They take images [B, 3, H, W] from -1 to 1 and return [B, 1280, H/32, W/32].
     """
     features = mobilenet_v2(weights=None, width_mult=_MOVENET_WIDTH, norm_layer=nn.Identity).features
     # torchvision would widen the last convolution too; MoveNet keeps its 1280 channels.
@@ -245,7 +245,7 @@ def _with_pyramid(body: nn.Sequential, stages: Mapping[str, int]) -> BackboneWit
 
 @torch.no_grad()
 def map_shapes(backbone: nn.Module, side: int) -> dict[str, torch.Size]:
-    """The shapes of a backbone's feature maps of one square image, by name; nothing is computed for it."""
+    """Returns the shapes of a backbone's feature maps for one square image, by name, without computing them."""
     weights = {name: weight.to("meta") for name, weight in chain(backbone.named_parameters(), backbone.named_buffers())}
     maps = functional_call(backbone, weights, torch.zeros(1, 3, side, side, device="meta"))
     # A single map gets this name from torchvision too.
@@ -253,7 +253,7 @@ def map_shapes(backbone: nn.Module, side: int) -> dict[str, torch.Size]:
 
 
 def _level_strides(backbone: nn.Module, out_channels: int) -> dict[str, int]:
-    """The names and strides in pixels of a backbone's feature maps, found by showing it a small image."""
+    """Returns the names and the strides in pixels of a backbone's feature maps, measured with a small image."""
     modes = {module: module.training for module in backbone.modules()}
     shapes = map_shapes(backbone.eval(), _TRIAL_SIDE)
     for module, training in modes.items():

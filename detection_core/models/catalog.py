@@ -1,4 +1,4 @@
-"""All models there are: the embedded ones, torchvision's and the user's, and how to find one by its key."""
+"""The catalog of models: the embedded ones, torchvision's and the user's, each found by its key."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from torchvision.models import get_model_weights
 from torchvision.models import list_models as torchvision_models
 from torchvision.models._api import WeightsEnum
 
+from detection_core.detections.coco_names import BACKGROUND, COCO_CLASSES, COCO_KEYPOINTS
 from detection_core.errors import UserError
 from detection_core.models.builders import FLOOR_SCORES
-from detection_core.models.checkpoint import BACKGROUND, COCO_KEYPOINT_NAMES
 from detection_core.models.empty import FROZEN_NORM_EPSILON, build_on_meta
 from detection_core.models.families import FAMILIES, Family, Task, family_of, title_of
 from detection_core.models.precision import split_key
 from detection_core.models.spec import Architecture, ModelSpec
-from detection_core.models.state_dict import COCO_CATEGORIES
 from detection_core.models.user_models import Rejected, find_user_models
 
 __all__ = [
@@ -48,7 +47,7 @@ PERSON_MODEL = "person_mobilenet_v2_fpn"
 
 @dataclass(frozen=True)
 class _Embedded:
-    """What cannot be read in the card of a model that lies in the project's assets."""
+    """The facts about an embedded model that its card does not contain."""
 
     title: str
     family: Family
@@ -56,19 +55,19 @@ class _Embedded:
 
 
 _EMBEDDED = {
-    COCO_MODEL: _Embedded("SSDlite300 MobileNetV2", Family.SSDLITE, COCO_CATEGORIES),
+    COCO_MODEL: _Embedded("SSDlite300 MobileNetV2", Family.SSDLITE, COCO_CLASSES),
     PERSON_MODEL: _Embedded("Person MobileNetV2 FPN", Family.FASTER_RCNN, (BACKGROUND, "person")),
 }
 
 _BEST_FOR = {
-    COCO_MODEL: "A first look at anything: COCO's 80 classes with masks, and people's keypoints, with nothing to download.",
-    PERSON_MODEL: "People with outlines and keypoints at once, at interactive speed and with nothing to download.",
+    COCO_MODEL: "A first look at any image: COCO's 80 classes with masks, and people's keypoints, with nothing to download.",
+    PERSON_MODEL: "People with masks and keypoints at once, at interactive speed and with nothing to download.",
     "fasterrcnn_mobilenet_v3_large_320_fpn": "Video and weak machines: the fastest Faster R-CNN, for large objects.",
     "fasterrcnn_mobilenet_v3_large_fpn": "Everyday images on a CPU: most of ResNet-50's accuracy at a thirtieth of its cost.",
     "fasterrcnn_resnet50_fpn": "The reference that papers compare with.",
     "fasterrcnn_resnet50_fpn_v2": "The most accurate boxes without masks, when a few seconds an image are fine.",
-    "maskrcnn_resnet50_fpn": "Outlines of 80 kinds of objects; the model of the 2017 paper.",
-    "maskrcnn_resnet50_fpn_v2": "The best outlines and the best boxes of all; also the slowest.",
+    "maskrcnn_resnet50_fpn": "Masks of 80 kinds of objects; the model of the 2017 paper.",
+    "maskrcnn_resnet50_fpn_v2": "The best masks and the best boxes of all; also the slowest.",
     "keypointrcnn_resnet50_fpn": "Human poses: 17 keypoints a person, the better of the two trainings.",
     "keypointrcnn_resnet50_fpn_legacy": "Reproducing results from before torchvision 0.5.",
     "fcos_resnet50_fpn": "A one-stage detector without anchors, stronger than Faster R-CNN v1.",
@@ -78,31 +77,31 @@ _BEST_FOR = {
     "ssdlite320_mobilenet_v3_large": "Phones and live video: the smallest download and the least computation.",
 }
 
-# The weights that a key without an addition means; which these are must not change when torchvision brings others.
+# The weights that a key without a suffix names; these must not change when torchvision adds others.
 _USUAL_WEIGHTS = "COCO_V1"
 _METRICS = ("box_map", "mask_map", "kp_map")
 
 
 def list_models() -> list[str]:
-    """Keys of all models: the embedded ones first, then the user's and torchvision's, each by name."""
+    """Lists the keys of all models: the embedded ones first, then the user's and torchvision's, each sorted by name."""
     return [spec.key for spec in list_specs()]
 
 
 def list_specs() -> list[ModelSpec]:
-    """All models as they are at this moment, in the order of `list_models`; a user's may come and go between two calls."""
+    """Lists the specs of all models in the order of `list_models`; a user's models may change between two calls."""
     built_in = list(_built_in().values())
     own = len(_EMBEDDED)
     return [*built_in[:own], *find_user_models(_built_in()).specs.values(), *built_in[own:]]
 
 
 def get_model_spec(key: str) -> ModelSpec:
-    """Looks a model up.
+    """Returns the spec of a model.
 
     Args:
-        key: One of `list_models`, in another precision than the usual one if it ends so: `ssd300_vgg16@fast`, `ssd300_vgg16@stock`.
+        key: One of `list_models`, optionally with a precision as its suffix: `ssd300_vgg16@fast`, `ssd300_vgg16@stock`.
 
     Raises:
-        UnknownModelError: If there is no such model; the message lists those there are.
+        UnknownModelError: If there is no such model; the message lists the models.
     """
     name, precision = split_key(key)
     spec = _built_in().get(name) or find_user_models(_built_in()).specs.get(name)
@@ -112,12 +111,12 @@ def get_model_spec(key: str) -> ModelSpec:
 
 
 def rejected_files() -> list[Rejected]:
-    """Files in the models folders that are no models, and why."""
+    """Lists the files in the models folders that cannot be used, with the reasons."""
     return list(find_user_models(_built_in()).rejected)
 
 
 class UnknownModelError(UserError, KeyError):
-    """There is no model of that name; the message says which there are."""
+    """There is no model of that name; the message lists the models."""
 
     def __init__(self, key: str) -> None:
         super().__init__(f"There is no model “{key}”. The models are: {', '.join(list_models())}.")
@@ -137,7 +136,7 @@ def _built_in() -> dict[str, ModelSpec]:
 
 
 def _torchvision_specs(builder: str) -> list[ModelSpec]:
-    """The models of one of torchvision's builders; for those that cannot be used here there is a line in the log instead."""
+    """Returns the models of one of torchvision's builders; those that cannot be used here are logged and left out."""
     specs = []
     try:
         members = get_model_weights(builder)
@@ -148,7 +147,7 @@ def _torchvision_specs(builder: str) -> list[ModelSpec]:
     for weights in sorted(members, key=lambda member: member.name, reverse=True):
         try:
             specs.append(_torchvision_spec(builder, weights, usual))
-        except Exception as error:  # Whatever a later torchvision says of a new detector, the others must stay usable.
+        except Exception as error:  # One unusable detector of a later torchvision must not hide the others.
             logger.warning("torchvision's %s with %s is left out: %s: %s", builder, weights.name, type(error).__name__, error)
     return specs
 
@@ -178,7 +177,7 @@ def _torchvision_spec(builder: str, weights: WeightsEnum, usual: WeightsEnum | N
         keypoint_names=keypoint_names,
         params=params,
         gflops=meta.get("_ops"),
-        # Weights of torchvision are float32.
+        # torchvision's weights are float32.
         file_size=meta.get("_file_size") or round(4 * params / 2**20, 1),
         metrics=metrics,
         metrics_on=f"COCO val2017, {classes}" if metrics else "",
@@ -198,7 +197,7 @@ def _arguments(builder: str, weights: WeightsEnum, num_keypoints: int) -> dict[s
     if num_keypoints:
         arguments["num_keypoints"] = num_keypoints
     if builder in FROZEN_NORM_EPSILON:
-        # `overwrite_eps` is for the first of a builder's weights only.
+        # torchvision applies `overwrite_eps` only to the first of a builder's weights.
         arguments["frozen_norm_epsilon"] = FROZEN_NORM_EPSILON[builder] if weights.name == _USUAL_WEIGHTS else 1e-5
     return arguments
 
@@ -206,7 +205,7 @@ def _arguments(builder: str, weights: WeightsEnum, num_keypoints: int) -> dict[s
 def _embedded_spec(key: str) -> ModelSpec:
     card = json.loads((ASSETS / f"{key}.json").read_text())
     made = _EMBEDDED[key]
-    keypoint_names = COCO_KEYPOINT_NAMES if "keypoints" in card["tasks"] else ()
+    keypoint_names = COCO_KEYPOINTS if "keypoints" in card["tasks"] else ()
     return ModelSpec(
         key=key,
         title=f"{made.title} (built in)",

@@ -1,4 +1,4 @@
-"""The file of a trained model: one .pt that says what it is, read without trusting it and written whole or not at all."""
+"""Reads and writes checkpoints: self-describing .pt files, written atomically and read without running code from them."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from detection_core.detections.coco_names import BACKGROUND
 from detection_core.errors import UserError
 from detection_core.models.empty import TORCHVISION_BUILDERS, build_on_meta
 from detection_core.models.spec import Architecture
 from detection_core.models.state_dict import (
-    BACKGROUND,
-    COCO_KEYPOINT_NAMES,
     bare_state,
+    default_names,
     has_masks,
     infer_architecture,
-    names_for,
     num_keypoints,
 )
 
-__all__ = ["BACKGROUND", "COCO_KEYPOINT_NAMES", "Checkpoint", "CheckpointError", "file_revision", "read_checkpoint", "write_checkpoint"]
+__all__ = ["Checkpoint", "CheckpointError", "file_revision", "read_checkpoint", "write_checkpoint"]
 
 logger = logging.getLogger(__name__)
 
 _FORMAT, _VERSION = "detection-explorer", 1
 _ZIP = b"PK\x03\x04"
-# How torch says that it will not run what is in a file; operands are those of pickles of other kinds than its own.
+# torch's messages when it refuses to unpickle something; the operands belong to pickle protocols that it does not write.
 _FORBIDDEN = re.compile(r"Unsupported global: GLOBAL (\S+)|Unsupported (?:global|class|operand 149)()")
 _SAVE_WEIGHTS_ONLY = "Save its weights alone, with torch.save(model.state_dict(), …), and use that file."
 _COPY_AGAIN = "If it is still being written, wait; otherwise copy it again."
@@ -44,7 +43,7 @@ torch.serialization.add_safe_globals([argparse.Namespace])
 
 
 class CheckpointError(UserError, ValueError):
-    """A file is no model that can be used; the message says why and what to do, and names no folder of this machine."""
+    """A file is not a usable model; the message says why and what to do, and contains no folder of this machine."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,13 @@ class Checkpoint:
         categories: Class names by label; index 0 is `BACKGROUND`.
         state: Its weights by name.
         keypoint_names: Names of its keypoints, or empty.
-        training: How it was trained, in plain types. `metrics_on` in it says what `metrics` were measured on.
+        training: How it was trained, in plain types. `metrics_on` in it names the images on which `metrics` were measured.
         metrics: Average precisions in percent by the catalog's names (`box_map`, `mask_map`, `kp_map`), or empty.
-        default_threshold: Where to begin looking, 0–1, or None where it is not known.
-        resume: All that training needs to go on, in plain types and tensors; only in checkpoints for that purpose.
+        default_threshold: The threshold to start with, 0–1, or None if it is not known.
+        resume: The state that a resumed training needs, in plain types and tensors; only in checkpoints to resume from.
 
     Raises:
-        ValueError: If something is of another kind, or lengths do not fit the architecture.
+        ValueError: If a field has the wrong type, or lengths do not match the architecture.
     """
 
     architecture: Architecture
@@ -92,25 +91,25 @@ class Checkpoint:
 
     @property
     def has_masks(self) -> bool:
-        """Whether it gives masks."""
+        """Whether the model returns masks."""
         return has_masks(self.state)
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Writes a checkpoint, atomically: whoever reads the file meanwhile, or after a crash, finds the old one or the new one.
+    """Writes a checkpoint atomically: a reader finds either the old or the new file, even after a crash.
 
     Args:
-        checkpoint: What to write; weights are written as they are on the CPU.
-        path: The file, in a folder that exists; what is there is replaced.
+        checkpoint: The checkpoint; its weights are copied to the CPU.
+        path: The file, in an existing folder; it is replaced if it exists.
 
     Raises:
-        TypeError: If something is neither a plain type nor a tensor, so that it could not be read again safely.
+        TypeError: If a value is neither a plain type nor a tensor, so it could not be read back safely.
         OSError: If the file cannot be written.
     """
     content: dict[str, Any] = {"format": _FORMAT, "version": _VERSION}
     content |= {item.name: getattr(checkpoint, item.name) for item in fields(checkpoint)}
     content["architecture"] = {"builder": checkpoint.architecture.builder, "arguments": checkpoint.architecture.arguments}
-    # A slice of a tensor would be saved with all that it was cut from.
+    # A slice of a tensor would be saved together with the tensor that it was cut from.
     content["state"] = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.state.items()}
     _reject_other_than_plain(content, "checkpoint")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -127,20 +126,20 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 def read_checkpoint(path: Path, *, mmap: bool = True) -> Checkpoint:
     """Reads a checkpoint, or bare weights of one of torchvision's builders with any number of classes.
 
-    No code in the file is run. Bare weights may lie under "model" or "state_dict" and begin with "module.", as training scripts leave
-    them. Their classes have no names: they are COCO's where there are 91, "person" in a Keypoint R-CNN with two, otherwise "class 1"
-    and so on.
+    Code in the file is never run. Bare weights may be nested under "model" or "state_dict" and have the prefix "module.", as training
+    scripts write them. Their classes have no names: 91 get COCO's, two of a Keypoint R-CNN "person", and others "class 1" and so
+    on.
 
     Args:
         path: The file.
-        mmap: Leave the weights on the disk until they are looked at, which is quick; the file must not be changed in place
-            meanwhile. False reads them, and checks the whole file.
+        mmap: Map the weights instead of reading them, which is quick; the file must not be changed in place meanwhile. False
+            reads them and checks the whole file.
 
     Returns:
-        The checkpoint; its weights are known to fit its architecture.
+        The checkpoint; its weights have been checked against its architecture.
 
     Raises:
-        CheckpointError: If it is no such file.
+        CheckpointError: If the file is neither of these.
     """
     try:
         content = _load(path, mmap)
@@ -151,7 +150,7 @@ def read_checkpoint(path: Path, *, mmap: bool = True) -> Checkpoint:
 
 
 def file_revision(found: os.stat_result) -> str:
-    """What changes when a file is written anew."""
+    """Returns a string that changes whenever the file is rewritten."""
     return f"{found.st_mtime_ns}-{found.st_size}"
 
 
@@ -176,7 +175,7 @@ def _load(path: Path, mmap: bool) -> Any:
 
 
 def _checksums_fit(path: Path) -> bool:
-    """Whether the content is what was written; torch does not look."""
+    """Returns whether the content matches its checksums, which torch does not verify."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
@@ -185,7 +184,7 @@ def _checksums_fit(path: Path) -> bool:
 
 
 def _reason(message: str) -> str:
-    """Why torch has refused a file, in words for people."""
+    """Explains to the user why torch has refused a file."""
     if "TorchScript" in message:
         return f"is a TorchScript program, not weights. {_SAVE_WEIGHTS_ONLY}"
     if found := _FORBIDDEN.search(message):
@@ -197,7 +196,7 @@ def _reason(message: str) -> str:
 def _ours(content: dict[str, Any]) -> Checkpoint:
     version = content.get("version")
     if isinstance(version, int) and version > _VERSION:
-        raise ValueError(f"was written by a newer Detection Explorer (format {version}; this one knows {_VERSION}). Update this one.")
+        raise ValueError(f"was written by a newer Detection Explorer (format {version}; this one reads {_VERSION}). Update this one.")
     try:
         _require(version == _VERSION, f"there is no format {version}")
         architecture = Architecture(str(content["architecture"]["builder"]), dict(content["architecture"]["arguments"]))
@@ -208,38 +207,38 @@ def _ours(content: dict[str, Any]) -> Checkpoint:
             tuple(content["keypoint_names"]),
             dict(content["training"]),
             dict(content["metrics"]),
-            # Its name in files of before the first release.
+            # The field's name in files from before the first release.
             content["default_threshold"] if "default_threshold" in content else content["suggested_threshold"],
             content["resume"],
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         problem = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise ValueError(f"is a checkpoint of Detection Explorer that makes no sense: {problem}. Train or export it again.") from error
+        raise ValueError(f"is an inconsistent checkpoint of Detection Explorer: {problem}. Train or export it again.") from error
 
 
 def _bare(content: Any) -> Checkpoint:
     state = bare_state(content)
     if state is None:
-        raise ValueError(f"holds no weights by name, or other things than weights. {_SAVE_WEIGHTS_ONLY}")
+        raise ValueError(f"is not a state dict, which holds weights by name and nothing else. {_SAVE_WEIGHTS_ONLY}")
     architecture = infer_architecture(state)
     if architecture is None:
         raise ValueError(
-            "holds weights of something else than torchvision's detectors. Use a checkpoint that `train` has written, or a state dict of "
+            "does not hold the weights of one of torchvision's detectors. Use a checkpoint that `train` has written, or a state dict of "
             f"one of {', '.join(sorted(TORCHVISION_BUILDERS))}."
         )
-    categories, keypoint_names = names_for(architecture.arguments["num_classes"], num_keypoints(state))
+    categories, keypoint_names = default_names(architecture.arguments["num_classes"], num_keypoints(state))
     return Checkpoint(architecture, categories, state, keypoint_names)
 
 
 def _fitting(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The weights under the names that the architecture has for them now; torchvision has renamed some over the years.
+    """Returns the weights under the architecture's current names; torchvision has renamed some over the years.
 
     Raises:
-        ValueError: If they do not fit.
+        ValueError: If they do not match the architecture.
     """
     builder, arguments = checkpoint.architecture.builder, checkpoint.architecture.arguments
     if any(name.startswith(("weights", "progress")) for name in arguments):
-        raise ValueError("asks for other weights than its own. Train or export it again.")
+        raise ValueError("lists weights that do not match its architecture. Train or export it again.")
     try:
         module = build_on_meta(checkpoint.architecture)
     except Exception as error:

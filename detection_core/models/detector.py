@@ -1,4 +1,4 @@
-"""A loaded model and images in, Detections at the model's floor score out."""
+"""Runs a model on images and returns `Detections` down to the model's lowest score."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from detection_core.detections import Detections
 from detection_core.images.reading import load_image
 from detection_core.models.catalog import ModelSpec, get_model_spec
 from detection_core.models.families import Task
+from detection_core.models.instance_ssd import InstanceSSD
 from detection_core.models.loader import ModelLoader
 from detection_core.models.optimized import heads_with_tasks, takes_bytes
-from detection_core.models.ssdlite_mobilenet_v2 import InstanceSSD
 
 ImageInput = Image.Image | NDArray[np.uint8] | str | Path
 
 
 @dataclass(frozen=True)
 class Timings:
-    """Where the time of one detection went, in seconds.
+    """The time of one detection by step, in seconds.
 
     Attributes:
         load: Getting the model: downloading, reading and building it; 0 when it was in memory.
-        wait: Waiting for others' images.
+        wait: Waiting in the queue behind other images.
         network: Resizing, the network itself and non-maximum suppression.
-        post: Results to arrays.
+        post: Converting results to arrays.
     """
 
     load: float = 0.0
@@ -47,17 +47,17 @@ class Timings:
 class Detector:
     """Finds objects with one model.
 
-    The model runs once per image at its lowest score; filter the result afterwards, it is the same set:
+    The model runs once per image with its lowest threshold. Filtering the result gives the same objects as a higher threshold:
     `detections[detections.scores > 0.5]`.
 
     Args:
-        model: A key of the catalog or a spec.
-        device: Where it runs, as torch names it: "cpu", "cuda", "cuda:1", "mps".
-        loader: Keeps models in memory; detectors that share one share models. None makes one.
+        model: A key from the catalog, or a spec.
+        device: The device by torch's name: "cpu", "cuda", "cuda:1", "mps".
+        loader: Keeps models in memory; detectors with the same loader share models. None creates a new loader.
 
     Raises:
         UnknownModelError: If there is no such model.
-        WeightsError: If its weights cannot be had.
+        WeightsError: If its weights cannot be found or downloaded.
     """
 
     def __init__(self, model: str | ModelSpec, *, device: str = "cpu", loader: ModelLoader | None = None) -> None:
@@ -72,20 +72,20 @@ class Detector:
             image: A PIL image, an RGB uint8 array [H,W,3], or a path.
 
         Returns:
-            All objects down to the model's floor score.
+            All objects down to the model's lowest score.
 
         Raises:
-            ImageError: If it is no image that can be read.
+            ImageError: If the image cannot be read.
         """
         return self.detect_batch([image])[0]
 
     def detect_batch(self, images: Sequence[ImageInput], *, batch_size: int = 1) -> list[Detections]:
-        """Finds objects in many images, each of its own size.
+        """Finds objects in many images of any size.
 
         Args:
             images: As for `detect`.
-            batch_size: Images in one pass. More than one pays on a GPU only, and changes results slightly: torchvision pads a
-                batch to its largest image.
+            batch_size: Images in one pass. More than one is faster only on a GPU, and changes results slightly because torchvision
+                pads a batch to its largest image.
         """
         results = []
         for start in range(0, len(images), batch_size):
@@ -111,12 +111,12 @@ def run(
     """Runs a loaded model on one batch.
 
     Args:
-        module: The model, in eval mode and on `device`; torchvision's own, or what `fast.optimize` makes of it.
-        spec: What the catalog knows of it.
-        images: RGB uint8 [H,W,3], each of its own size.
-        device: Where the module is.
-        tasks: What is wanted of what the model gives; None for all. Boxes are always given, and are the same whatever else is wanted.
-            An optimized model does not compute what is not; to have it later, run again.
+        module: The model, in eval mode and on `device`; torchvision's own, or one returned by `optimize`.
+        spec: The model's entry in the catalog.
+        images: RGB uint8 [H,W,3], of any size.
+        device: The module's device.
+        tasks: The tasks to run; None for all. Boxes are always returned and do not depend on the other tasks. An optimized model
+            skips the tasks that are not listed.
 
     Returns:
         One result per image, equal to torchvision's own output except that masks stay on their grid (for an optimized model, equal up
@@ -132,13 +132,13 @@ def run(
 
 
 def _to_tensor(image: NDArray[np.uint8], module: nn.Module) -> Tensor:
-    """What `weights.transforms()` does, float32 [3,H,W] in 0–1; or the bytes [3,H,W] for a model that takes them."""
+    """Returns the image as `weights.transforms()` does, float32 [3,H,W] in 0–1, or as bytes [3,H,W] for a model that takes them."""
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
     return pixels if takes_bytes(module) else pixels.contiguous().float().div(255)
 
 
 def _forward(module: nn.Module, images: list[Tensor], tasks: Collection[Task]) -> list[dict[str, Tensor]]:
-    """The model's own forward pass, without pasting masks into full-frame float images: 100 of them on 12 MP take 5 GB."""
+    """Runs the forward pass without pasting masks into full-frame float images: 100 of them at 12 MP take 5 GB."""
     if not isinstance(module, GeneralizedRCNN | InstanceSSD):
         outputs: list[dict[str, Tensor]] = module(images)
         return outputs

@@ -1,4 +1,4 @@
-"""Fetches one large file over HTTP so that it arrives whole and verified or not at all, whatever the network does."""
+"""Downloads one large file over HTTP and keeps it only if it is complete and verified."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class DownloadError(RuntimeError):
 
 
 class DownloadCancelled(RuntimeError):  # noqa: N818 - not an error: it is what the caller asked for.
-    """The caller no longer wants the file."""
+    """The caller has cancelled the download."""
 
 
 def download(
@@ -48,22 +48,22 @@ def download(
     on_progress: ProgressCallback | None = None,
     cancelled: CancelledCallback | None = None,
 ) -> None:
-    """Downloads `url` to `target`, unless another process does so meanwhile.
+    """Downloads `url` to `target`, unless another process has done so.
 
-    The bytes gather in `<target>.part`, which outlives an interruption and is continued by a Range request, now or by a later
-    call. Dropped connections are retried as long as each brings the download further, and three times when it does not. A lock
+    The bytes are written to `<target>.part`, which survives an interruption and is continued by a Range request, now or in a
+    later call. Dropped connections are retried as long as each makes progress, and three times when it does not. A lock
     beside the target keeps a second process waiting until the first is done.
 
     Args:
         url: An http(s) address; a user and password in it are sent as basic authentication, to its own host only.
-        target: Where the file goes; its folder exists and can be written to.
-        sha256_prefix: How the file's SHA-256 begins, in lower-case hexadecimal digits; "" accepts any file.
-        on_progress: Called with the bytes there so far and the size of the whole file, None where the server does not tell it.
-        cancelled: Asked between chunks, and while waiting, whether to give up.
+        target: The file to write, in an existing folder with write access.
+        sha256_prefix: The start of the file's SHA-256 in lower-case hexadecimal digits; "" accepts any file.
+        on_progress: Called with the bytes received so far and the size of the whole file, or None if the server does not send it.
+        cancelled: Called between chunks and while waiting; True stops the download.
 
     Raises:
-        DownloadError: If the file cannot be had, does not fit on the disk, or is not the one expected (it is then deleted).
-        DownloadCancelled: As soon as `cancelled` says so; what has arrived stays for a later call.
+        DownloadError: If the file cannot be downloaded, does not fit on the disk, or is not the expected one (it is then deleted).
+        DownloadCancelled: If `cancelled` returned True; the bytes received are kept for a later call.
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise DownloadError("the address does not begin with http:// or https://")
@@ -73,13 +73,15 @@ def download(
     with _only_downloader(target, lambda: report(_size(part), None), stop):
         if target.exists():
             return
-        # All of it may be there, from a process that was killed just before it could give the file its name.
+        # The part may be complete, if a process was killed just before it could rename the file.
         if not (sha256_prefix and part.exists() and sha256(part).startswith(sha256_prefix)):
             _fetch(url, part, report, stop)
             found = sha256(part)
             if not found.startswith(sha256_prefix):
                 part.unlink()
-                raise DownloadError(f"what arrived is not the file expected: its SHA-256 begins with {found[:8]} and not {sha256_prefix}")
+                raise DownloadError(
+                    f"the downloaded file is not the expected one: its SHA-256 begins with {found[:8]} and not {sha256_prefix}"
+                )
         part.replace(target)
 
 
@@ -90,7 +92,7 @@ def sha256(path: Path) -> str:
 
 
 def public_url(url: str) -> str:
-    """Returns `url` without user, password, query and fragment, so that it may be shown to anybody."""
+    """Returns `url` without user, password, query and fragment, so that it is safe to show."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
@@ -112,7 +114,7 @@ def _only_downloader(target: Path, on_wait: Callable[[], None], cancelled: Cance
 
 
 def _fetch(url: str, part: Path, report: ProgressCallback, cancelled: CancelledCallback) -> None:
-    # Unbuffered, so that no bytes are left to fail when the file is closed.
+    # Unbuffered, so that closing the file cannot fail on bytes still to be written.
     with part.open("ab", buffering=0) as file:
         failures, furthest = 0, file.tell()
         while True:
@@ -122,8 +124,8 @@ def _fetch(url: str, part: Path, report: ProgressCallback, cancelled: CancelledC
                 failures = 1 if file.tell() > furthest else failures + 1
                 furthest = max(file.tell(), furthest)
                 logger.warning("download of %s interrupted at %d bytes: %r", public_url(url), file.tell(), error)
-                if not _may_pass(error) or failures > len(_BACK_OFF_SECONDS):
-                    raise DownloadError(_in_plain_words(error)) from error
+                if not _may_succeed_on_retry(error) or failures > len(_BACK_OFF_SECONDS):
+                    raise DownloadError(_explanation(error)) from error
             _pause(_BACK_OFF_SECONDS[failures - 1], cancelled)
 
 
@@ -131,7 +133,7 @@ def _fetch_rest(url: str, file: FileIO, report: ProgressCallback, cancelled: Can
     done = file.tell()
     _raise_if(cancelled)
     with _open(url, done) as response:
-        if response.status != 206:  # Not the rest that was asked for but the whole file.
+        if response.status != 206:  # The server sends the whole file instead of the requested rest.
             file.seek(0)
             file.truncate()
             done = 0
@@ -140,7 +142,7 @@ def _fetch_rest(url: str, file: FileIO, report: ProgressCallback, cancelled: Can
         if total is not None:
             _check_space(file, total - done)
         report(done, total)
-        # read1 returns what has come, so that a slow server delays neither the progress nor a cancellation.
+        # read1 returns the bytes received so far, so a slow server delays neither progress nor cancellation.
         while chunk := response.read1(_CHUNK_BYTES):
             _write(file, chunk)
             done += len(chunk)
@@ -154,7 +156,7 @@ def _open(url: str, offset: int) -> HTTPResponse:
     try:
         return cast(HTTPResponse, urlopen(_request(url, offset), timeout=_STALL_SECONDS))
     except HTTPError as error:
-        if error.code == 416 and offset:  # There are no bytes from there on: what is on the disk is of another file.
+        if error.code == 416 and offset:  # The file has no bytes from there on: the part on the disk belongs to another file.
             return cast(HTTPResponse, urlopen(_request(url, 0), timeout=_STALL_SECONDS))
         raise
 
@@ -170,14 +172,14 @@ def _request(url: str, offset: int) -> Request:
     return request
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether trying again at once may help: a connection that broke may, one that could not be made will not."""
+def _may_succeed_on_retry(error: Exception) -> bool:
+    """Returns whether an immediate retry may help: it may after a broken connection, not after one that could not be made."""
     if isinstance(error, HTTPError):
         return error.code in (408, 429) or error.code >= 500
     return not isinstance(error, (URLError, InvalidURL))
 
 
-def _in_plain_words(error: Exception) -> str:
+def _explanation(error: Exception) -> str:
     if isinstance(error, HTTPError):
         meaning = {401: "asks for a password", 403: "refuses access", 404: "has no such file", 410: "has no such file any more"}
         return f"the server {meaning.get(error.code, 'answered with an error')} (HTTP {error.code})"
@@ -191,7 +193,7 @@ def _in_plain_words(error: Exception) -> str:
     ):
         if isinstance(cause, kind):
             return words
-    return "the server cannot be reached" if isinstance(error, URLError) else "the connection breaks off again and again"
+    return "the server cannot be reached" if isinstance(error, URLError) else "the connection keeps breaking off"
 
 
 def _write(file: FileIO, chunk: bytes) -> None:
@@ -219,7 +221,7 @@ def _pause(seconds: float, cancelled: CancelledCallback) -> None:
 
 def _raise_if(cancelled: CancelledCallback) -> None:
     if cancelled():
-        raise DownloadCancelled("The download was cancelled; what has arrived is kept for the next time.")
+        raise DownloadCancelled("The download was cancelled; the part received is kept for the next time.")
 
 
 def _size(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""Builds a detector's structure from its architecture, without downloading anything, and without initializing it where that is a waste."""
+"""Builds a detector's structure from its architecture, without downloads and, if wanted, without random initialization."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torchvision.models import get_model, list_models
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.ops import FrozenBatchNorm2d
 
-from detection_core.models import builders as architectures
+from detection_core.models import builders
 from detection_core.models.spec import Architecture
 
 # Given weights, these builders of torchvision/models/detection freeze the batch norms of the backbone, and some of them set their
@@ -27,13 +27,13 @@ FROZEN_NORM_EPSILON = {
     "maskrcnn_resnet50_fpn": 0.0,
     "retinanet_resnet50_fpn": 0.0,
 }
-# Divisible by all strides, and no more than that takes.
-_SETTLING_SIDE = 128
+# The smallest side that all strides divide.
+_FIRST_IMAGE_SIDE = 128
 TORCHVISION_BUILDERS = frozenset(list_models(module=torchvision_detection))
 
 
 def build_empty(architecture: Architecture) -> nn.Module:
-    """Builds a model's structure, its parameters as the builder initializes them.
+    """Builds a model's structure, with the builder's initial parameters.
 
     Raises:
         ValueError: If there is no such builder.
@@ -43,19 +43,19 @@ def build_empty(architecture: Architecture) -> nn.Module:
     epsilon = arguments.pop("frozen_norm_epsilon", None)
     if architecture.builder in TORCHVISION_BUILDERS:
         module: nn.Module = get_model(architecture.builder, weights=None, weights_backbone=None, **arguments)
-    elif architecture.builder in architectures.BUILDERS:
-        module = architectures.BUILDERS[architecture.builder](**arguments)
+    elif architecture.builder in builders.BUILDERS:
+        module = builders.BUILDERS[architecture.builder](**arguments)
     else:
         raise ValueError(f"There is no builder “{architecture.builder}”.")
     if epsilon is not None:
         _freeze_batch_norms(module.get_submodule("backbone"), epsilon)
     if isinstance(module, GeneralizedRCNN):
-        _settle_roi_scales(module)
+        _fix_roi_scales(module)
     return module
 
 
 def build_on_meta(architecture: Architecture) -> nn.Module:
-    """Builds a model's structure without any memory for its weights, in about 20 ms; it can compute nothing.
+    """Builds a model's structure on the meta device, without memory for its weights, in about 20 ms.
 
     Raises:
         ValueError: If there is no such builder.
@@ -66,10 +66,12 @@ def build_on_meta(architecture: Architecture) -> nn.Module:
 
 
 def input_size(architecture: Architecture) -> tuple[int, int | None]:
-    """Up to which shorter and longer side, in pixels, an image tells a model more: a larger one is made smaller first.
+    """Returns the size in pixels to which a model scales larger images down.
+
+    A larger image therefore adds no detail for the model.
 
     Returns:
-        The shorter side, and the longer one or None where that does not matter.
+        The shorter side, and the longer side or None if that is not bounded.
     """
     transform: Any = build_on_meta(architecture).transform
     if transform.fixed_size is not None:
@@ -78,19 +80,19 @@ def input_size(architecture: Architecture) -> tuple[int, int | None]:
 
 
 @torch.no_grad()
-def _settle_roi_scales(module: Any) -> None:
-    """Lets RoI pooling see how much smaller feature maps are than images.
+def _fix_roi_scales(module: Any) -> None:
+    """Fixes the scales of RoI pooling, the ratios of feature map size to image size.
 
-    torchvision infers it from the first image that comes, by its height before padding, and keeps it: after a panorama of 1333x20 px
-    all images would be pooled at eight times the right scale. So the first "image" is one that needs no padding.
+    torchvision infers them from the height of the first image before padding, and keeps them: after a panorama of 1333x20 px all
+    images would be pooled at eight times the right scale. The first "image" is therefore one that needs no padding.
     """
     if next(module.parameters()).is_meta:
         return
-    features = {name: torch.zeros(shape) for name, shape in architectures.map_shapes(module.eval().backbone, _SETTLING_SIDE).items()}
+    features = {name: torch.zeros(shape) for name, shape in builders.map_shapes(module.eval().backbone, _FIRST_IMAGE_SIDE).items()}
     heads = module.roi_heads
     for pool in (heads.box_roi_pool, heads.mask_roi_pool, heads.keypoint_roi_pool):
         if pool is not None:
-            pool(features, [torch.zeros(1, 4)], [(_SETTLING_SIDE, _SETTLING_SIDE)])
+            pool(features, [torch.zeros(1, 4)], [(_FIRST_IMAGE_SIDE, _FIRST_IMAGE_SIDE)])
     module.train()
 
 
@@ -103,7 +105,7 @@ def _freeze_batch_norms(module: nn.Module, epsilon: float) -> None:
 
 
 class NoRandomInitialization(TorchFunctionMode):
-    """Leaves new parameters as they are in this thread: they are replaced anyway, and drawing 46 million of them takes a second."""
+    """Skips random initialization in this thread: the parameters are replaced anyway, and drawing 46 million takes a second."""
 
     _DRAWS: frozenset[Callable] = frozenset({nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_})
 

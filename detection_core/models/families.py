@@ -1,4 +1,4 @@
-"""The families of detectors: what each gives, how its scores are to be read, and its models' names for people."""
+"""The families of detectors: their tasks, their score ranges, and the display names of their models."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Family(StrEnum):
 
 @dataclass(frozen=True)
 class FamilyTraits:
-    """What the models of a family have in common.
+    """The properties that all models of a family share.
 
     Attributes:
-        prefix: The letters that torchvision's builders of it begin with.
-        tasks: What its models give.
-        min_score: No score below it leaves a model.
-        default_threshold: Where to begin looking, 0–1.
+        prefix: The letters with which the names of torchvision's builders begin.
+        tasks: The tasks of its models.
+        min_score: The lowest score that a model returns.
+        default_threshold: The threshold to start with, 0–1.
     """
 
     prefix: str
@@ -39,8 +39,8 @@ class FamilyTraits:
     default_threshold: float
 
 
-# Floors are the `score_thresh` defaults in torchvision/models/detection: nothing below them ever leaves the model. The default
-# thresholds differ because the scores do: softmax (R-CNNs, SSDs), sigmoid (RetinaNet), sqrt(class · centerness) (FCOS).
+# `min_score` is the `score_thresh` default in torchvision/models/detection: models return nothing below it. The default thresholds
+# differ because the scores do: softmax (R-CNNs, SSDs), sigmoid (RetinaNet), sqrt(class · centerness) (FCOS).
 FAMILIES = {
     Family.FASTER_RCNN: FamilyTraits("fasterrcnn", ("boxes",), 0.05, 0.5),
     Family.MASK_RCNN: FamilyTraits("maskrcnn", ("boxes", "masks"), 0.05, 0.5),
@@ -53,28 +53,28 @@ FAMILIES = {
 
 
 _FAMILY_BY_PREFIX = {traits.prefix: family for family, traits in FAMILIES.items()} | {"person": Family.FASTER_RCNN}
-# The family's letters, the side of its images where that is part of the name, and what the detector is built on.
+# The family's letters, the image side if it is part of the name, and the backbone.
 _BUILDER = re.compile(r"([a-z]+)(\d*)_(.+)")
 
 
 class UnknownFamilyError(ValueError):
-    """A builder belongs to no family that is known here; the message says so."""
+    """A builder belongs to no known family; the message says so."""
 
 
 def family_of(builder: str) -> Family:
-    """The family that the letters tell with which a builder's name begins.
+    """Returns the family named by the letters with which a builder's name begins.
 
     Raises:
-        UnknownFamilyError: If they tell none: whoever does not know the family cannot know how to read its scores.
+        UnknownFamilyError: If there is no such family, since its scores could not be interpreted.
     """
     parts = _BUILDER.fullmatch(builder)
     if parts is None or parts[1] not in _FAMILY_BY_PREFIX:
-        raise UnknownFamilyError(f"“{builder}” belongs to no family of detectors that is known here")
+        raise UnknownFamilyError(f"“{builder}” belongs to no known family of detectors")
     return _FAMILY_BY_PREFIX[parts[1]]
 
 
 def title_of(builder: str) -> str:
-    """A builder's name for people: "Mask R-CNN ResNet-50 FPN v2" for `maskrcnn_resnet50_fpn_v2`.
+    """Returns a builder's display name: "Mask R-CNN ResNet-50 FPN v2" for `maskrcnn_resnet50_fpn_v2`.
 
     Raises:
         UnknownFamilyError: If its family is not known.

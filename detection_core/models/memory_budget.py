@@ -1,4 +1,4 @@
-"""How many bytes of models may stay in memory on this machine."""
+"""Determines how many bytes of models may stay in memory on this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from detection_core.errors import SettingsError
 BUDGET = "DETECTION_EXPLORER_MEMORY_BUDGET"
 
 _MEMINFO = Path("/proc/meminfo")
-# Where a container finds its limit, under version 2 and version 1 of control groups.
+# A container's memory limit, under version 2 and version 1 of control groups.
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _WHERE_UNKNOWN = 4 << 30
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
@@ -45,7 +45,7 @@ def parse_size(text: str) -> int:
 
 
 def available_memory() -> int:
-    """Returns the bytes of main memory that this process may still expect: what is free, but no more than its container's limit."""
+    """Returns the bytes of main memory available to this process: the free memory, but at most its container's limit."""
     limits = (file.read_text().strip() for file in _CGROUP_LIMITS if file.exists())
     return min([_free_memory(), *(int(limit) for limit in limits if limit != "max")])
 

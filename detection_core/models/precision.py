@@ -1,7 +1,7 @@
-"""Precision: in which numbers a model computes, and how a model's key names it.
+"""The precisions in which models compute, and their suffixes in a model's key.
 
-A model in another precision than the usual one is a model of its own: `maskrcnn_resnet50_fpn@fast`. So it can be chosen, kept, compared
-with its exact self, and found named in every result wherever models are. Imports nothing heavy.
+A model in another precision than exact has its own key: `maskrcnn_resnet50_fpn@fast`. It can therefore be chosen, cached, compared with
+the exact model and named in results like any other. This module imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _BEFORE = "@"
 
 
 class Precision(StrEnum):
-    """In which numbers, and by whose modules, a model computes.
+    """The number format and the modules with which a model computes.
 
     Attributes:
-        EXACT: float32, by modules that find what torchvision's find, sooner; the usual one.
-        FAST: bfloat16 on a CPU, float16 on a GPU: several times as fast, and a little off.
-        STOCK: float32, by torchvision's modules as they are: the reference.
+        EXACT: float32, by faster modules that return what torchvision's return; the default.
+        FAST: bfloat16 on a CPU, float16 on a GPU: several times as fast, with slightly different results.
+        STOCK: float32, by torchvision's unchanged modules: the reference.
     """
 
     EXACT = "exact"
@@ -31,7 +31,7 @@ class Precision(StrEnum):
 
 
 def split_key(key: str) -> tuple[str, Precision]:
-    """A key without its precision, and that; what no precision is named in stays as it is."""
+    """Splits a key into the model's name and its precision; a key without a suffix is exact."""
     name, _, suffix = key.rpartition(_BEFORE)
     if name and suffix in set(Precision) - {Precision.EXACT}:
         return name, Precision(suffix)
@@ -39,17 +39,17 @@ def split_key(key: str) -> tuple[str, Precision]:
 
 
 def join_key(name: str, precision: Precision) -> str:
-    """The key of a model in a precision, of its key in the usual one."""
+    """Returns the key of a model in a precision, given its key in the exact one."""
     return name if precision is Precision.EXACT else f"{name}{_BEFORE}{precision}"
 
 
 def precisions_in(keys: Collection[str], name: str) -> list[Precision]:
-    """The precisions in which a model is among the keys, such as those of `Engine.model_states`."""
+    """Lists the precisions in which a model is among the keys, such as those of `Engine.model_states`."""
     return [precision for precision in Precision if join_key(name, precision) in keys]
 
 
 def usual_key(name: str, keys: Collection[str]) -> str:
-    """The key of a model in the usual precision, or in the exact one where the keys have none in that.
+    """Returns the key of a model in the default precision, or in the exact one if the keys do not contain that.
 
     Raises:
         SettingsError: If the environment names no precision.
@@ -59,10 +59,10 @@ def usual_key(name: str, keys: Collection[str]) -> str:
 
 
 def usual_precision() -> Precision:
-    """The one that is taken where nobody chooses: that of the environment variable `DETECTION_EXPLORER_PRECISION`, otherwise exact.
+    """Returns the default precision: that of the environment variable `DETECTION_EXPLORER_PRECISION`, otherwise exact.
 
     Raises:
-        SettingsError: If the variable names none.
+        SettingsError: If the variable names no precision.
     """
     name = os.environ.get(_USUAL, Precision.EXACT)
     try:
@@ -72,5 +72,5 @@ def usual_precision() -> Precision:
 
 
 def use_precision(precision: Precision) -> None:
-    """Makes a precision the usual one, for this process and those that it starts."""
+    """Makes a precision the default of this process and its child processes."""
     os.environ[_USUAL] = precision

@@ -1,4 +1,4 @@
-"""Weights at a quarter of their size on disk: 8-bit integers with a scale for each output channel, float32 again when loaded."""
+"""Stores weights at a quarter of their size: 8-bit integers with a scale per output channel, converted back to float32 on loading."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 _SCALE = ".int8_scale"
-# A channel of fewer weights (a norm, a bias, a depthwise kernel) is no burden, and its rounding would be felt.
+# Smaller channels (norms, biases, depthwise kernels) take little space, and rounding them would change results.
 _LEAST_WEIGHTS_A_CHANNEL = 64
 
 
@@ -19,7 +19,7 @@ def quantize(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         state: A state dict in float32. The first dimension of a weight counts its output channels.
 
     Returns:
-        The same names, and for each rounded weight a scale beside it, float32 [channels].
+        The state under the same names, plus a scale for each rounded weight, float32 [channels].
     """
     small: dict[str, Tensor] = {}
     for name, value in state.items():
@@ -36,7 +36,7 @@ def quantize(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def dequantize(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What `quantize` was given, but for its rounding; a state dict in floating point comes back in float32 and otherwise as it is."""
+    """Reverses `quantize` except for its rounding; floating-point values become float32 and other values stay unchanged."""
     full = {}
     for name, value in state.items():
         scale = state.get(name + _SCALE)

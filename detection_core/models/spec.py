@@ -1,4 +1,4 @@
-"""What is known about a model before it is loaded: how it is built, what it gives, and where its weights are."""
+"""Describes a model before it is loaded: its architecture, its tasks and its weights file."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Architecture:
     """A model's structure, in plain types that a file can hold.
 
     Attributes:
-        builder: Name of one of torchvision's detection builders, or of one in `architectures.BUILDERS`.
-        arguments: What the builder is called with: always `num_classes`, the background included; `num_keypoints` where the model has
-            keypoints; and for all builders `frozen_norm_epsilon`, with which the backbone's batch norms are frozen ones of that epsilon.
+        builder: Name of one of torchvision's detection builders, or of one in `builders.BUILDERS`.
+        arguments: The builder's arguments: always `num_classes`, including the background; `num_keypoints` if the model has keypoints;
+            and for any builder `frozen_norm_epsilon`, which freezes the backbone's batch norms with that epsilon.
     """
 
     builder: str
@@ -28,33 +28,33 @@ class Architecture:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model as the catalog knows it, without loading anything.
+    """A model's entry in the catalog.
 
     Attributes:
-        key: Name under which the whole project knows it, such as `maskrcnn_resnet50_fpn_v2`; in another precision than the usual one,
-            that is part of it: `maskrcnn_resnet50_fpn_v2@fast`.
-        title: Name for people.
-        family: Which kind of detector it is.
-        architecture: How it is built.
-        tasks: What it gives: boxes always, masks and keypoints where it has the heads.
+        key: Unique name, such as `maskrcnn_resnet50_fpn_v2`; a precision other than exact is part of it:
+            `maskrcnn_resnet50_fpn_v2@fast`.
+        title: Display name.
+        family: The detector's family.
+        architecture: The builder and its arguments.
+        tasks: Boxes always, masks and keypoints if the model has the heads.
         categories: Class names by label; index 0 is the background, and COCO's unused ids are "N/A".
         keypoint_names: Names of its keypoints, or empty.
         params: Number of parameters.
-        gflops: Billions of multiply-adds an image, as torchvision counts them; None where nobody has counted.
+        gflops: Billions of multiply-adds an image, as torchvision counts them; None if not counted.
         file_size: Size of the weights file in MiB.
-        metrics: Average precisions in percent, `box_map`, `mask_map`, `kp_map`; those that are known.
-        metrics_on: What they were measured on, or "" where there are none.
-        recipe: Link to how it was trained, or "".
-        min_score: No score below it leaves the model.
-        default_threshold: Where to begin looking, 0–1.
+        metrics: Average precisions in percent, `box_map`, `mask_map`, `kp_map`; as far as known.
+        metrics_on: The images on which they were measured, or "" if there are none.
+        recipe: Link to the training recipe, or "".
+        min_score: The lowest score that the model returns.
+        default_threshold: The threshold to start with, 0–1.
         best_for: One line on when to choose it.
-        file_name: Name of the weights file; of torchvision's, the last part is the start of the file's SHA-256.
-        source: Who brings it: the project itself, torchvision, or the user.
-        url: Where the file is downloaded from, or "" for a file that is here.
+        file_name: Name of the weights file; for torchvision's models it ends with the start of the file's SHA-256.
+        source: The model's origin: the project itself, torchvision, or the user.
+        url: Address of the file, or "" for a local file.
         weights: torchvision's enum member, or None for other models.
         file: A user's file, or None for other models.
-        revision: Which content of a user's file this is about, or "" for other models; it changes when the file is overwritten.
-        precision: In which numbers it computes.
+        revision: Identifies the content of a user's file, or "" for other models; it changes when the file is overwritten.
+        precision: The precision in which it computes.
     """
 
     key: str
@@ -82,33 +82,33 @@ class ModelSpec:
     precision: Precision = Precision.EXACT
 
     def in_precision(self, precision: Precision) -> ModelSpec:
-        """The same model in another precision, under a key and a title of its own."""
+        """Returns the spec of the same model in another precision, with its own key and title."""
         if precision is self.precision:
             return self
-        name, usual = split_key(self.key)[0], self.title.removesuffix(_marked(self.precision))
-        return replace(self, key=join_key(name, precision), title=usual + _marked(precision), precision=precision)
+        name, usual = split_key(self.key)[0], self.title.removesuffix(_title_suffix(self.precision))
+        return replace(self, key=join_key(name, precision), title=usual + _title_suffix(precision), precision=precision)
 
     @property
     def group(self) -> str:
-        """What it gives, in words: "Boxes, masks"."""
+        """The tasks in words: "Boxes, masks"."""
         return ", ".join(self.tasks).capitalize()
 
     @property
     def identity(self) -> tuple[str, str]:
-        """What tells it from all other models, and from what its own file held before it was overwritten."""
+        """Identifies the model and the content of its file."""
         return self.key, self.revision
 
     @property
     def class_names(self) -> list[str]:
-        """The classes that it can find, in the order of their labels."""
+        """The classes that the model detects, in the order of their labels."""
         return [name for name in self.categories[1:] if name != "N/A"]
 
     def facts(self) -> dict[str, Any]:
-        """What programs may want to know, as plain types that JSON can hold.
+        """Returns the model's properties as JSON types.
 
         Returns:
-            Attributes under their own names, except `file_size_mib`; `categories` are those that it can find, in the order of
-            their labels.
+            The attributes under their own names, except `file_size_mib`; `categories` are the classes that the model detects, in
+            the order of their labels.
         """
         return {
             "key": self.key,
@@ -132,6 +132,6 @@ class ModelSpec:
         }
 
 
-def _marked(precision: Precision) -> str:
-    """How a title ends."""
+def _title_suffix(precision: Precision) -> str:
+    """Returns the suffix of a title in this precision."""
     return "" if precision is Precision.EXACT else f" · {precision}"

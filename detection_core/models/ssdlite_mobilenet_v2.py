@@ -1,64 +1,49 @@
-"""SSDlite on MobileNetV2 with sigmoid scores, as Google trained it on COCO, with heads for masks of all classes and keypoints of some."""
+"""Builds SSDlite on MobileNetV2 as Google trained it on COCO, with additional heads for masks and keypoints."""
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
 from torchvision.models import mobilenet_v2
 from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
-from torchvision.models.detection.image_list import ImageList
-from torchvision.models.detection.keypoint_rcnn import KeypointRCNNPredictor
-from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
-from torchvision.models.detection.roi_heads import heatmaps_to_keypoints, keypointrcnn_loss, maskrcnn_loss
-from torchvision.models.detection.ssd import SSD
 from torchvision.models.detection.ssdlite import SSDLiteHead
-from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork, MultiScaleRoIAlign, batched_nms, box_iou, clip_boxes_to_image
+from torchvision.ops import Conv2dNormActivation
 
-from detection_core.models.families import Task
+from detection_core.models.instance_ssd import InstanceHeads, InstanceSSD
 from detection_core.models.tensorflow_convolutions import as_in_tensorflow
 from detection_core.models.tensorflow_resize import CornerTransform
 
 SIZE = 300
-# No score below it leaves the model: what scores less costs time in the heads and adds less than 0.1 points of average precision.
+# The lowest score returned: objects below it cost time in the heads and add less than 0.1 points of average precision.
 FLOOR_SCORE = 0.04
 
-# Where MobileNetV2 is cut: inside the blocks that halve the resolution, behind their first convolution. So each stage ends in the widest
+# MobileNetV2 is cut inside the blocks that halve the resolution, after their first convolution, so each stage ends in the widest
 # features of its stride: 4, 8, 16 and 32 px.
 _CUT_BLOCKS = (4, 7, 14)
 _STAGE_CHANNELS = {"4": 144, "8": 192, "16": 576, "32": 1280}
 EXTRA_CHANNELS = (512, 256, 256, 128)
 _DETECTION_LEVELS = ("16", "32", "64", "100", "150", "300")
-_PYRAMID_LEVELS = ("4", "8", "16")
-_PYRAMID_CHANNELS = 64
-_MASK_LAYERS = 4
-_KEYPOINT_CHANNELS = 96
-_KEYPOINT_LAYERS = 4
-# Sides of the boxes of each map as parts of the image's, and the boxes' aspect ratios (pipeline.config of ssdlite_mobilenet_v2_coco:
+# Sides of each map's boxes as fractions of the image's, and the boxes' aspect ratios (pipeline.config of ssdlite_mobilenet_v2_coco:
 # min_scale 0.2, max_scale 0.95, 6 layers, `reduce_boxes_in_lowest_layer`).
 _SCALES = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0)
 _ASPECT_RATIOS = ([2], *[[2, 3]] * 5)
-# The finest map has a small square instead of the two that torchvision gives each map.
+# The finest map has one small square instead of torchvision's two.
 _FINEST_BOXES = ((0.1, 0.1), (0.2 * 2**0.5, 0.2 / 2**0.5), (0.2 / 2**0.5, 0.2 * 2**0.5))
 _NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.03)
-# Boxes that a detector finds are a little off; heads that have seen only perfect ones are not used to that. In parts of a side.
-_BOX_NOISE = 0.08
 
 
 class MobileNetV2Maps(nn.Module):
-    """MobileNetV2 and four further layers, giving the maps that SSDlite and the heads look at.
+    """MobileNetV2 and four further layers, which compute the feature maps of SSDlite and its heads.
 
-    The batch norms are part of the convolutions, as in Google's frozen graph, and these pad as TensorFlow's.
+    The batch norms are folded into the convolutions, as in Google's frozen graph, and the convolutions pad as in TensorFlow.
 
     Args:
-        size: Side in pixels of the images.
+        size: Side of the images in pixels.
     """
 
     def __init__(self, size: int = SIZE) -> None:
@@ -79,7 +64,7 @@ class MobileNetV2Maps(nn.Module):
         as_in_tensorflow(self, size)
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
-        """Takes images [B,3,S,S] from -1 to 1 and gives maps [B,C,h,w] by how many pixels of the image one of theirs stands for."""
+        """Computes maps [B,C,h,w], named by their strides, from images [B,3,S,S] in -1 to 1."""
         maps = OrderedDict()
         stages = (*self.features, *self.extra)
         for name, stage in zip((*_STAGE_CHANNELS, *_DETECTION_LEVELS[2:]), stages, strict=True):
@@ -87,265 +72,22 @@ class MobileNetV2Maps(nn.Module):
         return maps
 
 
-class InstanceHeads(nn.Module):
-    """What lies inside given boxes: masks, of whatever class, and keypoints of some classes.
-
-    A feature pyramid (Lin et al. 2017) on the backbone's maps, and on it Mask R-CNN's mask head with one output for all classes and
-    its keypoint head, both narrow.
-
-    Args:
-        masks: Whether there is a mask head.
-        num_keypoints: Keypoints of an object, or 0 for no keypoint head.
-        keypoint_labels: The classes that have keypoints.
-    """
-
-    def __init__(self, *, masks: bool = True, num_keypoints: int = 0, keypoint_labels: Sequence[int] = (1,)) -> None:
-        super().__init__()
-        self.keypoint_labels = tuple(keypoint_labels)
-        self.pyramid = FeaturePyramidNetwork(list(_STAGE_CHANNELS.values()), _PYRAMID_CHANNELS, norm_layer=nn.BatchNorm2d)
-        self.mask_roi_pool = _pooling() if masks else None
-        if masks:
-            self.mask_head = MaskRCNNHeads(_PYRAMID_CHANNELS, (_PYRAMID_CHANNELS,) * _MASK_LAYERS, dilation=1, norm_layer=nn.BatchNorm2d)
-            self.mask_predictor = MaskRCNNPredictor(_PYRAMID_CHANNELS, _PYRAMID_CHANNELS, num_classes=1)
-        self.keypoint_roi_pool = _pooling() if num_keypoints else None
-        if num_keypoints:
-            self.keypoint_head = nn.Sequential(
-                *(
-                    Conv2dNormActivation(before, _KEYPOINT_CHANNELS, kernel_size=3)
-                    for before in (_PYRAMID_CHANNELS, *[_KEYPOINT_CHANNELS] * (_KEYPOINT_LAYERS - 1))
-                )
-            )
-            self.keypoint_predictor = KeypointRCNNPredictor(_KEYPOINT_CHANNELS, num_keypoints)
-
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        """What can be found, of "masks" and "keypoints"; as in torchvision's R-CNNs, a head without its pooling rests."""
-        pools: dict[Task, Any] = {"masks": self.mask_roi_pool, "keypoints": self.keypoint_roi_pool}
-        return tuple(task for task, pool in pools.items() if pool is not None)
-
-    def have_keypoints(self, labels: Tensor) -> Tensor:
-        """Whether objects of these classes have keypoints, bool [N]."""
-        return torch.isin(labels, torch.tensor(self.keypoint_labels, device=labels.device))
-
-    def maps(self, maps: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The pyramid's maps, for `masks` and `keypoints`, of the backbone's."""
-        found: dict[str, Tensor] = self.pyramid(OrderedDict((name, maps[name]) for name in _STAGE_CHANNELS))
-        return found
-
-    def masks(self, pyramid: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
-        """Computes the logits of masks.
-
-        Args:
-            pyramid: What `maps` gives.
-            boxes: float32 [N,4] of each image, XYXY in pixels of the batch.
-            image_shapes: (height, width) of each image in the batch.
-
-        Returns:
-            float32 [all N, 1, 28, 28], image after image.
-        """
-        assert self.mask_roi_pool is not None
-        logits: Tensor = self.mask_predictor(self.mask_head(self.mask_roi_pool(pyramid, boxes, image_shapes)))
-        return logits.float().contiguous()
-
-    def keypoints(self, pyramid: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
-        """Computes the logits of where keypoints are, float32 [all N, K, 56, 56], of the same arguments as `masks`."""
-        assert self.keypoint_roi_pool is not None
-        logits: Tensor = self.keypoint_predictor(self.keypoint_head(self.keypoint_roi_pool(pyramid, boxes, image_shapes)))
-        return logits.float().contiguous()
-
-
-class InstanceSSD(SSD):
-    """torchvision's SSD whose scores are independent sigmoids and not a softmax, and which gives masks and keypoints as R-CNNs do.
-
-    Args:
-        backbone: Gives maps by name.
-        detection_levels: Names of the maps that boxes are found on, finest first.
-        roi_heads: Finds masks and keypoints inside the boxes found.
-        **options: The other arguments of `SSD`.
-    """
-
-    def __init__(self, backbone: nn.Module, *, detection_levels: Sequence[str], roi_heads: InstanceHeads, **options: Any) -> None:
-        super().__init__(backbone, **options)
-        self.detection_levels = tuple(detection_levels)
-        self.roi_heads = roi_heads
-
-    def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None) -> Any:
-        """Keeps torchvision's contract.
-
-        Args:
-            images: float [3,H,W] in 0–1, each of its own size.
-            targets: In training mode, torchvision's target dicts; `masks` uint8 [N,H,W] and `keypoints` float32 [N,K,3] may be missing,
-                and then their heads learn nothing.
-
-        Returns:
-            In training mode the losses `bbox_regression`, `classification` and, as far as the targets go, `loss_mask` and
-            `loss_keypoint`; otherwise a list of dicts of `boxes`, `labels`, `scores`, `masks`, float32 [N,1,H,W] in 0–1, and, with a
-            keypoint head, `keypoints` and `keypoints_scores`, which are NaN where an object's class has no keypoints.
-        """
-        if self.training:
-            if targets is None:
-                raise ValueError("In training mode the model needs targets.")
-            return self._losses(images, targets)
-        sizes = [(image.shape[-2], image.shape[-1]) for image in images]
-        batch, _ = self.transform(images)
-        return self.transform.postprocess(self.detect(batch), batch.image_sizes, sizes)
-
-    def detect(self, batch: ImageList, tasks: Collection[Task] = ("boxes", "masks", "keypoints")) -> list[dict[str, Tensor]]:
-        """Finds objects in images that have been resized and normalized.
-
-        Args:
-            batch: What `transform` gives.
-            tasks: What is wanted; boxes are always given.
-
-        Returns:
-            torchvision's result of each image, in pixels of the batch; `masks`, if wanted, float32 [N,1,28,28] on a grid over each box.
-        """
-        maps, outputs, anchors = self.predict(batch)
-        results = self.postprocess_detections(outputs, anchors, batch.image_sizes)
-        heads = self.roi_heads
-        wanted = [task for task in tasks if task in heads.tasks]
-        pyramid = heads.maps(maps) if wanted else {}
-        if "masks" in wanted:
-            boxes = [result["boxes"] for result in results]
-            masks = heads.masks(pyramid, boxes, batch.image_sizes).sigmoid().split([len(own) for own in boxes])
-            for result, own_masks in zip(results, masks, strict=True):
-                result["masks"] = own_masks
-        if "keypoints" in wanted:
-            having = [heads.have_keypoints(result["labels"]) for result in results]
-            boxes = [result["boxes"][have] for result, have in zip(results, having, strict=True)]
-            heatmaps = heads.keypoints(pyramid, boxes, batch.image_sizes).split([len(own) for own in boxes])
-            for result, have, own_maps, own_boxes in zip(results, having, heatmaps, boxes, strict=True):
-                keypoints = result["boxes"].new_full((len(have), own_maps.shape[1], 3), math.nan)
-                scores = keypoints[..., 0].clone()
-                if len(own_boxes):
-                    keypoints[have], scores[have] = self.points(own_maps, own_boxes)
-                result["keypoints"], result["keypoints_scores"] = keypoints, scores
-        return results
-
-    def predict(self, batch: ImageList) -> tuple[dict[str, Tensor], dict[str, Tensor], list[Tensor]]:
-        """Gives the backbone's maps, the head's `cls_logits` and `bbox_regression` [B,A,…], and the anchors [A,4] of each image."""
-        maps: dict[str, Tensor] = self.backbone(batch.tensors)
-        levels = [maps[name] for name in self.detection_levels]
-        return maps, self.head(levels), self.anchor_generator(batch, levels)
-
-    def points(self, heatmaps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """Keypoints float32 [N,K,3] and their scores [N,K], of heat maps [N,K,H,W] over boxes [N,4]."""
-        found: tuple[Tensor, Tensor] = heatmaps_to_keypoints(heatmaps, boxes)
-        return found
-
-    def scores(self, logits: Tensor) -> Tensor:
-        """Scores 0–1 [A, classes] of an image's class logits [A, classes with background]; the first column says nothing."""
-        return logits[:, 1:].sigmoid()
-
-    def postprocess_detections(
-        self, head_outputs: dict[str, Tensor], image_anchors: list[Tensor], image_shapes: list[tuple[int, int]]
-    ) -> list[dict[str, Tensor]]:
-        """Decodes and suppresses as `SSD` does; arguments and result are its own."""
-        found = []
-        for logits, codes, anchors, shape in zip(
-            head_outputs["cls_logits"], head_outputs["bbox_regression"], image_anchors, image_shapes, strict=True
-        ):
-            scores = self.scores(logits)
-            boxes = clip_boxes_to_image(self.box_coder.decode_single(codes, anchors), shape)
-            # Of each class the best candidates that pass the threshold, in torchvision's order.
-            best, places = scores.T.topk(min(self.topk_candidates, len(scores)))
-            labels, ranks = torch.where(best > self.score_thresh)
-            own_scores, own_boxes = best[labels, ranks], boxes[places[labels, ranks]]
-            keep = batched_nms(own_boxes, own_scores, labels, self.nms_thresh)[: self.detections_per_img]
-            found.append({"boxes": own_boxes[keep], "scores": own_scores[keep], "labels": labels[keep] + 1})
-        return found
-
-    def compute_loss(
-        self,
-        targets: list[dict[str, Tensor]],
-        head_outputs: dict[str, Tensor],
-        anchors: list[Tensor],
-        matched_idxs: list[Tensor],
-    ) -> dict[str, Tensor]:
-        """SSD's loss with a sigmoid for each class instead of the softmax, as the model was trained; arguments and result are `SSD`'s.
-
-        Boxes are learned where an anchor is an object's; classes there, and at the three times as many other anchors that are most
-        mistaken (Liu et al., "SSD: Single Shot MultiBox Detector", section 2.2).
-        """
-        box_losses, class_losses, foreground = [], [], 0
-        for index, (target, matched, own_anchors) in enumerate(zip(targets, matched_idxs, anchors, strict=True)):
-            logits, codes = head_outputs["cls_logits"][index], head_outputs["bbox_regression"][index]
-            positive = matched >= 0
-            of_object = matched[positive]
-            foreground += len(of_object)
-            wanted = self.box_coder.encode_single(target["boxes"][of_object], own_anchors[positive])
-            box_losses.append(smooth_l1_loss(codes[positive], wanted, reduction="sum"))
-            truth = torch.zeros_like(logits)
-            truth[positive, target["labels"][of_object]] = 1
-            losses = binary_cross_entropy_with_logits(logits[:, 1:], truth[:, 1:], reduction="none").sum(dim=1)
-            hard = losses[~positive].topk(min(int(self.neg_to_pos_ratio * len(of_object)), int((~positive).sum()))).values
-            class_losses.append(losses[positive].sum() + hard.sum())
-        count = max(1, foreground)
-        return {"bbox_regression": torch.stack(box_losses).sum() / count, "classification": torch.stack(class_losses).sum() / count}
-
-    def _losses(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-        batch, targets = self.transform(images, targets)
-        maps, outputs, anchors = self.predict(batch)
-        matched = [self._match(target["boxes"], own) for target, own in zip(targets, anchors, strict=True)]
-        losses = self.compute_loss(targets, outputs, anchors, matched)
-        heads = self.roi_heads
-        taught = [task for task in heads.tasks if all(task in target for target in targets)]
-        pyramid = heads.maps(maps) if taught else {}
-        # The heads see what boxes there are, moved a little, instead of those that are found: all of them from the first batch on.
-        boxes = [noisy_boxes(target["boxes"], shape) for target, shape in zip(targets, batch.image_sizes, strict=True)]
-        if "masks" in taught:
-            any_class = [torch.zeros_like(target["labels"]) for target in targets]
-            logits = heads.masks(pyramid, boxes, batch.image_sizes)
-            losses["loss_mask"] = maskrcnn_loss(logits, boxes, [target["masks"] for target in targets], any_class, _everyone(boxes))
-        if "keypoints" in taught:
-            having = [heads.have_keypoints(target["labels"]) for target in targets]
-            boxes = [own[have] for own, have in zip(boxes, having, strict=True)]
-            keypoints = [target["keypoints"][have] for target, have in zip(targets, having, strict=True)]
-            heatmaps = heads.keypoints(pyramid, boxes, batch.image_sizes)
-            losses["loss_keypoint"] = keypointrcnn_loss(heatmaps, boxes, keypoints, _everyone(boxes))
-        return losses
-
-    def _match(self, boxes: Tensor, anchors: Tensor) -> Tensor:
-        """The object of each anchor, int64 [A], or -1."""
-        if not len(boxes):
-            return torch.full((len(anchors),), -1, dtype=torch.int64, device=anchors.device)
-        matched: Tensor = self.proposal_matcher(box_iou(boxes, anchors))
-        return matched
-
-
-def _pooling() -> MultiScaleRoIAlign:
-    return MultiScaleRoIAlign(list(_PYRAMID_LEVELS), output_size=14, sampling_ratio=2)
-
-
-def _everyone(boxes: list[Tensor]) -> list[Tensor]:
-    """Each box is of the object of its own index."""
-    return [torch.arange(len(own), device=own.device) for own in boxes]
-
-
-def noisy_boxes(boxes: Tensor, image_shape: tuple[int, int]) -> Tensor:
-    """Moves the sides of boxes [N,4] at random, as far as a detector might, within an image of (height, width); by torch's generator."""
-    sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
-    moved = clip_boxes_to_image(boxes + _BOX_NOISE * sides * torch.randn_like(boxes), image_shape)
-    there = (moved[:, 2:] - moved[:, :2] > 1).all(dim=1, keepdim=True)
-    return torch.where(there, moved, boxes)
-
-
 def ssdlite300_mobilenet_v2(
     *, num_classes: int = 91, masks: bool = True, num_keypoints: int = 0, keypoint_labels: Sequence[int] = (1,), size: int = SIZE
 ) -> InstanceSSD:
     """Builds SSDlite on MobileNetV2 (Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", section 6.2) with masks.
 
-    No weights are downloaded. Thresholds of suppression are those of the original (pipeline.config of ssdlite_mobilenet_v2_coco).
+    No weights are downloaded. The suppression thresholds are those of the original (pipeline.config of ssdlite_mobilenet_v2_coco).
 
     Args:
         num_classes: Classes including the background.
-        masks: Whether it gives masks.
+        masks: Whether the model has a mask head.
         num_keypoints: Keypoints of an object, or 0 for a model without them.
         keypoint_labels: The classes that have keypoints.
-        size: Side in pixels to which images are scaled, whatever their aspect ratio. Weights fit the size that they were made for.
+        size: Side in pixels to which images are scaled, whatever their aspect ratio. Weights fit only the size for which they were made.
 
     Returns:
-        A detector that keeps torchvision's contract and returns boxes, labels, scores, and masks and keypoints as asked for.
+        A detector that keeps torchvision's contract and returns boxes, labels, scores, and masks and keypoints if requested.
     """
     generator = _default_boxes()
     boxes_per_place = [len(pairs) for pairs in generator._wh_pairs]
@@ -353,7 +95,7 @@ def ssdlite300_mobilenet_v2(
     model = InstanceSSD(
         MobileNetV2Maps(size),
         detection_levels=_DETECTION_LEVELS,
-        roi_heads=InstanceHeads(masks=masks, num_keypoints=num_keypoints, keypoint_labels=keypoint_labels),
+        roi_heads=InstanceHeads(_STAGE_CHANNELS, masks=masks, num_keypoints=num_keypoints, keypoint_labels=keypoint_labels),
         anchor_generator=generator,
         size=(size, size),
         num_classes=num_classes,
@@ -363,7 +105,7 @@ def ssdlite300_mobilenet_v2(
         topk_candidates=100,
         detections_per_img=100,
     )
-    # Pixels from -1 to 1.
+    # Scales pixels to -1 to 1.
     model.transform = CornerTransform(size, size, [0.5] * 3, [0.5] * 3, size_divisible=1, fixed_size=(size, size))
     return model
 
@@ -375,7 +117,7 @@ def _default_boxes() -> DefaultBoxGenerator:
 
 
 def _extra_block(in_channels: int, out_channels: int) -> nn.Sequential:
-    """As torchvision's SSDlite has it: half the channels, half the resolution, all the channels."""
+    """Builds an extra block of torchvision's SSDlite: half the channels, half the resolution, all the channels."""
     inner = out_channels // 2
     layer = partial(Conv2dNormActivation, norm_layer=nn.Identity, activation_layer=nn.ReLU6)
     return nn.Sequential(

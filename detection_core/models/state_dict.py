@@ -1,4 +1,4 @@
-"""Recognizes bare weights by their names and shapes: which of torchvision's builders they belong to, and for how many classes."""
+"""Infers the architecture of bare weights, a builder and its number of classes, from their names and shapes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights, KeypointRCNN_ResNet50_FPN_Weights
 
+from detection_core.detections.coco_names import BACKGROUND, COCO_CLASSES, COCO_KEYPOINTS
 from detection_core.models.empty import FROZEN_NORM_EPSILON
 from detection_core.models.spec import Architecture
 
-BACKGROUND = "__background__"
-COCO_KEYPOINT_NAMES: tuple[str, ...] = tuple(KeypointRCNN_ResNet50_FPN_Weights.DEFAULT.meta["keypoint_names"])
-COCO_CATEGORIES = (BACKGROUND, *FasterRCNN_ResNet50_FPN_Weights.DEFAULT.meta["categories"][1:])
-# Under which names training scripts keep a model's weights, and what wrappers put before each of them.
+# The keys under which training scripts save a model's weights, and the prefixes that wrappers add to their names.
 _NESTED = ("model", "state_dict", "model_state_dict")
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
 
@@ -30,9 +27,9 @@ _PYRAMID_OF_HEADS = "roi_heads.pyramid.inner_blocks.0.0.weight"
 
 @dataclass(frozen=True)
 class _Signature:
-    """What a builder's weights are known by: names that must be there, and the layer that tells the classes.
+    """Identifies a builder's weights by required names and the layer from which the number of classes follows.
 
-    That layer has `anchors` outputs a class.
+    That layer has `anchors` outputs per class.
     """
 
     builder: str
@@ -41,7 +38,7 @@ class _Signature:
     anchors: int = 1
 
 
-# The first that fits counts: a Mask R-CNN has all that a Faster R-CNN has. The v2 box head begins with a convolution, the v2
+# The first match counts: a Mask R-CNN has all that a Faster R-CNN has. The v2 box head begins with a convolution, the v2
 # RetinaNet's classifier has norms.
 _SIGNATURES = (
     _Signature("keypointrcnn_resnet50_fpn", (_RESNET, _KEYPOINTS), _BOXES),
@@ -49,7 +46,7 @@ _SIGNATURES = (
     _Signature("maskrcnn_resnet50_fpn", (_RESNET, _MASKS), _BOXES),
     _Signature("fasterrcnn_resnet50_fpn_v2", (_RESNET, "roi_heads.box_head.0.0.weight"), _BOXES),
     _Signature("fasterrcnn_resnet50_fpn", (_RESNET,), _BOXES),
-    # The 320 variant has the same weights and only sees smaller images.
+    # The 320 variant has the same weights and only scales images to a smaller size.
     _Signature("fasterrcnn_mobilenet_v3_large_fpn", (_MOBILENET,), _BOXES),
     _Signature("fcos_resnet50_fpn", (_RESNET, "head.regression_head.bbox_ctrness.weight"), _DENSE),
     _Signature("retinanet_resnet50_fpn_v2", (_RESNET, "head.classification_head.conv.0.1.weight"), _DENSE, anchors=9),
@@ -61,7 +58,7 @@ _SIGNATURES = (
 
 
 def bare_state(content: Any) -> dict[str, Tensor] | None:
-    """The weights by name, out of whatever a training script has wrapped them in; None where there are none."""
+    """Unwraps the weights by name from the content of a training script's file; None if there are none."""
     if isinstance(content, Mapping):
         content = next((content[name] for name in _NESTED if isinstance(content.get(name), Mapping)), content)
     if not (isinstance(content, Mapping) and content):
@@ -77,14 +74,14 @@ def bare_state(content: Any) -> dict[str, Tensor] | None:
 def infer_architecture(state: Mapping[str, Tensor]) -> Architecture | None:
     """Finds the architecture of bare weights.
 
-    Not everything can be seen in weights. Of the two Faster R-CNNs with MobileNetV3, which have the same, it is the one for full-size
-    images. Frozen norms get the epsilon that torchvision gives them together with its COCO weights, from which one trains most often.
+    Weights do not determine everything. The two Faster R-CNNs with MobileNetV3 have the same weights; the one for full-size images is
+    chosen. Frozen norms get the epsilon of torchvision's COCO weights, which most trainings start from.
 
     Args:
-        state: Weights by name, as a module's `state_dict()` gives them.
+        state: Weights by name, as a module's `state_dict()` returns them.
 
     Returns:
-        The architecture, or None if no builder's weights look like that. Whether all weights fit remains to be seen.
+        The architecture, or None if no builder matches. The caller must still check that all weights fit.
     """
     signature = next((s for s in _SIGNATURES if s.classifier in state and all(name in state for name in s.names)), None)
     if signature is None:
@@ -97,31 +94,31 @@ def infer_architecture(state: Mapping[str, Tensor]) -> Architecture | None:
         arguments["num_keypoints"] = keypoints
     if _PYRAMID_OF_HEADS in state and not has_masks(state):
         arguments["masks"] = False
-    # Norms that were trained count the batches they have seen.
+    # Norms that are not frozen count batches.
     if signature.builder in FROZEN_NORM_EPSILON and not any(name.endswith("num_batches_tracked") for name in state):
         arguments["frozen_norm_epsilon"] = FROZEN_NORM_EPSILON[signature.builder]
     return Architecture(signature.builder, arguments)
 
 
-def names_for(classes: int, keypoints: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names for classes, the background first, and for keypoints: COCO's where the numbers are, otherwise "class 1" and "keypoint 1"."""
+def default_names(classes: int, keypoints: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns names of classes, background first, and keypoints: COCO's if the numbers match, otherwise "class 1" and "keypoint 1"."""
     categories: tuple[str, ...] = (BACKGROUND, *(f"class {label}" for label in range(1, classes)))
-    if classes == len(COCO_CATEGORIES):
-        categories = COCO_CATEGORIES
+    if classes == len(COCO_CLASSES):
+        categories = COCO_CLASSES
     elif keypoints and classes == 2:
         categories = (BACKGROUND, "person")
-    if keypoints == len(COCO_KEYPOINT_NAMES):
-        return categories, COCO_KEYPOINT_NAMES
+    if keypoints == len(COCO_KEYPOINTS):
+        return categories, COCO_KEYPOINTS
     return categories, tuple(f"keypoint {number + 1}" for number in range(keypoints))
 
 
 def num_keypoints(state: Mapping[str, Tensor]) -> int:
-    """The keypoints that weights give, 0 where there is no keypoint head."""
+    """Returns the number of keypoints, 0 if there is no keypoint head."""
     return _size(state[_KEYPOINTS], 1) if _KEYPOINTS in state else 0
 
 
 def has_masks(state: Mapping[str, Tensor]) -> bool:
-    """Whether weights give masks."""
+    """Returns whether the weights contain a mask head."""
     return _MASKS in state
 
 

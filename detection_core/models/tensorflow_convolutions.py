@@ -1,4 +1,4 @@
-"""Convolutions that take the weights of TensorFlow's frozen graphs: with the norms folded into them, and padded as TensorFlow pads."""
+"""Adapts convolutions to weights of TensorFlow's frozen graphs: norms folded into them, and TensorFlow's padding."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from torch import Tensor, nn
 
 
 def as_in_tensorflow(module: nn.Module, side: int) -> None:
-    """Gives the convolutions of a network without norms their biases, and TensorFlow's padding to those of stride 2; in place.
+    """Adds biases to the convolutions of a network without norms, and TensorFlow's padding to those of stride 2, in place.
 
     TensorFlow's "SAME" pads an even side only at the right and the bottom before a 3x3 convolution of stride 2, torchvision on all sides:
-    the same kernels would look 1 px further up and left, and five times that add up to 31 px. So these kernels become 4x4, to take
-    the 3x3 ones behind a row and a column of zeros: that is TensorFlow's convolution, and as fast. An odd side both pad on all sides.
+    the same kernels would be shifted by 1 px up and left, and five such layers add up to 31 px. These kernels therefore become 4x4,
+    the 3x3 one after a row and a column of zeros: that is TensorFlow's convolution, and as fast. Both pad an odd side on all sides.
 
     Args:
         module: Its convolutions are registered in the order in which an image passes them.
-        side: Of the images in pixels.
+        side: Side of the images in pixels.
     """
     for conv in module.modules():
         if not isinstance(conv, nn.Conv2d):
@@ -29,5 +29,5 @@ def as_in_tensorflow(module: nn.Module, side: int) -> None:
 
 
 def for_stride_two(kernels: Tensor) -> Tensor:
-    """Embeds TensorFlow's 3x3 kernels, [..., 3, 3], for a convolution of stride 2 and an even side into 4x4 ones."""
+    """Embeds TensorFlow's 3x3 kernels [..., 3, 3] in 4x4 ones, for a convolution of stride 2 on an even side."""
     return nn.functional.pad(kernels, (1, 0, 1, 0))

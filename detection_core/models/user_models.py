@@ -1,4 +1,4 @@
-"""The models that users put into a folder: found, looked into, and told apart from files that cannot be used."""
+"""Finds the models in the users' folders and rejects files that cannot be used."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 MODELS_DIR = "DETECTION_EXPLORER_MODELS_DIR"
 _DEFAULT_FOLDER = "models"
 _ENDINGS = {".pt", ".pth"}
-# What training keeps beside its result, to go on from.
+# The suffix of the file from which training resumes, beside its result.
 _RESUME = ".last"
 _NOT_IN_A_KEY = re.compile(r"[^A-Za-z0-9_.-]")
 _METRICS = ("box_map", "mask_map", "kp_map")
@@ -32,11 +32,11 @@ _NOT_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked")
 
 @dataclass(frozen=True)
 class Rejected:
-    """A file in a models folder that is no model that can be used.
+    """A file in a models folder that cannot be used.
 
     Attributes:
         file_name: Its name, without the folder.
-        reason: What is wrong and what to do about it, for people.
+        reason: The problem and its remedy, for the user.
     """
 
     file_name: str
@@ -45,7 +45,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class UserModels:
-    """What is in the models folders now.
+    """The current content of the models folders.
 
     Attributes:
         specs: The models by key, in the order of their files' names.
@@ -56,22 +56,22 @@ class UserModels:
     rejected: tuple[Rejected, ...]
 
 
-# What each file held when it was looked into last, with its revision then.
+# The result of the last read of each file, with the file's revision at that time.
 _seen: dict[Path, tuple[str, ModelSpec | str]] = {}
 _lock = threading.Lock()
 
 
 def model_folders() -> list[Path]:
-    """The folders with users' models: those in the environment variable `DETECTION_EXPLORER_MODELS_DIR`, separated like `PATH`.
+    """Returns the folders of the environment variable `DETECTION_EXPLORER_MODELS_DIR`, which are separated as in `PATH`.
 
-    Without the variable it is `models` in the current folder; an empty one stands for none.
+    Without the variable it is `models` in the current folder; an empty variable means no folder.
     """
     names = os.environ.get(MODELS_DIR, _DEFAULT_FOLDER).split(os.pathsep)
     return list(dict.fromkeys(Path(name).expanduser().absolute() for name in names if name))
 
 
 def use_folder(name: str) -> None:
-    """Makes a folder the one with the user's models, for this process and those that it starts.
+    """Sets the folder of the user's models for this process and its child processes.
 
     Raises:
         SettingsError: If there is no such folder.
@@ -82,10 +82,10 @@ def use_folder(name: str) -> None:
 
 
 def find_user_models(taken: Collection[str]) -> UserModels:
-    """Looks through the models folders: every `.pt` and `.pth` file there is a model, or is rejected with a reason.
+    """Reads the models folders: every `.pt` and `.pth` file is a model, or is rejected with a reason.
 
-    A file is only looked into when it is new or has changed, so asking again and again is cheap. `NAME.last.pt` is where
-    a training may go on, and left out.
+    A file is only read when it is new or has changed, so repeated calls are cheap. `NAME.last.pt`, from which a training resumes,
+    is left out.
 
     Args:
         taken: Keys of other models, which a file must not have.
@@ -97,7 +97,7 @@ def find_user_models(taken: Collection[str]) -> UserModels:
         for path in _seen.keys() - set(files):
             del _seen[path]
         for path in files:
-            if (found := _look_into(path)) is None:
+            if (found := _cached_read(path)) is None:
                 continue
             key = key_of(path)
             if isinstance(found, str):
@@ -112,10 +112,10 @@ def find_user_models(taken: Collection[str]) -> UserModels:
 
 
 def read_model_spec(path: Path) -> ModelSpec:
-    """Makes a model of a single file, wherever it is.
+    """Makes the spec of a model from a single file.
 
     Raises:
-        CheckpointError: If it is no model that can be used.
+        CheckpointError: If the file cannot be used.
     """
     try:
         file = path.stat()
@@ -126,7 +126,7 @@ def read_model_spec(path: Path) -> ModelSpec:
 
 
 def spec_of_checkpoint(checkpoint: Checkpoint, path: Path) -> ModelSpec:
-    """What the catalog says of a model that is in memory and is to be called as if it were in a file.
+    """Makes the spec of a checkpoint in memory, named after a path as if it had been read from there.
 
     Raises:
         CheckpointError: If its family is not known.
@@ -165,12 +165,12 @@ def spec_of_checkpoint(checkpoint: Checkpoint, path: Path) -> ModelSpec:
 
 
 def is_model_file(path: Path) -> bool:
-    """Whether a file's name says that it is a model."""
+    """Returns whether a file has the suffix of a model."""
     return path.suffix.lower() in _ENDINGS
 
 
 def key_of(path: Path) -> str:
-    """The key of the model in a file: the file's name without its ending, where _ stands for all but A-Z, a-z, 0-9, _, . and -."""
+    """Returns a file's key: its name without suffix, with _ for every character except A-Z, a-z, 0-9, _, . and -."""
     return _NOT_IN_A_KEY.sub("_", path.stem)
 
 
@@ -178,15 +178,15 @@ def _files() -> Iterator[Path]:
     for folder in model_folders():
         try:
             entries = sorted(folder.iterdir())
-        except OSError:  # No such folder, or none that may be looked into.
+        except OSError:  # The folder does not exist or must not be read.
             continue
         for path in entries:
             if is_model_file(path) and not path.name.startswith(".") and not path.stem.endswith(_RESUME):
                 yield path
 
 
-def _look_into(path: Path) -> ModelSpec | str | None:
-    """The model in a file, why there is none, or None where the file has vanished or is none."""
+def _cached_read(path: Path) -> ModelSpec | str | None:
+    """Returns the spec of a file's model, or why it cannot be used, or None if the path is no file any more."""
     try:
         file = path.stat()
     except OSError:
@@ -204,13 +204,13 @@ def _read(path: Path) -> ModelSpec | str:
         return read_model_spec(path)
     except CheckpointError as error:
         return str(error)
-    except Exception as error:  # Whatever is the matter with one file, the others must stay usable.
-        logger.exception("looking into %s failed", path)
+    except Exception as error:  # One unreadable file must not make the others unusable.
+        logger.exception("reading %s failed", path)
         return f"“{path.name}” cannot be read ({type(error).__name__}). Write or copy it again."
 
 
 def summary(architecture: Architecture, categories: Sequence[str]) -> str:
-    """What a model is in one sentence: "Faster R-CNN MobileNetV2 FPN for 2 classes: cat, dog."."""
+    """Describes a model in one sentence: "Faster R-CNN MobileNetV2 FPN for 2 classes: cat, dog."."""
     names = categories[1:]
     some = ", ".join(names[:_NAMED_CLASSES])
     more = f" and {len(names) - _NAMED_CLASSES} more" if len(names) > _NAMED_CLASSES else ""

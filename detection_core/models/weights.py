@@ -1,4 +1,4 @@
-"""Model weights on disk: where a file lies, how it gets there, and what to tell people when it cannot."""
+"""Finds or downloads the weights files of models, and explains failures to the user."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,})\.pth$")
 
 
 class WeightsError(UserError, RuntimeError):
-    """A model's weights cannot be had; the message is for people and holds no path of this machine."""
+    """A model's weights cannot be obtained; the message is for the user and contains no path of this machine."""
 
 
 def find_weights(spec: ModelSpec) -> Path | None:
-    """Finds a model's weights file without asking the network.
+    """Finds a model's weights file without using the network.
 
-    A user's model has its own. Others' are looked for in this order: in the project's assets (the embedded models'); in the folders
+    A user's model has its own file. Other files are searched in this order: in the project's assets (the embedded models'); in the folders
     in the environment variable `DETECTION_EXPLORER_WEIGHTS_DIR`, separated like `PATH`; in torch.hub's cache,
-    `$TORCH_HOME/hub/checkpoints`; and in the cache that stands in for it where it cannot be written to,
+    `$TORCH_HOME/hub/checkpoints`; and in the cache that replaces it if it cannot be written to,
     `detection-explorer-<user id>` in the system's folder for temporary files.
 
     Returns:
-        The file, or None where there is none yet. Its content has not been checked.
+        The file, or None if there is none yet. Its content is not checked.
     """
     if spec.file is not None:
-        return spec.file if _is_there(spec.file) else None
+        return spec.file if _exists(spec.file) else None
     assets = [catalog.ASSETS] if spec.source == "embedded" else []
     files = (folder / spec.file_name for folder in [*assets, *_user_folders(), *_caches()])
-    return next((file for file in files if _is_there(file)), None)
+    return next((file for file in files if _exists(file)), None)
 
 
 def fetch_weights(
@@ -64,20 +64,20 @@ def fetch_weights(
 ) -> Path:
     """Finds a model's weights file, or downloads it into the first cache that can be written to.
 
-    The environment variable `DETECTION_EXPLORER_WEIGHTS_MIRROR` names an address, such as `http://host/dir`, under which the files
-    are instead of under torchvision's own.
+    The environment variable `DETECTION_EXPLORER_WEIGHTS_MIRROR` names an address, such as `http://host/dir`, that replaces
+    torchvision's own.
 
     Args:
         spec: The model.
-        on_progress: Called with the bytes there so far and the size of the file (None where unknown); not if nothing is to be done.
-        cancelled: Asked again and again whether to give up.
+        on_progress: Called with the bytes received so far and the size of the file (None if unknown); not called without a download.
+        cancelled: Called repeatedly; True stops the download.
 
     Returns:
         The file.
 
     Raises:
         WeightsError: If there is no such file and it cannot be downloaded.
-        DownloadCancelled: If `cancelled` said so; what has arrived is used the next time.
+        DownloadCancelled: If `cancelled` returned True; the bytes received are used the next time.
     """
     if found := find_weights(spec):
         return found
@@ -89,18 +89,18 @@ def fetch_weights(
 
 
 def fetch_backbone(weights: WeightsEnum) -> Path:
-    """Finds a backbone's ImageNet weights in torch.hub's cache, where torchvision's builders look for them, or downloads them there.
+    """Finds a backbone's ImageNet weights in torch.hub's cache, where torchvision's builders search for them, or downloads them there.
 
     Raises:
         WeightsError: If they cannot be downloaded.
     """
     file = _RemoteFile(f"the backbone {weights}", weights.url.rpartition("/")[2], weights.url)
     found = _hub_cache() / file.file_name
-    return found if _is_there(found) else _fetch(file, _hub_cache(), None, None)
+    return found if _exists(found) else _fetch(file, _hub_cache(), None, None)
 
 
 class _RemoteFile(NamedTuple):
-    """What downloading needs to know of a file; a ModelSpec knows it, too."""
+    """The properties of a file that a download needs; a ModelSpec has them, too."""
 
     title: str
     file_name: str
@@ -116,23 +116,23 @@ def _fetch(file: ModelSpec | _RemoteFile, folder: Path, on_progress: ProgressCal
         download(url, target, _expected_hash(file), on_progress, cancelled)
     except OSError as error:
         logger.exception("writing %s failed", target)
-        raise _weights_error(file, "cannot be written to the cache", _ways_out("Set TORCH_HOME to another folder", file)) from error
+        raise _weights_error(file, "cannot be written to the cache", _advice("Set TORCH_HOME to another folder", file)) from error
     except DownloadError as error:
         problem = f"cannot be downloaded from {public_url(url).rpartition('/')[0]}: {error}"
-        raise _weights_error(file, problem, _ways_out("Try again later", file)) from error
+        raise _weights_error(file, problem, _advice("Try again later", file)) from error
     return target
 
 
 def reject_if_damaged(spec: ModelSpec, path: Path) -> None:
-    """Judges a file that could not be loaded, and deletes it from a cache if it is to blame, so that it is downloaded anew.
+    """Checks a file that could not be loaded, and deletes it from the cache if it is damaged, so that it is downloaded again.
 
     Files in the user's own folders and in the project's assets are never deleted.
 
     Raises:
-        WeightsError: If the file cannot be read, is not the one that its name promises, or its name promises nothing.
+        WeightsError: If the file cannot be read, or its hash does not match its name, or its name has no hash.
     """
     if spec.source == "user":
-        return  # Building it has judged the file already.
+        return  # Building the model has already checked the file.
     expected = _expected_hash(spec)
     try:
         found = sha256(path)
@@ -145,20 +145,20 @@ def reject_if_damaged(spec: ModelSpec, path: Path) -> None:
     if path.parent in _caches() and path.parent not in _user_folders():
         logger.warning("deleting the damaged weights %s", path)
         path.unlink(missing_ok=True)
-        raise _weights_error(spec, f"{problem}. It has been deleted", "Try again to download it anew.")
+        raise _weights_error(spec, f"{problem}. It has been deleted", "Try again to download it.")
     logger.warning("the weights %s are damaged", path)
-    raise _weights_error(spec, problem, _ways_out("Replace it") if spec.url else "Install the project again.")
+    raise _weights_error(spec, problem, _advice("Replace it") if spec.url else "Install the project again.")
 
 
 def available_models() -> list[str]:
-    """Keys of the models that need no download, in the catalog's order."""
+    """Lists the keys of the models that need no download, in the catalog's order."""
     return [spec.key for spec in list_specs() if find_weights(spec)]
 
 
-def _is_there(file: Path) -> bool:
+def _exists(file: Path) -> bool:
     try:
         return file.is_file()
-    except OSError:  # A folder that may not be entered holds nothing for us.
+    except OSError:  # A folder without access rights counts as empty.
         return False
 
 
@@ -173,7 +173,7 @@ def _hub_cache() -> Path:
 def _caches() -> list[Path]:
     hub = _hub_cache()
     stand_in = Path(tempfile.gettempdir()) / f"detection-explorer-{_user_id()}"
-    # The folder for temporary files is everybody's: what somebody else has put there under our name is not trusted.
+    # Other users can write to the folder for temporary files, so a folder of ours that another user owns is not trusted.
     trusted = not stand_in.exists() or stand_in.stat().st_uid == _user_id()
     return [hub, stand_in] if trusted else [hub]
 
@@ -190,7 +190,7 @@ def _writable_cache(spec: ModelSpec) -> Path:
                 return folder
         except OSError as error:
             logger.warning("weights cannot be kept in %s: %s", folder, error)
-    raise _weights_error(spec, "cannot be kept: no cache folder can be written to", _ways_out("Set TORCH_HOME to a folder that can be"))
+    raise _weights_error(spec, "cannot be kept: no cache folder can be written to", _advice("Set TORCH_HOME to a folder that can be"))
 
 
 def _expected_hash(file: ModelSpec | _RemoteFile) -> str:
@@ -203,7 +203,7 @@ def _weights_error(file: ModelSpec | _RemoteFile, problem: str, advice: str) -> 
     return WeightsError(f"The weights of {file.title}, {file.file_name}, {problem}. {advice} Models that work right now: {ready}.")
 
 
-def _ways_out(first: str, file: ModelSpec | _RemoteFile | None = None) -> str:
-    # torchvision's builders look for backbones in torch.hub's cache only.
+def _advice(first: str, file: ModelSpec | _RemoteFile | None = None) -> str:
+    # torchvision's builders search backbones only in torch.hub's cache.
     place = "torch.hub's cache (hub/checkpoints in TORCH_HOME)" if isinstance(file, _RemoteFile) else f"a folder named by {WEIGHTS_DIR}"
     return f"{first}, put the file into {place}, or set {MIRROR} to an address that has it."

@@ -4,4 +4,4 @@ from detection_core.errors import UserError
 
 
 class TrainingError(UserError, ValueError):
-    """What was asked for cannot be trained; the message says why and what to do, for people."""
+    """The requested training is not possible; the message tells the user why, and what to do."""

@@ -1,4 +1,4 @@
-"""Faster forward and backward passes for a detector's heavy parts, with box arithmetic and losses left as they are."""
+"""Speeds up the forward and backward passes of a detector's heavy parts, without changing box arithmetic and losses."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 
 def accelerate(module: nn.Module, device: torch.device, *, bf16: bool) -> None:
-    """Runs a detector's backbone and heads channels last and, if asked, in bfloat16. Changed in place.
+    """Makes a detector's backbone and heads run channels last and, optionally, in bfloat16. The module is changed in place.
 
-    Channels last is faster on CPUs and on GPUs with tensor cores. What decides about boxes (anchors, sampling, non-maximum
-    suppression, losses) gets float32, and so do the weights: this is mixed precision.
+    Channels last is faster on CPUs and on GPUs with tensor cores. Anchors, sampling, non-maximum suppression,
+    losses and the weights stay float32: this is mixed precision.
 
     Args:
         module: One of torchvision's detectors or a `FasterRCNN` of ours.
-        device: Where it runs.
-        bf16: Compute convolutions and matrix products in bfloat16. Pays where the hardware has it (AMX, AVX512-BF16, tensor cores).
+        device: The module's device.
+        bf16: Compute convolutions and matrix products in bfloat16. This is faster only with hardware support (AMX, AVX512-BF16,
+            tensor cores).
     """
     for part in _heavy_parts(module):
         part.to(memory_format=torch.channels_last)
@@ -41,7 +42,7 @@ def _accelerated(forward: Callable[..., Any], device: torch.device, bf16: bool) 
     def run(*arguments: Any) -> Any:
         arguments = tuple(_channels_last(argument) for argument in arguments)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            return _plain(forward(*arguments))
+            return _to_contiguous_float(forward(*arguments))
 
     return run
 
@@ -50,10 +51,10 @@ def _channels_last(value: Any) -> Any:
     return value.contiguous(memory_format=torch.channels_last) if isinstance(value, Tensor) and value.dim() == 4 else value
 
 
-def _plain(value: Any) -> Any:
-    """Float32 and row-major again, however nested."""
+def _to_contiguous_float(value: Any) -> Any:
+    """Converts nested tensors back to contiguous float32."""
     if isinstance(value, Tensor):
         return value.float().contiguous()
     if isinstance(value, dict):
-        return type(value)((key, _plain(item)) for key, item in value.items())
-    return type(value)(_plain(item) for item in value)
+        return type(value)((key, _to_contiguous_float(item)) for key, item in value.items())
+    return type(value)(_to_contiguous_float(item) for item in value)

@@ -1,4 +1,4 @@
-"""Turns an image and its annotations into torchvision's training pair, an image and its target, changed together by chance."""
+"""Makes torchvision's training pairs: an image and its target, randomly augmented together."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ _MIN_VISIBLE_FRACTION = 0.3
 _BACKGROUND_TRIES = 20
 _BACKGROUND_PARTS = (0.25, 0.7)
 _OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l"}
-# "left" and "right" anywhere in a small-letter name, "l" and "r" only as words of their own.
+# "left" and "right" anywhere in a lower-case name, "l" and "r" only as separate words.
 _SIDE = re.compile(r"left|right|(?<![^\W\d_])[lr](?![^\W\d_])")
-# Where capitals start a word: "eyeL", "LEye".
+# Word boundaries in camel case: "eyeL", "LEye".
 _WORD_STARTS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def training_pair(
     record: AnnotatedImage, dataset: CocoDataset, augmentation: Augmentation, seed: int, tasks: Collection[Task]
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Loads a record, changes it, and gives it with its target in torchvision's form.
+    """Loads a record, augments it, and returns it with its target in torchvision's form.
 
-    The same arguments give the same pair; no other random state is read or changed. Polygons and points are moved before anything is
-    drawn, so that nothing is resampled twice. Objects of which a crop leaves less than 30 % of the box are left out. Where keypoints are
-    asked for and no two of them are known as twins (see `mirrored_keypoints`), images are never mirrored.
+    The same arguments give the same pair; no other random state is read or changed. Polygons and points are transformed before masks
+    are drawn, so that nothing is resampled twice. Objects of which a crop leaves less than 30 % of the box are left out. With keypoints
+    of which no two are known as a left-right pair (see `mirrored_keypoints`), images are never mirrored.
 
     Args:
-        record: One of the data set's, free of faults (see `checks`).
-        dataset: Gives labels and keypoints their meaning.
-        augmentation: What may happen.
-        seed: Decides what does happen.
-        tasks: Which targets to make.
+        record: An image of the data set, without faults (see `checks`).
+        dataset: The data set with the labels and keypoints.
+        augmentation: The possible changes.
+        seed: Seed of the changes.
+        tasks: The targets to make.
 
     Returns:
         The image, float32 [3,H,W] in 0–1, and the target: `boxes` float32 [N,4] XYXY in pixels, `labels` int64 [N], `area` float32 [N]
-        (pixels of the mask, or of the box where there is none), `iscrowd` int64 [N] (all 0), `image_id` int64 []; `masks` uint8 [N,H,W]
-        in 0/1 where tasks ask for them and the record has them; `keypoints` float32 [N,K,3] (x, y, visibility 0/1/2; zeros where not
-        labeled) where tasks ask for them.
+        (pixels of the mask, or of the box if there is none), `iscrowd` int64 [N] (all 0), `image_id` int64 []; `masks` uint8 [N,H,W]
+        in 0/1 if `tasks` contains them and the record has them; `keypoints` float32 [N,K,3] (x, y, visibility 0/1/2; zeros if not
+        labeled) if `tasks` contains them.
 
     Raises:
         OSError: If the image cannot be read.
@@ -68,17 +68,17 @@ def training_pair(
     parts: dict[str, Tensor] = {
         "image": functional.to_image(image),
         "boxes": BoundingBoxes(boxes, format=BoundingBoxFormat.XYXY, canvas_size=view.canvas),
-        # v2 mirrors points as indices of pixels (x to W − 1 − x); boxes and torchvision's detectors count from the image's edge.
+        # v2 mirrors points as pixel indices (x to W − 1 − x); boxes and torchvision's detectors measure from the image's edge.
         "keypoints": KeyPoints(keypoints[..., :2] - 0.5, canvas_size=view.canvas),
     }
     if "masks" in tasks and record.has_masks:
         parts["masks"] = Mask(_masks(annotations, view))
-    twins = mirrored_keypoints(keypoint_names)
-    # Sides may hide in names that say nothing of them; a mirrored left keypoint under its old name would be taught as wrong as can be.
-    sides_known = not twins or twins != sorted(twins)
+    counterparts = mirrored_keypoints(keypoint_names)
+    # Names may not show the sides, and a mirrored left keypoint under its old name would be a wrong target.
+    sides_known = not counterparts or counterparts != sorted(counterparts)
     if sides_known and rng.random() < augmentation.flip:
         parts = {name: functional.horizontal_flip(part) for name, part in parts.items()}
-        parts["keypoints"], visibility = parts["keypoints"][:, twins], visibility[:, twins]
+        parts["keypoints"], visibility = parts["keypoints"][:, counterparts], visibility[:, counterparts]
     target = {name: part.as_subclass(Tensor).contiguous() for name, part in parts.items()}
     pixels = functional.to_dtype(target.pop("image"), torch.float32, scale=True)
     points = target.pop("keypoints") + 0.5
@@ -96,9 +96,9 @@ def training_pair(
 
 
 def mirrored_keypoints(names: Sequence[str]) -> list[int]:
-    """Where each keypoint's twin on the other side of the body is, by name; keypoints without one are their own.
+    """Returns the index of each keypoint's counterpart on the other side of the body, or its own index if there is none.
 
-    Sides are "left" and "right" anywhere in a name, or "l" and "r" as words of their own: "l_eye", "Ear-R", "kneeL".
+    Sides are "left" and "right" anywhere in a name, or "l" and "r" as separate words: "l_eye", "Ear-R", "kneeL".
     """
     plain = [_WORD_STARTS.sub("_", name).lower() for name in names]
     index = {name: i for i, name in enumerate(plain)}
@@ -107,7 +107,7 @@ def mirrored_keypoints(names: Sequence[str]) -> list[int]:
 
 @dataclass(frozen=True)
 class _View:
-    """The part of the image that is shown (left, top, right, bottom), and the (width, height) it is shown at."""
+    """The visible part of the image (left, top, right, bottom), and the (width, height) to which it is scaled."""
 
     window: tuple[float, float, float, float]
     size: tuple[int, int]
@@ -122,7 +122,7 @@ class _View:
         return self.size[0] / (right - left), self.size[1] / (bottom - top)
 
     def moved(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Points [...,2] of the image in the view's pixels."""
+        """Converts points [...,2] of the image to the view's pixels."""
         return (points - self.window[:2]) * self.scale
 
 
@@ -166,7 +166,7 @@ def _recolored(image: Image.Image, augmentation: Augmentation, rng: random.Rando
 
 
 def _objects_in_view(image: AnnotatedImage, view: _View, min_side: float) -> tuple[list[dict[str, Any]], Tensor]:
-    """The annotations that are still to be seen, and their boxes [N,4] clipped to the view."""
+    """Returns the visible annotations, and their boxes [N,4] clipped to the view."""
     corners = np.array([annotation["bbox"] for annotation in image.annotations], np.float64).reshape(-1, 2, 2)
     corners[:, 1] += corners[:, 0]
     corners = view.moved(corners)
@@ -178,7 +178,7 @@ def _objects_in_view(image: AnnotatedImage, view: _View, min_side: float) -> tup
 
 
 def _keypoints(annotations: Sequence[dict[str, Any]], count: int, view: _View) -> Tensor:
-    """Keypoints [N,K,3] in the view; those outside it are not labeled."""
+    """Returns the keypoints [N,K,3] in the view; those outside it are not labeled."""
     keypoints = np.zeros((len(annotations), count, 3))
     for of_object, annotation in zip(keypoints, annotations, strict=True):
         if count and annotation.get("keypoints"):

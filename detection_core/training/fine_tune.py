@@ -1,4 +1,4 @@
-"""From a folder of annotated images to a trained checkpoint, in one call."""
+"""Trains a checkpoint from a folder of annotated images, in one call."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ from detection_core.training.recipe import Augmentation, Recipe
 from detection_core.training.starts import backbone_start, frozen_by_backbone
 from detection_core.training.trainer import Trainer
 
-# Scales between which images are shown, as parts of the model's own size.
+# The range of training image sizes, as fractions of the model's own size.
 _SCALES = (0.75, 1.1)
-# How many times longer than its shorter side an image may be without being scaled down further.
+# The aspect ratio above which an image is scaled down further.
 _LONGEST = 1.5
 _LOSSES = {"loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg", "loss_mask", "loss_keypoint"}
 _LOSSES |= {"classification", "bbox_regression", "bbox_ctrness"}
-# Builders that make a model with those of their heads that the data can teach.
+# Builders whose models have only the heads for which the data has targets.
 _HEADS_ON_DEMAND = {"ssdlite300_mobilenet_v2"}
-# torchvision's defaults where a backbone is trained are 3 but for these; the person model's has seen people before, not just ImageNet.
+# torchvision's default for a trained backbone is 3 except for these; the person model's backbone was trained on people, not on ImageNet.
 _TRAINABLE_LAYERS = {"ssd300_vgg16": 4, "ssdlite320_mobilenet_v3_large": 6, "ssdlite300_mobilenet_v2": 6, "person_mobilenet_v2_fpn": 2}
 
 
@@ -65,36 +65,37 @@ def train(
 ) -> Checkpoint:
     """Trains a detector for the classes of a data set.
 
-    Under `torchrun` several processes train together, one a GPU or a share of the cores; the gradients are averaged.
+    Under `torchrun` several processes train together, each on a GPU or a share of the cores; their gradients are averaged.
 
     Args:
         data: A folder or file in COCO's format, or several as `TrainingData`.
-        model: A key of the catalog, or a builder in `architectures.BUILDERS`.
-        out: The checkpoint to write, `NAME.pt`. Beside it go `NAME.last.pt` to resume from, and the curve `NAME.png` and `NAME.json`.
-        init: Where weights come from: "weights", the model's own (for torchvision's, those trained on COCO); "backbone", only its
-            backbone, trained on ImageNet; "random"; or the path of a checkpoint or state dict of the same architecture. Classes of the
-            same name are taken over.
-        backbone: With `init="backbone"`, a file to take instead of a download: a MobileNetV2 state dict, or MoveNet's `model.json`.
+        model: A key of the catalog, or a builder in `builders.BUILDERS`.
+        out: The checkpoint to write, `NAME.pt`. `NAME.last.pt`, to resume from, and the curve `NAME.png` and `NAME.json` are
+            written beside it.
+        init: The initial weights: "weights", the model's own (for torchvision's, those trained on COCO); "backbone", only its
+            backbone, trained on ImageNet; "random"; or the path of a checkpoint or state dict of the same architecture. The weights of
+            classes with the same name are kept.
+        backbone: With `init="backbone"`, a file to use instead of a download: a MobileNetV2 state dict, or MoveNet's `model.json`.
         image_size: Length to which the shorter side is scaled; None is the model's own.
-        recipe: How to train; None is the default, with images scaled around the model's size.
-        resume: Go on from `NAME.last.pt`.
-        device: Where, as torch names it.
-        workers: Processes that read images beside the training ones.
-        say: Takes lines for people.
+        recipe: The training recipe; None is the default, with images scaled around the model's size.
+        resume: Continue from `NAME.last.pt`.
+        device: The device by torch's name.
+        workers: Number of processes that read images for each training process.
+        say: Called with lines of progress for the user.
 
     Returns:
         The best checkpoint, which is also the one at `out`.
 
     Raises:
         UnknownModelError: If there is no such model.
-        TrainingError: If something else that was asked for does not fit.
+        TrainingError: If the arguments do not fit together.
         DeviceError: If the device cannot be used.
         DataError: If the data cannot be read, or does not fit the model.
-        InvalidDataError: If it has faults.
-        WeightsError: If the weights to start from cannot be had.
-        CheckpointError: If the file to start or resume from cannot be used.
-        FileExistsError: If `out` is there already and it is not to be resumed.
-        TrainingInterrupted: After Ctrl-C; what was learned so far is kept.
+        InvalidDataError: If the data has faults.
+        WeightsError: If the initial weights cannot be obtained.
+        CheckpointError: If the file to start from or to resume cannot be used.
+        FileExistsError: If `out` exists and `resume` is false.
+        TrainingInterrupted: After Ctrl-C; the progress so far is saved.
     """
     out = Path(out)
     data = data if isinstance(data, TrainingData) else TrainingData([Path(data)])
@@ -103,7 +104,7 @@ def train(
     _refuse_unknown_losses(recipe)
     device = _join_others(device)
     require_device(device)
-    told = say if not dist.is_initialized() or dist.get_rank() == 0 else _nobody
+    report = say if not dist.is_initialized() or dist.get_rank() == 0 else _discard
     architecture = _base_architecture(model, init)
     if architecture.builder.startswith("ssdlite") and recipe.batch_size < 2:
         raise TrainingError("SSDlite's batch norms need more than one image: give --batch-size 2 or more.")
@@ -111,7 +112,7 @@ def train(
         raise TrainingError(f"{architecture.builder} has no heads that learn from proposals: leave --proposals out.")
     tasks = _tasks_of(architecture)
     drops_heads = architecture.builder in _HEADS_ON_DEMAND
-    training, validation = read_and_check(data, tasks, recipe.seed, told, optional=tasks if drops_heads else ())
+    training, validation = read_and_check(data, tasks, recipe.seed, report, optional=tasks if drops_heads else ())
     keypoints = training.keypoint_names if "keypoints" in tasks else ()
     architecture = _fitted(architecture, training, keypoints, image_size)
     if drops_heads:
@@ -119,32 +120,32 @@ def train(
         architecture = Architecture(architecture.builder, {**architecture.arguments, **heads})
     with fork_rng():
         torch.manual_seed(recipe.seed)
-        module, origin = _start(architecture, model, training.categories, keypoints, init, backbone, told, resume=resume)
+        module, origin = _start(architecture, model, training.categories, keypoints, init, backbone, report, resume=resume)
     spec = spec_of_checkpoint(Checkpoint(architecture, training.categories, module.state_dict(), keypoints), out)
     recipe = replace(recipe, augmentation=_sized(recipe.augmentation, module))
     if recipe.trainable_layers is None and init != "random":
         recipe = replace(recipe, trainable_layers=_TRAINABLE_LAYERS.get(architecture.builder, 3))
-    told(
+    report(
         f"{summary(architecture, training.categories)} {len(training.images)} images to learn from, {len(validation.images)} to measure on."
     )
     identity = {"model": model, "init": str(init)}
     trainer = Trainer(
-        module, spec, training, validation, out, recipe, device=device, workers=workers, say=told, origin=origin, identity=identity
+        module, spec, training, validation, out, recipe, device=device, workers=workers, say=report, origin=origin, identity=identity
     )
     if resume:
         trainer.resume()
     return trainer.fit()
 
 
-def _nobody(_: str) -> None:
-    """Only the first process speaks."""
+def _discard(_: str) -> None:
+    """Ignores a line; only the first process prints."""
 
 
 def _keep_results(out: Path, resume: bool) -> None:
     if out.suffix != ".pt":
         raise TrainingError(f"The result's name must end in .pt: {out.with_suffix('.pt').name} instead of {out.name}.")
     if not resume and (taken := next((path for path in (out, out.with_suffix(".last.pt")) if path.exists()), None)):
-        raise FileExistsError(f"{taken.name} is there already. Go on with it by --resume, delete it, or choose another --out.")
+        raise FileExistsError(f"{taken.name} exists already. Continue it with --resume, delete it, or choose another --out.")
     if resume and not out.with_suffix(".last.pt").exists():
         raise TrainingError(f"There is no {out.with_suffix('.last.pt').name} beside {out.name} to resume from. Start without --resume.")
     try:
@@ -161,11 +162,11 @@ def _refuse_unknown_losses(recipe: Recipe) -> None:
 
 
 def _join_others(device: str) -> str:
-    """Joins the processes that torchrun has started, each on a GPU of its own where there are some."""
+    """Joins the processes started by torchrun, each on its own GPU if there are any."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return device
     if not dist.is_initialized():
-        # Measuring on the validation images is the first process's; the others wait for as long as it takes.
+        # Only the first process measures on the validation images; the others wait for as long as it takes.
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=timedelta(hours=6))
     if device != "cuda":
         return device
@@ -176,7 +177,7 @@ def _join_others(device: str) -> str:
 
 
 def _base_architecture(model: str, init: str | Path) -> Architecture:
-    """The structure before it is fitted to the data."""
+    """Returns the architecture before it is adapted to the data."""
     if init not in ("weights", "backbone", "random"):
         if not Path(init).exists():
             raise TrainingError(f"--init {init} is neither weights, backbone or random, nor a file that is there.")
@@ -189,7 +190,7 @@ def _base_architecture(model: str, init: str | Path) -> Architecture:
         return spec.architecture
     if model in BUILDERS and model not in list_models():
         if init == "weights":
-            raise TrainingError(f"{model} has no weights of its own. Start it with --init backbone, --init random or --init FILE.pt.")
+            raise TrainingError(f"{model} has no trained weights. Start it with --init backbone, --init random or --init FILE.pt.")
         return Architecture(model, {})
     try:
         architecture = get_model_spec(model).architecture
@@ -210,7 +211,7 @@ def _tasks_of(architecture: Architecture) -> set[Task]:
 
 
 def _fitted(base: Architecture, data: CocoDataset, keypoints: Sequence[str], image_size: int | None) -> Architecture:
-    """The structure for a data set's classes and keypoints, and for an image size."""
+    """Returns the architecture for a data set's classes and keypoints, and for an image size."""
     arguments = {**base.arguments, "num_classes": len(data.categories)}
     if keypoints:
         arguments["num_keypoints"] = len(keypoints)
@@ -235,7 +236,7 @@ def _start(
     *,
     resume: bool,
 ) -> tuple[nn.Module, str]:
-    """The module with its first weights, and where they are from."""
+    """Returns the module with its initial weights, and their origin."""
     if init == "random" or resume:
         return build_empty(architecture), str(init)
     if init == "backbone":
@@ -255,11 +256,11 @@ def _start(
 
 
 def _sized(augmentation: Augmentation, module: nn.Module) -> Augmentation:
-    """Scales images around the size that the model works at."""
+    """Sets the recipe's image sizes to a range around the model's own size."""
     transform: Any = module.transform
     if augmentation.min_size is not None:
         return augmentation
-    # A model of a fixed size resizes what it is given, but nothing is gained by giving it more than it can see.
+    # A model of a fixed size resizes every image, so larger images would bring no gain.
     shorter, longer = (transform.min_size[-1], transform.max_size) if transform.fixed_size is None else (min(transform.fixed_size),) * 2
     low, high = (round(scale * shorter) for scale in _SCALES)
     return replace(augmentation, min_size=(low, high), max_size=round(max(_SCALES[1] * longer, _LONGEST * high)))

@@ -1,4 +1,4 @@
-"""What a training starts from: the weights of another model as far as they fit, and which layers of the backbone stay as they are."""
+"""Initializes a training: takes over the matching weights of another model, and freezes layers of the backbone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-# The layers whose size depends on the classes, in torchvision's detectors; SSDlite's are the last of two in every block.
+# The layers of torchvision's detectors whose size depends on the classes; in SSDlite the last of two in every block.
 _CLASS_LAYER = re.compile(
     r"roi_heads\.box_predictor\.(cls_score|bbox_pred)\.(weight|bias)"
     r"|roi_heads\.mask_predictor\.mask_fcn_logits\.(weight|bias)"
@@ -17,9 +17,9 @@ _CLASS_LAYER = re.compile(
 )
 _KEYPOINT_LAYER = re.compile(r"roi_heads\.keypoint_predictor\.kps_score_lowres\.(weight|bias)")
 _RCNN_BOX_LAYER = "roi_heads.box_predictor.bbox_pred."
-# torch gives norms of weights without it a count of 0, which is neither taken nor missing.
+# torch sets a missing count to 0; it counts neither as taken nor as missing.
 _COUNT = ".num_batches_tracked"
-# Less than this part of a model's tensors found in the weights means another architecture.
+# If the weights fill less than this share of a model's tensors, they belong to another architecture.
 _LEAST_PART = 0.5
 _ADVICE = "Choose weights of the same model, or start without them."
 _NAMES_SHOWN = 6
@@ -27,17 +27,17 @@ _NAMES_SHOWN = 6
 
 @dataclass(frozen=True)
 class Report:
-    """What `transfer` did.
+    """The result of `transfer`.
 
     Attributes:
-        taken: Tensors of the model that the weights filled, at least for one class or keypoint.
-        total: Tensors of the model, without the norms' counts of batches.
-        classes: Classes that both have, without the background.
-        new_classes: Classes of the model that the weights do not know; their part of the last layers is random.
-        keypoints: Keypoints that both have.
-        new_keypoints: Keypoints of the model that the weights do not know.
-        fresh: Layers that keep their fresh initialization, but for the background.
-        unused: Tensors among the weights that found no place.
+        taken: Number of tensors filled from the weights, at least for one class or keypoint.
+        total: Number of tensors of the model, without the norms' batch counts.
+        classes: Classes in both models, without the background.
+        new_classes: Classes that are missing in the weights; their rows of the last layers are random.
+        keypoints: Keypoints in both models.
+        new_keypoints: Keypoints that are missing in the weights.
+        fresh: Layers that keep their random initialization, except for the background.
+        unused: Tensors of the weights that the model does not have.
     """
 
     taken: int
@@ -50,7 +50,7 @@ class Report:
     unused: tuple[str, ...]
 
     def __str__(self) -> str:
-        """One line for a log; long lists are cut."""
+        """Formats the report in one line; long lists are shortened."""
         parts = {
             "known classes": self.classes,
             "new classes": self.new_classes,
@@ -73,26 +73,26 @@ def transfer(
     keypoint_names: Sequence[str] = (),
     source_keypoint_names: Sequence[str] = (),
 ) -> Report:
-    """Puts the weights of a trained detector into a new one that may have other classes and keypoints.
+    """Copies the weights of a trained detector to a new one that may have other classes and keypoints.
 
-    Layers that do not depend on the classes are taken where name and shape agree. In those that do, each class of the same name
-    (whatever its case) takes its own weights, the background too; other classes keep their fresh initialization. Weights under the names
-    of older torchvision versions are understood. With the same classes and keypoints this is `load_state_dict`.
+    Layers that do not depend on the classes are copied if name and shape agree. In those that do, each class of the same name
+    (ignoring case) gets its own weights, including the background; other classes keep their random initialization. The names of
+    older torchvision versions are supported. With the same classes and keypoints this is `load_state_dict`.
 
     Args:
         module: The new detector, freshly initialized, of the same builder as the trained one; changed in place.
         state: The trained detector's state dict, of any floating-point type.
         categories: Class names by label of the new detector, the background first.
         source_categories: Class names by label of the trained one, the background first.
-        keypoint_names: Keypoint names by index of the new detector; empty where it has none or they are unknown.
+        keypoint_names: Keypoint names by index of the new detector; empty if it has none or they are unknown.
         source_keypoint_names: Keypoint names by index of the trained one.
 
     Returns:
-        What was taken and what was not.
+        A report of the weights that were copied and those that were not.
 
     Raises:
-        ValueError: If the weights belong to another architecture, or if the class or keypoint names do not fit the layers. The module
-            is not to be used then.
+        ValueError: If the weights belong to another architecture, or the class or keypoint names do not match the layers. The module
+            must then not be used.
     """
     own = module.state_dict()
     classes = _matches(categories, source_categories)
@@ -107,7 +107,7 @@ def transfer(
         if source is not None and source.shape == tensor.shape:
             adapted[name] = source
     try:
-        # torchvision's modules rename what older versions called otherwise, and pass over counts that frozen norms do not keep.
+        # torchvision's modules rename the parameters of older versions, and ignore counts that frozen norms do not have.
         missing, unexpected = module.load_state_dict(adapted, strict=False)
     except RuntimeError as error:
         raise ValueError(f"The weights belong to another architecture. {_ADVICE}") from error
@@ -129,9 +129,9 @@ def transfer(
 
 
 def freeze_backbone(module: nn.Module, trainable_layers: int) -> None:
-    """Keeps the first stages of a detector's backbone as they are in training, by the rule of torchvision's builders.
+    """Freezes the first stages of a detector's backbone by the rule of torchvision's builders.
 
-    Those only freeze what they load weights for themselves, so built without weights all layers train. What torchvision adds to the
+    The builders freeze layers only when they load the weights themselves, so without weights all layers train. What torchvision adds to the
     backbone (the feature pyramid, SSD's extra layers) always trains.
 
     Args:
@@ -140,7 +140,7 @@ def freeze_backbone(module: nn.Module, trainable_layers: int) -> None:
             and for Faster R-CNN on MobileNetV3, 4 for SSD and 6 for SSDlite.
 
     Raises:
-        ValueError: If there are not so many stages.
+        ValueError: If there are fewer stages.
     """
     stages = _stages(module.get_submodule("backbone"))
     if not 0 <= trainable_layers <= len(stages):
@@ -151,7 +151,7 @@ def freeze_backbone(module: nn.Module, trainable_layers: int) -> None:
 
 
 def _matches(names: Sequence[str], source_names: Sequence[str]) -> dict[int, int]:
-    """Index among the source's names by index among ours; of a name that occurs more than once, the first goes to the first."""
+    """Maps indices of our names to indices of the source's; repeated names are matched in order."""
     left = list(enumerate(source_names))
     found = {}
     for index, name in enumerate(names):
@@ -165,7 +165,7 @@ def _matches(names: Sequence[str], source_names: Sequence[str]) -> dict[int, int
 def _rows_by_name(
     name: str, own: Tensor, source: Tensor, count: int, source_count: int, matches: Mapping[int, int], things: str
 ) -> Tensor | None:
-    """Our tensor of a last layer with the source's rows of what both know; None if they differ in more than the number of these.
+    """Copies the source's rows for shared names into our tensor of a last layer; None if more than the number of rows differs.
 
     The rows are grouped by anchor, then by class, then by coordinate; a transposed convolution has them in its second dimension.
     """
@@ -191,12 +191,12 @@ def _without(shape: Sequence[int], axis: int) -> tuple[int, ...]:
 
 
 def _is_class_layer(name: str, tensor: Tensor) -> bool:
-    """Whether a layer has rows for each class; a mask head's only row is for all of them."""
+    """Returns whether a layer has rows for each class; a class-agnostic mask head has only one row."""
     return bool(_CLASS_LAYER.fullmatch(name)) and len(tensor) > 1
 
 
 def _is_fresh(name: str, tensor: Tensor, classes: Iterable[int], keypoints: Iterable[int]) -> bool:
-    """Whether a last layer took nothing, or nothing but the background."""
+    """Returns whether a last layer was not filled, or only for the background."""
     if _is_class_layer(name, tensor):
         return not set(classes) - {0}
     return bool(_KEYPOINT_LAYER.fullmatch(name)) and not set(keypoints)
@@ -212,13 +212,13 @@ def _shown(names: Sequence[str]) -> str:
 
 
 def _stages(backbone: nn.Module) -> list[list[nn.Module]]:
-    """The layers of a backbone by stage, from the image on, as torchvision divides them."""
+    """Returns the layers of a backbone by stage, in forward order, as torchvision divides them."""
     body = getattr(backbone, "body", backbone)
     layers = dict(body.named_children())
     if "layer4" in layers:
         return [[layers["conv1"], layers["bn1"]], *([layers[f"layer{number}"]] for number in range(1, 5))]
     if "scale_weight" in dict(body.named_parameters(recurse=False)):
-        # SSD's VGG, continued in the first extra block, whose last part is new.
+        # SSD's VGG continues in the first extra block, whose last part is not pretrained.
         blocks = [[layer] for layer in (*layers["features"], *list(layers["extra"][0])[:-1])]
         return _cut(blocks, [0, *(index for index, (layer,) in enumerate(blocks) if isinstance(layer, nn.MaxPool2d))])
     if "extra" in layers:
@@ -238,7 +238,7 @@ def _stages(backbone: nn.Module) -> list[list[nn.Module]]:
 
 
 def _strided(blocks: list[list[nn.Module]]) -> list[int]:
-    """Where torchvision's MobileNets halve the resolution."""
+    """Returns the indices at which torchvision's MobileNets halve the resolution."""
     return [index for index, block in enumerate(blocks) if getattr(block[0], "_is_cn", False)]
 
 

@@ -1,4 +1,4 @@
-"""Everything that decides the outcome of a training run: plain numbers, so that nothing heavy is imported to read them."""
+"""The settings that determine the outcome of a training run, as plain numbers; importing this module loads nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may happen to a training image. Sizes are pixels of the tensor that the model is given.
+    """The random changes to a training image. Sizes are in pixels of the model's input tensor.
 
     Attributes:
-        min_size: Range from which the shorter side's length is drawn; None leaves the scale alone, for the model's own resizing.
-        max_size: Bound on the longer side, where `min_size` is given.
-        crop: Probability that only a part of the image is taken.
+        min_size: Range from which the shorter side's length is drawn; None leaves the scaling to the model.
+        max_size: Bound on the longer side if `min_size` is given.
+        crop: Probability of a crop.
         min_crop: Smallest part of either side that a crop keeps, 0–1.
-        background: Probability that, where there is room, the crop shows no object: images chosen for their objects hold few of the
-            things that are mistaken for them. Never on images that are only partly labeled.
+        background: Probability that the crop shows no object, if there is room for one: images chosen for their objects contain few
+            hard negatives. Not applied to partly labeled images.
         stretch: Aspect ratios are multiplied by a factor from `1 / stretch` to `stretch`.
         flip: Probability of a mirror image.
         photometric: Brightness, contrast and saturation change by up to this fraction.
-        hue: Hues turn by up to this part of the color circle, 0–0.5.
+        hue: Hues change by up to this fraction of the color circle, 0–0.5.
         min_box_side: Objects whose box ends up narrower or lower than this are left out.
     """
 
@@ -36,33 +36,33 @@ class Augmentation:
 
     @staticmethod
     def none() -> Augmentation:
-        """Nothing happens: all pixels and all objects, as for an evaluation."""
+        """Returns an augmentation without changes: all pixels and all objects, as for an evaluation."""
         return Augmentation(min_size=None, crop=0, stretch=1, flip=0, photometric=0, hue=0, min_box_side=0)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the outcome of a training run; stored with its result.
+    """The settings that determine the outcome of a training run; stored with its result.
 
     Attributes:
-        epochs: How often every image is seen.
-        batch_size: Images a batch, of each process.
+        epochs: Number of passes through the images.
+        batch_size: Images per batch in each process.
         lr: Highest learning rate of AdamW, reached after the warm-up; a half cosine takes it down to 2 %.
-        backbone_lr: The backbone's learning rate as a part of `lr`: it comes trained, the new heads do not.
+        backbone_lr: The backbone's learning rate as a fraction of `lr`: the backbone is pretrained, the new heads are not.
         warmup: Batches over which the learning rate rises.
-        weight_decay: AdamW's.
-        trainable_layers: Stages of the backbone that learn, counted from the last, as torchvision's builders have it. None is torchvision's
-            default for the model, or all of them where nothing is trained yet.
+        weight_decay: Weight decay of AdamW.
+        trainable_layers: Stages of the backbone to train, counted from the last, as in torchvision's builders. None is torchvision's
+            default for the model, or all of them if the backbone is not pretrained.
         max_gradient_norm: Longer gradients are scaled down to it.
-        average: Batches over which the weights are averaged exponentially; the average is what is measured and kept. 0 for none.
-        loss_weights: Factors of losses by torchvision's names, where they are not 1.
-        repeat_masks: How often images with masks are seen an epoch where others have none.
-        proposals: Boxes of each image that the heads of a two-stage detector learn from, a quarter of them of objects where there are as
-            many; what a batch costs is mostly theirs. With fewer, more of them are objects, and all scores rise. None is the model's own
-            number, in torchvision's 512.
+        average: Batches over which the weights are averaged exponentially; the average is measured and saved. 0 for none.
+        loss_weights: Factors of losses by torchvision's names; 1 for the others.
+        repeat_masks: How often images with masks are repeated per epoch if others have none.
+        proposals: Boxes per image on which the heads of a two-stage detector are trained, up to a quarter of them on objects; they are
+            most of a batch's cost. With fewer, the share of objects grows, and all scores rise. None is the model's own number, 512 in
+            torchvision's.
         bf16: Compute backbone and heads in bfloat16.
-        seed: Of weights that start anew, the order of images, their augmentation and the sampling of proposals.
-        augmentation: What happens to images; a `min_size` of None is replaced by sizes around the model's own.
+        seed: Seed of random weights, the order of images, their augmentation and the sampling of proposals.
+        augmentation: The random changes to images; a `min_size` of None is replaced by sizes around the model's own.
     """
 
     epochs: int = 12

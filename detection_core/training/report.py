@@ -1,4 +1,4 @@
-"""What a training run tells people: a line now and then, and its curve of losses and average precisions as an image."""
+"""Reports a training run: lines of progress, and a curve of losses and average precisions as an image."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _METRIC_NAMES = {"box_map": "box AP", "mask_map": "mask AP", "kp_map": "keypoint
 
 
 class Progress:
-    """Collects losses and says how far the run is.
+    """Collects losses and reports the progress of the run.
 
     Args:
-        say: Takes a line for people.
+        say: Called with a line of progress for the user.
         steps: Batches in the whole run.
-        done: Batches that an interrupted run has done already.
+        done: Batches completed before an interruption.
     """
 
     def __init__(self, say: Callable[[str], None], steps: int, done: int = 0) -> None:
@@ -37,16 +37,16 @@ class Progress:
         self._recent: dict[str, float] = {}
 
     def start_epoch(self) -> None:
-        """What went before, such as measuring, is no time of training."""
+        """Restarts the clock, so that measuring does not count as training time."""
         self._last = time.monotonic()
 
     def step(self, epoch: int, losses: Mapping[str, float], images: int) -> None:
-        """Notes a batch, and says a line if it is time.
+        """Records a batch, and reports a line if one is due.
 
         Args:
-            epoch: Which epoch it belongs to, from 1.
-            losses: Under torchvision's names.
-            images: Images in it, of all processes.
+            epoch: Its epoch, from 1.
+            losses: Losses by torchvision's names.
+            images: Number of images in it, in all processes.
         """
         self._done += 1
         self._images += images
@@ -55,7 +55,7 @@ class Progress:
                 continue
             self._sums[name] += value
             self._counts[name] += 1
-            # An average over some thirty batches: single ones jump.
+            # An average over some thirty batches, because single batches fluctuate.
             self._recent[name] = value + 0.97 * (self._recent.get(name, value) - value)
         now = time.monotonic()
         self._busy += now - self._last
@@ -69,16 +69,16 @@ class Progress:
         self._say(f"epoch {epoch}, batch {self._done} of {self._steps}, {rate:.2f} images/s, {_duration(left)} left: {parts}")
 
     def state(self) -> dict[str, dict[str, float]]:
-        """Losses of an unfinished epoch, for `restore` in a resumed run."""
+        """Returns the losses of an unfinished epoch, for `restore` in a resumed run."""
         return {"sums": dict(self._sums), "counts": dict(self._counts)}
 
     def restore(self, state: dict[str, dict[str, float]]) -> None:
-        """Goes on with what `state` gave."""
+        """Restores the result of `state`."""
         self._sums.update(state["sums"])
         self._counts.update({name: int(count) for name, count in state["counts"].items()})
 
     def epoch_losses(self) -> dict[str, float]:
-        """Mean of every loss since the last call."""
+        """Returns the mean of every loss since the last call."""
         means = {name: round(total / self._counts[name], 5) for name, total in self._sums.items()}
         self._sums.clear()
         self._counts.clear()
@@ -86,7 +86,7 @@ class Progress:
 
 
 def describe(metrics: Mapping[str, float]) -> str:
-    """Average precisions as a phrase: "box AP 31.2, mask AP 27.0"."""
+    """Describes average precisions: "box AP 31.2, mask AP 27.0"."""
     return ", ".join(f"{_METRIC_NAMES[name]} {value:.1f}" for name, value in metrics.items()) or "nothing to measure"
 
 
@@ -94,7 +94,7 @@ def write_curve(history: list[dict[str, Any]], path: Path) -> None:
     """Writes the history of a run as an image and, beside it, as JSON.
 
     Args:
-        history: One entry an epoch: `epoch`, `losses`, `metrics`.
+        history: One entry per epoch: `epoch`, `losses`, `metrics`.
         path: The `.png` to write; the JSON gets the same name.
     """
     names = list(dict.fromkeys(name for entry in history for name in entry["losses"]))

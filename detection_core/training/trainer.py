@@ -1,4 +1,4 @@
-"""The training loop: any detector, one or several processes, to be interrupted and resumed at any batch."""
+"""The training loop for any detector, in one or several processes, which can be interrupted and resumed at any batch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FINAL_LR = 0.02
 
 
 class TrainingInterrupted(Exception):  # noqa: N818 (nothing went wrong)
-    """Somebody stopped the run; its last checkpoint is written."""
+    """The run was stopped by the user; its last checkpoint is written."""
 
 
 class Trainer:
@@ -45,16 +45,16 @@ class Trainer:
 
     Args:
         module: The model with its starting weights, in float32.
-        spec: What it is: architecture, tasks, classes, keypoints, floor score.
-        data: Images to learn from, free of faults.
+        spec: The model's architecture, tasks, classes, keypoints and lowest score.
+        data: Images to train on, without faults.
         validation: Images to measure on after every epoch.
-        out: Where the best checkpoint goes. Beside it: `NAME.last.pt` to resume from, and the curve as `NAME.png` and `NAME.json`.
-        recipe: How.
-        device: Where, as torch names it.
-        workers: Processes that read images beside this one.
-        say: Takes lines for people; of several processes only one's should get there.
-        origin: What the weights started from, for the checkpoint.
-        identity: What makes this run, by names for people, in plain types; a resumed one must have the same.
+        out: File of the best checkpoint. Beside it are `NAME.last.pt` to resume from, and the curve as `NAME.png` and `NAME.json`.
+        recipe: The training recipe.
+        device: The device by torch's name.
+        workers: Number of additional processes that read images.
+        say: Called with lines of progress for the user; only one of several processes should print them.
+        origin: Name of the initial weights, for the checkpoint.
+        identity: The settings that a resumed run must share, by display name, in plain types.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Trainer:
             heads.fg_bg_sampler.batch_size_per_image = recipe.proposals
         accelerate(self._module, self._device, bf16=recipe.bf16)
         transform: Any = self._module.transform
-        # Where the augmentation has chosen a size, torchvision's transform must not choose another; SSDs have a fixed one.
+        # If the augmentation chooses a size, torchvision's transform must not choose another; SSDs have a fixed one.
         transform._skip_resize = recipe.augmentation.min_size is not None and transform.fixed_size is None
         self._optimizer = self._make_optimizer()
         self._average = {name: value.clone() for name, value in self._module.state_dict().items()} if recipe.average else None
@@ -96,17 +96,17 @@ class Trainer:
         self._per_epoch = len(self._batches(0))
         self._total = self._per_epoch * recipe.epochs
         self._progress = Progress(self._say, self._total)
-        # A mask head rests in some batches, partly labeled ones leave losses out, and not all processes have such batches at once.
+        # Some batches skip the mask head or losses, and not in all processes at once.
         resting = "masks" in spec.tasks or any(image.partial for image in data.images)
         self._parallel = DistributedDataParallel(self._module, find_unused_parameters=resting) if self._world > 1 else self._module
 
     @property
     def last(self) -> Path:
-        """The checkpoint to resume from."""
+        """The file of the checkpoint to resume from."""
         return self.out.with_suffix(".last.pt")
 
     def resume(self) -> None:
-        """Goes back to where the last checkpoint stands.
+        """Restores the state of the last checkpoint.
 
         Raises:
             CheckpointError: If there is none, or it belongs to another run.
@@ -119,7 +119,7 @@ class Trainer:
         changes = [f"{name} was {value}, now {now.get(name)}" for name, value in state["run"].items() if value != now.get(name)]
         if changes:
             raise CheckpointError(
-                f"{self.last.name} belongs to another run: {'; '.join(changes)}. Resume with the command that began it, of which "
+                f"{self.last.name} belongs to another run: {'; '.join(changes)}. Resume with the command that started it, in which "
                 "only --epochs may change; or start from it with --init."
             )
         self._module.load_state_dict(state["model"])
@@ -134,7 +134,7 @@ class Trainer:
         self._say(f"Resumed after batch {self._batches_done}.")
 
     def fit(self) -> Checkpoint:
-        """Trains to the end of the recipe.
+        """Trains until the end of the recipe.
 
         Returns:
             The best checkpoint, which is also the one at `out`.
@@ -147,7 +147,7 @@ class Trainer:
                 if self._epochs == self._epochs_measured:
                     self._train_epoch(interrupted)
                     self._epochs += 1
-                    # Measuring takes a while and may fail; what was learned is kept.
+                    # Measuring takes a while and may fail, so the progress is saved before.
                     self._save_last()
                 self._measure_epoch()
         return read_checkpoint(self.out, mmap=False)
@@ -162,13 +162,13 @@ class Trainer:
             self._seconds = before + time.monotonic() - started
             if self._anybody(interrupted.is_set()):
                 self._save_last()
-                raise TrainingInterrupted(f"Stopped after batch {self._batches_done} of {self._total}; go on with --resume.")
+                raise TrainingInterrupted(f"Stopped after batch {self._batches_done} of {self._total}; continue with --resume.")
             if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
                 self._save_last()
                 saved = time.monotonic()
 
     def _step(self, images: Sequence[Tensor], targets: Sequence[dict[str, Tensor]]) -> dict[str, float]:
-        # Proposals are sampled with torch's global generator: seeded by the step, a resumed run samples as if it had never stopped.
+        # Proposals are sampled with torch's global generator: seeding it by the step makes a resumed run sample as an uninterrupted one.
         torch.manual_seed(self.recipe.seed + SEED_STRIDE * (self._batches_done * self._world + self._rank))
         for group in self._optimizer.param_groups:
             group["lr"] = self.recipe.lr * group["factor"] * schedule(self._batches_done, self._total, self.recipe.warmup)
@@ -184,14 +184,14 @@ class Trainer:
         if math.isfinite(norm):
             self._optimizer.step()
         else:
-            self._say(f"Batch {self._batches_done} gave no finite gradient and was left out. If this happens often, lower --lr.")
+            self._say(f"Batch {self._batches_done} had no finite gradient and was left out. If this happens often, lower --lr.")
         if self._average is not None:
             update_average(self._average, self._module.state_dict(), self._batches_done, self.recipe.average)
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
     def _make_optimizer(self) -> torch.optim.AdamW:
         module: Any = self._module
-        # What torchvision adds to a backbone, such as the pyramid, is as new as the heads are.
+        # The layers that torchvision adds to a backbone, such as the pyramid, are as untrained as the heads.
         body = getattr(module.backbone, "body", module.backbone)
         backbone = {id(parameter) for parameter in body.parameters()}
         trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
@@ -202,7 +202,7 @@ class Trainer:
         return torch.optim.AdamW(groups, lr=self.recipe.lr, weight_decay=self.recipe.weight_decay)
 
     def _batches(self, epoch: int) -> list[list[tuple[AnnotatedImage, int]]]:
-        """This process's batches of an epoch; as many as every other process has, or they would wait for each other without end."""
+        """Returns this process's batches of an epoch; every process has equally many, since they would otherwise wait forever."""
         batches = batches_of(self._data, self.recipe, epoch, self.spec.tasks)
         each = math.ceil(len(batches) / self._world)
         return (batches * self._world)[self._rank : each * self._world : self._world]
@@ -222,7 +222,7 @@ class Trainer:
             place = f"epoch {self._epochs} of {self.recipe.epochs}"
             self._say(f"{place}: {describe(metrics)} on {len(self._validation.images)} validation images")
             fitness = sum(metrics.values()) / max(1, len(metrics))
-            # Of equals the later: it has seen more, above all where all are 0.
+            # With equal results the later one, which is trained longer, especially if all are 0.
             if fitness >= self._best:
                 self._best = fitness
                 write_checkpoint(self._checkpoint(evaluation), self.out)
@@ -232,7 +232,7 @@ class Trainer:
             dist.barrier()
 
     def measure(self) -> Evaluation:
-        """Measures the model as it stands, or its average, on the validation images."""
+        """Measures the current model, or its average, on the validation images."""
         with NoRandomInitialization():
             module = build_empty(self.spec.architecture)
         module.load_state_dict(self._weights())
@@ -285,7 +285,7 @@ class Trainer:
         write_checkpoint(replace(self._checkpoint(None), resume=resume), self.last)
 
     def _run(self) -> dict[str, Any]:
-        """What a resumed run must have like the one before."""
+        """Returns the settings that a resumed run must share with the one before."""
         recipe = {name.replace("_", " "): value for name, value in asdict(self.recipe).items() if name != "epochs"}
         images = hashlib.sha256("\n".join(f"{image.id} {image.path.name}" for image in self._data.images).encode())
         return {
@@ -308,12 +308,12 @@ class Trainer:
 
 
 def _leave_interrupts(_: int) -> None:
-    """Ctrl-C goes to all processes of a terminal; those that read images are stopped by the one that trains."""
+    """Ignores Ctrl-C, which reaches all processes of a terminal; the training process stops those that read images."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def schedule(step: int, total: int, warmup: int) -> float:
-    """The learning rate as a part of its highest: a linear warm-up, in short runs of a tenth, then half a cosine down to 2 %."""
+    """Returns the learning rate as a fraction of its maximum: a linear warm-up (at most a tenth of the run), then half a cosine to 2 %."""
     warmup = min(warmup, total // 10)
     if step < warmup:
         return (step + 1) / warmup
@@ -323,7 +323,7 @@ def schedule(step: int, total: int, warmup: int) -> float:
 
 @torch.no_grad()
 def update_average(average: dict[str, Tensor], state: dict[str, Tensor], step: int, horizon: int) -> None:
-    """Moves an exponential average of weights in place; its horizon grows with the run, so that the start is soon forgotten."""
+    """Updates an exponential average of weights in place; its horizon grows with the run, so that the first weights soon fade."""
     share = 1 / min(step / 4 + 1, horizon)
     for name, value in state.items():
         if value.is_floating_point():
@@ -334,7 +334,7 @@ def update_average(average: dict[str, Tensor], state: dict[str, Tensor], step: i
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """Ctrl-C, or being asked to terminate, stops after the batch; a second Ctrl-C stops at once."""
+    """Makes Ctrl-C or SIGTERM stop the run after the current batch, and a second Ctrl-C at once."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -342,7 +342,7 @@ def _interruptible() -> Iterator[threading.Event]:
 
     def ask(*_: Any) -> None:
         asked.set()
-        # torchrun passes a Ctrl-C on that the terminal has sent to every process already.
+        # torchrun forwards a Ctrl-C that the terminal has already sent to every process.
         if not dist.is_initialized():
             signal.signal(signal.SIGINT, former[signal.SIGINT])
 

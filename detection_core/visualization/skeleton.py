@@ -69,8 +69,7 @@ def draw_skeletons(image: Image.Image, detections: Detections, threshold: float,
     """
     assert detections.keypoints is not None
     assert detections.keypoint_scores is not None
-    # The logits of an object without keypoints are NaN, which exceeds nothing.
-    shown = detections.keypoint_scores > threshold
+    shown = (detections.keypoint_scores > threshold) & detections.has_keypoints[:, None]
     longer_sides = (detections.boxes[:, 2:] - detections.boxes[:, :2]).max(axis=1, initial=0)
     canvas = Canvas(image.size)
     # The object with the best score is drawn last, on top.

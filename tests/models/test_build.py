@@ -1,4 +1,4 @@
-"""Built modules: to the bit what torchvision's own builders give with the same weights."""
+"""Built modules are bit-identical to those of torchvision's builders with the same weights."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def test_facts_name_only_what_can_be_found(key, count, first, last):
 @pytest.mark.parametrize(
     ("claim", "metric", "without"),
     [
-        ("best outlines", "mask_map", "nothing"),
+        ("best masks", "mask_map", "nothing"),
         ("best boxes of all", "box_map", "nothing"),
         ("most accurate boxes without masks", "box_map", "masks"),
     ],
@@ -186,9 +186,9 @@ class TestLaterTorchvision:
     @pytest.mark.parametrize(
         ("name", "members", "why"),
         [
-            ("detr_resnet50", {"COCO_V1": META}, "no family of detectors that is known here"),
-            ("ssdultra_resnet50", {"COCO_V1": META}, "no family of detectors that is known here"),
-            ("fasterrcnn", {"COCO_V1": META}, "no family of detectors that is known here"),
+            ("detr_resnet50", {"COCO_V1": META}, "no known family of detectors"),
+            ("ssdultra_resnet50", {"COCO_V1": META}, "no known family of detectors"),
+            ("fasterrcnn", {"COCO_V1": META}, "no known family of detectors"),
             ("fasterrcnn_new", {"COCO_V1": {}}, "categories"),
             ("keypointrcnn_new", {"COCO_V1": META}, "does not name its keypoints"),
             ("fasterrcnn_new", None, "WeightsEnum"),

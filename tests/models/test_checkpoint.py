@@ -1,4 +1,4 @@
-"""Checkpoints: written whole, read back as they were, recognized when they are bare, and refused with a reason when they are bad."""
+"""Checkpoints are written atomically and read back unchanged; bare weights are recognized, and bad files rejected with a reason."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from torch import nn
 from torchvision.models import get_model
 
 from benchmarks.random_models import random_state
+from detection_core.detections.coco_names import COCO_KEYPOINTS
 from detection_core.models import checkpoint as checkpoint_module
 from detection_core.models.build import build_empty, build_model
 from detection_core.models.builders import BUILDERS
 from detection_core.models.catalog import COCO_MODEL, Architecture, get_model_spec
-from detection_core.models.checkpoint import COCO_KEYPOINT_NAMES, Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
+from detection_core.models.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
 from detection_core.models.empty import FROZEN_NORM_EPSILON, TORCHVISION_BUILDERS, NoRandomInitialization, build_on_meta
 from detection_core.models.state_dict import infer_architecture
 from detection_core.models.user_models import read_model_spec
@@ -232,7 +233,7 @@ class TestBareWeights:
         [
             ("fcos_resnet50_fpn", {"num_classes": 91}, get_model_spec("fcos_resnet50_fpn").categories, ()),
             ("fcos_resnet50_fpn", {"num_classes": 3}, ("__background__", "class 1", "class 2"), ()),
-            ("keypointrcnn_resnet50_fpn", {"num_classes": 2, "num_keypoints": 17}, ("__background__", "person"), COCO_KEYPOINT_NAMES),
+            ("keypointrcnn_resnet50_fpn", {"num_classes": 2, "num_keypoints": 17}, ("__background__", "person"), COCO_KEYPOINTS),
             (
                 "keypointrcnn_resnet50_fpn",
                 {"num_classes": 2, "num_keypoints": 2},
@@ -322,9 +323,12 @@ REFUSED = {
     "code": (lambda path: torch.save({"a": Dangerous(path.with_name("touched"))}, path), r"could run any code.*torch\.save\(model\.state"),
     "code in a bare pickle": (lambda path: path.write_bytes(pickle.dumps(Dangerous(path.with_name("touched")))), "could run any code"),
     "whole module": (lambda path: torch.save(nn.Linear(2, 2), path), r"\(torch\.nn\.modules\.linear\.Linear\).*Save its weights alone"),
-    "tensor": (lambda path: torch.save(torch.zeros(3), path), "holds no weights by name.*Save its weights alone"),
-    "settings": (lambda path: torch.save({"lr": 0.1}, path), "or other things than weights"),
-    "another network": (lambda path: torch.save(nn.Linear(2, 2).state_dict(), path), "something else than torchvision's detectors"),
+    "tensor": (lambda path: torch.save(torch.zeros(3), path), "is not a state dict.*Save its weights alone"),
+    "settings": (lambda path: torch.save({"lr": 0.1}, path), "weights by name and nothing else"),
+    "another network": (
+        lambda path: torch.save(nn.Linear(2, 2).state_dict(), path),
+        "the weights of one of torchvision's detectors",
+    ),
     "layers missing": (
         of_bare(lambda state: {name: tensor for name, tensor in state.items() if name != "backbone.body.0.1.weight"}),
         r"does not fit fasterrcnn_mobilenet_v3.*body\.0\.1\.weight is missing",
@@ -332,13 +336,16 @@ REFUSED = {
     "layers too many": (of_bare(lambda state: state | {"extra.weight": torch.zeros(1)}), r"extra\.weight is not part of it"),
     "other shapes": (of_bare(lambda state: state | {BOXES: torch.zeros(7)}), r"bbox_pred\.bias has the shape \[7\] instead of \[16\]"),
     "other types": (of_bare(lambda state: state | {BOXES: torch.zeros(16, dtype=torch.int8)}), r"bbox_pred\.bias is of type torch\.int8"),
-    "a classifier of no size": (of_bare(lambda state: state | {CLASSES: torch.zeros(())}), "something else than torchvision's detectors"),
+    "a classifier of no size": (
+        of_bare(lambda state: state | {CLASSES: torch.zeros(())}),
+        "the weights of one of torchvision's detectors",
+    ),
     "numbered arguments": (
         of_ours(architecture={"builder": QUICK.builder, "arguments": {"num_classes": 4, 7: 1}}),
         "arguments have no names",
     ),
     "numbered weights": (of_ours(state={7: torch.zeros(1)}), "state is not weights by name"),
-    "newer": (of_ours(version=2), r"newer Detection Explorer \(format 2; this one knows 1\)\. Update this one"),
+    "newer": (of_ours(version=2), r"newer Detection Explorer \(format 2; this one reads 1\)\. Update this one"),
     "unknown builder": (of_ours(architecture={"builder": "yolo", "arguments": {"num_classes": 4}}), "no builder “yolo”.*update this one"),
     "unknown argument": (
         of_ours(architecture={"builder": "person_mobilenet_v2_fpn", "arguments": {"num_classes": 4, "wings": 2}}),
@@ -346,12 +353,12 @@ REFUSED = {
     ),
     "download": (
         of_ours(architecture={"builder": QUICK.builder, "arguments": {"num_classes": 4, "weights_backbone": "DEFAULT"}}),
-        "asks for other weights",
+        "lists weights that do not match",
     ),
     "another builder": (of_ours(architecture={"builder": "ssd300_vgg16", "arguments": {"num_classes": 4}}), "does not fit ssd300_vgg16"),
     "without weights": (of_ours(state="removed"), "lacks 'state'"),
-    "without sense": (of_ours(categories=3), "makes no sense.*Train or export it again"),
-    "without version": (of_ours(version="removed"), "makes no sense"),
+    "without sense": (of_ours(categories=3), "inconsistent.*Train or export it again"),
+    "without version": (of_ours(version="removed"), "inconsistent checkpoint"),
     "a directory": (lambda path: path.mkdir(), "cannot be read: Is a directory"),
     "nothing": (lambda path: None, "cannot be read: No such file"),
 }

@@ -1,4 +1,4 @@
-"""The models that ship: they must find what is in the example images, people with outline and keypoints in the right places."""
+"""The shipped models find the objects in the example images, with people's masks and keypoints in the right places."""
 
 from __future__ import annotations
 

@@ -26,5 +26,5 @@ def test_a_builders_name_tells_family_and_title(builder, family, title):
 @pytest.mark.parametrize("builder", ["", "fasterrcnn", "detr_resnet50", "ssdx_vgg16", "myfasterrcnn_resnet50", "FasterRCNN_resnet50"])
 def test_other_names_are_of_no_family(builder):
     for ask in (family_of, title_of):
-        with pytest.raises(UnknownFamilyError, match=f"“{builder}” belongs to no family"):
+        with pytest.raises(UnknownFamilyError, match=f"“{builder}” belongs to no known family"):
             ask(builder)

@@ -1,4 +1,4 @@
-"""Models in memory: one load however many ask, shared fates, and a budget that is kept."""
+"""The loader builds a model once for all callers, shares its result or error, and keeps to its memory budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The memory budget: what people write, and what the machine says."""
+"""The memory budget comes from the environment variable or from the machine's free memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The user's models: found in their folders, used like all others, and no harm done by what is not a model."""
+"""The user's models are found in their folders and used like all others; other files do no harm."""
 
 from __future__ import annotations
 
@@ -465,5 +465,5 @@ class TestCommandLine:
 
 def test_a_model_of_an_unknown_family_is_refused_in_words():
     checkpoint = Checkpoint(Architecture("detr_resnet50", {"num_classes": 2}), ("__background__", "cat"), {})
-    with pytest.raises(CheckpointError, match=r"“mine\.pt” cannot be used: “detr_resnet50” belongs to no family.*update this one\."):
+    with pytest.raises(CheckpointError, match=r"“mine\.pt” cannot be used: “detr_resnet50” belongs to no known family.*update this one\."):
         spec_of_checkpoint(checkpoint, Path("mine.pt"))

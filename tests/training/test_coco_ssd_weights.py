@@ -1,4 +1,4 @@
-"""Google's SSDlite in ours: the same boxes and scores as its graph, computed here layer by layer from made-up weights of its names."""
+"""Our SSDlite with Google's weights finds the same boxes and scores as its graph, computed here from made-up weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In training every family gives the losses that torchvision's own builders give for the same weights and targets."""
+"""Every family has the same training losses as torchvision's builders, for the same weights and targets."""
 
 from __future__ import annotations
 

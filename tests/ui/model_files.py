@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from detection_core.detections.coco_names import BACKGROUND
 from detection_core.models.catalog import PERSON_MODEL, Architecture
-from detection_core.models.checkpoint import BACKGROUND
 from tests.random_models import hollow_content
 
 PETS = ("cat", "dog")

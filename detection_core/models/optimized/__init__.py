@@ -1,4 +1,4 @@
-"""Equal results, sooner: one file per trick, and `optimize`, which applies them to a loaded detector."""
+"""Makes detectors faster without changing their results: one optimization per file, and `optimize`, which applies them."""
 
 from detection_core.models.optimized.assembly import optimize
 from detection_core.models.optimized.heads import heads_with_tasks

@@ -1,4 +1,4 @@
-"""Anchors are made once per shape of the feature maps, not once per image."""
+"""Caches anchors by the shape of the feature maps, instead of computing them for each image."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
 from torchvision.models.detection.image_list import ImageList
 
-# Anchors of a large image take 4 MB, and videos and cameras have one size.
+# The anchors of a large image take 4 MB, and a video or a camera has only one size.
 _KEPT_SHAPES = 4
 
 _Shape = tuple[object, ...]
 
 
-class _Kept:
-    """The anchors of the last few shapes. Threads may share it: each operation on the dict is atomic, and losing a race costs only time."""
+class _AnchorCache:
+    """A cache of anchors by shape. Threads may share it: operations on the dict are atomic, and a lost race costs only time."""
 
     _anchors: OrderedDict[_Shape, Tensor]
 
@@ -27,7 +27,7 @@ class _Kept:
         anchors = kept.get(shape)
         if anchors is None:
             one = ImageList(images.tensors, images.image_sizes[:1])
-            # torchvision takes the maps' type for the anchors, which in sixteen bits would be pixels off; only their shape matters.
+            # torchvision gives anchors the maps' type, and 16-bit coordinates would be off by pixels; otherwise only the shape matters.
             shapes = [features.new_empty((), dtype=torch.float32).expand(features.shape) for features in maps]
             anchors = kept[shape] = make(one, shapes)[0]
             if len(kept) > _KEPT_SHAPES:
@@ -35,17 +35,17 @@ class _Kept:
         return [anchors] * len(images.image_sizes)
 
 
-class KeptAnchors(_Kept, AnchorGenerator):
-    """`AnchorGenerator` that remembers."""
+class CachedAnchors(_AnchorCache, AnchorGenerator):
+    """`AnchorGenerator` with a cache."""
 
     def forward(self, image_list: ImageList, feature_maps: list[Tensor]) -> list[Tensor]:
-        """Gives the anchors [A,4] of each image; they are shared, so they must not be changed."""
+        """Returns the anchors [A,4] of each image; they are shared and must not be changed."""
         return self._look_up(super().forward, image_list, feature_maps)
 
 
-class KeptDefaultBoxes(_Kept, DefaultBoxGenerator):
-    """`DefaultBoxGenerator` that remembers."""
+class CachedDefaultBoxes(_AnchorCache, DefaultBoxGenerator):
+    """`DefaultBoxGenerator` with a cache."""
 
     def forward(self, image_list: ImageList, feature_maps: list[Tensor]) -> list[Tensor]:
-        """Gives the default boxes [A,4] of each image; they are shared, so they must not be changed."""
+        """Returns the default boxes [A,4] of each image; they are shared and must not be changed."""
         return self._look_up(super().forward, image_list, feature_maps)

@@ -1,4 +1,4 @@
-"""The one place where a loaded detector is made fast: a copy of it, whose parts are replaced by equal, faster ones."""
+"""Makes a fast copy of a loaded detector by replacing its parts with equivalent, faster ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from torchvision.models.detection.ssd import SSD
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
 
-from detection_core.models.optimized.anchors import KeptAnchors, KeptDefaultBoxes
+from detection_core.models.instance_ssd import InstanceSSD
+from detection_core.models.optimized.anchors import CachedAnchors, CachedDefaultBoxes
 from detection_core.models.optimized.dense import SparseFCOS, SparseRetinaNet
 from detection_core.models.optimized.folding import fold_norms
 from detection_core.models.optimized.fused import fuse_activations
@@ -26,15 +27,14 @@ from detection_core.models.optimized.proposals import BestFirstProposals
 from detection_core.models.optimized.resize_first import CornerResizeFirst, ResizeFirst
 from detection_core.models.optimized.roi_align import GatherRoIAlign
 from detection_core.models.optimized.ssd import BestFirstInstanceSSD, BestFirstSSD
-from detection_core.models.ssdlite_mobilenet_v2 import InstanceSSD
 from detection_core.models.tensorflow_resize import CornerTransform
 
-# Each has the state of the class that it replaces, and only computes differently.
+# Each class has the same state as the class that it replaces, and only computes differently.
 _FASTER: dict[type[nn.Module], type[nn.Module]] = {
     GeneralizedRCNNTransform: ResizeFirst,
     CornerTransform: CornerResizeFirst,
-    AnchorGenerator: KeptAnchors,
-    DefaultBoxGenerator: KeptDefaultBoxes,
+    AnchorGenerator: CachedAnchors,
+    DefaultBoxGenerator: CachedDefaultBoxes,
     RegionProposalNetwork: BestFirstProposals,
     RoIHeads: LazyHeads,
     RetinaNet: SparseRetinaNet,
@@ -45,17 +45,17 @@ _FASTER: dict[type[nn.Module], type[nn.Module]] = {
 
 
 def optimize(module: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
-    """Makes a detector fast without changing what it finds; or, in numbers of sixteen bits, several times faster and a little off.
+    """Makes a detector faster with equal results, or several times faster with slightly different ones in a 16-bit type.
 
-    In float32, boxes stay within 0.1 px, scores within 0.001, keypoints within half a pixel: the same numbers, added up in another order.
+    In float32, boxes stay within 0.1 px, scores within 0.001, keypoints within half a pixel: the order of summation differs.
 
     Args:
         module: One of torchvision's detectors, or one built from its parts, in evaluation mode, on the CPU or a GPU. It is not changed.
-            Parts of other classes than torchvision's own stay as they are.
-        dtype: In which numbers its networks compute: float32, or what `sixteen_bits` gives for its device.
+            Parts of classes other than torchvision's stay unchanged.
+        dtype: The type in which its networks compute: float32, or the result of `sixteen_bits` for its device.
 
     Returns:
-        A detector that is called in the same way, and only for inference. Weights that need no change are shared.
+        A detector with the same interface, for inference only. Unchanged weights are shared.
     """
     faster = _with_shared_weights(module)
     on_cpu = next(module.parameters()).device.type == "cpu"
@@ -75,12 +75,12 @@ def optimize(module: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module
 
 
 def _pooling(part: MultiScaleRoIAlign, *, on_cpu: bool) -> type[MultiScaleRoIAlign]:
-    """A GPU's own kernel is as fast as it gets; how many points an adaptive ratio takes differs from box to box."""
+    """Chooses the RoIAlign of a detector; torchvision's kernel stays on GPUs and for adaptive ratios, whose number of points varies."""
     return GatherRoIAlign if on_cpu and part.sampling_ratio > 0 else FloatRoIAlign
 
 
 def _with_shared_weights(module: nn.Module) -> nn.Module:
-    # Parameters are new objects around the same numbers: `Module.to` would turn those of the original as well.
+    # The parameters are new objects that share memory, because `Module.to` would otherwise convert the original's as well.
     shared: dict[int, object] = {id(own): nn.Parameter(own.detach(), requires_grad=False) for own in module.parameters()}
     shared |= {id(own): own for own in module.buffers()}
     return copy.deepcopy(module, shared)

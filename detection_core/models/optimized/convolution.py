@@ -1,6 +1,6 @@
-"""A convolution through oneDNN with what can be done to its numbers while they are still in the cache.
+"""Runs convolutions through oneDNN, together with operations on their outputs while these are still in the cache.
 
-The operation is the one that torch's own compiler uses; see "Post-ops" in oneDNN's developer guide. `fused` and `packing` decide what.
+torch's own compiler uses the same operation; see "Post-ops" in oneDNN's developer guide. `fused` and `packing` configure it.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ _OPERATIONS = ("_convolution_pointwise", "_reorder_convolution_weight")
 
 
 class OneDnnConvolution(nn.Conv2d):
-    """`nn.Conv2d` and the activation behind it, on the CPU.
+    """`nn.Conv2d` and the activation after it, on the CPU.
 
     Attributes:
-        activation: oneDNN's name of it.
-        numbers: What comes with it.
-        packs: For how many sizes of the input weights are kept in blocks, with each number of threads: those of the last that came, from
-            the second time on; for a single image, or ever other ones, they would not pay.
+        activation: oneDNN's name of the activation.
+        numbers: The activation's parameters.
+        packs: The number of input sizes, per number of threads, for which packed weights are cached. A size is packed when it occurs
+            for the second time, because packing does not pay for a single image or for sizes that keep changing.
     """
 
     activation = "none"
     numbers: tuple[float, ...] = ()
     packs = 0
-    # By number of threads and size. Threads may share them: they are replaced as a whole, and losing a race costs only time.
+    # By number of threads and size. Threads may share it: it is replaced as a whole, and a lost race costs only time.
     _packed: Mapping[int, Mapping[tuple[int, ...], Tensor | None]] = {}
 
     def forward(self, input: Tensor) -> Tensor:
-        """Takes [B,C,H,W] of the weights' type, and gives what convolution and activation would."""
+        """Applies the convolution and the activation to [B,C,H,W] of the weights' type."""
         output: Tensor = torch.ops.mkldnn._convolution_pointwise(
             input, self._weight(input), self.bias, *self._arguments(), self.activation, list(self.numbers), ""
         )
         return output
 
     def plus(self, input: Tensor, other: Tensor, activation: str | None = None) -> Tensor:
-        """Gives the sum of what the convolution gives and other numbers of that shape; then, if there is one, the activation of that."""
+        """Adds a tensor to the convolution's output, and then applies the activation, if any."""
         output: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(
             input, other, self._weight(input), self.bias, *self._arguments(), "add", 1.0, activation, [], ""
         )
@@ -63,15 +63,15 @@ class OneDnnConvolution(nn.Conv2d):
 
     @property
     def packed_bytes(self) -> int:
-        """Bytes of the blocks that are kept now."""
+        """The bytes of packed weights cached now."""
         return sum(weight.nbytes for packed in self._packed.values() for weight in packed.values() if weight is not None)
 
 
 def through_onednn(conv: nn.Module) -> TypeGuard[OneDnnConvolution]:
-    """Makes a convolution one of oneDNN's, in place, if it can be one; tells whether it is one now."""
+    """Turns a convolution into a `OneDnnConvolution` in place, if possible; returns whether it is one now."""
     if type(conv) is nn.Conv2d and conv.padding_mode == "zeros" and not isinstance(conv.padding, str) and _is_available():
         conv.__class__ = OneDnnConvolution
-        # The operation reads memory as it comes; a file may hold one number for a whole tensor.
+        # The operation ignores strides, and a file may hold an expanded tensor.
         for name, values in list(conv.named_parameters()):
             if not values.is_contiguous(memory_format=torch.channels_last if values.dim() == 4 else torch.contiguous_format):
                 setattr(conv, name, nn.Parameter(values.detach().contiguous(), requires_grad=False))

@@ -1,7 +1,7 @@
-"""RetinaNet and FCOS look for candidates only where some class may pass the threshold.
+"""Limits the postprocessing of RetinaNet and FCOS to places where some class can pass the threshold.
 
-torchvision takes the sigmoid of every class at every place, a dozen million of them, compares all and lists those that pass. The sigmoid
-is monotonic, so the largest logit of a place tells whether any of its classes can pass. What is left goes torchvision's own way.
+torchvision computes the sigmoid of every class at every place, a dozen million of them, and compares all with the threshold. The sigmoid is
+monotonic, so the largest logit of a place shows whether any of its classes can pass. torchvision's code processes the rest.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torchvision.models.detection import FCOS, RetinaNet
 
-# The largest logit may pass a little below the threshold, so that rounding takes no candidate away; torchvision decides about it.
+# A small tolerance below the threshold, so that rounding drops no candidate; torchvision makes the final decision.
 _MARGIN = 1e-3
 
 _Outputs = dict[str, list[Tensor]]
@@ -25,7 +25,7 @@ class SparseRetinaNet(RetinaNet):
         self, head_outputs: _Outputs, anchors: list[list[Tensor]], image_shapes: list[tuple[int, int]]
     ) -> list[dict[str, Tensor]]:
         """Decodes and suppresses; arguments and result are torchvision's."""
-        kept = _promising(head_outputs, anchors, self.score_thresh)
+        kept = _above_threshold(head_outputs, anchors, self.score_thresh)
         found: list[dict[str, Tensor]] = super().postprocess_detections(*kept, image_shapes)
         return found
 
@@ -38,16 +38,16 @@ class SparseFCOS(FCOS):
     ) -> list[dict[str, Tensor]]:
         """Decodes and suppresses; arguments and result are torchvision's."""
         # A score is the root of class times centerness, and centerness is at most 1.
-        kept = _promising(head_outputs, anchors, self.score_thresh**2)
+        kept = _above_threshold(head_outputs, anchors, self.score_thresh**2)
         found: list[dict[str, Tensor]] = super().postprocess_detections(*kept, image_shapes)
         return found
 
 
-def _promising(outputs: _Outputs, anchors: list[list[Tensor]], threshold: float) -> tuple[_Outputs, list[list[Tensor]]]:
-    """Leaves out the places of each level whose best class probability is below a threshold in all images of the batch.
+def _above_threshold(outputs: _Outputs, anchors: list[list[Tensor]], threshold: float) -> tuple[_Outputs, list[list[Tensor]]]:
+    """Drops the places of each level whose best class probability is below a threshold in all images of the batch.
 
     Args:
-        outputs: What the head gave, [B,A,…] by name and level.
+        outputs: The head's outputs, [B,A,…] by name and level.
         anchors: Anchors [A,4] by image and level.
         threshold: A probability.
     """

@@ -1,7 +1,7 @@
-"""Batch norms become part of the convolutions before them, which saves a pass over every feature map.
+"""Folds batch norms into the convolutions before them, which saves a pass over every feature map.
 
-In evaluation mode a batch norm is a scale and a shift per channel, and so is what a convolution may do to its output channels for
-nothing: W' = W · s and b' = (b - mean) · s + shift with s = weight / sqrt(variance + eps). Reference: Jacob et al., "Quantization and
+In evaluation mode a batch norm is a scale and a shift per channel, and a convolution can apply both to its output channels at no cost:
+W' = W · s and b' = (b - mean) · s + shift with s = weight / sqrt(variance + eps). Reference: Jacob et al., "Quantization and
 Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference" (2018), section 3.2; `torch.nn.utils.fusion` does the
 same for one pair, but not for frozen norms.
 """
@@ -19,7 +19,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.ops import FrozenBatchNorm2d
 
 _NORMS = (nn.BatchNorm2d, FrozenBatchNorm2d)
-# Where a norm registered right behind a convolution is what the convolution's output goes through, and nothing else sees that output.
+# Modules in which a norm registered right after a convolution is the only consumer of that convolution's output.
 _IN_ORDER = (nn.Sequential, IntermediateLayerGetter, BasicBlock, Bottleneck)
 
 
@@ -27,10 +27,10 @@ _IN_ORDER = (nn.Sequential, IntermediateLayerGetter, BasicBlock, Bottleneck)
 def fold_norms(module: nn.Module) -> None:
     """Folds every batch norm that follows a convolution into it, in place: the norm becomes an identity.
 
-    The convolution's parameters are new ones; those of before are left as they are, so that a module that shares them is not changed.
+    The convolution gets new parameters; the old ones stay unchanged, so that a module that shares them is not affected.
 
     Args:
-        module: A model in evaluation mode. Norms in modules whose order of computation is not known stay as they are.
+        module: A model in evaluation mode. Norms in modules whose order of computation is unknown stay unchanged.
     """
     for parent in module.modules():
         for conv, name, norm in _pairs(parent):
@@ -51,7 +51,7 @@ def _pairs(parent: nn.Module) -> Iterator[tuple[nn.Conv2d, str, Any]]:
 
 
 def _affine(norm: Any) -> tuple[Tensor, Tensor]:
-    """A norm as a scale and a shift [C]. In double precision, because tiny variances make large scales."""
+    """Converts a norm to a scale and a shift [C], in double precision because tiny variances make large scales."""
     mean, variance = norm.running_mean.double(), norm.running_var.double()
     weight = torch.ones_like(mean) if norm.weight is None else norm.weight.double()
     bias = torch.zeros_like(mean) if norm.bias is None else norm.bias.double()

@@ -1,6 +1,6 @@
-"""Activations, and the sums at the ends of residual blocks, become part of the convolutions before them.
+"""Fuses activations and the sums of residual blocks into the convolutions before them.
 
-Each by itself reads and writes a whole feature map, which takes longer than its arithmetic (see `convolution`).
+Each of them alone reads and writes a whole feature map, which takes longer than its arithmetic (see `convolution`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torchvision.ops import SqueezeExcitation
 
 from detection_core.models.optimized.convolution import OneDnnConvolution, through_onednn
 
-# oneDNN's names, and the numbers that come with them.
+# oneDNN's names of activations, and their parameters.
 _ACTIVATIONS: dict[type[nn.Module], tuple[str, tuple[float, ...]]] = {
     nn.ReLU: ("relu", ()),
     nn.ReLU6: ("hardtanh", (0.0, 6.0)),
@@ -27,40 +27,40 @@ _ACTIVATIONS: dict[type[nn.Module], tuple[str, tuple[float, ...]]] = {
 
 
 class FusedBottleneck(Bottleneck):
-    """ResNet's `Bottleneck` whose norms have been folded and whose first two convolutions have their activation."""
+    """ResNet's `Bottleneck` with folded norms, whose first two convolutions include their activations."""
 
     conv3: OneDnnConvolution
 
     def forward(self, x: Tensor) -> Tensor:
-        """Takes and gives feature maps [B,C,H,W]."""
+        """Computes feature maps [B,C,H,W] from feature maps."""
         identity = x if self.downsample is None else self.downsample(x)
         return self.conv3.plus(self.conv2(self.conv1(x)), identity, "relu")
 
 
 class FusedInvertedResidualV2(mobilenetv2.InvertedResidual):
-    """MobileNetV2's block; its last convolution, whose norm has been folded, adds what it was given."""
+    """MobileNetV2's block, whose last convolution has a folded norm and adds the block's input."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Takes and gives feature maps [B,C,H,W]."""
+        """Computes feature maps [B,C,H,W] from feature maps."""
         *before, last, _ = self.conv
         return _with_sum(before, last, x)
 
 
 class FusedInvertedResidualV3(mobilenetv3.InvertedResidual):
-    """MobileNetV3's block; its last convolution, whose norm has been folded, adds what it was given."""
+    """MobileNetV3's block, whose last convolution has a folded norm and adds the block's input."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Takes and gives feature maps [B,C,H,W]."""
+        """Computes feature maps [B,C,H,W] from feature maps."""
         *before, (last, _) = self.block
         return _with_sum(before, last, input)
 
 
 class FusedSqueezeExcitation(SqueezeExcitation):
-    """`SqueezeExcitation` whose convolutions have their activations."""
+    """`SqueezeExcitation` whose convolutions include their activations."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Takes and gives feature maps [B,C,H,W]."""
-        # The mean over a window as large as the map; in sixteen bits it takes a third of what other means do.
+        """Computes feature maps [B,C,H,W] from feature maps."""
+        # Average pooling over the whole map: in 16 bits it takes a third of the time of other means.
         mean = avg_pool2d(input, input.shape[2:])
         scale: Tensor = self.fc2(self.fc1(mean))
         return scale * input
@@ -74,7 +74,7 @@ def _with_sum(before: list[nn.Module], last: OneDnnConvolution, maps: Tensor) ->
 
 
 def fuse_activations(module: nn.Module) -> None:
-    """Fuses convolutions with what follows them, in place, where this build of torch can: what was fused becomes an identity.
+    """Fuses convolutions with the operations after them, in place, if this build of torch can; fused modules become identities.
 
     Args:
         module: A model in evaluation mode on the CPU, in float32 or bfloat16, whose batch norms have been folded.
@@ -91,14 +91,14 @@ def fuse_activations(module: nn.Module) -> None:
 
 
 def _pairs(sequence: nn.Sequential) -> Iterator[tuple[nn.Module, str, nn.Module]]:
-    """Modules with the one behind them, and its name; folded norms may lie between."""
+    """Yields modules with the module after them and its name, skipping folded norms."""
     layers = [(name, layer) for name, layer in sequence.named_children() if type(layer) is not nn.Identity]
     for (_, conv), (name, activation) in pairwise(layers):
         yield conv, name, activation
 
 
 def _fuse(conv: Any, activation: Any) -> bool:
-    """Gives a convolution its activation; tells whether it could be done."""
+    """Adds an activation to a convolution; returns whether that was possible."""
     if type(activation) not in _ACTIVATIONS or not through_onednn(conv):
         return False
     conv.activation, conv.numbers = _ACTIVATIONS[type(activation)]
@@ -106,7 +106,7 @@ def _fuse(conv: Any, activation: Any) -> bool:
 
 
 def _ends_in_convolution(*last: Any) -> bool:
-    """Whether a convolution, whose norm has been folded, is all that there is at a block's end; if so, it becomes one that can add."""
+    """Returns whether a block ends in a convolution with a folded norm, and if so, converts it to one that can add."""
     conv, *others = last
     return all(type(norm) is nn.Identity for norm in others) and through_onednn(conv)
 
@@ -121,7 +121,7 @@ def _fuse_squeeze_excitation(block: Any) -> bool:
     return all(type(activation) in _ACTIVATIONS for _, activation in pairs) and all(_fuse(*pair) for pair in pairs)
 
 
-# What becomes of a block, and what makes its parts ready for it, if they can be.
+# The class that replaces a block, and the function that prepares its parts if possible.
 _BLOCKS: dict[type[nn.Module], tuple[type[nn.Module], Callable[[Any], bool]]] = {
     Bottleneck: (FusedBottleneck, _fuse_bottleneck),
     mobilenetv2.InvertedResidual: (

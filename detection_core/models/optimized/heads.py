@@ -1,6 +1,6 @@
-"""R-CNN heads at inference: masks and keypoints only for whom somebody wants them, and no more of them than is asked.
+"""Runs R-CNN heads for inference and computes only the requested masks and keypoints.
 
-Of the masks torchvision computes one per class and object, ninety-one, and keeps the object's own. Here only that is computed.
+torchvision computes 91 masks per object, one for each class, and keeps that of the object's class. Here only that one is computed.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ class LazyHeads(RoIHeads):
         targets: None = None,
         tasks: Collection[Task] = _ALL,
     ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
-        """Classifies proposals, and finds masks and keypoints of those that remain.
+        """Classifies proposals, and finds masks and keypoints of the remaining objects.
 
         Args:
             features: Feature maps by level.
             proposals: Boxes [P,4] of each image, XYXY in pixels of the batch.
             image_shapes: (height, width) of each image in the batch.
             targets: None.
-            tasks: What is wanted; boxes are always given.
+            tasks: The tasks to run; boxes are always returned.
 
         Returns:
-            torchvision's result of each image, its masks on their grid and without those that are not wanted; and no losses.
+            torchvision's result of each image, with masks on their grid and only for the requested tasks; and no losses.
         """
         pooled = self.box_roi_pool(features, proposals, image_shapes)
         logits, deltas = (values.float() for values in self.box_predictor(self.box_head(pooled)))
@@ -58,7 +58,7 @@ class LazyHeads(RoIHeads):
         return results, {}
 
     def _masks(self, pooled: Tensor, labels: list[Tensor]) -> list[Tensor]:
-        """Soft masks [N,1,M,M] of each image's objects."""
+        """Computes soft masks [N,1,M,M] of each image's objects."""
         inner = self.mask_head(pooled)
         if type(self.mask_predictor) is not MaskRCNNPredictor:
             of_all_classes: list[Tensor] = maskrcnn_inference(self.mask_predictor(inner).float(), labels)
@@ -69,13 +69,13 @@ class LazyHeads(RoIHeads):
 
 
 def heads_with_tasks(heads: RoIHeads, tasks: Collection[Task]) -> Callable[..., tuple[list[dict[str, Tensor]], dict[str, Tensor]]]:
-    """The forward pass of an R-CNN's heads with what is wanted of them; torchvision's own heads always give all."""
+    """Runs an R-CNN's heads for the requested tasks; torchvision's own heads always run all."""
     forward: Callable[..., tuple[list[dict[str, Tensor]], dict[str, Tensor]]] = heads
     return partial(forward, tasks=tasks) if isinstance(heads, LazyHeads) else forward
 
 
 def own_class(features: Tensor, last: nn.Conv2d, labels: Tensor) -> Tensor:
-    """One output channel per object of a 1x1 convolution.
+    """Computes one output channel per object of a 1x1 convolution.
 
     Args:
         features: float32 [N,C,H,W].

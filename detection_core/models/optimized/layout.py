@@ -1,7 +1,7 @@
-"""Convolutions read and write channels last.
+"""Runs convolutions in channels-last memory format.
 
 With the channels of a pixel side by side, oneDNN's convolutions need not gather them, depthwise ones take half the time, and a pixel's
-features can be picked up as one row (see `roi_align`). Reference: PyTorch's tutorial "Channels Last Memory Format in PyTorch".
+features can be read as one row (see `roi_align`). Reference: PyTorch's tutorial "Channels Last Memory Format in PyTorch".
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from torchvision.models.detection.roi_heads import RoIHeads
 
 
 class PixelMajorHead(TwoMLPHead):
-    """`TwoMLPHead` whose first layer's weights are in the order that channels last have in memory, so that flattening copies nothing."""
+    """`TwoMLPHead` whose first layer has its weights in channels-last order, so that flattening copies nothing."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Takes pooled features [N,C,P,P], and gives [N, representation size]."""
+        """Maps pooled features [N,C,P,P] to [N, representation size]."""
         hidden: Tensor = super().forward(x.permute(0, 2, 3, 1))
         return hidden
 
 
 class PixelMajorFlatten(nn.Flatten):
-    """`nn.Flatten` of the pixels [N,C,H,W] in the order that channels last have in memory."""
+    """`nn.Flatten` of [N,C,H,W] in channels-last order."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Gives [N, H·W·C]."""
+        """Returns [N, H·W·C]."""
         return super().forward(input.permute(0, 2, 3, 1))
 
 
 def put_channels_last(module: nn.Module) -> None:
-    """Turns the weights of all convolutions, in place, and those behind a flattening with them."""
+    """Converts the weights of all convolutions to channels last, in place, and reorders those of layers after a flattening."""
     module.to(memory_format=torch.channels_last)
     for child in list(module.modules()):
         if isinstance(child, RoIHeads):

@@ -1,8 +1,8 @@
-"""The network computes in numbers of sixteen bits where the machine has instructions for them; everything behind it stays float32.
+"""Runs the network in a 16-bit type if the machine has instructions for it; everything after the network stays float32.
 
-Weights are stored in sixteen bits: converting them at each call, as autocast does, costs more than half of the gain. What the networks
-put out becomes float32 at once, and anchors always are: coordinates of a thousand pixels need more than the eight binary digits that
-bfloat16 has. Reference for the numbers: Kalamkar et al., "A Study of BFLOAT16 for Deep Learning Training" (2019).
+Weights are stored in 16 bits: converting them at each call, as autocast does, costs more than half of the gain. The networks' outputs
+are converted to float32 at once, and anchors are always float32: coordinates of a thousand pixels need more than bfloat16's eight
+binary digits. Reference for the type: Kalamkar et al., "A Study of BFLOAT16 for Deep Learning Training" (2019).
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import MultiScaleRoIAlign
 
-# The parts that are networks, by the names that torchvision's detectors, and ours, give them.
+# The names of the network parts in torchvision's detectors and ours.
 _HEADS = {f"roi_heads.{kind}_{part}" for kind in ("box", "mask", "keypoint") for part in ("head", "predictor")}
 _NETWORKS = {"backbone", "head", "rpn.head", "roi_heads.pyramid"} | _HEADS
 
 
 def sixteen_bits(device: torch.device) -> torch.dtype | None:
-    """The numbers of sixteen bits that a device computes faster with than with float32, or None if there are none."""
+    """Returns the 16-bit type in which a device computes faster than in float32, or None if there is none."""
     if device.type == "cuda":
         return torch.float16
     # Without these instructions oneDNN converts to float32 and back, which is slower than float32.
@@ -27,16 +27,16 @@ def sixteen_bits(device: torch.device) -> torch.dtype | None:
 
 
 def _onednn_takes_bfloat16() -> bool:
-    """Whether oneDNN convolves in bfloat16 at all: it may have been told (by `ONEDNN_MAX_CPU_ISA`) to leave instructions alone."""
+    """Returns whether oneDNN convolves in bfloat16; `ONEDNN_MAX_CPU_ISA` may forbid the instructions."""
     test = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     return test is not None and bool(test())
 
 
 def lower_precision(module: nn.Module, dtype: torch.dtype) -> None:
-    """Stores a detector's networks in numbers of sixteen bits, in place; its parts must be those of `fast`, which give float32.
+    """Stores a detector's networks in a 16-bit type, in place; its other parts must return float32, as those of this package do.
 
     Args:
-        module: What `fast.optimize` has made of one of torchvision's detectors.
+        module: A detector returned by `optimize`.
         dtype: bfloat16 or float16.
     """
     module.transform.dtype = dtype
@@ -46,7 +46,7 @@ def lower_precision(module: nn.Module, dtype: torch.dtype) -> None:
 
 
 class FloatRoIAlign(MultiScaleRoIAlign):
-    """`MultiScaleRoIAlign` by torchvision's own kernel, in float32: it wants boxes of the maps' type, and sixteen bits are too few."""
+    """`MultiScaleRoIAlign` in float32: torchvision's kernel needs boxes of the maps' type, and 16 bits are too few for them."""
 
     def forward(self, x: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
         """Pools every box from the level of its size, in float32; the result has the maps' type again."""

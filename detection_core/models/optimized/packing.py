@@ -1,7 +1,7 @@
-"""Convolutions keep their weights in the order in which oneDNN reads them.
+"""Caches the weights of convolutions in the order in which oneDNN reads them.
 
-oneDNN cuts weights into blocks that suit the image's size and the number of threads, and does so anew at each call, which takes a
-quarter of a light network's time. `OneDnnConvolution` keeps those of the last size beside the weights. Reference: "Memory Format
+oneDNN packs weights into blocks that depend on the image's size and the number of threads, and repeats this at each call, which
+takes a quarter of a light network's time. `OneDnnConvolution` caches the blocks of the last size. Reference: "Memory Format
 Propagation" in oneDNN's developer guide; torch's own compiler does the same when it freezes a network.
 """
 
@@ -15,10 +15,10 @@ from detection_core.models.optimized.convolution import OneDnnConvolution, throu
 
 
 def pack_weights(module: nn.Module) -> None:
-    """Lets convolutions keep blocks, in place, where an image of the same size brings the same sizes of maps.
+    """Lets convolutions cache packed weights, in place, if their maps' sizes depend only on the image's size.
 
-    In R-CNN's heads they depend on the number of objects; and those of RetinaNet and FCOS go over five maps, for each of which blocks would
-    take as much memory as the weights themselves.
+    In the R-CNNs' heads they depend on the number of objects; and the heads of RetinaNet and FCOS run on five maps, for each of which the
+    blocks would take as much memory as the weights themselves.
 
     Args:
         module: A detector in evaluation mode on the CPU.
@@ -35,6 +35,6 @@ def pack_weights(module: nn.Module) -> None:
 
 
 def packed_size(module: nn.Module) -> int:
-    """Bytes that blocks of a module's weights take, beside the weights; or will, once it has run with one number of threads."""
+    """Returns the bytes that a module's packed weights take in addition, or will take after a run with one number of threads."""
     packing = [conv for conv in module.modules() if isinstance(conv, OneDnnConvolution) and conv.packs]
     return sum(max(conv.weight.nbytes * conv.packs, conv.packed_bytes) for conv in packing)

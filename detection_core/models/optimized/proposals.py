@@ -1,6 +1,6 @@
-"""Region proposals are decoded after the best have been picked: some thousands of boxes instead of a quarter of a million.
+"""Decodes region proposals after the best have been selected: some thousands of boxes instead of a quarter of a million.
 
-And of those, the best are looked at first (see `suppression`).
+Suppression then begins with the best of these (see `suppression`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class BestFirstProposals(RegionProposalNetwork):
     """`RegionProposalNetwork` for inference."""
 
     def forward(self, images: ImageList, features: dict[str, Tensor], targets: None = None) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """Finds where objects may be.
+        """Proposes boxes that may contain objects.
 
         Args:
             images: The batch.
@@ -47,7 +47,7 @@ class BestFirstProposals(RegionProposalNetwork):
         return [self._best(boxes, own, levels, size) for boxes, own, size in each], {}
 
     def _best(self, boxes: Tensor, scores: Tensor, levels: Tensor, image_shape: tuple[int, int]) -> Tensor:
-        """The proposals of one image among those that have been picked for it, as torchvision's `filter_proposals` gives them."""
+        """Returns one image's proposals among the selected boxes, as torchvision's `filter_proposals` does."""
         boxes = box_ops.clip_boxes_to_image(boxes, image_shape)
         sides = boxes[:, 2:] - boxes[:, :2]
         keep = torch.where((sides >= self.min_size).all(dim=1) & (scores >= self.score_thresh))[0]

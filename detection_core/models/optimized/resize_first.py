@@ -1,7 +1,7 @@
-"""Images are resized before they are normalized, and straight from their bytes.
+"""Resizes images directly from their bytes, before they are normalized.
 
-torchvision turns an image into floats, divides, subtracts and divides again, all at full size, and then throws most of the pixels away.
-Bilinear interpolation and normalization are both linear, so the order does not matter; a pixel counts once, when it is needed.
+torchvision turns an image into floats, divides, subtracts and divides again, all at full size, and then discards most of the pixels.
+Bilinear interpolation and normalization are both linear, so the order does not matter, and only the needed pixels are converted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class ResizeFirst(GeneralizedRCNNTransform):
     """`GeneralizedRCNNTransform` for inference that also takes bytes.
 
     Attributes:
-        dtype: Of the batches that it gives.
+        dtype: The type of the batches.
     """
 
     dtype = torch.float32
@@ -30,7 +30,7 @@ class ResizeFirst(GeneralizedRCNNTransform):
         """Resizes, normalizes and pads images to a batch.
 
         Args:
-            images: [3,H,W] each: uint8, best as a view of [H,W,3], or floating point from 0 to 1 as torchvision wants it.
+            images: [3,H,W] each: uint8, best as a view of [H,W,3], or floating point from 0 to 1 as for torchvision.
             targets: None.
 
         Returns:
@@ -53,7 +53,7 @@ class ResizeFirst(GeneralizedRCNNTransform):
         white = 1.0 if image.is_floating_point() else 255.0
         _, height, width = place.shape
         resized = self._resized(image, height, width)
-        # Row by row, with the three numbers repeated along them: a quarter of the time that broadcasting three numbers takes.
+        # Row by row, with the three numbers repeated along each row: this takes a quarter of the time of broadcasting them.
         mean, std = (torch.tensor(values, device=image.device).repeat(width) * white for values in (self.image_mean, self.image_std))
         rows, place = (values.permute(1, 2, 0).flatten(1) for values in (resized, place))
         torch.div(rows.sub_(mean), std, out=place)
@@ -70,18 +70,18 @@ class CornerResizeFirst(ResizeFirst):
 
 
 def _needed_rows(image: Tensor, height: int) -> Tensor:
-    """The image as floats [3,H,W]; already at its new height where that leaves rows out, for those need no conversion."""
+    """Converts an image to floats [3,H,W], after dropping rows that a reduction of its height does not need."""
     if image.shape[1] < 2 * height:
         return image.float()
     position = ((torch.arange(height, device=image.device) + 0.5) * torch.tensor(image.shape[1] / height) - 0.5).clamp(min=0)
     lower = position.long()
     upper = (lower + 1).clamp(max=image.shape[1] - 1)
-    # Rows are picked from [H,W,3], where each is one piece of memory.
+    # Rows are selected from [H,W,3], where each is contiguous in memory.
     pixels = image.permute(1, 2, 0)
     rows = torch.lerp(pixels[lower].float(), pixels[upper].float(), (position - lower)[:, None, None])
     return rows.permute(2, 0, 1)
 
 
 def takes_bytes(module: nn.Module) -> bool:
-    """Whether a detector takes images as bytes."""
+    """Returns whether a detector takes images as bytes."""
     return isinstance(getattr(module, "transform", None), ResizeFirst)

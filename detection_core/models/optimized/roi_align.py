@@ -1,6 +1,6 @@
-"""RoIAlign as one gather: every output is a weighted sum of sixteen rows of the feature map, which `embedding_bag` adds up in one pass.
+"""Computes RoIAlign as one gather: every output is a weighted sum of 16 rows of the feature map, added up by `embedding_bag`.
 
-torchvision's kernel for the CPU goes through channels first, one number at a time. With channels last (see `layout`) a pixel's features
+torchvision's CPU kernel reads channels-first maps one number at a time. With channels last (see `layout`) a pixel's features
 are a row of a table, and RoIAlign is a lookup: bilinear interpolation at 2x2 points of a bin, four pixels each. Reference: He et al.,
 "Mask R-CNN" (2017), section 3; the arithmetic is that of torchvision/csrc/ops/cpu/roi_align_kernel.cpp with `aligned=False`.
 """
@@ -18,7 +18,7 @@ from torchvision.ops.poolers import _convert_to_roi_format, _filter_input, _setu
 
 
 class GatherRoIAlign(MultiScaleRoIAlign):
-    """`MultiScaleRoIAlign` on the CPU; its sampling ratio must be fixed, as that of torchvision's detectors is."""
+    """`MultiScaleRoIAlign` on the CPU, with a fixed sampling ratio as in torchvision's detectors."""
 
     scales: Any
     map_levels: Any
@@ -45,10 +45,10 @@ class GatherRoIAlign(MultiScaleRoIAlign):
 def roi_align(
     maps: Sequence[Tensor], rois: Tensor, levels: Tensor, output_size: tuple[int, int], scales: Sequence[float], sampling_ratio: int
 ) -> Tensor:
-    """What `torchvision.ops.roi_align` gives with `aligned=False`, each box from one of several maps.
+    """Computes `torchvision.ops.roi_align` with `aligned=False`, each box from one of several maps.
 
     Args:
-        maps: [B,C,H,W] each, preferably channels last; float32 or, with results that are a little off, of sixteen bits.
+        maps: [B,C,H,W] each, preferably channels last; float32 or, with slightly different results, a 16-bit type.
         rois: float32 [N,5]: index of the image, and the box, XYXY in pixels of the image.
         levels: int64 [N], each box's map.
         output_size: Bins of the result, (height, width).
@@ -58,7 +58,7 @@ def roi_align(
     Returns:
         [N, C, *output_size] of the maps' type, channels last.
     """
-    # Where to look is little arithmetic, and as many calls for all maps as for one.
+    # Computing the positions is cheap, and takes as many calls for all maps as for one.
     scale, height, width = torch.tensor([(scale, *own.shape[2:]) for own, scale in zip(maps, scales, strict=True)])[levels].unbind(1)
     x0, y0, x1, y1 = (rois[:, 1:] * scale[:, None]).unbind(1)
     rows, row_weights = _taps(y0, y1, height, output_size[0], sampling_ratio)
@@ -80,11 +80,11 @@ def roi_align(
 
 
 def _taps(start: Tensor, end: Tensor, size: Tensor, bins: int, ratio: int) -> tuple[Tensor, Tensor]:
-    """Which pixels along one direction each bin adds up, and how much of each.
+    """Computes which pixels along one direction each bin sums, and their weights.
 
     Args:
-        start: float32 [N], where the boxes begin, in pixels of the feature map.
-        end: float32 [N], where they end.
+        start: float32 [N], start of the boxes in pixels of the feature map.
+        end: float32 [N], end of the boxes.
         size: float32 [N], pixels of the feature map in this direction.
         bins: Bins per box.
         ratio: Points per bin.

@@ -1,7 +1,7 @@
-"""SSDs suppress among the best candidates of all classes at once, instead of class by class among all of them.
+"""Suppresses an SSD's best candidates of all classes at once, instead of all candidates class by class.
 
-If enough of the best thousand survive among themselves, they are the answer (see `suppression`), and the ten thousands below need not even
-be decoded. Where too few survive, torchvision's own way is gone.
+If enough of the best thousand survive, they are the result (see `suppression`), and the tens of thousands below need not even be
+decoded. If too few survive, torchvision's own code runs.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from torch.nn.functional import softmax
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import boxes as box_ops
 
+from detection_core.models.instance_ssd import InstanceSSD
 from detection_core.models.optimized.keypoints import heatmaps_to_keypoints
 from detection_core.models.optimized.suppression import suppress_apart
-from detection_core.models.ssdlite_mobilenet_v2 import InstanceSSD
 
-# As many boxes as torchvision's `batched_nms` takes at once on a CPU, so that it decides in the same way.
+# The number of boxes up to which torchvision's `batched_nms` runs in one pass on a CPU, so that it decides in the same way.
 _BEST = 1000
 
 
@@ -24,7 +24,7 @@ class BestFirstSSD(SSD):
     """`SSD` for inference."""
 
     def scores(self, logits: Tensor) -> Tensor:
-        """Scores [A, classes] of an image's logits [A, classes with background]: a softmax, without the background's part."""
+        """Converts an image's logits [A, classes with background] to scores [A, classes]: a softmax without the background's column."""
         return softmax(logits, dim=-1)[:, 1:]
 
     def postprocess_detections(
@@ -42,11 +42,11 @@ class BestFirstSSD(SSD):
         return found
 
     def _among_the_best(self, logits: Tensor, codes: Tensor, anchors: Tensor, image_shape: tuple[int, int]) -> dict[str, Tensor] | None:
-        """The detections of one image, or None if they cannot be told from its best candidates."""
+        """Returns the detections of one image, or None if its best candidates do not determine them."""
         scores = self.scores(logits)
-        # Most places are background for all classes.
+        # Most anchors are background for all classes.
         promising = torch.where(scores.amax(dim=1) > self.score_thresh)[0]
-        # By class, then by anchor: the order in which torchvision meets them.
+        # By class, then by anchor: torchvision's order.
         labels, places = torch.where((scores[promising] > self.score_thresh).T)
         places = promising[places]
         scores = scores[places, labels]
@@ -71,9 +71,9 @@ class BestFirstInstanceSSD(BestFirstSSD, InstanceSSD):
     """`InstanceSSD` for inference."""
 
     def scores(self, logits: Tensor) -> Tensor:
-        """A sigmoid for each class but the background."""
+        """Computes the sigmoid of each class except the background."""
         return InstanceSSD.scores(self, logits)
 
     def points(self, heatmaps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """Keypoints float32 [N,K,3] and their scores [N,K], of heat maps [N,K,H,W] over boxes [N,4]."""
+        """Returns keypoints float32 [N,K,3] and their scores [N,K] from heat maps [N,K,H,W] over boxes [N,4]."""
         return heatmaps_to_keypoints(heatmaps, boxes)

@@ -6,11 +6,11 @@ import torch
 from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
 from torchvision.models.detection.image_list import ImageList
 
-from detection_core.models.optimized.anchors import KeptAnchors, KeptDefaultBoxes
+from detection_core.models.optimized.anchors import CachedAnchors, CachedDefaultBoxes
 
 PAIRS = [
-    (AnchorGenerator, KeptAnchors, (((8, 16), (32, 64)), ((0.5, 1.0),) * 2)),
-    (DefaultBoxGenerator, KeptDefaultBoxes, ([[2], [2, 3]],)),
+    (AnchorGenerator, CachedAnchors, (((8, 16), (32, 64)), ((0.5, 1.0),) * 2)),
+    (DefaultBoxGenerator, CachedDefaultBoxes, ([[2], [2, 3]],)),
 ]
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torchvision.models.detection.ssd import SSD
 
 from benchmarks.random_models import calibrated_module
+from detection_core.models.instance_ssd import InstanceSSD
 from detection_core.models.optimized.ssd import BestFirstInstanceSSD, BestFirstSSD
-from detection_core.models.ssdlite_mobilenet_v2 import InstanceSSD
 
 SIGMOIDS = "ssdlite300_mobilenet_v2"
 KEYS = ("ssd300_vgg16", "ssdlite320_mobilenet_v3_large", SIGMOIDS)
