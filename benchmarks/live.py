@@ -38,7 +38,7 @@ from detection_core.engine import Engine, Job, LocalEngine, Result
 from detection_core.images.reading import LoadedImage, encode_jpeg
 from detection_core.models.catalog import ASSETS, PERSON_MODEL, get_model_spec
 from detection_core.models.detector import Timings
-from detection_core.ui.live.frames import look_at_frame
+from detection_core.ui.live.frames import detect_in_frame
 from detection_core.ui.live.streams import LiveStreams
 
 SIZE = (640, 480)
@@ -250,13 +250,13 @@ async def send_frames(engine: Engine, streams: LiveStreams, visitor: str, wanted
     frames = [base64.b64encode(image).decode() for image in make_images()[::10]]
     for number in itertools.count():
         if not wanted(number):
-            streams.end(stream.token)
+            streams.remove(stream.token)
             return number
         sent = {"stream": stream.token, "id": number, "image": frames[number % len(frames)]}
         sent |= {"time": 1000 * time.perf_counter(), "threshold": 0.5}
-        answer = await look_at_frame(sent, engine, streams)
+        answer = await detect_in_frame(sent, engine, streams)
         while "status" in answer:
-            answer = await look_at_frame({"stream": stream.token, "id": number}, engine, streams)
+            answer = await detect_in_frame({"stream": stream.token, "id": number}, engine, streams)
         if "result" not in answer:
             raise RuntimeError(f"no result: {answer}")
     raise AssertionError

@@ -1,4 +1,4 @@
-"""How the page looks: Gradio's Soft theme made ours."""
+"""The page's theme: Gradio's Soft theme with changes."""
 
 from gradio.themes import Soft
 from gradio.themes.utils.fonts import LocalFont

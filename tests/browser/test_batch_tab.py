@@ -15,9 +15,9 @@ from playwright.sync_api import Page, expect
 
 from detection_core.models.catalog import COCO_MODEL
 from detection_core.ui.app import launch_options
-from detection_core.ui.batch.store import MAX_BATCH, BatchStore
-from detection_core.ui.batch.tab import build_batch_tab
-from tests.ui.batch_engine import BatchEngine
+from detection_core.ui.batch.store import MAX_BATCH
+from detection_core.ui.batch.tab import BatchTab
+from tests.ui.fake_engine import FakeEngine
 
 pytestmark = pytest.mark.browser
 
@@ -27,8 +27,8 @@ BROKEN = {"name": "letter.jpg", "mimeType": "image/jpeg", "buffer": b"this is te
 
 
 @pytest.fixture(scope="module")
-def engine() -> BatchEngine:
-    return BatchEngine()
+def engine() -> FakeEngine:
+    return FakeEngine()
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +36,18 @@ def address(serve, engine):
     """The tab beside another one, with room for six images."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(MAX_BATCH, "6")
+        tab = BatchTab(engine)
         with gr.Blocks(analytics_enabled=False) as page:
             with gr.Tab("Batch"):
-                tab = build_batch_tab(page, engine, BatchStore())
+                tab.layout()
                 opened = gr.Textbox(label="Opened")
             with gr.Tab("Elsewhere"):
                 gr.HTML("<p>Nothing here</p>")
 
+            tab.wire(page)
+
             def show_opened(event: gr.EventData) -> str:
-                path, model = tab.opened(event._data)
+                path, model = tab.image_to_open(event._data)
                 return f"{path.name} {model}"
 
             tab.view.open(show_opened, None, opened)
@@ -52,7 +55,7 @@ def address(serve, engine):
 
 
 @pytest.fixture
-def batch(page: Page, address: str, engine: BatchEngine) -> Page:
+def batch(page: Page, address: str, engine: FakeEngine) -> Page:
     """The page, still empty; a browser that has complained fails the test."""
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
@@ -135,9 +138,9 @@ def test_a_cancelled_look_goes_on_where_it_was(batch, engine):
     give(batch, *NAMES)
     expect(batch.locator(".bv-card[data-state=looking]")).to_have_count(2, timeout=20 * SECONDS)
     expect(batch.locator(".bv-progress")).to_contain_text("0 of 3 looked at")
-    while len(engine.held) < 2:
+    while len(engine.waiting) < 2:
         batch.wait_for_timeout(50)
-    waiting = [job for job, _ in engine.held]
+    waiting = engine.waiting
     batch.get_by_role("button", name="Cancel").click()
     expect(batch.locator(".bv-progress")).to_be_hidden()
     expect(batch.locator(".bv-card[data-state=waiting]")).to_have_count(3, timeout=20 * SECONDS)

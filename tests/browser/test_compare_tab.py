@@ -120,7 +120,7 @@ def test_a_third_model_that_cannot_be_had_harms_nobody(compared):
     # The answer to that comparison also writes the lists anew.
     page.wait_for_timeout(500)
     page.get_by_label("Model C", exact=True).select_option("fcos_resnet50_fpn")
-    expect(compared).to_contain_text("Not on this machine yet", timeout=20 * SECONDS)
+    expect(compared).to_contain_text("Not downloaded yet", timeout=20 * SECONDS)
     page.get_by_role("button", name="Download 130 MB and compare").click()
     expect(compared).to_contain_text("The model is not available", timeout=30 * SECONDS)
     expect(facts(page).first).to_have_text(re.compile(r"^[2-9] objects"))
@@ -134,7 +134,7 @@ def test_results_of_another_tool_join_and_leave(compared, tmp_path):
     add_file(page, path)
     expect(compared).to_contain_text("theirs.json", timeout=20 * SECONDS)
     expect(facts(page)).to_have_count(3)
-    page.get_by_role("button", name="Remove the files' results").click()
+    page.get_by_role("button", name="Remove results from files").click()
     expect(facts(page)).to_have_count(2, timeout=20 * SECONDS)
     path.write_text("[7]")
     add_file(page, path)

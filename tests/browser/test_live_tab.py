@@ -96,7 +96,7 @@ def test_another_model_goes_on_where_the_first_was(live: Page):
     # The same model under another turn: no other is here without a download.
     before = live.evaluate(f"{STATS}.answers")
     live.get_by_role("combobox", name="Model", exact=True).select_option("ssdlite320_mobilenet_v3_large")
-    expect(live.get_by_text("This model is not here yet")).to_be_visible()
+    expect(live.get_by_text("This model is not downloaded yet")).to_be_visible()
     live.get_by_role("combobox", name="Model", exact=True).select_option("person_mobilenet_v2_fpn")
     live.get_by_role("button", name="Start the camera").click()
     wait_for_answers(live, 2)

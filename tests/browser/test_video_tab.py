@@ -16,10 +16,11 @@ from playwright.sync_api import Page, expect
 
 from detection_core.engine import EngineError
 from detection_core.models.catalog import PERSON_MODEL
+from detection_core.models.detector import Timings
 from detection_core.ui.app import launch_options
-from detection_core.ui.video.tab import build_video_tab
+from detection_core.ui.video.tab import VideoTab
 from detection_core.video.io import open_video
-from tests.ui.video_engine import VideoEngine
+from tests.ui.fake_engine import FakeEngine, growing_crowd
 from tests.video.io.videos import make_video
 
 pytestmark = pytest.mark.browser
@@ -28,8 +29,8 @@ SECONDS = 1000
 
 
 @pytest.fixture(scope="module")
-def engine() -> VideoEngine:
-    return VideoEngine()
+def engine() -> FakeEngine:
+    return FakeEngine(growing_crowd, timings=Timings(network=0.02))
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +39,13 @@ def address(serve, engine):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DETECTION_EXPLORER_MAX_VIDEO_SECONDS", "60")
         patch.setenv("DETECTION_EXPLORER_MAX_VIDEO_MEGABYTES", "2")
+        tab = VideoTab(engine)
         with gr.Blocks(analytics_enabled=False) as page:
             with gr.Tab("Video"):
-                build_video_tab(page, engine)
+                tab.layout()
             with gr.Tab("Elsewhere"):
                 gr.HTML("<p>Nothing here</p>")
+            tab.wire(page)
         yield serve(page, **launch_options())
 
 
@@ -53,7 +56,7 @@ def walk(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def tab(page: Page, address: str, engine: VideoEngine) -> Page:
+def tab(page: Page, address: str, engine: FakeEngine) -> Page:
     """The page, still empty, for the model of persons and their keypoints; a browser that has complained fails the test."""
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
@@ -62,7 +65,7 @@ def tab(page: Page, address: str, engine: VideoEngine) -> Page:
     expect(page.get_by_text("Drop a video here")).to_be_visible(timeout=30 * SECONDS)
     page.get_by_role("combobox", name="Model", exact=True).select_option(PERSON_MODEL)
     yield page
-    engine.gate.set()
+    engine.release()
     assert complaints == []
 
 
@@ -123,7 +126,7 @@ def test_the_counts_are_worked_by_keys(tab, walk):
 def test_drawing_again_asks_no_model(tab, walk, engine):
     give(tab, walk)
     look(tab)
-    asked = engine.frames
+    asked = len(engine.jobs)
     first = tab.locator(".vv video").evaluate("video => video.src")
     tab.get_by_role("slider", name="Threshold").fill("0.7")
     tab.get_by_role("group", name="Follow objects").get_by_role("button", name="Off").click()
@@ -135,7 +138,7 @@ def test_drawing_again_asks_no_model(tab, walk, engine):
     tab.keyboard.press("End")
     expect(chart(tab)).to_have_attribute("aria-valuetext", "0:01.9: 1 person")
     assert tab.locator(".vv video").evaluate("video => video.src") != first
-    assert engine.frames == asked
+    assert len(engine.jobs) == asked
     # Other frames, on the other hand, must be looked at.
     tab.get_by_role("group", name="Frames a second").get_by_role("button", name="5").click()
     expect(tab.locator(".vv-words")).to_contain_text("10 frames at 5 a second")
@@ -151,7 +154,7 @@ def test_classes_are_switched_off_in_the_chart_at_once_and_in_the_video_when_it_
     expect(tab.locator(".vv-legend li")).to_have_text(["1 person1 in all", "0 dogs1 in all"])
     # It gives no keypoints.
     expect(tab.get_by_role("slider", name="Keypoint confidence")).to_be_hidden()
-    asked = engine.frames
+    asked = len(engine.jobs)
     chips.get_by_role("button", name="dog").click()
     expect(chips.get_by_role("button", name="dog")).to_have_attribute("aria-pressed", "false")
     expect(tab.locator(".vv-legend li")).to_have_text(["1 person1 in all"])
@@ -167,7 +170,7 @@ def test_classes_are_switched_off_in_the_chart_at_once_and_in_the_video_when_it_
     chips.get_by_role("button", name="person").click()
     # That is how it is drawn.
     expect(tab.get_by_role("button", name="Draw again")).to_be_hidden()
-    assert engine.frames == asked
+    assert len(engine.jobs) == asked
 
 
 def test_the_keypoint_threshold_is_for_drawing_again(tab, walk):
@@ -186,14 +189,14 @@ def test_a_cancelled_look_shows_what_it_has(tab, walk, engine):
     give(tab, walk)
     expect(tab.locator(".vv-words")).to_contain_text("20 frames", timeout=20 * SECONDS)
     expect(tab.locator(".vv-words")).not_to_contain_text("Measuring")
-    begun = engine.frames
-    engine.gate.clear()
+    begun = len(engine.jobs)
+    engine.holds = True
     tab.get_by_role("button", name="Detect", exact=True).click()
-    while engine.frames == begun:
+    while len(engine.jobs) == begun:
         tab.wait_for_timeout(50)
     tab.get_by_role("button", name="Cancel").click()
     expect(tab.locator(".vv-working")).to_contain_text("Ending after this frame")
-    engine.gate.set()
+    engine.release()
     expect(tab.locator(".vv-words")).to_contain_text("It ended early", timeout=20 * SECONDS)
     expect(tab.locator(".vv-track")).to_contain_text("not looked at")
     expect(tab.get_by_role("button", name="Detect again")).to_be_visible()
@@ -217,12 +220,12 @@ def test_a_video_leaves_the_server_when_the_visitor_has_begun_another(tab, tmp_p
 def test_a_look_goes_on_while_the_visitor_is_in_another_tab(tab, walk, engine):
     give(tab, walk)
     expect(tab.locator(".vv-words")).not_to_contain_text("Measuring", timeout=20 * SECONDS)
-    engine.gate.clear()
+    engine.holds = True
     tab.get_by_role("button", name="Detect", exact=True).click()
     expect(tab.locator(".vv-working")).to_be_visible()
     tab.get_by_role("tab", name="Elsewhere").click()
     expect(tab.get_by_text("Nothing here")).to_be_visible()
-    engine.gate.set()
+    engine.release()
     tab.get_by_role("tab", name="Video").click()
     expect(tab.locator(".vv-words")).to_contain_text("20 frames looked at in", timeout=20 * SECONDS)
     expect(tab.locator(".vv-name")).to_have_text("walk.mp4")

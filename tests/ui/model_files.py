@@ -18,7 +18,7 @@ _SKELETONS = Architecture(PERSON_MODEL, {"num_classes": 2, "num_keypoints": len(
 
 
 def put_model(path: Path, classes: tuple[str, str] = PETS, **changes: Any) -> Path:
-    """Writes a detector of two classes whose weights are all zero: both have a score of 1/3 wherever it looks.
+    """Writes a detector of two classes whose weights are all zero: both have a score of 1/3 everywhere.
 
     Args:
         path: The file.

@@ -45,9 +45,9 @@ def client(address):
 
 
 def test_detects(client):
-    told, image = client.predict(handle_file(IMAGE), PERSON_MODEL, 0.3, api_name="/detect")
-    assert told["objects"][0]["label"] == "person"
-    assert all(entry["score"] >= 0.3 for entry in told["objects"])
+    response, image = client.predict(handle_file(IMAGE), PERSON_MODEL, 0.3, api_name="/detect")
+    assert response["objects"][0]["label"] == "person"
+    assert all(entry["score"] >= 0.3 for entry in response["objects"])
     with Image.open(image if isinstance(image, str) else image["path"]) as annotated, Image.open(IMAGE) as original:
         assert annotated.format == "PNG"
         assert annotated.size == original.size
@@ -72,14 +72,14 @@ def test_refuses_in_words(client, model, threshold, message):
 def test_compares(client, tmp_path, monkeypatch):
     monkeypatch.setenv(MODELS_DIR, str(tmp_path))
     put_model(tmp_path / "pets.pt")
-    told, difference = client.predict(handle_file(IMAGE), [PERSON_MODEL, "pets"], None, 0.3, api_name="/compare")
-    assert [model["name"] for model in told["models"]] == [PERSON_MODEL, "pets"]
-    assert [model["provenance"]["threshold"] for model in told["models"]] == [get_model_spec(PERSON_MODEL).default_threshold, 0.2]
-    (pair,) = told["pairs"]
+    response, difference = client.predict(handle_file(IMAGE), [PERSON_MODEL, "pets"], None, 0.3, api_name="/compare")
+    assert [model["name"] for model in response["models"]] == [PERSON_MODEL, "pets"]
+    assert [model["provenance"]["threshold"] for model in response["models"]] == [get_model_spec(PERSON_MODEL).default_threshold, 0.2]
+    (pair,) = response["pairs"]
     counts = pair["counts"]
     assert counts["matched"] == 0
-    assert counts["other_class"] + counts["only_a"] == len(told["models"][0]["objects"])
-    assert told["iou_threshold"] == 0.3
+    assert counts["other_class"] + counts["only_a"] == len(response["models"][0]["objects"])
+    assert response["iou_threshold"] == 0.3
     with Image.open(difference if isinstance(difference, str) else difference["path"]) as image, Image.open(IMAGE) as original:
         assert image.width == original.width
         assert image.height > original.height
@@ -87,7 +87,7 @@ def test_compares(client, tmp_path, monkeypatch):
 
 def test_fetches_no_address_in_place_of_a_list(client):
     models = {"path": "http://127.0.0.1:9/a.png", "meta": {"_type": "gradio.FileData"}}
-    with pytest.raises(AppError, match="addresses are not fetched"):
+    with pytest.raises(AppError, match="URLs are not fetched"):
         client.predict(handle_file(IMAGE), models, None, None, api_name="/compare")
 
 
@@ -107,7 +107,7 @@ def test_refuses_comparisons_in_words(client, models, iou, message):
         client.predict(handle_file(IMAGE), models, None, iou, api_name="/compare")
 
 
-def test_a_file_that_is_no_image_is_told(client, tmp_path):
+def test_a_file_that_is_not_an_image_is_refused(client, tmp_path):
     text = tmp_path / "note.jpg"
     text.write_text("this is text")
     with pytest.raises(AppError, match="text") as caught:
@@ -126,8 +126,8 @@ def test_lists_models(client):
 
 def test_a_model_runs_in_a_precision(client):
     key = f"{PERSON_MODEL}@stock"
-    told, _ = client.predict(handle_file(IMAGE), key, 0.3, api_name="/detect")
-    assert told["provenance"]["model"] == key
+    response, _ = client.predict(handle_file(IMAGE), key, 0.3, api_name="/detect")
+    assert response["provenance"]["model"] == key
     compared, _ = client.predict(handle_file(IMAGE), [PERSON_MODEL, key], 0.3, None, api_name="/compare")
     assert [model["name"] for model in compared["models"]] == [PERSON_MODEL, key]
     assert compared["pairs"][0]["counts"]["only_a"] == compared["pairs"][0]["counts"]["only_b"] == 0
@@ -148,8 +148,8 @@ def test_knows_users_models_while_they_are_there(client, tmp_path, monkeypatch):
     assert {name: listed[name] for name in ("key", "source", "state", "gflops", "categories")} == {
         "key": "pets", "source": "user", "state": "on disk", "gflops": None, "categories": ["cat", "dog"],
     }  # fmt: skip
-    told, _ = client.predict(handle_file(IMAGE), "pets", 0.1, api_name="/detect")
-    assert {entry["label"] for entry in told["objects"]} == set(PETS)
+    response, _ = client.predict(handle_file(IMAGE), "pets", 0.1, api_name="/detect")
+    assert {entry["label"] for entry in response["objects"]} == set(PETS)
     path.unlink()
     assert "pets" not in {model["key"] for model in client.predict(api_name="/models")}
     with pytest.raises(AppError, match="There is no model “pets”"):

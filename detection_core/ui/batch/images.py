@@ -1,4 +1,4 @@
-"""Looking at one image of a batch: the browser asks again until there is an answer."""
+"""Detection in one image of a batch: the browser sends the same request again until there is a result."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from detection_core.engine import Engine, EngineError, Job, Result
 from detection_core.images.reading import ImageError, encode_jpeg
 from detection_core.models.catalog import UnknownModelError
 from detection_core.models.weights import WeightsError
-from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchFullError, BatchImage, BatchStore, Look
-from detection_core.ui.components.client_values import text_of
+from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchFullError, BatchImage, BatchStore, RunningImage
+from detection_core.ui.components.client_values import mapping_of, text_of
 from detection_core.ui.components.export_choices import suiting_formats
 from detection_core.ui.shared.progress import status_of
 from detection_core.ui.shared.uploads import image_name, read_upload, uploaded_path
 from detection_core.visualization import object_colors, to_hex
 
-# One is decoded while the other runs; more would only keep other visitors waiting.
-_IN_FLIGHT = 2
-# Short enough for a download's progress to be seen, and for any proxy on the way.
+# For each visitor: one is decoded while the other runs; more would only keep other visitors waiting.
+_MAX_RUNNING = 2
+# Short enough to show a download's progress, and for the timeout of any proxy.
 _PATIENCE = 1.0
-_GLANCE = 0.02
+_POLL_SECONDS = 0.02
 # Cards are up to 300 pixels wide, on screens with up to two pixels each.
 _THUMBNAIL = 480
 _LONGEST_ID = 64
 
-Answer = dict[str, Any]
+Response = dict[str, Any]
 
 
-async def look_at(sent: object, engine: Engine, batches: BatchStore, limit: int) -> Answer:
-    """Looks at one image, or goes on with it.
+async def detect_in_image(sent: object, engine: Engine, batches: BatchStore, limit: int) -> Response:
+    """Detects objects in one image, or goes on waiting for them.
 
     Args:
         sent: What the browser sent: `batch`, the batch's name; `id`, the browser's own for the image; `path` of the upload; `name`.
@@ -49,61 +49,61 @@ async def look_at(sent: object, engine: Engine, batches: BatchStore, limit: int)
         One of `result`, `error` (why this image has none), `status` (ask again), `busy` (ask again later), `cancelled`, and `expired`
         (the batch is no longer kept).
     """
-    asked = sent if isinstance(sent, Mapping) else {}
+    request = mapping_of(sent)
     try:
-        batch = batches.find(text_of(asked.get("batch")))
+        batch = batches.find(request.get("batch"))
     except BatchExpiredError as error:
         return {"expired": str(error)}
-    key = text_of(asked.get("id"))[:_LONGEST_ID]
+    key = text_of(request.get("id"))[:_LONGEST_ID]
     try:
-        look = batch.looks.get(key) or await _begin(asked, key, batch, engine, limit)
-        if look is None or look.job is None:
+        image = batch.running.get(key) or await _begin(request, key, batch, engine, limit)
+        if image is None or image.job is None:
             return {"busy": True}
-        await _wait(look.job)
-        if batch.looks.get(key) is not look:
+        await _wait(image.job)
+        if batch.running.get(key) is not image:
             return {"cancelled": True}
-        if not look.job.future.done():
-            return {"status": status_of(look.job.state, batch.spec.title).model_dump()}
-        del batch.looks[key]
-        result = look.job.result(0)
-        batches.keep(batch, key, BatchImage(look.path, look.name, result.detections))
+        if not image.job.future.done():
+            return {"status": status_of(image.job.state, batch.spec.title).model_dump()}
+        del batch.running[key]
+        result = image.job.result(0)
+        batches.keep(batch, key, BatchImage(image.path, image.name, result.detections))
     except BatchExpiredError as error:
         return {"expired": str(error)}
     except CancelledError:
         return {"cancelled": True}
     except (UnknownModelError, ImageError, WeightsError, EngineError, BatchFullError) as error:
-        batch.looks.pop(key, None)
+        batch.running.pop(key, None)
         return {"error": str(error)}
-    return {"result": _result(look, result)}
+    return {"result": _result(image, result)}
 
 
-async def _begin(asked: Mapping[str, Any], key: str, batch: Batch, engine: Engine, limit: int) -> Look | None:
-    """Submits an image; None if there are enough under way, or if it was given up meanwhile."""
-    if len(batch.looks) >= _IN_FLIGHT:
+async def _begin(request: Mapping[str, Any], key: str, batch: Batch, engine: Engine, limit: int) -> RunningImage | None:
+    """Submits an image; None if enough images are running, or if this one has been cancelled meanwhile."""
+    if len(batch.running) >= _MAX_RUNNING:
         return None
-    if len(batch.images.keys() - {key}) + len(batch.looks) >= limit:
-        raise ImageError(f"At most {limit} images at a time. Take some away first.")
-    path = uploaded_file(asked.get("path"))
-    # The place is taken before the image is decoded.
-    look = batch.looks[key] = Look(path, image_name(asked.get("name"), path))
+    if len(batch.images.keys() - {key}) + len(batch.running) >= limit:
+        raise ImageError(f"A batch may have at most {limit} images. Remove some of them first.")
+    path = uploaded_file(request.get("path"))
+    # It counts as running before it is decoded.
+    image = batch.running[key] = RunningImage(path, image_name(request.get("name"), path))
     try:
         loaded = await to_thread.run_sync(read_upload, path)
-        look.thumbnail = await to_thread.run_sync(_thumbnail, loaded.image)
+        image.thumbnail = await to_thread.run_sync(_thumbnail, loaded.image)
     except BaseException:
-        batch.looks.pop(key, None)
+        batch.running.pop(key, None)
         raise
-    look.notes = loaded.notes
-    if batch.looks.get(key) is not look:
+    image.notes = loaded.notes
+    if batch.running.get(key) is not image:
         return None
-    look.job = engine.submit(loaded, batch.spec.key, visitor=batch.visitor)
-    return look
+    image.job = engine.submit(loaded, batch.spec.key, visitor=batch.visitor)
+    return image
 
 
 async def _wait(job: Job) -> None:
-    """Waits for a job, but not for long, and without holding one of the server's few threads."""
+    """Waits for a job, at most `_PATIENCE` seconds, without occupying one of the server's few threads."""
     deadline = time.monotonic() + _PATIENCE
     while not job.future.done() and time.monotonic() < deadline:
-        await asyncio.sleep(_GLANCE)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 def uploaded_file(path: object) -> Path:
@@ -118,16 +118,16 @@ def uploaded_file(path: object) -> Path:
     return file
 
 
-def _result(look: Look, result: Result) -> Answer:
+def _result(image: RunningImage, result: Result) -> Response:
     found = result.detections
     boxes = found.boxes.astype(float).round(1).tolist()
     colors = object_colors(found, "auto")
     return {
-        "name": look.name,
+        "name": image.name,
         "width": found.image_size[1],
         "height": found.image_size[0],
-        "thumbnail": look.thumbnail,
-        "notes": list(look.notes),
+        "thumbnail": image.thumbnail,
+        "notes": list(image.notes),
         "ms": round(1000 * (result.timings.network + result.timings.post)),
         "formats": suiting_formats(found),
         "objects": [

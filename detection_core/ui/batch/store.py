@@ -1,11 +1,8 @@
-"""What the server keeps of many images: which model looks at them, which it looks at now, and what it found."""
+"""Batches of images on the server: their model, which of them are being processed, and their results."""
 
 from __future__ import annotations
 
 import os
-import secrets
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,17 +12,17 @@ import numpy as np
 from detection_core.detections import Detections
 from detection_core.engine import Job
 from detection_core.models.spec import ModelSpec
+from detection_core.ui.shared.visitor_store import VisitorStore, new_token
 
 MAX_BATCH = "DETECTION_EXPLORER_MAX_BATCH"
 _DEFAULT_IMAGES = 200
-# Empty ones take memory, too.
 _MAX_BATCHES = 1000
 # 100 objects with masks take 0.3 MB: as much as 1,600 crowded images, or 50,000 with three objects each.
 _MAX_BYTES = 512 * 2**20
 
 
 def most_images(environ: Mapping[str, str] = os.environ) -> int:
-    """How many images a visitor may give at a time: 200, or what DETECTION_EXPLORER_MAX_BATCH says.
+    """How many images a visitor may add to a batch: 200, or what DETECTION_EXPLORER_MAX_BATCH says.
 
     Raises:
         ValueError: If the variable is not a positive whole number.
@@ -42,7 +39,7 @@ class BatchExpiredError(LookupError):
     """The batch is no longer kept; the message is for people."""
 
     def __init__(self) -> None:
-        super().__init__("These results are no longer kept on the server. Press Detect to look at the images again.")
+        super().__init__("These results are no longer kept on the server. Press Detect to process the images again.")
 
 
 class BatchFullError(RuntimeError):
@@ -51,12 +48,12 @@ class BatchFullError(RuntimeError):
 
 @dataclass(frozen=True, eq=False)
 class BatchImage:
-    """One image that has been looked at.
+    """One image with its result.
 
     Attributes:
         path: The uploaded file.
         name: What the visitor calls it; may have folders before it.
-        detections: Everything down to the floor score.
+        detections: All detections down to the model's minimum score.
     """
 
     path: Path
@@ -65,11 +62,13 @@ class BatchImage:
 
 
 @dataclass(eq=False)
-class Look:
-    """An image that is being looked at.
+class RunningImage:
+    """An image in which objects are being detected.
 
     Attributes:
-        job: Its way through the engine; None while it is decoded.
+        path: The uploaded file.
+        name: What the visitor calls it.
+        job: Its job in the engine; None while the image is decoded.
         thumbnail: A small version as a data URL.
         notes: Remarks on the image.
     """
@@ -83,69 +82,54 @@ class Look:
 
 @dataclass(eq=False)
 class Batch:
-    """One visitor's images and the model that looks at them.
+    """One visitor's images and the model that detects objects in them.
 
     Attributes:
-        visitor: Whose it is.
+        visitor: The visitor who sent the images.
         spec: The model.
         token: Its name, which nobody can guess: whoever knows it may see the results.
-        looks: What is being looked at, by the browser's ids.
-        images: What has been looked at, likewise.
+        running: Images in which objects are being detected, by the browser's ids.
+        images: Images with results, likewise.
     """
 
     visitor: str
     spec: ModelSpec
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
-    looks: dict[str, Look] = field(default_factory=dict)
+    token: str = field(default_factory=new_token)
+    running: dict[str, RunningImage] = field(default_factory=dict)
     images: dict[str, BatchImage] = field(default_factory=dict)
 
-    def give_up(self, *keys: str) -> None:
-        """Ends what is being looked at, all of it or the images of these ids; results stay."""
-        for key in keys or list(self.looks):
-            look = self.looks.pop(key, None)
-            if look is not None and look.job is not None:
-                look.job.cancel()
+    def cancel(self, *keys: str) -> None:
+        """Cancels detection in the images of these ids, or in all of them; results stay."""
+        for key in keys or list(self.running):
+            image = self.running.pop(key, None)
+            if image is not None and image.job is not None:
+                image.job.cancel()
 
 
-class BatchStore:
+class BatchStore(VisitorStore[Batch]):
     """Keeps batches in memory, where results are a hundredth of their images and need no cleaning up when the process ends.
 
     Args:
-        max_bytes: How large all results may be together; for a new one, the batches not used for longest go first, as they do where
-            there are more than a thousand.
+        max_bytes: How large all results may be together; the least recently used batches are evicted for a new result.
+        capacity: How many batches are kept. Empty ones take memory, too.
     """
 
-    def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
+    def __init__(self, max_bytes: int = _MAX_BYTES, capacity: int = _MAX_BATCHES) -> None:
+        super().__init__(BatchExpiredError, capacity)
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._batches: OrderedDict[str, Batch] = OrderedDict()
-        self._lock = threading.RLock()
 
     def begin(self, visitor: str, spec: ModelSpec, token: str = "") -> Batch:
-        """The visitor's batch of that name if the same model looks at it, else a new one in its place."""
+        """The visitor's batch of that token if it has the same model, otherwise a new one in its place."""
         with self._lock:
-            old = self._batches.get(token)
+            old = self.get(token)
             if old is not None and old.visitor == visitor:
                 if old.spec.identity == spec.identity:
-                    return self.find(token)
-                self._drop(old)
+                    return old
+                self.remove(old.token)
             batch = Batch(visitor, spec)
-            self._batches[batch.token] = batch
-            while len(self._batches) > _MAX_BATCHES:
-                self._drop(next(iter(self._batches.values())))
+            self.put(batch, token=batch.token, visitor=visitor)
             return batch
-
-    def find(self, token: str) -> Batch:
-        """Finds a batch by its name.
-
-        Raises:
-            BatchExpiredError: If there is none, or no longer.
-        """
-        with self._lock:
-            if token not in self._batches:
-                raise BatchExpiredError
-            self._batches.move_to_end(token)
-            return self._batches[token]
 
     def keep(self, batch: Batch, key: str, image: BatchImage) -> None:
         """Keeps an image's result, in place of an earlier one.
@@ -155,34 +139,28 @@ class BatchStore:
             BatchFullError: If the batch alone would be too large.
         """
         with self._lock:
+            # Makes it the most recently used one, which is never evicted here.
             self.find(batch.token)
             self.forget(batch, [key])
             size = _bytes_of(image)
-            while self._bytes + size > self._max_bytes and len(self._batches) > 1:
-                self._drop(next(iter(self._batches.values())))
+            while self._bytes + size > self._max_bytes and len(self._entries) > 1:
+                self.remove(next(iter(self._entries)), evicted=True)
             if self._bytes + size > self._max_bytes:
-                raise BatchFullError("The server has no room for this result. Take some of the images away and try again.")
+                raise BatchFullError("The server has no room for this result. Remove some of the images and try again.")
             batch.images[key] = image
             self._bytes += size
 
     def forget(self, batch: Batch, keys: list[str]) -> None:
-        """Lets go of images' results, and of looks at them that are under way; those that are not known are ignored."""
+        """Removes images' results and cancels detection in those images; unknown keys are ignored."""
         with self._lock:
             for key in keys:
-                batch.give_up(key)
+                batch.cancel(key)
                 if (image := batch.images.pop(key, None)) is not None:
                     self._bytes -= _bytes_of(image)
 
-    def leave(self, visitor: str) -> None:
-        """Lets go of everything of a visitor who has gone."""
-        with self._lock:
-            for batch in [batch for batch in self._batches.values() if batch.visitor == visitor]:
-                self._drop(batch)
-
-    def _drop(self, batch: Batch) -> None:
-        self._batches.pop(batch.token)
-        self.forget(batch, list(batch.images))
-        batch.give_up()
+    def _on_removed(self, entry: Batch, *, evicted: bool) -> None:
+        self.forget(entry, list(entry.images))
+        entry.cancel()
 
 
 def _bytes_of(image: BatchImage) -> int:

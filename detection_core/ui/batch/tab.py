@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import secrets
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,12 @@ from detection_core.engine import Engine
 from detection_core.formats import FORMATS, ImageResult, export, provenance_of
 from detection_core.images.reading import ImageError
 from detection_core.models.catalog import UnknownModelError, get_model_spec
-from detection_core.ui.batch.images import Answer
-from detection_core.ui.batch.images import look_at as look_at_image
+from detection_core.ui.batch.images import Response, detect_in_image
 from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchImage, BatchStore, most_images
 from detection_core.ui.batch.view import BatchMessage, BatchOrder, BatchView, batch_download, batch_error, batch_start
-from detection_core.ui.components.client_values import items_of_type
+from detection_core.ui.components.client_values import items_of_type, mapping_of, text_of
 from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
+from detection_core.ui.shared.events import QUIET, server_function
 from detection_core.ui.shared.limits import IMAGE_LIMIT
 from detection_core.ui.shared.progress import explain
 from detection_core.ui.shared.session import visitor_of
@@ -30,103 +29,106 @@ from detection_core.ui.shared.uploads import read_upload
 from detection_core.visualization import object_colors
 
 
-@dataclass(frozen=True)
 class BatchTab:
-    """What the page needs of the tab.
-
-    Attributes:
-        picker: The model picker, to be refreshed.
-        view: The gallery; its event `open` tells that the visitor wants to see one image.
-        opened: Gives that image's file and the model's key, from the event's data, or None if it is no longer kept.
-    """
-
-    picker: ModelPicker
-    view: BatchView
-    opened: Callable[[object], tuple[Path, str] | None]
-
-
-def build_batch_tab(page: gr.Blocks, engine: Engine, batches: BatchStore) -> BatchTab:
-    """Adds the tab's content to the page being built.
+    """The Batch tab: `layout` makes its components, `wire` connects them with the other methods, which handle their events.
 
     Args:
-        page: The page; what its visitors leave behind is let go of.
         engine: Where detection runs.
+
+    Attributes:
         batches: Where results are kept.
+        picker: The model picker, for the page to refresh.
+        view: The gallery; its event `open` asks to see one image in full.
 
     Raises:
         ValueError: If DETECTION_EXPLORER_MAX_BATCH is not a positive whole number.
     """
-    most = most_images()
 
-    async def look_at(sent: Any) -> Answer:
-        return await look_at_image(sent, engine, batches, most)
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._most = most_images()
+        self.batches = BatchStore()
 
-    async def give_up(sent: Any) -> None:
-        if (batch := _named(batches, sent)) is not None:
-            batch.give_up()
+    def layout(self) -> None:
+        """Adds the components to the page being built."""
+        with gr.Row(equal_height=False, elem_classes="workbench"):
+            with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
+                self.picker = ModelPicker(self._engine.model_states())
+                self._detect_button = gr.Button("Detect", variant="primary")
+            with gr.Column(scale=1, min_width=320):
+                functions = map(server_function, (self.look_at, self.give_up, self.forget))
+                self.view = BatchView(*functions, most=self._most, largest=IMAGE_LIMIT)
 
-    async def forget(sent: Any) -> None:
-        if (batch := _named(batches, sent)) is not None:
-            batches.forget(batch, items_of_type(sent.get("images"), str))
+    def wire(self, page: gr.Blocks) -> None:
+        """Connects the events.
 
-    with gr.Row(equal_height=False, elem_classes="workbench"):
-        with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
-            picker = ModelPicker(engine.model_states())
-            detect = gr.Button("Detect", variant="primary")
-        with gr.Column(scale=1, min_width=320):
-            view = BatchView(look_at, give_up, forget, most=most, largest=IMAGE_LIMIT)
+        Args:
+            page: The page; the batches of visitors who leave it are removed.
+        """
+        model = [self.picker, self._detect_button]
+        # A choice that comes quickly after another, of a precision say, must not be lost.
+        self.picker.select(self.show_model, self.picker, model, queue=False, trigger_mode="always_last", **QUIET)
+        # Detection may have downloaded the model.
+        self.view.settled(self.show_model, self.picker, model, queue=False, **QUIET)
+        self._detect_button.click(self.begin, [self.picker, self.view], self.view, queue=False, **QUIET)
+        self.view.begin(self.begin_if_here, [self.picker, self.view], self.view, queue=False, **QUIET)
+        self.view.download(self.download, None, self.view, concurrency_limit=2, **QUIET)
+        page.unload(self.leave)
 
-    def choose(key: str) -> tuple[dict[str, Any], Any]:
-        """The picker, and the button that says what pressing it entails."""
-        states = engine.model_states()
+    async def look_at(self, sent: Any) -> Response:
+        """Server function: detects objects in one image."""
+        return await detect_in_image(sent, self._engine, self.batches, self._most)
+
+    async def give_up(self, sent: Any) -> None:
+        """Server function: cancels detection in a batch."""
+        if (batch := self.batches.get(mapping_of(sent).get("batch"))) is not None:
+            batch.cancel()
+
+    async def forget(self, sent: Any) -> None:
+        """Server function: removes images from a batch."""
+        if (batch := self.batches.get(mapping_of(sent).get("batch"))) is not None:
+            self.batches.forget(batch, items_of_type(sent.get("images"), str))
+
+    def show_model(self, key: str) -> tuple[dict[str, Any], Any]:
+        """The picker, and the button, which says what pressing it entails."""
+        states = self._engine.model_states()
         return picker_value(key, states), gr.update(value=detect_label(key, states))
 
-    def begin(key: str, held: str, request: gr.Request) -> BatchMessage:
-        """Says that the model may look; what it has looked at already stays."""
+    def begin(self, key: str, token: str, request: gr.Request) -> BatchMessage:
+        """Lets the browser send images for the model; the batch of this token continues if it has the same model."""
         try:
-            batch = batches.begin(visitor_of(request, "batch"), get_model_spec(key), held)
+            batch = self.batches.begin(visitor_of(request, "batch"), get_model_spec(key), token)
         except UnknownModelError as error:
             return BatchMessage(error=explain(error, key))
         return batch_start(secrets.token_hex(8), batch.token, batch.spec)
 
-    def arrive(key: str, held: str, request: gr.Request) -> BatchMessage:
-        """Images that have just come are looked at at once, unless the model must be downloaded: that waits for the button."""
-        if engine.model_states().get(key) == "to download":
+    def begin_if_here(self, key: str, token: str, request: gr.Request) -> BatchMessage:
+        """Begins when images are added, unless the model must be downloaded: that waits for the button."""
+        if self._engine.model_states().get(key) == "to download":
             return BatchMessage(notes=["This model must be downloaded first: press the button under it, or choose another one."])
-        return begin(key, held, request)
+        return self.begin(key, token, request)
 
-    def download(event: gr.EventData) -> BatchMessage:
+    def download(self, event: gr.EventData) -> BatchMessage:
         """Writes everything chosen into one archive."""
         order = BatchOrder.from_client(event._data)
         try:
-            batch = batches.find(order.batch)
-            path = pack(batch, order, Path(view.GRADIO_CACHE))
+            path = pack(self.batches.find(order.batch), order, Path(self.view.GRADIO_CACHE))
         except (BatchExpiredError, ImageError, NothingToPackError) as error:
             return batch_error("The files cannot be written", str(error))
         except OSError as error:
-            return batch_error("The files cannot be written", f"The server says: {error.strerror}.")
-        view.temp_files.add(str(path))
+            return batch_error("The files cannot be written", f"The server reports: {error.strerror}.")
+        self.view.temp_files.add(str(path))
         return batch_download(str(path), path.name)
 
-    def opened(data: object) -> tuple[Path, str] | None:
-        batch = _named(batches, data)
-        identity = data.get("id") if isinstance(data, Mapping) else None
-        image = batch.images.get(identity) if batch is not None and isinstance(identity, str) else None
+    def image_to_open(self, data: object) -> tuple[Path, str] | None:
+        """File and model's key of the image that an `open` event is about, or None if it is no longer kept."""
+        batch = self.batches.get(mapping_of(data).get("batch"))
+        image = batch.images.get(text_of(mapping_of(data).get("id"))) if batch is not None else None
         return (image.path, batch.spec.key) if batch is not None and image is not None else None
 
-    def leave(request: gr.Request) -> None:
-        batches.leave(visitor_of(request, "batch"))
-
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    # A choice that follows quickly, of a precision say, must not be lost.
-    picker.select(choose, picker, [picker, detect], queue=False, trigger_mode="always_last", **quiet)
-    # A look may have downloaded the model.
-    view.settled(choose, picker, [picker, detect], queue=False, **quiet)
-    detect.click(begin, [picker, view], view, queue=False, **quiet)
-    view.begin(arrive, [picker, view], view, queue=False, **quiet)
-    view.download(download, None, view, concurrency_limit=2, **quiet)
-    page.unload(leave)
-    return BatchTab(picker, view, opened)
+    def leave(self, request: gr.Request) -> None:
+        """Removes what a visitor who has gone leaves behind."""
+        self.batches.leave(visitor_of(request, "batch"))
 
 
 class NothingToPackError(ValueError):
@@ -147,10 +149,10 @@ def pack(batch: Batch, order: BatchOrder, folder: Path) -> Path:
     """
     chosen = [image for key in order.images if (image := batch.images.get(key)) is not None]
     if not chosen:
-        raise NothingToPackError("Choose at least one image that has been looked at.")
+        raise NothingToPackError("Choose at least one image that has a result.")
     formats = [key for key in order.formats if all(FORMATS[key].suits(image.detections) for image in chosen)]
     if not formats:
-        raise NothingToPackError("Choose at least one format that this model's results suit.")
+        raise NothingToPackError("Choose at least one format that can hold this model's results.")
     path = folder / secrets.token_hex(16) / f"detections_{batch.spec.key}.zip"
     path.parent.mkdir(parents=True)
     try:
@@ -178,12 +180,3 @@ def _image(image: BatchImage) -> Image.Image:
         return read_upload(image.path).image
     except ImageError as error:
         raise ImageError(f"{image.name}: {error}") from error
-
-
-def _named(batches: BatchStore, sent: object) -> Batch | None:
-    """The batch that a browser names, if there is one."""
-    token = sent.get("batch") if isinstance(sent, Mapping) else None
-    try:
-        return batches.find(token) if isinstance(token, str) else None
-    except BatchExpiredError:
-        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from detection_core.formats import FORMATS
 from detection_core.images.formats import READABLE
 from detection_core.models.spec import ModelSpec
 from detection_core.ui.components.base import View
-from detection_core.ui.components.client_values import bounded, items_of_type
+from detection_core.ui.components.client_values import bounded, items_of_type, mapping_of
 from detection_core.ui.components.export_choices import format_choices
 from detection_core.ui.components.messages import PageMessage, ViewCategory, ViewError, ViewModel
 
@@ -21,7 +21,7 @@ _DEFAULT_FORMATS = ("json", "png")
 
 
 class BatchStart(GradioModel):
-    """Word that a model is ready to look: the browser then asks for one image after another.
+    """A model is ready: the browser then sends one image after another.
 
     Attributes:
         turn: Unlike any other's, because Gradio sends a message twice.
@@ -38,7 +38,7 @@ class BatchStart(GradioModel):
 
 
 class BatchMessage(PageMessage):
-    """What Python tells the view; a part that is None or empty leaves the view's part as it is, except `error`, which goes away."""
+    """A message to the view; a part that is None or empty leaves the view's part as it is, except `error`, which is removed."""
 
     start: BatchStart | None = None
     # Only on the way from the browser.
@@ -47,7 +47,7 @@ class BatchMessage(PageMessage):
 
 @dataclass(frozen=True)
 class BatchOrder:
-    """What the visitor wants as files.
+    """The files that the visitor wants.
 
     Attributes:
         batch: Name of the batch.
@@ -64,7 +64,7 @@ class BatchOrder:
     @classmethod
     def from_client(cls, sent: object) -> BatchOrder:
         """Reads what a browser sent; anything missing or of a wrong type is empty, numbers out of range become the nearest bound."""
-        values = sent if isinstance(sent, Mapping) else {}
+        values = mapping_of(sent)
         batch = values.get("batch")
         wanted = items_of_type(values.get("formats"), str)
         return cls(
@@ -76,16 +76,16 @@ class BatchOrder:
 
 
 class BatchView(View):
-    """Many images as a gallery or a table: adding, looking with progress and cancel, threshold, selection and export.
+    """Many images as a gallery or a table: adding, detection with progress and cancel, threshold, selection and export.
 
     As an output it takes a `BatchMessage` (see `batch_start` and its neighbors), as an input it gives the name of its batch. Its events:
-    `begin` asks for the start of a look, `settled` tells that it is over, `download` asks for files (its data is a `BatchOrder`), `open`
-    for one image (its data has `batch` and `id`).
+    `begin` asks for detection, `settled` says that it has ended, `download` asks for files (its data is a `BatchOrder`), `open` asks to
+    see one image in full (its data has `batch` and `id`).
 
     Args:
-        look_at: Server function that the browser asks for one image after another, see `batch_look`.
-        give_up: Server function that ends what is being looked at; it gets `batch`.
-        forget: Server function that lets go of results; it gets `batch` and `images`, a list of ids.
+        look_at: Server function that detects objects in one image, see `detect_in_image`.
+        give_up: Server function that cancels detection; it gets `batch`.
+        forget: Server function that removes images; it gets `batch` and `images`, a list of ids.
         most: How many images a batch may have.
         largest: How large each file may be, in bytes.
     """
@@ -115,7 +115,7 @@ class BatchView(View):
         super().__init__(constants=constants, server_functions=[look_at, give_up, forget], **kwargs)
 
     def preprocess(self, payload: BatchMessage | None) -> str:
-        """Name of the batch, or ""; of which there may be none any more."""
+        """Name of the batch, or ""; the batch may no longer exist."""
         return payload.batch if payload else ""
 
     def example_payload(self) -> Any:
@@ -124,7 +124,7 @@ class BatchView(View):
 
 
 def batch_start(turn: str, batch: str, spec: ModelSpec) -> BatchMessage:
-    """Word that a model is ready to look at the images of a batch."""
+    """The message that a model is ready for the images of a batch."""
     categories = {str(label): ViewCategory(name=name, plural=plural(name)) for label, name in enumerate(spec.categories)}
     model = ViewModel(key=spec.key, title=spec.title)
     start = BatchStart(turn=turn, batch=batch, model=model, threshold=spec.default_threshold, floor=spec.min_score, categories=categories)
@@ -132,7 +132,7 @@ def batch_start(turn: str, batch: str, spec: ModelSpec) -> BatchMessage:
 
 
 def batch_error(title: str, text: str) -> BatchMessage:
-    """What went wrong; what the view shows stays."""
+    """An error; what the view shows stays."""
     return BatchMessage(error=ViewError(title=title, text=text))
 
 

@@ -1,4 +1,4 @@
-"""Candidate: one of the models compared on an image, from being asked to its result or the reason why there is none."""
+"""Candidate: one of the models compared on an image, from its job to its result or error."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _IMPORTED_THRESHOLD = 0.5
 
 @dataclass(frozen=True, eq=False)
 class CandidateResult:
-    """What one model found, or what a file says that one did.
+    """The result of one model, or of a file in its place.
 
     Attributes:
-        title: Its name for people.
-        detections: Everything that was found.
+        title: The model's name for people.
+        detections: All its detections.
         threshold: The default one.
         provenance: Where it comes from.
     """
@@ -38,38 +38,38 @@ class CandidateResult:
 
 
 def imported(title: str, detections: Detections) -> CandidateResult:
-    """The finding that a file brings."""
+    """The result that a file holds."""
     return CandidateResult(title, detections, _IMPORTED_THRESHOLD, Provenance(model=title))
 
 
 class Candidate:
-    """A model on its way through the engine.
+    """A model and its job in the engine.
 
     Args:
         key: Key of the model, of which there may be none.
         engine: Where it runs.
         loaded: The image.
-        visitor: Whoever waits.
-        may_download: Whether weights that are not here are fetched, or the visitor is told to ask for them.
+        visitor: The visitor who waits.
+        may_download: Whether missing weights are downloaded; otherwise an error says how to download them.
     """
 
     def __init__(self, key: str, engine: Engine, loaded: LoadedImage, *, visitor: str, may_download: bool) -> None:
         self.key = key
         self.spec: ModelSpec | None = None
-        self.finding: CandidateResult | None = None
+        self.result: CandidateResult | None = None
         self._loaded = loaded
         self._job: Job | None = None
-        self._result: Result | None = None
+        self._engine_result: Result | None = None
         self._error: ViewError | None = None
         self._message: CompareModel | None = None
         try:
-            # Looked up once: a user's file may be gone at any time.
+            # Read once: a user's file may be gone at any time.
             self.spec = get_model_spec(key)
             if may_download or engine.model_states().get(key) != "to download":
                 self._job = engine.submit(loaded, key, visitor=visitor)
             else:
                 size = megabytes(self.spec.file_size)
-                self._error = ViewError(title="Not on this machine yet", text=f"The button beside the image downloads its {size}.")
+                self._error = ViewError(title="Not downloaded yet", text=f"Press the button beside the image to download {size}.")
         except (UnknownModelError, EngineError) as error:
             self._error = explain(error, key)
 
@@ -80,57 +80,53 @@ class Candidate:
 
     @property
     def job(self) -> Job | None:
-        """What it waits for, or None when there is nothing to wait for any more."""
-        return None if self._result or self._error else self._job
+        """Its job, or None if there is nothing left to wait for."""
+        return None if self._engine_result or self._error else self._job
 
-    def look(self, measurements: Measurements) -> bool:
-        """Takes over what has come in.
+    def update(self, measurements: Measurements) -> None:
+        """Takes over the result or the error, if the job is done.
 
         Args:
-            measurements: Learns what it cost.
-
-        Returns:
-            Whether that was its result or its failure.
+            measurements: Gets the model's cost.
         """
         if self.job is None or not self.job.future.done():
-            return False
+            return
         assert self.spec is not None
         try:
-            self._result = self.job.result()
+            self._engine_result = self.job.result()
         except Cancelled:
-            self._error = ViewError(title="Cancelled", text="What has arrived of a download is kept.")
+            self._error = ViewError(title="Cancelled", text="What has been downloaded so far is kept.")
         except (WeightsError, EngineError) as error:
             self._error = explain(error, self.key)
         else:
-            self.finding = CandidateResult(self.title, self._result.detections, self.spec.default_threshold, provenance_of(self.spec))
-            if measured := summarize([self._result]):
+            self.result = CandidateResult(self.title, self._engine_result.detections, self.spec.default_threshold, provenance_of(self.spec))
+            if measured := summarize([self._engine_result]):
                 measurements.put(self.key, self._loaded.digest, measured)
-        return True
 
     def message(self, measurements: Measurements) -> CompareModel:
-        """What the view shows of it now."""
+        """Its present state for the view."""
         if self._error is not None or self.spec is None:
             return failed_model(self.key, self.title, self._error or ViewError(title="Detection failed", text=""))
         cost = measurements.cost(self.spec, self._loaded.digest)
         if self._message is not None:
             again: CompareModel = self._message.model_copy(update={"cost": cost})
             return again
-        if self._result is None or self.finding is None:
+        if self._engine_result is None or self.result is None:
             state = status_of(self._job.state, self.title) if self._job else ViewStatus(stage="queue", text="Waiting")
             return waiting_model(self.key, self.title, state, cost)
-        # Its outlines take time: they are made once.
+        # Polygons take time, so they are made once.
         self._message = compare_model(
             self.key,
             self.title,
-            self.finding.detections,
-            threshold=self.finding.threshold,
+            self.result.detections,
+            threshold=self.result.threshold,
             floor=self.spec.min_score,
-            timings=milliseconds(self._result, 0),
+            timings=milliseconds(self._engine_result, 0),
             cost=cost,
         )
         return self._message
 
 
-def imported_message(identity: str, finding: CandidateResult) -> CompareModel:
-    """What the view shows of a finding from a file."""
-    return compare_model(identity, finding.title, finding.detections, threshold=finding.threshold, linkable=False)
+def imported_message(identity: str, result: CandidateResult) -> CompareModel:
+    """A result from a file for the view."""
+    return compare_model(identity, result.title, result.detections, threshold=result.threshold, linkable=False)

@@ -1,4 +1,4 @@
-"""A comparison to take home: each model's objects and annotated image, each pair's difference, and all figures, in one archive."""
+"""A comparison as one archive: each model's objects and annotated image, each pair's difference, and all figures."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from detection_core.ui.shared.uploads import read_upload
 
 @dataclass(frozen=True)
 class KeptComparison:
-    """A comparison for the moment its visitor wants to take it home.
+    """A comparison that can be downloaded.
 
     Attributes:
         image_path: The image as it was given.
-        findings: What was found, by the id of the model.
+        results: Results by the id of the model.
     """
 
     image_path: Path
-    findings: Mapping[str, CandidateResult]
+    results: Mapping[str, CandidateResult]
 
 
 def comparison_archive(kept: KeptComparison, settings: CompareSettings) -> bytes:
-    """Writes everything that the visitor compares, as the visitor sees it: a ZIP archive.
+    """Writes the comparison as the visitor sees it into a ZIP archive.
 
     It holds `comparison.json` with all figures, an annotated image of each model, the difference image of each pair, and a folder
-    for each model with its objects in all formats that have a place for them.
+    for each model with its objects in all formats that can hold them.
 
     Args:
-        kept: Image and findings.
+        kept: Image and results.
         settings: Which objects count, and how they are drawn.
 
     Raises:
         ImageError: If the image is no longer there.
         ValueError: If there is nothing to write.
     """
-    if not kept.findings:
-        raise ValueError("No model has found anything yet.")
+    if not kept.results:
+        raise ValueError("No model has given a result yet.")
     image = read_upload(kept.image_path).image
     style = replace(settings.style, color_by="class")
     file = io.BytesIO()
@@ -54,21 +54,21 @@ def comparison_archive(kept: KeptComparison, settings: CompareSettings) -> bytes
         report = _report(kept, settings)
         report.write(image, target, report_stems([found.name for found in report.results], target), style)
         for found in report.results:
-            # The annotated image is there already.
+            # The annotated image is in the archive already.
             formats = [name for name in FORMATS if name != "png" and FORMATS[name].suits(found.detections)]
             export([ImageResult(kept.image_path.name, found.detections, found.provenance)], formats, archive, folder=found.name)
     return file.getvalue()
 
 
 def _report(kept: KeptComparison, settings: CompareSettings) -> ComparisonReport:
-    shown = settings.select({identity: (finding.detections, finding.threshold) for identity, finding in kept.findings.items()})
+    shown = settings.select({identity: (result.detections, result.threshold) for identity, result in kept.results.items()})
     chosen = plain_settings(settings)
     report = ComparisonReport(kept.image_path.name, settings.iou)
     names = Target(Path())
-    # A folder of that name would be in the report's place.
+    # A folder of that name would collide with the report.
     names.free_stem(REPORT_FILE)
-    for identity, finding in kept.findings.items():
-        name = names.free_stem(safe_stem(f"{finding.provenance.model}.pt"))
-        provenance = replace(finding.provenance, threshold=settings.threshold_of(identity, finding.threshold), settings=chosen)
+    for identity, result in kept.results.items():
+        name = names.free_stem(safe_stem(f"{result.provenance.model}.pt"))
+        provenance = replace(result.provenance, threshold=settings.threshold_of(identity, result.threshold), settings=chosen)
         report.results.append(Found(name, shown[identity], provenance))
     return report

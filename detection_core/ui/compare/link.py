@@ -1,4 +1,4 @@
-"""Links that bring a comparison back: the short names that links.js writes into an address, read again."""
+"""Links to a comparison: reads the short names that links.js writes into an address."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def link_models(query: Mapping[str, str]) -> list[str]:
     """Ids of the models that a link names, without repetitions, at most four.
 
     Args:
-        query: The parameters of an address, decoded once; ids are encoded twice, because they may hold commas.
+        query: The parameters of an address, decoded once; ids are encoded twice, because they may contain commas.
     """
     ids = [unquote(part) for part in query.get("models", "")[:_MAX_LENGTH].split(",") if part]
     return list(dict.fromkeys(ids))[:MAX_MODELS]
 
 
 def settings_from_link(query: Mapping[str, str]) -> dict[str, Any]:
-    """Settings in the form that the browser sends, for `restore`; what cannot be read is left out, so that its default stays.
+    """Settings in the form that the browser sends, for `restore`; settings that cannot be read are left out and keep their defaults.
 
     Args:
         query: The parameters of an address, decoded, such as `dict(request.query_params)`.
@@ -40,7 +40,7 @@ def settings_from_link(query: Mapping[str, str]) -> dict[str, Any]:
         "votes": ("votes", int),
         "opacity": ("opacity", float),
         "keypoints": ("keypoint_threshold", float),
-        # Class names may hold commas.
+        # Class names may contain commas.
         "hide": ("hidden_classes", lambda text: text.split("\n")),
     }
     found: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What models have been measured to cost on this machine, for everybody who compares them."""
+"""Measured costs of models on this machine, shared by all visitors."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _REMEMBERED = 1000
 
 
 class Measurements:
-    """Remembers what each model took for each image, by the image's digest; those not asked for longest are forgotten."""
+    """Keeps each model's measurements for each image, by the image's digest; the least recently used are dropped."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, str], Measurement] = OrderedDict()
         self._lock = threading.Lock()
 
     def put(self, key: str, digest: str, measured: Measurement) -> None:
-        """Remembers a measurement; one of fewer runs on the same image tells less than what is known, and is left out."""
+        """Keeps a measurement, unless there is one of more runs on the same image."""
         with self._lock:
             earlier = self._known.get((key, digest))
             if earlier is None or earlier.runs <= measured.runs:
@@ -33,7 +33,7 @@ class Measurements:
                 self._known.popitem(last=False)
 
     def cost(self, spec: ModelSpec, digest: str) -> CompareCost:
-        """What a model costs on the image of this digest, as far as that has been measured."""
+        """The cost of a model on the image of this digest, as far as it has been measured."""
         with self._lock:
             measured = self._known.get((spec.key, digest))
         accuracy = _measured_accuracy(spec)
@@ -47,7 +47,7 @@ class Measurements:
         return measured_cost
 
     def points(self, compared: list[str]) -> list[ComparePoint]:
-        """All models with known latency and accuracy, on whichever image it was measured, and those being compared.
+        """All models with a measured latency, on whichever image, and those being compared.
 
         Args:
             compared: Keys of the models being compared.
@@ -68,5 +68,5 @@ class Measurements:
 
 
 def _measured_accuracy(spec: ModelSpec) -> float | None:
-    """Average precision of the boxes in percent; nobody has measured it in the fast precision."""
+    """Average precision of the boxes in percent; None in the fast precision, for which nobody has measured it."""
     return None if spec.precision is Precision.FAST else spec.metrics.get("box_map")

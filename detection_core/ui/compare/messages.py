@@ -1,4 +1,4 @@
-"""What Python tells a CompareView: models and what they found, what they cost, waiting, errors and files, as validated messages."""
+"""Messages to a CompareView: models with their results, costs, statuses and errors, and files, validated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from detection_core.visualization import ColorBy, Side, resolve_color_by
 
 
 class CompareCost(GradioModel):
-    """What one model costs on this machine; None is what nobody has measured."""
+    """The cost of one model on this machine; None stands for what has not been measured."""
 
     # Median, lowest and highest of `runs`, with the model warm.
     latency_ms: float | None = None
@@ -40,12 +40,12 @@ class CompareCost(GradioModel):
 
 
 class CompareModel(GradioModel):
-    """One of the compared models; it has objects, or waits (`status`), or has failed (`error`)."""
+    """One of the compared models; it has `objects`, or a `status` while it is waiting, or an `error`."""
 
     # Unique in a message.
     id: str
     title: str
-    # Whether a link can bring it back; an imported file it cannot.
+    # Whether a link can name it; it cannot name an imported file.
     linkable: bool = True
     status: ViewStatus | None = None
     error: ViewError | None = None
@@ -73,17 +73,17 @@ class ComparePoint(GradioModel):
 
 
 class CompareMessage(PageMessage):
-    """What Python tells the view.
+    """A message to the view.
 
-    With an `image` a message is whole: all that is known of all models. Without one it leaves the image and the models as they are
-    and brings only what it holds: `points`, `notes`, a file to save; `status` and `error` go away where it has none, and without a
-    `status` no model waits any longer. Messages that come faster than the browser draws may be skipped, all but the last.
+    With an `image` a message is complete: everything known about all models. Without one, the image and the models stay as they are, and
+    only what the message holds changes: `points`, `notes`, a file to save; `status` and `error` are removed if it has none, and without a
+    `status` no model is waiting any longer. Messages that come faster than the browser draws may be skipped, all but the last.
     """
 
     image: FileData | None = None
     width: int = 0
     height: int = 0
-    # What a link calls the image, such as "example:astronaut"; "" where no link can bring it back.
+    # What a link calls the image, such as "example:astronaut"; "" if no link can name it.
     link_name: str = ""
     models: list[CompareModel] = Field(default_factory=list)
     points: list[ComparePoint] = Field(default_factory=list)
@@ -107,18 +107,18 @@ def compare_model(
     cost: CompareCost | None = None,
     linkable: bool = True,
 ) -> CompareModel:
-    """A model with everything that it found above its floor score.
+    """A model with all its detections.
 
     Args:
         identity: Unique among the compared models.
         title: The model's name for people.
-        detections: All objects at the model's floor score, in pixels of the upright image.
+        detections: All objects above the model's minimum score, in pixels of the upright image.
         threshold: The default one.
-        floor: The model's floor score.
+        floor: The model's minimum score.
         color_by: What colors stand for; by class they are the same in every view.
         timings: Milliseconds of each step by name.
-        cost: What it costs, where that is known.
-        linkable: Whether a link can bring it back.
+        cost: Its cost, if it has been measured.
+        linkable: Whether a link can name it.
     """
     return CompareModel(
         id=identity,
@@ -137,7 +137,7 @@ def compare_model(
 
 
 def waiting_model(identity: str, title: str, status: ViewStatus, cost: CompareCost | None = None) -> CompareModel:
-    """A model whose result is not there yet."""
+    """A model that has no result yet."""
     return CompareModel(id=identity, title=title, status=status, cost=cost)
 
 
@@ -157,7 +157,7 @@ def compare_payload(
     status: ViewStatus | None = None,
     restore: Mapping[str, Any] | None = None,
 ) -> CompareMessage:
-    """A whole message: an image of `image_size` (height, width) and all that is known of all models.
+    """A complete message: an image of `image_size` (height, width) and everything known about all models.
 
     Args:
         image_path: The image that the browser shows.
@@ -166,7 +166,7 @@ def compare_payload(
         link_name: What a link calls the image, or "".
         points: Models with known latency and accuracy, compared or not.
         notes: Remarks, one line each.
-        status: What all wait for.
+        status: What all models are waiting for.
         restore: Settings from a link, see `link.settings_from_link`.
     """
     height, width = image_size

@@ -1,4 +1,4 @@
-"""How a visitor compares models: which objects count, how they are matched and drawn."""
+"""A visitor's settings of a comparison: which objects count, and how they are matched and drawn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal, TypeVar, get_args
 import numpy as np
 
 from detection_core.detections import Detections
-from detection_core.ui.components.client_values import bounded, items_of_type, read_style
+from detection_core.ui.components.client_values import bounded, items_of_type, mapping_of, read_style
 from detection_core.visualization import AnnotationStyle
 
 Rule = Literal["default", "same", "top", "own"]
@@ -33,7 +33,7 @@ class CompareSettings:
         thresholds: Of the rule "own", by model id, 0–1 each; a model without one has its default threshold.
         top: Of the rule "top", 1–100.
         iou: Objects of two models match from this overlap on, 0.05–0.95.
-        mode: What is seen.
+        mode: Which of the views is shown.
         pair: Ids of the two models whose differences are shown; None means the first two.
         votes: How many models must agree on an object, 2–4.
         style: Which layers are drawn, and how.
@@ -54,7 +54,7 @@ class CompareSettings:
     @classmethod
     def from_client(cls, sent: object) -> CompareSettings:
         """Reads what a browser sent; anything missing, of a wrong type or out of range becomes a default or the nearest bound."""
-        values = sent if isinstance(sent, Mapping) else {}
+        values = mapping_of(sent)
         rules: tuple[Rule, ...] = get_args(Rule)
         modes: tuple[Mode, ...] = get_args(Mode)
         return cls(
@@ -74,12 +74,12 @@ class CompareSettings:
         """The objects that count, exactly those that the browser shows.
 
         Args:
-            models: All that each model found and its default threshold, by model id.
+            models: Each model's detections and its default threshold, by model id.
         """
         return {identity: self._counted(identity, found, default) for identity, (found, default) in models.items()}
 
     def threshold_of(self, identity: str, default: float) -> float | None:
-        """From which score on a model's objects count; None where the rule is another.
+        """The lowest score at which a model's objects count; None if the rule has no threshold.
 
         Args:
             identity: Id of the model.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, wait
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,47 +12,41 @@ from gradio.components.base import Component
 from gradio.data_classes import FileData
 
 from detection_core.engine import Cancelled, Engine, EngineError, Result, summarize, take_turns
-from detection_core.formats import ResultsFormatError, SeveralImagesError, read_coco_results
+from detection_core.formats import ResultsFormatError, SeveralImagesError
 from detection_core.images.reading import ImageError, LoadedImage
 from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, UnknownModelError, get_model_spec
 from detection_core.models.precision import split_key, usual_key
 from detection_core.models.weights import WeightsError
-from detection_core.ui.compare.candidate import Candidate, CandidateResult, imported, imported_message
+from detection_core.ui.compare.candidate import Candidate
 from detection_core.ui.compare.download import KeptComparison, comparison_archive
 from detection_core.ui.compare.measurements import Measurements
-from detection_core.ui.compare.view import (
-    MAX_MODELS,
-    CompareMessage,
-    CompareSettings,
-    CompareView,
-    compare_payload,
-    link_models,
-    settings_from_link,
-)
+from detection_core.ui.compare.results_files import ResultsFiles
+from detection_core.ui.compare.run import ComparisonRun
+from detection_core.ui.compare.view import MAX_MODELS, CompareMessage, CompareSettings, CompareView, link_models, settings_from_link
 from detection_core.ui.components.example_strip import ExampleStrip
 from detection_core.ui.components.messages import ViewError, ViewStatus
 from detection_core.ui.components.model_picker import megabytes
 from detection_core.ui.components.model_slots import FEWEST, ModelSlots, slots_value
 from detection_core.ui.components.safe_image import NoAddresses, SafeImage, SafeText
+from detection_core.ui.shared.events import CONCURRENT, QUIET
 from detection_core.ui.shared.examples import EXAMPLE_PATHS, EXAMPLES, clicked_example
 from detection_core.ui.shared.image_links import ImageLinks
-from detection_core.ui.shared.progress import explain
+from detection_core.ui.shared.progress import CANCELLED, explain
 from detection_core.ui.shared.served_files import serve_bytes, shown_file
-from detection_core.ui.shared.session import ResultExpiredError, ResultStore, Turns, visitor_of
+from detection_core.ui.shared.session import ResultExpiredError, Turns, visitor_of
 from detection_core.ui.shared.uploads import read_upload
+from detection_core.ui.shared.visitor_store import VisitorStore
 
 _DEFAULT_MODELS = [COCO_MODEL, PERSON_MODEL]
 _POLL_SECONDS = 0.5
 _ROUNDS = 5
-_MAX_RESULTS_FILE = 20 * 2**20
-# As many as any model here gives; ten thousand would take the server's memory to compare.
-_MAX_IMPORTED = 300
-# Comparisons and files, of everybody together.
+# Comparisons, and results from files, of all visitors together.
 _KEPT = 128
 _IMPORT_HELP = "Results of another tool for this image, as COCO results JSON (Detectron2, Ultralytics …), become one more model."
 
+# View, name of the kept comparison, slots, button, cancel button.
 Update = tuple[Any, Any, Any, Any, Any]
-# Gradio takes a generator that yields nothing for a fault.
+# Gradio takes a generator that yields nothing for an error.
 _NOTHING: Update = (gr.skip(),) * 5
 
 
@@ -64,307 +56,267 @@ class _ResultsButton(gr.UploadButton, NoAddresses):
     is_template = True
 
 
-@dataclass(frozen=True)
 class CompareTab:
-    """What the page needs of the tab to open it from a link.
+    """The Compare tab: `layout` makes its components, `wire` connects them with the other methods, which handle their events.
 
-    Attributes:
-        slots: The models, to be refreshed.
-        arrive: Handler of the page's opening, which may be through a link: takes the request, gives what `arrival` lists.
-        arrival: Its outputs, after the page's own tabs. Opening the tab, which it does, begins the comparison.
-    """
-
-    slots: ModelSlots
-    arrive: Callable[[gr.Request], tuple[Any, ...]]
-    arrival: list[Component]
-
-
-def build_compare_tab(tab: gr.Tab, engine: Engine, links: ImageLinks) -> CompareTab:
-    """Adds the tab's content to the page being built.
+    Handlers that compare take what `inputs` gives: the image's path, the models' keys, the names of results from files, and the settings
+    of the link through which the visitor came.
 
     Args:
-        tab: The tab; opening it for the first time compares the example.
         engine: Where detection runs.
-        links: What links call images.
+        links: The images' names in links.
+
+    Attributes:
+        slots: The models, for the page to refresh.
+        inputs: Image, models, results from files and settings from a link.
+        link_outputs: Outputs of `open_link`.
     """
 
-    def usual_models() -> list[str]:
-        """The two that are compared where nobody has chosen."""
-        states = engine.model_states()
-        return [usual_key(name, states) for name in _DEFAULT_MODELS]
+    def __init__(self, engine: Engine, links: ImageLinks) -> None:
+        self._engine = engine
+        self._links = links
+        self._turns = Turns()
+        # Apart from the turns: cancelling a comparison shows the results so far, cancelling a measurement just ends it.
+        self._measurement_turns = Turns()
+        self._measurements = Measurements()
+        self._comparisons: VisitorStore[KeptComparison] = VisitorStore(ResultExpiredError, _KEPT)
+        self._results_files = ResultsFiles(_KEPT)
 
-    turns = Turns()
-    # A cancelled comparison still tells what has come in; a cancelled measurement just ends.
-    measuring = Turns()
-    measurements = Measurements()
-    kept: ResultStore[KeptComparison] = ResultStore(_KEPT)
-    # With the digest of the image that they are about.
-    from_files: ResultStore[tuple[str, CandidateResult]] = ResultStore(_KEPT)
-    shown = gr.State("")
-    files = gr.State([])
-    arrived = gr.State({})
-    with gr.Row(equal_height=False, elem_classes="workbench"):
-        with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
-            image = SafeImage(str(EXAMPLE_PATHS[0]), label="Image", sources=["upload", "clipboard"], height=220, buttons=[])
-            examples = ExampleStrip(EXAMPLES)
-            slots = ModelSlots(usual_models(), engine.model_states())
-            compare = gr.Button("Compare", variant="primary")
-            cancel = gr.Button("Cancel", visible=False)
-            add = _ResultsButton("Add results from a file", file_types=[".json"], type="filepath", size="sm")
-            gr.Markdown(_IMPORT_HELP, elem_classes="fine-print")
-            which = SafeText(label="Image id of this image in the file", visible=False, max_length=200)
-            remove = gr.Button("Remove the files' results", size="sm", visible=False)
-        with gr.Column(scale=1, min_width=320):
-            view = CompareView(can_keep=links.can_keep)
+    def layout(self) -> None:
+        """Adds the components to the page being built."""
+        self._comparison_name = gr.State("")
+        self._files = gr.State([])
+        self._link = gr.State({})
+        with gr.Row(equal_height=False, elem_classes="workbench"):
+            with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
+                self._image = SafeImage(str(EXAMPLE_PATHS[0]), label="Image", sources=["upload", "clipboard"], height=220, buttons=[])
+                self._examples = ExampleStrip(EXAMPLES)
+                self.slots = ModelSlots(self._default_models(), self._engine.model_states())
+                self._compare_button = gr.Button("Compare", variant="primary")
+                self._cancel_button = gr.Button("Cancel", visible=False)
+                self._add_button = _ResultsButton("Add results from a file", file_types=[".json"], type="filepath", size="sm")
+                gr.Markdown(_IMPORT_HELP, elem_classes="fine-print")
+                self._image_id = SafeText(label="This image's id in the file", visible=False, max_length=200)
+                self._remove_button = gr.Button("Remove results from files", size="sm", visible=False)
+            with gr.Column(scale=1, min_width=320):
+                self._view = CompareView(can_keep=self._links.can_keep)
+        self.inputs: list[Component] = [self._image, self.slots, self._files, self._link]
+        self.link_outputs: list[Component] = [self._image, self.slots, self._link]
 
-    def controls(keys: Sequence[str]) -> tuple[Any, Any]:
-        """The slots, and the button that says what pressing it entails."""
-        states = engine.model_states()
-        # A model's precisions have one file.
-        missing = sum(get_model_spec(name).file_size for name in {split_key(key)[0] for key in keys if states.get(key) == "to download"})
-        return slots_value(keys, states), gr.update(value=f"Download {megabytes(missing)} and compare" if missing else "Compare")
+    def wire(self, tab: gr.Tab) -> None:
+        """Connects the events.
 
-    def look(path: str | None, keys: list[str], names: list[str], link: Mapping[str, Any], request: gr.Request) -> Iterator[Update]:
-        """Compares the models that are here; others wait for the button."""
-        yield from follow(path, keys, names, link, visitor_of(request, "compare"), may_download=False)
+        Args:
+            tab: The tab; opening it for the first time compares the models on the example.
+        """
+        inputs, outputs = self.inputs, [self._view, self._comparison_name, self.slots, self._compare_button, self._cancel_button]
+        file_outputs = [*outputs, self._files, self._remove_button, self._image_id]
+        tab.select(self.compare_first, [self._comparison_name, *inputs], outputs, **CONCURRENT, **QUIET)
+        gr.on([self._image.input, self._image.clear, self.slots.select], self.compare, inputs, outputs, **CONCURRENT, **QUIET)
+        chosen = self._examples.select(self.choose_example, None, self._image, queue=False, **QUIET)
+        chosen.then(self.compare, inputs, outputs, **CONCURRENT, **QUIET)
+        self._compare_button.click(self.press_compare, inputs, outputs, **CONCURRENT, **QUIET)
+        file_events = [self._add_button.upload, self._image_id.submit]
+        gr.on(file_events, self.add_results, [self._add_button, self._image_id, *inputs], file_outputs, **CONCURRENT, **QUIET)
+        self._remove_button.click(self.remove_results, [self._image, self.slots, self._link], file_outputs, **CONCURRENT, **QUIET)
+        self._cancel_button.click(self.cancel, None, [self._view, self._cancel_button], queue=False, **QUIET)
+        self._view.measure(self.measure, inputs, outputs, **CONCURRENT, **QUIET)
+        self._view.keep(self.keep_image, self._image, self._view, concurrency_limit=4, **QUIET)
+        self._view.download(self.download, [self._view, self._comparison_name], self._view, concurrency_limit=4, **QUIET)
 
-    def press(path: str | None, keys: list[str], names: list[str], link: Mapping[str, Any], request: gr.Request) -> Iterator[Update]:
-        """What the button does: it also fetches weights, and answers when there is no image."""
-        if path is None:
-            yield _failure("No image yet", "Drop, paste or choose an image, or one of the examples."), *_NOTHING[1:]
-            return
-        yield from follow(path, keys, names, link, visitor_of(request, "compare"), may_download=True)
-
-    def follow(
-        path: str | None, keys: list[str], names: list[str], link: Mapping[str, Any], visitor: str, *, may_download: bool
+    def compare(
+        self, path: str | None, keys: list[str], files: list[str], link: Mapping[str, Any], request: gr.Request
     ) -> Iterator[Update]:
-        """Follows one image through all models; whatever the visitor does next ends it."""
-        turn = turns.begin(visitor)
-        engine.cancel_visitor(visitor)
+        """Compares the models that are on this machine; others wait for the button."""
+        yield from self._compare(path, keys, files, link, visitor_of(request, "compare"), may_download=False)
+
+    def press_compare(
+        self, path: str | None, keys: list[str], files: list[str], link: Mapping[str, Any], request: gr.Request
+    ) -> Iterator[Update]:
+        """Downloads missing weights and compares, or says that there is no image."""
         if path is None:
-            yield None, "", *controls(keys), _show(False)
+            yield _failure("No image yet", "Drop, paste or choose an image, or choose one of the examples."), *_NOTHING[1:]
             return
-        try:
-            loaded = read_upload(path)
-        except ImageError as error:
-            yield CompareMessage(error=explain(error, "")), gr.skip(), *controls(keys), _show(False)
-            return
-        image, original = shown_file(path, loaded, view), Path(path)
-        findings, notes = imports(names, loaded, MAX_MODELS - len(keys))
-        contenders = [Candidate(key, engine, loaded, visitor=visitor, may_download=may_download) for key in keys]
+        yield from self._compare(path, keys, files, link, visitor_of(request, "compare"), may_download=True)
 
-        def message() -> CompareMessage:
-            models = [contender.message(measurements) for contender in contenders]
-            return compare_payload(
-                image,
-                (loaded.image.height, loaded.image.width),
-                [*models, *(imported_message(name, finding) for name, finding in findings.items())],
-                link_name=links.name(loaded),
-                points=measurements.points(keys),
-                notes=[*loaded.notes, *notes],
-                restore=link or None,
-            )
-
-        def keep_found(name: str = "") -> str:
-            """Keeps what has come in so far, so that it can be taken home as it is seen."""
-            found = {contender.key: contender.finding for contender in contenders if contender.finding}
-            return kept.put(KeptComparison(original, {**found, **findings}), name)
-
-        name = keep_found()
-        changed = True
-        while waiting := [contender.job.future for contender in contenders if contender.job]:
-            if not turns.is_current(visitor, turn):
-                yield _NOTHING
-                return
-            if changed:
-                yield message(), name, *_NOTHING[2:4], _show(True)
-            seen = [contender.job.state for contender in contenders if contender.job]
-            wait(waiting, _POLL_SECONDS, FIRST_COMPLETED)
-            came_in = [contender.look(measurements) for contender in contenders]
-            if any(came_in):
-                keep_found(name)
-            changed = any(came_in) or seen != [contender.job.state for contender in contenders if contender.job]
-        if not turns.is_current(visitor, turn):
+    def compare_first(
+        self, name: str, path: str | None, keys: list[str], files: list[str], link: Mapping[str, Any], request: gr.Request
+    ) -> Iterator[Update]:
+        """Compares when the tab is opened for the first time, which is when there is no comparison yet."""
+        if name:
             yield _NOTHING
             return
-        yield message(), name, *controls(keys), _show(False)
-
-    def imports(names: Sequence[str], loaded: LoadedImage, room: int) -> tuple[dict[str, CandidateResult], list[str]]:
-        """The findings from files that go with this image, by an id, and what is to be said of the others."""
-        findings: dict[str, CandidateResult] = {}
-        notes: list[str] = []
-        for number, name in enumerate(names, start=1):
-            try:
-                digest, finding = from_files.get(name)
-            except ResultExpiredError:
-                notes.append("Results from a file are no longer kept on the server. Add the file again.")
-                continue
-            if digest != loaded.digest:
-                notes.append(f"“{finding.title}” is about another image and is left out.")
-            elif len(findings) >= room:
-                notes.append(f"“{finding.title}” is left out: {MAX_MODELS} models at most. Remove one.")
-            else:
-                findings[f"file:{number}"] = finding
-        return findings, notes
+        yield from self.compare(path, keys, files, link, request)
 
     def add_results(
+        self,
         file: str | None,
         image_id: str | None,
         path: str | None,
         keys: list[str],
-        names: list[str],
+        files: list[str],
         link: Mapping[str, Any],
         request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
-        """Reads a results file for the image, and compares with it; asks for the image's id where the file is about several."""
+        """Reads a results file and compares with it; asks for the image's id if the file holds results for several images."""
         title = Path(file or "").name
         try:
             if file is None:
-                raise ResultsFormatError("It has not arrived. Choose it again.")
+                raise ResultsFormatError("The upload has failed. Choose the file again.")
             if path is None:
-                raise ImageError("Choose the image first that the results are about.")
-            loaded = read_upload(path)
-            if Path(file).stat().st_size > _MAX_RESULTS_FILE:
-                raise ResultsFormatError(f"The file is larger than {_MAX_RESULTS_FILE >> 20} MB. Leave out what is about other images.")
-            size = loaded.image.height, loaded.image.width
-            found = read_coco_results(Path(file).read_bytes(), size, image_id=_image_id(image_id))
+                raise ImageError("First choose the image that the results are for.")
+            files = [*files, self._results_files.add(Path(file), read_upload(path), image_id or "")]
         except SeveralImagesError as error:
-            yield _failure(f"Which image is it in “{title}”?", str(error)), *_NOTHING[1:], gr.skip(), gr.skip(), _show(True)
+            yield _failure(f"Which of the images in “{title}” is this?", str(error)), *_NOTHING[1:], gr.skip(), gr.skip(), _visible(True)
             return
         except (ImageError, ResultsFormatError, OSError) as error:
             yield _failure(f"“{title}” cannot be used", str(error)), *_NOTHING[1:], gr.skip(), gr.skip(), gr.skip()
             return
-        if len(found) > _MAX_IMPORTED:
-            title = f"{title} (the {_MAX_IMPORTED} surest of {len(found):,})"
-        names = [*names, from_files.put((loaded.digest, imported(title, found[:_MAX_IMPORTED])))]
-        for update in look(path, keys, names, link, request):
-            yield *update, names, _show(True), gr.update(visible=False, value="")
+        for update in self.compare(path, keys, files, link, request):
+            yield *update, files, _visible(True), gr.update(visible=False, value="")
 
-    def remove_results(path: str | None, keys: list[str], link: Mapping[str, Any], request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        """Compares without the files' results."""
-        for update in look(path, keys, [], link, request):
-            yield *update, [], _show(False), gr.update(visible=False, value="")
+    def remove_results(self, path: str | None, keys: list[str], link: Mapping[str, Any], request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """Compares without results from files."""
+        for update in self.compare(path, keys, [], link, request):
+            yield *update, [], _visible(False), gr.update(visible=False, value="")
 
-    def measure(path: str | None, keys: list[str], names: list[str], link: Mapping[str, Any], request: gr.Request) -> Iterator[Update]:
-        """Times the models that are here, in turns."""
+    def measure(
+        self, path: str | None, keys: list[str], files: list[str], link: Mapping[str, Any], request: gr.Request
+    ) -> Iterator[Update]:
+        """Measures the models that are on this machine, taking turns."""
         visitor = visitor_of(request, "compare")
-        turn, measurement = turns.begin(visitor), measuring.begin(visitor)
-        engine.cancel_visitor(visitor)
-        states = engine.model_states()
+        turn, measurement = self._turns.begin(visitor), self._measurement_turns.begin(visitor)
+        self._engine.cancel_visitor(visitor)
+        states = self._engine.model_states()
         here = [key for key in keys if states.get(key, "to download") != "to download"]
+        results: dict[str, list[Result]] = {key: [] for key in here}
         try:
             if path is None or not here:
-                raise EngineError("There is no model on this machine to be measured. Press the button beside the image first.")
+                raise EngineError("None of these models is on this machine yet. Press the button beside the image to download them.")
             loaded = read_upload(path)
-            results: dict[str, list[Result]] = {key: [] for key in here}
             numbers = count()
-            for key, job in take_turns(engine, loaded, here, rounds=_ROUNDS, visitor=visitor):
+            for key, job in take_turns(self._engine, loaded, here, rounds=_ROUNDS, visitor=visitor):
                 # Between two runs there may be no job that could be cancelled.
-                if not (turns.is_current(visitor, turn) and measuring.is_current(visitor, measurement)):
+                if not (self._turns.is_current(visitor, turn) and self._measurement_turns.is_current(visitor, measurement)):
                     job.cancel()
                     raise Cancelled
                 text = f"Measuring {get_model_spec(key).title}, round {next(numbers) // len(here) + 1} of {_ROUNDS}"
                 done = sum(map(len, results.values()))
                 status = ViewStatus(stage="run", text=text, done=done, total=_ROUNDS * len(here))
-                yield CompareMessage(status=status), *_NOTHING[1:4], _show(True)
+                yield CompareMessage(status=status), *_NOTHING[1:4], _visible(True)
                 results[key].append(job.result())
         except Cancelled:
-            # Without a status: the last one may have come after the visitor's word.
-            yield (CompareMessage(), *_NOTHING[1:4], _show(False)) if turns.is_current(visitor, turn) else _NOTHING
+            # Without a status: the last one may have come after the message of `cancel`.
+            yield (CompareMessage(), *_NOTHING[1:4], _visible(False)) if self._turns.is_current(visitor, turn) else _NOTHING
             return
         except (UnknownModelError, ImageError, WeightsError, EngineError) as error:
-            failure = _failure("The models cannot be measured", str(error)), *_NOTHING[1:4], _show(False)
-            yield failure if turns.is_current(visitor, turn) else _NOTHING
+            failure = _failure("The models cannot be measured", str(error)), *_NOTHING[1:4], _visible(False)
+            yield failure if self._turns.is_current(visitor, turn) else _NOTHING
             return
         for key, runs in results.items():
             if measured := summarize(runs):
-                measurements.put(key, loaded.digest, measured)
-        if turns.is_current(visitor, turn):
-            yield from follow(path, keys, names, link, visitor, may_download=False)
+                self._measurements.put(key, loaded.digest, measured)
+        if self._turns.is_current(visitor, turn):
+            yield from self._compare(path, keys, files, link, visitor, may_download=False)
 
-    def stop(request: gr.Request) -> tuple[CompareMessage, Any]:
-        """Gives up what the visitor waits for."""
+    def cancel(self, request: gr.Request) -> tuple[CompareMessage, Any]:
+        """Cancels the visitor's comparison or measurement."""
         visitor = visitor_of(request, "compare")
-        measuring.begin(visitor)
-        engine.cancel_visitor(visitor)
-        return CompareMessage(notes=["Cancelled. What has arrived of a download is kept."]), _show(False)
+        self._measurement_turns.begin(visitor)
+        self._engine.cancel_visitor(visitor)
+        return CompareMessage(notes=[CANCELLED]), _visible(False)
 
-    def show_example(event: gr.EventData) -> str:
-        """Puts the clicked example where visitors' own images go."""
+    def choose_example(self, event: gr.EventData) -> str:
+        """The clicked example, for the image input."""
         return clicked_example(event._data)
 
-    def download(settings: CompareSettings, name: str) -> CompareMessage:
-        """Everything in one archive, as the visitor sees it."""
+    def download(self, settings: CompareSettings, name: str) -> CompareMessage:
+        """Writes everything into one archive, as the visitor sees it."""
         try:
-            comparison = kept.get(name)
+            comparison = self._comparisons.find(name)
             archive = comparison_archive(comparison, settings)
         except (ResultExpiredError, ImageError, ValueError) as error:
             return _failure("The comparison cannot be saved", str(error))
         file_name = f"{comparison.image_path.stem}_comparison.zip"
-        return CompareMessage(download=FileData(path=serve_bytes(archive, file_name, view)), download_name=file_name)
+        return CompareMessage(download=FileData(path=serve_bytes(archive, file_name, self._view)), download_name=file_name)
 
-    def keep(path: str | None) -> CompareMessage:
-        """Keeps the image, so that a link can bring it back."""
+    def keep_image(self, path: str | None) -> CompareMessage:
+        """Keeps the image, so that a link can show it again."""
         try:
             if path is None:
                 raise ImageError("Choose the image again.")
-            return CompareMessage(link_name=links.keep(read_upload(path)))
+            return CompareMessage(link_name=self._links.keep(read_upload(path)))
         except (ImageError, OSError) as error:
             return _failure("The image cannot be kept", error.strerror or "" if isinstance(error, OSError) else str(error))
 
-    def open_first(
-        name: str, path: str | None, keys: list[str], names: list[str], link: Mapping[str, Any], request: gr.Request
-    ) -> Iterator[Update]:
-        """Compares at once when the tab is opened for the first time."""
-        if name:
-            yield _NOTHING
-            return
-        yield from look(path, keys, names, link, request)
-
-    def arrive(request: gr.Request) -> tuple[Any, ...]:
-        """Puts what a link tells into the page."""
+    def open_link(self, request: gr.Request) -> tuple[Any, ...] | None:
+        """Values for `link_outputs` if the page was opened through a link to a comparison; otherwise None."""
         query = dict(request.query_params)
         if query.get("tab") != "compare":
-            return (gr.skip(),) * 4
-        image = links.find(query.get("image") or query.get("picture", ""))
+            return None
+        image = self._links.find(query.get("image") or query.get("picture", ""))
         if image is None:
-            gr.Warning("The image of this link is not kept here (any more). This is an example instead.")
+            gr.Warning("The image of this link is no longer on this server. An example is shown instead.")
         keys = link_models(query)
-        keys += [key for key in usual_models() if key not in keys][: max(FEWEST - len(keys), 0)]
-        return (
-            gr.Tabs(selected=tab.id),
-            str(image or EXAMPLE_PATHS[0]),
-            slots_value(keys, engine.model_states(), choose=True),
-            settings_from_link(query),
-        )
+        keys += [key for key in self._default_models() if key not in keys][: max(FEWEST - len(keys), 0)]
+        slots = slots_value(keys, self._engine.model_states(), choose=True)
+        return str(image or EXAMPLE_PATHS[0]), slots, settings_from_link(query)
 
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    many: dict[str, Any] = {"concurrency_limit": None, "trigger_mode": "multiple"}
-    inputs = [image, slots, files, arrived]
-    outputs = [view, shown, slots, compare, cancel]
-    tab.select(open_first, [shown, *inputs], outputs, **many, **quiet)
-    gr.on([image.input, image.clear, slots.select], look, inputs, outputs, **many, **quiet)
-    examples.select(show_example, None, image, queue=False, **quiet).then(look, inputs, outputs, **many, **quiet)
-    compare.click(press, inputs, outputs, **many, **quiet)
-    imported_outputs = [*outputs, files, remove, which]
-    gr.on([add.upload, which.submit], add_results, [add, which, *inputs], imported_outputs, **many, **quiet)
-    remove.click(remove_results, [image, slots, arrived], imported_outputs, **many, **quiet)
-    cancel.click(stop, None, [view, cancel], queue=False, **quiet)
-    view.measure(measure, inputs, outputs, **many, **quiet)
-    view.keep(keep, image, view, concurrency_limit=4, **quiet)
-    view.download(download, [view, shown], view, concurrency_limit=4, **quiet)
-    return CompareTab(slots, arrive, [image, slots, arrived])
+    def _default_models(self) -> list[str]:
+        states = self._engine.model_states()
+        return [usual_key(name, states) for name in _DEFAULT_MODELS]
 
+    def _model_parts(self, keys: Sequence[str]) -> tuple[Any, Any]:
+        """The slots, and the button, which says what pressing it entails."""
+        states = self._engine.model_states()
+        # A model's precisions share one file.
+        missing = sum(get_model_spec(name).file_size for name in {split_key(key)[0] for key in keys if states.get(key) == "to download"})
+        return slots_value(keys, states), gr.update(value=f"Download {megabytes(missing)} and compare" if missing else "Compare")
 
-def _image_id(text: str | None) -> int | str | None:
-    """As files have it: a number, or a text."""
-    text = (text or "").strip()
-    return int(text) if text.isdecimal() and len(text) < 20 else text or None
+    def _compare(
+        self, path: str | None, keys: list[str], files: list[str], link: Mapping[str, Any], visitor: str, *, may_download: bool
+    ) -> Iterator[Update]:
+        """Runs all models on one image, reporting progress; the visitor's next request ends it."""
+        turn = self._turns.begin(visitor)
+        self._engine.cancel_visitor(visitor)
+        if path is None:
+            yield None, "", *self._model_parts(keys), _visible(False)
+            return
+        try:
+            loaded = read_upload(path)
+        except ImageError as error:
+            yield CompareMessage(error=explain(error, "")), gr.skip(), *self._model_parts(keys), _visible(False)
+            return
+        run, notes = self._begin_run(Path(path), loaded, keys, files, visitor, may_download=may_download)
+        image_file = shown_file(path, loaded, self._view)
+        name = self._comparisons.put(run.kept())
+        changed = True
+        while run.is_waiting:
+            if not self._turns.is_current(visitor, turn):
+                yield _NOTHING
+                return
+            if changed:
+                yield run.message(image_file, self._links.name(loaded), notes, link), name, *_NOTHING[2:4], _visible(True)
+            changed = run.wait(_POLL_SECONDS)
+            if changed:
+                self._comparisons.put(run.kept(), token=name)
+        if not self._turns.is_current(visitor, turn):
+            yield _NOTHING
+            return
+        yield run.message(image_file, self._links.name(loaded), notes, link), name, *self._model_parts(keys), _visible(False)
+
+    def _begin_run(
+        self, path: Path, loaded: LoadedImage, keys: Sequence[str], files: Sequence[str], visitor: str, *, may_download: bool
+    ) -> tuple[ComparisonRun, list[str]]:
+        """A run with the results from files that belong to the image, and remarks on the others."""
+        imported, notes = self._results_files.for_image(files, loaded, MAX_MODELS - len(keys))
+        candidates = [Candidate(key, self._engine, loaded, visitor=visitor, may_download=may_download) for key in keys]
+        return ComparisonRun(path, loaded, candidates, imported, self._measurements), notes
 
 
 def _failure(title: str, text: str) -> CompareMessage:
     return CompareMessage(error=ViewError(title=title, text=text))
 
 
-def _show(visible: bool) -> Any:
+def _visible(visible: bool) -> Any:
     return gr.update(visible=visible)

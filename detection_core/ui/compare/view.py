@@ -46,9 +46,9 @@ class CompareView(View):
     """Models side by side, under a swipe, as differences of two, or as what they agree on, all in the browser.
 
     As an output it takes a `CompareMessage` (see `compare_payload` and its neighbors), as an input it gives the `CompareSettings`. Its
-    event `download` asks for everything as a file; the handler answers with a message that has a `download`. Its event `measure` asks
-    for the models' latency and memory on this image; the handler answers with whole messages whose models have a `cost`. Its event
-    `keep` asks for the image to be kept for a link; the handler answers with a message that has nothing but the `image`'s name.
+    event `download` asks for everything as a file; the handler returns a message that has a `download`. Its event `measure` asks
+    for the models' latency and memory on this image; the handler yields complete messages whose models have a `cost`. Its event
+    `keep` asks for the image to be kept for a link; the handler returns a message that has only a `link_name`.
 
     Args:
         value: What it shows at first.

@@ -15,7 +15,7 @@ _Item = TypeVar("_Item")
 
 
 def bounded(value: object, low: float, high: float, default: float) -> float:
-    """A number within its bounds; `default` for anything that is no finite number."""
+    """A number, clipped to its bounds; `default` for anything that is not a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return default
     try:
@@ -25,13 +25,18 @@ def bounded(value: object, low: float, high: float, default: float) -> float:
     return min(max(number, low), high) if math.isfinite(number) else default
 
 
+def mapping_of(value: object) -> Mapping[str, Any]:
+    """A mapping, as browsers send objects; an empty one for anything else."""
+    return value if isinstance(value, Mapping) else {}
+
+
 def text_of(value: object) -> str:
     """A text; "" for anything else."""
     return value if isinstance(value, str) else ""
 
 
 def read_style(values: Mapping[str, object]) -> AnnotationStyle:
-    """Which layers are on and how they look; anything missing, of a wrong type or out of range becomes a default or the nearest bound."""
+    """Which layers are on and their style; anything missing, of a wrong type or out of range becomes a default or the nearest bound."""
     switches = {name: value for name in LAYERS if isinstance(value := values.get(name), bool)}
     return replace(
         AnnotationStyle(**switches),  # type: ignore[arg-type]
@@ -41,7 +46,7 @@ def read_style(values: Mapping[str, object]) -> AnnotationStyle:
 
 
 def items_of_type(value: object, kind: type[_Item]) -> list[_Item]:
-    """The items of exactly that type, if it is a list; True is no int."""
+    """The items of exactly that type, if it is a list; True is not an int."""
     return [item for item in value[:_MAX_CLASSES] if type(item) is kind] if isinstance(value, list) else []
 
 

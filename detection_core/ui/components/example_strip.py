@@ -25,7 +25,7 @@ class Examples(GradioModel):
 
 
 class ExampleStrip(BrowserComponent):
-    """Shows example images; its event `select` tells which one was clicked, by `index`.
+    """Shows example images; the data of its event `select` has the `index` of the clicked one.
 
     Args:
         images: Paths by name.
@@ -39,4 +39,4 @@ class ExampleStrip(BrowserComponent):
         super().__init__(Examples(examples=examples), **kwargs)
 
     def preprocess(self, payload: Examples | None) -> None:
-        """Tells nothing: the event carries the index."""
+        """Gives nothing: the event has the index."""

@@ -1,4 +1,4 @@
-"""The export formats as the browser's menu of them shows them."""
+"""The export formats for the browser's menu."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def format_choices() -> list[dict[str, str]]:
 
 
 def suiting_formats(detections: Detections) -> list[str]:
-    """Keys of the formats that have a place for what this result holds."""
+    """Keys of the formats that can hold this result."""
     return [key for key, known in FORMATS.items() if known.suits(detections)]

@@ -1,4 +1,4 @@
-"""What Python tells a DetectionView: results, images, waiting, errors and files to save, as validated messages."""
+"""Messages to a DetectionView: results, images, statuses, errors and files to save, validated."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ StatusStage = Literal["queue", "download", "load", "run"]
 
 
 class ViewModel(GradioModel):
-    """Which model looked."""
+    """A model by its key and its title."""
 
     key: str
     title: str
 
 
 class ViewStatus(GradioModel):
-    """What is being waited for; `total` None means that nobody knows how long."""
+    """What a job is doing; `total` is None if its length is unknown."""
 
     stage: StatusStage
     text: str
@@ -35,7 +35,7 @@ class ViewStatus(GradioModel):
 
 
 class ViewError(GradioModel):
-    """What went wrong, in words."""
+    """An error in words."""
 
     title: str
     text: str
@@ -49,7 +49,7 @@ class ViewTiming(GradioModel):
 
 
 class ViewCategory(GradioModel):
-    """A class in words."""
+    """A class's name in singular and plural."""
 
     name: str
     plural: str
@@ -67,12 +67,12 @@ class ViewObject(GradioModel):
 
 
 class PageMessage(GradioModel):
-    """What every view's messages have."""
+    """The fields that the messages of all views have."""
 
     error: ViewError | None = None
     notes: list[str] = Field(default_factory=list)
     download: FileData | None = None
-    # Gradio overwrites FileData.orig_name by the name on disk.
+    # Gradio overwrites FileData.orig_name with the name on disk.
     download_name: str = ""
     # Only on the way from the browser.
     view: str | None = None
@@ -85,11 +85,11 @@ class PageMessage(GradioModel):
 
 
 class ViewMessage(PageMessage):
-    """What Python tells the view.
+    """A message to the view.
 
-    A part that is None or empty leaves the view's part as it is, except `status` and `error`, which go away: so a status keeps the
+    A part that is None or empty leaves the view's part as it is, except `status` and `error`, which are removed: so a status keeps the
     previous image on screen. Another `image` without `objects` shows the bare image. Messages that come faster than the browser
-    draws may be skipped, all but the last: that one has to be whole.
+    draws may be skipped, all but the last, which has to be complete.
     """
 
     image: FileData | None = None
@@ -106,7 +106,7 @@ class ViewMessage(PageMessage):
     keypoint_names: list[str] = Field(default_factory=list)
     objects: list[ViewObject] | None = None
     color_by: Literal["class", "instance"] = "class"
-    # Keys of the export formats that suit the result.
+    # Keys of the export formats that can hold the result.
     formats: list[str] = Field(default_factory=list)
     # Only on the way from the browser.
     settings: dict[str, Any] | None = None
@@ -123,14 +123,14 @@ def view_payload(
     timings: Mapping[str, float] | None = None,
     notes: Iterable[str] = (),
 ) -> ViewMessage:
-    """A whole result for the view: everything above the floor score, so that the browser can filter it.
+    """A complete result for the view: everything above the model's minimum score, so that the browser can filter it.
 
     Args:
-        detections: All objects at the model's floor score, in pixels of the upright image.
+        detections: All objects above the model's minimum score, in pixels of the upright image.
         image_path: The image that the browser shows; it must have `detections.image_size`.
         title: The model's name for people.
         threshold: The default one, where the slider starts when the model changes.
-        floor: The model's floor score, where the slider ends.
+        floor: The model's minimum score, where the slider ends.
         color_by: What colors stand for.
         timings: Milliseconds of each step by name.
         notes: Remarks on this result, one line each.
@@ -155,17 +155,17 @@ def view_payload(
 
 
 def image_payload(image_path: str | Path, image_size: tuple[int, int], status: ViewStatus | None = None) -> ViewMessage:
-    """An image of `image_size` (height, width) that waits for its result; another image's objects leave the view."""
+    """An image of `image_size` (height, width) that has no result yet; objects of another image are removed from the view."""
     return ViewMessage(image=FileData(path=str(image_path)), width=image_size[1], height=image_size[0], status=status)
 
 
 def status_payload(stage: StatusStage, text: str, *, done: float = 0, total: float | None = None) -> ViewMessage:
-    """What is being waited for; what the view shows stays. Without a `total` the bar moves without an end."""
+    """The status of a job; what the view shows stays. Without a `total` the progress bar is indeterminate."""
     return ViewMessage(status=ViewStatus(stage=stage, text=text, done=done, total=total))
 
 
 def error_payload(title: str, text: str) -> ViewMessage:
-    """What went wrong; what the view shows stays."""
+    """An error; what the view shows stays."""
     return ViewMessage(error=ViewError(title=title, text=text))
 
 
@@ -181,7 +181,7 @@ def view_categories(detections: Detections) -> dict[str, ViewCategory]:
 
 
 def view_objects(detections: Detections, color_by: ColorBy) -> list[ViewObject]:
-    """What is drawn of each object, with places rounded to 0.1 pixels."""
+    """The objects for drawing, with coordinates rounded to 0.1 pixels."""
     colors = object_colors(detections, color_by)
     boxes = _rounded(detections.boxes)
     return [
@@ -211,5 +211,5 @@ def _keypoints(detections: Detections, index: int) -> list[list[float]]:
 
 
 def _rounded(values: NDArray[np.floating]) -> Any:
-    """Nested lists rounded to 0.1; in float64, where such numbers print short."""
+    """Nested lists rounded to 0.1; in float64, in which such numbers have short decimals."""
     return np.round(values.astype(np.float64), 1).tolist()

@@ -13,7 +13,7 @@ from detection_core.ui.components.base import BrowserComponent
 _METRIC_NAMES = {"box_map": "Box AP", "mask_map": "Mask AP", "kp_map": "Keypoint AP"}
 BUILT_IN = "Built in, no download"
 _YOURS = "Your models"
-# Where a model's group stands in the list, by who brings it.
+# The order of the groups in the list, by the models' source.
 _PLACES = {"embedded": 0, "user": 1, "torchvision": 2}
 
 
@@ -21,7 +21,7 @@ class ModelPicker(BrowserComponent):
     """Chooses a model and its precision. As an input it gives the key, "name" or "name@fast", as an output it takes `picker_value(...)`.
 
     At first the built-in model is chosen, in the usual precision if the states have it in that. The chosen model stays chosen when it is
-    none of those listed any more: its file may come back.
+    no longer listed: its file may come back.
     """
 
     files = "components/model_picker"
@@ -31,7 +31,7 @@ class ModelPicker(BrowserComponent):
         super().__init__(picker_value(usual_key(COCO_MODEL, states), states), **kwargs)
 
     def preprocess(self, payload: Any) -> str:
-        """Gives the chosen model's key, of which there may be no model any more; programs may send just that.
+        """Gives the chosen model's key, whose model may no longer exist; programs may send just the key.
 
         Raises:
             gr.Error: If the browser sent something else.
@@ -43,20 +43,20 @@ class ModelPicker(BrowserComponent):
 
 
 def picker_value(selected: str, states: dict[str, str], *, choose: bool = False) -> dict[str, Any]:
-    """What the picker shows: the chosen key, and the models that there are at this moment.
+    """The picker's value: the chosen key, and the models that exist at this moment.
 
     Args:
         selected: The chosen model's key.
-        states: Where each model is in each precision, by its key; a model without a state has come or gone just now and is left out.
-        choose: Whether the picker is to choose that model; else the visitor's choice holds, which may be newer than what an event saw.
+        states: Where each model is in each precision, by its key; a model without a state has just been added or removed, and is left out.
+        choose: Whether to choose that model; otherwise the visitor's choice stays, which may be newer than the event.
     """
     return {"selected": selected, "choose": choose, "models": cards(states)}
 
 
 def cards(states: dict[str, str]) -> list[dict[str, Any]]:
-    """What is told of every model, those first that come with the project, and then the user's.
+    """The cards of all models: first those that come with the project, then the user's.
 
-    Where it is in each precision that can run here is in `states`, by the name of the precision.
+    `states` of a card says where the model is in each precision that can run here, by the precision's name.
     """
     models = []
     for spec in sorted(list_specs(), key=lambda spec: _PLACES[spec.source]):
@@ -66,12 +66,12 @@ def cards(states: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def detect_label(key: str, states: dict[str, str]) -> str:
-    """What the button says that has a model look: what pressing it entails."""
+    """The label of the button that starts detection, which says what pressing it entails."""
     return f"Download {megabytes(get_model_spec(key).file_size)} and detect" if states.get(key) == "to download" else "Detect"
 
 
 def card(spec: ModelSpec) -> dict[str, Any]:
-    """What the picker tells of a model."""
+    """The facts that the picker shows of a model."""
     facts = [(_METRIC_NAMES[name], f"{value:.1f}") for name, value in spec.metrics.items()]
     if spec.gflops is not None:
         facts.append(("Compute", f"{spec.gflops:.3g} GFLOPs"))

@@ -16,7 +16,7 @@ FEWEST, MOST = 2, 4
 class ModelSlots(BrowserComponent):
     """Chooses models; one in two precisions counts as two. As an input it gives their keys, as an output it takes `slots_value(...)`.
 
-    Its event `select` tells of changes.
+    Its event `select` fires when the choice changes.
     """
 
     files = "components/model_slots"
@@ -27,7 +27,7 @@ class ModelSlots(BrowserComponent):
         super().__init__(slots_value(selected, states), **kwargs)
 
     def preprocess(self, payload: Any) -> list[str]:
-        """Gives the chosen models' keys, of which there may be no models any more.
+        """Gives the chosen models' keys, whose models may no longer exist.
 
         Raises:
             gr.Error: If the browser sent something else.
@@ -36,12 +36,12 @@ class ModelSlots(BrowserComponent):
         if not isinstance(selected, list) or not FEWEST <= len(selected) <= MOST or not all(isinstance(key, str) for key in selected):
             raise gr.Error("Choose two to four models from the lists.", print_exception=False)
         if len(set(selected)) < len(selected):
-            raise gr.Error("Choose different models, each once.", print_exception=False)
+            raise gr.Error("Choose each model only once.", print_exception=False)
         return selected
 
 
 def slots_value(selected: Sequence[str], states: dict[str, str], *, choose: bool = False) -> dict[str, Any]:
-    """What the slots show: the chosen keys, and the models that there are at this moment.
+    """The slots' value: the chosen keys, and the models that exist at this moment.
 
     Args:
         selected: The chosen models' keys, two to four.

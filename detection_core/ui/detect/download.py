@@ -1,4 +1,4 @@
-"""A kept result to take home as its visitor sees it, in any of the export formats."""
+"""A result as its visitor sees it, written in any of the export formats."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def result_file(kept: KeptResult, settings: ViewSettings, form: str) -> tuple[by
 
     Raises:
         ImageError: If the image is no longer there.
-        ValueError: If there is no such format, or the result has not what it is about; the message is for people.
+        ValueError: If there is no such format, or it cannot hold the result; the message is for people.
     """
     result = seen_result(kept, settings)
     if form not in FORMATS:
-        raise ValueError(f"There is no format “{form}”. Choose one of the menu.")
+        raise ValueError(f"There is no format “{form}”. Choose one from the menu.")
     if not FORMATS[form].suits(result.detections):
-        raise ValueError(f"{FORMATS[form].title} is about something that this model does not find. Choose another format.")
+        raise ValueError(f"{FORMATS[form].title} cannot hold this model's results. Choose another format.")
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         names = export([result], [form], archive, style=settings.style)

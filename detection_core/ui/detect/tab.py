@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from detection_core.formats import provenance_of
 from detection_core.images.reading import ImageError, LoadedImage
 from detection_core.models.catalog import ModelSpec, UnknownModelError, get_model_spec
 from detection_core.models.weights import WeightsError
+from detection_core.ui.components.client_values import mapping_of
 from detection_core.ui.components.example_strip import ExampleStrip
 from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
 from detection_core.ui.components.safe_image import SafeImage
@@ -30,89 +30,106 @@ from detection_core.ui.detect.view import (
     image_payload,
     view_payload,
 )
+from detection_core.ui.shared.events import CONCURRENT, QUIET
 from detection_core.ui.shared.examples import EXAMPLE_PATHS, EXAMPLES, clicked_example
-from detection_core.ui.shared.progress import explain, milliseconds, status_of
+from detection_core.ui.shared.progress import CANCELLED, explain, milliseconds, status_of
 from detection_core.ui.shared.served_files import serve_bytes, shown_file
-from detection_core.ui.shared.session import KeptResult, ResultExpiredError, ResultStore, Turns, visitor_of
+from detection_core.ui.shared.session import KeptResult, ResultExpiredError, Turns, visitor_of
 from detection_core.ui.shared.uploads import read_upload
+from detection_core.ui.shared.visitor_store import VisitorStore
 
+# Results of all visitors together, each of up to 0.4 MB.
+_KEPT = 256
 _POLL_SECONDS = 0.5
+# A job that is done sooner needs no progress.
+_FIRST_POLL_SECONDS = 0.15
 # Gradio asks cameras for 1920×1440, which many serve slowly.
 _CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}}}
 
+# View, name of the kept result, picker, button, cancel button.
 Update = tuple[Any, Any, Any, Any, Any]
-# Gradio takes a generator that yields nothing for a fault.
+# Gradio takes a generator that yields nothing for an error.
 _NOTHING: Update = (gr.skip(),) * 5
 
 
-@dataclass(frozen=True)
 class DetectTab:
-    """What the page needs of the tab.
-
-    Attributes:
-        picker: The model picker, to be refreshed.
-        inputs: Image and picker; whoever has put something into them adds `look`.
-        look: Makes an event of the page be followed by a look at the image.
-    """
-
-    picker: ModelPicker
-    inputs: list[Component]
-    look: Callable[[Dependency], Any]
-
-
-def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore[KeptResult]) -> DetectTab:
-    """Adds the tab's content to the page being built.
+    """The Detect tab: `layout` makes its components, `wire` connects them with the other methods, which handle their events.
 
     Args:
-        page: The page, whose opening shows the first example.
         engine: Where detection runs.
-        results: Where results are kept for drawing.
+
+    Attributes:
+        picker: The model picker, for the page to refresh.
+        inputs: Image and picker; events that write to them end with `detect_after`.
     """
-    turns = Turns()
-    shown = gr.State("")
-    with gr.Row(equal_height=False, elem_classes="workbench"):
-        with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
-            image = SafeImage(
-                str(EXAMPLE_PATHS[0]),
-                label="Image",
-                sources=["upload", "clipboard", "webcam"],
-                height=220,
-                buttons=[],
-                webcam_options=gr.WebcamOptions(constraints=_CAMERA),
-            )
-            examples = ExampleStrip(EXAMPLES)
-            picker = ModelPicker(engine.model_states())
-            detect = gr.Button("Detect", variant="primary")
-            cancel = gr.Button("Cancel", visible=False)
-        with gr.Column(scale=1, min_width=320):
-            view = DetectionView()
 
-    def model_parts(key: str) -> tuple[Any, Any]:
-        """The picker, and the button that says what pressing it entails."""
-        states = engine.model_states()
-        return picker_value(key, states), gr.update(value=detect_label(key, states))
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._turns = Turns()
+        self._results: VisitorStore[KeptResult] = VisitorStore(ResultExpiredError, _KEPT)
 
-    def look(path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
-        """Follows one image through the engine; whatever the visitor does next ends it."""
+    def layout(self) -> None:
+        """Adds the components to the page being built."""
+        self._result_name = gr.State("")
+        with gr.Row(equal_height=False, elem_classes="workbench"):
+            with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
+                self._image = SafeImage(
+                    str(EXAMPLE_PATHS[0]),
+                    label="Image",
+                    sources=["upload", "clipboard", "webcam"],
+                    height=220,
+                    buttons=[],
+                    webcam_options=gr.WebcamOptions(constraints=_CAMERA),
+                )
+                self._examples = ExampleStrip(EXAMPLES)
+                self.picker = ModelPicker(self._engine.model_states())
+                self._detect_button = gr.Button("Detect", variant="primary")
+                self._cancel_button = gr.Button("Cancel", visible=False)
+            with gr.Column(scale=1, min_width=320):
+                self._view = DetectionView()
+        self.inputs: list[Component] = [self._image, self.picker]
+        self._outputs = [self._view, self._result_name, self.picker, self._detect_button, self._cancel_button]
+
+    def wire(self, page: gr.Blocks) -> None:
+        """Connects the events.
+
+        Args:
+            page: The page, which opens with a result for the first example.
+        """
+        page.load(self.detect, self.inputs, self._outputs, concurrency_limit=None, **QUIET)
+        # Not `change`: opening the page fires that, too.
+        gr.on([self._image.input, self._image.clear], self.detect, self.inputs, self._outputs, **CONCURRENT, **QUIET)
+        self.detect_after(self._examples.select(self.choose_example, None, self._image, queue=False, **QUIET))
+        self._detect_button.click(self.press_detect, self.inputs, self._outputs, **CONCURRENT, **QUIET)
+        self.picker.select(self.choose_model, [self.picker, self._image], self._outputs, **CONCURRENT, **QUIET)
+        self._cancel_button.click(self.cancel, None, [self._view, self._cancel_button], queue=False, **QUIET)
+        self._view.download(self.download, [self._view, self._result_name], self._view, concurrency_limit=4, **QUIET)
+
+    def detect_after(self, event: Dependency) -> None:
+        """Detects objects after an event that has written to `inputs`."""
+        event.then(self.detect, self.inputs, self._outputs, **CONCURRENT, **QUIET)
+
+    def detect(self, path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
+        """Detects objects in an image, reporting progress; the visitor's next request ends it."""
         visitor = visitor_of(request, "detect")
-        turn = turns.begin(visitor)
-        engine.cancel_visitor(visitor)
+        turn = self._turns.begin(visitor)
+        self._engine.cancel_visitor(visitor)
         if path is None:
-            yield ViewMessage(), gr.skip(), *model_parts(key), _cancel(False)
+            yield ViewMessage(), gr.skip(), *self._model_parts(key), _visible(False)
             return
         started = time.perf_counter()
         try:
             loaded = read_upload(path)
             decoded = time.perf_counter() - started
-            if not turns.is_current(visitor, turn):
+            if not self._turns.is_current(visitor, turn):
                 yield _NOTHING
                 return
-            # Looked up once: a user's file may be gone at any time.
+            # Read once: a user's file may be gone at any time.
             spec = get_model_spec(key)
-            job = engine.submit(loaded, key, visitor=visitor)
-            image = shown_file(path, loaded, view)
-            for update in _follow(job, spec.title, image, loaded):
-                if not turns.is_current(visitor, turn):
+            job = self._engine.submit(loaded, key, visitor=visitor)
+            image = shown_file(path, loaded, self._view)
+            for update in _progress(job, spec.title, image, loaded):
+                if not self._turns.is_current(visitor, turn):
                     job.cancel()
                     break
                 yield update
@@ -121,69 +138,61 @@ def build_detect_tab(page: gr.Blocks, engine: Engine, results: ResultStore[KeptR
             yield _NOTHING
             return
         except (UnknownModelError, ImageError, WeightsError, EngineError) as error:
-            failure = ViewMessage(error=explain(error, key)), gr.skip(), *model_parts(key), _cancel(False)
-            yield failure if turns.is_current(visitor, turn) else _NOTHING
+            failure = ViewMessage(error=explain(error, key)), gr.skip(), *self._model_parts(key), _visible(False)
+            yield failure if self._turns.is_current(visitor, turn) else _NOTHING
             return
         message = _result_message(result, spec, decoded, image, loaded)
-        if not turns.is_current(visitor, turn):
+        if not self._turns.is_current(visitor, turn):
             yield _NOTHING
             return
-        name = results.put(KeptResult(Path(path), result.detections, provenance_of(spec)))
-        yield message, name, *model_parts(key), _cancel(False)
+        name = self._results.put(KeptResult(Path(path), result.detections, provenance_of(spec)))
+        yield message, name, *self._model_parts(key), _visible(False)
 
-    def press(path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
-        """What the button does: it also answers when there is no image."""
+    def press_detect(self, path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
+        """Detects objects, or says that there is no image."""
         if path is None:
             yield error_payload("No image yet", "Drop, paste or snap an image, or choose an example."), *_NOTHING[1:]
             return
-        yield from look(path, key, request)
+        yield from self.detect(path, key, request)
 
-    def choose(key: str, path: str | None, request: gr.Request) -> Iterator[Update]:
-        """Looks at once with a model that is here; one that must be downloaded waits for the button."""
-        missing = engine.model_states().get(key) == "to download"
-        yield from look(None if missing else path, key, request)
+    def choose_model(self, key: str, path: str | None, request: gr.Request) -> Iterator[Update]:
+        """Detects objects at once, unless the model must be downloaded: that waits for the button."""
+        missing = self._engine.model_states().get(key) == "to download"
+        yield from self.detect(None if missing else path, key, request)
 
-    def stop(request: gr.Request) -> tuple[ViewMessage, Any]:
-        """Gives up what the visitor waits for; the view keeps what it shows."""
-        turns.begin(visitor_of(request, "detect"))
-        engine.cancel_visitor(visitor_of(request, "detect"))
-        return ViewMessage(notes=["Cancelled. What has arrived of a download is kept."]), _cancel(False)
+    def cancel(self, request: gr.Request) -> tuple[ViewMessage, Any]:
+        """Cancels the visitor's detection; the view keeps what it shows."""
+        self._turns.begin(visitor_of(request, "detect"))
+        self._engine.cancel_visitor(visitor_of(request, "detect"))
+        return ViewMessage(notes=[CANCELLED]), _visible(False)
 
-    def show_example(event: gr.EventData) -> str:
-        """Puts the clicked example where visitors' own images go."""
+    def choose_example(self, event: gr.EventData) -> str:
+        """The clicked example, for the image input."""
         return clicked_example(event._data)
 
-    def download(settings: ViewSettings, name: str, event: gr.EventData) -> ViewMessage:
+    def download(self, settings: ViewSettings, name: str, event: gr.EventData) -> ViewMessage:
         """Writes the result in the chosen format, as the visitor sees it."""
-        asked = event._data if isinstance(event._data, dict) else {}
+        wanted = str(mapping_of(event._data).get("format", "png"))
         try:
-            data, file_name = result_file(results.get(name), settings, str(asked.get("format", "png")))
+            data, file_name = result_file(self._results.find(name), settings, wanted)
         except (ResultExpiredError, ImageError, ValueError) as error:
             return error_payload("The result cannot be saved", str(error))
-        return download_payload(serve_bytes(data, file_name, view), file_name)
+        return download_payload(serve_bytes(data, file_name, self._view), file_name)
 
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    outputs = [view, shown, picker, detect, cancel]
-    many: dict[str, Any] = {"concurrency_limit": None, "trigger_mode": "multiple"}
-    page.load(look, [image, picker], outputs, concurrency_limit=None, **quiet)
-    # Not `change`: the page's opening fires that too.
-    gr.on([image.input, image.clear], look, [image, picker], outputs, **many, **quiet)
-    examples.select(show_example, None, image, queue=False, **quiet).then(look, [image, picker], outputs, **many, **quiet)
-    detect.click(press, [image, picker], outputs, **many, **quiet)
-    picker.select(choose, [picker, image], outputs, **many, **quiet)
-    cancel.click(stop, None, [view, cancel], queue=False, **quiet)
-    view.download(download, [view, shown], view, concurrency_limit=4, **quiet)
-    return DetectTab(picker, [image, picker], lambda event: event.then(look, [image, picker], outputs, **many, **quiet))
+    def _model_parts(self, key: str) -> tuple[Any, Any]:
+        """The picker, and the button, which says what pressing it entails."""
+        states = self._engine.model_states()
+        return picker_value(key, states), gr.update(value=detect_label(key, states))
 
 
-def _follow(job: Job, title: str, image: str, loaded: LoadedImage) -> Iterator[Update]:
-    """Tells how a job gets on until it is done; a quick one goes by in silence."""
+def _progress(job: Job, title: str, image: str, loaded: LoadedImage) -> Iterator[Update]:
+    """Reports a job's progress until it is done; a quick job is not reported at all."""
     seen = JobState(Stage.LOAD)
-    state = job.wait_for_change(seen, 0.15)
+    state = job.wait_for_change(seen, _FIRST_POLL_SECONDS)
     if state.stage is Stage.DONE:
         return
     height, width = loaded.image.height, loaded.image.width
-    yield image_payload(image, (height, width), status_of(state, title)), *_NOTHING[1:4], _cancel(True)
+    yield image_payload(image, (height, width), status_of(state, title)), *_NOTHING[1:4], _visible(True)
     while not job.future.done():
         if state != seen:
             yield ViewMessage(status=status_of(state, title)), *_NOTHING[1:]
@@ -206,5 +215,5 @@ def _result_message(result: Result, spec: ModelSpec, decoded: float, image: str,
     )
 
 
-def _cancel(visible: bool) -> Any:
+def _visible(visible: bool) -> Any:
     return gr.update(visible=visible)

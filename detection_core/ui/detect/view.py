@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from detection_core.detections import Detections
 from detection_core.ui.components.base import View
-from detection_core.ui.components.client_values import bounded, items_of_type, read_style
+from detection_core.ui.components.client_values import bounded, items_of_type, mapping_of, read_style
 from detection_core.ui.components.drawing import SKELETON_COLORS, drawing_constants
 from detection_core.ui.components.export_choices import format_choices
 from detection_core.ui.components.messages import (
@@ -40,7 +39,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How the visitor looks at a result; the defaults are the view's own.
+    """The visitor's settings of the view; the defaults are the view's own.
 
     Attributes:
         threshold: Objects with a score of at least this are shown, 0–1.
@@ -55,7 +54,7 @@ class ViewSettings:
     @classmethod
     def from_client(cls, sent: object) -> ViewSettings:
         """Reads what a browser sent; anything missing, of a wrong type or out of range becomes a default or the nearest bound."""
-        values = sent if isinstance(sent, Mapping) else {}
+        values = mapping_of(sent)
         return cls(
             threshold=bounded(values.get("threshold"), 0, 1, cls.threshold),
             hidden_classes=frozenset(items_of_type(values.get("hidden_classes"), int)),
@@ -74,7 +73,7 @@ class DetectionView(View):
     """An image with its detections: threshold, classes, layers, hover, zoom and table, all in the browser.
 
     As an output it takes a `ViewMessage` (see `view_payload` and its neighbors), as an input it gives the `ViewSettings`. Its event
-    `download` asks for a file in the `format` that its data names; the handler answers with `download_payload`. `change` fires whenever
+    `download` asks for a file in the `format` that its data names; the handler returns a `download_payload`. `change` fires whenever
     settings or result have changed.
     """
 
@@ -88,7 +87,7 @@ class DetectionView(View):
         super().__init__(value, constants={**drawing_constants(), "exportFormats": format_choices()}, **kwargs)
 
     def preprocess(self, payload: ViewMessage | None) -> ViewSettings:
-        """How the visitor looks at the result."""
+        """The visitor's settings."""
         return ViewSettings.from_client(payload.settings if payload else None)
 
     def example_payload(self) -> Any:

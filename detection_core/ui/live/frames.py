@@ -1,4 +1,4 @@
-"""Looking at one frame of a live stream, as the browser sends it: nothing of it is stored."""
+"""Detection in one frame of a live stream, as the browser sends it: nothing of it is stored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from detection_core.images.reading import ImageError, LoadedImage, read_image
 from detection_core.models.catalog import UnknownModelError
 from detection_core.models.families import Task
 from detection_core.models.weights import WeightsError
-from detection_core.ui.components.client_values import bounded, text_of
+from detection_core.ui.components.client_values import bounded, mapping_of, text_of
 from detection_core.ui.components.messages import view_objects
 from detection_core.ui.live.streams import LiveFrame, LiveStream, LiveStreams, StreamEndedError
 from detection_core.ui.shared.progress import explain, status_of
@@ -31,43 +31,43 @@ from detection_core.visualization import identity_colors, to_hex
 MAX_FRAME_BYTES = 1_000_000
 _FRAME = ImageLimits(max_pixels=2_100_000, max_side=1920)
 _JPEG_BEGINS = b"\xff\xd8\xff"
-# One passes through the network while the next is on its way.
-_IN_FLIGHT = 2
-# Short enough for a download's progress to be seen; a model that looks is waited for as long as the browser has patience.
+# One is in the network while the next is on its way.
+_MAX_RUNNING = 2
+# Seconds: short enough to show a download's progress; once the model runs, as long as browsers wait for a response.
 _PATIENCE = 1.0
 _LONG_PATIENCE = 10.0
-# Of what scores lower than this share of the threshold, the browser is not told: the slider will hardly get there before the next frame.
+# Objects whose scores are below this share of the threshold are not sent: the slider will hardly get there before the next frame.
 _SHARE_SENT = 1 / 3
 _MOST_OBJECTS = 60
-# What a visitor may switch off and the model then need not compute.
-_LAYERED: tuple[Task, ...] = ("masks", "keypoints")
-# A newcomer must be seen twice, unless frames come more slowly than this, in seconds.
+# Layers that a visitor may switch off; the model then need not compute them.
+_OPTIONAL_TASKS: tuple[Task, ...] = ("masks", "keypoints")
+# A new object is shown once it is in two frames, unless frames are further apart than this, in seconds.
 _SLOW = 0.25
 
-Answer = dict[str, Any]
+Response = dict[str, Any]
 
 
-async def look_at_frame(sent: object, engine: Engine, streams: LiveStreams) -> Answer:
-    """Looks at one frame, or goes on with it.
+async def detect_in_frame(sent: object, engine: Engine, streams: LiveStreams) -> Response:
+    """Detects objects in one frame, or goes on waiting for them.
 
     Args:
-        sent: What the browser sent: `stream`, the stream's name; `id`, the frame's number; `image`, a JPEG in base64, or nothing where a
-            frame is asked for again; `time`, when it was taken, in milliseconds by the browser's clock; `threshold`; `stable`, whether
-            objects are followed from frame to frame; `tasks`, a list of what is looked at: "masks", "keypoints".
+        sent: What the browser sent: `stream`, the stream's name; `id`, the frame's number; `image`, a JPEG in base64, or nothing where the
+            browser asks for the same frame again; `time` of its capture, in milliseconds by the browser's clock; `threshold`; `stable`,
+            whether objects are tracked from frame to frame; `tasks`, a list of what is wanted besides boxes: "masks", "keypoints".
         engine: Where detection runs.
         streams: All streams.
 
     Returns:
         One of `result`, `status` (ask again for the same frame), `busy` (come again later with another), `dropped` (too many at a time, or
-        overtaken), `refused` (this is no frame), `error` (the model has failed) and `expired` (the stream is over).
+        overtaken), `refused` (this is not a frame), `error` (the model has failed) and `expired` (the stream is over).
     """
-    asked = sent if isinstance(sent, Mapping) else {}
+    request = mapping_of(sent)
     try:
-        stream = streams.find(text_of(asked.get("stream")))
+        stream = streams.find(request.get("stream"))
         place = streams.place(stream)
         if place:
-            return {"busy": f"All places are taken. Yours in the line is {place}."}
-        return await _follow(asked, stream, engine, len(streams))
+            return {"busy": f"The camera view is busy. You are number {place} in the queue."}
+        return await _detect(request, stream, engine, len(streams))
     except StreamEndedError as error:
         return {"expired": str(error)}
     except CancelledError:
@@ -80,25 +80,25 @@ async def look_at_frame(sent: object, engine: Engine, streams: LiveStreams) -> A
         return {"error": explain(error, stream.spec.key).model_dump()}
 
 
-async def _follow(asked: Mapping[str, Any], stream: LiveStream, engine: Engine, streams: int) -> Answer:
-    number = int(bounded(asked.get("id"), 0, 1e15, 0))
+async def _detect(request: Mapping[str, Any], stream: LiveStream, engine: Engine, streams: int) -> Response:
+    number = int(bounded(request.get("id"), 0, 1e15, 0))
     frame = stream.frames.get(number)
     if frame is None:
-        if "image" not in asked or len(stream.frames) >= _IN_FLIGHT:
+        if "image" not in request or len(stream.frames) >= _MAX_RUNNING:
             return {"dropped": True}
         frame = stream.frames[number] = LiveFrame(
-            time_s=bounded(asked.get("time"), 0, 1e15, 0) / 1000,
-            threshold=bounded(asked.get("threshold"), 0, 1, stream.spec.default_threshold),
-            stable=asked.get("stable") is not False,
-            tasks=_tasks(asked.get("tasks")),
+            time_s=bounded(request.get("time"), 0, 1e15, 0) / 1000,
+            threshold=bounded(request.get("threshold"), 0, 1, stream.spec.default_threshold),
+            stable=request.get("stable") is not False,
+            tasks=_tasks(request.get("tasks")),
         )
         try:
-            await _submit(asked["image"], frame, stream, engine)
+            await _submit(request["image"], frame, stream, engine)
         except BaseException:
             stream.frames.pop(number, None)
             raise
     if frame.job is None:
-        # Asked for again before it was decoded.
+        # The browser has asked for it again before it was decoded.
         return {"dropped": True}
     await _wait(frame.job, stream)
     if not frame.job.future.done():
@@ -106,11 +106,11 @@ async def _follow(asked: Mapping[str, Any], stream: LiveStream, engine: Engine, 
     if stream.frames.pop(number, None) is None:
         return {"dropped": True}
     result = frame.job.result(0)
-    told = await to_thread.run_sync(tell, result, frame, stream)
-    if told is None:
+    response = await to_thread.run_sync(frame_response, result, frame, stream)
+    if response is None:
         return {"dropped": True}
     room = streams == 1 and engine.jobs_of_others(stream.visitor) == 0
-    return {"result": told | {"id": number, "room": room}}
+    return {"result": response | {"id": number, "room": room}}
 
 
 async def _submit(image: object, frame: LiveFrame, stream: LiveStream, engine: Engine) -> None:
@@ -121,8 +121,8 @@ async def _submit(image: object, frame: LiveFrame, stream: LiveStream, engine: E
 
 
 def _tasks(sent: object) -> frozenset[Task] | None:
-    """What the visitor looks at, besides boxes; all, where a browser does not say."""
-    return frozenset(task for task in _LAYERED if task in sent) if isinstance(sent, list) else None
+    """The tasks that the visitor wants besides boxes; None for all of them if a browser sends no list."""
+    return frozenset(task for task in _OPTIONAL_TASKS if task in sent) if isinstance(sent, list) else None
 
 
 def read_frame(image: object) -> LoadedImage:
@@ -147,19 +147,19 @@ def read_frame(image: object) -> LoadedImage:
 
 
 async def _wait(job: Job, stream: LiveStream) -> None:
-    """Waits for a job without holding one of the server's few threads."""
+    """Waits for a job without occupying one of the server's few threads."""
     done = asyncio.wrap_future(job.future)
-    # Nobody else asks this one for its error.
+    # Otherwise asyncio logs an error that nobody has retrieved.
     done.add_done_callback(lambda future: future.cancelled() or future.exception())
     waited = 0.0
     while not done.done() and waited < (_LONG_PATIENCE if stream.has_answered and job.state.stage is Stage.RUN else _PATIENCE):
-        # A wait that ends leaves the job alone.
+        # The end of the wait does not cancel the job.
         await asyncio.wait([done], timeout=_PATIENCE)
         waited += _PATIENCE
 
 
-def tell(result: Result, frame: LiveFrame, stream: LiveStream) -> Answer | None:
-    """What is told of a frame, as plain types, with what the stream remembers of those before; None if a later one has overtaken it."""
+def frame_response(result: Result, frame: LiveFrame, stream: LiveStream) -> Response | None:
+    """A frame's objects with their tracks, as plain types; None if a later frame has overtaken it."""
     started = time.perf_counter()
     with stream.lock:
         if frame.time_s <= stream.time_s:
@@ -187,14 +187,16 @@ def tell(result: Result, frame: LiveFrame, stream: LiveStream) -> Answer | None:
     }
 
 
-def _objects(found: Detections, tracked: TrackedDetections | None, threshold: float) -> list[Answer]:
-    """Those that are followed with their identity, color and motion, then others that the slider may want to show."""
-    followed = () if tracked is None else tracked.indices
-    others = np.setdiff1d(np.flatnonzero(found.scores >= _SHARE_SENT * threshold), followed)[:_MOST_OBJECTS]
-    told: list[Answer] = []
+def _objects(found: Detections, tracked: TrackedDetections | None, threshold: float) -> list[Response]:
+    """The tracked objects with their identity, color and velocity, then others that the slider may want to show."""
+    tracked_indices = () if tracked is None else tracked.indices
+    others = np.setdiff1d(np.flatnonzero(found.scores >= _SHARE_SENT * threshold), tracked_indices)[:_MOST_OBJECTS]
+    objects: list[Response] = []
     if tracked is not None:
         colors = identity_colors(tracked.ids)
-        for index, thing in enumerate(view_objects(tracked.detections, "auto")):
+        for index, view_object in enumerate(view_objects(tracked.detections, "auto")):
             velocity = tracked.velocities[index].astype(float).round(1).tolist()
-            told.append(thing.model_dump() | {"track": int(tracked.ids[index]), "velocity": velocity, "color": to_hex(colors[index])})
-    return told + [thing.model_dump() | {"track": 0, "velocity": [0, 0]} for thing in view_objects(found[others], "auto")]
+            objects.append(
+                view_object.model_dump() | {"track": int(tracked.ids[index]), "velocity": velocity, "color": to_hex(colors[index])}
+            )
+    return objects + [view_object.model_dump() | {"track": 0, "velocity": [0, 0]} for view_object in view_objects(found[others], "auto")]

@@ -1,4 +1,4 @@
-"""What Python tells a LiveView: that a model is ready for the camera's frames, and errors, as validated messages."""
+"""Messages to a LiveView: that a model is ready for the camera's frames, and errors, validated."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from detection_core.visualization import Side
 
 
 class LiveStart(GradioModel):
-    """Word that a model is ready: the browser then sends one frame after another.
+    """A model is ready: the browser then sends one frame after another.
 
     Attributes:
         turn: Unlike any other's, because Gradio sends a message twice.
         stream: Name of the stream on the server; frames carry it.
-        model: Who looks.
+        model: The model.
         threshold: The default one, where the slider starts when the model changes.
-        floor: The model's floor score, where the slider ends.
+        floor: The model's minimum score, where the slider ends.
         categories: By class id, written as a string because JSON has no other keys.
         edges: Limbs as two indices of keypoints and a side of the body.
         keypoint_names: Names of the keypoints.
-        tasks: What the model gives, of "boxes", "masks", "keypoints": the layers that the view offers.
-        sides: Shorter and longer side in pixels (null: any) beyond which a frame tells the model no more.
+        tasks: The model's tasks, of "boxes", "masks", "keypoints": the layers that the view offers.
+        sides: Shorter and longer side in pixels (null: any); the model would shrink a larger frame.
         color_by: What colors stand for.
     """
 
@@ -44,9 +44,9 @@ class LiveStart(GradioModel):
 
 
 class LiveMessage(PageMessage):
-    """What Python tells the view; a part that is None or empty leaves the view's part as it is, except `error`, which goes away.
+    """A message to the view; a part that is None or empty leaves the view's part as it is, except `error`, which is removed.
 
-    A `start` that the visitor has not asked for, because nothing runs, only tells the view about the model. An `error` ends what runs.
+    A `start` while no stream is running only informs the view about the model. An `error` ends the stream.
     """
 
     start: LiveStart | None = None
@@ -55,7 +55,7 @@ class LiveMessage(PageMessage):
 
 
 def live_start(turn: str, stream: str, spec: ModelSpec) -> LiveMessage:
-    """Word that a model is ready to look at the frames of a stream."""
+    """The message that a model is ready for the frames of a stream."""
     start = LiveStart(
         turn=turn,
         stream=stream,
@@ -72,5 +72,5 @@ def live_start(turn: str, stream: str, spec: ModelSpec) -> LiveMessage:
 
 
 def live_error(title: str, text: str) -> LiveMessage:
-    """What went wrong; what runs ends."""
+    """An error, which ends the stream."""
     return LiveMessage(error=ViewError(title=title, text=text))

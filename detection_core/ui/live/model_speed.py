@@ -1,4 +1,4 @@
-"""Which models are fast enough for a camera here, from what the engine has measured on this machine."""
+"""Which models are fast enough for a camera, from what the engine has measured on this machine."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from detection_core.models.catalog import ModelSpec, list_specs
 from detection_core.models.precision import Precision, split_key
 from detection_core.ui.components.model_picker import BUILT_IN, picker_value
 
-# From here on, a stream is a series of images.
+# A stream with fewer frames is a series of images.
 _LIVE_SECONDS = 0.4
-_FAST, _SLOW = "Fast enough for live here", "Slower here"
-# A model's time on a CPU grows with its GFLOPs from a base of its own. A guess, of which `benchmarks.speed` is within a factor of about two
-# for most models.
+_FAST, _SLOW = "Fast enough for live video here", "Slower here"
+# On a CPU, a model's time grows with its GFLOPs and has a constant part. For most models, the estimate is within a factor of about two of
+# what `benchmarks.speed` measures.
 _BASE_GFLOPS = 2.0
 
 
 def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[str, float]) -> dict[str, Any]:
-    """As `picker_value`, with models that are built in first and fast ones next; slow ones are marked by what a frame takes here.
+    """As `picker_value`, with built-in models first and fast ones next; slow ones are marked with their time for a frame here.
 
-    That is told for the chosen precision; where no model has run in it yet, for the exact one, and said to be so.
+    That is the time in the chosen precision, or, if no model has run in it yet, in the exact one, which the mark then says.
 
     Args:
         selected: The chosen model's key.
         states: Where each model is, by its key.
-        seconds: What an image takes here, by the keys of the models that have run.
+        seconds: Times for an image on this machine, by the keys of the models that have run.
     """
     value = picker_value(selected, states)
     specs = list_specs()
     precision = split_key(selected)[1]
     own, exact = _in_precision(precision, seconds), _in_precision(Precision.EXACT, seconds)
-    seconds, remark = (own, "") if own or precision is Precision.EXACT else (exact, ", if exact")
+    seconds, remark = (own, "") if own or precision is Precision.EXACT else (exact, " in exact precision")
     pace = _pace(specs, seconds)
     expected = {spec.key: seconds.get(spec.key) or _estimate(spec, pace) for spec in specs}
 
@@ -50,19 +50,19 @@ def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[st
 
 
 def _in_precision(precision: Precision, seconds: Mapping[str, float]) -> dict[str, float]:
-    """What an image takes in one precision, by the models' names."""
+    """Times for an image in one precision, by the models' names."""
     split = [(*split_key(key), taken) for key, taken in seconds.items()]
     return {name: taken for name, own, taken in split if own is precision}
 
 
 def _pace(specs: Sequence[ModelSpec], seconds: Mapping[str, float]) -> float | None:
-    """Seconds that the models that have run take for a GFLOP; None if none has."""
+    """Seconds for a GFLOP, from the models that have run; None if none has."""
     paces = [seconds[spec.key] / (spec.gflops + _BASE_GFLOPS) for spec in specs if spec.key in seconds and spec.gflops]
     return statistics.median(paces) if paces else None
 
 
 def _estimate(spec: ModelSpec, pace: float | None) -> float | None:
-    """What a model that has not run yet would take; None if nobody can tell."""
+    """Estimated seconds of a model that has not run yet; None if there is nothing to estimate from."""
     return pace * (spec.gflops + _BASE_GFLOPS) if pace is not None and spec.gflops else None
 
 

@@ -1,1 +1,1 @@
-"""The Models tab: what models there are and which one suits."""
+"""The Models tab: all models, and what their accuracy costs."""

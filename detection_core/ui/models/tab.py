@@ -11,6 +11,7 @@ import gradio as gr
 from detection_core.engine import Engine
 from detection_core.models.catalog import ModelSpec, list_specs
 from detection_core.ui.models.view import ModelTable
+from detection_core.ui.shared.events import QUIET
 
 if TYPE_CHECKING:
     from detection_core.visualization.charts import ChartPoint
@@ -18,35 +19,46 @@ if TYPE_CHECKING:
 _SERIES = {"box_map": "boxes", "mask_map": "masks", "kp_map": "keypoints"}
 # The chart is drawn once for each kind of window, width and height in CSS pixels, and the page's style shows the one that fits.
 _SIZES = {"wide": (1392, 540), "middle": (760, 540), "narrow": (366, 640)}
+_TABLE_INTRODUCTION = (
+    "<h2>All models</h2><p>Average precisions are the published ones, in percent. Keypoint R-CNN's box AP is over persons only; models "
+    "that are built in were measured on other images, and yours on yours, so compare them only with their own kind. Checkpoints in the "
+    "models folder are listed here automatically.</p>"
+)
 _HOLLOW_LABEL = "Built in (other images)"
 
 
-def build_models_tab(tab: gr.Tab, engine: Engine) -> ModelTable:
-    """Adds the tab's content to the page being built.
+class ModelsTab:
+    """The Models tab: `layout` makes its components, `wire` connects them.
 
     Args:
-        tab: The tab; its chart is drawn when somebody opens it.
-        engine: Where detection runs.
+        engine: Knows where each model is.
 
-    Returns:
-        The table, so that the page can refresh it when the tab is opened.
+    Attributes:
+        table: The table, for the page to refresh.
     """
-    gr.HTML(
-        "<h2>All models</h2><p>Average precisions are the published ones, in percent. Keypoint R-CNN's box AP is over persons only; models "
-        "that are built in were measured on other images, and yours on yours: compare them within their kind. Checkpoints in the models "
-        "folder are listed here by themselves.</p>",
-        elem_classes="section",
-    )
-    table = ModelTable(engine.model_states())
-    gr.HTML("<h2>What accuracy costs</h2>", elem_classes="section")
-    chart = gr.HTML(elem_id="accuracy-cost")
-    tab.select(_chart, None, chart, queue=False, api_visibility="private", show_progress="hidden")
-    return table
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def layout(self) -> None:
+        """Adds the components to the page being built."""
+        gr.HTML(_TABLE_INTRODUCTION, elem_classes="section")
+        self.table = ModelTable(self._engine.model_states())
+        gr.HTML("<h2>What accuracy costs</h2>", elem_classes="section")
+        self._chart = gr.HTML(elem_id="accuracy-cost")
+
+    def wire(self, tab: gr.Tab) -> None:
+        """Connects the events.
+
+        Args:
+            tab: The tab; its chart is drawn when somebody opens it.
+        """
+        tab.select(chart, None, self._chart, queue=False, **QUIET)
 
 
 @cache
-def _chart() -> str:
-    """The chart and its caption as HTML. Importing matplotlib and drawing take a second, for which the page's start should not wait."""
+def chart() -> str:
+    """The chart and its caption as HTML. Importing matplotlib and drawing take a second, which must not delay the start of the page."""
     from detection_core.visualization.charts import accuracy_cost_chart
 
     points = chart_points()
@@ -57,10 +69,11 @@ def _chart() -> str:
 
 
 def chart_points() -> list[ChartPoint]:
-    """What the chart shows.
+    """The points of the chart.
 
-    Of torchvision's models, the published average precision of what each is for: of boxes only where it gives nothing else. Of those built
-    in, all, and hollow, because they were measured on other images. The user's own are left out: theirs are on any images whatever.
+    For torchvision's models these are the published average precisions of their tasks, of boxes only if a model has no other task. For
+    built-in models these are all precisions, as hollow points, because they were measured on other images. Users' models are left out,
+    because nobody knows on which images they were measured.
     """
     from detection_core.visualization.charts import ChartPoint
 
@@ -74,7 +87,7 @@ def chart_points() -> list[ChartPoint]:
 
 
 def chart_caption() -> str:
-    """What the average precisions were measured on."""
+    """Says on which images the average precisions were measured."""
     built_in = [f"{chart_name(spec)} on {spec.metrics_on}" for spec in list_specs() if spec.source == "embedded" and spec.metrics]
     return (
         "Filled points are the precisions that torchvision publishes, measured on COCO val2017. Hollow points are of models that are built "

@@ -9,7 +9,7 @@ from detection_core.ui.components.base import BrowserComponent
 
 
 class ModelTable(BrowserComponent):
-    """Shows every model of the catalog, and which files in the models folder are none; it takes `table_value(...)`."""
+    """Shows every model of the catalog, and the files in the models folder that are not models; it takes `table_value(...)`."""
 
     files = "models/view"
 
@@ -18,11 +18,11 @@ class ModelTable(BrowserComponent):
 
 
 def table_value(states: dict[str, str]) -> dict[str, Any]:
-    """What the table shows: the models that there are at this moment, and the files in the models folder that cannot be used.
+    """The table's value: the models that exist at this moment, and the files in the models folder that cannot be used.
 
     Args:
-        states: Where each model is ("in memory", "on disk", "to download"), by its key; a model without a state has come or gone just
-            now and is left out.
+        states: Where each model is ("in memory", "on disk", "to download"), by its key; a model without a state has just been
+            added or removed, and is left out.
     """
     return {
         "rows": [_row(spec) | {"state": states[spec.key]} for spec in list_specs() if spec.key in states],
@@ -31,7 +31,7 @@ def table_value(states: dict[str, str]) -> dict[str, Any]:
 
 
 def _reason(file: Rejected) -> str:
-    """The reason without the file's name, which stands above it."""
+    """The reason without the file's name, which is shown above it."""
     reason = file.reason.removeprefix(f"“{file.file_name}” ")
     return reason[:1].upper() + reason[1:]
 

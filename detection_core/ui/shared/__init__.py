@@ -1,1 +1,1 @@
-"""What tabs and endpoints share on the server: visitors, uploads, served files, limits, progress, examples and links."""
+"""Shared by tabs and endpoints on the server: visitors, uploads, served files, limits, progress, examples and links."""

@@ -1,4 +1,4 @@
-"""The example images, and the first of them looked at before anybody asks."""
+"""The example images, and detection in the first one before the first visitor comes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from detection_core.engine import Engine, Job
 from detection_core.images.reading import read_image
 from detection_core.models.catalog import ASSETS, COCO_MODEL
 from detection_core.models.precision import usual_key
+from detection_core.ui.components.client_values import mapping_of
 
-# The first has objects of several classes, a person among them, so that both built-in models find something in it.
+# The first one has objects of several classes, including a person, so that both built-in models find something in it.
 EXAMPLES = {
     "Grace Hopper": ASSETS / "examples" / "grace_hopper.jpg",
     "Horses": ASSETS / "examples" / "horses.jpg",
@@ -26,15 +27,15 @@ EXAMPLE_PATHS = list(EXAMPLES.values())
 
 
 def clicked_example(data: object) -> str:
-    """The path of the example that an event of the strip is about; the first where a browser sent something else."""
-    index = data.get("index") if isinstance(data, dict) else None
+    """The path of the example that was clicked, from the event's data; the first example if a browser sent something else."""
+    index = mapping_of(data).get("index")
     return str(EXAMPLE_PATHS[index] if isinstance(index, int) and 0 <= index < len(EXAMPLE_PATHS) else EXAMPLE_PATHS[0])
 
 
 def warm_up(engine: Engine) -> Job:
-    """Looks at the first example in the background, so that its result is ready when the page is.
+    """Detects objects in the first example in the background, so that its result is ready when the page opens.
 
-    A blank image goes before it: the first pass through a network is slow, and its timing would mislead.
+    Before that, a blank image is processed: a network's first run is slow, and its timing would mislead.
 
     Returns:
         The example's job.

@@ -1,4 +1,4 @@
-"""What links call images, and which image a link means: examples always, others where the host keeps them."""
+"""Names of images in links, and the image of a name: examples always have one, others if the host keeps them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ImageLinks:
     """Names of images in links.
 
     Args:
-        kept: Where the host allows visitors to keep images, or None.
+        kept: Where visitors' images are kept; None if the host does not allow that.
     """
 
     def __init__(self, kept: KeptImages | None = None) -> None:
@@ -35,9 +35,9 @@ class ImageLinks:
         return self._kept is not None
 
     def name(self, image: LoadedImage) -> str:
-        """What links call an image, or "" if no link can bring it back."""
+        """The name of an image in links, or "" if it has none."""
         name = self._names.get(image.digest, "")
-        # A kept one may have made room for others meanwhile.
+        # A kept image may have been deleted to make room for others.
         return name if self._file(name) else ""
 
     def keep(self, image: LoadedImage) -> str:
@@ -56,7 +56,7 @@ class ImageLinks:
         return f"kept:{name}"
 
     def find(self, name: str) -> Path | None:
-        """The image that a link means, or None if there is none, or no longer."""
+        """The image of a name, or None if there is none, or no longer."""
         path = self._file(name)
         if path is None or path in self._examples.values():
             return path
@@ -76,5 +76,5 @@ class ImageLinks:
         with self._lock:
             self._names[digest] = name
             while len(self._names) > _KNOWN:
-                # The examples came first, and stay.
+                # Examples always stay.
                 del self._names[next(digest for digest, name in self._names.items() if not name.startswith("example:"))]

@@ -1,4 +1,4 @@
-"""Images that a link may show again, where the host allows keeping them."""
+"""Visitors' images that are kept for links, if the host allows that."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from PIL import Image
 
 from detection_core.images.reading import encode_jpeg
 
-# Unguessable: whoever knows the name has seen the image.
+# Nobody can guess a name: who knows it has seen the image.
 _NAME = re.compile(r"[0-9a-f]{32}")
 _QUALITY = 95
 
 
 class KeptImages:
-    """Keeps images in a folder, as JPEG files without what cameras write into them (place, time, device).
+    """Keeps images in a folder, as JPEG files without metadata (place, time, device).
 
     Args:
         folder: Where they are; it is made if need be.
@@ -46,7 +46,7 @@ class KeptImages:
         data = encode_jpeg(image, _QUALITY)
         name = hashlib.sha256(data).hexdigest()[:32]
         path = self._path(name)
-        # Under another name first: whoever opens a link must not see half a file.
+        # Under another name first, so that nobody opens an unfinished file.
         unfinished = path.with_suffix(".part")
         with self._lock:
             unfinished.write_bytes(data)

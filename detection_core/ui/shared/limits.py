@@ -1,4 +1,4 @@
-"""What a visitor may send at a time: Gradio bounds each uploaded file, this bounds whole requests, and images more than videos."""
+"""Limits on requests: Gradio limits each uploaded file; this limits whole requests, and images more strictly than videos."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 IMAGE_LIMIT = 50 * 2**20
 _JSON_LIMIT = 2 * 2**20
 _UPLOAD_PATH = "/gradio_api/upload"
-# What a form adds around the file in it.
+# What a form adds to the file in it.
 _FORM_OVERHEAD = 2**20
 
 
@@ -27,7 +27,7 @@ class BodyLimit:
         self._largest_file = largest_file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes one request on, or answers 413."""
+        """Passes a request on, or responds with 413."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -45,7 +45,7 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > limit and not answered:
-                # A body without a length: there is nobody left to read it for.
+                # A body without a length: the response has been sent, so the rest need not be read.
                 answered = True
                 await self._refuse(send)
                 return {"type": "http.disconnect"}

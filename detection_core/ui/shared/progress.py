@@ -1,4 +1,4 @@
-"""What a job is doing, what it took, and why it failed, in words for the page."""
+"""A job's status, its timings and its errors, in words for the page."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from detection_core.models.catalog import UnknownModelError
 from detection_core.models.weights import WeightsError
 from detection_core.ui.components.messages import ViewError, ViewStatus
 
+CANCELLED = "Cancelled. What has been downloaded so far is kept."
+
 
 def status_of(state: JobState, title: str) -> ViewStatus:
-    """What a job with the model of this title is doing."""
+    """The status of a job of the model with this title."""
     match state.stage:
         case Stage.DOWNLOAD:
             size = f" of {state.total / 1e6:.0f} MB" if state.total else ""
@@ -21,16 +23,16 @@ def status_of(state: JobState, title: str) -> ViewStatus:
         case Stage.QUEUE:
             return ViewStatus(stage="queue", text="Next in line")
         case Stage.RUN:
-            return ViewStatus(stage="run", text=f"{title} is looking")
+            return ViewStatus(stage="run", text=f"{title} is running")
         case _:
             return ViewStatus(stage="load", text=f"Loading {title}")
 
 
 def milliseconds(result: Result, decoded: float) -> dict[str, float]:
-    """The steps that took time, by their names in words.
+    """How long each step took, in milliseconds by its name in words; steps that took no time are left out.
 
     Args:
-        result: What the engine gave.
+        result: The engine's result.
         decoded: Seconds that reading the image took.
     """
     timings = result.timings

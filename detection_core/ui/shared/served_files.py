@@ -1,4 +1,4 @@
-"""Files that the server makes for the browser: images to show, and results to save."""
+"""Files that the server writes for the browser: images to show, and results to save."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from detection_core.images.reading import LoadedImage, encode_jpeg
 
 
 def serve_bytes(data: bytes, file_name: str, component: Component) -> str:
-    """Writes a file where Gradio serves files from, to be cleaned up with the component's others.
+    """Writes a file into the folder that Gradio serves; it is deleted with the component's other files.
 
     Returns:
         Its path.
@@ -22,5 +22,5 @@ def serve_bytes(data: bytes, file_name: str, component: Component) -> str:
 
 
 def shown_file(path: str, loaded: LoadedImage, component: Component) -> str:
-    """The file that the browser shows: the uploaded one, or a JPEG where a browser would show it otherwise than we see it."""
+    """The file that the browser shows: the uploaded one, or a JPEG if browsers would show that file differently."""
     return path if loaded.web_safe else serve_bytes(encode_jpeg(loaded.image), f"{Path(path).stem}.jpg", component)

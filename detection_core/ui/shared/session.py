@@ -1,14 +1,13 @@
-"""What the server remembers of visitors: results, for the moment they want them drawn, and which request is their newest."""
+"""Visitors: what the engine calls them, which of their requests is the newest, and the results kept for them."""
 
 from __future__ import annotations
 
 import itertools
-import secrets
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 import gradio as gr
 
@@ -16,17 +15,16 @@ from detection_core.detections import Detections
 from detection_core.engine import Engine
 from detection_core.formats import Provenance
 
-_Kept = TypeVar("_Kept")
 Place = Literal["detect", "compare", "batch", "live", "video", "api"]
 
 
 def visitor_of(request: gr.Request, place: Place) -> str:
-    """The name under which the engine knows a visitor's jobs from one place; what one gives up is not another's."""
+    """The name of a visitor in the engine; it differs by place, so that cancelling jobs of one tab leaves those of the others alone."""
     return f"{request.session_hash or ''}/{place}"
 
 
 def cancel_all(engine: Engine, request: gr.Request) -> None:
-    """Gives up everything that a visitor waits for."""
+    """Cancels all jobs of a visitor."""
     places: tuple[Place, ...] = get_args(Place)
     for place in places:
         engine.cancel_visitor(visitor_of(request, place))
@@ -38,7 +36,7 @@ class KeptResult:
 
     Attributes:
         image_path: The image as it was given.
-        detections: Everything down to the floor score.
+        detections: All detections down to the model's minimum score.
         provenance: Where it comes from.
     """
 
@@ -48,10 +46,10 @@ class KeptResult:
 
 
 class Turns:
-    """Which of a visitor's requests is the newest, so that an older one that takes longer cannot overwrite its result.
+    """Tracks which of a visitor's requests is the newest, so that an older one that takes longer cannot overwrite its result.
 
     Args:
-        capacity: Of how many visitors to know; those not heard of for longest are forgotten.
+        capacity: For how many visitors; the least recent are dropped.
     """
 
     def __init__(self, capacity: int = 10_000) -> None:
@@ -61,7 +59,7 @@ class Turns:
         self._lock = threading.Lock()
 
     def begin(self, visitor: str) -> int:
-        """Begins a turn, which ends all earlier ones of the visitor.
+        """Begins a turn, which ends all earlier turns of the visitor.
 
         Returns:
             The turn's number.
@@ -75,7 +73,7 @@ class Turns:
             return turn
 
     def is_current(self, visitor: str, turn: int) -> bool:
-        """Whether nothing newer has begun."""
+        """Whether the visitor has begun no newer turn."""
         with self._lock:
             return self._latest.get(visitor) == turn
 
@@ -85,46 +83,3 @@ class ResultExpiredError(LookupError):
 
     def __init__(self) -> None:
         super().__init__("This result is no longer kept on the server. Press the button beside the image and try again.")
-
-
-class ResultStore(Generic[_Kept]):
-    """Keeps the most recent results of one kind under names that nobody can guess: whoever knows the name may see the result.
-
-    Args:
-        capacity: How many results are kept, each of up to 0.4 MB for each model; the least recently used goes first.
-    """
-
-    def __init__(self, capacity: int = 256) -> None:
-        self._capacity = capacity
-        self._results: OrderedDict[str, _Kept] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def put(self, result: _Kept, name: str = "") -> str:
-        """Keeps a result.
-
-        Args:
-            result: What is kept.
-            name: Name of the earlier result that it takes the place of; "" for a new one.
-
-        Returns:
-            Its name.
-        """
-        name = name or secrets.token_urlsafe(16)
-        with self._lock:
-            self._results[name] = result
-            self._results.move_to_end(name)
-            while len(self._results) > self._capacity:
-                self._results.popitem(last=False)
-        return name
-
-    def get(self, name: str) -> _Kept:
-        """Finds a result by its name.
-
-        Raises:
-            ResultExpiredError: If there is none, or no longer.
-        """
-        with self._lock:
-            if name not in self._results:
-                raise ResultExpiredError
-            self._results.move_to_end(name)
-            return self._results[name]

@@ -1,4 +1,4 @@
-"""Files that visitors gave: found where Gradio keeps them, and images read as long as it does."""
+"""Visitors' uploads: finds and reads them while Gradio keeps them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_upload(path: str | Path) -> LoadedImage:
     """Reads a visitor's image.
 
     Raises:
-        ImageError: If it has been cleaned up, or cannot be used.
+        ImageError: If it has been deleted, or cannot be used.
     """
     try:
         size = Path(path).stat().st_size
@@ -32,23 +32,23 @@ def read_upload(path: str | Path) -> LoadedImage:
 
 
 def uploaded_path(sent: object) -> Path | None:
-    """The file that a browser says it has uploaded; None if it lies anywhere but where Gradio keeps uploads, or is gone."""
+    """The file that a browser says it has uploaded; None if it is outside Gradio's upload folder, or does not exist any more."""
     folder = Path(get_upload_folder()).resolve()
     try:
         file = Path(sent if isinstance(sent, str) else "").resolve()
         return file if file.is_relative_to(folder) and file.is_file() else None
-    except (OSError, ValueError):  # No path at all, or one longer than any.
+    except (OSError, ValueError):  # Not a path, or too long for one.
         return None
 
 
 def image_name(sent: object, path: Path) -> str:
-    """What the visitor calls an image, as a relative path: nothing in it leads out of a folder."""
+    """The visitor's name of an image, as a relative path that cannot lead out of a folder."""
     parts = [part for part in re.split(r"[/\\]+", _CONTROL.sub("", text_of(sent))) if part.strip(". ")]
     return "/".join(parts)[-_LONGEST_NAME:] or path.name
 
 
 def version_of(path: Path) -> tuple[int, int] | None:
-    """Tells this upload from a later one of the same content, which takes its place; None if it is gone."""
+    """Distinguishes an upload from a later one of the same content, which replaces it; None if the file does not exist any more."""
     try:
         stat = path.stat()
     except OSError:
@@ -57,11 +57,11 @@ def version_of(path: Path) -> tuple[int, int] | None:
 
 
 def is_upload(path: Path, uploads: Collection[str]) -> bool:
-    """Whether a visitor sent that file, and not only named one that the server has made or shows.
+    """Whether a visitor has uploaded that file, rather than only named a file of the server.
 
     Args:
         path: The file, resolved.
-        uploads: `Blocks.upload_file_set`, in which Gradio notes what it is sent.
+        uploads: `Blocks.upload_file_set`, in which Gradio records uploads.
     """
     # A copy: Gradio adds to it in another thread.
     return uploaded_path(str(path)) == path and any(Path(each).resolve() == path for each in tuple(uploads) if Path(each).name == path.name)

@@ -1,4 +1,4 @@
-"""What was found in a video, and its annotated video, as one file to save."""
+"""A video's detections and its annotated video as one file to save."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class NothingToSaveError(ValueError):
 
 
 def save_video(video: VisitorVideo, formats: Sequence[str]) -> tuple[Path, str]:
-    """Writes what is shown of a video at the moment.
+    """Writes the results that are shown of a video now.
 
     Args:
-        video: The video, looked at.
-        formats: `VIDEO_FORMAT` and keys of `VIDEO_FORMATS`; those that need identities are left out where nobody followed objects.
+        video: The video, after detection.
+        formats: `VIDEO_FORMAT` and keys of `VIDEO_FORMATS`; those that need tracks are left out if objects were not tracked.
 
     Returns:
         The file, in the video's folder, and its name for the visitor: the format's own file where one is wanted, otherwise a ZIP archive.
 
     Raises:
-        VideoExpiredError: If the video has not been looked at, or its files are gone.
+        VideoExpiredError: If the video has no results, or its files are gone.
         NothingToSaveError: If no format that suits it is chosen.
     """
     drawn, records = video.drawn, video.records
@@ -41,7 +41,7 @@ def save_video(video: VisitorVideo, formats: Sequence[str]) -> tuple[Path, str]:
     if VIDEO_FORMAT in formats and not others:
         return drawn.path, file_name
     if not others:
-        raise NothingToSaveError("Choose at least one format that suits what was found.")
+        raise NothingToSaveError("Choose at least one format that can hold these results.")
     provenance = provenance_of(video.spec, threshold=drawn.options.threshold)
     folder = video.folder / secrets.token_hex(8)
     folder.mkdir()
@@ -53,6 +53,6 @@ def save_video(video: VisitorVideo, formats: Sequence[str]) -> tuple[Path, str]:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         export_video(records, drawn.options, others, archive, file_name=video.name, provenance=provenance)
         if VIDEO_FORMAT in formats:
-            # A file_name is compressed already.
+            # A video is compressed already.
             archive.write(drawn.path, file_name, zipfile.ZIP_STORED)
     return path, path.name

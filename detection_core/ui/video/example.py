@@ -33,7 +33,7 @@ def make_example_video(path: Path) -> None:
     Raises:
         VideoError: If it cannot be written.
     """
-    # Side by side, the person model would take two portraits for one person.
+    # Next to each other, the person model would take two portraits for one person.
     cards: list[tuple[Image.Image, _Path]] = [
         (_card("Cat", 110), lambda t: (-0.2 + 1.4 * t, 0.2)),
         (_card("Grace Hopper", 200), lambda t: (0.15, 0.5 + _glide(t, 0.3, 0.6))),

@@ -1,4 +1,4 @@
-"""How long models take for one frame of a video here, as far as that is known."""
+"""Measured times of models for one frame of a video on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import OrderedDict
 from detection_core.models.spec import ModelSpec
 
 _REMEMBERED = 1000
-# Beyond, a model shrinks the frame anyway: sizes in between cost nearly the same.
+# Within this ratio of pixels, times are alike: models resize frames anyway.
 _ALIKE = 1.6
 _Key = tuple[tuple[str, str], tuple[int, int]]
 
@@ -21,7 +21,7 @@ class FrameTimes:
         self._lock = threading.Lock()
 
     def put(self, spec: ModelSpec, size: tuple[int, int], seconds: float) -> None:
-        """Remembers what a frame of `size` (width, height) took, all in all."""
+        """Remembers how long a frame of `size` (width, height) took, everything included."""
         with self._lock:
             self._known[spec.identity, size] = seconds
             self._known.move_to_end((spec.identity, size))
@@ -29,7 +29,7 @@ class FrameTimes:
                 self._known.popitem(last=False)
 
     def get(self, spec: ModelSpec, size: tuple[int, int]) -> float | None:
-        """Seconds a frame, from a video of that size or one alike; None if nothing is known."""
+        """Seconds a frame, from a video of about that size; None if there was none."""
         pixels = size[0] * size[1]
         with self._lock:
             alike = {known: seconds for (identity, known), seconds in self._known.items() if identity == spec.identity}

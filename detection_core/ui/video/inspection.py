@@ -1,10 +1,9 @@
-"""What is told of a video before a model looks at it: what its file says, its first frame, and how long a model takes for that."""
+"""Facts about a video before detection: its header, its first frame, and how long a model takes for a frame."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -16,23 +15,24 @@ from detection_core.images.reading import ImageError, encode_jpeg, read_image
 from detection_core.models.catalog import UnknownModelError, get_model_spec
 from detection_core.models.spec import ModelSpec
 from detection_core.models.weights import WeightsError
+from detection_core.ui.components.client_values import mapping_of, text_of
 from detection_core.ui.shared.uploads import uploaded_path
 from detection_core.ui.video.frame_times import FrameTimes
 from detection_core.video.io import VideoError, VideoFile, VideoLimits, open_video
 
 _POSTER = 960
-_GLANCE = 0.05
-# Reading, drawing and writing go on beside the network, but not for nothing.
+_POLL_SECONDS = 0.05
+# Reading, drawing and writing run in parallel with the network, but take some of its time.
 _OVERHEAD = 1.15
 
-Answer = dict[str, Any]
+Response = dict[str, Any]
 
 
 def uploaded_video(path: object, limits: VideoLimits) -> VideoFile:
-    """The video that a browser says it has uploaded.
+    """The video that a browser has uploaded.
 
     Raises:
-        VideoError: If it lies anywhere but where Gradio keeps uploads, or cannot be used.
+        VideoError: If it is outside Gradio's upload folder, or cannot be used.
     """
     file = uploaded_path(path)
     if file is None:
@@ -40,7 +40,7 @@ def uploaded_video(path: object, limits: VideoLimits) -> VideoFile:
     return open_video(file, limits)
 
 
-async def inspect_video(sent: object, limits: VideoLimits) -> Answer:
+async def inspect_video(sent: object, limits: VideoLimits) -> Response:
     """Reads a video's header and its first frame.
 
     Args:
@@ -50,47 +50,46 @@ async def inspect_video(sent: object, limits: VideoLimits) -> Answer:
     Returns:
         `facts`, or `error`: why the video cannot be used.
     """
-    asked = sent if isinstance(sent, Mapping) else {}
     try:
-        return {"facts": await to_thread.run_sync(_facts, asked.get("path"), limits)}
+        return {"facts": await to_thread.run_sync(_facts, mapping_of(sent).get("path"), limits)}
     except VideoError as error:
         return {"error": str(error)}
 
 
-async def time_model(sent: object, engine: Engine, times: FrameTimes, limits: VideoLimits) -> Answer:
-    """How long a model takes for a frame of a video, from earlier videos or by trying it on the first frame.
+async def time_model(sent: object, engine: Engine, times: FrameTimes, limits: VideoLimits) -> Response:
+    """How long a model takes for a frame of a video, from earlier videos or by running it on the first frame.
 
     Args:
         sent: What the browser sent: `path` of the upload and `model`.
-        engine: Where it is tried.
-        times: What is known.
+        engine: Where detection runs.
+        times: Times of earlier videos.
         limits: Which videos are accepted.
 
     Returns:
-        `seconds`, or nothing: if the model must be downloaded first, or anything goes wrong. That is told when the model looks.
+        `seconds`, or nothing if the model must be downloaded first, or fails: errors are shown when the visitor starts detection.
     """
-    asked = sent if isinstance(sent, Mapping) else {}
-    key = asked.get("model")
+    request = mapping_of(sent)
+    key = text_of(request.get("model"))
     try:
-        spec = get_model_spec(key if isinstance(key, str) else "")
-        video = await to_thread.run_sync(uploaded_video, asked.get("path"), limits)
+        spec = get_model_spec(key)
+        video = await to_thread.run_sync(uploaded_video, request.get("path"), limits)
         known = times.get(spec, video.size)
         if known is None and engine.model_states().get(spec.key) != "to download":
-            known = await _try(engine, spec, await to_thread.run_sync(_first_frame, video))
+            known = await _measure(engine, spec, await to_thread.run_sync(_first_frame, video))
             times.put(spec, video.size, known)
     except (UnknownModelError, VideoError, ImageError, WeightsError, EngineError, CancelledError):
         return {}
     return {} if known is None else {"seconds": known}
 
 
-async def _try(engine: Engine, spec: ModelSpec, image: Image.Image) -> float:
+async def _measure(engine: Engine, spec: ModelSpec, image: Image.Image) -> float:
     loaded = await to_thread.run_sync(read_image, image)
     for _ in range(2):
         job = engine.submit(loaded, spec.key, visitor="timing", keep=False)
         while not job.future.done():
-            await asyncio.sleep(_GLANCE)
+            await asyncio.sleep(_POLL_SECONDS)
         result = job.result(0)
-        # The first pass through a network is slow, and its timing would mislead.
+        # A network's first run is slow, and would mislead.
         if not result.first_run:
             break
     return (result.timings.network + result.timings.post) * _OVERHEAD

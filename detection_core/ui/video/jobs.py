@@ -1,4 +1,4 @@
-"""Long jobs in threads of their own: a few run at a time, the others wait in line, and each visitor has at most one."""
+"""Long jobs in threads of their own: a few run at a time, the others wait in a queue, and each visitor has at most one."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from detection_core.video.io import VideoError
 logger = logging.getLogger(__name__)
 
 _MAX_WAITING = 32
-_FOR_PEOPLE = (VideoError, ImageError, WeightsError, EngineError, UnknownModelError)
+_USER_ERRORS = (VideoError, ImageError, WeightsError, EngineError, UnknownModelError)
 
 
 class JobsFullError(RuntimeError):
-    """Too many wait already; the message is for people."""
+    """Too many jobs are waiting already; the message is for people."""
 
     def __init__(self) -> None:
         super().__init__("Too many videos are waiting already. Try again in a few minutes.")
@@ -33,13 +33,13 @@ class JobsFullError(RuntimeError):
 
 @dataclass(frozen=True)
 class VideoJobState:
-    """How far a job is.
+    """The state of a job.
 
     Attributes:
-        stage: What has become of it.
-        ahead: How many are before it while it waits.
+        stage: Where it is in its life.
+        ahead: How many jobs are before it in the queue.
         status: What it waits for before the first frame, such as the model's download.
-        progress: How far it is in the video.
+        progress: Its progress in the video.
         error: Why it failed.
     """
 
@@ -51,7 +51,7 @@ class VideoJobState:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether it has ended, in whichever way."""
         return self.stage in ("done", "failed", "cancelled")
 
 
@@ -60,41 +60,41 @@ class VideoJob:
     """One visitor's job; all methods may be called from any thread.
 
     Attributes:
-        visitor: Whose it is.
-        work: What is to be done, in a thread of the job's own; it looks at `cancelled` now and then.
-        state: How far it is.
+        visitor: The visitor who waits for it.
+        work: Runs in a thread of its own; it has to check `cancelled` now and then.
+        state: Its state.
     """
 
     visitor: str
     work: Callable[[VideoJob], None]
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     state: VideoJobState = field(default_factory=VideoJobState)
-    _given_up: threading.Event = field(default_factory=threading.Event)
-    _over: threading.Event = field(default_factory=threading.Event)
+    _cancelled: threading.Event = field(default_factory=threading.Event)
+    _ended: threading.Event = field(default_factory=threading.Event)
 
     def cancelled(self) -> bool:
-        """Whether it was given up; work that finds this ends soon."""
-        return self._given_up.is_set()
+        """Whether it has been cancelled; its work should end soon."""
+        return self._cancelled.is_set()
 
-    def tell(self, status: ViewStatus | None = None, progress: VideoProgress | None = None) -> None:
-        """Says what it is doing; for the work."""
+    def report(self, status: ViewStatus | None = None, progress: VideoProgress | None = None) -> None:
+        """Sets what it is doing; called by the work."""
         self.state = replace(self.state, status=status, progress=progress or self.state.progress)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Waits until it is over.
+        """Waits until it has ended.
 
         Returns:
-            Whether it is.
+            Whether it has.
         """
-        return self._over.wait(timeout)
+        return self._ended.wait(timeout)
 
 
 class VideoJobs:
-    """The line of jobs.
+    """The queue of jobs.
 
     Args:
-        max_running: How many run at a time. They share one engine: more would finish no earlier together.
-        max_waiting: How many may wait.
+        max_running: How many run at a time. They share one engine, so running more would not finish them earlier.
+        max_waiting: How many may be waiting.
     """
 
     def __init__(self, max_running: int = 1, max_waiting: int = _MAX_WAITING) -> None:
@@ -105,10 +105,10 @@ class VideoJobs:
         self._lock = threading.RLock()
 
     def submit(self, visitor: str, work: Callable[[VideoJob], None]) -> VideoJob:
-        """Puts a job at the end of the line; the visitor's earlier one is given up.
+        """Puts a job at the end of the queue; the visitor's earlier job is cancelled.
 
         Raises:
-            JobsFullError: If too many wait already.
+            JobsFullError: If too many are waiting already.
         """
         job = VideoJob(visitor, work)
         with self._lock:
@@ -120,16 +120,16 @@ class VideoJobs:
         return job
 
     def cancel(self, job: VideoJob) -> None:
-        """Gives a job up: one that waits is over at once, one that runs ends soon."""
-        job._given_up.set()
+        """Cancels a job: a waiting one ends at once, a running one soon."""
+        job._cancelled.set()
         with self._lock:
             if job in self._waiting:
                 self._waiting.remove(job)
-                _settle(job, VideoJobState("cancelled"))
+                _finish(job, VideoJobState("cancelled"))
                 self._advance()
 
     def leave(self, visitor: str) -> None:
-        """Gives up the jobs of a visitor who has gone."""
+        """Cancels the jobs of a visitor who has gone."""
         with self._lock:
             for job in [job for job in (*self._waiting, *self._running) if job.visitor == visitor]:
                 self.cancel(job)
@@ -139,7 +139,7 @@ class VideoJobs:
             job = self._waiting.pop(0)
             self._running.append(job)
             job.state = VideoJobState("running")
-            # A thread that is no daemon would keep the process from ending until the video is finished.
+            # Without `daemon`, the process could not end before the video is finished.
             threading.Thread(target=self._run, args=[job], name="video", daemon=True).start()
         for ahead, job in enumerate(self._waiting, len(self._running)):
             job.state = replace(job.state, ahead=ahead)
@@ -156,12 +156,12 @@ class VideoJobs:
         with self._lock:
             self._running.remove(job)
             self._advance()
-        _settle(job, outcome)
+        _finish(job, outcome)
 
 
 def _readable(error: Exception) -> Exception:
-    """What went wrong in words for people; the log has the rest."""
-    if isinstance(error, _FOR_PEOPLE):
+    """The error in words for people; the log has the details."""
+    if isinstance(error, _USER_ERRORS):
         return error
     logger.error("Work on a video failed", exc_info=error)
     if isinstance(error, OSError):
@@ -169,6 +169,6 @@ def _readable(error: Exception) -> Exception:
     return RuntimeError("Something unexpected went wrong. Try again; the server's log has the details.")
 
 
-def _settle(job: VideoJob, outcome: VideoJobState) -> None:
+def _finish(job: VideoJob, outcome: VideoJobState) -> None:
     job.state = outcome
-    job._over.set()
+    job._ended.set()

@@ -1,8 +1,7 @@
-"""What Python and a VideoView tell each other: videos, work that has begun, annotated videos, and what the visitor wants, validated."""
+"""Messages between Python and a VideoView: models, jobs, annotated videos, and the visitor's orders, validated."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,26 +9,27 @@ from gradio.data_classes import FileData, GradioModel
 
 from detection_core.detections import plural
 from detection_core.models.spec import ModelSpec
-from detection_core.ui.components.client_values import bounded, items_of_type, read_style
+from detection_core.ui.components.client_values import bounded, items_of_type, mapping_of, read_style
 from detection_core.ui.components.messages import PageMessage, ViewError
 from detection_core.video import VIDEO_FORMATS, FrameCounts, VideoOptions, lowest_kept
 from detection_core.visualization import PALETTE, AnnotationStyle, to_hex
 
-# How many frames a second are looked at, by what the browser calls it.
+# In how many frames a second objects are detected, by what the browser calls it.
 RATES: dict[str, float | None] = {"all": None, "10": 10.0, "5": 5.0, "2": 2.0, "1": 1.0}
 DEFAULT_RATE = "10"
-# The annotated video itself is a choice beside the formats of what was found.
+# The annotated video itself can be chosen, too, beside the formats of results.
 VIDEO_FORMAT = "mp4"
 _LAYERS_OF_TASKS = {"boxes": ["boxes", "labels"], "masks": ["masks", "contours"], "keypoints": ["skeletons"]}
 
 
 class VideoModel(GradioModel):
-    """The chosen model, and what the button says that has it look.
+    """The chosen model.
 
     Attributes:
         threshold: The default one.
         floor: The lowest that can be chosen.
-        layers: What there is to be drawn of its results.
+        layers: The layers that its results can be drawn in.
+        button: The label of the button that starts detection.
     """
 
     key: str
@@ -41,12 +41,12 @@ class VideoModel(GradioModel):
 
 
 class VideoStart(GradioModel):
-    """Word that work on a video has begun: the browser then asks how far it is.
+    """A job on a video has begun: the browser then asks for its progress.
 
     Attributes:
         turn: Unlike any other's, because Gradio sends a message twice.
         video: Name of the video on the server.
-        kind: Whether the model looks, or what it found is only drawn again.
+        kind: Whether objects are detected, or the detections are only drawn again.
     """
 
     turn: str
@@ -55,7 +55,7 @@ class VideoStart(GradioModel):
 
 
 class VideoClass(GradioModel):
-    """How often a class occurs: in each frame, and how many different ones; `total` None where nobody followed them."""
+    """How many objects of a class there are: in each frame, and different ones in `total`, which is None if they were not tracked."""
 
     name: str
     plural: str
@@ -71,14 +71,14 @@ class VideoOutcome(GradioModel):
         turn: Unlike any other's, because Gradio sends a message twice.
         video: Name of the video on the server.
         file: The MP4 file.
-        model: Key of the model that looked.
+        model: Key of the model.
         threshold: Lowest score shown.
-        track: Whether objects were followed.
-        frames: How many were looked at.
-        seconds: How long that took.
-        complete: Whether it came to the video's end.
+        track: Whether objects were tracked.
+        frames: In how many frames objects were detected.
+        seconds: How long detection took.
+        complete: Whether it reached the video's end.
         times: Seconds of each frame.
-        classes: What was found, most frequent first; also those that are switched off.
+        classes: Classes of the detected objects, most frequent first; also those that are switched off.
     """
 
     turn: str
@@ -95,10 +95,10 @@ class VideoOutcome(GradioModel):
 
 
 class VideoMessage(PageMessage):
-    """What Python tells the view; a part that is None or empty leaves the view's part as it is, except `error`, which goes away."""
+    """A message to the view; a part that is None or empty leaves the view's part as it is, except `error`, which is removed."""
 
     model: VideoModel | None = None
-    # A video that the server brings, played like a visitor's own.
+    # The server's example, played like a visitor's own video.
     example: FileData | None = None
     start: VideoStart | None = None
     outcome: VideoOutcome | None = None
@@ -108,7 +108,7 @@ class VideoMessage(PageMessage):
 
 @dataclass(frozen=True)
 class VideoOrder:
-    """What the visitor wants.
+    """An order of the visitor: a video, the options, and files.
 
     Attributes:
         video: Name of the video on the server, where there is one.
@@ -116,7 +116,7 @@ class VideoOrder:
         name: What the visitor calls it.
         rate: Key of `RATES`.
         threshold: Lowest score shown, or None for the model's default one.
-        track: Whether objects are followed.
+        track: Whether objects are tracked.
         hidden_classes: Names of the classes that are switched off.
         style: How the video is drawn.
         formats: `VIDEO_FORMAT` and keys of `VIDEO_FORMATS`, those that exist.
@@ -135,7 +135,7 @@ class VideoOrder:
     @classmethod
     def from_client(cls, sent: object) -> VideoOrder:
         """Reads what a browser sent; anything missing or of a wrong type is a default, numbers out of range become the nearest bound."""
-        values = sent if isinstance(sent, Mapping) else {}
+        values = mapping_of(sent)
         texts = {name: value for name in ("video", "path", "name") if isinstance(value := values.get(name), str)}
         rate, track = values.get("rate"), values.get("track")
         threshold = bounded(values.get("threshold"), 0, 1, -1)
@@ -151,10 +151,10 @@ class VideoOrder:
         )
 
     def options(self, spec: ModelSpec) -> VideoOptions:
-        """The same for the video's way through a model."""
+        """The order as options of detection with this model."""
         threshold = spec.default_threshold if self.threshold is None else self.threshold
         return VideoOptions(
-            # The slider ends at the floor rounded down.
+            # The slider ends at the minimum score rounded down.
             threshold=max(threshold, model_floor(spec)),
             fps=RATES[self.rate],
             track=self.track,
@@ -169,7 +169,7 @@ def model_floor(spec: ModelSpec) -> float:
 
 
 def video_model(spec: ModelSpec, button: str) -> VideoMessage:
-    """Tells of the chosen model."""
+    """A message about the chosen model."""
     layers = [layer for task in spec.tasks for layer in _LAYERS_OF_TASKS[task]]
     return VideoMessage(
         model=VideoModel(
@@ -179,7 +179,7 @@ def video_model(spec: ModelSpec, button: str) -> VideoMessage:
 
 
 def video_error(title: str, text: str) -> VideoMessage:
-    """What went wrong; what the view shows stays."""
+    """An error; what the view shows stays."""
     return VideoMessage(error=ViewError(title=title, text=text))
 
 
@@ -189,7 +189,7 @@ def video_download(path: str, name: str) -> VideoMessage:
 
 
 def video_classes(counts: FrameCounts, categories: tuple[str, ...]) -> list[VideoClass]:
-    """What is to be seen at which time, in words and colors; colors are by class id, as everywhere."""
+    """The classes with their counts in each frame and their colors, which are by class id, as everywhere."""
     ids = {name: index for index, name in reversed(list(enumerate(categories)))}
     total = counts.total
     return [

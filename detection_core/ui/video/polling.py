@@ -1,67 +1,60 @@
-"""How far the work on a video is: the browser asks again and again until it is over."""
+"""The progress of a video's job: the browser asks again and again until the job is over."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 from typing import Any
 
+from detection_core.ui.components.client_values import mapping_of
 from detection_core.ui.video.jobs import VideoJobState
-from detection_core.ui.video.work import VideoExpiredError, VideoStore, VisitorVideo
+from detection_core.ui.video.work import VideoExpiredError, VideoStore
 
-# Short enough for any proxy on the way.
+# Short enough for the timeout of any proxy.
 _PATIENCE = 1.0
-_GLANCE = 0.05
-# More often nobody reads it.
-_PACE = 0.2
+_POLL_SECONDS = 0.05
+# Nobody reads figures that change more often.
+_MIN_WAIT = 0.2
 
-Answer = dict[str, Any]
+Response = dict[str, Any]
 
 
-async def watch_video(sent: object, videos: VideoStore) -> Answer:
-    """How far the work on a video is; waits for news, but not for long, and without holding one of the server's few threads.
+async def job_progress(sent: object, videos: VideoStore) -> Response:
+    """The progress of a video's job; waits up to a second for a change, without occupying one of the server's few threads.
 
     Args:
-        sent: What the browser sent: `video`, and `seen`, what it was told last.
+        sent: What the browser sent: `video`, and `seen`, the latest response.
         videos: Where videos are kept.
 
     Returns:
-        `stage` and what goes with it; `error` where the work failed; or `expired`: the video is no longer kept.
+        `stage` and what goes with it; `error` if the job failed; or `expired`: the video is no longer kept.
     """
-    asked = sent if isinstance(sent, Mapping) else {}
-    video = named_video(videos, asked)
+    request = mapping_of(sent)
+    video = videos.get(request.get("video"))
     if video is None or video.job is None:
         return {"expired": str(VideoExpiredError())}
     deadline = time.monotonic() + _PATIENCE
-    await asyncio.sleep(0 if video.job.state.is_over else _PACE)
-    while (news := told(video.job.state)) == asked.get("seen") and time.monotonic() < deadline:
-        await asyncio.sleep(_GLANCE)
-    return news
+    await asyncio.sleep(0 if video.job.state.is_over else _MIN_WAIT)
+    while (response := _response(video.job.state)) == request.get("seen") and time.monotonic() < deadline:
+        await asyncio.sleep(_POLL_SECONDS)
+    return response
 
 
-def named_video(videos: VideoStore, sent: object) -> VisitorVideo | None:
-    """The video that a browser names, if there is one."""
-    try:
-        return videos.find(sent.get("video") if isinstance(sent, Mapping) else None)
-    except VideoExpiredError:
-        return None
-
-
-def told(state: VideoJobState) -> Answer:
-    """How far a job is, as plain types."""
-    progress = state.progress
+def _response(state: VideoJobState) -> Response:
+    """A job's state as plain types."""
+    progress = None
+    if state.progress is not None:
+        left = state.progress.seconds_left
+        progress = {
+            "done": state.progress.frames_done,
+            "total": state.progress.frames_total,
+            "fps": round(state.progress.fps, 2),
+            "left": None if left is None else round(left, 1),
+        }
     return {
         "stage": state.stage,
         "ahead": state.ahead,
         "status": None if state.status is None else state.status.model_dump(),
-        "progress": None
-        if progress is None
-        else {
-            "done": progress.frames_done,
-            "total": progress.frames_total,
-            "fps": round(progress.fps, 2),
-            "left": None if progress.seconds_left is None else round(progress.seconds_left, 1),
-        },
+        "progress": progress,
         "error": None if state.error is None else str(state.error),
     }

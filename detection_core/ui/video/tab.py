@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,15 @@ from gradio.data_classes import FileData
 
 from detection_core.engine import Engine
 from detection_core.models.catalog import UnknownModelError, get_model_spec
+from detection_core.ui.components.client_values import mapping_of
 from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
+from detection_core.ui.shared.events import QUIET, server_function
 from detection_core.ui.shared.session import visitor_of
 from detection_core.ui.shared.uploads import image_name
 from detection_core.ui.video.download import NothingToSaveError, save_video
 from detection_core.ui.video.example import EXAMPLE_NAME, make_example_video
 from detection_core.ui.video.frame_times import FrameTimes
-from detection_core.ui.video.inspection import inspect_video, time_model, uploaded_video
+from detection_core.ui.video.inspection import Response, inspect_video, time_model, uploaded_video
 from detection_core.ui.video.jobs import JobsFullError, VideoJobs
 from detection_core.ui.video.messages import (
     VideoMessage,
@@ -32,159 +33,164 @@ from detection_core.ui.video.messages import (
     video_error,
     video_model,
 )
-from detection_core.ui.video.polling import named_video, watch_video
+from detection_core.ui.video.polling import job_progress
 from detection_core.ui.video.view import VideoView
-from detection_core.ui.video.work import Drawn, VideoExpiredError, VideoStore, VisitorVideo, draw_again, look
+from detection_core.ui.video.work import Drawn, VideoExpiredError, VideoStore, VisitorVideo, detect_objects, draw_again
 from detection_core.video.io import VideoError, VideoLimits
 
-Answer = dict[str, Any]
 
-
-@dataclass(frozen=True)
 class VideoTab:
-    """What the page needs of the tab.
-
-    Attributes:
-        picker: The model picker, to be refreshed.
-        view: The video.
-        model: Says what the view must know of the model of a key, to be refreshed with the picker.
-    """
-
-    picker: ModelPicker
-    view: VideoView
-    model: Callable[[str], VideoMessage]
-
-
-def build_video_tab(page: gr.Blocks, engine: Engine) -> VideoTab:
-    """Adds the tab's content to the page being built.
+    """The Video tab: `layout` makes its components, `wire` connects them with the other methods, which handle their events.
 
     Args:
-        page: The page; what its visitors leave behind is let go of.
         engine: Where detection runs.
+
+    Attributes:
+        picker: The model picker, for the page to refresh.
+        view: The video, for the page to refresh with `model_message`.
 
     Raises:
         ValueError: If a limit in the environment is not a positive number.
     """
-    limits = VideoLimits.from_environment()
-    jobs, times = VideoJobs(), FrameTimes()
 
-    async def inspect(sent: Any) -> Answer:
-        return await inspect_video(sent, limits)
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._limits = VideoLimits.from_environment()
+        self._jobs = VideoJobs()
+        self._frame_times = FrameTimes()
 
-    async def pace(sent: Any) -> Answer:
-        return await time_model(sent, engine, times, limits)
+    def layout(self) -> None:
+        """Adds the components to the page being built."""
+        with gr.Row(equal_height=False, elem_classes="workbench"):
+            with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
+                self.picker = ModelPicker(self._engine.model_states())
+            with gr.Column(scale=1, min_width=320):
+                functions = map(server_function, (self.inspect, self.pace, self.watch, self.stop))
+                self.view = VideoView(*functions, limits=self._limits, value=self.model_message(self.picker.value["selected"]))
 
-    async def watch(sent: Any) -> Answer:
-        return await watch_video(sent, videos)
+    def wire(self, page: gr.Blocks) -> None:
+        """Connects the events.
 
-    async def stop(sent: Any) -> None:
-        if (video := named_video(videos, sent)) is not None and video.job is not None:
-            jobs.cancel(video.job)
+        Args:
+            page: The page; the videos of visitors who leave it are removed.
+        """
+        folder = Path(self.view.GRADIO_CACHE)
+        self._videos = VideoStore(folder, page.upload_file_set)
+        # Not one that an earlier version has made.
+        self._example_path = folder / f"example-{secrets.token_hex(8)}" / EXAMPLE_NAME
+        model = [self.picker, self.view]
+        # A choice that comes quickly after another, of a precision say, must not be lost.
+        self.picker.select(self.show_model, self.picker, model, queue=False, trigger_mode="always_last", **QUIET)
+        self.view.begin(self.begin, self.picker, self.view, concurrency_limit=4, **QUIET)
+        self.view.redraw(self.redraw, None, self.view, queue=False, **QUIET)
+        self.view.settled(self.show_outcome, self.picker, model, queue=False, **QUIET)
+        self.view.example(self.example, None, self.view, concurrency_limit=1, **QUIET)
+        self.view.download(self.download, None, self.view, concurrency_limit=2, **QUIET)
+        page.unload(self.leave)
 
-    with gr.Row(equal_height=False, elem_classes="workbench"):
-        with gr.Column(scale=0, min_width=320, elem_classes="inputs"):
-            picker = ModelPicker(engine.model_states())
-        with gr.Column(scale=1, min_width=320):
-            view = VideoView(inspect, pace, watch, stop, limits=limits, value=_model_message(engine, picker.value["selected"]))
-    folder = Path(view.GRADIO_CACHE)
-    videos = VideoStore(folder, page.upload_file_set)
-    # Not one that an earlier version has made.
-    example_path = folder / f"example-{secrets.token_hex(8)}" / EXAMPLE_NAME
+    async def inspect(self, sent: Any) -> Response:
+        """Server function: reads an uploaded video's header and first frame."""
+        return await inspect_video(sent, self._limits)
 
-    def choose(key: str) -> tuple[dict[str, Any], VideoMessage]:
-        """The picker, and what the view must know of the model."""
-        return picker_value(key, engine.model_states()), _model_message(engine, key)
+    async def pace(self, sent: Any) -> Response:
+        """Server function: how long a model takes for a frame."""
+        return await time_model(sent, self._engine, self._frame_times, self._limits)
 
-    def begin(key: str, event: gr.EventData, request: gr.Request) -> VideoMessage:
-        """Puts the video into the line of those to be looked at; the visitor's earlier one goes."""
+    async def watch(self, sent: Any) -> Response:
+        """Server function: the progress of a video's job."""
+        return await job_progress(sent, self._videos)
+
+    async def stop(self, sent: Any) -> None:
+        """Server function: cancels a video's job."""
+        video = self._videos.get(mapping_of(sent).get("video"))
+        if video is not None and video.job is not None:
+            self._jobs.cancel(video.job)
+
+    def show_model(self, key: str) -> tuple[dict[str, Any], VideoMessage]:
+        """The picker, and the message to the view about the model."""
+        return picker_value(key, self._engine.model_states()), self.model_message(key)
+
+    def begin(self, key: str, event: gr.EventData, request: gr.Request) -> VideoMessage:
+        """Queues detection in a video; the visitor's earlier video is removed."""
         order, visitor = VideoOrder.from_client(event._data), visitor_of(request, "video")
         try:
             spec = get_model_spec(key)
-            upload = uploaded_video(order.path, limits)
-            jobs.leave(visitor)
-            engine.cancel_visitor(visitor)
-            video = videos.begin(visitor, spec, upload, image_name(order.name, upload.path))
-            video.job = jobs.submit(visitor, partial(look, video, order.options(spec), engine, times))
+            upload = uploaded_video(order.path, self._limits)
+            self._jobs.leave(visitor)
+            self._engine.cancel_visitor(visitor)
+            video = self._videos.begin(visitor, spec, upload, image_name(order.name, upload.path))
+            detect = partial(detect_objects, video, order.options(spec), self._engine, self._frame_times)
+            video.job = self._jobs.submit(visitor, detect)
         except UnknownModelError:
-            return video_error("This model is gone", "Its file has been removed. Put it back, or choose another model.")
+            return video_error("This model no longer exists", "Its file has been removed. Put it back, or choose another model.")
         except VideoError as error:
             return video_error("This video cannot be used", str(error))
         except JobsFullError as error:
             return video_error("The server is busy", str(error))
         except OSError as error:
-            return video_error("The video cannot be looked at", f"The server says: {error.strerror}.")
+            return video_error("The video cannot be processed", f"The server reports: {error.strerror}.")
         return VideoMessage(start=VideoStart(turn=secrets.token_hex(8), video=video.token, kind="detect"))
 
-    def redraw(event: gr.EventData, request: gr.Request) -> VideoMessage:
-        """Has what was found drawn in another way."""
+    def redraw(self, event: gr.EventData, request: gr.Request) -> VideoMessage:
+        """Queues drawing a video's detections with other options."""
         order, visitor = VideoOrder.from_client(event._data), visitor_of(request, "video")
         try:
-            video = videos.find(order.video)
+            video = self._videos.find(order.video)
             if video.drawn is None:
                 raise VideoExpiredError
-            # Other frames would have to be looked at.
+            # At another rate, there would be frames without detections.
             options = replace(order.options(video.spec), fps=video.drawn.options.fps)
-            video.job = jobs.submit(visitor, partial(draw_again, video, options))
+            video.job = self._jobs.submit(visitor, partial(draw_again, video, options))
         except (VideoExpiredError, JobsFullError) as error:
             return video_error("The video cannot be drawn again", str(error))
         return VideoMessage(start=VideoStart(turn=secrets.token_hex(8), video=video.token, kind="draw"))
 
-    def finish(key: str, event: gr.EventData) -> tuple[dict[str, Any], VideoMessage]:
-        """Shows what came of the work; it may have downloaded the model."""
-        video = named_video(videos, event._data)
-        message = _model_message(engine, key)
+    def show_outcome(self, key: str, event: gr.EventData) -> tuple[dict[str, Any], VideoMessage]:
+        """Shows the outcome of a job, which may have downloaded the model."""
+        video = self._videos.get(mapping_of(event._data).get("video"))
+        picker, message = self.show_model(key)
         if video is not None and video.drawn is not None:
-            view.temp_files.add(str(video.drawn.path))
+            self.view.temp_files.add(str(video.drawn.path))
             message.outcome, message.notes = _outcome(video, video.drawn), list(video.drawn.notes)
-        return picker_value(key, engine.model_states()), message
+        return picker, message
 
-    def example() -> VideoMessage:
-        """Makes the video to try, or takes the one that was made."""
+    def example(self) -> VideoMessage:
+        """The example video, which is made at the first request."""
+        path = self._example_path
         try:
-            example_path.parent.mkdir(parents=True, exist_ok=True)
-            if not example_path.exists():
-                make_example_video(example_path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                make_example_video(path)
         except (VideoError, OSError):
             return video_error("The example cannot be made", "The server's disk may be full. Choose a video of your own.")
-        view.temp_files.add(str(example_path))
-        return VideoMessage(example=FileData(path=str(example_path)))
+        self.view.temp_files.add(str(path))
+        return VideoMessage(example=FileData(path=str(path)))
 
-    def download(event: gr.EventData) -> VideoMessage:
+    def download(self, event: gr.EventData) -> VideoMessage:
         """Writes everything chosen into one file."""
         order = VideoOrder.from_client(event._data)
         try:
-            path, name = save_video(videos.find(order.video), order.formats)
+            path, name = save_video(self._videos.find(order.video), order.formats)
         except (VideoExpiredError, NothingToSaveError, VideoError) as error:
             return video_error("The files cannot be written", str(error))
         except OSError as error:
-            return video_error("The files cannot be written", f"The server says: {error.strerror}.")
-        view.temp_files.add(str(path))
+            return video_error("The files cannot be written", f"The server reports: {error.strerror}.")
+        self.view.temp_files.add(str(path))
         return video_download(str(path), name)
 
-    def leave(request: gr.Request) -> None:
+    def leave(self, request: gr.Request) -> None:
+        """Cancels the job and removes the video of a visitor who has gone."""
         visitor = visitor_of(request, "video")
-        jobs.leave(visitor)
-        videos.leave(visitor)
+        self._jobs.leave(visitor)
+        self._videos.leave(visitor)
 
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    # A choice that follows quickly, of a precision say, must not be lost.
-    picker.select(choose, picker, [picker, view], queue=False, trigger_mode="always_last", **quiet)
-    view.begin(begin, picker, view, concurrency_limit=4, **quiet)
-    view.redraw(redraw, None, view, queue=False, **quiet)
-    view.settled(finish, picker, [picker, view], queue=False, **quiet)
-    view.example(example, None, view, concurrency_limit=1, **quiet)
-    view.download(download, None, view, concurrency_limit=2, **quiet)
-    page.unload(leave)
-    return VideoTab(picker, view, partial(_model_message, engine))
-
-
-def _model_message(engine: Engine, key: str) -> VideoMessage:
-    """What the view must know of a model; nothing, if there is none of that key any more."""
-    try:
-        spec = get_model_spec(key)
-    except UnknownModelError:
-        return VideoMessage()
-    return video_model(spec, detect_label(key, engine.model_states()))
+    def model_message(self, key: str) -> VideoMessage:
+        """The message to the view about a model; an empty one if the model no longer exists."""
+        try:
+            spec = get_model_spec(key)
+        except UnknownModelError:
+            return VideoMessage()
+        return video_model(spec, detect_label(key, self._engine.model_states()))
 
 
 def _outcome(video: VisitorVideo, drawn: Drawn) -> VideoOutcome:

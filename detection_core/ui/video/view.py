@@ -1,4 +1,4 @@
-"""VideoView: a video to be looked at by a model, and the annotated video with what is to be seen at which time."""
+"""VideoView: a video to detect objects in, and the annotated video with counts over time."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from detection_core.video.io import VideoLimits
 class VideoView(View):
     """A video: choosing, playing, settings, progress with cancel, the annotated video, and a chart of counts to seek in.
 
-    As an output it takes a `VideoMessage`, as an input it gives the `VideoOrder`. Its events: `begin` wants the model to look, `redraw`
-    wants what it found drawn in another way, `settled` tells that work is over (its data has `video`), `example` wants a video to try,
-    `download` wants files (its data is an order too).
+    As an output it takes a `VideoMessage`, as an input it gives the `VideoOrder`. Its events: `begin` asks for detection, `redraw` for
+    drawing the detections with other options, `example` for the example video, `download` for files (its data is an order, too);
+    `settled` says that a job has ended (its data has `video`).
 
     Args:
         inspect: Server function that reads a video's header; it gets `path`.
-        pace: Server function that says how long a frame takes; it gets `path` and `model`.
-        watch: Server function that tells how far the work on a video is; it gets `video` and `seen`.
-        stop: Server function that ends it; it gets `video`.
+        pace: Server function that gives the time for a frame; it gets `path` and `model`.
+        watch: Server function that gives the progress of a video's job; it gets `video` and `seen`.
+        stop: Server function that cancels it; it gets `video`.
         limits: Which videos are accepted.
         value: What it shows first.
     """
@@ -54,7 +54,7 @@ class VideoView(View):
         super().__init__(value, constants=constants, server_functions=[inspect, pace, watch, stop], **kwargs)
 
     def preprocess(self, payload: VideoMessage | None) -> VideoOrder:
-        """What the visitor wants."""
+        """The visitor's order."""
         return VideoOrder.from_client(payload.order if payload else None)
 
     def example_payload(self) -> Any:

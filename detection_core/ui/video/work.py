@@ -1,4 +1,4 @@
-"""What the server keeps of visitors' videos, and the work on them: looking with a model, and drawing again without one."""
+"""Visitors' videos on the server and the work on them: detection, and drawing the detections again without the model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import secrets
 import shutil
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -22,6 +21,7 @@ from detection_core.models.spec import ModelSpec
 from detection_core.models.weights import WeightsError
 from detection_core.ui.shared.progress import status_of
 from detection_core.ui.shared.uploads import is_upload, version_of
+from detection_core.ui.shared.visitor_store import VisitorStore, new_token
 from detection_core.ui.video.frame_times import FrameTimes
 from detection_core.ui.video.jobs import VideoJob
 from detection_core.video import (
@@ -37,9 +37,9 @@ from detection_core.video import (
 )
 from detection_core.video.io import VideoError, VideoFile
 
-_GLANCE = 0.25
+_POLL_SECONDS = 0.25
 _PAUSE_WHEN_FULL = 0.5
-# Frames of a video in the engine; it takes eight images of a visitor at a time.
+# Frames of a video in the engine, which accepts eight images of a visitor at a time.
 _MAX_IN_FLIGHT = 6
 
 
@@ -47,19 +47,19 @@ class VideoExpiredError(LookupError):
     """The video's results are no longer kept; the message is for people."""
 
     def __init__(self) -> None:
-        super().__init__("This video's results are no longer kept on the server. Press Detect to look at it again.")
+        super().__init__("This video's results are no longer kept on the server. Press Detect to process it again.")
 
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """One annotated video and what is told of it.
+    """One annotated video and the facts that are shown with it.
 
     Attributes:
         path: The video.
         options: How it was made.
-        counts: What there is at which time, in all classes: those that are switched off too, to choose from.
-        complete: Whether the model looked at the video to its end.
-        seconds: How long that took.
+        counts: How many objects there are in each frame, of all classes: also of those that are switched off, to choose from.
+        complete: Whether detection reached the video's end.
+        seconds: How long detection took.
         notes: Remarks for the visitor.
     """
 
@@ -73,18 +73,18 @@ class Drawn:
 
 @dataclass(eq=False)
 class VisitorVideo:
-    """One visitor's video that a model looks at.
+    """One visitor's video and its model.
 
     Attributes:
-        visitor: Whose it is.
+        visitor: The visitor who uploaded it.
         spec: The model.
         video: The uploaded file.
         name: What the visitor calls it.
-        folder: Where its records and videos are; it goes with the video.
+        folder: Where its records and videos are; it is deleted with the video.
         token: Its name, which nobody can guess: whoever knows it may see the results.
         upload: Which upload of that file it is, see `version_of`.
-        job: What is being done with it, or was last.
-        records: Everything that was found.
+        job: The current job on it, or the latest.
+        records: All detections.
         drawn: The latest annotated video.
     """
 
@@ -93,92 +93,71 @@ class VisitorVideo:
     video: VideoFile
     name: str
     folder: Path
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    token: str = field(default_factory=new_token)
     upload: tuple[int, int] | None = None
     job: VideoJob | None = None
     records: FrameResults | None = None
     drawn: Drawn | None = None
 
 
-class VideoStore:
-    """Keeps the videos, one a visitor, each with a folder of its own.
+class VideoStore(VisitorStore[VisitorVideo]):
+    """Keeps the videos, one for each visitor, each with a folder of its own.
 
-    The file that a visitor sent goes with the video, too, when the visitor has left or begun another one: it is large, and Gradio would
-    keep it for hours. But Gradio names files by their content, so it may be somebody else's as well; then it stays.
+    The uploaded file is deleted with the video when the visitor has left or begun another one: it is large, and Gradio would keep it for
+    hours. Gradio names files by their content, so another visitor may have sent the same one; then it stays.
 
     Args:
         folder: Where the folders are made.
-        uploads: What visitors have sent, see `is_upload`; no other file is deleted.
-        capacity: How many videos are kept; the one not used for longest goes first, unless something is being done with it.
+        uploads: What visitors have uploaded, see `is_upload`; no other file is deleted.
+        capacity: How many videos are kept; the least recently used one is evicted, unless it is being processed.
     """
 
     def __init__(self, folder: Path, uploads: Collection[str] = (), capacity: int = 200) -> None:
+        super().__init__(VideoExpiredError, capacity)
         self._folder = folder
         self._uploads = uploads
-        self._capacity = capacity
-        self._videos: OrderedDict[str, VisitorVideo] = OrderedDict()
-        self._lock = threading.RLock()
 
     def begin(self, visitor: str, spec: ModelSpec, source: VideoFile, name: str) -> VisitorVideo:
-        """A new video in place of the visitor's earlier one."""
+        """Adds a video in place of the visitor's earlier one."""
         with self._lock:
             self.leave(visitor)
-            idle = [video for video in self._videos.values() if video.job is None or video.job.state.is_over]
-            for video in idle[: max(0, len(self._videos) + 1 - self._capacity)]:
-                # Its visitor is still there, and may have it looked at again.
-                self._drop(video, with_upload=False)
             folder = self._folder / secrets.token_hex(16)
             folder.mkdir(parents=True)
             video = VisitorVideo(visitor, spec, source, name, folder, upload=version_of(source.path))
-            self._videos[video.token] = video
+            self.put(video, token=video.token, visitor=visitor)
             return video
 
-    def find(self, token: object) -> VisitorVideo:
-        """Finds a video by its name.
+    def _may_be_evicted(self, entry: VisitorVideo) -> bool:
+        return entry.job is None or entry.job.state.is_over
 
-        Raises:
-            VideoExpiredError: If there is none, or no longer.
-        """
-        with self._lock:
-            if not isinstance(token, str) or token not in self._videos:
-                raise VideoExpiredError
-            self._videos.move_to_end(token)
-            return self._videos[token]
+    def _on_removed(self, entry: VisitorVideo, *, evicted: bool) -> None:
+        # In a thread of its own: a job that is still writing would create its files again after the folder is gone.
+        # The visitor of an evicted video may want to process the same file again.
+        threading.Thread(target=self._delete_files, args=[entry], kwargs={"with_upload": not evicted}, name="discard", daemon=True).start()
 
-    def leave(self, visitor: str) -> None:
-        """Lets go of the video of a visitor who has gone; its job must have been given up."""
-        with self._lock:
-            for video in [video for video in self._videos.values() if video.visitor == visitor]:
-                self._drop(video, with_upload=True)
-
-    def _drop(self, video: VisitorVideo, *, with_upload: bool) -> None:
-        self._videos.pop(video.token)
-        # In a thread of its own: what is written just now would come back after the folder.
-        threading.Thread(target=self._discard, args=[video, with_upload], name="discard", daemon=True).start()
-
-    def _discard(self, video: VisitorVideo, with_upload: bool) -> None:
-        """Removes everything of a video from the disk, when its job is over."""
+    def _delete_files(self, video: VisitorVideo, *, with_upload: bool) -> None:
+        """Deletes all files of a video once its job is over."""
         if video.job is not None:
             video.job.wait()
         if video.records is not None:
             video.records.close()
         shutil.rmtree(video.folder, ignore_errors=True)
         if with_upload and is_upload(video.video.path, self._uploads):
-            self._free(video)
+            self._delete_upload(video)
 
-    def _free(self, video: VisitorVideo) -> None:
-        """Deletes the file that the visitor sent, unless another video is of it, or somebody has just sent the same again."""
+    def _delete_upload(self, video: VisitorVideo) -> None:
+        """Deletes the uploaded file, unless another video uses it, or somebody has just uploaded the same file again."""
         path = video.video.path
         with self._lock, suppress(OSError):
-            if version_of(path) == video.upload and all(kept.video.path != path for kept in self._videos.values()):
+            if version_of(path) == video.upload and all(kept.video.path != path for kept in self._entries.values()):
                 path.unlink()
 
 
-def look(video: VisitorVideo, options: VideoOptions, engine: Engine, times: FrameTimes, job: VideoJob) -> None:
-    """Has the model look at the video, frame after frame, and draws what it finds; a video that ends early is kept as far as it came.
+def detect_objects(video: VisitorVideo, options: VideoOptions, engine: Engine, times: FrameTimes, job: VideoJob) -> None:
+    """Detects objects in the video, frame by frame, and draws them; if that ends early, the frames so far are kept.
 
     Raises:
-        Cancelled: If it was given up before the first frame.
+        Cancelled: If it was cancelled before the first frame.
         VideoError, WeightsError, EngineError: If it fails before the first frame.
     """
     started = time.monotonic()
@@ -190,12 +169,12 @@ def look(video: VisitorVideo, options: VideoOptions, engine: Engine, times: Fram
         # One more than run at a time, so that the engine need not wait for the next one.
         max_in_flight = min(engine.max_in_flight, _MAX_IN_FLIGHT)
         result = detect_video(
-            records, detect, out, options, floor=floor, max_in_flight=max_in_flight, on_progress=_teller(job), cancelled=job.cancelled
+            records, detect, out, options, floor=floor, max_in_flight=max_in_flight, on_progress=_reporter(job), cancelled=job.cancelled
         )
     except (CancelledError, VideoError, WeightsError, EngineError) as error:
         if not records or not out.exists():
             raise
-        notes = () if isinstance(error, CancelledError) else (f"It ended early. {error}",)
+        notes = () if isinstance(error, CancelledError) else (f"Detection ended early. {error}",)
         result = VideoResult(len(records), False, 0.0, out, notes)
     if not result.frames:
         raise CancelledError
@@ -206,10 +185,10 @@ def look(video: VisitorVideo, options: VideoOptions, engine: Engine, times: Fram
 
 
 def draw_again(video: VisitorVideo, options: VideoOptions, job: VideoJob) -> None:
-    """Draws what was found in another way; when it is given up or fails, the former video stays.
+    """Draws the detections with other options; if that is cancelled or fails, the former video stays.
 
     Raises:
-        Cancelled: If it was given up.
+        Cancelled: If it was cancelled.
         VideoError: If it fails.
     """
     former, records = video.drawn, video.records
@@ -217,10 +196,10 @@ def draw_again(video: VisitorVideo, options: VideoOptions, job: VideoJob) -> Non
         raise VideoExpiredError
     out = video.folder / f"{secrets.token_hex(8)}.mp4"
     try:
-        result = render_video(records, out, options, on_progress=_teller(job), cancelled=job.cancelled)
+        result = render_video(records, out, options, on_progress=_reporter(job), cancelled=job.cancelled)
         if not result.complete and job.cancelled():
             raise CancelledError
-        # How far the model looked, and how long, is as before.
+        # Detection is as it was.
         video.drawn = Drawn(out, options, _count_all(records, options), former.complete, former.seconds, result.notes)
     except BaseException:
         out.unlink(missing_ok=True)
@@ -232,30 +211,30 @@ def _count_all(records: FrameResults, options: VideoOptions) -> FrameCounts:
     return count_per_frame(records, replace(options, classes=None))
 
 
-def _teller(job: VideoJob) -> Callable[[VideoProgress], None]:
-    return lambda progress: job.tell(progress=progress)
+def _reporter(job: VideoJob) -> Callable[[VideoProgress], None]:
+    return lambda progress: job.report(progress=progress)
 
 
 def frame_detector(engine: Engine, spec: ModelSpec, visitor: str, job: VideoJob) -> Callable[[Image.Image], Detections]:
-    """A function that sends one frame through the engine, where other visitors' images have their turns in between."""
+    """A function that detects objects in one frame; in the engine, other visitors' images take turns with it."""
 
     def detect(image: Image.Image) -> Detections:
         frame = _submit(image, engine, spec, visitor, job)
         seen = JobState(Stage.LOAD)
         while not frame.future.done():
-            # A frame in the network is worth waiting for; a download is not.
+            # A run ends soon anyway; a download may take minutes.
             if job.cancelled() and frame.state.stage in (Stage.DOWNLOAD, Stage.LOAD):
                 frame.cancel()
-            seen = frame.wait_for_change(seen, _GLANCE)
+            seen = frame.wait_for_change(seen, _POLL_SECONDS)
             if seen.stage in (Stage.DOWNLOAD, Stage.LOAD) and not frame.future.done():
-                job.tell(status=status_of(seen, spec.title))
+                job.report(status=status_of(seen, spec.title))
         return frame.result(0).detections
 
     return detect
 
 
 def _submit(image: Image.Image, engine: Engine, spec: ModelSpec, visitor: str, job: VideoJob) -> Job:
-    """Submits a frame; where too many images wait already, a video has time."""
+    """Submits a frame; a video can wait until the engine has room for it."""
     loaded = read_image(image)
     while True:
         try:

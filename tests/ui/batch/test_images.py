@@ -1,4 +1,4 @@
-"""Looking at one image of a batch, as the browser asks for it; nothing of what it sends is trusted."""
+"""Detection in one image of a batch, as the browser asks for it; nothing of what it sends is trusted."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from PIL import Image
 from detection_core.engine import EngineError
 from detection_core.images.reading import ImageError
 from detection_core.models.catalog import PERSON_MODEL, get_model_spec
-from detection_core.ui.batch import images as batch_look
-from detection_core.ui.batch.images import look_at, uploaded_file
+from detection_core.ui.batch import images as batch_images
+from detection_core.ui.batch.images import detect_in_image, uploaded_file
 from detection_core.ui.batch.store import Batch, BatchStore
 from detection_core.ui.shared.uploads import image_name
 from tests.ui.asynchronous import finish
-from tests.ui.batch_engine import BatchEngine
+from tests.ui.fake_engine import FakeEngine
 
 
 @pytest.fixture
 def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where Gradio keeps uploads; the files beside it are nobody's business."""
+    """Where Gradio keeps uploads; no other files may be read."""
     folder = tmp_path / "uploads"
     (folder / "hash").mkdir(parents=True)
     (tmp_path / "secret.png").write_bytes(b"secret")
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
-    monkeypatch.setattr(batch_look, "_PATIENCE", 0.05)
+    monkeypatch.setattr(batch_images, "_PATIENCE", 0.05)
     return folder
 
 
@@ -49,14 +49,14 @@ def put_image(folder: Path, name: str = "a.png", size: tuple[int, int] = (640, 3
 
 
 def ask(
-    engine: BatchEngine, batches: BatchStore, batch: Batch, path: str, key: str = "1", *, limit: int = 10, **more: Any
+    engine: FakeEngine, batches: BatchStore, batch: Batch, path: str, key: str = "1", *, limit: int = 10, **more: Any
 ) -> dict[str, Any]:
     sent = {"batch": batch.token, "id": key, "path": path, "name": "trip/a.png"} | more
-    return finish(look_at(sent, engine, batches, limit))
+    return finish(detect_in_image(sent, engine, batches, limit))
 
 
 def test_an_image_gives_its_objects_and_a_thumbnail(uploads, batches, batch):
-    answer = ask(BatchEngine(), batches, batch, put_image(uploads))["result"]
+    answer = ask(FakeEngine(), batches, batch, put_image(uploads))["result"]
     assert (answer["width"], answer["height"], answer["ms"], answer["name"]) == (640, 320, 250, "trip/a.png")
     assert [thing["score"] for thing in answer["objects"]] == [0.95, 0.525, 0.1]
     assert set(answer["objects"][0]) == {"class_id", "score", "box", "color"}
@@ -66,29 +66,29 @@ def test_an_image_gives_its_objects_and_a_thumbnail(uploads, batches, batch):
     with Image.open(io.BytesIO(base64.b64decode(data))) as thumbnail:
         assert thumbnail.size == (480, 240)
     kept = batch.images["1"]
-    assert (kept.name, len(kept.detections), batch.looks) == ("trip/a.png", 3, {})
+    assert (kept.name, len(kept.detections), batch.running) == ("trip/a.png", 3, {})
 
 
 def test_it_is_asked_again_until_there_is_an_answer(uploads, batches, batch):
-    engine, path = BatchEngine(holds=True), put_image(uploads)
+    engine, path = FakeEngine(holds=True), put_image(uploads)
     for _ in range(2):
         assert ask(engine, batches, batch, path)["status"]["stage"] == "run"
-    assert len(engine.held) == 1
+    assert len(engine.waiting) == 1
     engine.release()
     assert "result" in ask(engine, batches, batch, path)
 
 
 def test_two_images_at_a_time(uploads, batches, batch):
-    engine, path = BatchEngine(holds=True), put_image(uploads)
+    engine, path = FakeEngine(holds=True), put_image(uploads)
     answers = [ask(engine, batches, batch, path, key) for key in "123"]
     assert [set(answer) for answer in answers] == [{"status"}, {"status"}, {"busy"}]
 
 
-def test_what_is_given_up_is_cancelled(uploads, batches, batch):
-    engine, path = BatchEngine(holds=True), put_image(uploads)
+def test_a_cancelled_image_can_be_sent_again(uploads, batches, batch):
+    engine, path = FakeEngine(holds=True), put_image(uploads)
     ask(engine, batches, batch, path)
-    (job, _), *_ = engine.held
-    batch.give_up()
+    (job,) = engine.waiting
+    batch.cancel()
     assert job.cancelled
     engine.release()
     assert "result" in ask(engine, batches, batch, path)
@@ -96,31 +96,29 @@ def test_what_is_given_up_is_cancelled(uploads, batches, batch):
 
 def test_a_batch_has_a_limit(uploads, batches, batch):
     path = put_image(uploads)
-    assert "result" in ask(BatchEngine(), batches, batch, path, "1", limit=1)
-    assert "At most 1 images" in ask(BatchEngine(), batches, batch, path, "2", limit=1)["error"]
+    assert "result" in ask(FakeEngine(), batches, batch, path, "1", limit=1)
+    assert "at most 1 images" in ask(FakeEngine(), batches, batch, path, "2", limit=1)["error"]
     # The same one again takes no more room.
-    assert "result" in ask(BatchEngine(), batches, batch, path, "1", limit=1)
+    assert "result" in ask(FakeEngine(), batches, batch, path, "1", limit=1)
 
 
 def test_a_bad_image_says_why_and_leaves_its_place(uploads, batches, batch):
     path = uploads / "hash" / "letter.jpg"
     path.write_text("dear image")
-    assert ask(BatchEngine(), batches, batch, str(path))["error"].startswith("This is a text file")
-    assert (batch.looks, batch.images) == ({}, {})
+    assert ask(FakeEngine(), batches, batch, str(path))["error"].startswith("This is a text file")
+    assert (batch.running, batch.images) == ({}, {})
 
 
-def test_an_engine_that_refuses_says_why(uploads, batches, batch, monkeypatch):
-    def refuse(*_args: object, **_more: object) -> None:
-        raise EngineError("Too many images are waiting already.")
-
-    monkeypatch.setattr(BatchEngine, "submit", refuse)
-    assert ask(BatchEngine(), batches, batch, put_image(uploads)) == {"error": "Too many images are waiting already."}
-    assert batch.looks == {}
+def test_an_engine_that_refuses_says_why(uploads, batches, batch):
+    engine = FakeEngine()
+    engine.refusals = [EngineError("Too many images are waiting already.")]
+    assert ask(engine, batches, batch, put_image(uploads)) == {"error": "Too many images are waiting already."}
+    assert batch.running == {}
 
 
 @pytest.mark.parametrize("sent", [None, 7, [], {}, {"batch": 7}, {"batch": "guessed"}, {"batch": ["x"], "id": {}}], ids=str)
 def test_nothing_is_done_without_a_batch(sent, batches):
-    answer = finish(look_at(sent, BatchEngine(), batches, 10))
+    answer = finish(detect_in_image(sent, FakeEngine(), batches, 10))
     assert set(answer) == {"expired"}
 
 

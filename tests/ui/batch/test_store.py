@@ -8,8 +8,7 @@ import pytest
 
 from detection_core.engine import Job
 from detection_core.models.catalog import PERSON_MODEL, get_model_spec
-from detection_core.ui.batch import store as batches
-from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchFullError, BatchImage, BatchStore, Look, most_images
+from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchFullError, BatchImage, BatchStore, RunningImage, most_images
 from tests.factories import make_detections
 
 SPEC = get_model_spec(PERSON_MODEL)
@@ -77,7 +76,7 @@ def test_a_visitor_who_leaves_leaves_nothing():
     store = BatchStore()
     batch, other = store.begin("somebody", SPEC), store.begin("another", SPEC)
     job = Job(PERSON_MODEL)
-    batch.looks["1"] = Look(Path("a.png"), "a.png", job)
+    batch.running["1"] = RunningImage(Path("a.png"), "a.png", job)
     store.leave("somebody")
     assert job.cancelled
     assert store.find(other.token) is other
@@ -85,31 +84,30 @@ def test_a_visitor_who_leaves_leaves_nothing():
         store.keep(batch, "1", make_image())
 
 
-def test_what_is_forgotten_is_not_looked_at_any_longer():
+def test_removing_an_image_cancels_its_job():
     store = BatchStore()
     batch = store.begin("somebody", SPEC)
     jobs = {key: Job(PERSON_MODEL) for key in "12"}
-    batch.looks |= {key: Look(Path("a.png"), "a.png", job) for key, job in jobs.items()}
+    batch.running |= {key: RunningImage(Path("a.png"), "a.png", job) for key, job in jobs.items()}
     store.forget(batch, ["1"])
     assert [job.cancelled for job in jobs.values()] == [True, False]
-    assert batch.looks.keys() == {"2"}
+    assert batch.running.keys() == {"2"}
 
 
-def test_empty_batches_do_not_pile_up(monkeypatch):
-    monkeypatch.setattr(batches, "_MAX_BATCHES", 2)
-    store = BatchStore()
+def test_empty_batches_do_not_pile_up():
+    store = BatchStore(capacity=2)
     first, second, third = (store.begin("somebody", SPEC) for _ in range(3))
     assert [store.find(batch.token) for batch in (second, third)] == [second, third]
     with pytest.raises(BatchExpiredError):
         store.find(first.token)
 
 
-def test_giving_up_keeps_results():
+def test_cancelling_keeps_results():
     batch = Batch("somebody", SPEC)
     batch.images["1"] = make_image()
-    batch.looks["2"] = Look(Path("b.png"), "b.png")
-    batch.give_up()
-    assert (batch.images.keys(), batch.looks) == ({"1"}, {})
+    batch.running["2"] = RunningImage(Path("b.png"), "b.png")
+    batch.cancel()
+    assert (batch.images.keys(), batch.running) == ({"1"}, {})
 
 
 @pytest.mark.parametrize(("text", "number"), [("", 200), (" 50 ", 50)])

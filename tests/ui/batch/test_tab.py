@@ -1,4 +1,4 @@
-"""What the Batch tab answers; tests/browser looks at the page itself."""
+"""The Batch tab's handlers; tests/browser runs the page itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import io
 import os
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,20 +19,25 @@ from PIL import Image
 from detection_core.formats import FORMATS
 from detection_core.images.reading import ImageError
 from detection_core.models.catalog import PERSON_MODEL, get_model_spec
-from detection_core.ui.batch.store import Batch, BatchImage, BatchStore
-from detection_core.ui.batch.tab import BatchTab, NothingToPackError, build_batch_tab, pack
+from detection_core.ui.batch.store import Batch, BatchImage
+from detection_core.ui.batch.tab import BatchTab, NothingToPackError, pack
 from detection_core.ui.batch.view import BatchMessage, BatchOrder, BatchView
 from tests.factories import make_detections
-from tests.ui.batch_engine import BatchEngine
+from tests.ui.fake_engine import FakeEngine
 
 REQUEST = SimpleNamespace(session_hash="visitor")
 
 
-def build(batches: BatchStore | None = None) -> tuple[BatchTab, dict[str, Callable[..., Any]]]:
-    """The tab, and its event handlers by name."""
-    with gr.Blocks() as page:
-        tab = build_batch_tab(page, BatchEngine(), batches or BatchStore())
-    return tab, {function.name: function.fn for function in page.fns.values()}
+@pytest.fixture
+def tab() -> BatchTab:
+    tab = BatchTab(FakeEngine())
+    with gr.Blocks():
+        tab.layout()
+    return tab
+
+
+def event(**data: Any) -> SimpleNamespace:
+    return SimpleNamespace(_data=data)
 
 
 @pytest.fixture
@@ -97,75 +101,62 @@ def test_orders_keep_what_there_is():
     assert BatchOrder.from_client(sent) == BatchOrder("b", ["2", "1"], [key for key in FORMATS if key in ("csv", "png")], 1)
 
 
-def test_a_model_that_is_here_begins_at_once():
-    batches = BatchStore()
-    _, handlers = build(batches)
-    start = handlers["arrive"](PERSON_MODEL, "", REQUEST).start
+def test_a_model_that_is_here_begins_at_once(tab):
+    start = tab.begin_if_here(PERSON_MODEL, "", REQUEST).start
     spec = get_model_spec(PERSON_MODEL)
     assert (start.model.title, start.threshold, start.floor) == (spec.title, spec.default_threshold, spec.min_score)
     assert (start.categories["1"].name, start.categories["1"].plural) == ("person", "persons")
-    again = handlers["begin"](PERSON_MODEL, start.batch, REQUEST).start
+    again = tab.begin(PERSON_MODEL, start.batch, REQUEST).start
     assert again.batch == start.batch
     assert again.turn != start.turn
 
 
-def test_a_model_that_must_be_downloaded_waits_for_the_button():
-    _, handlers = build()
-    message = handlers["arrive"]("ssd300_vgg16", "", REQUEST)
+def test_a_model_that_must_be_downloaded_waits_for_the_button(tab):
+    message = tab.begin_if_here("ssd300_vgg16", "", REQUEST)
     assert message.start is None
     assert "must be downloaded" in message.notes[0]
-    assert handlers["choose"]("ssd300_vgg16")[1]["value"] == "Download 143 MB and detect"
-    assert handlers["begin"]("ssd300_vgg16", "", REQUEST).start.model.key == "ssd300_vgg16"
+    assert tab.show_model("ssd300_vgg16")[1]["value"] == "Download 143 MB and detect"
+    assert tab.begin("ssd300_vgg16", "", REQUEST).start.model.key == "ssd300_vgg16"
 
 
-def test_a_model_that_is_gone_is_told():
-    _, handlers = build()
-    assert handlers["begin"]("pets", "", REQUEST).error.title == "There is no model “pets” any more"
+def test_a_missing_model_is_an_error(tab):
+    assert tab.begin("pets", "", REQUEST).error.title == "There is no model “pets” any more"
 
 
-def test_a_download_of_results_that_are_gone_is_told():
-    _, handlers = build()
-    message = handlers["download"](SimpleNamespace(_data={"batch": "guessed", "images": ["1"], "formats": ["csv"]}))
+def test_a_download_of_expired_results_is_an_error(tab):
+    message = tab.download(event(batch="guessed", images=["1"], formats=["csv"]))
     assert message.error.title == "The files cannot be written"
     assert "Press Detect" in message.error.text
 
 
-def test_a_download_is_a_file_of_the_view(batch):
-    batches = BatchStore()
-    tab, handlers = build(batches)
-    kept = batches.begin("visitor/batch", batch.spec)
+def test_a_download_is_a_file_of_the_view(tab, batch):
+    kept = tab.batches.begin("visitor/batch", batch.spec)
     for key, image in batch.images.items():
-        batches.keep(kept, key, image)
-    message = handlers["download"](SimpleNamespace(_data={"batch": kept.token, "images": ["1"], "formats": ["csv"], "threshold": 0.5}))
+        tab.batches.keep(kept, key, image)
+    message = tab.download(event(batch=kept.token, images=["1"], formats=["csv"], threshold=0.5))
     assert message.download_name == f"detections_{PERSON_MODEL}.zip"
     assert Path(message.download.path).is_file()
     assert message.download.path in tab.view.temp_files
 
 
-def test_an_opened_image_is_its_file_and_model(batch):
-    batches = BatchStore()
-    tab, _ = build(batches)
-    kept = batches.begin("visitor/batch", batch.spec)
-    batches.keep(kept, "1", batch.images["1"])
-    assert tab.opened({"batch": kept.token, "id": "1"}) == (batch.images["1"].path, PERSON_MODEL)
+def test_an_opened_image_is_its_file_and_model(tab, batch):
+    kept = tab.batches.begin("visitor/batch", batch.spec)
+    tab.batches.keep(kept, "1", batch.images["1"])
+    assert tab.image_to_open({"batch": kept.token, "id": "1"}) == (batch.images["1"].path, PERSON_MODEL)
 
 
 @pytest.mark.parametrize("sent", [None, [], {"batch": "guessed", "id": "1"}, {"batch": 1, "id": []}], ids=str)
-def test_an_unknown_image_is_not_opened(sent):
-    tab, _ = build()
-    assert tab.opened(sent) is None
+def test_an_unknown_image_is_not_opened(tab, sent):
+    assert tab.image_to_open(sent) is None
 
 
-def test_a_visitor_who_leaves_leaves_nothing():
-    batches = BatchStore()
-    _, handlers = build(batches)
-    start = handlers["begin"](PERSON_MODEL, "", REQUEST).start
-    handlers["leave"](REQUEST)
-    assert handlers["download"](SimpleNamespace(_data={"batch": start.batch})).error is not None
+def test_a_visitor_who_leaves_leaves_nothing(tab):
+    start = tab.begin(PERSON_MODEL, "", REQUEST).start
+    tab.leave(REQUEST)
+    assert tab.download(event(batch=start.batch)).error is not None
 
 
 @pytest.mark.parametrize(("payload", "name"), [(None, ""), (BatchMessage(batch="b"), "b"), (BatchMessage.model_validate(""), "")])
-def test_the_view_gives_the_name_of_its_batch(payload, name):
-    tab, _ = build()
+def test_the_view_gives_the_name_of_its_batch(tab, payload, name):
     assert isinstance(tab.view, BatchView)
     assert tab.view.preprocess(payload) == name

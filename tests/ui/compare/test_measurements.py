@@ -25,7 +25,7 @@ def test_a_cost_is_about_one_image():
     assert (other.latency_ms, other.runs, other.box_ap) == (None, 0, cost.box_ap)
 
 
-def test_more_runs_on_the_same_image_tell_more():
+def test_of_two_measurements_the_one_with_more_runs_is_kept():
     known = Measurements()
     for median, runs in ((0.2, 5), (0.3, 1), (0.4, 5)):
         known.put(SSD, "this", measured(median, runs))

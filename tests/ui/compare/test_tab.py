@@ -1,11 +1,10 @@
-"""What the Compare tab's handlers answer; tests/browser looks at the page itself."""
+"""The Compare tab's handlers; tests/browser runs the page itself."""
 
 from __future__ import annotations
 
 import json
 import os
 import zipfile
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,77 +14,69 @@ import gradio as gr
 import pytest
 from PIL import Image
 
-from detection_core.engine import EngineError, Job, Result
+from detection_core.detections import Detections
+from detection_core.engine import EngineError
 from detection_core.formats import from_json, to_coco_results
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_model_spec, list_models
 from detection_core.models.detector import Timings
 from detection_core.models.weights import WeightsError
-from detection_core.ui.compare.tab import build_compare_tab
+from detection_core.ui.compare.tab import CompareTab
 from detection_core.ui.compare.view import CompareMessage, CompareSettings
 from detection_core.ui.shared.examples import EXAMPLE_PATHS, EXAMPLES
 from detection_core.ui.shared.image_links import ImageLinks
 from tests.factories import make_detections
+from tests.ui.fake_engine import FakeEngine
 
 IMAGE = str(EXAMPLES["Cameraman"])
 SSD, FCOS, MASKS = "ssd300_vgg16", "fcos_resnet50_fpn", "maskrcnn_resnet50_fpn"
 REQUEST = SimpleNamespace(session_hash="visitor", query_params={})
 
 
-class FakeEngine:
-    """Answers at once: what SSD finds is what all find, but the person model misses the last object. FCOS cannot be had."""
+def find(image: LoadedImage, model: str) -> Detections:
+    """Six objects, of which the person model misses the last; FCOS cannot be downloaded."""
+    if model == FCOS:
+        raise WeightsError("It cannot be downloaded.")
+    size = (image.image.height, image.image.width)
+    found = make_detections(6, image_size=size, categories=("__background__", "person"), model=model)
+    return found[: 5 if model == PERSON_MODEL else 6]
 
-    def __init__(self, missing: tuple[str, ...] = ()) -> None:
-        self.missing = missing
-        self.asked: list[tuple[str, bool]] = []
 
-    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", measure: bool = False) -> Job:
-        spec = get_model_spec(model)
-        self.asked.append((model, measure))
-        job = Job(model, visitor)
-        if model == FCOS:
-            job.future.set_exception(WeightsError("It cannot be downloaded."))
-            return job
-        size = (image.image.height, image.image.width)
-        found = make_detections(6, image_size=size, categories=("__background__", "person"), model=model)
-        found = found[: 5 if spec.key == PERSON_MODEL else 6]
-        job.future.set_result(Result(found, Timings(network=0.1), memory=1_000_000 if measure else None))
-        return job
-
-    def cancel_visitor(self, visitor: str) -> None:
-        pass
-
-    def model_states(self) -> dict[str, str]:
-        here = {key: "to download" if key in self.missing else "on disk" for key in list_models()}
+def make_engine(*missing: str) -> FakeEngine:
+    def states() -> dict[str, str]:
+        here = {key: "to download" if key in missing else "on disk" for key in list_models()}
         return here | {f"{key}@stock": state for key, state in here.items()}
 
+    return FakeEngine(find, timings=Timings(network=0.1), states=states)
 
-class Tab:
-    """The tab's handlers, called as Gradio calls them."""
 
-    def __init__(self, engine: FakeEngine) -> None:
-        with gr.Blocks() as page, gr.Tabs(), gr.Tab("Compare", id="compare") as tab:
-            self.built = build_compare_tab(tab, engine, ImageLinks())
-        self.handlers: dict[str, Callable[..., Any]] = {function.name: function.fn for function in page.fns.values()}
+class Visit:
+    """A visitor in the tab, who remembers what the page does: the comparison's name and the added files."""
+
+    def __init__(self, engine: FakeEngine | None = None) -> None:
+        self.engine = engine or make_engine()
+        self.tab = CompareTab(self.engine, ImageLinks())
+        with gr.Blocks():
+            self.tab.layout()
         self.name = ""
         self.files: list[str] = []
 
     def add(self, file: str, *keys: str, image_id: str = "") -> CompareMessage:
-        message, *_, files, _, self.asks = list(self.handlers["add_results"](file, image_id, IMAGE, list(keys), self.files, {}, REQUEST))[
-            -1
-        ]
+        updates = list(self.tab.add_results(file, image_id, IMAGE, list(keys), self.files, {}, REQUEST))
+        message, *_, files, _, self.image_id_box = updates[-1]
         if files != gr.skip():
             self.files = files
         return message
 
-    def compare(self, *keys: str, handler: str = "press", path: str | None = IMAGE) -> CompareMessage:
-        updates = list(self.handlers[handler](path, list(keys), self.files, {}, REQUEST))
+    def compare(self, *keys: str, path: str | None = IMAGE, downloads: bool = True) -> CompareMessage:
+        handler = self.tab.press_compare if downloads else self.tab.compare
+        updates = list(handler(path, list(keys), self.files, {}, REQUEST))
         message, self.name, *_ = updates[-1]
         return message
 
 
 def test_models_side_by_side():
-    message = Tab(FakeEngine()).compare(PERSON_MODEL, SSD)
+    message = Visit().compare(PERSON_MODEL, SSD)
     assert [(model.id, len(model.objects)) for model in message.models] == [(PERSON_MODEL, 5), (SSD, 6)]
     assert message.models[1].threshold == get_model_spec(SSD).default_threshold
     assert message.models[1].cost.latency_ms == pytest.approx(100)
@@ -94,77 +85,72 @@ def test_models_side_by_side():
 
 
 def test_one_that_fails_says_why_and_harms_nobody():
-    message = Tab(FakeEngine()).compare(PERSON_MODEL, FCOS, "gone", SSD)
+    message = Visit().compare(PERSON_MODEL, FCOS, "gone", SSD)
     assert [model.objects is not None for model in message.models] == [True, False, False, True]
     assert message.models[1].error.text == "It cannot be downloaded."
     assert "gone" in message.models[2].error.title
 
 
 def test_nothing_is_downloaded_unasked():
-    engine = FakeEngine(missing=(MASKS,))
-    tab = Tab(engine)
-    message = tab.compare(PERSON_MODEL, MASKS, handler="look")
+    visit = Visit(make_engine(MASKS))
+    message = visit.compare(PERSON_MODEL, MASKS, downloads=False)
     assert "178 MB" in message.models[1].error.text
-    assert [model for model, _ in engine.asked] == [PERSON_MODEL]
-    assert tab.compare(PERSON_MODEL, MASKS).models[1].objects is not None
+    assert [each.model for each in visit.engine.submissions] == [PERSON_MODEL]
+    assert visit.compare(PERSON_MODEL, MASKS).models[1].objects is not None
 
 
 def test_a_models_precisions_share_a_download():
-    tab = Tab(FakeEngine(missing=(MASKS,)))
-    *_, (_, _, _, button, _) = tab.handlers["look"](IMAGE, [MASKS, f"{MASKS}@stock"], [], {}, REQUEST)
+    visit = Visit(make_engine(MASKS))
+    *_, (_, _, _, button, _) = visit.tab.compare(IMAGE, [MASKS, f"{MASKS}@stock"], [], {}, REQUEST)
     assert button["value"] == "Download 178 MB and compare"
 
 
 def test_a_model_beside_itself_in_another_precision():
-    tab = Tab(FakeEngine())
-    message = tab.compare(SSD, f"{SSD}@stock")
+    visit = Visit()
+    message = visit.compare(SSD, f"{SSD}@stock")
     assert [(model.id, model.title) for model in message.models] == [(SSD, "SSD300 VGG-16"), (f"{SSD}@stock", "SSD300 VGG-16 · stock")]
-    told = tab.handlers["download"](CompareSettings(), tab.name)
-    with zipfile.ZipFile(told.download.path) as archive:
+    saved = visit.tab.download(CompareSettings(), visit.name)
+    with zipfile.ZipFile(saved.download.path) as archive:
         assert {f"{SSD}.png", f"{SSD}@stock.png", f"difference_{SSD}_{SSD}@stock.png"} <= set(archive.namelist())
 
 
 def test_begins_in_the_usual_precision(monkeypatch):
     monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", "stock")
-    assert Tab(FakeEngine()).built.slots.value["selected"] == [f"{COCO_MODEL}@stock", f"{PERSON_MODEL}@stock"]
+    assert Visit().tab.slots.value["selected"] == [f"{COCO_MODEL}@stock", f"{PERSON_MODEL}@stock"]
 
 
 def test_without_an_image_the_button_asks_for_one():
-    tab = Tab(FakeEngine())
-    ((message, *_),) = tab.handlers["press"](None, [PERSON_MODEL, SSD], [], {}, REQUEST)
+    ((message, *_),) = Visit().tab.press_compare(None, [PERSON_MODEL, SSD], [], {}, REQUEST)
     assert message.error.title == "No image yet"
 
 
 def test_measuring_takes_turns_and_ends_with_figures():
-    engine = FakeEngine()
-    tab = Tab(engine)
-    updates = list(tab.handlers["measure"](IMAGE, [PERSON_MODEL, SSD], [], {}, REQUEST))
-    measured = [model for model, measure in engine.asked if measure]
+    visit = Visit()
+    updates = list(visit.tab.measure(IMAGE, [PERSON_MODEL, SSD], [], {}, REQUEST))
+    measured = [each.model for each in visit.engine.submissions if each.measure]
     assert measured == [PERSON_MODEL, SSD] * 5
     assert "round 5 of 5" in updates[9][0].status.text
     costs = [model.cost for model in updates[-1][0].models]
     assert [(cost.runs, cost.memory_mb) for cost in costs] == [(5, 1), (5, 1)]
 
 
-def test_measuring_without_a_model_is_told():
-    tab = Tab(FakeEngine(missing=(SSD, FCOS)))
-    ((message, *_),) = tab.handlers["measure"](IMAGE, [FCOS, SSD], [], {}, REQUEST)
-    assert "no model on this machine" in message.error.text
+def test_measuring_without_a_model_is_an_error():
+    ((message, *_),) = Visit(make_engine(SSD, FCOS)).tab.measure(IMAGE, [FCOS, SSD], [], {}, REQUEST)
+    assert "None of these models" in message.error.text
 
 
 @pytest.mark.parametrize("what_comes", ["cancel", "another comparison"])
 def test_measuring_ends_between_two_runs(what_comes: str):
-    engine = FakeEngine()
-    tab = Tab(engine)
-    updates = tab.handlers["measure"](IMAGE, [PERSON_MODEL, SSD], [], {}, REQUEST)
+    visit = Visit()
+    updates = visit.tab.measure(IMAGE, [PERSON_MODEL, SSD], [], {}, REQUEST)
     assert "round 1 of 5" in next(updates)[0].status.text
     if what_comes == "cancel":
-        tab.handlers["stop"](REQUEST)
+        visit.tab.cancel(REQUEST)
     else:
-        tab.compare(PERSON_MODEL, SSD)
+        visit.compare(PERSON_MODEL, SSD)
     ((message, *_),) = updates
     assert message == (CompareMessage() if what_comes == "cancel" else gr.skip())
-    assert sum(measure for _, measure in engine.asked) == 2
+    assert sum(each.measure for each in visit.engine.submissions) == 2
 
 
 def results_file(path, **changes: Any) -> str:
@@ -176,11 +162,11 @@ def results_file(path, **changes: Any) -> str:
 
 
 def test_results_of_another_tool_become_a_model(tmp_path):
-    tab = Tab(FakeEngine())
-    message = tab.add(results_file(tmp_path / "theirs.json"), PERSON_MODEL, SSD)
+    visit = Visit()
+    message = visit.add(results_file(tmp_path / "theirs.json"), PERSON_MODEL, SSD)
     theirs = message.models[2]
     assert (theirs.title, len(theirs.objects), theirs.linkable) == ("theirs.json", 4, False)
-    other = tab.compare(PERSON_MODEL, SSD, path=str(EXAMPLE_PATHS[0]))
+    other = visit.compare(PERSON_MODEL, SSD, path=str(EXAMPLE_PATHS[0]))
     assert len(other.models) == 2
     assert "theirs.json" in other.notes[-1]
 
@@ -189,23 +175,23 @@ def test_results_of_another_tool_become_a_model(tmp_path):
 def test_a_file_that_is_no_results_says_so(tmp_path, content: str):
     path = tmp_path / "bad.json"
     path.write_text(content)
-    tab = Tab(FakeEngine())
-    message = tab.add(str(path), PERSON_MODEL, SSD)
+    visit = Visit()
+    message = visit.add(str(path), PERSON_MODEL, SSD)
     assert "bad.json" in message.error.title
-    assert tab.files == []
+    assert visit.files == []
 
 
-def test_a_file_that_has_not_arrived_is_told():
-    ((message, *_),) = Tab(FakeEngine()).handlers["add_results"](None, "", IMAGE, [PERSON_MODEL, SSD], [], {}, REQUEST)
-    assert "not arrived" in message.error.text
+def test_a_failed_upload_is_an_error():
+    ((message, *_),) = Visit().tab.add_results(None, "", IMAGE, [PERSON_MODEL, SSD], [], {}, REQUEST)
+    assert "upload has failed" in message.error.text
 
 
-def test_of_very_many_imported_objects_the_surest_are_compared(tmp_path):
+def test_of_very_many_imported_objects_those_with_the_highest_scores_are_compared(tmp_path):
     entry = {"image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 20]}
     path = tmp_path / "many.json"
     path.write_text(json.dumps([entry | {"score": n / 400} for n in range(400)]))
-    theirs = Tab(FakeEngine()).add(str(path), PERSON_MODEL, SSD).models[2]
-    assert theirs.title == "many.json (the 300 surest of 400)"
+    theirs = Visit().add(str(path), PERSON_MODEL, SSD).models[2]
+    assert theirs.title == "many.json (the 300 highest scores of 400)"
     assert [len(theirs.objects), theirs.objects[-1].score] == [300, 0.25]
 
 
@@ -214,29 +200,29 @@ def test_of_a_file_about_several_images_one_is_asked_for(tmp_path):
     with Image.open(IMAGE) as image:
         size = image.height, image.width
     path.write_text(json.dumps([entry for n in (1, 2, 3) for entry in to_coco_results(make_detections(n, image_size=size), n)]))
-    tab = Tab(FakeEngine())
-    message = tab.add(str(path), PERSON_MODEL, SSD)
-    assert "Which image" in message.error.title
-    assert tab.asks["visible"]
-    message = tab.add(str(path), PERSON_MODEL, SSD, image_id=" 3 ")
+    visit = Visit()
+    message = visit.add(str(path), PERSON_MODEL, SSD)
+    assert "Which of the images" in message.error.title
+    assert visit.image_id_box["visible"]
+    message = visit.add(str(path), PERSON_MODEL, SSD, image_id=" 3 ")
     assert len(message.models[2].objects) == 3
-    assert not tab.asks["visible"]
-    assert "has the image id 7" in tab.add(str(path), PERSON_MODEL, SSD, image_id="7").error.text
+    assert not visit.image_id_box["visible"]
+    assert "has the image id 7" in visit.add(str(path), PERSON_MODEL, SSD, image_id="7").error.text
 
 
 def test_four_models_leave_no_room_for_a_file(tmp_path):
-    tab = Tab(FakeEngine())
-    tab.add(results_file(tmp_path / "theirs.json"), PERSON_MODEL, SSD)
-    message = tab.compare(PERSON_MODEL, SSD, MASKS, "ssdlite320_mobilenet_v3_large")
+    visit = Visit()
+    visit.add(results_file(tmp_path / "theirs.json"), PERSON_MODEL, SSD)
+    message = visit.compare(PERSON_MODEL, SSD, MASKS, "ssdlite320_mobilenet_v3_large")
     assert len(message.models) == 4
-    assert "4 models at most" in message.notes[-1]
+    assert "at most 4 models" in message.notes[-1]
 
 
 def test_the_archive_holds_what_is_seen():
-    tab = Tab(FakeEngine())
-    tab.compare(PERSON_MODEL, SSD)
+    visit = Visit()
+    visit.compare(PERSON_MODEL, SSD)
     settings = CompareSettings(rule="same", threshold=0.2)
-    message = tab.handlers["download"](settings, tab.name)
+    message = visit.tab.download(settings, visit.name)
     assert message.download_name == "cameraman_comparison.zip"
     with zipfile.ZipFile(message.download.path) as archive:
         facts = json.loads(archive.read("comparison.json"))
@@ -253,15 +239,15 @@ def test_the_archive_holds_what_is_seen():
 
 
 def test_until_all_have_answered_the_archive_is_of_what_has_come_in():
-    tab = Tab(FakeEngine())
-    tab.compare(PERSON_MODEL, SSD, path=str(EXAMPLE_PATHS[0]))
-    _, name, *_ = next(tab.handlers["press"](IMAGE, [PERSON_MODEL, SSD], [], {}, REQUEST))
-    message = tab.handlers["download"](CompareSettings(), name)
-    assert "found anything yet" in message.error.text
+    visit = Visit()
+    visit.compare(PERSON_MODEL, SSD, path=str(EXAMPLE_PATHS[0]))
+    _, name, *_ = next(visit.tab.press_compare(IMAGE, [PERSON_MODEL, SSD], [], {}, REQUEST))
+    message = visit.tab.download(CompareSettings(), name)
+    assert "given a result yet" in message.error.text
 
 
-def test_what_is_no_longer_kept_is_told():
-    message = Tab(FakeEngine()).handlers["download"](CompareSettings(), "unknown")
+def test_an_expired_comparison_is_an_error():
+    message = Visit().tab.download(CompareSettings(), "unknown")
     assert "no longer kept" in message.error.text
 
 
@@ -276,22 +262,19 @@ def test_what_is_no_longer_kept_is_told():
     ids=["whole", "image gone", "two precisions", "bare"],
 )
 def test_a_link_brings_a_comparison_back(query, image: str, models: list[str], settings: dict[str, Any]):
-    tab = Tab(FakeEngine())
     request = SimpleNamespace(session_hash="visitor", query_params=query)
-    _, path, slots, restore = tab.built.arrive(request)
+    path, slots, restore = Visit().tab.open_link(request)
     assert path == str(EXAMPLES[image])
     assert slots["selected"] == models
     assert restore == settings
 
 
 def test_a_plain_visit_changes_nothing():
-    assert all(update == gr.skip() for update in Tab(FakeEngine()).built.arrive(REQUEST))
+    assert Visit().tab.open_link(REQUEST) is None
 
 
-def test_too_many_waiting_is_told_in_the_view():
-    class Busy(FakeEngine):
-        def submit(self, *args: Any, **how: Any) -> Job:
-            raise EngineError("Too many images are waiting already. Try again in a moment.")
-
-    message = Tab(Busy()).compare(PERSON_MODEL, SSD)
+def test_a_busy_engine_is_an_error_in_the_view():
+    visit = Visit()
+    visit.engine.refusals = [EngineError("Too many images are waiting already. Try again in a moment.")] * 2
+    message = visit.compare(PERSON_MODEL, SSD)
     assert all("Too many" in model.error.text for model in message.models)

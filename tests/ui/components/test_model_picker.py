@@ -61,7 +61,7 @@ def test_however_many_models_are_built_in_they_come_first_in_a_group_of_their_ow
     assert [model["key"] for model in models[number:]] == [spec.key for spec in others]
 
 
-def test_a_model_that_has_come_or_gone_just_now_waits_for_the_next_look(models_folder):
+def test_a_model_that_was_just_added_or_removed_is_left_out_until_the_next_refresh(models_folder):
     path = put_model(models_folder / "pets.pt")
     assert "pets" not in {model["key"] for model in picker_value("pets", STATES)["models"]}
     states = dict.fromkeys(list_models(), "on disk")
@@ -71,18 +71,18 @@ def test_a_model_that_has_come_or_gone_just_now_waits_for_the_next_look(models_f
     assert value["selected"] == "pets"
 
 
-def test_a_card_tells_what_decides():
-    told = card(get_model_spec("maskrcnn_resnet50_fpn_v2"))
-    assert dict(told["facts"]) == {"Box AP": "47.4", "Mask AP": "41.8", "Compute": "334 GFLOPs", "Parameters": "46.4 M", "File": "186 MB"}
-    assert told["metrics_on"] == "COCO val2017, 80 classes"
-    assert told["recipe"].startswith("https://")
+def test_a_card_has_the_facts_for_a_choice():
+    shown = card(get_model_spec("maskrcnn_resnet50_fpn_v2"))
+    assert dict(shown["facts"]) == {"Box AP": "47.4", "Mask AP": "41.8", "Compute": "334 GFLOPs", "Parameters": "46.4 M", "File": "186 MB"}
+    assert shown["metrics_on"] == "COCO val2017, 80 classes"
+    assert shown["recipe"].startswith("https://")
 
 
 def test_a_card_leaves_out_what_nobody_knows(models_folder):
     put_model(models_folder / "pets.pt")
-    told = card(get_model_spec("pets"))
-    assert [name for name, _ in told["facts"]] == ["Parameters", "File"]
-    assert (told["metrics_on"], told["recipe"]) == ("", "")
+    shown = card(get_model_spec("pets"))
+    assert [name for name, _ in shown["facts"]] == ["Parameters", "File"]
+    assert (shown["metrics_on"], shown["recipe"]) == ("", "")
 
 
 @pytest.mark.parametrize("sent", [None, ["yolo"], {}, {"selected": None}, {"selected": ["a"]}, 7], ids=repr)

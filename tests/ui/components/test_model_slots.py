@@ -34,7 +34,7 @@ def test_refuses_what_is_no_choice(sent):
 
 
 def test_refuses_the_same_model_twice():
-    with pytest.raises(gr.Error, match="each once"):
+    with pytest.raises(gr.Error, match="only once"):
         ModelSlots(TWO, STATES).preprocess({"selected": ["a", "b", "a"]})
 
 

@@ -68,13 +68,13 @@ def test_colors_and_numbers_stay_when_others_are_hidden(kept):
     assert draw(kept, settings).tobytes() == expected.tobytes()
 
 
-def test_an_image_that_is_gone_is_told(kept):
+def test_a_missing_image_is_an_error(kept):
     kept.image_path.unlink()
     with pytest.raises(ImageError, match="no longer on the server"):
         draw(kept, BARE)
 
 
-def test_a_file_tells_where_it_comes_from_and_with_which_settings(kept):
+def test_a_file_has_its_provenance_and_settings(kept):
     settings = json.loads(draw(kept, ViewSettings(threshold=0.3)).info["Settings"])
     assert settings["provenance"]["weights"] == "some_model.pth"
     assert settings["provenance"]["threshold"] == 0.3
@@ -96,8 +96,8 @@ def test_every_format_holds_what_is_seen(kept):
         assert any(entry.endswith(".txt") for entry in archive.namelist())
 
 
-@pytest.mark.parametrize(("form", "message"), [("docx", "no format"), ("yolo-segment", "does not find"), (None, "no format")])
-def test_what_cannot_be_written_is_told(kept, form, message: str):
+@pytest.mark.parametrize(("form", "message"), [("docx", "no format"), ("yolo-segment", "cannot hold"), (None, "no format")])
+def test_what_cannot_be_written_is_an_error(kept, form, message: str):
     boxes_only = KeptResult(kept.image_path, make_detections(3, model="some_model"), PROVENANCE)
     with pytest.raises(ValueError, match=message):
         result_file(boxes_only, BARE, form)

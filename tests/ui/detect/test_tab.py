@@ -1,11 +1,9 @@
-"""What the Detect tab answers when a user's model comes and goes; tests/browser looks at the page itself."""
+"""The Detect tab's handlers when a user's model comes and goes; tests/browser runs the page itself."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from threading import Timer
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,50 +12,36 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import gradio as gr
 import pytest
 
-from detection_core.engine import Job, JobState, Result, Stage
+from detection_core.detections import Detections
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import ASSETS, get_model_spec, list_models
-from detection_core.models.detector import Timings
-from detection_core.ui.detect.tab import build_detect_tab
-from detection_core.ui.shared.session import ResultStore
-from tests.factories import make_detections
+from detection_core.models.catalog import ASSETS, list_models
+from detection_core.ui.detect.tab import DetectTab
+from tests.ui.fake_engine import FakeEngine, three_objects
 from tests.ui.model_files import put_model
 
 IMAGE = str(ASSETS / "examples" / "cameraman.jpg")
+REQUEST = SimpleNamespace(session_hash="visitor")
 
 
-class FakeEngine:
-    """Answers after `delay` seconds; the model's file is removed as soon as an image is accepted."""
+def make_tab(file: Path, delay: float = 0) -> DetectTab:
+    """The tab; the model's file is removed as soon as an image is accepted."""
 
-    def __init__(self, file: Path, delay: float = 0) -> None:
-        self.file = file
-        self.delay = delay
+    def find(image: LoadedImage, model: str) -> Detections:
+        found = three_objects(image, model)
+        file.unlink()
+        return found
 
-    def submit(self, image: LoadedImage, model: str, *, visitor: str = "") -> Job:
-        get_model_spec(model)
-        self.file.unlink()
-        job = Job(model, visitor)
-        job.update(JobState(Stage.RUN))
-        found = make_detections(3, image_size=(image.image.height, image.image.width), model=model)
-        Timer(self.delay, job.future.set_result, [Result(found, Timings())]).start()
-        return job
-
-    def cancel_visitor(self, visitor: str) -> None:
-        pass
-
-    def model_states(self) -> dict[str, str]:
+    def states() -> dict[str, str]:
         return {key: "on disk" if key == "pets" else "to download" for key in list_models()}
 
-
-def handlers(engine: FakeEngine) -> dict[str, Callable[..., Any]]:
-    """The tab's event handlers by name."""
-    with gr.Blocks() as page:
-        build_detect_tab(page, engine, ResultStore())
-    return {function.name: function.fn for function in page.fns.values()}
+    tab = DetectTab(FakeEngine(find, delay=delay, states=states))
+    with gr.Blocks():
+        tab.layout()
+    return tab
 
 
-def ask(engine: FakeEngine, handler: str, *inputs: str) -> list[Any]:
-    return list(handlers(engine)[handler](*inputs, SimpleNamespace(session_hash="visitor")))
+def call(tab: DetectTab, handler: str, *inputs: Any) -> list[Any]:
+    return list(getattr(tab, handler)(*inputs, REQUEST))
 
 
 @pytest.fixture
@@ -65,10 +49,12 @@ def pets(models_folder: Path) -> Path:
     return put_model(models_folder / "pets.pt", default_threshold=0.3)
 
 
-@pytest.mark.parametrize(("handler", "inputs"), [("look", (IMAGE, "pets")), ("press", (IMAGE, "pets")), ("choose", ("pets", IMAGE))])
-def test_a_model_that_is_gone_is_told_and_stays_chosen(pets, handler, inputs):
+@pytest.mark.parametrize(
+    ("handler", "inputs"), [("detect", (IMAGE, "pets")), ("press_detect", (IMAGE, "pets")), ("choose_model", ("pets", IMAGE))]
+)
+def test_a_missing_model_is_an_error_and_stays_chosen(pets, handler, inputs):
     pets.unlink()
-    ((message, name, picker, button, _),) = ask(FakeEngine(pets), handler, *inputs)
+    ((message, name, picker, button, _),) = call(make_tab(pets), handler, *inputs)
     assert message.error.title == "There is no model “pets” any more"
     assert "Put it back" in message.error.text
     assert message.objects is None
@@ -77,15 +63,15 @@ def test_a_model_that_is_gone_is_told_and_stays_chosen(pets, handler, inputs):
     assert button["value"] == "Detect"
 
 
-def test_a_model_that_goes_while_it_looks_gives_its_result(pets):
-    *waiting, (message, name, picker, *_) = ask(FakeEngine(pets, delay=0.4), "look", IMAGE, "pets")
-    assert {update[0].status.text for update in waiting} == {"pets is looking"}
+def test_a_model_that_is_removed_while_it_runs_gives_its_result(pets):
+    *waiting, (message, name, picker, *_) = make_tab(pets, delay=0.4).detect(IMAGE, "pets", REQUEST)
+    assert {update[0].status.text for update in waiting} == {"pets is running"}
     assert (message.model.title, message.threshold, len(message.objects)) == ("pets", 0.3, 3)
     assert isinstance(name, str)
     assert "pets" not in {model["key"] for model in picker["models"]}
 
 
 def test_the_button_says_what_is_downloaded(pets):
-    ((_, _, picker, button, _),) = ask(FakeEngine(pets), "choose", "maskrcnn_resnet50_fpn_v2", IMAGE)
+    ((_, _, picker, button, _),) = make_tab(pets).choose_model("maskrcnn_resnet50_fpn_v2", IMAGE, REQUEST)
     assert button["value"] == "Download 186 MB and detect"
     assert picker["selected"] == "maskrcnn_resnet50_fpn_v2"

@@ -1,4 +1,4 @@
-"""Looking at the frames of a live stream; nothing of what a browser sends is trusted."""
+"""Detection in frames of a live stream; nothing of what a browser sends is trusted."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import pytest
 from PIL import Image
 
 from detection_core.detections import Detections
-from detection_core.engine import EngineBusyError, EngineError, Job, JobState, Result, Stage
+from detection_core.engine import EngineBusyError, EngineError, Result, Stage
 from detection_core.images.reading import ImageError, LoadedImage
 from detection_core.models.catalog import PERSON_MODEL, get_model_spec
 from detection_core.models.detector import Timings
 from detection_core.models.weights import WeightsError
-from detection_core.ui.live import frames as live_look
-from detection_core.ui.live.frames import look_at_frame, read_frame
+from detection_core.ui.live import frames as live_frames
+from detection_core.ui.live.frames import detect_in_frame, read_frame
 from detection_core.ui.live.streams import LiveFrame, LiveStream, LiveStreams
 from detection_core.visualization import PALETTE, to_hex
 from tests.factories import make_detections
 from tests.ui.asynchronous import finish
+from tests.ui.fake_engine import FakeEngine
 
 SPEC = get_model_spec(PERSON_MODEL)
 BROKEN = base64.b64encode(b"\xff\xd8\xff but not really").decode()
@@ -35,49 +36,23 @@ def encoded(size: tuple[int, int] = (64, 48), kind: str = "JPEG") -> str:
 
 
 class Walk:
-    """An engine that finds one person who walks to the right by 5 pixels a frame, and one of a low score who stands."""
+    """One person who walks to the right by 5 pixels a frame, and one of a low score who stands."""
 
     def __init__(self) -> None:
-        self.holds = False
-        self.stage = Stage.RUN
-        self.error: Exception | None = None
-        self.others = 0
-        self.jobs: list[Job] = []
-        self.kept: list[bool] = []
-        self.tasks: list[Any] = []
+        self.frames = 0
 
-    def submit(self, image: LoadedImage, model: str, *, visitor: str = "", keep: bool = True, tasks: Any = None) -> Job:
-        if isinstance(self.error, EngineBusyError):
-            raise self.error
-        job = Job(model, visitor)
-        job.update(JobState(self.stage))
-        self.jobs.append(job)
-        self.kept.append(keep)
-        self.tasks.append(tasks)
-        if not self.holds:
-            self.release()
-        return job
-
-    def release(self) -> None:
-        x = 5.0 * len(self.jobs)
+    def __call__(self, image: LoadedImage, model: str) -> Detections:
+        self.frames += 1
+        x = 5.0 * self.frames
         boxes = np.array([[x, 10, x + 20, 40], [0, 0, 10, 20]], np.float32)
-        found = Detections(boxes, np.array([1, 1]), np.array([0.9, 0.3], np.float32), (48, 64), SPEC.categories, model=SPEC.key)
-        for job in self.jobs:
-            if not job.future.done():
-                if self.error:
-                    job.future.set_exception(self.error)
-                else:
-                    job.future.set_result(Result(found, Timings(network=0.2, wait=0.01)))
-
-    def jobs_of_others(self, visitor: str) -> int:
-        return self.others
+        return Detections(boxes, np.array([1, 1]), np.array([0.9, 0.3], np.float32), (48, 64), SPEC.categories, model=SPEC.key)
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Walk:
-    monkeypatch.setattr(live_look, "_PATIENCE", 0.05)
-    monkeypatch.setattr(live_look, "_LONG_PATIENCE", 0.1)
-    return Walk()
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    monkeypatch.setattr(live_frames, "_PATIENCE", 0.05)
+    monkeypatch.setattr(live_frames, "_LONG_PATIENCE", 0.1)
+    return FakeEngine(Walk(), timings=Timings(network=0.2, wait=0.01))
 
 
 @pytest.fixture
@@ -90,24 +65,24 @@ def stream(streams: LiveStreams) -> LiveStream:
     return streams.begin("somebody", SPEC)
 
 
-def ask(engine: Walk, streams: LiveStreams, sent: object) -> dict[str, Any]:
-    return finish(look_at_frame(sent, engine, streams))  # type: ignore[arg-type]
+def ask(engine: FakeEngine, streams: LiveStreams, sent: object) -> dict[str, Any]:
+    return finish(detect_in_frame(sent, engine, streams))  # type: ignore[arg-type]
 
 
 def frame(stream: LiveStream, number: int, **more: Any) -> dict[str, Any]:
     return {"stream": stream.token, "id": number, "image": encoded(), "time": 100 * number, "threshold": 0.5, "stable": True} | more
 
 
-def results(engine: Walk, streams: LiveStreams, stream: LiveStream, numbers: range, **more: Any) -> list[dict[str, Any]]:
+def results(engine: FakeEngine, streams: LiveStreams, stream: LiveStream, numbers: range, **more: Any) -> list[dict[str, Any]]:
     return [ask(engine, streams, frame(stream, number, **more))["result"] for number in numbers]
 
 
-@pytest.mark.parametrize("stable", [True, False], ids=["followed", "frame by frame"])
+@pytest.mark.parametrize("stable", [True, False], ids=["tracked", "frame by frame"])
 def test_an_object_without_keypoints_is_sent_without(stream, stable):
     found = make_detections(3, masks=True, keypoints=[1], model=SPEC.key)
-    look = LiveFrame(time_s=1, threshold=0.5, stable=stable, tasks=None)
-    told = live_look.tell(Result(found, Timings()), look, stream)
-    objects = json.loads(json.dumps(told, allow_nan=False))["objects"]
+    frame = LiveFrame(time_s=1, threshold=0.5, stable=stable, tasks=None)
+    response = live_frames.frame_response(Result(found, Timings()), frame, stream)
+    objects = json.loads(json.dumps(response, allow_nan=False))["objects"]
     assert {(thing["class_id"], thing["keypoints"] is not None) for thing in objects} == {(1, True), (2, False)}
 
 
@@ -120,10 +95,10 @@ def test_a_frame_gives_what_is_there_and_where_the_time_went(engine, streams, st
     assert (second["score"], second["track"], second["velocity"]) == (0.3, 0, [0, 0])
     assert set(answer["ms"]) == {"decode", "wait", "network", "post", "track"}
     assert (answer["ms"]["network"], answer["ms"]["wait"]) == (200, 10)
-    assert engine.kept == [False]
+    assert [each.keep for each in engine.submissions] == [False]
 
 
-def test_who_is_followed_has_an_identity_a_motion_and_a_color_that_stay(engine, streams, stream):
+def test_a_tracked_object_has_an_identity_a_motion_and_a_color_that_stay(engine, streams, stream):
     answers = results(engine, streams, stream, range(1, 12))
     walkers = [next(thing for thing in answer["objects"] if thing["track"]) for answer in answers]
     assert {thing["track"] for thing in walkers} == {1}
@@ -139,7 +114,7 @@ def test_without_stable_boxes_nobody_has_an_identity(engine, streams, stream):
 
 
 @pytest.mark.parametrize(("threshold", "tracks"), [(0.5, [1, 0]), (0.2, [1, 2]), (0.95, [0])], ids=["middle", "low", "high"])
-def test_the_threshold_says_who_is_followed_and_what_the_slider_may_want(engine, streams, stream, threshold: float, tracks: list[int]):
+def test_the_threshold_decides_what_is_tracked_and_what_is_sent(engine, streams, stream, threshold: float, tracks: list[int]):
     *_, answer = results(engine, streams, stream, range(1, 4), threshold=threshold)
     assert [thing["track"] for thing in answer["objects"]] == tracks
 
@@ -175,10 +150,10 @@ def test_two_frames_are_under_way_at_most(engine, streams, stream):
     assert ask(engine, streams, {"stream": stream.token, "id": 1}) == {"dropped": True}
 
 
-def test_who_waits_is_told_the_place(engine, streams, stream):
+def test_a_waiting_stream_gets_its_place(engine, streams, stream):
     second = streams.begin("somebody else", SPEC)
-    assert ask(engine, streams, frame(second, 1)) == {"busy": "All places are taken. Yours in the line is 1."}
-    streams.end(stream.token)
+    assert ask(engine, streams, frame(second, 1)) == {"busy": "The camera view is busy. You are number 1 in the queue."}
+    streams.remove(stream.token)
     assert "result" in ask(engine, streams, frame(second, 2))
 
 
@@ -199,8 +174,11 @@ def test_a_stream_that_ends_takes_its_frames_along(engine, streams, stream):
     ],
     ids=["busy", "failed", "no weights"],
 )
-def test_what_goes_wrong_is_told_and_nothing_stays_under_way(engine, streams, stream, error: Exception, kind: str, words: str):
-    engine.error = error
+def test_errors_are_sent_and_nothing_keeps_running(engine, streams, stream, error: Exception, kind: str, words: str):
+    if isinstance(error, EngineBusyError):
+        engine.refusals = [error]
+    else:
+        engine.failures = [error]
     assert words in str(ask(engine, streams, frame(stream, 1))[kind])
     assert stream.frames == {}
 
@@ -232,12 +210,12 @@ def test_numbers_that_are_none_become_usual_ones(engine, streams, stream, wrong:
     [(["masks", "keypoints"], {"masks", "keypoints"}), (["masks"], {"masks"}), ([], set()), (["boxes", "money", 3, {}], set())],
     ids=["both", "masks", "none", "nonsense"],
 )
-def test_what_nobody_looks_at_is_not_computed(engine, streams, stream, sent, tasks):
+def test_what_is_not_wanted_is_not_computed(engine, streams, stream, sent, tasks):
     results(engine, streams, stream, range(1, 2), tasks=sent)
-    assert engine.tasks == [tasks]
+    assert [each.tasks for each in engine.submissions] == [tasks]
 
 
 @pytest.mark.parametrize("more", [{}, {"tasks": "masks"}, {"tasks": None}], ids=str)
-def test_who_does_not_say_what_they_look_at_gets_everything(engine, streams, stream, more):
+def test_without_tasks_everything_is_computed(engine, streams, stream, more):
     results(engine, streams, stream, range(1, 2), **more)
-    assert engine.tasks == [None]
+    assert [each.tasks for each in engine.submissions] == [None]

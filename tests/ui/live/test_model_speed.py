@@ -25,9 +25,9 @@ def listed(seconds: dict[str, float], selected: str = PERSON_MODEL) -> dict[str,
 def test_fast_models_come_first_and_slow_ones_say_what_they_take():
     models = listed({PERSON_MODEL: 0.1, HEAVY: 3.2})
     groups = list(dict.fromkeys(model["group"] for model in models.values()))
-    assert groups == ["Built in, no download", "Fast enough for live here", "Slower here"]
+    assert groups == ["Built in, no download", "Fast enough for live video here", "Slower here"]
     assert {"ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn"} <= {
-        key for key, model in models.items() if model["group"] == "Fast enough for live here"
+        key for key, model in models.items() if model["group"] == "Fast enough for live video here"
     }
     assert models[HEAVY]["title"] == "Mask R-CNN ResNet-50 FPN · about 3 s per frame here"
     assert str(models[HEAVY]["best_for"]).endswith(" About 3 s per frame here.")
@@ -48,7 +48,7 @@ def test_built_in_models_come_first_however_fast_they_are(monkeypatch, number):
 
 
 def test_what_has_been_measured_comes_before_what_is_estimated():
-    assert listed({PERSON_MODEL: 0.1, HEAVY: 0.05})[HEAVY]["group"] == "Fast enough for live here"
+    assert listed({PERSON_MODEL: 0.1, HEAVY: 0.05})[HEAVY]["group"] == "Fast enough for live video here"
     assert "· about 0.7 s per frame" in str(listed({PERSON_MODEL: 0.7})[PERSON_MODEL]["title"])
 
 
@@ -61,11 +61,11 @@ def test_what_nobody_knows_is_not_promised():
 def test_marks_are_about_the_chosen_precision():
     seconds = {PERSON_MODEL: 0.7, f"{PERSON_MODEL}@fast": 0.1, f"{HEAVY}@fast": 0.9, HEAVY: 3.2}
     models = listed(seconds, f"{PERSON_MODEL}@fast")
-    assert models["ssdlite320_mobilenet_v3_large"]["group"] == "Fast enough for live here"
+    assert models["ssdlite320_mobilenet_v3_large"]["group"] == "Fast enough for live video here"
     assert models[HEAVY]["title"] == "Mask R-CNN ResNet-50 FPN · about 0.9 s per frame here"
     assert models[PERSON_MODEL]["title"] == listed(seconds, f"{PERSON_MODEL}@stock")[PERSON_MODEL]["title"].partition(" · ")[0]
 
 
-def test_where_nothing_has_run_in_the_chosen_precision_the_exact_one_is_told():
-    assert listed({HEAVY: 3.2}, f"{PERSON_MODEL}@fast")[HEAVY]["title"].endswith(" · about 3 s per frame here, if exact")
+def test_if_nothing_has_run_in_the_chosen_precision_the_exact_one_is_shown():
+    assert listed({HEAVY: 3.2}, f"{PERSON_MODEL}@fast")[HEAVY]["title"].endswith(" · about 3 s per frame here in exact precision")
     assert listed({f"{HEAVY}@fast": 0.9})[HEAVY]["title"] == "Mask R-CNN ResNet-50 FPN"

@@ -1,4 +1,4 @@
-"""Who gets a live stream, who waits, and when it is over; by a clock of the test's own."""
+"""Which live streams are served, which wait, and when they end, by a clock of the test's own."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def under_way(stream) -> Job:
     return job
 
 
-def test_the_first_are_served_and_the_others_stand_in_line(streams):
+def test_the_first_are_served_and_the_others_wait(streams):
     begun = [streams.begin(visitor, SPEC) for visitor in "abcd"]
     assert [streams.place(stream) for stream in begun] == [0, 0, 1, 2]
-    streams.end(begun[0].token)
+    streams.remove(begun[0].token)
     assert [streams.place(stream) for stream in begun[1:]] == [0, 0, 1]
     assert len(streams) == 3
 
@@ -50,7 +50,7 @@ def test_a_visitor_has_one_stream_and_keeps_the_place_with_another_model(streams
     again = streams.begin("a", OTHER)
     assert (again.spec, streams.place(again), streams.place(third), len(streams)) == (OTHER, 0, 1, 3)
     assert job.cancelled
-    with pytest.raises(StreamEndedError, match="you have started another one"):
+    with pytest.raises(StreamEndedError, match="you have started another stream"):
         streams.find(first.token)
 
 
@@ -71,14 +71,14 @@ def test_waiting_for_a_slow_model_is_no_silence(streams, clock):
     assert streams.find(stream.token) is stream
 
 
-@pytest.mark.parametrize("how", ["end", "leave"])
+@pytest.mark.parametrize("how", ["remove", "leave"])
 def test_what_ends_frees_the_engine(streams, how: str):
     stream = streams.begin("a", SPEC)
     job = under_way(stream)
-    streams.end(stream.token) if how == "end" else streams.leave("a")
+    streams.remove(stream.token) if how == "remove" else streams.leave("a")
     assert job.cancelled
     assert (stream.frames, len(streams)) == ({}, 0)
-    streams.end("unknown")
+    streams.remove("unknown")
     streams.leave("nobody")
 
 
@@ -89,7 +89,7 @@ def test_names_cannot_be_guessed_and_unknown_ones_are_refused(streams):
         streams.find("")
 
 
-def test_the_line_has_an_end(streams):
+def test_the_queue_has_an_end(streams):
     for number in range(90):
         streams.begin(f"visitor {number}", SPEC)
     with pytest.raises(TooManyStreamsError, match="in a minute"):

@@ -49,7 +49,7 @@ def test_the_caption_says_what_each_built_in_model_was_measured_on(two_built_in)
 
 
 def test_the_chart_is_drawn_for_wide_middle_and_narrow_windows(two_built_in):
-    chart = models_tab._chart.__wrapped__()
+    chart = models_tab.chart.__wrapped__()
     assert chart.count("<svg ") == 3
     assert "360 &lt;other&gt; images" in chart
     for name in ("wide", "middle", "narrow"):

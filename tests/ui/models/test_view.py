@@ -24,13 +24,13 @@ def test_a_users_model_is_marked_and_what_nobody_knows_is_none(models_folder):
     assert [{name: row[name] for name in expected} for row in yours] == [expected]
 
 
-def test_a_model_that_has_come_just_now_waits_for_the_next_look(models_folder):
+def test_a_model_that_was_just_added_is_left_out_until_the_next_refresh(models_folder):
     before = states()
     put_model(models_folder / "pets.pt")
     assert not any(row["yours"] for row in table_value(before)["rows"])
 
 
-def test_files_that_cannot_be_used_are_told_by_name_and_reason(models_folder):
+def test_files_that_cannot_be_used_have_a_name_and_a_reason(models_folder):
     put_model(models_folder / "pets.pt")
     put_model(models_folder / "ssd300_vgg16.pt")
     (models_folder / "text.pt").write_text("not a model")

@@ -1,4 +1,4 @@
-"""Images that visitors gave: those that are gone or too large are told so."""
+"""Reading visitors' images: files that are missing or too large are refused."""
 
 from __future__ import annotations
 

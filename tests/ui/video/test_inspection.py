@@ -1,4 +1,4 @@
-"""What is told of a video before a model looks at it."""
+"""Facts about a video before detection."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import pytest
 
 from detection_core.engine import EngineError
 from detection_core.models.catalog import PERSON_MODEL, get_model_spec
+from detection_core.models.detector import Timings
 from detection_core.ui.video.frame_times import FrameTimes
 from detection_core.ui.video.inspection import inspect_video, time_model
 from detection_core.video.io import VideoLimits
 from tests.ui.asynchronous import finish
-from tests.ui.video_engine import VideoEngine
+from tests.ui.fake_engine import FakeEngine
 from tests.video.io.videos import make_video
 
 LIMITS = VideoLimits(max_seconds=5)
@@ -56,11 +57,11 @@ def test_paths_are_not_trusted(uploads, sent):
 
 def test_a_model_is_timed_once(uploads):
     sent = {"path": str(make_video(uploads / "a.mp4")), "model": PERSON_MODEL}
-    engine, times = VideoEngine(), FrameTimes()
+    engine, times = FakeEngine(timings=Timings(network=0.02)), FrameTimes()
     first, again = (finish(time_model(sent, engine, times, LIMITS)) for _ in range(2))
-    # The engine says 20 ms.
+    # 20 ms in the engine.
     assert first == again == {"seconds": pytest.approx(0.023)}
-    assert engine.frames == 1
+    assert len(engine.jobs) == 1
 
 
 @pytest.mark.parametrize(
@@ -68,8 +69,8 @@ def test_a_model_is_timed_once(uploads):
     [{"model": "ssd300_vgg16"}, {"model": "pets"}, {"model": 3}, {"path": "gone.mp4"}, {}],
     ids=["to download", "unknown", "no key", "no file", "failing"],
 )
-def test_what_nobody_knows_stays_unsaid(uploads, changes):
-    engine, times = VideoEngine(), FrameTimes()
+def test_unknown_times_are_left_out(uploads, changes):
+    engine, times = FakeEngine(timings=Timings(network=0.02)), FrameTimes()
     engine.failures = [EngineError("no")]
     sent = {"path": str(make_video(uploads / "a.mp4")), "model": PERSON_MODEL} | changes
     assert finish(time_model(sent, engine, times, LIMITS)) == {}

@@ -1,4 +1,4 @@
-"""Long jobs: who waits, who runs, and what becomes of those given up."""
+"""Long jobs: which wait, which run, and what becomes of cancelled ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATIENCE = 10
 
 
 class Work:
-    """Runs until it is let go or given up."""
+    """Runs until the test ends or cancels it."""
 
     def __init__(self) -> None:
         self.began = threading.Event()
@@ -55,7 +55,7 @@ def test_a_visitors_newer_job_ends_the_older():
     assert newer.wait(PATIENCE)
 
 
-def test_what_waits_is_given_up_at_once():
+def test_a_waiting_job_is_cancelled_at_once():
     jobs, running, waiting = VideoJobs(), Work(), Work()
     first = jobs.submit("a", running)
     job, last = jobs.submit("b", waiting), jobs.submit("c", Work())
@@ -77,7 +77,7 @@ def test_what_waits_is_given_up_at_once():
         pytest.param(KeyError("/secret/path"), "unexpectedly|unexpected", id="ours"),
     ],
 )
-def test_failures_are_told_in_words(error, words):
+def test_errors_are_in_words(error, words):
     def fail(job: VideoJob) -> None:
         raise error
 
@@ -114,8 +114,8 @@ def test_progress_stays_while_something_else_is_waited_for():
     seen = []
 
     def work(job: VideoJob) -> None:
-        job.tell(progress=progress)
-        job.tell()
+        job.report(progress=progress)
+        job.report()
         seen.append(job.state.progress)
 
     assert VideoJobs().submit("a", work).wait(PATIENCE)

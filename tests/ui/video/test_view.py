@@ -1,4 +1,4 @@
-"""What goes to a VideoView and what comes back from it; tests/browser looks at it in Chromium."""
+"""Messages to a VideoView and values from it; tests/browser runs it in Chromium."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking at videos and drawing them again, and what is kept of them for how long."""
+"""Detection in videos, drawing them again, and what is kept of them for how long."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from detection_core.engine import EngineBusyError, EngineError
 from detection_core.models.catalog import PERSON_MODEL, get_model_spec
 from detection_core.ui.video.frame_times import FrameTimes
 from detection_core.ui.video.jobs import VideoJob, VideoJobs
-from detection_core.ui.video.work import VideoExpiredError, VideoStore, VisitorVideo, draw_again, look
+from detection_core.ui.video.work import VideoExpiredError, VideoStore, VisitorVideo, detect_objects, draw_again
 from detection_core.video import VideoOptions
 from detection_core.video.io import open_video
-from tests.ui.video_engine import VideoEngine
+from tests.ui.fake_engine import FakeEngine, growing_crowd
 from tests.video.io.videos import make_video
 
 SPEC = get_model_spec(PERSON_MODEL)
@@ -36,15 +36,19 @@ def video(store, tmp_path) -> VisitorVideo:
     return store.begin("somebody/video", SPEC, open_video(make_video(tmp_path / "walk.mp4")), "walk.mp4")
 
 
+def make_engine() -> FakeEngine:
+    return FakeEngine(growing_crowd)
+
+
 def job() -> VideoJob:
     return VideoJob("somebody/video", lambda job: None)
 
 
-def test_a_look_gives_a_video_and_counts(video):
-    engine, times = VideoEngine(), FrameTimes()
-    look(video, VideoOptions(0.5), engine, times, job())
+def test_detection_gives_a_video_and_counts(video):
+    engine, times = make_engine(), FrameTimes()
+    detect_objects(video, VideoOptions(0.5), engine, times, job())
     drawn = video.drawn
-    assert (drawn.complete, drawn.notes, engine.frames, engine.keeps) == (True, (), 20, {False})
+    assert (drawn.complete, drawn.notes, len(engine.jobs), {each.keep for each in engine.submissions}) == (True, (), 20, {False})
     assert drawn.counts.counts == {"person": [1] * 9 + [2] * 11}
     assert drawn.counts.total == {"person": 2}
     assert open_video(drawn.path).frame_count == 20
@@ -52,11 +56,11 @@ def test_a_look_gives_a_video_and_counts(video):
 
 
 def test_drawing_again_asks_no_model_and_replaces_the_video(video):
-    engine = VideoEngine()
-    look(video, VideoOptions(0.5, fps=5), engine, FrameTimes(), job())
+    engine = make_engine()
+    detect_objects(video, VideoOptions(0.5, fps=5), engine, FrameTimes(), job())
     former = video.drawn
     draw_again(video, VideoOptions(0.7, fps=5, track=False), job())
-    assert engine.frames == 10
+    assert len(engine.jobs) == 10
     assert video.drawn.counts.counts == {"person": [1] * 10}
     assert video.drawn.counts.total is None
     assert (video.drawn.seconds, video.drawn.complete) == (former.seconds, True)
@@ -66,50 +70,50 @@ def test_drawing_again_asks_no_model_and_replaces_the_video(video):
 
 def test_classes_that_are_off_are_counted_all_the_same_to_choose_from(video):
     video.spec = get_model_spec("ssdlite320_mobilenet_v3_large")
-    look(video, VideoOptions(0.5, classes=frozenset({"person"})), VideoEngine(), FrameTimes(), job())
+    detect_objects(video, VideoOptions(0.5, classes=frozenset({"person"})), make_engine(), FrameTimes(), job())
     assert video.drawn.counts.total == {"person": 1, "dog": 1}
     assert video.drawn.options.classes == {"person"}
     draw_again(video, VideoOptions(0.5, classes=frozenset({"dog"})), job())
     assert video.drawn.counts.total == {"person": 1, "dog": 1}
 
 
-def test_drawing_again_that_is_given_up_leaves_the_former_video(video):
-    look(video, VideoOptions(0.5), VideoEngine(), FrameTimes(), job())
-    former, given_up = video.drawn, job()
-    given_up._given_up.set()
+def test_drawing_again_that_is_cancelled_leaves_the_former_video(video):
+    detect_objects(video, VideoOptions(0.5), make_engine(), FrameTimes(), job())
+    former, cancelled = video.drawn, job()
+    cancelled._cancelled.set()
     with pytest.raises(CancelledError):
-        draw_again(video, VideoOptions(0.7), given_up)
+        draw_again(video, VideoOptions(0.7), cancelled)
     assert video.drawn is former
     assert [path.name for path in video.folder.glob("*.mp4")] == [former.path.name]
 
 
 def test_what_is_found_before_a_failure_is_kept(video):
-    engine, times = VideoEngine(), FrameTimes()
+    engine, times = make_engine(), FrameTimes()
     engine.failures = [None] * 5 + [EngineError("The device has too little memory.")]
-    look(video, VideoOptions(0.5), engine, times, job())
+    detect_objects(video, VideoOptions(0.5), engine, times, job())
     assert not video.drawn.complete
-    assert video.drawn.notes == ("It ended early. The device has too little memory.",)
+    assert video.drawn.notes == ("Detection ended early. The device has too little memory.",)
     assert len(video.drawn.counts.times) == 5
     assert open_video(video.drawn.path).frame_count in (4, 5)
     assert times.get(SPEC, (64, 48)) is None
 
 
 def test_a_failure_before_the_first_frame_is_one(video):
-    engine = VideoEngine()
+    engine = make_engine()
     engine.failures = [EngineError("no")]
     with pytest.raises(EngineError):
-        look(video, VideoOptions(0.5), engine, FrameTimes(), job())
+        detect_objects(video, VideoOptions(0.5), engine, FrameTimes(), job())
     assert video.drawn is None
 
 
-def test_a_cancelled_look_keeps_what_it_has(video):
-    engine, jobs = VideoEngine(), VideoJobs()
-    engine.gate.clear()
-    running = jobs.submit(video.visitor, partial(look, video, VideoOptions(0.5), engine, FrameTimes()))
-    while not engine.frames:
+def test_cancelled_detection_keeps_what_it_has(video):
+    engine, jobs = make_engine(), VideoJobs()
+    engine.holds = True
+    running = jobs.submit(video.visitor, partial(detect_objects, video, VideoOptions(0.5), engine, FrameTimes()))
+    while not engine.jobs:
         time.sleep(0.01)
     jobs.cancel(running)
-    engine.gate.set()
+    engine.release()
     assert running.wait(PATIENCE)
     assert running.state.stage == "done"
     assert not video.drawn.complete
@@ -117,9 +121,9 @@ def test_a_cancelled_look_keeps_what_it_has(video):
 
 
 def test_a_busy_engine_is_waited_for(video):
-    engine = VideoEngine()
+    engine = make_engine()
     engine.refusals = [EngineBusyError("Too many images are waiting already.")]
-    look(video, VideoOptions(0.5, fps=1), engine, FrameTimes(), job())
+    detect_objects(video, VideoOptions(0.5, fps=1), engine, FrameTimes(), job())
     assert len(video.drawn.counts.times) == 2
 
 
@@ -174,7 +178,7 @@ def test_what_was_sent_stays_for_another_video_of_the_same_file(tmp_path, sent):
     other = store.begin("b", SPEC, open_video(sent), "walk.mp4")
     store.leave("a")
     assert still_there(first)
-    # The same visitor has it looked at by another model.
+    # The same visitor chooses another model.
     again = store.begin("b", SPEC, open_video(sent), "walk.mp4")
     assert still_there(other)
     store.leave("b")
