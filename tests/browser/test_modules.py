@@ -52,7 +52,7 @@ def test_a_module_of_another_version_asks_to_reload(page: Page, address: str) ->
 
 def test_a_message_before_the_module_is_not_lost(page: Page, address: str) -> None:
     held: list[Route] = []
-    page.route(VIEW, held.append)
+    page.route(VIEW, lambda route: held.append(route))
     page.goto(address)
     expect(page.locator("#one .dv")).to_be_hidden()
     with page.expect_response(lambda response: "/queue/data" in response.url):
@@ -65,7 +65,7 @@ def test_a_message_before_the_module_is_not_lost(page: Page, address: str) -> No
 
 def test_a_component_that_goes_while_its_module_comes_is_there_again(page: Page, address: str) -> None:
     held: list[Route] = []
-    page.route(VIEW, held.append)
+    page.route(VIEW, lambda route: held.append(route))
     page.goto(address)
     page.locator("#hide").click()
     expect(page.locator("#one")).to_have_count(0)
