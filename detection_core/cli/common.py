@@ -74,6 +74,8 @@ def find_spec(model: str, precision: str | None = None) -> ModelSpec:
         UsageError: If it is neither.
     """
     spec = _find_spec(model)
+    if spec.note:
+        say(f"{spec.file_name}: {spec.note}")
     try:
         usual = usual_precision()
     except ValueError as error:
@@ -91,7 +93,8 @@ def _find_spec(model: str) -> ModelSpec:
         return get_model_spec(model)
     except UnknownModelError as error:
         name, precision = split_key(model)
-        if not is_model_file(Path(name)):
+        # What is written as a path, or is a file, is not meant to be a key.
+        if not (is_model_file(Path(name)) or Path(name).name != name or Path(name).is_file()):
             raise UsageError(str(error)) from error
     try:
         return read_model_spec(Path(name)).in_precision(precision)

@@ -55,6 +55,7 @@ class ModelSpec:
         file: A user's file, or None for other models.
         revision: Which content of a user's file this is about, or "" for other models; it changes when the file is overwritten.
         precision: In which numbers it computes.
+        note: What one should know about how a user's file was read, such as that its averaged weights are used; or "".
     """
 
     key: str
@@ -80,6 +81,7 @@ class ModelSpec:
     file: Path | None = None
     revision: str = ""
     precision: Precision = Precision.EXACT
+    note: str = ""
 
     def in_precision(self, precision: Precision) -> ModelSpec:
         """The same model in another precision, under a key and a title of its own."""

@@ -15,12 +15,15 @@ from detection_core.models.builders import FLOOR_SCORES
 from detection_core.models.checkpoint import Checkpoint, CheckpointError, file_revision, read_checkpoint
 from detection_core.models.families import FAMILIES, Task, UnknownFamilyError, family_of, title_of
 from detection_core.models.spec import Architecture, ModelSpec
+from detection_core.models.weights_file import begins_as_weights
 
 logger = logging.getLogger(__name__)
 
 MODELS_DIR = "DETECTION_EXPLORER_MODELS_DIR"
 _DEFAULT_FOLDER = "models"
-_ENDINGS = {".pt", ".pth"}
+_ENDINGS = {".pt", ".pth", ".ckpt", ".bin", ".pkl", ".safetensors"}
+# A checkpoint is called "….pth.tar" by an old custom, and is no archive.
+_SECOND_ENDING = ".tar"
 # What training keeps beside its result, to go on from.
 _RESUME = ".last"
 _NOT_IN_A_KEY = re.compile(r"[^A-Za-z0-9_.-]")
@@ -56,7 +59,7 @@ class UserModels:
 
 
 # What each file held when it was looked into last, with its revision then.
-_seen: dict[Path, tuple[str, ModelSpec | str]] = {}
+_seen: dict[Path, tuple[str, ModelSpec | str | None]] = {}
 _lock = threading.Lock()
 
 
@@ -81,10 +84,10 @@ def use_folder(name: str) -> None:
 
 
 def find_user_models(taken: Collection[str]) -> UserModels:
-    """Looks through the models folders: every `.pt` and `.pth` file there is a model, or is rejected with a reason.
+    """Looks through the models folders: every file there with a model's ending is a model, or is rejected with a reason.
 
-    A file is only looked into when it is new or has changed, so asking again and again is cheap. `NAME.last.pt` is where
-    a training may go on, and left out.
+    So is one without an ending that begins as weights do. A file is only looked into when it is new or has changed, so asking again and
+    again is cheap. `NAME.last.pt` is where a training may go on, and left out.
 
     Args:
         taken: Keys of other models, which a file must not have.
@@ -141,9 +144,10 @@ def spec_of_checkpoint(checkpoint: Checkpoint, path: Path) -> ModelSpec:
     metrics = {name: checkpoint.metrics[name] for name in _METRICS if name in checkpoint.metrics}
     floor = FLOOR_SCORES.get(checkpoint.architecture.builder, traits.min_score)
     threshold = traits.default_threshold if checkpoint.default_threshold is None else checkpoint.default_threshold
+    note = str(checkpoint.training.get("note", ""))
     return ModelSpec(
         key=key_of(path),
-        title=path.stem,
+        title=_name_of(path),
         family=family,
         architecture=checkpoint.architecture,
         tasks=tuple(task for task, there in heads.items() if there),
@@ -157,20 +161,27 @@ def spec_of_checkpoint(checkpoint: Checkpoint, path: Path) -> ModelSpec:
         recipe="",
         min_score=floor,
         default_threshold=max(floor, threshold),
-        best_for=f"Your model: {summary(checkpoint.architecture, checkpoint.categories)}",
+        best_for=f"Your model: {summary(checkpoint.architecture, checkpoint.categories)} {note}".rstrip(),
         file_name=path.name,
         source="user",
+        note=note,
     )
 
 
 def is_model_file(path: Path) -> bool:
     """Whether a file's name says that it is a model."""
-    return path.suffix.lower() in _ENDINGS
+    return _name_of(path) != path.name
 
 
 def key_of(path: Path) -> str:
     """The key of the model in a file: the file's name without its ending, where _ stands for all but A-Z, a-z, 0-9, _, . and -."""
-    return _NOT_IN_A_KEY.sub("_", path.stem)
+    return _NOT_IN_A_KEY.sub("_", _name_of(path))
+
+
+def _name_of(path: Path) -> str:
+    """A file's name without the ending of a model; the whole of it where it has none."""
+    bare = Path(path.stem) if path.suffix.lower() == _SECOND_ENDING else path
+    return bare.stem if bare.suffix.lower() in _ENDINGS else path.name
 
 
 def _files() -> Iterator[Path]:
@@ -180,7 +191,8 @@ def _files() -> Iterator[Path]:
         except OSError:  # No such folder, or none that may be looked into.
             continue
         for path in entries:
-            if is_model_file(path) and not path.name.startswith(".") and not path.stem.endswith(_RESUME):
+            named = is_model_file(path) or not path.suffix or path.suffix[1:].isdigit()
+            if named and not path.name.startswith(".") and not _name_of(path).endswith(_RESUME):
                 yield path
 
 
@@ -194,7 +206,7 @@ def _look_into(path: Path) -> ModelSpec | str | None:
         return None
     revision = file_revision(file)
     if _seen.get(path, ("",))[0] != revision:
-        _seen[path] = revision, _read(path)
+        _seen[path] = revision, _read(path) if is_model_file(path) or begins_as_weights(path) else None
     return _seen[path][1]
 
 
