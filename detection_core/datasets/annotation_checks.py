@@ -56,7 +56,7 @@ def _box_problems(bbox: Any, size: tuple[int, int]) -> Iterator[Problem]:
     clipped = corners.clip(0, size)
     if np.abs(corners - clipped).max() > TOLERANCE or (clipped[0] >= clipped[1]).any():
         where = f"from ({x:g}, {y:g}) to ({x + width:g}, {y + height:g})"
-        advice = "Video it to the image; if the numbers are two corners, write [x, y, width, height] instead"
+        advice = "Clip it to the image; if the numbers are two corners, write [x, y, width, height] instead"
         yield f"its box reaches {where}, beyond the image of {size[0]} × {size[1]} pixels", advice
 
 

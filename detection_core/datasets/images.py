@@ -8,6 +8,7 @@ from PIL import Image
 
 from detection_core.datasets.annotation_checks import Problem
 from detection_core.datasets.coco import AnnotatedImage
+from detection_core.datasets.normalization import one_line
 from detection_core.images.modes import orientation_of, to_rgb
 
 
@@ -44,6 +45,8 @@ def read_part(image: AnnotatedImage, part: tuple[float, float, float, float], si
 
 def image_problem(image: AnnotatedImage) -> Problem | None:
     """Why an image's file does not fit its annotations or cannot be read at all; None if nothing is wrong."""
+    if unnamed := _name_problem(image):
+        return unnamed
     try:
         with Image.open(image.path) as opened:
             size = opened.size
@@ -52,7 +55,7 @@ def image_problem(image: AnnotatedImage) -> Problem | None:
             opened.load()
             orientation = orientation_of(opened)
     except FileNotFoundError:
-        return "its image file is missing", "Put the file into images/, or remove the opened from the annotations"
+        return "its image file is missing", "Put the file into images/, or remove the image from the annotations"
     except Exception as error:  # Pillow's readers raise nearly everything on broken files.
         return f"its image cannot be read ({error})".replace(f" {str(image.path)!r}", ""), "Replace the file by an intact JPEG or PNG"
     if size != image.size:
@@ -64,4 +67,21 @@ def image_problem(image: AnnotatedImage) -> Problem | None:
     if orientation != 1:
         problem = f"viewers show its image turned or mirrored (EXIF orientation {orientation}), but annotations count stored pixels"
         return problem, "Save it without the EXIF orientation, and see whether the annotations still fit"
+    return None
+
+
+def _name_problem(image: AnnotatedImage) -> Problem | None:
+    """Why an image's file name cannot be that of one file."""
+    if image.several:
+        files = ", ".join(map(one_line, image.several[:3]))
+        return f"its file name does not tell which file it is ({files} may be meant)", "Write the path below images/ into file_name"
+    try:
+        if image.path.is_dir():
+            return "its file name is empty, or that of a folder", "Write the image's name into file_name, or remove it from the annotations"
+        image.path.stat()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        return f"no file can have its name ({why})", "Save the image under a shorter and simpler name, and write that into file_name"
     return None
