@@ -74,6 +74,8 @@ def find_spec(model: str, precision: str | None = None) -> ModelSpec:
         SettingsError: If the environment names an unknown precision.
     """
     spec = _find_spec(model)
+    if spec.note:
+        say(f"{spec.file_name}: {spec.note}")
     usual = usual_precision()
     named = spec.precision is not Precision.EXACT
     return spec.in_precision(Precision(precision) if precision else spec.precision if named else usual)
@@ -87,7 +89,8 @@ def _find_spec(model: str) -> ModelSpec:
         return get_model_spec(model)
     except UnknownModelError:
         name, precision = split_key(model)
-        if not is_model_file(Path(name)):
+        # A name that is written as a path, or is a file, is not meant as a key.
+        if not (is_model_file(Path(name)) or Path(name).name != name or Path(name).is_file()):
             raise
     return read_model_spec(Path(name)).in_precision(precision)
 

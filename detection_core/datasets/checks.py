@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from detection_core.datasets.annotation_checks import Problem, annotation_problems
 from detection_core.datasets.coco import AnnotatedImage, CocoDataset, DataError, Malformed
 from detection_core.datasets.images import image_problem
+from detection_core.datasets.normalization import one_line
 from detection_core.models.catalog import Task
 
 
@@ -20,7 +21,7 @@ class Fault:
 
     Attributes:
         image_id: COCO's image id; None if an unusable entry has none.
-        file_name: The image's file name; empty if no image has that id.
+        file_name: The image's file name as the annotations have it; empty if no image has that id.
         annotation_id: COCO's annotation id, or None if the image as a whole is concerned.
         problem: The problem.
         advice: The remedy.
@@ -36,7 +37,7 @@ class Fault:
 
     def __str__(self) -> str:
         """Formats the fault in one line."""
-        image = f"image {self.image_id} ({self.file_name or 'not in the file'})"
+        image = f"image {self.image_id} ({one_line(self.file_name) or 'not in the file'})"
         place = image if self.annotation_id is None else f"{image}, annotation {self.annotation_id}"
         return f"{self.entry or place}: {self.problem}. {self.advice}."
 
@@ -82,10 +83,11 @@ def check(dataset: CocoDataset, tasks: Collection[Task], *, on_progress: Callabl
             of_image = [problem] if problem else []
             if uses[image.id] > 1:
                 of_image.append((f"{uses[image.id]} images have this id", "Give every image a unique id"))
-            faults += [Fault(image.id, image.path.name, None, *what) for what in of_image]
+            name = image.file_name or image.path.name
+            faults += [Fault(image.id, name, None, *what) for what in of_image]
             for annotation in image.annotations + image.crowds:
                 problems = [*_repeated_id(annotation, seen), *annotation_problems(annotation, image, dataset, tasks)]
-                faults += [Fault(image.id, image.path.name, annotation["id"], *what) for what in problems]
+                faults += [Fault(image.id, name, annotation["id"], *what) for what in problems]
             if on_progress is not None:
                 on_progress(done, len(dataset.images))
     finally:
@@ -95,7 +97,7 @@ def check(dataset: CocoDataset, tasks: Collection[Task], *, on_progress: Callabl
     unusable = {entry.image_id for entry in dataset.malformed if entry.part == "images"}
     lost = [entry for entry in dataset.orphans if entry["image_id"] not in unusable]
     faults += [Fault(entry["image_id"], "", entry["id"], "its image is not in the file", advice) for entry in lost]
-    return faults + [_fault(entry) for entry in dataset.malformed]
+    return faults + [_fault(entry) for entry in dataset.malformed if not entry.is_covered]
 
 
 def without_faults(dataset: CocoDataset, faults: Iterable[Fault]) -> Remainder:

@@ -29,6 +29,8 @@ class AnnotatedImage:
         has_masks: Whether every annotation has a polygon or an RLE, so that masks can be trained on the image.
         partial: Whether some objects are not labeled, so that the background cannot be trained on the image. This includes images with
             nothing but crowds, which are neither targets nor background.
+        file_name: Its name as the annotations have it.
+        several: The files that match this name equally well, of which none was taken.
     """
 
     id: int
@@ -38,6 +40,8 @@ class AnnotatedImage:
     crowds: tuple[Entry, ...] = ()
     has_masks: bool = False
     partial: bool = False
+    file_name: str = ""
+    several: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class CocoDataset:
         keypoint_names: Names of the keypoints of the first category that has any, or empty; torchvision supports only one skeleton.
         orphans: Annotations of images that the file does not list, or that are malformed.
         malformed: Unusable entries, which appear nowhere else.
+        groups: Ids and names of categories that only group others and are no classes here.
+        notes: Values that were not read as they are written, one line each, for the user.
     """
 
     images: tuple[AnnotatedImage, ...]
@@ -59,6 +65,8 @@ class CocoDataset:
     keypoint_names: tuple[str, ...] = ()
     orphans: tuple[Entry, ...] = ()
     malformed: tuple[Malformed, ...] = ()
+    groups: tuple[tuple[int, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def labels(self) -> dict[int, int]:
@@ -89,24 +97,25 @@ def read_coco(source: Path, *, partial: bool = False) -> CocoDataset:
     `checks.check`. A value of null counts as missing.
 
     Args:
-        source: A folder with `annotations.json`, or a `.json` file. An image is searched by its path in the file, first in `images/`
-            beside the file, then beside the file itself.
+        source: A folder with `annotations.json`, or a `.json` file. An image is searched in `images/` beside the file, then beside the
+            file itself, by its path in the file or a file that matches it: see `file_names.ImageFinder`.
         partial: Whether some objects in the images are not labeled.
 
     Returns:
         Images in the file's order and categories in the order of their ids. Without `categories` each category id that occurs is a
-        class "class ID". An image's `has_masks` is taken from its entry, or else from the segmentations of its annotations.
+        class "class ID". An image's `has_masks` is taken from its entry, or else from the segmentations of its annotations. Deviations of
+        exporters from COCO's format are read as they are meant, with notes.
 
     Raises:
         DataError: If the file is missing or is not a COCO annotation file.
     """
     file = source / "annotations.json" if source.is_dir() else source
-    entries, annotations, categories, malformed = read_entries(file)
+    entries, annotations, categories, malformed, groups, notes = read_entries(file)
     by_image = defaultdict(list)
     for annotation in annotations:
         by_image[annotation["image_id"]].append(annotation)
     # If entries share an id, the first gets the annotations, which cannot be assigned.
-    images = tuple(_image(image, by_image.pop(image["id"], []), file.parent, partial) for image in entries)
+    images = tuple(_image(image, by_image.pop(image["id"], []), partial) for image in entries)
     return CocoDataset(
         images=images,
         categories=(BACKGROUND, *(category["name"] for category in categories)),
@@ -114,7 +123,28 @@ def read_coco(source: Path, *, partial: bool = False) -> CocoDataset:
         keypoint_names=next((tuple(category["keypoints"]) for category in categories if category.get("keypoints")), ()),
         orphans=tuple(annotation for left in by_image.values() for annotation in left),
         malformed=malformed,
+        groups=tuple((category["id"], category["name"]) for category in groups),
+        notes=notes,
     )
+
+
+def with_shared_classes(datasets: Sequence[CocoDataset]) -> list[CocoDataset]:
+    """Data sets in which a category that is a class in any of them is one in all, even where it only groups others.
+
+    Args:
+        datasets: Those whose classes are to be the same.
+    """
+    names = {name for dataset in datasets for name in dataset.categories}
+    return [_with_groups(dataset, names) for dataset in datasets]
+
+
+def _with_groups(dataset: CocoDataset, names: set[str]) -> CocoDataset:
+    classes = dict(zip(dataset.category_ids[1:], dataset.categories[1:], strict=True))
+    missing = {number: name for number, name in dataset.groups if name in names - set(classes.values())}
+    if not missing:
+        return dataset
+    ids = sorted(classes | missing)
+    return replace(dataset, categories=(BACKGROUND, *((classes | missing)[number] for number in ids)), category_ids=(0, *ids))
 
 
 def merge(datasets: Sequence[CocoDataset]) -> CocoDataset:
@@ -126,6 +156,7 @@ def merge(datasets: Sequence[CocoDataset]) -> CocoDataset:
     Raises:
         DataError: If they differ in the names of their classes or keypoints.
     """
+    datasets = with_shared_classes(datasets)
     first = datasets[0]
     keypoint_names = next((dataset.keypoint_names for dataset in datasets if dataset.keypoint_names), ())
     for other in datasets[1:]:
@@ -135,7 +166,7 @@ def merge(datasets: Sequence[CocoDataset]) -> CocoDataset:
         if other.keypoint_names not in ((), keypoint_names):
             raise DataError("The data sets have different keypoints, or the same in another order. Give them the same list of keypoints.")
     images = [image for dataset in datasets for image in _with_category_ids_of(first, dataset)]
-    return CocoDataset(_with_unique_ids(images), first.categories, first.category_ids, keypoint_names)
+    return CocoDataset(_with_unique_ids(images), first.categories, first.category_ids, keypoint_names, groups=first.groups)
 
 
 def require_objects(dataset: CocoDataset) -> None:
@@ -202,19 +233,19 @@ def _shows_keypoint(annotation: Entry) -> bool:
     return isinstance(keypoints, list) and any(keypoints)
 
 
-def _image(image: Entry, annotations: list[Entry], folder: Path, partial: bool) -> AnnotatedImage:
+def _image(image: Entry, annotations: list[Entry], partial: bool) -> AnnotatedImage:
     objects = tuple(annotation for annotation in annotations if not annotation.get("iscrowd"))
     crowds = tuple(annotation for annotation in annotations if annotation.get("iscrowd"))
-    in_images = folder / "images" / image["file_name"]
-    beside = folder / image["file_name"]
     return AnnotatedImage(
         id=image["id"],
-        path=beside if beside.is_file() and not in_images.is_file() else in_images,
+        path=image["path"],
         size=(image["width"], image["height"]),
         annotations=objects,
         crowds=crowds,
         has_masks=bool(image.get("has_masks", all(annotation.get("segmentation") for annotation in objects))),
         partial=partial or bool(crowds and not objects),
+        file_name=image["file_name"],
+        several=image["several"],
     )
 
 

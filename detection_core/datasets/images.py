@@ -8,6 +8,7 @@ from PIL import Image
 
 from detection_core.datasets.annotation_checks import Problem
 from detection_core.datasets.coco import AnnotatedImage
+from detection_core.datasets.normalization import one_line
 from detection_core.images.modes import orientation_of, to_rgb
 
 
@@ -44,6 +45,8 @@ def read_part(image: AnnotatedImage, part: tuple[float, float, float, float], si
 
 def image_problem(image: AnnotatedImage) -> Problem | None:
     """Returns why an image's file cannot be read or does not match its annotations; None if it does."""
+    if unnamed := _name_problem(image):
+        return unnamed
     try:
         with Image.open(image.path) as opened:
             size = opened.size
@@ -64,4 +67,21 @@ def image_problem(image: AnnotatedImage) -> Problem | None:
     if orientation != 1:
         problem = f"viewers show its image turned or mirrored (EXIF orientation {orientation}), but annotations count stored pixels"
         return problem, "Save it without the EXIF orientation, and see whether the annotations still fit"
+    return None
+
+
+def _name_problem(image: AnnotatedImage) -> Problem | None:
+    """Why an image's file name cannot be that of one file."""
+    if image.several:
+        files = ", ".join(map(one_line, image.several[:3]))
+        return f"its file name does not tell which file it is ({files} may be meant)", "Write the path below images/ into file_name"
+    try:
+        if image.path.is_dir():
+            return "its file name is empty, or that of a folder", "Write the image's name into file_name, or remove it from the annotations"
+        image.path.stat()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        return f"no file can have its name ({why})", "Save the image under a shorter and simpler name, and write that into file_name"
     return None

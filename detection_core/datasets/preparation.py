@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detection_core.datasets.checks import Fault, check, without_faults
-from detection_core.datasets.coco import CocoDataset, DataError, merge, read_coco, require_objects, split
+from detection_core.datasets.coco import CocoDataset, DataError, merge, read_coco, require_objects, split, with_shared_classes
 from detection_core.models.families import Task
 
 
@@ -75,6 +75,7 @@ def read_and_check(
     if not data.validation:
         return split(training, data.validation_fraction, seed)
     validation = merge([_sound(read_coco(path), tasks, data, say) for path in data.validation])
+    training, validation = with_shared_classes([training, validation])
     if set(validation.categories) != set(training.categories):
         raise DataError("The validation data has other classes than the training data. Name them alike.")
     if "keypoints" in tasks and validation.keypoint_names not in ((), training.keypoint_names):
@@ -83,6 +84,8 @@ def read_and_check(
 
 
 def _sound(dataset: CocoDataset, tasks: set[Task], data: TrainingData, say: Callable[[str], None]) -> CocoDataset:
+    for note in dataset.notes:
+        say(note)
     faults = check(dataset, tasks)
     if not faults:
         return dataset

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-import logging
 import os
-import re
-import zipfile
 from collections import OrderedDict
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +14,29 @@ from torch import Tensor
 
 from detection_core.detections.coco_names import BACKGROUND
 from detection_core.errors import UserError
-from detection_core.models.empty import TORCHVISION_BUILDERS, build_on_meta
+from detection_core.models.empty import build_on_meta
 from detection_core.models.spec import Architecture
 from detection_core.models.state_dict import (
-    bare_state,
     default_names,
     has_masks,
     infer_architecture,
     num_keypoints,
+    other_network,
 )
+from detection_core.models.weights_file import SAVE_WEIGHTS_ONLY, Content, objects_beside, read_weights_file
+from detection_core.models.wrappers import FoundState, find_states, tensor_names
 
 __all__ = ["Checkpoint", "CheckpointError", "file_revision", "read_checkpoint", "write_checkpoint"]
 
-logger = logging.getLogger(__name__)
-
 _FORMAT, _VERSION = "detection-explorer", 1
-_ZIP = b"PK\x03\x04"
-# torch's messages when it refuses to unpickle something; the operands belong to pickle protocols that it does not write.
-_FORBIDDEN = re.compile(r"Unsupported global: GLOBAL (\S+)|Unsupported (?:global|class|operand 149)()")
-_SAVE_WEIGHTS_ONLY = "Save its weights alone, with torch.save(model.state_dict(), …), and use that file."
-_COPY_AGAIN = "If it is still being written, wait; otherwise copy it again."
-
-# torchvision's own training scripts keep their command line in the checkpoint; it is a bag of plain values.
-torch.serialization.add_safe_globals([argparse.Namespace])
+_AGAIN = "Train or export it again."
+# Of bare weights nobody knows how the model was built.
+_OWN_SETTINGS = (
+    "Bare weights can be used if torchvision's builder gives the model with its own settings and any number of classes, and if they are "
+    "whole: save model.state_dict()."
+)
+# The blocks of the third stage by the depth of a ResNet.
+_RESNET_DEPTHS = {(2, False): 18, (6, False): 34, (6, True): 50, (23, True): 101, (36, True): 152}
 
 
 class CheckpointError(UserError, ValueError):
@@ -124,11 +121,11 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def read_checkpoint(path: Path, *, mmap: bool = True) -> Checkpoint:
-    """Reads a checkpoint, or bare weights of one of torchvision's builders with any number of classes.
+    """Reads a checkpoint, or bare weights of one of torchvision's builders with any number of classes, of PyTorch or safetensors.
 
-    Code in the file is never run. Bare weights may be nested under "model" or "state_dict" and have the prefix "module.", as training
-    scripts write them. Their classes have no names: 91 get COCO's, two of a Keypoint R-CNN "person", and others "class 1" and so
-    on.
+    No code in the file is ever run. Bare weights may be nested in mappings and have prefixes of any name, as training scripts leave them:
+    see `wrappers.find_states`. Of several, the averaged ones are used; `training["note"]` says so. Their classes have no names: 91 get
+    COCO's, two of a Keypoint R-CNN "person", and others "class 1" and so on.
 
     Args:
         path: The file.
@@ -142,9 +139,13 @@ def read_checkpoint(path: Path, *, mmap: bool = True) -> Checkpoint:
         CheckpointError: If the file is neither of these.
     """
     try:
-        content = _load(path, mmap)
-        checkpoint = _ours(content) if isinstance(content, dict) and content.get("format") == _FORMAT else _bare(content)
-        return Checkpoint(**{**vars(checkpoint), "state": _fitting(checkpoint)})
+        content = read_weights_file(path, mmap=mmap)
+        if not (isinstance(content.value, dict) and content.value.get("format") == _FORMAT):
+            return _bare(content)
+        if content.objects:
+            raise ValueError(objects_beside(content.objects))
+        checkpoint = _ours(content.value)
+        return replace(checkpoint, state=_fitting(checkpoint, _AGAIN))
     except ValueError as error:
         raise CheckpointError(f"“{path.name}” {error}") from error
 
@@ -152,45 +153,6 @@ def read_checkpoint(path: Path, *, mmap: bool = True) -> Checkpoint:
 def file_revision(found: os.stat_result) -> str:
     """Returns a string that changes whenever the file is rewritten."""
     return f"{found.st_mtime_ns}-{found.st_size}"
-
-
-def _load(path: Path, mmap: bool) -> Any:
-    try:
-        with path.open("rb") as file:
-            zipped = file.read(len(_ZIP)) == _ZIP
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}. Check its name and its rights.") from error
-    if zipped and not zipfile.is_zipfile(path):
-        raise ValueError(f"is cut short. {_COPY_AGAIN}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap and zipped)
-    except MemoryError:
-        raise
-    except Exception as error:
-        logger.info("reading %s failed: %r", path, error)
-        raise ValueError(_reason(str(error))) from error
-    if zipped and not mmap and not _checksums_fit(path):
-        raise ValueError(f"is damaged: its content does not fit its checksums. {_COPY_AGAIN}")
-    return content
-
-
-def _checksums_fit(path: Path) -> bool:
-    """Returns whether the content matches its checksums, which torch does not verify."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile):
-        return False
-
-
-def _reason(message: str) -> str:
-    """Explains to the user why torch has refused a file."""
-    if "TorchScript" in message:
-        return f"is a TorchScript program, not weights. {_SAVE_WEIGHTS_ONLY}"
-    if found := _FORBIDDEN.search(message):
-        name = f" ({found[1]})" if found[1] else ""
-        return f"holds Python objects besides weights{name}, which could run any code and are not loaded. {_SAVE_WEIGHTS_ONLY}"
-    return f"is no file of PyTorch weights, or it is damaged. {_COPY_AGAIN}"
 
 
 def _ours(content: dict[str, Any]) -> Checkpoint:
@@ -216,53 +178,120 @@ def _ours(content: dict[str, Any]) -> Checkpoint:
         raise ValueError(f"is an inconsistent checkpoint of Detection Explorer: {problem}. Train or export it again.") from error
 
 
-def _bare(content: Any) -> Checkpoint:
-    state = bare_state(content)
-    if state is None:
-        raise ValueError(f"is not a state dict, which holds weights by name and nothing else. {_SAVE_WEIGHTS_ONLY}")
-    architecture = infer_architecture(state)
-    if architecture is None:
-        raise ValueError(
-            "does not hold the weights of one of torchvision's detectors. Use a checkpoint that `train` has written, or a state dict of "
-            f"one of {', '.join(sorted(TORCHVISION_BUILDERS))}."
-        )
-    categories, keypoint_names = default_names(architecture.arguments["num_classes"], num_keypoints(state))
-    return Checkpoint(architecture, categories, state, keypoint_names)
+def _bare(content: Content) -> Checkpoint:
+    if (plain := _plain(content.value)) is not None:
+        return plain
+    states = find_states(content.value)
+    problems: list[tuple[FoundState, ValueError]] = []
+    for found in states:
+        try:
+            checkpoint = _of_state(found.state)
+        except ValueError as error:
+            problems.append((found, error))
+        else:
+            return replace(checkpoint, training={"note": note} if (note := _note(found, states, problems)) else {})
+    if problems:
+        raise problems[0][1]
+    names = tensor_names(content.value)
+    if content.objects:
+        raise ValueError(objects_beside(content.objects))
+    if not names:
+        raise ValueError(f"holds no weights by name, or other things than weights. {SAVE_WEIGHTS_ONLY}")
+    raise ValueError(other_network(names))
 
 
-def _fitting(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """Returns the weights under the architecture's current names; torchvision has renamed some over the years.
+def _plain(content: Any) -> Checkpoint | None:
+    """The model of weights without any wrapper, which are most; None where there is more to it."""
+    if not isinstance(content, Mapping) or not all(isinstance(n, str) and isinstance(t, Tensor) for n, t in content.items()):
+        return None
+    try:
+        return _of_state(dict(content))
+    except ValueError:
+        return None
+
+
+def _of_state(state: dict[str, Tensor]) -> Checkpoint:
+    """The model of weights under torchvision's names.
 
     Raises:
-        ValueError: If they do not match the architecture.
+        ValueError: If they are not all of one model's.
+    """
+    architecture = infer_architecture(state)
+    if architecture is None:
+        raise ValueError(other_network(state))
+    categories, keypoint_names = default_names(architecture.arguments["num_classes"], num_keypoints(state))
+    checkpoint = Checkpoint(architecture, categories, state, keypoint_names)
+    return replace(checkpoint, state=_fitting(checkpoint, _OWN_SETTINGS))
+
+
+def _note(found: FoundState, states: list[FoundState], problems: list[tuple[FoundState, ValueError]]) -> str:
+    """Which of several places the weights are from, and what beside them is not used."""
+    notes = []
+    if len(states) > 1:
+        others = ", ".join(f"“{other.title}”" for other in states if other is not found)
+        what = "the averaged weights (EMA)" if found.averaged else "the weights"
+        notes.append(f"Uses {what} in “{found.title}” of its file, not those in {others}.")
+    notes += [f"Those in “{other.title}” cannot be used: the file {error}" for other, error in problems]
+    if found.left_out:
+        notes.append(f"Without what else its file has: {', '.join(found.left_out)}.")
+    return " ".join(notes)
+
+
+def _fitting(checkpoint: Checkpoint, advice: str) -> dict[str, Tensor]:
+    """The weights under the names that the architecture has for them now; torchvision has renamed some over the years.
+
+    Raises:
+        ValueError: If they do not fit; the message ends in the advice.
     """
     builder, arguments = checkpoint.architecture.builder, checkpoint.architecture.arguments
     if any(name.startswith(("weights", "progress")) for name in arguments):
-        raise ValueError("lists weights that do not match its architecture. Train or export it again.")
+        raise ValueError(f"asks for other weights than its own. {_AGAIN}")
     try:
         module = build_on_meta(checkpoint.architecture)
     except Exception as error:
-        advice = "If a newer Detection Explorer has written it, update this one."
-        raise ValueError(f"cannot be built: {str(error).rstrip('.')} (builder {builder}). {advice}") from error
-    again = "Train or export it again."
+        update = "If a newer Detection Explorer has written it, update this one."
+        raise ValueError(f"cannot be built: {str(error).rstrip('.')} (builder {builder}). {update}") from error
+    expected = module.state_dict()
+    state = _with_whole_counters(checkpoint.state, expected)
     misfit = f"does not fit {builder} with {arguments['num_classes']} classes"
-    for name, expected in module.state_dict().items():
-        found = checkpoint.state.get(name, expected)
-        if found.shape != expected.shape:
-            raise ValueError(
-                f"{misfit}: {name} has the shape {list(found.shape)} instead of {list(expected.shape)}. Train or export it again."
-            )
-        if found.is_floating_point() != expected.is_floating_point():
-            raise ValueError(f"{misfit}: {name} is of type {found.dtype}. {again}")
+    if other := _other_resnet(state, expected):
+        raise ValueError(f"{misfit}: its backbone is {other}, not a ResNet-50. {advice}")
+    for name, value in expected.items():
+        found = state.get(name, value)
+        if found.shape != value.shape:
+            raise ValueError(f"{misfit}: {name} has the shape {list(found.shape)} instead of {list(value.shape)}. {advice}")
+        if found.is_floating_point() != value.is_floating_point():
+            raise ValueError(f"{misfit}: {name} is of type {found.dtype}. {advice}")
+        if found.is_meta and name in state:
+            raise ValueError(f"has names and shapes of weights but no numbers ({name} is on the device “meta”). {advice}")
     try:
-        missing, unexpected = module.load_state_dict(checkpoint.state, strict=False, assign=True)
+        missing, unexpected = module.load_state_dict(state, strict=False, assign=True)
     except Exception as error:
-        raise ValueError(f"{misfit}: {str(error).splitlines()[-1].strip()} {again}") from error
+        raise ValueError(f"{misfit}: {str(error).splitlines()[-1].strip()} {advice}") from error
     for names, problem in ((missing, "is missing"), (unexpected, "is not part of it")):
         if names:
             more = f" (as are {len(names) - 1} more)" if len(names) > 1 else ""
-            raise ValueError(f"{misfit}: {names[0]} {problem}{more}. {again}")
+            raise ValueError(f"{misfit}: {names[0]} {problem}{more}. {advice}")
     return module.state_dict()
+
+
+def _with_whole_counters(state: dict[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights, where what norms count is a whole number: scripts that halve or average all tensors do so with counters, too."""
+    counters = {name for name, value in expected.items() if value.dtype == torch.int64 and value.ndim == 0}
+    wrong = {name: state[name] for name in counters & state.keys() if state[name].numel() == 1}
+    return state | {name: value.detach().reshape(()).to(torch.int64) for name, value in wrong.items()}
+
+
+def _other_resnet(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
+    """Which ResNet weights belong to, where the builder has another one."""
+    third = "backbone.body.layer3."
+
+    def depth(names: Iterable[str]) -> int | None:
+        blocks = {name.split(".")[3] for name in names if name.startswith(third)}
+        return _RESNET_DEPTHS.get((len(blocks), f"{third}0.conv3.weight" in names))
+
+    found = depth(state.keys())
+    return f"a ResNet-{found}" if found and found != depth(expected.keys()) else ""
 
 
 def _reject_other_than_plain(value: Any, place: str) -> None:

@@ -55,6 +55,7 @@ class ModelSpec:
         file: A user's file, or None for other models.
         revision: Identifies the content of a user's file, or "" for other models; it changes when the file is overwritten.
         precision: The precision in which it computes.
+        note: What the user should know about how the file was read, such as that its averaged weights are used; or "".
     """
 
     key: str
@@ -80,6 +81,7 @@ class ModelSpec:
     file: Path | None = None
     revision: str = ""
     precision: Precision = Precision.EXACT
+    note: str = ""
 
     def in_precision(self, precision: Precision) -> ModelSpec:
         """Returns the spec of the same model in another precision, with its own key and title."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from torch import Tensor
 
 from detection_core.detections.coco_names import BACKGROUND, COCO_CLASSES, COCO_KEYPOINTS
-from detection_core.models.empty import FROZEN_NORM_EPSILON
+from detection_core.models.empty import FROZEN_NORM_EPSILON, build_on_meta
 from detection_core.models.spec import Architecture
-
-# The keys under which training scripts save a model's weights, and the prefixes that wrappers add to their names.
-_NESTED = ("model", "state_dict", "model_state_dict")
-_WRAPPERS = ("module.", "_orig_mod.", "model.")
 
 _BOXES = "roi_heads.box_predictor.cls_score.weight"
 _MASKS = "roi_heads.mask_predictor.mask_fcn_logits.weight"
@@ -22,7 +20,24 @@ _KEYPOINTS = "roi_heads.keypoint_predictor.kps_score_lowres.weight"
 _DENSE = "head.classification_head.cls_logits.weight"
 _RESNET = "backbone.body.conv1.weight"
 _MOBILENET = "backbone.body.0.0.weight"
+_HEADS = (_BOXES, _DENSE)
 _PYRAMID_OF_HEADS = "roi_heads.pyramid.inner_blocks.0.0.weight"
+# What torchvision called its weights before 0.13; it renames them when they are loaded.
+_RENAMED = (
+    (re.compile(r"^rpn\.head\.conv\.0\.0\."), "rpn.head.conv."),
+    (re.compile(r"(fpn\.(?:inner|layer)_blocks\.\d+)\.0\."), r"\1."),
+    *((re.compile(rf"^roi_heads\.mask_head\.{layer}\.0\."), f"roi_heads.mask_head.mask_fcn{layer + 1}.") for layer in range(4)),
+)
+_RETINANET_LAYER = re.compile(r"\.conv\.(\d)\.0\.(weight|bias)$")
+
+
+# By what in their names other libraries' weights are known.
+_OTHER_LIBRARIES = (
+    ("Ultralytics", re.compile(r"(^|\.)model\.\d+\.(conv|cv\d|m\.\d|dfl|bn)\b")),
+    ("Detectron2", re.compile(r"(^|\.)(backbone\.bottom_up|proposal_generator)\.")),
+    ("MMDetection", re.compile(r"(^|\.)(bbox_head|mask_head\.convs|roi_head\.\w+_head|neck\.\w+_convs)\.")),
+    ("DETR", re.compile(r"(^|\.)(transformer\.(en|de)coder|class_embed|bbox_embed)\.|(^|\.)model\.decoder\.layers\.")),
+)
 
 
 @dataclass(frozen=True)
@@ -57,18 +72,36 @@ _SIGNATURES = (
 )
 
 
-def bare_state(content: Any) -> dict[str, Tensor] | None:
-    """Unwraps the weights by name from the content of a training script's file; None if there are none."""
-    if isinstance(content, Mapping):
-        content = next((content[name] for name in _NESTED if isinstance(content.get(name), Mapping)), content)
-    if not (isinstance(content, Mapping) and content):
-        return None
-    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()):
-        return None
-    for wrapper in _WRAPPERS:
-        if all(name.startswith(wrapper) for name in content):
-            content = {name.removeprefix(wrapper): value for name, value in content.items()}
-    return dict(content)
+@cache
+def recognizable_names() -> frozenset[str]:
+    """The names of all weights of all builders that can be recognized, those of older torchvisions included."""
+    heads: dict[str, dict[str, Any]] = {"ssdlite300_mobilenet_v2": {"num_keypoints": 1}}
+    names: set[str] = set()
+    for signature in _SIGNATURES:
+        names |= build_on_meta(Architecture(signature.builder, {"num_classes": 2, **heads.get(signature.builder, {})})).state_dict().keys()
+    for now, before in _RENAMED:
+        names |= {now.sub(before, name) for name in names}
+    # Two layers of an old RetinaNet's head for each of today's: the convolution and its activation.
+    names |= {_RETINANET_LAYER.sub(lambda found: f".conv.{2 * int(found[1])}.{found[2]}", name) for name in names}
+    return frozenset(names)
+
+
+def tells_classes(name: str) -> bool:
+    """Whether a weight's name is one by whose shape the number of classes is known."""
+    return any(signature.classifier == name for signature in _SIGNATURES)
+
+
+def other_network(names: Iterable[str]) -> str:
+    """Why weights of these names cannot be used, and what to do, for people; it goes on a sentence that begins with the file's name."""
+    names = list(names)
+    library = next((library for library, pattern in _OTHER_LIBRARIES if any(pattern.search(name) for name in names)), None)
+    detail = f"they look like {library}'s" if library else f"the first is {names[0]}"
+    if not library and any(name.endswith(_HEADS) for name in names):
+        detail = "its heads are a detector's, but its backbone is none of torchvision's builders'"
+    return (
+        f"holds weights of something else than torchvision's detectors ({detail}). Use a checkpoint that `train` has written, or the "
+        "state_dict() of a Faster, Mask or Keypoint R-CNN, RetinaNet, FCOS, SSD or SSDlite that torchvision's builders give."
+    )
 
 
 def infer_architecture(state: Mapping[str, Tensor]) -> Architecture | None:

@@ -16,12 +16,15 @@ from detection_core.models.builders import FLOOR_SCORES
 from detection_core.models.checkpoint import Checkpoint, CheckpointError, file_revision, read_checkpoint
 from detection_core.models.families import FAMILIES, Task, UnknownFamilyError, family_of, title_of
 from detection_core.models.spec import Architecture, ModelSpec
+from detection_core.models.weights_file import begins_as_weights
 
 logger = logging.getLogger(__name__)
 
 MODELS_DIR = "DETECTION_EXPLORER_MODELS_DIR"
 _DEFAULT_FOLDER = "models"
-_ENDINGS = {".pt", ".pth"}
+_ENDINGS = {".pt", ".pth", ".ckpt", ".bin", ".pkl", ".safetensors"}
+# A checkpoint is called "….pth.tar" by an old custom, and is no archive.
+_SECOND_ENDING = ".tar"
 # The suffix of the file from which training resumes, beside its result.
 _RESUME = ".last"
 _NOT_IN_A_KEY = re.compile(r"[^A-Za-z0-9_.-]")
@@ -57,7 +60,7 @@ class UserModels:
 
 
 # The result of the last read of each file, with the file's revision at that time.
-_seen: dict[Path, tuple[str, ModelSpec | str]] = {}
+_seen: dict[Path, tuple[str, ModelSpec | str | None]] = {}
 _lock = threading.Lock()
 
 
@@ -82,10 +85,10 @@ def use_folder(name: str) -> None:
 
 
 def find_user_models(taken: Collection[str]) -> UserModels:
-    """Reads the models folders: every `.pt` and `.pth` file is a model, or is rejected with a reason.
+    """Reads the models folders: every file with a model's suffix is a model, or is rejected with a reason.
 
-    A file is only read when it is new or has changed, so repeated calls are cheap. `NAME.last.pt`, from which a training resumes,
-    is left out.
+    So is a file without a suffix that begins as weights do. A file is only read when it is new or has changed, so repeated calls are
+    cheap. `NAME.last.pt`, from which a training resumes, is left out.
 
     Args:
         taken: Keys of other models, which a file must not have.
@@ -142,9 +145,10 @@ def spec_of_checkpoint(checkpoint: Checkpoint, path: Path) -> ModelSpec:
     metrics = {name: checkpoint.metrics[name] for name in _METRICS if name in checkpoint.metrics}
     floor = FLOOR_SCORES.get(checkpoint.architecture.builder, traits.min_score)
     threshold = traits.default_threshold if checkpoint.default_threshold is None else checkpoint.default_threshold
+    note = str(checkpoint.training.get("note", ""))
     return ModelSpec(
         key=key_of(path),
-        title=path.stem,
+        title=_name_of(path),
         family=family,
         architecture=checkpoint.architecture,
         tasks=tuple(task for task, there in heads.items() if there),
@@ -158,20 +162,27 @@ def spec_of_checkpoint(checkpoint: Checkpoint, path: Path) -> ModelSpec:
         recipe="",
         min_score=floor,
         default_threshold=max(floor, threshold),
-        best_for=f"Your model: {summary(checkpoint.architecture, checkpoint.categories)}",
+        best_for=f"Your model: {summary(checkpoint.architecture, checkpoint.categories)} {note}".rstrip(),
         file_name=path.name,
         source="user",
+        note=note,
     )
 
 
 def is_model_file(path: Path) -> bool:
-    """Returns whether a file has the suffix of a model."""
-    return path.suffix.lower() in _ENDINGS
+    """Whether a file's name says that it is a model."""
+    return _name_of(path) != path.name
 
 
 def key_of(path: Path) -> str:
-    """Returns a file's key: its name without suffix, with _ for every character except A-Z, a-z, 0-9, _, . and -."""
-    return _NOT_IN_A_KEY.sub("_", path.stem)
+    """The key of the model in a file: the file's name without its ending, where _ stands for all but A-Z, a-z, 0-9, _, . and -."""
+    return _NOT_IN_A_KEY.sub("_", _name_of(path))
+
+
+def _name_of(path: Path) -> str:
+    """A file's name without the ending of a model; the whole of it where it has none."""
+    bare = Path(path.stem) if path.suffix.lower() == _SECOND_ENDING else path
+    return bare.stem if bare.suffix.lower() in _ENDINGS else path.name
 
 
 def _files() -> Iterator[Path]:
@@ -181,7 +192,8 @@ def _files() -> Iterator[Path]:
         except OSError:  # The folder does not exist or must not be read.
             continue
         for path in entries:
-            if is_model_file(path) and not path.name.startswith(".") and not path.stem.endswith(_RESUME):
+            named = is_model_file(path) or not path.suffix or path.suffix[1:].isdigit()
+            if named and not path.name.startswith(".") and not _name_of(path).endswith(_RESUME):
                 yield path
 
 
@@ -195,7 +207,7 @@ def _cached_read(path: Path) -> ModelSpec | str | None:
         return None
     revision = file_revision(file)
     if _seen.get(path, ("",))[0] != revision:
-        _seen[path] = revision, _read(path)
+        _seen[path] = revision, _read(path) if is_model_file(path) or begins_as_weights(path) else None
     return _seen[path][1]
 
 

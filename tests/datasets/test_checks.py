@@ -199,7 +199,7 @@ def test_faulty_outlines_of_crowds_are_named(folder):
 
 def test_unusable_entries_are_all_named_and_left_out(folder):
     edit(folder, lambda data: [data["annotations"][0].pop("id"), data["annotations"][3].pop("image_id")])
-    edit(folder, lambda data: [data["images"][2].pop("width"), data["images"].append("5")])
+    edit(folder, lambda data: [data["images"][2].update(width=1.5), data["images"].append("5")])
     dataset = read_coco(folder)
     faults = check(dataset, TASKS)
     assert [str(fault).partition(" (counted")[0] for fault in faults] == [

@@ -121,8 +121,8 @@ def test_annotations_without_an_image_are_kept_aside(tmp_path):
         ),
         (
             '{"images": [{"id": 1, "file_name": "a.jpg", "width": 2, "height": 2}], "annotations": [],'
-            ' "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}',
-            'several categories have the name "a"',
+            ' "categories": [{"id": 1, "name": "a"}, {"id": "b", "name": "c"}, {"id": "d", "name": "e"}]}',
+            '"id" of "categories" is a text, such as "b"',
         ),
         (
             '{"images": [{"id": 1, "file_name": "a.jpg", "width": 2, "height": 2}], "annotations": [],'

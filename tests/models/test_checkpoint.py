@@ -314,9 +314,9 @@ def cut_short_in_the_older_format(path: Path) -> None:
 
 
 REFUSED = {
-    "empty": (lambda path: path.write_bytes(b""), "no file of PyTorch weights.*copy it again"),
+    "empty": (lambda path: path.write_bytes(b""), "is empty.*copy it again"),
     "text": (lambda path: path.write_text("hello"), "no file of PyTorch weights"),
-    "web page": (lambda path: path.write_text("<html>Log in</html>"), "no file of PyTorch weights"),
+    "web page": (lambda path: path.write_text("<html>Log in</html>"), "is a web page.*Download the file itself"),
     "zip of others": (lambda path: path.write_bytes(b"PK\x05\x06" + bytes(18)), "no file of PyTorch weights"),
     "cut short": (cut_short, "cut short.*If it is still being written, wait"),
     "cut short, older format": (cut_short_in_the_older_format, "it is damaged"),
@@ -333,7 +333,10 @@ REFUSED = {
         of_bare(lambda state: {name: tensor for name, tensor in state.items() if name != "backbone.body.0.1.weight"}),
         r"does not fit fasterrcnn_mobilenet_v3.*body\.0\.1\.weight is missing",
     ),
-    "layers too many": (of_bare(lambda state: state | {"extra.weight": torch.zeros(1)}), r"extra\.weight is not part of it"),
+    "layers too many": (
+        of_bare(lambda state: state | {"backbone.extra.weight": torch.zeros(1)}),
+        r"backbone\.extra\.weight is not part of it",
+    ),
     "other shapes": (of_bare(lambda state: state | {BOXES: torch.zeros(7)}), r"bbox_pred\.bias has the shape \[7\] instead of \[16\]"),
     "other types": (of_bare(lambda state: state | {BOXES: torch.zeros(16, dtype=torch.int8)}), r"bbox_pred\.bias is of type torch\.int8"),
     "a classifier of no size": (
