@@ -47,12 +47,14 @@ class ComparisonReport:
         iou: From which IoU two objects are in the same place.
         results: Of each model; the comparison is made when it is first asked for, so fill them in before.
         failed: The name of each other model → why it takes no part.
+        notes: Sentences on the image, such as that its file was cut off.
     """
 
     image_name: str
     iou: float
     results: list[Found] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def pairs(self) -> dict[tuple[str, str], Comparison]:
@@ -71,6 +73,7 @@ class ComparisonReport:
         """Everything as plain types. Indices count a model's `objects`, and `members` the models, from 0."""
         return {
             "image": self.image_name,
+            **({"notes": list(self.notes)} if self.notes else {}),
             "iou_threshold": self.iou,
             "models": [
                 {"name": result.name, "seconds": result.seconds, **to_json(result.detections, provenance=result.provenance)}

@@ -87,6 +87,8 @@ class _Report:
         elif outcome.found is not None:
             self._seconds += outcome.seconds
             say(f"{place}{outcome.image.name}: {outcome.found.describe()} ({outcome.seconds:.2f} s{self._pace(number)})")
+        for note in outcome.notes:
+            say(f"{place}{outcome.image.name}: {note}")
 
     def _pace(self, number: int) -> str:
         if self._total == 1:
@@ -136,6 +138,7 @@ def _print_results(batch: BatchRun) -> None:
     separator = "["
     for result in batch.results():
         print(separator)
-        json.dump(to_json(result.detections, file_name=result.file_name, provenance=result.provenance), sys.stdout)
+        data = to_json(result.detections, file_name=result.file_name, provenance=result.provenance, notes=result.notes)
+        json.dump(data, sys.stdout)
         separator = ","
     print("[]" if separator == "[" else "\n]")

@@ -58,7 +58,7 @@ class _JsonWriter:
         self._target = target
 
     def add(self, result: ImageResult, stem: str) -> None:
-        data = to_json(result.detections, file_name=result.file_name, provenance=result.provenance)
+        data = to_json(result.detections, file_name=result.file_name, provenance=result.provenance, notes=result.notes)
         self._target.write(f"{stem}_detections.json", json.dumps(data).encode())
 
     def finish(self) -> None:

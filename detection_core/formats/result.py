@@ -61,6 +61,7 @@ class ImageResult:
         numbers: What objects are called where their label finds no room, or None for their ranks.
         stem: Name of this image's own files, without their endings; "" makes it from `file_name`.
         frame: What it is as a frame of a video, or None for an image.
+        notes: Sentences on the image, such as that its file was cut off.
     """
 
     file_name: str
@@ -71,3 +72,4 @@ class ImageResult:
     numbers: Sequence[int] | None = None
     stem: str = ""
     frame: FrameFacts | None = None
+    notes: tuple[str, ...] = ()

@@ -102,7 +102,7 @@ def scale_to_8_bits(
         missing = np.broadcast_to(missing[..., None], values.shape)
     seen = None if missing is None or not missing.any() else ~missing
     if values.dtype == np.uint8:
-        pixels, notes = np.array(values), []
+        pixels, notes = np.array(values), list[str]()
     elif values.dtype == np.uint16:
         pixels, notes = _from_16_bits(values, seen)
     else:

@@ -64,8 +64,14 @@ class LoadedImage:
 
 
 def load_image(source: ImageSource, *, limits: ImageLimits | None = None) -> Image.Image:
-    """The upright 8-bit RGB image of `source`; see `read_image`, which also gives the notes."""
-    return read_image(source, limits=limits).image
+    """The upright 8-bit RGB image of `source`; see `read_image`, which also gives the notes.
+
+    Where a part of the image is missing in its file, a `UserWarning` says so.
+    """
+    loaded = read_image(source, limits=limits)
+    if not loaded.is_complete:
+        warnings.warn(loaded.notes[0], stacklevel=2)
+    return loaded.image
 
 
 def read_image(source: ImageSource, *, limits: ImageLimits | None = None) -> LoadedImage:

@@ -23,6 +23,8 @@ _END_OF_JPEG = b"\xff\xd9"
 # Entropy-coded data that nobody wrote: whatever of the image changes with it is not in the file.
 _OTHER_TAIL = b"\x55" * 4096
 _PADDING = 8
+# It would make a marker with what is put behind it.
+_HALF_A_MARKER = b"\xff"
 # After the start of a scan: the next marker that is neither a stuffed byte nor a restart.
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _UNDECODED = 128
@@ -109,7 +111,7 @@ def load_jpeg(data: bytes, read: Callable[[bytes], ImageFile.ImageFile], image: 
             return image, _LACKS_DETAIL
         if not is_filled_up and not _ends_undecoded(image):
             return image, ""
-        body = body if is_filled_up else data[: _end_of_scans(data)]
+        body = body if is_filled_up else data[: _end_of_scans(data)].rstrip(_HALF_A_MARKER)
     decoded = read(body + _END_OF_JPEG)
     decoded.load()
     other = read(body + _OTHER_TAIL + _END_OF_JPEG)
@@ -129,8 +131,7 @@ def _without_padding(data: bytes) -> bytes:
     """Recovered and unfinished downloads are filled up with zeros."""
     stripped = data.rstrip(b"\0")
     body = stripped if len(data) - len(stripped) > _PADDING else data
-    # Half a marker would make one with what is put behind it.
-    return body.rstrip(b"\xff")
+    return body.rstrip(_HALF_A_MARKER)
 
 
 def _ends_undecoded(image: Image.Image) -> bool:

@@ -216,7 +216,13 @@ class TiffPage:
 
     def _bytes(self, index: int, planes: int, width: int, height: int, tile: int) -> NDArray[np.uint8]:
         """What a plane's strips or tiles hold, unpacked, as rows [height, width]."""
-        tags = {_WIDTH: (width,), _HEIGHT: (height,), _BITS: (8,), _SAMPLES: (1,), _PHOTOMETRIC: (_BLACK_IS_ZERO,)}
+        tags: dict[int, tuple[int, ...]] = {
+            _WIDTH: (width,),
+            _HEIGHT: (height,),
+            _BITS: (8,),
+            _SAMPLES: (1,),
+            _PHOTOMETRIC: (_BLACK_IS_ZERO,),
+        }
         tags[_COMPRESSION] = (self.tags.get(_COMPRESSION, 1),)
         if _TILE_OFFSETS in self.tags:
             tags |= {_TILE_WIDTH: (tile,), _TILE_HEIGHT: (self.tags[_TILE_HEIGHT],)}

@@ -65,7 +65,8 @@ def add_api(engine: Engine, streams: LiveStreams) -> None:
             found = await _look(engine, loaded, model, least, request)
         except _ModelError as error:
             raise _refusal(str(error)) from error
-        return to_json(found.detections, provenance=found.provenance), await to_thread.run_sync(annotate, loaded.image, found.detections)
+        data = to_json(found.detections, provenance=found.provenance, notes=loaded.notes)
+        return data, await to_thread.run_sync(annotate, loaded.image, found.detections)
 
     async def compare(  # noqa: D417
         image: str | None, models: list[str], threshold: float | None, iou: float | None, request: gr.Request
@@ -89,7 +90,7 @@ def add_api(engine: Engine, streams: LiveStreams) -> None:
             raise _refusal("The iou must be a number from 0.05 to 0.95, or null.")
         loaded = await _read(image)
         looks = (_look(engine, loaded, str(model), least, request) for model in models)
-        report = ComparisonReport(Path(image or "").name, 0.5 if iou is None else iou)
+        report = ComparisonReport(Path(image or "").name, 0.5 if iou is None else iou, notes=loaded.notes)
         for model, outcome in zip(models, await asyncio.gather(*looks, return_exceptions=True), strict=True):
             if isinstance(outcome, _ModelError):
                 report.failed[str(model)] = str(outcome)

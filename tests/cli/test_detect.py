@@ -134,6 +134,25 @@ def test_a_bad_file_is_told_and_the_rest_is_done(tmp_path, capsys):
     assert "Traceback" not in captured.err
 
 
+def cut_off(path: Path) -> Path:
+    """A JPEG whose lower half is missing."""
+    whole = IMAGE.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    return path
+
+
+@pytest.mark.parametrize("to_folder", [False, True], ids=["stdout", "folder"])
+def test_that_an_image_is_cut_off_is_said_and_written(tmp_path, capsys, to_folder):
+    image = cut_off(tmp_path / "cut.jpg")
+    assert detect(image, *(["--out", tmp_path] if to_folder else [])) == 0
+    captured = capsys.readouterr()
+    text = (tmp_path / "cut_detections.json").read_text() if to_folder else captured.out
+    (note,) = (json.loads(text) if to_folder else json.loads(text)[0])["notes"]
+    assert note.startswith("The file is cut off")
+    assert f"{image}: {note}\n" in captured.err
+    assert detect(image, "--out", tmp_path) == 0
+
+
 @pytest.fixture
 def three_images(tmp_path) -> Path:
     """A folder of three small images."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import GifImagePlugin, Image, ImageCms, PngImagePlugin
 
 from detection_core.images.limits import ImageError, ImageLimits
-from detection_core.images.reading import read_image
+from detection_core.images.reading import load_image, read_image
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -224,3 +224,8 @@ def test_limits_hold_for_files_that_are_mended():
         read_image(JPEG[:at] + struct.pack(">HH", 30_000, 30_000) + JPEG[at + 4 : -9])
     with pytest.raises(ImageError, match="megapixels"):
         read_image(JPEG[:-9], limits=ImageLimits(max_pixels=1000))
+
+
+def test_python_is_warned_of_an_image_with_a_part_missing():
+    with pytest.warns(UserWarning, match="% of the image is missing"):
+        load_image(JPEG[:-40])

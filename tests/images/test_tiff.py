@@ -42,7 +42,8 @@ KINDS = {
     "16-bit planes": (tiff(WIDE, planar=True, photometric=2), COLORS * 255, "16-bit image scaled to 8 bits."),
     "16-bit planes, big-endian": (tiff(WIDE, planar=True, photometric=2, order=">"), COLORS * 255, "16-bit"),
     "16-bit planes, LZW": (tiff(WIDE, planar=True, photometric=2, compression="lzw"), COLORS * 255, "16-bit"),
-    "16-bit planes, deflate, predictor": (tiff(WIDE, planar=True, photometric=2, compression="deflate", predictor=2), COLORS * 255, "16-bit"),
+    "16-bit planes, deflate, predictor": (
+        tiff(WIDE, planar=True, photometric=2, compression="deflate", predictor=2), COLORS * 255, "16-bit"),
     "16-bit planes, strips": (tiff(WIDE, planar=True, photometric=2, rows=7), COLORS * 255, "16-bit"),
     "16-bit planes, tiles": (tiff(WIDE, planar=True, photometric=2, tile=16, compression="lzw", predictor=2), COLORS * 255, "16-bit"),
     "16-bit planes, BigTIFF": (tiff(WIDE, planar=True, photometric=2, big=True, rows=8), COLORS * 255, "16-bit"),
@@ -142,7 +143,7 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("data", UNKNOWN.values(), ids=UNKNOWN)
 def test_other_kinds_are_refused_in_a_true_sentence(data):
-    with pytest.raises(ImageError, match="cannot be read here|damaged, incomplete or of a rare kind"):
+    with pytest.raises(ImageError, match=r"cannot be read here|damaged, incomplete or of a rare kind"):
         read_image(data)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import zlib
 
@@ -67,7 +68,7 @@ def tiff(
         directories.append((at + len(written), at))
         data += written + b"\0" * room + arrays
     letter = "Q" if big else "L"
-    for (link, _), (_, following) in zip(directories, directories[1:], strict=False):
+    for (link, _), (_, following) in itertools.pairwise(directories):
         struct.pack_into(order + letter, data, link, following)
     mark = b"II" if order == "<" else b"MM"
     first = directories[0][1]

@@ -66,7 +66,7 @@ async def look_at(sent: object, engine: Engine, batches: BatchStore, limit: int)
             return {"status": status_of(look.job.state, batch.spec.title).model_dump()}
         del batch.looks[key]
         result = look.job.result(0)
-        batches.keep(batch, key, BatchImage(look.path, look.name, result.detections))
+        batches.keep(batch, key, BatchImage(look.path, look.name, result.detections, look.notes))
     except BatchExpiredError as error:
         return {"expired": str(error)}
     except CancelledError:

@@ -57,11 +57,13 @@ class BatchImage:
         path: The uploaded file.
         name: What the visitor calls it; may have folders before it.
         detections: Everything down to the floor score.
+        notes: Remarks on the image.
     """
 
     path: Path
     name: str
     detections: Detections
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)

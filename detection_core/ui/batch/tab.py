@@ -170,7 +170,8 @@ def _results(images: list[BatchImage], batch: Batch, threshold: float) -> Iterat
         seen = (found.scores >= threshold - 1e-6).nonzero()[0]
         # Colors come from the whole result, as in the browser: they stay when the threshold moves.
         colors = object_colors(found, "auto")
-        yield ImageResult(image.name, found[seen], provenance, partial(_image, image), [colors[index] for index in seen])
+        shown = [colors[index] for index in seen]
+        yield ImageResult(image.name, found[seen], provenance, partial(_image, image), shown, notes=image.notes)
 
 
 def _image(image: BatchImage) -> Image.Image:

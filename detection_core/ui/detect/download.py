@@ -58,14 +58,15 @@ def seen_result(kept: KeptResult, settings: ViewSettings) -> ImageResult:
     # Colors come from the whole result, as in the browser: they stay when the threshold moves.
     colors = object_colors(kept.detections, "auto")
     indices = np.flatnonzero(visible)
-    image = read_upload(kept.image_path).image
+    loaded = read_upload(kept.image_path)
     chosen = plain_settings(settings)
     return ImageResult(
         file_name=kept.image_path.name,
         detections=kept.detections[visible],
         provenance=replace(kept.provenance, threshold=settings.threshold, settings=chosen) if kept.provenance else None,
-        image=lambda: image,
+        image=lambda: loaded.image,
         colors=[colors[index] for index in indices],
         # Numbers too: the table beside the image explains them.
         numbers=[int(index) + 1 for index in indices],
+        notes=loaded.notes,
     )

@@ -57,6 +57,12 @@ def test_the_threshold_and_the_classes_decide_who_is_drawn(kept):
     assert 0 < no_dogs < everyone
 
 
+def test_json_says_that_the_image_is_cut_off(kept):
+    kept.image_path.write_bytes(kept.image_path.read_bytes()[:-40])
+    data, _ = result_file(kept, BARE, "json")
+    assert json.loads(data)["notes"] == ["The file is cut off or damaged: a part of the image is missing."]
+
+
 def test_colors_and_numbers_stay_when_others_are_hidden(kept):
     settings = ViewSettings(threshold=0, hidden_classes=frozenset({1}))
     visible = settings.visible(kept.detections)
