@@ -14,7 +14,8 @@ PACKAGE = ROOT / "detection_core"
 # From the ground up. A new package, or a file beside the packages, is forbidden until it is given a place here.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("environment", "process", "detections"),
-    ("visualization", "images"),
+    ("images",),
+    ("visualization",),
     ("formats", "inputs"),
     ("models", "comparison_report", "video"),
     ("batch", "datasets", "engine"),

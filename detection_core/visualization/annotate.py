@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from detection_core.detections import Detections
+from detection_core.images.limits import ImageLimits
+from detection_core.images.reading import ImageSource, load_image
 from detection_core.visualization.boxes import draw_boxes, fit_boxes
 from detection_core.visualization.labels import draw_labels, lay_out_labels
 from detection_core.visualization.masks import blend_fills, draw_contours
@@ -17,10 +20,12 @@ from detection_core.visualization.skeleton import draw_skeletons
 from detection_core.visualization.style import AnnotationStyle
 
 _DEFAULT_STYLE = AnnotationStyle()
+# What is in memory is no bomb, and may be as small as it likes.
+_ANY_SIZE = ImageLimits(max_pixels=sys.maxsize, max_side=sys.maxsize, min_side=1, max_aspect=math.inf)
 
 
 def annotate(
-    image: Image.Image | NDArray[np.uint8],
+    image: ImageSource,
     detections: Detections,
     style: AnnotationStyle = _DEFAULT_STYLE,
     *,
@@ -31,7 +36,8 @@ def annotate(
     """Draws detections over a drawn: mask fills, contours, boxes, skeletons, labels, in this order.
 
     Args:
-        image: The drawn in which the objects were found, as a PIL image or RGB uint8 [H,W,3]. It is not changed.
+        image: The image in which the objects were found, as `Detector.detect` takes it: a path, a PIL image of any mode, or a uint8
+            array [H,W,3] (RGB), [H,W,4] (RGBA) or [H,W] (gray). It is not changed.
         detections: The objects; filter them first, as in `detections[detections.scores > 0.5]`.
         style: What is drawn and how.
         colors: One color per object, instead of those that `style.color_by` gives.
@@ -39,10 +45,11 @@ def annotate(
         ids: Identities of objects that are followed from frame to frame, which their labels then tell; instead of `numbers`.
 
     Returns:
-        A new RGB drawn of the same size.
+        A new RGB image of the same size.
 
     Raises:
-        ValueError: If the drawn is not of the size that the detections are for, or there is not one color per object.
+        ImageError: If it is no image that can be read.
+        ValueError: If the image is not of the size that the detections are for, or there is not one color per object.
     """
     size = detections.image_size
     source = rgb_of_size(image, size)
@@ -69,23 +76,29 @@ def annotate(
     return drawn
 
 
-def rgb_of_size(image: Image.Image | NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
-    """The image that detections were found in, in RGB; itself if it is.
+def rgb_of_size(image: ImageSource, size: tuple[int, int]) -> Image.Image:
+    """The image that detections were found in, in RGB, as `load_image` reads it; itself if it is RGB.
 
     Args:
-        image: A PIL image or RGB uint8 [H,W,3].
+        image: Whatever `load_image` takes.
         size: The (height, width) that it must have.
 
     Raises:
         ValueError: If it is of another size or no image.
     """
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(f"an array must be RGB uint8 [H,W,3], got {image.dtype} {list(image.shape)}")
-        image = Image.fromarray(image)
-    if image.size != size[::-1]:
+    rgb = _rgb(image)
+    if rgb.size != size[::-1]:
         raise ValueError(
-            f"the image has {image.width}×{image.height} pixels but the detections are for {size[1]}×{size[0]}; "
+            f"the image has {rgb.width}×{rgb.height} pixels but the detections are for {size[1]}×{size[0]}; "
             "give the image that they were found in"
         )
-    return image if image.mode == "RGB" else image.convert("RGB")
+    return rgb
+
+
+def _rgb(image: ImageSource) -> Image.Image:
+    # Most images are RGB, and frames of videos come by the thousand: these two need no conversion.
+    if isinstance(image, Image.Image) and image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
+        return Image.fromarray(image)
+    return load_image(image, limits=_ANY_SIZE if isinstance(image, Image.Image | np.ndarray) else None)

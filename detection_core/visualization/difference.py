@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from detection_core.detections.comparison import Comparison
+from detection_core.images.reading import ImageSource
 from detection_core.visualization.annotate import rgb_of_size
 from detection_core.visualization.boxes import draw_boxes, fit_boxes
 from detection_core.visualization.labels import Label, draw_labels, label_size, place_labels
@@ -35,7 +36,7 @@ class _Caption(NamedTuple):
 
 
 def annotate_comparison(
-    image: Image.Image | NDArray[np.uint8],
+    image: ImageSource,
     comparison: Comparison,
     *,
     style: AnnotationStyle = _DEFAULT_STYLE,
@@ -46,16 +47,16 @@ def annotate_comparison(
     Objects in the same place that have other classes get both boxes and both names.
 
     Args:
-        image: The drawn in which the objects were found, as a PIL image or RGB uint8 [H,W,3]. It is not changed.
+        image: The image in which the objects were found, as `annotate` takes it. It is not changed.
         comparison: What to draw.
         style: Whether labels are written, and how thick and large all is; boxes are always drawn, masks and skeletons never.
         names: Of A and B, for the legend.
 
     Returns:
-        A new RGB drawn: as wide as the given one, and higher by the legend with the counts below it.
+        A new RGB image: as wide as the given one, and higher by the legend with the counts below it.
 
     Raises:
-        ValueError: If the drawn is not of the size that the detections are for.
+        ValueError: If the image is not of the size that the detections are for.
     """
     size = comparison.a.image_size
     drawn = rgb_of_size(image, size).copy()
