@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from detection_core.images.formats import READABLE
+from detection_core.images.formats import HEAD_BYTES, READABLE, identify, may_be_video
 
 # Endings of the formats in READABLE. They matter only where files are looked for: what is named is read whatever it is called.
 _ENDINGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".avif"}
-# Of videos; by their ending only they are told from images. Animated GIFs are either.
-_VIDEO_ENDINGS = {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi"}
+# Of videos. They matter for patterns, and for files that do not show what they are.
+_VIDEO_ENDINGS = {".mp4", ".m4v", ".mov", ".qt", ".webm", ".mkv", ".avi", ".divx", ".mpg", ".mpeg", ".mpe", ".m2v", ".vob"}
+_VIDEO_ENDINGS |= {".ts", ".mts", ".m2ts", ".m2t", ".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".ogg", ".mj2"}
 # What the command line calls its annotated images and videos; the result of the same name stands beside each.
 ANNOTATED = "_detections.png"
 ANNOTATED_VIDEO = "_detections.mp4"
@@ -62,12 +63,16 @@ def find_images(names: Sequence[str]) -> list[InputFile]:
     return list(found.values())
 
 
-def find_videos(names: Sequence[str], *, gifs: bool = False) -> tuple[list[InputFile], list[str]]:
+def find_videos(
+    names: Sequence[str], *, gifs: bool = False, holds_video: Callable[[str], bool] = lambda path: False
+) -> tuple[list[InputFile], list[str]]:
     """Finds the videos that are meant.
 
     Args:
-        names: As `find_images` takes them. Videos are files and patterns that end as videos do; what folders hold is images.
+        names: As `find_images` takes them. Videos are files that hold one, whatever they are called, other files that end as videos do,
+            and patterns that end so; what folders hold is images.
         gifs: Whether GIFs are videos.
+        holds_video: Looks into a file that is no image.
 
     Returns:
         Each video once, in the order of the names; and all other names.
@@ -81,16 +86,21 @@ def find_videos(names: Sequence[str], *, gifs: bool = False) -> tuple[list[Input
     for name in names:
         path = Path(name)
         is_folder, exists = _status(path)
-        if is_folder or path.suffix.lower() not in endings:
+        is_pattern = _PATTERN.search(name) and not exists
+        if is_folder or not (path.suffix.lower() in endings if is_pattern else _is_video(path, endings, holds_video)):
             others.append(name)
             continue
-        is_pattern = _PATTERN.search(name) and not exists
         videos = _looked_for(*_split(path), endings) if is_pattern else [InputFile(name, name, path.name)]
         if not videos:
             raise NoImagesError(f"No video fits “{name}”. Check the pattern and the folder.")
         for video in videos:
             found.setdefault(Path(video.path).absolute(), video)
     return list(found.values()), others
+
+
+def is_gif(path: str | Path) -> bool:
+    """Whether a file is a GIF, whatever it is called."""
+    return identify(_head(Path(path))) == "GIF"
 
 
 def free_stems(
@@ -117,6 +127,25 @@ def free_stems(
         used.add(candidate.casefold())
         stems[file] = candidate
     return stems
+
+
+def _is_video(path: Path, endings: Set[str], holds_video: Callable[[str], bool]) -> bool:
+    head = _head(path)
+    if form := identify(head):
+        return form == "GIF" and ".gif" in endings
+    return path.suffix.lower() in endings or (may_be_video(head) and holds_video(str(path)))
+
+
+def _head(path: Path) -> bytes:
+    """A file's first bytes; none where it cannot be read: who reads it later says why."""
+    try:
+        # A pipe would wait for ever.
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except (OSError, ValueError):
+        return b""
 
 
 def _meant_by(name: str) -> list[InputFile]:

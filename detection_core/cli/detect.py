@@ -47,9 +47,9 @@ changed: an image, the model, its weights or the threshold.
 videos:
   python -m detection_core detect video.mp4 --model person_mobilenet_v2_fpn --out out/ --fps 10
 
-Videos are files and patterns that end in .mp4, .m4v, .mov, .webm, .mkv or .avi, and animated .gif with --every or --fps; folders are
-searched for images only. Each gives NAME_detections.mp4 and NAME_detections.json, with an identity for each object. A video that is
-interrupted keeps what was done, and begins anew the next time.
+Videos are files that hold one (MP4, MOV, WebM, MKV, AVI, MPEG, WMV, FLV and others), patterns that end as videos do ('*.MTS'), and
+animated GIFs with --every or --fps; folders are searched for images only. Each gives NAME_detections.mp4 and NAME_detections.json, with
+an identity for each object. A video that is interrupted keeps what was done, and begins anew the next time.
 """
 _FORMATS = "json, png, coco, coco-dataset, yolo-detect, yolo-segment, yolo-pose, csv; of videos: json, mp4, coco, csv, mot"
 # Formats that are one file.
@@ -115,11 +115,12 @@ def _find(args: argparse.Namespace, limits: VideoLimits) -> tuple[list[InputFile
     Raises:
         UsageError: If a folder or a pattern leads to nothing, videos are to go to standard output, or what is for videos is said of images.
     """
-    from detection_core.inputs import NoImagesError, find_images, find_videos
+    from detection_core.inputs import NoImagesError, find_images, find_videos, is_gif
+    from detection_core.video.io import holds_video
 
     try:
-        videos, others = find_videos(args.files, gifs=args.every is not None or args.fps is not None)
-        still = [video.path for video in videos if Path(video.path).suffix.lower() == ".gif" and not moves(video.path, limits)]
+        videos, others = find_videos(args.files, gifs=args.every is not None or args.fps is not None, holds_video=holds_video)
+        still = [video.path for video in videos if is_gif(video.path) and not moves(video.path, limits)]
         images = find_images([*others, *still])
     except NoImagesError as error:
         raise UsageError(str(error)) from error

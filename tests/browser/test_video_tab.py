@@ -287,7 +287,7 @@ def test_files_are_saved(tab, walk, tmp_path):
 
 
 def test_the_example_comes_from_the_server(tab):
-    expect(tab.locator(".dv-drop-limits")).to_contain_text("MP4, MOV, WebM, AVI or GIF, up to 60 s and 2 MB.")
+    expect(tab.locator(".dv-drop-limits")).to_contain_text("MP4, MOV, WebM, MKV, AVI, MPEG, WMV, FLV or GIF, up to 60 s and 2 MB.")
     expect(tab.get_by_role("button", name="Download")).to_be_hidden()
     tab.get_by_role("button", name="Try an example").click()
     expect(tab.locator(".vv-facts")).to_contain_text("640×360 · 0:08", timeout=30 * SECONDS)

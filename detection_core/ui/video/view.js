@@ -504,7 +504,7 @@ ui.cancel.addEventListener("click", () => {
 ui.defaultThreshold.addEventListener("click", () => change({ threshold: state.model.threshold }));
 createDropZone(ui.root, ({ files }) => take(files[0]));
 
-setText(ui.limits, `MP4, MOV, WebM, AVI or GIF, up to ${roughly(LIMITS.seconds)} and ${fileSize(LIMITS.bytes)}. Longer videos must be cut first.`);
+setText(ui.limits, `MP4, MOV, WebM, MKV, AVI, MPEG, WMV, FLV or GIF, up to ${roughly(LIMITS.seconds)} and ${fileSize(LIMITS.bytes)}. Longer videos must be cut first.`);
 writeError(ui, state.error);
 redraw();
 receive();

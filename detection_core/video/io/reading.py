@@ -140,7 +140,7 @@ def open_video(path: str | os.PathLike[str], limits: VideoLimits | None = None) 
     A file that does not say how long it is, as browsers record them, is read through once without being decoded.
 
     Args:
-        path: An MP4, MOV, WebM, Matroska, AVI, GIF or MPEG file.
+        path: An MP4, MOV, WebM, Matroska, AVI, GIF, MPEG, WMV or FLV file, whatever it is called.
         limits: What is accepted; None takes those of `VideoLimits.from_environment`.
 
     Raises:
