@@ -6,7 +6,7 @@ import itertools
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image, PngImagePlugin
 
 from detection_core.detections import Detections
-from detection_core.formats import ImageResult, Provenance, annotated_png, export, from_json, to_json
+from detection_core.formats import FORMATS, Format, ImageResult, Provenance, annotated_png, export, from_json, to_json
 from detection_core.formats.target import Target
 from detection_core.images.limits import ImageLimits
 from detection_core.images.reading import ImageError, LoadedImage, read_image
@@ -110,11 +110,12 @@ class BatchRun:
                 image = partial(self._image, source)
                 yield ImageResult(source.name, record.found, record.provenance, image, stem=self._stems[source], notes=record.notes)
 
-    def export(self, formats: Sequence[str]) -> list[str]:
+    def export(self, formats: Sequence[str], *, known: Mapping[str, Format] = FORMATS) -> list[str]:
         """Writes the results in further formats.
 
         Args:
-            formats: Keys of `formats.FORMATS`.
+            formats: Keys of `known`.
+            known: The formats that there are.
 
         Returns:
             Names of the files, relative to the folder, with "/" between folders.
@@ -124,7 +125,7 @@ class BatchRun:
             OSError: If a file cannot be written.
         """
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=".") as name:
-            return [self._place(Path(name), file) for file in export(self.results(), formats, Path(name))]
+            return [self._place(Path(name), file) for file in export(self.results(), formats, Path(name), known=known)]
 
     def _place(self, written_in: Path, name: str) -> str:
         """Moves a file to the results, under another name where that would be over an image."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from detection_core.file_names import longest_name, shortened
 from detection_core.images.formats import HEAD_BYTES, READABLE, identify, may_be_video
 
 # Endings of the formats in READABLE. They matter only where files are looked for: what is named is read whatever it is called.
@@ -108,6 +110,8 @@ def free_stems(
 ) -> dict[InputFile, str]:
     """What the names of each file's results begin with: its place, numbered where another has that or a result would lie on an input.
 
+    A name that would be too long for the file system with an ending is shortened.
+
     Args:
         files: Images or videos.
         folder: Where results go.
@@ -118,9 +122,11 @@ def free_stems(
     # Some file systems do not tell "A" from "a".
     used = {stem.casefold() for stem in taken}
     stems = {}
+    room = longest_name(folder) - max(len(os.fsencode(ending)) for ending in endings)
     for file in files:
-        stem = str(PurePosixPath(file.place).with_suffix("")) if file.place else ""
-        for candidate in itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2))):
+        stem = PurePosixPath(file.place).with_suffix("") if file.place else PurePosixPath()
+        for suffix in itertools.chain([""], (f"-{number}" for number in itertools.count(2))):
+            candidate = str(stem.with_name(shortened(stem.name, room - len(suffix)) + suffix)) if stem.name else suffix
             written_to = {identity(folder / f"{candidate}{ending}") for ending in endings}
             if candidate.casefold() not in used and not written_to & inputs:
                 break

@@ -13,7 +13,7 @@ from detection_core import _HOMES
 PACKAGE = ROOT / "detection_core"
 # From the ground up. A new package, or a file beside the packages, is forbidden until it is given a place here.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("environment", "process", "detections"),
+    ("environment", "process", "file_names", "detections"),
     ("images",),
     ("visualization",),
     ("formats", "inputs"),

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detection_core.file_names import on_one_line
 from detection_core.models.precision import Precision, split_key, usual_precision
 
 if TYPE_CHECKING:
@@ -135,6 +136,9 @@ def in_a_line(error: BaseException) -> str:
     text = str(error)
     if is_lack_of_memory(error):
         return "There is too little memory. Try a smaller image or a lighter model."
+    if isinstance(error, OSError) and error.strerror:
+        # The system's own text names the file that was written for the moment.
+        return f"The system says: {error.strerror}."
     return text.partition("\n")[0] or type(error).__name__
 
 
@@ -176,5 +180,5 @@ def duration(seconds: float) -> str:
 
 
 def say(text: str) -> None:
-    """Writes a line for people to stderr, so that stdout stays a result."""
-    print(text, file=sys.stderr, flush=True)
+    """Writes a line for people to stderr, so that stdout stays a result; line breaks in names of files are written as escapes."""
+    print(on_one_line(text), file=sys.stderr, flush=True)

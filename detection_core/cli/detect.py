@@ -72,6 +72,7 @@ def add_detect(commands: Any) -> None:
         metavar="F[,F]",
         help=f"what is wanted: {_FORMATS}; default: json with png or mp4, or json on stdout. With --out, json is always written",
     )
+    parser.add_argument("--raw-csv", action="store_true", help="write CSV for programs: no byte-order mark, no apostrophe before formulas")
     parser.add_argument("--overwrite", action="store_true", help="do again what is done already")
     add_precision(parser)
     parser.add_argument("--device", default="cpu", metavar="D", help="where the model runs: cpu, cuda, cuda:1, mps")
@@ -99,12 +100,12 @@ def _detect(args: argparse.Namespace) -> int:
         provenance = _provenance(spec, threshold)
         fine = True
         if images:
-            how = {"limits": limits, "overwrite": args.overwrite, "on_stdout": args.out is None}
+            how = {"limits": limits, "overwrite": args.overwrite, "on_stdout": args.out is None, "raw_tables": args.raw_csv}
             fine = detect_in_images(images, folder, detector.detect, provenance, formats, **how)
         if videos:
             floor = lowest_kept(spec.min_score, spec.default_threshold, threshold)
             with _frame_detector(spec, args.device, loader) as (detect, max_in_flight):
-                run = VideoRun(folder, detect, provenance, video_formats, options, floor, video_limits, max_in_flight)
+                run = VideoRun(folder, detect, provenance, video_formats, options, floor, video_limits, max_in_flight, args.raw_csv)
                 fine = run.over(_stems(videos, images, folder)) and fine
     return 0 if fine else 1
 

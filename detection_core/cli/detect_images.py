@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from detection_core.batch import BatchRun, Outcome
     from detection_core.detections import Detections
-    from detection_core.formats import Provenance
+    from detection_core.formats import Format, Provenance
     from detection_core.images.limits import ImageLimits
     from detection_core.inputs import InputFile
 
@@ -34,6 +35,7 @@ def detect_in_images(
     limits: ImageLimits,
     overwrite: bool,
     on_stdout: bool,
+    raw_tables: bool = False,
 ) -> bool:
     """Detects in all images, says what becomes of each, and writes the results.
 
@@ -46,6 +48,7 @@ def detect_in_images(
         limits: Sizes of images accepted.
         overwrite: Whether what is done already is done again.
         on_stdout: Whether results are printed.
+        raw_tables: Whether CSV is written for programs, not for spreadsheets.
 
     Returns:
         Whether nothing failed.
@@ -59,7 +62,7 @@ def detect_in_images(
             report.add(outcome)
     finally:  # Also when interrupted: what was found so far took its time.
         report.finish(resumable=not on_stdout)
-        complete = _finish(batch, formats, on_stdout=on_stdout)
+        complete = _finish(batch, formats, on_stdout=on_stdout, raw_tables=raw_tables)
     return complete and not report.failed
 
 
@@ -107,27 +110,32 @@ class _Report:
             say(f"{left} left: the same command goes on from here.")
 
 
-def _finish(batch: BatchRun, formats: Sequence[str], *, on_stdout: bool) -> bool:
+def _finish(batch: BatchRun, formats: Sequence[str], *, on_stdout: bool, raw_tables: bool) -> bool:
     """Writes what stands in one place for all images; False if that fails, which has been said."""
+    from detection_core.formats import FORMATS, raw_csv
+
     together = [name for name in formats if name not in _BESIDE_EACH]
+    known = raw_csv(FORMATS) if raw_tables else FORMATS
     try:
         if on_stdout and not together:
             _print_results(batch)
         elif on_stdout:
-            _print_file(batch, together)
+            _print_file(batch, together, known)
         elif together:
-            batch.export(together)
+            batch.export(together, known=known)
     except OSError as error:
         say(f"The results cannot be written: {error.strerror}.")
         return False
     return True
 
 
-def _print_file(batch: BatchRun, formats: Sequence[str]) -> None:
+def _print_file(batch: BatchRun, formats: Sequence[str], known: Mapping[str, Format]) -> None:
     from detection_core.formats.registry import PROVENANCE_FILE
 
-    (name,) = (name for name in batch.export(formats) if name != PROVENANCE_FILE)
-    with (batch.folder / name).open(encoding="utf-8", newline="") as file:
+    (name,) = (name for name in batch.export(formats, known=known) if name != PROVENANCE_FILE)
+    # Where standard output cannot hold a byte-order mark, none is of use.
+    encoding = "utf-8" if codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8" else "utf-8-sig"
+    with (batch.folder / name).open(encoding=encoding, newline="") as file:
         shutil.copyfileobj(file, sys.stdout)
 
 

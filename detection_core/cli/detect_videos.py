@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detection_core.cli.common import UsageError, duration, in_a_line, say
+from detection_core.file_names import on_one_line
 from detection_core.inputs import ANNOTATED_VIDEO
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class VideoRun:
         floor: Lowest score of an object that is kept at all.
         limits: Which videos are accepted.
         max_in_flight: How many frames are with the model at a time.
+        raw_tables: Whether CSV is written for programs, not for spreadsheets.
     """
 
     folder: Path
@@ -132,6 +134,7 @@ class VideoRun:
     floor: float
     limits: VideoLimits
     max_in_flight: int
+    raw_tables: bool = False
 
     def over(self, videos: Mapping[InputFile, str]) -> bool:
         """Takes each video, with what the names of its files begin with; says what becomes of it, and whether nothing failed."""
@@ -168,7 +171,8 @@ class VideoRun:
 
     def _detect(self, video: InputFile, stem: str, records: FrameResults, line: _Line) -> Sequence[str]:
         """Detects in a video and writes its files, those of a part if it does not come to the end; gives notes for the user."""
-        from detection_core.video import detect_video, export_video
+        from detection_core.formats import raw_csv
+        from detection_core.video import VIDEO_FORMATS, detect_video, export_video
 
         base = self.folder / stem
         base.parent.mkdir(parents=True, exist_ok=True)
@@ -179,7 +183,8 @@ class VideoRun:
         finally:
             formats = [name for name in self.formats if name != VIDEO]
             if len(records):
-                export = partial(export_video, file_name=video.name, provenance=self.provenance, stem=base.name)
+                known = raw_csv(VIDEO_FORMATS) if self.raw_tables else VIDEO_FORMATS
+                export = partial(export_video, file_name=video.name, provenance=self.provenance, stem=base.name, known=known)
                 export(records, self.options, formats, base.parent)
         return result.notes
 
@@ -202,7 +207,7 @@ class _Line:
     """One video's line on stderr: written over on a terminal, else one for every tenth of the video."""
 
     def __init__(self, title: str) -> None:
-        self._title = title
+        self._title = on_one_line(title)
         self._is_terminal = sys.stderr.isatty()
         self._said: float = -math.inf
 

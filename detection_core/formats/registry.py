@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -118,6 +118,11 @@ FORMATS: Mapping[str, Format] = {
     "png": Format("Annotated PNG", "The image with everything drawn on it, its settings in the file", _anything, _PngWriter, stamped=True),
 }
 PROVENANCE_FILE = "provenance.json"
+
+
+def raw_csv(formats: Mapping[str, Format]) -> dict[str, Format]:
+    """The formats, with tables as programs want them; see `TableWriter`."""
+    return {**formats, "csv": replace(formats["csv"], writer=partial(TableWriter, raw=True))}
 
 
 def export(

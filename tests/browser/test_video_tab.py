@@ -280,7 +280,7 @@ def test_files_are_saved(tab, walk, tmp_path):
     caught.value.save_as(tmp_path / "all.zip")
     with zipfile.ZipFile(tmp_path / "all.zip") as archive:
         table = next(name for name in archive.namelist() if name.endswith(".csv"))
-        rows = list(csv.DictReader(io.TextIOWrapper(archive.open(table), "utf-8")))
+        rows = list(csv.DictReader(io.TextIOWrapper(archive.open(table), "utf-8-sig")))
         assert any(name.endswith(".mp4") for name in archive.namelist())
     assert {row["track_id"] for row in rows} == {"1", "2"}
     expect(button).not_to_have_class(re.compile("dv-busy"))

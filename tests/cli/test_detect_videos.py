@@ -104,7 +104,7 @@ def test_all_formats_of_videos(tmp_path, video):
     expected = ["coco_dataset.json", "detections.csv", "detections.json", "mot.txt", "provenance.json"]
     assert names_in(out) == [f"video_{name}" for name in expected]
     assert len(COCO(out / "video_coco_dataset.json").getAnnIds()) == 20
-    with (out / "video_detections.csv").open(newline="") as file:
+    with (out / "video_detections.csv").open(newline="", encoding="utf-8-sig") as file:
         assert {row["label"] for row in csv.DictReader(file)} == {"red thing"}
 
 
@@ -213,6 +213,27 @@ def test_what_a_video_is_called_does_not_matter(tmp_path, name):
     assert detect(path, "--out", tmp_path / "out") == 0
     stem = Path(name).stem
     assert names_in(tmp_path / "out") == [f"{stem}_detections.json", f"{stem}_detections.mp4"]
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".mp4", "中" * 83 + ".mp4", "b" * 255])
+def test_a_video_of_a_long_name_has_all_its_files(tmp_path, name, capsys):
+    made = make_scene(tmp_path / "made.mkv", 4)
+    path = made.rename(tmp_path / name)
+    assert detect(path, "--out", tmp_path / "out", "--format", "mp4,json,csv,coco,mot") == 0
+    files = names_in(tmp_path / "out")
+    assert len(files) == 6
+    assert max(len(file.encode()) for file in files) <= 255
+    assert "Errno" not in capsys.readouterr().err
+
+
+def test_raw_tables_of_videos(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_scene(tmp_path / "=a.mp4", 4)
+    for options, name in (([], "'=a.mp4"), (["--raw-csv"], "=a.mp4")):
+        assert detect("=a.mp4", "--out", "out", "--format", "csv", *options) == 0
+        text = (tmp_path / "out" / "=a_detections.csv").read_text("utf-8")
+        assert text.startswith("\ufeff") == (not options)
+        assert {row["file_name"] for row in csv.DictReader(text.removeprefix("\ufeff").splitlines())} == {name}
 
 
 def test_an_image_that_is_called_like_a_video_is_an_image(tmp_path):
