@@ -64,6 +64,12 @@ def _is_usable_profile(body: bytes) -> bool:
         return False
 
 
+def webp_of_its_length(data: bytes) -> bytes:
+    """A WebP whose head names no more bytes than there are: writers that do not know the length leave the greatest number there."""
+    there = len(data) - 8
+    return data[:4] + struct.pack("<I", there) + data[8:] if int.from_bytes(data[4:8], "little") > there else data
+
+
 def load_what_is_there(image: ImageFile.ImageFile) -> bool:
     """Decodes an opened image as far as its file goes.
 

@@ -35,7 +35,7 @@ _BYTEWISE = {"raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits"
 _MOST_DIRECTORIES = 10_000
 # CMYK and alpha.
 _MOST_PLANES = 5
-_MOST_BYTES_A_PIXEL = 32
+_MOST_BYTES_A_PIXEL, _MOST_BYTES = 32, 2**30
 
 
 @dataclass
@@ -197,6 +197,9 @@ class TiffPage:
         tile = int(self.tags[_TILE_WIDTH]) if is_tiled else width
         padded = math.ceil(width / tile) * tile
         a_pixel = together * dtype.itemsize
+        tile_bytes = tile * a_pixel * int(self.tags.get(_TILE_HEIGHT, 1))
+        if padded * a_pixel * height > _MOST_BYTES or tile_bytes > _MOST_BYTES // 4:
+            raise self._unknown()
         rows = self._bytes(index, planes, padded * a_pixel, height, tile * a_pixel)
         predictor = self.tags.get(_PREDICTOR, 1)
         tiles = rows.reshape(height, padded // tile, tile * a_pixel)

@@ -56,6 +56,7 @@ RESTARTS = encoded(IMAGE, "JPEG", quality=90, restart_marker_rows=1)
 PNG = encoded(IMAGE, "PNG")
 GIF = encoded(IMAGE, "GIF", interlace=0)
 BMP = encoded(IMAGE, "BMP")
+WEBP = encoded(IMAGE, "WEBP")
 MPO = encoded(IMAGE, "MPO", save_all=True, append_images=[IMAGE], quality=90)
 ITXT = PngImagePlugin.PngInfo()
 ITXT.add_itxt("workflow", "é" * 800_000, zip=True)
@@ -99,6 +100,8 @@ READABLE = {
     "png whose still image is no frame": encoded(IMAGE, "PNG", save_all=True, default_image=True, append_images=[OTHER] * 2),
     "gif without its end": GIF[:-1],
     "gif with bytes behind it": GIF + b"garbage" * 100,
+    "webp that names too many bytes": WEBP[:4] + b"\xff\xff\xff\x7f" + WEBP[8:],
+    "webp with bytes behind it": WEBP + b"garbage" * 100,
     "bmp with bytes behind it": BMP + b"garbage" * 100,
 }  # fmt: skip
 
@@ -106,8 +109,8 @@ READABLE = {
 @pytest.mark.parametrize("name", READABLE)
 def test_what_holds_the_whole_image_is_read_whole(name):
     loaded = read_image(READABLE[name])
-    kind = next(kind for kind in ("progressive", "mpo", "jpeg", "png", "gif", "bmp") if kind in name)
-    expected = read_image({"progressive": PROGRESSIVE, "jpeg": JPEG, "mpo": MPO, "png": PNG, "gif": GIF, "bmp": BMP}[kind]).image
+    intact = {"progressive": PROGRESSIVE, "mpo": MPO, "jpeg": JPEG, "webp": WEBP, "png": PNG, "gif": GIF, "bmp": BMP}
+    expected = read_image(next(file for kind, file in intact.items() if kind in name)).image
     assert loaded.image.tobytes() == expected.tobytes()
     assert loaded.is_complete
     assert "cut off" not in " ".join(loaded.notes)

@@ -155,6 +155,12 @@ def test_limits_speak_before_anything_is_unpacked(monkeypatch):
         read_image(data)
 
 
+@pytest.mark.parametrize("tags", [{322: [2**28]}, {323: [2**28]}, {322: [2**31 - 16], 323: [2**31 - 16]}], ids=["width", "height", "both"])
+def test_a_small_image_of_huge_tiles_is_no_bomb(tags):
+    with pytest.raises(ImageError, match=r"cannot be read here|damaged"):
+        read_image(tiff(FLOAT, tile=16, tags=[tags]))
+
+
 def test_a_strip_that_unpacks_to_more_than_it_should_is_no_bomb():
     values = np.rint(RAMP * 65535).astype(np.uint16)
     bomb = zlib.compress(values.tobytes() + bytes(200_000_000), 9)
