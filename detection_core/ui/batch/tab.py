@@ -14,6 +14,7 @@ import gradio as gr
 from PIL import Image
 
 from detection_core.engine import Engine
+from detection_core.file_names import shortened
 from detection_core.formats import FORMATS, ImageResult, export, provenance_of
 from detection_core.images.reading import ImageError
 from detection_core.models.catalog import UnknownModelError, get_model_spec
@@ -151,7 +152,7 @@ def pack(batch: Batch, order: BatchOrder, folder: Path) -> Path:
     formats = [key for key in order.formats if all(FORMATS[key].suits(image.detections) for image in chosen)]
     if not formats:
         raise NothingToPackError("Choose at least one format that this model's results suit.")
-    path = folder / secrets.token_hex(16) / f"detections_{batch.spec.key}.zip"
+    path = folder / secrets.token_hex(16) / f"detections_{shortened(batch.spec.key, 200)}.zip"
     path.parent.mkdir(parents=True)
     try:
         with zipfile.ZipFile(path, "w") as archive:

@@ -14,6 +14,7 @@ from gradio.components.base import Component
 from gradio.data_classes import FileData
 
 from detection_core.engine import Cancelled, Engine, EngineError, Result, summarize, take_turns
+from detection_core.file_names import shortened
 from detection_core.formats import ResultsFormatError, SeveralImagesError, read_coco_results
 from detection_core.images.reading import ImageError, LoadedImage
 from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, UnknownModelError, get_model_spec
@@ -300,7 +301,7 @@ def build_compare_tab(tab: gr.Tab, engine: Engine, links: ImageLinks) -> Compare
             archive = comparison_archive(comparison, settings)
         except (ResultExpiredError, ImageError, ValueError) as error:
             return _failure("The comparison cannot be saved", str(error))
-        file_name = f"{comparison.image_path.stem}_comparison.zip"
+        file_name = f"{shortened(comparison.image_path.stem, 200)}_comparison.zip"
         return CompareMessage(download=FileData(path=serve_bytes(archive, file_name, view)), download_name=file_name)
 
     def keep(path: str | None) -> CompareMessage:

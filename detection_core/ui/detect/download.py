@@ -9,12 +9,15 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from detection_core.file_names import shortened
 from detection_core.formats import FORMATS, ImageResult, export
 from detection_core.ui.components.client_values import plain_settings
 from detection_core.ui.detect.view import ViewSettings
 from detection_core.ui.shared.session import KeptResult
 from detection_core.ui.shared.uploads import read_upload
 from detection_core.visualization import object_colors
+
+_LONGEST = 100
 
 
 def result_file(kept: KeptResult, settings: ViewSettings, form: str) -> tuple[bytes, str]:
@@ -40,7 +43,8 @@ def result_file(kept: KeptResult, settings: ViewSettings, form: str) -> tuple[by
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         names = export([result], [form], archive, style=settings.style)
-    stem = f"{kept.image_path.stem}_{kept.detections.model}"
+    # Both may be as long as the file system takes.
+    stem = f"{shortened(kept.image_path.stem, _LONGEST)}_{shortened(kept.detections.model, _LONGEST)}"
     if len(names) > 1:
         return file.getvalue(), f"{stem}_{form}.zip"
     ending = PurePosixPath(names[0]).suffix

@@ -87,6 +87,15 @@ def test_a_file_tells_where_it_comes_from_and_with_which_settings(kept):
     assert settings["provenance"]["settings"]["opacity"] == 0.4
 
 
+def test_names_of_any_length_are_saved(kept):
+    path = kept.image_path.rename(kept.image_path.with_name("中" * 83 + ".png"))
+    long = replace(kept, image_path=path, detections=replace(kept.detections, model="m" * 250))
+    for form in ("json", "yolo-pose", "png"):
+        _, name = result_file(long, BARE, form)
+        assert len(name.encode()) <= 255
+        assert name.startswith("中" * 33)
+
+
 def test_every_format_holds_what_is_seen(kept):
     settings = ViewSettings(threshold=0.5)
     for form in FORMATS:
