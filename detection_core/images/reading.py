@@ -188,6 +188,8 @@ def _decode(data: bytes, file_format: str, limits: ImageLimits) -> LoadedImage:
     if reduced:
         notes = ["16-bit image scaled to 8 bits.", *notes]
     has_cover = bool(getattr(image, "default_image", False))
+    # Where something is missing, that more may be wrong is no news.
+    remarks = [] if cut and file_format == "PNG" else remarks
     loaded = _loaded(rgb, [*remarks, *notes], name, frames, cut=cut, has_cover=has_cover)
     web_safe = mode in _WEB_MODES.get(name, ()) and frames == 1 and not (reduced or cut) and (orientation == 1 or name == "JPEG")
     return replace(loaded, web_safe=web_safe)

@@ -242,6 +242,8 @@ class TiffPage:
             return np.asarray(image)
 
     def _unknown(self) -> ImageError:
+        if self.tags.get(_PHOTOMETRIC) in _SENSOR:
+            return ImageError(RAW_IMAGE)
         bits = ", ".join(map(str, sorted(set(self._bits))))
         return ImageError(
             f"This TIFF stores its pixels in a way that cannot be read here ({self._samples} × {bits} bits). "

@@ -97,8 +97,17 @@ def rgb_of_size(image: ImageSource, size: tuple[int, int]) -> Image.Image:
 
 def _rgb(image: ImageSource) -> Image.Image:
     # Most images are RGB, and frames of videos come by the thousand: these two need no conversion.
-    if isinstance(image, Image.Image) and image.mode == "RGB" and not image.has_transparency_data:
+    if isinstance(image, Image.Image) and image.mode == "RGB" and not image.has_transparency_data and _is_decodable(image):
         return image
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
         return Image.fromarray(image)
     return load_image(image, limits=_ANY_SIZE if isinstance(image, Image.Image | np.ndarray) else None)
+
+
+def _is_decodable(image: Image.Image) -> bool:
+    """Whether all of an image that may have been opened without being read is there; `load_image` says what is wrong otherwise."""
+    try:
+        image.load()
+    except OSError:
+        return False
+    return True

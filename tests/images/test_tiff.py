@@ -128,8 +128,9 @@ def test_a_small_version_in_front_is_not_the_image(pages, tags, note):
 
 def test_a_preview_before_what_a_sensor_measured_is_a_raw_image():
     sensor = {262: [32803]}
-    with pytest.raises(ImageError, match="Raw camera"):
-        read_image(tiff(SMALL, WIDE[..., :1], photometric=2, tags=[REDUCED, sensor]))
+    for data in (tiff(SMALL, WIDE[..., :1], photometric=2, tags=[REDUCED, sensor]), tiff(WIDE[..., :1], tags=[sensor])):
+        with pytest.raises(ImageError, match="Raw camera"):
+            read_image(data)
 
 
 UNKNOWN = {

@@ -127,6 +127,14 @@ def test_wrong_images_are_refused(image, message):
         annotate(image, make_detections())
 
 
+def test_an_opened_image_that_is_cut_off_is_refused_in_words(tmp_path):
+    path = tmp_path / "cut.png"
+    make_image().save(path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with Image.open(path) as image, pytest.raises(ValueError, match="cannot be decoded"):
+        annotate(image, make_detections())
+
+
 def test_there_must_be_one_color_per_object():
     with pytest.raises(ValueError, match="1 colors for 3 objects"):
         annotate(make_image(), make_detections(3), colors=[(0, 0, 0)])
