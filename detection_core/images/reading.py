@@ -29,7 +29,7 @@ from PIL import (
 from detection_core.images.formats import HEAD_BYTES, identify, why_unreadable
 from detection_core.images.limits import DEFAULT_LIMITS, ImageError, ImageLimits
 from detection_core.images.modes import UPRIGHT, orientation_of, to_rgb, with_profile
-from detection_core.images.recovery import PART_MISSING, load_jpeg, load_what_is_there, png_for_pixels, webp_of_its_length
+from detection_core.images.recovery import PART_MISSING, load_jpeg, load_what_is_there, png_for_pixels, whole_chunks_of_webp
 from detection_core.images.tiff import TiffPage
 
 __all__ = ["DEFAULT_LIMITS", "ImageError", "ImageLimits", "ImageSource", "LoadedImage", "encode_jpeg", "load_image", "read_image"]
@@ -161,8 +161,8 @@ def _decode(data: bytes, file_format: str, limits: ImageLimits) -> LoadedImage:
         data, remarks = page.data, [*page.notes]
     elif file_format == "PNG":
         data, remarks = png_for_pixels(data)
-    elif file_format == "WebP":
-        data = webp_of_its_length(data)
+    elif file_format == "WebP" and int.from_bytes(data[4:8], "little") + 8 > len(data):
+        data, remarks = whole_chunks_of_webp(data)
     read = _READERS[file_format]
     image = read(io.BytesIO(data))
     limits.check(image.size)

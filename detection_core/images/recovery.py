@@ -64,10 +64,22 @@ def _is_usable_profile(body: bytes) -> bool:
         return False
 
 
-def webp_of_its_length(data: bytes) -> bytes:
-    """A WebP whose head names no more bytes than there are: writers that do not know the length leave the greatest number there."""
-    there = len(data) - 8
-    return data[:4] + struct.pack("<I", there) + data[8:] if int.from_bytes(data[4:8], "little") > there else data
+def whole_chunks_of_webp(data: bytes) -> tuple[bytes, list[str]]:
+    """A WebP up to its last whole chunk, with the length that it has, and notes for the user.
+
+    Its head may name more bytes than there are: the file was cut in a later frame or in metadata, or was written by a program that did
+    not know the length beforehand.
+    """
+    at, frames = 12, 0
+    while at + 8 <= len(data):
+        kind, length = struct.unpack_from("<4sL", data, at)
+        if at + 8 + length > len(data):
+            break
+        frames += kind == b"ANMF"
+        at += 8 + length + length % 2
+    whole = data[:at] + b"\0" * max(0, at - len(data))
+    notes = ["A later part of this WebP file is damaged: only the first image is used."] if frames and at < len(data) else []
+    return whole[:4] + struct.pack("<L", len(whole) - 8) + whole[8:], notes
 
 
 def load_what_is_there(image: ImageFile.ImageFile) -> bool:

@@ -56,7 +56,8 @@ RESTARTS = encoded(IMAGE, "JPEG", quality=90, restart_marker_rows=1)
 PNG = encoded(IMAGE, "PNG")
 GIF = encoded(IMAGE, "GIF", interlace=0)
 BMP = encoded(IMAGE, "BMP")
-WEBP = encoded(IMAGE, "WEBP")
+WEBP = encoded(IMAGE, "WEBP", lossless=True)
+MOVING_WEBP = encoded(IMAGE, "WEBP", lossless=True, save_all=True, append_images=[noise().rotate(180)])
 MPO = encoded(IMAGE, "MPO", save_all=True, append_images=[IMAGE], quality=90)
 ITXT = PngImagePlugin.PngInfo()
 ITXT.add_itxt("workflow", "é" * 800_000, zip=True)
@@ -101,6 +102,9 @@ READABLE = {
     "gif without its end": GIF[:-1],
     "gif with bytes behind it": GIF + b"garbage" * 100,
     "webp that names too many bytes": WEBP[:4] + b"\xff\xff\xff\x7f" + WEBP[8:],
+    "webp, animated, cut in its second frame": MOVING_WEBP[: len(MOVING_WEBP) * 3 // 4],
+    "webp, animated, cut in its last bytes": MOVING_WEBP[:-3],
+    "webp cut in its metadata": encoded(IMAGE, "WEBP", lossless=True, xmp=b"x" * 5000)[:-3000],
     "webp with bytes behind it": WEBP + b"garbage" * 100,
     "bmp with bytes behind it": BMP + b"garbage" * 100,
 }  # fmt: skip
