@@ -6,7 +6,7 @@ import itertools
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -16,10 +16,10 @@ from PIL import Image, PngImagePlugin
 
 from detection_core.detections import Detections
 from detection_core.errors import UserError
-from detection_core.formats import ImageResult, Provenance, annotated_png, export, from_json, to_json
+from detection_core.formats import FORMATS, Format, ImageResult, Provenance, annotated_png, export, from_json, to_json
 from detection_core.formats.target import Target
 from detection_core.images.limits import ImageLimits
-from detection_core.images.reading import LoadedImage, load_image, read_image
+from detection_core.images.reading import LoadedImage, read_image
 from detection_core.inputs import ANNOTATED, InputFile, free_stems, identity
 from detection_core.models.download import sha256
 
@@ -37,6 +37,7 @@ class Outcome:
         error: The error if it failed, or None.
         reused: Whether the result is from an earlier run, so that the model did not run.
         seconds: Time that it took.
+        notes: Sentences for the user about the image, for example that its file is cut off.
     """
 
     image: InputFile
@@ -44,6 +45,7 @@ class Outcome:
     error: Exception | None
     reused: bool
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 class BatchRun:
@@ -95,25 +97,26 @@ class BatchRun:
         for image in self.images:
             started = time.perf_counter()
             try:
-                found, reused = self._do(image, detect)
+                found, notes, reused = self._do(image, detect)
             except (UserError, OSError, RuntimeError, MemoryError) as error:
                 yield Outcome(image, None, error, False, time.perf_counter() - started)
             else:
                 self._done.add(image.path)
-                yield Outcome(image, found, None, reused, time.perf_counter() - started)
+                yield Outcome(image, found, None, reused, time.perf_counter() - started, notes)
 
     def results(self) -> Iterator[ImageResult]:
         """Yields the results of all images that this run has processed or reused, read from their records one at a time."""
         for source in self.images:
             if source.path in self._done and (record := _Record.read(self._record_of(source))):
-                image = partial(load_image, source.path, limits=self._limits)
-                yield ImageResult(source.name, record.found, record.provenance, image, stem=self._stems[source])
+                image = partial(self._image, source)
+                yield ImageResult(source.name, record.found, record.provenance, image, stem=self._stems[source], notes=record.notes)
 
-    def export(self, formats: Sequence[str]) -> list[str]:
+    def export(self, formats: Sequence[str], *, known: Mapping[str, Format] = FORMATS) -> list[str]:
         """Writes the results in other formats.
 
         Args:
-            formats: Keys of `formats.FORMATS`.
+            formats: Keys of `known`.
+            known: The formats that there are.
 
         Returns:
             Names of the files, relative to the folder, with "/" between folders.
@@ -123,7 +126,7 @@ class BatchRun:
             OSError: If a file cannot be written.
         """
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=".") as name:
-            return [self._place(Path(name), file) for file in export(self.results(), formats, Path(name))]
+            return [self._place(Path(name), file) for file in export(self.results(), formats, Path(name), known=known)]
 
     def _place(self, written_in: Path, name: str) -> str:
         """Moves a file to the results, under another name if it would replace an input image."""
@@ -135,20 +138,24 @@ class BatchRun:
         (written_in / name).replace(self.folder / free)
         return str(free)
 
-    def _do(self, image: InputFile, detect: Callable[[Image.Image], Detections]) -> tuple[Detections, bool]:
+    def _image(self, source: InputFile) -> Image.Image:
+        return read_image(source.path, limits=self._limits).image
+
+    def _do(self, image: InputFile, detect: Callable[[Image.Image], Detections]) -> tuple[Detections, tuple[str, ...], bool]:
         if record := self._usable_record(image):
             if self._annotate and not self._is_annotated(image, record.provenance):
-                self._draw(image, load_image(image.path, limits=self._limits), record.found, record.provenance)
-            return record.found, True
+                self._draw(image, self._image(image), record.found, record.provenance)
+            return record.found, record.notes, True
         loaded = read_image(image.path, limits=self._limits)
         found = detect(loaded.image)
         found = found[found.scores >= (self._provenance.threshold or 0)]
         self._keep(image, loaded, found)
-        return found, False
+        return found, loaded.notes, False
 
     def _keep(self, image: InputFile, loaded: LoadedImage, found: Detections) -> None:
         # The record is written first: after an interruption between the two files, the next run draws the missing image.
-        record = {_DIGEST: loaded.digest, **to_json(found, file_name=image.name, provenance=self._provenance)}
+        data = to_json(found, file_name=image.name, provenance=self._provenance, notes=loaded.notes)
+        record = {_DIGEST: loaded.digest, **data}
         self._target.write(f"{self._stems[image]}{RECORD}", json.dumps(record).encode())
         if self._annotate:
             self._draw(image, loaded.image, found, self._provenance)
@@ -183,12 +190,14 @@ class _Record:
     digest: str
     found: Detections
     provenance: Provenance
+    notes: tuple[str, ...]
 
     @classmethod
     def read(cls, path: Path) -> _Record | None:
         """Reads a record; returns None if the file does not exist or is not a record."""
         try:
             data: Any = json.loads(path.read_bytes())
-            return cls(data["file_name"], data[_DIGEST], from_json(data), Provenance.from_json(data["provenance"]))
+            notes = tuple(map(str, data.get("notes", ())))
+            return cls(data["file_name"], data[_DIGEST], from_json(data), Provenance.from_json(data["provenance"]), notes)
         except (OSError, ValueError, KeyError, TypeError):
             return None

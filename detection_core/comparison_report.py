@@ -47,12 +47,14 @@ class ComparisonReport:
         iou: Lowest IoU at which two objects count as the same place.
         results: The result of each model; fill them in first, because the comparison is computed once, on first use.
         failed: Name of each model that could not be compared → the reason.
+        notes: Sentences about the image, for example that its file is cut off.
     """
 
     image_name: str
     iou: float
     results: list[Found] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def pairs(self) -> dict[tuple[str, str], Comparison]:
@@ -71,6 +73,7 @@ class ComparisonReport:
         """Returns everything as plain types. Indices count a model's `objects`, and `members` the models, from 0."""
         return {
             "image": self.image_name,
+            **({"notes": list(self.notes)} if self.notes else {}),
             "iou_threshold": self.iou,
             "models": [
                 {"name": result.name, "seconds": result.seconds, **to_json(result.detections, provenance=result.provenance)}

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from detection_core.errors import UserError
-from detection_core.images.formats import READABLE
+from detection_core.file_names import longest_name, shortened
+from detection_core.images.formats import HEAD_BYTES, READABLE, identify, may_be_video
 
 # Extensions of the formats in READABLE. They matter only in searches: a file that is named explicitly is read in any case.
 _ENDINGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".avif"}
-# Extensions of videos, which alone distinguish them from images. Animated GIFs can be either.
-_VIDEO_ENDINGS = {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi"}
+# Extensions of videos. They matter for patterns, and for files whose content does not show what they are.
+_VIDEO_ENDINGS = {".mp4", ".m4v", ".mov", ".qt", ".webm", ".mkv", ".avi", ".divx", ".mpg", ".mpeg", ".mpe", ".m2v", ".vob"}
+_VIDEO_ENDINGS |= {".ts", ".mts", ".m2ts", ".m2t", ".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".ogg", ".mj2"}
 # Suffixes of the command line's annotated images and videos; the JSON result with the same stem is beside each.
 ANNOTATED = "_detections.png"
 ANNOTATED_VIDEO = "_detections.mp4"
@@ -63,12 +66,16 @@ def find_images(names: Sequence[str]) -> list[InputFile]:
     return list(found.values())
 
 
-def find_videos(names: Sequence[str], *, gifs: bool = False) -> tuple[list[InputFile], list[str]]:
+def find_videos(
+    names: Sequence[str], *, gifs: bool = False, holds_video: Callable[[str], bool] = lambda path: False
+) -> tuple[list[InputFile], list[str]]:
     """Finds the videos for a list of names.
 
     Args:
-        names: As for `find_images`. Files and patterns with a video's extension are videos; folders are searched for images only.
+        names: As for `find_images`. Files that contain a video are videos, whatever their name, and so are other files and patterns with
+            a video's extension; folders are searched for images only.
         gifs: Whether GIFs are videos.
+        holds_video: Looks into a file that is no image.
 
     Returns:
         Each video once, in the order of the names; and all other names.
@@ -82,10 +89,10 @@ def find_videos(names: Sequence[str], *, gifs: bool = False) -> tuple[list[Input
     for name in names:
         path = Path(name)
         is_folder, exists = _status(path)
-        if is_folder or path.suffix.lower() not in endings:
+        is_pattern = _PATTERN.search(name) and not exists
+        if is_folder or not (path.suffix.lower() in endings if is_pattern else _is_video(path, endings, holds_video)):
             others.append(name)
             continue
-        is_pattern = _PATTERN.search(name) and not exists
         videos = _search(*_split(path), endings) if is_pattern else [InputFile(name, name, path.name)]
         if not videos:
             raise NoImagesError(f"No video matches “{name}”. Check the pattern and the folder.")
@@ -94,10 +101,17 @@ def find_videos(names: Sequence[str], *, gifs: bool = False) -> tuple[list[Input
     return list(found.values()), others
 
 
+def is_gif(path: str | Path) -> bool:
+    """Whether a file is a GIF, whatever it is called."""
+    return identify(_head(Path(path))) == "GIF"
+
+
 def free_stems(
     files: Sequence[InputFile], folder: Path, inputs: Set[Identity], endings: Collection[str], taken: Collection[str] = ()
 ) -> dict[InputFile, str]:
     """Returns the stem of each file's results: its place, with a number if that is taken or a result would replace an input.
+
+    A name that would be too long for the file system with an ending is shortened.
 
     Args:
         files: Images or videos.
@@ -109,15 +123,36 @@ def free_stems(
     # Some file systems do not distinguish "A" from "a".
     used = {stem.casefold() for stem in taken}
     stems = {}
+    room = longest_name(folder) - max(len(os.fsencode(ending)) for ending in endings)
     for file in files:
-        stem = str(PurePosixPath(file.place).with_suffix("")) if file.place else ""
-        for candidate in itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2))):
+        stem = PurePosixPath(file.place).with_suffix("") if file.place else PurePosixPath()
+        for suffix in itertools.chain([""], (f"-{number}" for number in itertools.count(2))):
+            candidate = str(stem.with_name(shortened(stem.name, room - len(suffix)) + suffix)) if stem.name else suffix
             written_to = {identity(folder / f"{candidate}{ending}") for ending in endings}
             if candidate.casefold() not in used and not written_to & inputs:
                 break
         used.add(candidate.casefold())
         stems[file] = candidate
     return stems
+
+
+def _is_video(path: Path, endings: Set[str], holds_video: Callable[[str], bool]) -> bool:
+    head = _head(path)
+    if form := identify(head):
+        return form == "GIF" and ".gif" in endings
+    return path.suffix.lower() in endings or (may_be_video(head) and holds_video(str(path)))
+
+
+def _head(path: Path) -> bytes:
+    """Returns a file's first bytes, or none if it cannot be read: reading it later reports why."""
+    try:
+        # Reading from a pipe could wait forever.
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except (OSError, ValueError):
+        return b""
 
 
 def _find(name: str) -> list[InputFile]:

@@ -187,6 +187,21 @@ def test_what_an_earlier_run_found_is_no_result_of_an_image_that_fails_now(image
     assert [result.file_name for result in batch.results()] == ["b.png", "more/a.jpg"]
 
 
+def test_notes_stay_in_the_record(images, tmp_path):
+    Image.effect_noise((64, 48), 90).save(images / "more" / "a.jpg")
+    data = (images / "more" / "a.jpg").read_bytes()
+    (images / "more" / "a.jpg").write_bytes(data[:-200])
+    Image.new("RGBA", (64, 48), (9, 9, 9, 9)).save(images / "b.png")
+    (first, *_), _, _ = run(images, tmp_path / "out")
+    assert first.notes == ()
+    outcomes, calls, batch = run(images, tmp_path / "out")
+    assert calls == 0
+    notes = {outcome.image.name: outcome.notes for outcome in outcomes}
+    assert notes["b.png"] == ("Transparent parts were put on white.",)
+    assert "is missing" in notes["more/a.jpg"][0]
+    assert {result.file_name: result.notes for result in batch.results()} == notes
+
+
 def test_an_interrupted_run_goes_on(images, tmp_path):
     fake = Fake()
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from detection_core.inputs import InputFile, NoImagesError, find_images, find_videos, free_stems, identity, natural
+from detection_core.video.io import holds_video, open_video
+from tests.video.io.videos import make_video
 
 
 @pytest.fixture
@@ -96,6 +100,78 @@ def videos(images) -> Path:
 def test_videos_are_told_from_images_by_their_ending(videos, names, found, others):
     files, rest = find_videos(names)
     assert ([file.name for file in files], rest) == (found, others)
+
+
+CONTAINERS = {
+    # name: (ending that says the container, codec, what the file is called)
+    "camcorder": (".mts", "libx264", "00001.MTS"),
+    "broadcast": (".ts", "mpeg2video", "a.ts"),
+    "windows": (".wmv", "wmv2", "a.WMV"),
+    "flash": (".flv", "flv1", "a.flv"),
+    "old phone": (".3gp", "mpeg4", "a.3gp"),
+    "mpeg": (".mpg", "mpeg1video", "a.mpg"),
+    "dvd": (".vob", "mpeg2video", "VTS_01_1.VOB"),
+    "no ending": (".mp4", "libx264", "clip"),
+    "webm, no ending": (".webm", "libvpx-vp9", "clip"),
+    "avi, no ending": (".avi", "mjpeg", "clip"),
+    "transport stream, no ending": (".ts", "libx264", "clip"),
+    "windows, no ending": (".wmv", "wmv2", "clip"),
+    "another ending": (".mp4", "libx264", "a.bin"),
+    "an image's ending": (".mkv", "libx264", "a.jpg"),
+    "of another container": (".mkv", "libx264", "a.mp4"),
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_what_holds_a_video_is_one_whatever_it_is_called(name, tmp_path):
+    ending, codec, called = CONTAINERS[name]
+    made = make_video(tmp_path / f"made{ending}", 8, fps=25, codec=codec, pixels="yuvj420p" if codec == "mjpeg" else "yuv420p")
+    path = made.rename(tmp_path / called)
+    files, others = find_videos([str(path)], holds_video=holds_video)
+    assert ([file.path for file in files], others) == ([str(path)], [])
+    assert len(list(open_video(path).frames())) == 8
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(2000)
+RAW = b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(2000)
+NO_VIDEOS = {
+    "jpeg called mp4": ("a.mp4", "JPEG"),
+    "png without an ending": ("a", "PNG"),
+    "gif called mov": ("a.mov", "GIF"),
+    "avif": ("a.avif", "AVIF"),
+    "heic": ("a.heic", HEIC),
+    "raw image": ("a.cr3", RAW),
+    "text": ("a.txt", b"G" * 5000),
+    "zip": ("a.zip", b"PK\3\4" + bytes(2000)),
+    "noise": ("a.bin", bytes(range(256)) * 40),
+}
+
+
+@pytest.mark.parametrize("name", NO_VIDEOS)
+def test_what_holds_no_video_is_none_whatever_it_is_called(name, tmp_path):
+    called, content = NO_VIDEOS[name]
+    path = tmp_path / called
+    if isinstance(content, str):
+        Image.new("RGB", (64, 48), "red").save(path, content)
+    else:
+        path.write_bytes(content)
+    assert find_videos([str(path)], holds_video=holds_video) == ([], [str(path)])
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert find_videos([str(tmp_path / "pipe")], holds_video=holds_video) == ([], [str(tmp_path / "pipe")])
+
+
+def test_patterns_find_all_endings_of_videos(images):
+    for name in ("1.MTS", "2.ts", "3.wmv", "4.ogv"):
+        (images / name).touch()
+    assert [file.name for file in find_videos(["images/*.[Mm][Tt][Ss]", "images/*.wmv", "images/*.ogv", "images/*.ts"])[0]] == [
+        "3.wmv",
+        "4.ogv",
+        "2.ts",
+    ]
+    assert [file.name for file in find_videos(["images/*.MTS"])[0]] == ["1.MTS"]
 
 
 def test_gifs_are_videos_where_that_is_meant(videos):

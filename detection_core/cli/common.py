@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detection_core.errors import UserError
+from detection_core.file_names import on_one_line
 from detection_core.models.precision import Precision, split_key, usual_precision
 
 if TYPE_CHECKING:
@@ -117,6 +118,9 @@ def in_a_line(error: BaseException) -> str:
     text = str(error)
     if is_lack_of_memory(error):
         return "There is too little memory. Try a smaller image or a lighter model."
+    if isinstance(error, OSError) and error.strerror:
+        # The system's own text names the file that was written for the moment.
+        return f"The system says: {error.strerror}."
     return text.partition("\n")[0] or type(error).__name__
 
 
@@ -158,5 +162,5 @@ def duration(seconds: float) -> str:
 
 
 def say(text: str) -> None:
-    """Writes a message to stderr; stdout is for results only."""
-    print(text, file=sys.stderr, flush=True)
+    """Writes a message to stderr, with line breaks in file names as escapes; stdout is for results only."""
+    print(on_one_line(text), file=sys.stderr, flush=True)

@@ -90,17 +90,20 @@ def _compare(args: argparse.Namespace) -> int:
     limits, loader = settings(args.device)
     from detection_core.cli.compare_output import Files, print_report
     from detection_core.comparison_report import ComparisonReport
-    from detection_core.images.reading import load_image
+    from detection_core.images.reading import read_image
 
     files = Files([source.stem if isinstance(source, Path) else source.key for source in sources], args.out)
     files.prepare([args.image, *args.models])
     try:
-        image = load_image(args.image, limits=limits)
+        loaded = read_image(args.image, limits=limits)
     except (UserError, OSError, MemoryError) as error:
         say(f"{args.image}: {in_a_line(error)}")
         return 1
 
-    report = ComparisonReport(args.image, args.iou)
+    image = loaded.image
+    for note in loaded.notes:
+        say(f"{args.image}: {note}")
+    report = ComparisonReport(args.image, args.iou, notes=loaded.notes)
     for number, (name, source) in enumerate(zip(files.names, sources, strict=True), start=1):
         prefix = f"[{number}/{len(sources)}] {name}: "
         try:

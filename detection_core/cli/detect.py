@@ -47,9 +47,10 @@ are processed again if the image, the model, its weights or the threshold has ch
 videos:
   python -m detection_core detect video.mp4 --model person_mobilenet_v2_fpn --out out/ --fps 10
 
-Videos are files and patterns that end in .mp4, .m4v, .mov, .webm, .mkv or .avi, and animated .gif with --every or --fps; folders are
-searched for images only. Each video results in NAME_detections.mp4 and NAME_detections.json, with a track id for each object. After an
-interruption, the finished part of a video is kept, but the next run starts from its beginning.
+Videos are files that contain one (MP4, MOV, WebM, MKV, AVI, MPEG, WMV, FLV and others), patterns that end as videos do ('*.MTS'), and
+animated GIFs with --every or --fps; folders are searched for images only. Each video results in NAME_detections.mp4 and
+NAME_detections.json, with a track id for each object. After an interruption, the finished part of a video is kept, but the next run starts
+from its beginning.
 """
 _FORMATS = "json, png, coco, coco-dataset, yolo-detect, yolo-segment, yolo-pose, csv; for videos: json, mp4, coco, csv, mot"
 # Formats that consist of one file.
@@ -72,6 +73,7 @@ def add_detect(commands: Any) -> None:
         metavar="F[,F]",
         help=f"output formats: {_FORMATS}; default: json with png or mp4, or json on stdout. With --out, json is always written",
     )
+    parser.add_argument("--raw-csv", action="store_true", help="write CSV for programs: no byte-order mark, no apostrophe before formulas")
     parser.add_argument("--overwrite", action="store_true", help="process images again that are already done")
     add_precision(parser)
     parser.add_argument("--device", default="cpu", metavar="D", help="device for the model: cpu, cuda, cuda:1, mps")
@@ -98,12 +100,12 @@ def _detect(args: argparse.Namespace) -> int:
         provenance = _provenance(spec, threshold)
         fine = True
         if images:
-            how = {"limits": limits, "overwrite": args.overwrite, "on_stdout": args.out is None}
+            how = {"limits": limits, "overwrite": args.overwrite, "on_stdout": args.out is None, "raw_tables": args.raw_csv}
             fine = detect_in_images(images, folder, detector.detect, provenance, formats, **how)
         if videos:
             floor = lowest_kept(spec.min_score, spec.default_threshold, threshold)
             with _frame_detector(spec, args.device, loader) as (detect, max_in_flight):
-                run = VideoRun(folder, detect, provenance, video_formats, options, floor, video_limits, max_in_flight)
+                run = VideoRun(folder, detect, provenance, video_formats, options, floor, video_limits, max_in_flight, args.raw_csv)
                 fine = run.over(_stems(videos, images, folder)) and fine
     return 0 if fine else 1
 
@@ -115,10 +117,11 @@ def _find(args: argparse.Namespace, limits: VideoLimits) -> tuple[list[InputFile
         NoImagesError: If a folder or pattern contains no image.
         UsageError: If options for videos are used with images, or standard output with videos.
     """
-    from detection_core.inputs import find_images, find_videos
+    from detection_core.inputs import find_images, find_videos, is_gif
+    from detection_core.video.io import holds_video
 
-    videos, others = find_videos(args.files, gifs=args.every is not None or args.fps is not None)
-    still = [video.path for video in videos if Path(video.path).suffix.lower() == ".gif" and not moves(video.path, limits)]
+    videos, others = find_videos(args.files, gifs=args.every is not None or args.fps is not None, holds_video=holds_video)
+    still = [video.path for video in videos if is_gif(video.path) and not moves(video.path, limits)]
     images = find_images([*others, *still])
     videos = [video for video in videos if video.path not in still]
     if videos and args.out is None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from detection_core.batch import BatchRun, Outcome
     from detection_core.detections import Detections
-    from detection_core.formats import Provenance
+    from detection_core.formats import Format, Provenance
     from detection_core.images.limits import ImageLimits
     from detection_core.inputs import InputFile
 
@@ -34,6 +35,7 @@ def detect_in_images(
     limits: ImageLimits,
     overwrite: bool,
     on_stdout: bool,
+    raw_tables: bool = False,
 ) -> bool:
     """Runs detection on all images, reports each outcome, and writes the results.
 
@@ -46,6 +48,7 @@ def detect_in_images(
         limits: Accepted sizes of images.
         overwrite: Whether images that are already done are processed again.
         on_stdout: Whether results are printed.
+        raw_tables: Whether CSV is written for programs, not for spreadsheets.
 
     Returns:
         Whether nothing failed.
@@ -59,7 +62,7 @@ def detect_in_images(
             report.add(outcome)
     finally:  # After an interruption, too: the results so far are not lost.
         report.finish(resumable=not on_stdout)
-        complete = _finish(batch, formats, on_stdout=on_stdout)
+        complete = _finish(batch, formats, on_stdout=on_stdout, raw_tables=raw_tables)
     return complete and not report.failed
 
 
@@ -87,6 +90,8 @@ class _Report:
         elif outcome.found is not None:
             self._seconds += outcome.seconds
             say(f"{prefix}{outcome.image.name}: {outcome.found.describe()} ({outcome.seconds:.2f} s{self._pace(number)})")
+            for note in outcome.notes:
+                say(f"{prefix}{outcome.image.name}: {note}")
 
     def _pace(self, number: int) -> str:
         if self._total == 1:
@@ -105,27 +110,32 @@ class _Report:
             say(f"{left} left: run the same command again to continue.")
 
 
-def _finish(batch: BatchRun, formats: Sequence[str], *, on_stdout: bool) -> bool:
+def _finish(batch: BatchRun, formats: Sequence[str], *, on_stdout: bool, raw_tables: bool) -> bool:
     """Writes or prints the results that cover all images; returns False after reporting an error."""
+    from detection_core.formats import FORMATS, raw_csv
+
     together = [name for name in formats if name not in _BESIDE_EACH]
+    known = raw_csv(FORMATS) if raw_tables else FORMATS
     try:
         if on_stdout and not together:
             _print_results(batch)
         elif on_stdout:
-            _print_file(batch, together)
+            _print_file(batch, together, known)
         elif together:
-            batch.export(together)
+            batch.export(together, known=known)
     except OSError as error:
         say(f"The results cannot be written: {error.strerror}.")
         return False
     return True
 
 
-def _print_file(batch: BatchRun, formats: Sequence[str]) -> None:
+def _print_file(batch: BatchRun, formats: Sequence[str], known: Mapping[str, Format]) -> None:
     from detection_core.formats.registry import PROVENANCE_FILE
 
-    (name,) = (name for name in batch.export(formats) if name != PROVENANCE_FILE)
-    with (batch.folder / name).open(encoding="utf-8", newline="") as file:
+    (name,) = (name for name in batch.export(formats, known=known) if name != PROVENANCE_FILE)
+    # Where standard output cannot hold a byte-order mark, none is of use.
+    encoding = "utf-8" if codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8" else "utf-8-sig"
+    with (batch.folder / name).open(encoding=encoding, newline="") as file:
         shutil.copyfileobj(file, sys.stdout)
 
 
@@ -136,6 +146,7 @@ def _print_results(batch: BatchRun) -> None:
     separator = "["
     for result in batch.results():
         print(separator)
-        json.dump(to_json(result.detections, file_name=result.file_name, provenance=result.provenance), sys.stdout)
+        data = to_json(result.detections, file_name=result.file_name, provenance=result.provenance, notes=result.notes)
+        json.dump(data, sys.stdout)
         separator = ","
     print("[]" if separator == "[" else "\n]")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detection_core.cli.common import UsageError, duration, in_a_line, say
+from detection_core.file_names import on_one_line
 from detection_core.inputs import ANNOTATED_VIDEO
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class VideoRun:
         floor: Lowest score that is stored.
         limits: The limits on videos.
         max_in_flight: Number of frames in the detector at the same time.
+            raw_tables: Whether CSV is written for programs instead of spreadsheets.
     """
 
     folder: Path
@@ -129,6 +131,7 @@ class VideoRun:
     floor: float
     limits: VideoLimits
     max_in_flight: int
+    raw_tables: bool = False
 
     def over(self, videos: Mapping[InputFile, str]) -> bool:
         """Processes all videos, given with the stems of their files, and reports each; returns whether nothing failed."""
@@ -165,7 +168,8 @@ class VideoRun:
 
     def _detect(self, video: InputFile, stem: str, records: FrameResults, line: _Line) -> Sequence[str]:
         """Runs detection on a video and writes its files, even if only a part was processed; returns notes for the user."""
-        from detection_core.video import detect_video, export_video
+        from detection_core.formats import raw_csv
+        from detection_core.video import VIDEO_FORMATS, detect_video, export_video
 
         base = self.folder / stem
         base.parent.mkdir(parents=True, exist_ok=True)
@@ -176,7 +180,8 @@ class VideoRun:
         finally:
             formats = [name for name in self.formats if name != VIDEO]
             if len(records):
-                export = partial(export_video, file_name=video.name, provenance=self.provenance, stem=base.name)
+                known = raw_csv(VIDEO_FORMATS) if self.raw_tables else VIDEO_FORMATS
+                export = partial(export_video, file_name=video.name, provenance=self.provenance, stem=base.name, known=known)
                 export(records, self.options, formats, base.parent)
         return result.notes
 
@@ -199,7 +204,7 @@ class _Line:
     """One video's progress on stderr: a line that is updated on a terminal, else a line for every tenth of the video."""
 
     def __init__(self, title: str) -> None:
-        self._title = title
+        self._title = on_one_line(title)
         self._is_terminal = sys.stderr.isatty()
         self._last: float = -math.inf
 

@@ -6,7 +6,7 @@ from detection_core.formats.errors import ResultsFormatError, SeveralImagesError
 from detection_core.formats.json_format import from_json, to_json
 from detection_core.formats.png import annotated_png, png_with_facts
 from detection_core.formats.provenance import Provenance, provenance_of
-from detection_core.formats.registry import FORMATS, Format, export
+from detection_core.formats.registry import FORMATS, Format, export, raw_csv
 from detection_core.formats.result import FrameFacts, ImageResult, VideoFacts
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "from_json",
     "png_with_facts",
     "provenance_of",
+    "raw_csv",
     "read_coco_results",
     "to_coco_results",
     "to_json",

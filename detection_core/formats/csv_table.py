@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import tempfile
 from typing import Any
 
@@ -20,6 +21,10 @@ _FRAME_COLUMNS = ["frame", "time_s", "track_id"]
 _COLUMNS = ["file_name", "width", "height", "label", "class_id", "score", "x0", "y0", "x1", "y1", "mask_area"]
 _COLUMNS += ["model", "weights", "revision", "threshold", "time", "versions"]
 _SPOOL_IN_MEMORY = 8 * 2**20
+# What spreadsheets take for a formula, full-width signs included, and the spaces that some of them drop before it.
+_FORMULA = re.compile(r"[\s\x00-\x1f]*[=+\-@＝＋－＠]|[\t\r\n]")
+# Spreadsheets take a file without for one in the letters of the system.
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 class TableWriter:
@@ -27,10 +32,18 @@ class TableWriter:
 
     Cells are empty where a model does not predict a value or an object does not have it. For frames of videos, the first columns are
     the frame's index, its time and the object's track id.
+
+    The file starts with a byte-order mark, and a text that a spreadsheet would run as a formula is preceded by an apostrophe.
+
+    Args:
+        target: Where the file is written.
+        style: Not used; all writers take the same arguments.
+        raw: Whether texts are written as they are, without a byte-order mark, for programs.
     """
 
-    def __init__(self, target: Target, style: AnnotationStyle) -> None:
+    def __init__(self, target: Target, style: AnnotationStyle, *, raw: bool = False) -> None:
         self._target = target
+        self._raw = raw
         # The keypoints' names are known only at the end, so rows are kept until the header can be written.
         self._rows = tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)  # noqa: SIM115  (needed until the end)
         self._keypoint_columns: dict[str, None] = {}
@@ -56,13 +69,21 @@ class TableWriter:
         with self._rows, tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY) as file:
             # File names that are not valid UTF-8 cannot be encoded.
             text = io.TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="", write_through=True)
-            table = csv.DictWriter(text, [*self._frame_columns, *_COLUMNS, *self._keypoint_columns], restval="")
-            table.writeheader()
+            columns = [*self._frame_columns, *_COLUMNS, *self._keypoint_columns]
+            text.write("" if self._raw else _BYTE_ORDER_MARK)
+            table = csv.writer(text)
+            table.writerow(map(self._cell, columns))
             self._rows.seek(0)
-            table.writerows(json.loads(line) for line in self._rows)
+            for line in self._rows:
+                row = json.loads(line)
+                table.writerow([self._cell(row.get(column, "")) for column in columns])
             text.flush()
             self._target.write(TABLE_FILE, file)
             text.detach()
+
+    def _cell(self, value: Any) -> Any:
+        is_run = not self._raw and isinstance(value, str) and _FORMULA.match(value)
+        return f"'{value}" if is_run else value
 
 
 def _source(provenance: Provenance | None) -> dict[str, Any]:

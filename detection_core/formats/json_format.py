@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,20 +24,23 @@ _LARGEST_GRID = 1024
 _FARTHEST = 100_000
 
 
-def to_json(detections: Detections, *, file_name: str | None = None, provenance: Provenance | None = None) -> dict[str, Any]:
+def to_json(
+    detections: Detections, *, file_name: str | None = None, provenance: Provenance | None = None, notes: Sequence[str] = ()
+) -> dict[str, Any]:
     """Converts one image's detections to plain types, from which `from_json` restores exactly the same detections.
 
     Args:
         detections: The result.
         file_name: Name of the image, or None to leave it out.
         provenance: Provenance of the result, or None to leave it out.
+        notes: Sentences about the image, for example that its file is cut off; without any, the field is left out.
 
     Returns:
-        `format`, `file_name`, `model`, `width`, `height`, `summary`, `provenance`, `categories`, `keypoint_names` (null without keypoints),
-        `mask_size` (null without masks) and `objects`. Each object has `label`, `class_id`, `score`, `box` (XYXY pixels) and, where the
-        model predicts them, `keypoints` (name → x, y, logit `score`; null for an object without any), `polygons` (rings of [x, y],
-        even-odd rule, rounded to 0.01 pixels) and `mask_grid`, the soft mask itself: `mask_size`² little-endian float32 values over
-        the box, row by row, deflated (zlib), in Base64.
+        `format`, `file_name`, `model`, `width`, `height`, `summary`, `notes`, `provenance`, `categories`, `keypoint_names` (null
+        without keypoints), `mask_size` (null without masks) and `objects`. Each object has `label`, `class_id`, `score`, `box`
+        (XYXY pixels) and, where the model predicts them, `keypoints` (name → x, y, logit `score`; null for an object without any),
+        `polygons` (rings of [x, y], even-odd rule, rounded to 0.01 pixels) and `mask_grid`, the soft mask itself: `mask_size`²
+        little-endian float32 values over the box, row by row, deflated (zlib), in Base64.
     """
     height, width = detections.image_size
     return {
@@ -46,6 +50,7 @@ def to_json(detections: Detections, *, file_name: str | None = None, provenance:
         "width": width,
         "height": height,
         "summary": detections.describe(),
+        **({"notes": list(notes)} if notes else {}),
         **({} if provenance is None else {"provenance": provenance.to_json()}),
         "categories": list(detections.categories),
         "keypoint_names": None if detections.keypoints is None else list(detections.keypoint_names),

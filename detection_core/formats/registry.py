@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -58,7 +58,7 @@ class _JsonWriter:
         self._target = target
 
     def add(self, result: ImageResult, stem: str) -> None:
-        data = to_json(result.detections, file_name=result.file_name, provenance=result.provenance)
+        data = to_json(result.detections, file_name=result.file_name, provenance=result.provenance, notes=result.notes)
         self._target.write(f"{stem}_detections.json", json.dumps(data).encode())
 
     def finish(self) -> None:
@@ -120,6 +120,11 @@ FORMATS: Mapping[str, Format] = {
     ),
 }
 PROVENANCE_FILE = "provenance.json"
+
+
+def raw_csv(formats: Mapping[str, Format]) -> dict[str, Format]:
+    """The formats, with tables as programs want them; see `TableWriter`."""
+    return {**formats, "csv": replace(formats["csv"], writer=partial(TableWriter, raw=True))}
 
 
 def export(

@@ -61,6 +61,7 @@ class ImageResult:
         numbers: One number per object, shown where its full label does not fit, or None for their ranks.
         stem: Stem of this image's files; "" derives it from `file_name`.
         frame: Facts about the frame of a video, or None for an image.
+        notes: Sentences about the image, for example that its file is cut off.
     """
 
     file_name: str
@@ -71,3 +72,4 @@ class ImageResult:
     numbers: Sequence[int] | None = None
     stem: str = ""
     frame: FrameFacts | None = None
+    notes: tuple[str, ...] = ()

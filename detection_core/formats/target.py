@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
+import secrets
 import shutil
 import time
 import zipfile
 from pathlib import Path, PurePosixPath
 from typing import IO
+
+from detection_core import file_names
 
 # Characters that Windows does not allow in file names, control characters, and surrogates, which stand for invalid UTF-8.
 _NOT_IN_NAMES = re.compile(r'[<>:"|?*\x00-\x1f\ud800-\udfff]')
@@ -66,11 +68,15 @@ class Target:
 
     def _write_to_folder(self, path: Path, content: bytes | IO[bytes]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        # Its length does not depend on the name's.
+        part = path.with_name(f".{secrets.token_hex(8)}.part")
         try:
             with part.open("wb") as file:
                 _fill(file, content)
             part.replace(path)
+        except OSError as error:
+            # Nobody has heard of the other name.
+            raise OSError(error.errno, error.strerror, str(path)) from error
         finally:
             part.unlink(missing_ok=True)
 
@@ -92,7 +98,7 @@ def safe_stem(file_name: str) -> str:
 
 def shortened(stem: str) -> str:
     """Shortens a file name to a length that every file system allows."""
-    return stem.encode()[:_LONGEST_STEM].decode(errors="ignore")
+    return file_names.shortened(stem, _LONGEST_STEM)
 
 
 def _fill(file: IO[bytes], content: bytes | IO[bytes]) -> None:

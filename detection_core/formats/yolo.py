@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -15,6 +15,9 @@ from detection_core.formats.coco import visibility
 from detection_core.formats.result import ImageResult
 from detection_core.formats.target import Target
 from detection_core.visualization import AnnotationStyle
+
+# YAML 1.2, c-printable, without line breaks, the byte-order mark, quotes and the backslash.
+_ESCAPED_IN_YAML = re.compile("[^ !#-\\[\\]-~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 YoloTask = Literal["detect", "segment", "pose"]
 
@@ -63,14 +66,22 @@ class YoloWriter:
     def finish(self) -> None:
         """Writes `data.yaml`."""
         lines = ["# Put the images into images/, beside labels/.", "train: images", "val: images", f"nc: {len(self._classes)}", "names:"]
-        # A JSON string is also a valid YAML string.
-        lines += [f"  {number}: {json.dumps(name)}" for name, number in self._classes.items()]
+        lines += [f"  {number}: {_quoted(name)}" for name, number in self._classes.items()]
         if self._task == "pose":
             lines += [
                 f"kpt_shape: [{len(self._keypoints)}, 3]",
                 f"flip_idx: {[_mirrored(self._keypoints, name) for name in self._keypoints]}",
             ]
         self._target.write(f"yolo_{self._task}/data.yaml", "".join(line + "\n" for line in lines).encode())
+
+
+def _quoted(text: str) -> str:
+    """A text as YAML's string in double quotes, which holds every character; what is not printed as itself is an escape."""
+    return f'"{_ESCAPED_IN_YAML.sub(lambda found: _escape(ord(found.group())), text)}"'
+
+
+def _escape(code: int) -> str:
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _outline(found: Detections, index: int) -> NDArray[np.float64]:

@@ -75,6 +75,15 @@ def why_unreadable(data: bytes) -> str:
     return sentence or (_TEXT if _is_text(head) else _UNKNOWN)
 
 
+def may_be_video(data: bytes) -> bool:
+    """Whether a file may hold a video: it begins as one does, or as nothing that is known.
+
+    Args:
+        data: The file, or at least its first `HEAD_BYTES`.
+    """
+    return bool(data) and identify(data) is None and why_unreadable(data) in {_VIDEO, _UNKNOWN}
+
+
 def _brands(data: bytes) -> set[bytes]:
     """Returns the major and compatible brands of an ISO media file (MP4, HEIC, AVIF); empty for any other file."""
     if data[4:8] != b"ftyp":

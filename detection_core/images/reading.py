@@ -6,8 +6,9 @@ import hashlib
 import io
 import os
 import re
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,11 +26,16 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from detection_core.images.formats import HEAD_BYTES, RAW_IMAGE, identify, why_unreadable
+from detection_core.images.formats import HEAD_BYTES, identify, why_unreadable
 from detection_core.images.limits import DEFAULT_LIMITS, ImageError, ImageLimits
 from detection_core.images.modes import UPRIGHT, orientation_of, to_rgb, with_profile
+from detection_core.images.recovery import PART_MISSING, load_jpeg, load_what_is_there, png_for_pixels, whole_chunks_of_webp
+from detection_core.images.tiff import TiffPage
 
 __all__ = ["DEFAULT_LIMITS", "ImageError", "ImageLimits", "ImageSource", "LoadedImage", "encode_jpeg", "load_image", "read_image"]
+
+# Pillow's own remarks on metadata that nobody here reads. They name its files, and what matters is in our notes.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
 
@@ -46,6 +52,7 @@ class LoadedImage:
         web_safe: True if a browser shows the original file exactly as `image`: the same pixels, upright (browsers apply the EXIF
             orientation of JPEGs unless the style sheet says `image-orientation: none`), transparency on the page's white.
         digest: SHA-256 in hexadecimal of the file's bytes, or of the size and pixels if the source was not a file.
+        is_complete: Whether the file contained the whole image; if not, the first note says so.
     """
 
     image: Image.Image
@@ -53,11 +60,18 @@ class LoadedImage:
     format: str
     web_safe: bool
     digest: str
+    is_complete: bool = True
 
 
 def load_image(source: ImageSource, *, limits: ImageLimits | None = None) -> Image.Image:
-    """Reads `source` as an upright 8-bit RGB image; see `read_image`, which also returns notes."""
-    return read_image(source, limits=limits).image
+    """Reads `source` as an upright 8-bit RGB image; see `read_image`, which also returns notes.
+
+    A `UserWarning` is issued if a part of the image is missing in its file.
+    """
+    loaded = read_image(source, limits=limits)
+    if not loaded.is_complete:
+        warnings.warn(loaded.notes[0], stacklevel=2)
+    return loaded.image
 
 
 def read_image(source: ImageSource, *, limits: ImageLimits | None = None) -> LoadedImage:
@@ -116,16 +130,17 @@ _WEB_MODES = {
     "GIF": {"L", "P"},
     "AVIF": {"RGB", "RGBA"},
 }
-# TIFF 6.0, NewSubfileType: bit 0 marks a reduced version, which comes first in DNG, NEF and ARW raw images.
-_SUBFILE_TYPE_TAG = 254
+# Scripts that send an image often send a blank line before it.
+_BLANKS = b"\r\n\t \xef\xbb\xbf"
 
 
 def _from_file(data: bytes, limits: ImageLimits) -> LoadedImage:
-    file_format = identify(data)
+    content = data if identify(data) else data.lstrip(_BLANKS)
+    file_format = identify(content)
     if file_format is None:
         raise ImageError(why_unreadable(data))
     try:
-        return _decode(data, file_format, limits)
+        return replace(_decode(content, file_format, limits), digest=hashlib.sha256(data).hexdigest())
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -137,31 +152,63 @@ def _from_file(data: bytes, limits: ImageLimits) -> LoadedImage:
 
 
 def _decode(data: bytes, file_format: str, limits: ImageLimits) -> LoadedImage:
-    image = _READERS[file_format](io.BytesIO(data))
+    remarks: list[str] = []
+    page = TiffPage.main(data) if file_format == "TIFF" else None
+    if page is not None and not page.is_for_pillow:
+        rgb, notes = page.read(limits)
+        return _loaded(rgb, [*remarks, *notes], file_format, page.pages, is_complete=page.is_complete)
+    if page is not None:
+        data, remarks = page.data, [*page.notes]
+    elif file_format == "PNG":
+        data, remarks = png_for_pixels(data)
+    elif file_format == "WebP" and int.from_bytes(data[4:8], "little") + 8 > len(data):
+        data, remarks = whole_chunks_of_webp(data)
+    read = _READERS[file_format]
+    image = read(io.BytesIO(data))
     limits.check(image.size)
-    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_SUBFILE_TYPE_TAG, 0) == 1:
-        raise ImageError(RAW_IMAGE)
+    try:
+        frames = getattr(image, "n_frames", 1)
+    except Exception:  # A damaged frame behind the one that is wanted may raise anything.
+        image, frames = read(io.BytesIO(data)), 1
+        remarks = [*remarks, f"A later part of this {file_format} file is damaged: only the first image is used."]
     name = "MPO" if image.format == "MPO" else file_format
-    frames = getattr(image, "n_frames", 1)
     mode = image.mode
     # The tiles describe how pixels are stored; load() removes them.
     reduced = mode in {"RGB", "RGBA", "LA", "CMYK"} and re.search(r";16[BLN]", str(image.tile)) is not None
-    image.load()
+    decoded: Image.Image = image
+    if file_format == "JPEG":
+        decoded, cut = load_jpeg(data, lambda content: read(io.BytesIO(content)), image)
+    else:
+        cut = "" if load_what_is_there(image) else PART_MISSING
     # TIFFs need nothing here: Pillow applies their orientation while loading.
-    orientation = orientation_of(image)
-    rgb, notes = to_rgb(image)
+    orientation = orientation_of(decoded)
+    rgb, notes = to_rgb(decoded)
     if orientation != 1:
         rgb = with_profile(rgb.transpose(UPRIGHT[orientation]), rgb.info)
     if reduced:
         notes = ["16-bit image scaled to 8 bits.", *notes]
+    has_cover = bool(getattr(image, "default_image", False))
+    # Where something is missing, that more may be wrong is no news.
+    remarks = [] if cut and file_format == "PNG" else remarks
+    loaded = _loaded(rgb, [*remarks, *notes], name, frames, cut=cut, has_cover=has_cover)
+    web_safe = mode in _WEB_MODES.get(name, ()) and frames == 1 and not (reduced or cut) and (orientation == 1 or name == "JPEG")
+    return replace(loaded, web_safe=web_safe)
+
+
+def _loaded(
+    rgb: Image.Image, notes: list[str], name: str, frames: int, *, cut: str = "", is_complete: bool = True, has_cover: bool = False
+) -> LoadedImage:
+    cut = cut or ("" if is_complete else PART_MISSING)
     if frames > 1:
-        notes = [_first_only(name, frames), *notes]
-    web_safe = mode in _WEB_MODES.get(name, ()) and frames == 1 and not reduced and (orientation == 1 or name == "JPEG")
-    return LoadedImage(rgb, tuple(notes), name, web_safe, hashlib.sha256(data).hexdigest())
+        notes = [_first_only(name, frames, has_cover=has_cover), *notes]
+    return LoadedImage(rgb, (*([cut] if cut else []), *notes), name, web_safe=False, digest="", is_complete=not cut)
 
 
-def _first_only(name: str, frames: int) -> str:
-    what = {"TIFF": "TIFF with {} pages", "MPO": "Multi-picture file with {} images"}.get(name, f"Animated {name} with {{}} frames")
+def _first_only(name: str, frames: int, *, has_cover: bool) -> str:
+    if has_cover:
+        # Pillow's count includes the still image, which is not one of the frames.
+        return f"Animated {name} with {frames - 1} frame{'s' * (frames != 2)}: only the still image in front of them is used."
+    what = {"TIFF": "TIFF with {} pages", "MPO": "MPO file with {} images"}.get(name, f"Animated {name} with {{}} frames")
     return f"{what.format(frames)}: only the first one is used."
 
 
@@ -215,7 +262,7 @@ def _read_file(path: Any) -> bytes:
         with Path(path).open("rb") as file:
             head = file.read(HEAD_BYTES)
             # Only an image is read completely: a large video is refused after its first bytes.
-            return head + file.read() if identify(head) else head
+            return head + file.read() if identify(head) or identify(head.lstrip(_BLANKS)) else head
     except IsADirectoryError:
         raise ImageError("This is a folder, not a file: choose an image inside.") from None
     except (FileNotFoundError, NotADirectoryError):

@@ -91,7 +91,8 @@ class Api:
             found = await self._detect(loaded, model, lowest, request)
         except UserError as error:
             raise _api_error(str(error)) from error
-        return to_json(found.detections, provenance=found.provenance), await to_thread.run_sync(annotate, loaded.image, found.detections)
+        data = to_json(found.detections, provenance=found.provenance, notes=loaded.notes)
+        return data, await to_thread.run_sync(annotate, loaded.image, found.detections)
 
     async def compare(  # noqa: D417
         self, image: str | None, models: list[str], threshold: float | None, iou: float | None, request: gr.Request
@@ -115,7 +116,7 @@ class Api:
             raise _api_error("The iou must be a number from 0.05 to 0.95, or null.")
         loaded = await _read(image)
         outcomes = await asyncio.gather(*(self._detect(loaded, str(model), lowest, request) for model in models), return_exceptions=True)
-        report = ComparisonReport(Path(image or "").name, 0.5 if iou is None else iou)
+        report = ComparisonReport(Path(image or "").name, 0.5 if iou is None else iou, notes=loaded.notes)
         for model, outcome in zip(models, outcomes, strict=True):
             if isinstance(outcome, UserError):
                 report.failed[str(model)] = str(outcome)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from detection_core.formats import FrameFacts, ImageResult, Provenance, VideoFacts, export
+from detection_core.formats import Format, FrameFacts, ImageResult, Provenance, VideoFacts, export
 from detection_core.formats.target import safe_stem
 from detection_core.video.formats import VIDEO_FORMATS
 from detection_core.video.options import VideoOptions
@@ -24,6 +24,7 @@ def export_video(
     file_name: str,
     provenance: Provenance | None = None,
     stem: str = "",
+    known: Mapping[str, Format] = VIDEO_FORMATS,
 ) -> list[str]:
     """Writes a video's results in several formats, in one pass and with one frame in memory at a time.
 
@@ -35,6 +36,7 @@ def export_video(
         file_name: Name of the video.
         provenance: Provenance of the results; its threshold and settings are filled in from the options.
         stem: Start of the file names; "" derives it from `file_name`.
+        known: The available formats.
 
     Returns:
         Names of the files written, relative to the target, such as "video_detections.json".
@@ -49,7 +51,7 @@ def export_video(
     stem = stem or safe_stem(file_name)
     source = provenance and _with_options(provenance, options)
     results = _results(records, options, file_name, source, stem)
-    return export(results, formats, target, style=options.style, prefix=f"{stem}_", known=VIDEO_FORMATS)
+    return export(results, formats, target, style=options.style, prefix=f"{stem}_", known=known)
 
 
 def _results(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from detection_core.detections import Detections
+from detection_core.images.limits import ImageLimits
+from detection_core.images.reading import ImageSource, load_image
 from detection_core.visualization.boxes import draw_boxes, fit_boxes
 from detection_core.visualization.labels import draw_labels, lay_out_labels
 from detection_core.visualization.masks import blend_fills, draw_contours
@@ -17,10 +20,12 @@ from detection_core.visualization.skeleton import draw_skeletons
 from detection_core.visualization.style import AnnotationStyle
 
 _DEFAULT_STYLE = AnnotationStyle()
+# What is in memory is no bomb, and may be as small as it likes.
+_ANY_SIZE = ImageLimits(max_pixels=sys.maxsize, max_side=sys.maxsize, min_side=1, max_aspect=math.inf)
 
 
 def annotate(
-    image: Image.Image | NDArray[np.uint8],
+    image: ImageSource,
     detections: Detections,
     style: AnnotationStyle = _DEFAULT_STYLE,
     *,
@@ -31,7 +36,8 @@ def annotate(
     """Draws detections over an image: mask fills, contours, boxes, skeletons and labels, in this order.
 
     Args:
-        image: The image in which the objects were found, as a PIL image or RGB uint8 [H,W,3]. It is not changed.
+        image: The image in which the objects were found, as `Detector.detect` takes it: a path, a PIL image of any mode, or a uint8
+            array [H,W,3] (RGB), [H,W,4] (RGBA) or [H,W] (gray). It is not changed.
         detections: The objects; filter them first, as in `detections[detections.scores > 0.5]`.
         style: What is drawn, and how.
         colors: One color per object, instead of those chosen by `style.color_by`.
@@ -42,6 +48,7 @@ def annotate(
         A new RGB image of the same size.
 
     Raises:
+        ImageError: If the image cannot be read.
         ValueError: If the image's size differs from that of the detections, or the number of colors from that of the objects.
     """
     size = detections.image_size
@@ -69,23 +76,38 @@ def annotate(
     return drawn
 
 
-def rgb_of_size(image: Image.Image | NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
-    """Checks an image's size and converts it to RGB; an RGB image is returned as it is.
+def rgb_of_size(image: ImageSource, size: tuple[int, int]) -> Image.Image:
+    """Reads an image as `load_image` does and checks its size; an RGB image is returned as it is.
 
     Args:
-        image: A PIL image or RGB uint8 [H,W,3].
+        image: Whatever `load_image` takes.
         size: The expected (height, width).
 
     Raises:
         ValueError: If the size differs, or an array is not RGB uint8.
     """
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(f"an array must be RGB uint8 [H,W,3], got {image.dtype} {list(image.shape)}")
-        image = Image.fromarray(image)
-    if image.size != size[::-1]:
+    rgb = _rgb(image)
+    if rgb.size != size[::-1]:
         raise ValueError(
-            f"the image has {image.width}×{image.height} pixels but the detections are for {size[1]}×{size[0]}; "
+            f"the image has {rgb.width}×{rgb.height} pixels but the detections are for {size[1]}×{size[0]}; "
             "pass the image in which they were found"
         )
-    return image if image.mode == "RGB" else image.convert("RGB")
+    return rgb
+
+
+def _rgb(image: ImageSource) -> Image.Image:
+    # Most images are RGB, and frames of videos come by the thousand: these two need no conversion.
+    if isinstance(image, Image.Image) and image.mode == "RGB" and not image.has_transparency_data and _is_decodable(image):
+        return image
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
+        return Image.fromarray(image)
+    return load_image(image, limits=_ANY_SIZE if isinstance(image, Image.Image | np.ndarray) else None)
+
+
+def _is_decodable(image: Image.Image) -> bool:
+    """Whether all of an image that may have been opened without being read is there; `load_image` says what is wrong otherwise."""
+    try:
+        image.load()
+    except OSError:
+        return False
+    return True

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from detection_core.detections.comparison import Comparison
+from detection_core.images.reading import ImageSource
 from detection_core.visualization.annotate import rgb_of_size
 from detection_core.visualization.boxes import draw_boxes, fit_boxes
 from detection_core.visualization.labels import Label, draw_labels, label_size, place_labels
@@ -35,7 +36,7 @@ class _Caption(NamedTuple):
 
 
 def annotate_comparison(
-    image: Image.Image | NDArray[np.uint8],
+    image: ImageSource,
     comparison: Comparison,
     *,
     style: AnnotationStyle = _DEFAULT_STYLE,
@@ -46,7 +47,7 @@ def annotate_comparison(
     Objects at the same place with different classes get both boxes and both names.
 
     Args:
-        image: The image in which the objects were found, as a PIL image or RGB uint8 [H,W,3]. It is not changed.
+        image: The image in which the objects were found, as `annotate` takes it. It is not changed.
         comparison: The comparison to draw.
         style: Whether labels are written, and the scale of lines and text; boxes are always drawn, masks and skeletons never.
         names: Names of A and B for the legend.

@@ -216,7 +216,7 @@ def test_the_archive_holds_what_is_chosen_and_seen(batch, tmp_path):
         assert [name.split("_")[0] for name in names if name.endswith(".png")] == ["beach", "forest"]
         assert not [name for name in names if "city" in name or "letter" in name]
         (table,) = (name for name in names if name.endswith(".csv"))
-        rows = list(csv.DictReader(io.TextIOWrapper(archive.open(table), "utf-8")))
+        rows = list(csv.DictReader(io.TextIOWrapper(archive.open(table), "utf-8-sig")))
         with Image.open(archive.open(next(name for name in names if name.endswith(".png")))) as image:
             assert image.size == (64, 48)
     assert len(rows) == 4

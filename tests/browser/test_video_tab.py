@@ -283,14 +283,14 @@ def test_files_are_saved(tab, walk, tmp_path):
     caught.value.save_as(tmp_path / "all.zip")
     with zipfile.ZipFile(tmp_path / "all.zip") as archive:
         table = next(name for name in archive.namelist() if name.endswith(".csv"))
-        rows = list(csv.DictReader(io.TextIOWrapper(archive.open(table), "utf-8")))
+        rows = list(csv.DictReader(io.TextIOWrapper(archive.open(table), "utf-8-sig")))
         assert any(name.endswith(".mp4") for name in archive.namelist())
     assert {row["track_id"] for row in rows} == {"1", "2"}
     expect(button).not_to_have_class(re.compile("dv-busy"))
 
 
 def test_the_example_comes_from_the_server(tab):
-    expect(tab.locator(".dv-drop-limits")).to_contain_text("MP4, MOV, WebM, AVI or GIF, up to 60 s and 2 MB.")
+    expect(tab.locator(".dv-drop-limits")).to_contain_text("MP4, MOV, WebM, MKV, AVI, MPEG, WMV, FLV or GIF, up to 60 s and 2 MB.")
     expect(tab.get_by_role("button", name="Download")).to_be_hidden()
     tab.get_by_role("button", name="Try an example").click()
     expect(tab.locator(".vv-facts")).to_contain_text("640×360 · 0:08", timeout=30 * SECONDS)

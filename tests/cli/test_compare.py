@@ -101,6 +101,16 @@ def test_a_reader_who_leaves_is_no_error(place):
     assert process.returncode == 1
 
 
+def test_that_the_image_is_cut_off_is_said(place, capsys):
+    data = (place / "image.png").read_bytes()
+    (place / "image.png").write_bytes(data[: len(data) * 3 // 4])
+    assert compare("one.json", "two.json", options=("--format", "json")) == 0
+    captured = capsys.readouterr()
+    note = "The file is cut off or damaged: a part of the image is missing."
+    assert json.loads(captured.out)["notes"] == [note]
+    assert captured.err.startswith(f"image.png: {note}\n")
+
+
 def test_nothing_in_common_is_a_dash(place, capsys):
     put_results("none.json", [(1, 0.1, 1, 1, 9, 9)])
     assert compare("one.json", "none.json") == 0

@@ -101,9 +101,8 @@ def test_detect_writes_all_formats_where_only_persons_have_keypoints(tmp_path, m
 
     monkeypatch.setattr(Detector, "detect", both)
     assert detect(IMAGE, "--out", tmp_path, "--threshold", "0", *itertools.chain(*(("--format", name) for name in FORMATS))) == 0
-    files = {
-        file.relative_to(tmp_path).as_posix(): file.read_text() for file in tmp_path.rglob("*") if file.is_file() and file.suffix != ".png"
-    }
+    texts = [file for file in tmp_path.rglob("*") if file.is_file() and file.suffix != ".png"]
+    files = {file.relative_to(tmp_path).as_posix(): file.read_text("utf-8-sig") for file in texts}
     assert [name for name, text in files.items() if re.search(r"\bnan\b", text, re.IGNORECASE)] == []
     have = {
         "json": [thing["keypoints"] is not None for thing in json.loads(files["grace_hopper_detections.json"])["objects"]],
@@ -132,6 +131,25 @@ def test_a_bad_file_is_told_and_the_rest_is_done(tmp_path, capsys):
     lines = captured.err.splitlines()
     assert [line.split("]")[0] for line in lines if line.startswith("[")] == ["[1/3", "[2/3", "[3/3"]
     assert "Traceback" not in captured.err
+
+
+def cut_off(path: Path) -> Path:
+    """A JPEG whose lower half is missing."""
+    whole = IMAGE.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    return path
+
+
+@pytest.mark.parametrize("to_folder", [False, True], ids=["stdout", "folder"])
+def test_that_an_image_is_cut_off_is_said_and_written(tmp_path, capsys, to_folder):
+    image = cut_off(tmp_path / "cut.jpg")
+    assert detect(image, *(["--out", tmp_path] if to_folder else [])) == 0
+    captured = capsys.readouterr()
+    text = (tmp_path / "cut_detections.json").read_text() if to_folder else captured.out
+    (note,) = (json.loads(text) if to_folder else json.loads(text)[0])["notes"]
+    assert note.startswith("The file is cut off")
+    assert f"{image}: {note}\n" in captured.err
+    assert detect(image, "--out", tmp_path) == 0
 
 
 @pytest.fixture
@@ -216,13 +234,60 @@ def test_the_same_command_goes_on_and_says_so(tmp_path, capsys, three_images, se
 
 def test_a_table_on_stdout(capsys, three_images):
     assert detect(f"{three_images}/1*.jpg", "--format", "csv", "--threshold", "0.1") == 0
-    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out, newline="")))
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out.removeprefix("\ufeff"), newline="")))
     assert {row["file_name"] for row in rows} == {"1.jpg", "10.jpg"}
     assert {row["threshold"] for row in rows} == {"0.1"}
 
 
+LONG = ["a" * 251 + ".jpg", "b" * 255, "中" * 83 + ".jpg", "😀" * 62 + "1.jpg", "two\nlines.jpg", "=1+1.jpg"]
+
+
+@pytest.mark.parametrize("form", [None, "json", "coco", "csv"])
+def test_every_name_of_a_file_is_detected_in(tmp_path, capsys, second_detection_raises, form):
+    second_detection_raises(RuntimeError("one fails"))
+    images = [tmp_path / name for name in LONG]
+    for image in images:
+        shutil.copy(IMAGE, image)
+    out = ["--out", tmp_path / "out"] if form is None else ["--format", form]
+    assert detect(*images, *out) == 1
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[-1] == f"{len(LONG)} images: {len(LONG) - 1} detected, 1 failed."
+    assert len([line for line in captured.err.splitlines() if line.startswith("[")]) == len(LONG)
+    assert r"two\nlines.jpg: " in captured.err
+    assert "Errno" not in captured.err
+    if form is None:
+        files = list((tmp_path / "out").iterdir())
+        assert len(files) == 2 * (len(LONG) - 1)
+        assert max(len(file.name.encode()) for file in files) <= 255
+    else:
+        assert captured.out
+
+
+@pytest.mark.parametrize(("options", "name"), [([], "'=1+1.jpg"), (["--raw-csv"], "=1+1.jpg")], ids=["for spreadsheets", "raw"])
+@pytest.mark.parametrize("to_folder", [False, True], ids=["stdout", "folder"])
+def test_a_table_runs_nothing_in_a_spreadsheet(tmp_path, capsys, monkeypatch, second_detection_raises, options, name, to_folder):
+    second_detection_raises(AssertionError())
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(IMAGE, "=1+1.jpg")
+    assert detect("=1+1.jpg", "--threshold", "0", "--format", "csv", *options, *(["--out", "out"] if to_folder else [])) == 0
+    text = Path("out/detections.csv").read_text("utf-8") if to_folder else capsys.readouterr().out
+    assert text.startswith("\ufeff") == (options == [])
+    assert {row["file_name"] for row in csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))} == {name}
+
+
+def test_a_full_disk_is_said_without_the_name_of_a_temporary_file(tmp_path, capsys, monkeypatch, second_detection_raises):
+    second_detection_raises(AssertionError())
+
+    def full(file, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("detection_core.formats.target._fill", full)
+    assert detect(IMAGE, "--out", tmp_path) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"{IMAGE}: The system says: No space left on device."
+
+
 def test_results_that_cannot_be_written_are_told(capsys, monkeypatch, tmp_path):
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(BatchRun, "export", fail)

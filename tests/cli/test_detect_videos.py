@@ -104,7 +104,7 @@ def test_all_formats_of_videos(tmp_path, video):
     expected = ["coco_dataset.json", "detections.csv", "detections.json", "mot.txt", "provenance.json"]
     assert names_in(out) == [f"video_{name}" for name in expected]
     assert len(COCO(out / "video_coco_dataset.json").getAnnIds()) == 20
-    with (out / "video_detections.csv").open(newline="") as file:
+    with (out / "video_detections.csv").open(newline="", encoding="utf-8-sig") as file:
         assert {row["label"] for row in csv.DictReader(file)} == {"red thing"}
 
 
@@ -141,7 +141,7 @@ def test_a_bad_video_is_told_and_the_rest_is_done(tmp_path, video, capsys):
     assert detect(bad, tmp_path / "missing.mov", video, "--out", tmp_path / "out") == 1
     assert names_in(tmp_path / "out") == ["video_detections.json", "video_detections.mp4"]
     lines = capsys.readouterr().err.splitlines()
-    assert f"[1/3] {bad}: This is not a video that can be read. Choose a file in MP4, MOV, WebM, AVI or GIF." in lines
+    assert f"[1/3] {bad}: This is not a video that can be read. Choose a file in MP4, MOV, WebM, MKV, AVI, MPEG, WMV, FLV or GIF." in lines
     assert f"[2/3] {tmp_path / 'missing.mov'}: There is no such file. Check the name and the folder." in lines
     assert any(line.startswith(f"[3/3] {video}: 20 frames") for line in lines)
 
@@ -204,6 +204,43 @@ def test_a_gif_is_a_video_if_it_moves_and_frames_are_chosen(tmp_path, frames, ch
     gif = make_scene(tmp_path / "a.gif", frames, codec="gif", pixels="rgb8")
     assert detect(gif, "--out", tmp_path / "out", *choice) == 0
     assert ("a_detections.mp4" in names_in(tmp_path / "out")) is is_video
+
+
+@pytest.mark.parametrize("name", ["CAMERA.MTS", "a.flv", "no_ending", "a.jpg"])
+def test_what_a_video_is_called_does_not_matter(tmp_path, name):
+    made = make_scene(tmp_path / "made.mkv", 4)
+    path = made.rename(tmp_path / name)
+    assert detect(path, "--out", tmp_path / "out") == 0
+    stem = Path(name).stem
+    assert names_in(tmp_path / "out") == [f"{stem}_detections.json", f"{stem}_detections.mp4"]
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".mp4", "中" * 83 + ".mp4", "b" * 255])
+def test_a_video_of_a_long_name_has_all_its_files(tmp_path, name, capsys):
+    made = make_scene(tmp_path / "made.mkv", 4)
+    path = made.rename(tmp_path / name)
+    assert detect(path, "--out", tmp_path / "out", "--format", "mp4,json,csv,coco,mot") == 0
+    files = names_in(tmp_path / "out")
+    assert len(files) == 6
+    assert max(len(file.encode()) for file in files) <= 255
+    assert "Errno" not in capsys.readouterr().err
+
+
+def test_raw_tables_of_videos(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_scene(tmp_path / "=a.mp4", 4)
+    for options, name in (([], "'=a.mp4"), (["--raw-csv"], "=a.mp4")):
+        assert detect("=a.mp4", "--out", "out", "--format", "csv", *options) == 0
+        text = (tmp_path / "out" / "=a_detections.csv").read_text("utf-8")
+        assert text.startswith("\ufeff") == (not options)
+        assert {row["file_name"] for row in csv.DictReader(text.removeprefix("\ufeff").splitlines())} == {name}
+
+
+def test_an_image_that_is_called_like_a_video_is_an_image(tmp_path):
+    path = tmp_path / "a.mp4"
+    shutil.copy(IMAGE, path)
+    assert detect(path, "--out", tmp_path / "out") == 0
+    assert names_in(tmp_path / "out") == ["a_detections.json", "a_detections.png"]
 
 
 def test_there_is_no_limit_unless_the_environment_sets_one(tmp_path, video, monkeypatch, capsys):

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import csv
+import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from detection_core.formats import ImageResult, Provenance, export
+from detection_core.formats import FORMATS, ImageResult, Provenance, export, raw_csv
 from tests.factories import COCO_KEYPOINT_NAMES, make_detections
 from tests.formats.pixels import full_mask
 
 
 def rows(folder: Path, *results: ImageResult) -> list[dict[str, str]]:
     export(results, ["csv"], folder)
-    with (folder / "detections.csv").open(newline="", encoding="utf-8") as file:
+    with (folder / "detections.csv").open(newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 
@@ -56,6 +59,42 @@ def test_names_of_files_that_are_no_text_are_escaped(tmp_path: Path):
     assert row["file_name"] == "b\\udcff.jpg"
 
 
+CELLS = {
+    "=cmd|' -C calc'!A0.jpg": "'=cmd|' -C calc'!A0.jpg",
+    "+1.jpg": "'+1.jpg",
+    "-dash.jpg": "'-dash.jpg",
+    "@SUM(A1).jpg": "'@SUM(A1).jpg",
+    "\ttab.jpg": "'\ttab.jpg",
+    "\r=1.jpg": "'\r=1.jpg",
+    "\n=1.jpg": "'\n=1.jpg",
+    " =1.jpg": "' =1.jpg",
+    "＝1.jpg": "'＝1.jpg",
+    "a=1.jpg": "a=1.jpg",
+    "two\nlines.jpg": "two\nlines.jpg",
+    "'quoted.jpg": "'quoted.jpg",
+    'semi;colon,comma".jpg': 'semi;colon,comma".jpg',
+    "😀 Füße 中.jpg": "😀 Füße 中.jpg",
+    "7.jpg": "7.jpg",
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_no_cell_is_run_by_a_spreadsheet(tmp_path: Path, name: str):
+    found = replace(make_detections(1, model="=1"), boxes=np.float32([[-3.5, -1, 10, 10]]))
+    (row,) = rows(tmp_path, ImageResult(name, found))
+    assert (row["file_name"], row["model"]) == (CELLS[name], "'=1")
+    assert (row["x0"], row["y0"]) == ("-3.5", "-1.0")
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_raw_cells_are_what_they_are(tmp_path: Path, name: str):
+    export([ImageResult(name, make_detections(1))], ["csv"], tmp_path, known=raw_csv(FORMATS))
+    content = (tmp_path / "detections.csv").read_bytes()
+    assert content.startswith(b"file_name,")
+    (row,) = csv.DictReader(io.StringIO(content.decode(), newline=""))
+    assert row["file_name"] == name
+
+
 def test_nothing_found_is_a_header(tmp_path: Path):
     assert rows(tmp_path, ImageResult("a.jpg", make_detections(0))) == []
-    assert (tmp_path / "detections.csv").read_text().startswith("file_name,")
+    assert (tmp_path / "detections.csv").read_text("utf-8").startswith("\ufefffile_name,")

@@ -5,11 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from detection_core.detections import Detections
 from detection_core.detections.coco_names import COCO_CLASSES
 from detection_core.formats import ImageResult, export
+from detection_core.formats.yolo import _quoted
 from tests.factories import COCO_KEYPOINT_NAMES, make_detections
 from tests.formats.pixels import full_mask, mask_iou
 
@@ -122,3 +125,21 @@ def test_boxes_never_leave_the_image(tmp_path: Path):
     found = Detections(np.array([[-3, 10, 700, 480]]), np.array([1]), np.array([0.5]), (480, 640), ("bg", "person"))
     lines, _ = written(tmp_path, "detect", found)
     np.testing.assert_allclose(corners(lines[0][1:]), [0, 10, 640, 480], atol=1e-3)
+
+
+@pytest.mark.parametrize("loader", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)])
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
+@example("😀 Füße")
+@example("\x00\x07\x1f\x7f\x80\x85\x9f\u2028\u2029\ufeff\ufffe\uffff\U0010ffff")
+@example('a "quoted" \\ name: # no comment')
+def test_yaml_keeps_every_character(loader, text):
+    assert yaml.load(_quoted(text), loader) == text
+
+
+def test_an_emoji_is_one_character_for_yaml(tmp_path: Path):
+    found = Detections(np.zeros((1, 4)), np.ones(1, np.int64), np.ones(1), (9, 9), ("background", "😀"))
+    export([ImageResult("a.jpg", found)], ["yolo-detect"], tmp_path)
+    text = (tmp_path / "yolo_detect" / "data.yaml").read_text("utf-8")
+    assert yaml.safe_load(text)["names"] == {0: "😀"}
+    assert "😀" in text

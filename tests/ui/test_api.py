@@ -6,6 +6,8 @@ import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
+from pathlib import Path
+
 import httpx
 import numpy as np
 import pytest
@@ -67,6 +69,14 @@ def test_detects(client):
 def test_refuses_in_words(client, model, threshold, message):
     with pytest.raises(AppError, match=message):
         client.predict(handle_file(IMAGE), model, threshold, api_name="/detect")
+
+
+def test_says_that_an_image_is_cut_off(client, tmp_path):
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(Path(IMAGE).read_bytes()[:-9000])
+    told, _ = client.predict(handle_file(path), PERSON_MODEL, 0.3, api_name="/detect")
+    (note,) = told["notes"]
+    assert "of the image is missing" in note
 
 
 def test_compares(client, tmp_path, monkeypatch):

@@ -86,7 +86,7 @@ def test_coco_is_loaded_by_pycocotools(records, exported, capsys):
 
 
 def test_csv_has_a_row_for_each_object_of_each_frame(records, exported):
-    with (exported / "video_detections.csv").open(newline="", encoding="utf-8") as file:
+    with (exported / "video_detections.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0])[:6] == ["frame", "time_s", "track_id", "file_name", "width", "height"]
     expected = [
@@ -125,7 +125,7 @@ def test_only_the_classes_shown_are_written(records, exported, tmp_path):
     assert data["provenance"]["settings"]["classes"] == ["blue thing"]
     coco = COCO(tmp_path / "video_coco_dataset.json")
     assert {coco.loadCats(entry["category_id"])[0]["name"] for entry in coco.dataset["annotations"]} == {"blue thing"}
-    with (tmp_path / "video_detections.csv").open(newline="", encoding="utf-8") as file:
+    with (tmp_path / "video_detections.csv").open(newline="", encoding="utf-8-sig") as file:
         assert {(row["label"], row["track_id"]) for row in csv.DictReader(file)} == {("blue thing", "2")}
     of_all = (exported / "video_mot.txt").read_text().splitlines()
     assert (tmp_path / "video_mot.txt").read_text().splitlines() == [line for line in of_all if line.split(",")[1] == "2"]
@@ -144,7 +144,7 @@ def test_without_tracking_there_are_no_identities(records, tmp_path):
     data = json.loads((tmp_path / "video_detections.json").read_text())
     assert all("track_id" not in entry for frame in data["frames"] for entry in frame["objects"])
     assert "track_id" not in json.loads((tmp_path / "video_coco_dataset.json").read_text())["annotations"][0]
-    with (tmp_path / "video_detections.csv").open(newline="", encoding="utf-8") as file:
+    with (tmp_path / "video_detections.csv").open(newline="", encoding="utf-8-sig") as file:
         assert {row["track_id"] for row in csv.DictReader(file)} == {""}
     with pytest.raises(ValueError, match="contain tracks"):
         export_video(records, options, ["mot"], tmp_path, file_name="video.mp4")
@@ -183,7 +183,7 @@ def test_of_two_classes_one_has_keypoints(tmp_path, track):
         assert read.keypoints.tobytes() == frame.detections.keypoints.tobytes()
     coco = json.loads((tmp_path / "out" / "video_coco_dataset.json").read_text(), parse_constant=refuse)
     assert {(entry["category_id"], "keypoints" in entry) for entry in coco["annotations"]} == {(1, True), (2, False)}
-    with (tmp_path / "out" / "video_detections.csv").open(newline="", encoding="utf-8") as file:
+    with (tmp_path / "out" / "video_detections.csv").open(newline="", encoding="utf-8-sig") as file:
         assert {(row["label"], row["nose_x"]) for row in csv.DictReader(file)} == {("red thing", "7.25"), ("blue thing", "")}
     if track:
         assert np.isfinite(np.loadtxt(tmp_path / "out" / "video_mot.txt", delimiter=",")).all()

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from detection_core.detections import Detections
+from detection_core.models.detector import as_array
 from detection_core.visualization import PALETTE, AnnotationStyle, annotate
 from tests.factories import make_detections
 
@@ -115,13 +116,22 @@ def test_a_speck_is_visible():
     ("image", "message"),
     [
         pytest.param(Image.new("RGB", (480, 640)), "480×640 pixels but the detections are for 640×480", id="turned"),
-        pytest.param(np.zeros((480, 640), np.uint8), "RGB uint8", id="gray array"),
-        pytest.param(np.zeros((480, 640, 4), np.uint8), "RGB uint8", id="four channels"),
         pytest.param(np.zeros((480, 640, 3), np.float32), "float32", id="floats"),
+        pytest.param(np.zeros((3, 480, 640), np.uint8), r"\[3, 480, 640\]", id="channels first"),
+        pytest.param("nowhere.png", "no such file", id="no file"),
+        pytest.param(b"text", "text file", id="no image"),
     ],
 )
 def test_wrong_images_are_refused(image, message):
     with pytest.raises(ValueError, match=message):
+        annotate(image, make_detections())
+
+
+def test_an_opened_image_that_is_cut_off_is_refused_in_words(tmp_path):
+    path = tmp_path / "cut.png"
+    make_image().save(path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with Image.open(path) as image, pytest.raises(ValueError, match="cannot be decoded"):
         annotate(image, make_detections())
 
 
@@ -133,6 +143,56 @@ def test_there_must_be_one_color_per_object():
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "1"])
 def test_images_of_every_mode_become_rgb(mode):
     assert annotate(make_image().convert(mode), make_detections()).mode == "RGB"
+
+
+_RAMP = np.linspace(0, 1, 480 * 640).reshape(480, 640)
+
+
+def _turned(folder):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    make_image((640, 480)).save(folder / "turned.jpg", exif=exif)
+    return folder / "turned.jpg"
+
+
+def _with_color_key(image):
+    image.info["transparency"] = image.getpixel((0, 0))
+    return image
+
+
+def _saved(folder, image, name="image.png"):
+    image.save(folder / name)
+    return folder / name
+
+
+SOURCES = {
+    "16-bit": lambda _: Image.fromarray(np.rint(_RAMP * 65535).astype(np.uint16)),
+    "12 of 16 bits": lambda _: Image.fromarray(np.rint(_RAMP * 4095).astype(np.uint16)),
+    "32-bit integers": lambda _: Image.fromarray(np.rint(_RAMP * 2e9 - 1e9).astype(np.int32)),
+    "floats": lambda _: Image.fromarray((_RAMP * 9 - 5).astype(np.float32)),
+    "alpha": lambda _: Image.new("RGBA", (640, 480), (200, 30, 40, 100)),
+    "gray and alpha": lambda _: Image.new("LA", (640, 480), (90, 100)),
+    "RGB with a transparent color": lambda _: _with_color_key(make_image()),
+    "palette": lambda _: make_image().convert("P"),
+    "CMYK": lambda _: make_image().convert("CMYK"),
+    "gray array": lambda _: np.full((480, 640), 90, np.uint8),
+    "RGBA array": lambda _: np.full((480, 640, 4), 90, np.uint8),
+    "RGB array": lambda _: np.asarray(make_image()),
+    "path": lambda folder: _saved(folder, make_image()),
+    "path as text": lambda folder: str(_saved(folder, make_image())),
+    "path of a turned image": _turned,
+    "path of a 16-bit image": lambda folder: _saved(folder, SOURCES["16-bit"](folder)),
+    "content of a file": lambda folder: _saved(folder, make_image()).read_bytes(),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_it_draws_on_the_pixels_that_the_detector_sees(name, tmp_path):
+    source = SOURCES[name](tmp_path)
+    seen = as_array(source)
+    nothing = make_detections(3)[:0]
+    np.testing.assert_array_equal(np.asarray(annotate(source, nothing)), seen)
+    assert np.asarray(annotate(source, make_detections(3))).tobytes() != seen.tobytes()
 
 
 def test_drawing_needs_neither_torch_nor_gradio():

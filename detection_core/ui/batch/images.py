@@ -65,7 +65,7 @@ async def detect_in_image(sent: object, engine: Engine, batches: BatchStore, lim
             return {"status": status_of(image.job.state, batch.spec.title).model_dump()}
         del batch.running[key]
         result = image.job.result(0)
-        batches.keep(batch, key, BatchImage(image.path, image.name, result.detections))
+        batches.keep(batch, key, BatchImage(image.path, image.name, result.detections, image.notes))
     except BatchExpiredError as error:
         return {"expired": str(error)}
     except CancelledError:

@@ -55,11 +55,13 @@ class BatchImage:
         path: The uploaded file.
         name: What the visitor calls it; may have folders before it.
         detections: All detections down to the model's minimum score.
+        notes: Notes for the user about the image.
     """
 
     path: Path
     name: str
     detections: Detections
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)

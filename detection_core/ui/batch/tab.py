@@ -14,6 +14,7 @@ from PIL import Image
 
 from detection_core.engine import Engine
 from detection_core.errors import UserError
+from detection_core.file_names import shortened
 from detection_core.formats import FORMATS, ImageResult, export, provenance_of
 from detection_core.images.reading import ImageError
 from detection_core.models.catalog import UnknownModelError, get_model_spec
@@ -154,7 +155,7 @@ def pack(batch: Batch, order: BatchOrder, folder: Path) -> Path:
     formats = [key for key in order.formats if all(FORMATS[key].suits(image.detections) for image in chosen)]
     if not formats:
         raise NothingToPackError("Choose at least one format that can hold this model's results.")
-    path = folder / secrets.token_hex(16) / f"detections_{batch.spec.key}.zip"
+    path = folder / secrets.token_hex(16) / f"detections_{shortened(batch.spec.key, 200)}.zip"
     path.parent.mkdir(parents=True)
     try:
         with zipfile.ZipFile(path, "w") as archive:
@@ -173,7 +174,8 @@ def _results(images: list[BatchImage], batch: Batch, threshold: float) -> Iterat
         seen = (found.scores >= threshold - 1e-6).nonzero()[0]
         # Colors come from the whole result, as in the browser: they stay when the threshold moves.
         colors = object_colors(found, "auto")
-        yield ImageResult(image.name, found[seen], provenance, partial(_image, image), [colors[index] for index in seen])
+        shown = [colors[index] for index in seen]
+        yield ImageResult(image.name, found[seen], provenance, partial(_image, image), shown, notes=image.notes)
 
 
 def _image(image: BatchImage) -> Image.Image:

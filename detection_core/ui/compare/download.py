@@ -47,17 +47,19 @@ def comparison_archive(kept: KeptComparison, settings: CompareSettings) -> bytes
     """
     if not kept.results:
         raise UserError("No model has given a result yet.")
-    image = read_upload(kept.image_path).image
+    loaded = read_upload(kept.image_path)
     style = replace(settings.style, color_by="class")
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         target = Target(archive)
         report = _report(kept, settings)
-        report.write(image, target, report_stems([found.name for found in report.results], target), style)
+        report.notes = loaded.notes
+        report.write(loaded.image, target, report_stems([found.name for found in report.results], target), style)
         for found in report.results:
             # The annotated image is in the archive already.
             formats = [name for name in FORMATS if name != "png" and FORMATS[name].suits(found.detections)]
-            export([ImageResult(kept.image_path.name, found.detections, found.provenance)], formats, archive, folder=found.name)
+            result = ImageResult(kept.image_path.name, found.detections, found.provenance, notes=loaded.notes)
+            export([result], formats, archive, folder=found.name)
     return file.getvalue()
 
 

@@ -13,6 +13,7 @@ from gradio.data_classes import FileData
 
 from detection_core.engine import Cancelled, Engine, EngineError, Result, summarize, take_turns
 from detection_core.errors import UserError
+from detection_core.file_names import shortened
 from detection_core.formats import ResultsFormatError, SeveralImagesError
 from detection_core.images.reading import ImageError, LoadedImage
 from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_model_spec
@@ -238,7 +239,7 @@ class CompareTab:
             archive = comparison_archive(comparison, settings)
         except UserError as error:
             return _failure("The comparison cannot be saved", str(error))
-        file_name = f"{comparison.image_path.stem}_comparison.zip"
+        file_name = f"{shortened(comparison.image_path.stem, 200)}_comparison.zip"
         return CompareMessage(download=FileData(path=serve_bytes(archive, file_name, self._view)), download_name=file_name)
 
     def keep_image(self, path: str | None) -> CompareMessage:

@@ -10,12 +10,15 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from detection_core.errors import UserError
+from detection_core.file_names import shortened
 from detection_core.formats import FORMATS, ImageResult, export
 from detection_core.ui.components.client_values import plain_settings
 from detection_core.ui.detect.view import ViewSettings
 from detection_core.ui.shared.session import KeptResult
 from detection_core.ui.shared.uploads import read_upload
 from detection_core.visualization import object_colors
+
+_LONGEST = 100
 
 
 def result_file(kept: KeptResult, settings: ViewSettings, form: str) -> tuple[bytes, str]:
@@ -41,7 +44,8 @@ def result_file(kept: KeptResult, settings: ViewSettings, form: str) -> tuple[by
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         names = export([result], [form], archive, style=settings.style)
-    stem = f"{kept.image_path.stem}_{kept.detections.model}"
+    # Both may be as long as the file system takes.
+    stem = f"{shortened(kept.image_path.stem, _LONGEST)}_{shortened(kept.detections.model, _LONGEST)}"
     if len(names) > 1:
         return file.getvalue(), f"{stem}_{form}.zip"
     ending = PurePosixPath(names[0]).suffix
@@ -59,14 +63,15 @@ def seen_result(kept: KeptResult, settings: ViewSettings) -> ImageResult:
     # Colors come from the whole result, as in the browser: they stay when the threshold moves.
     colors = object_colors(kept.detections, "auto")
     indices = np.flatnonzero(visible)
-    image = read_upload(kept.image_path).image
+    loaded = read_upload(kept.image_path)
     chosen = plain_settings(settings)
     return ImageResult(
         file_name=kept.image_path.name,
         detections=kept.detections[visible],
         provenance=replace(kept.provenance, threshold=settings.threshold, settings=chosen) if kept.provenance else None,
-        image=lambda: image,
+        image=lambda: loaded.image,
         colors=[colors[index] for index in indices],
         # Numbers too: the table beside the image explains them.
         numbers=[int(index) + 1 for index in indices],
+        notes=loaded.notes,
     )

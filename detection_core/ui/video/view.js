@@ -237,7 +237,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   });
   createDropZone(ui.root, ({ files }) => arrival.take(files[0]));
 
-  setText(ui.limits, `MP4, MOV, WebM, AVI or GIF, up to ${roughly(limits.seconds)} and ${fileSize(limits.bytes)}. Longer videos must be cut first.`);
+  setText(ui.limits, `MP4, MOV, WebM, MKV, AVI, MPEG, WMV, FLV or GIF, up to ${roughly(limits.seconds)} and ${fileSize(limits.bytes)}. Longer videos must be cut first.`);
   writeError(ui, state.error);
   redraw();
   receive();

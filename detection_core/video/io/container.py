@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from detection_core.video.io.limits import VideoError
 
-READABLE = "MP4, MOV, WebM, AVI or GIF"
+READABLE = "MP4, MOV, WebM, MKV, AVI, MPEG, WMV, FLV or GIF"
 # FFmpeg's names. Lists and scripts (hls, dash, concat), which refer to other files, and images are left out.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,mpeg,flv,ogg,asf"
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
@@ -36,6 +36,15 @@ def open_media(path: str | os.PathLike[str]) -> Iterator[InputContainer]:
         raise VideoError(_why_unreadable(file)) from error
     with container:
         yield container
+
+
+def holds_video(path: str | os.PathLike[str]) -> bool:
+    """Whether a file holds moving images in a format that is read here."""
+    try:
+        with open_media(path) as container:
+            return moving_images(container) is not None
+    except VideoError:
+        return False
 
 
 def file_bytes(path: str | os.PathLike[str]) -> int:
@@ -80,7 +89,10 @@ def _existing(path: str | os.PathLike[str]) -> Path:
         raise VideoError("The file could not be opened. Check its name and the disk.") from error
 
 
-_BEGINNINGS = {4: (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"), 0: (b"\x1aE\xdf\xa3", b"RIFF", b"GIF8", b"FLV", b"OggS")}
+_BEGINNINGS = {
+    4: (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"),
+    0: (b"\x1aE\xdf\xa3", b"RIFF", b"GIF8", b"FLV", b"OggS", b"0&\xb2u", b"\0\0\1\xba", b"\0\0\1\xb3"),
+}
 
 
 def _why_unreadable(file: Path) -> str:

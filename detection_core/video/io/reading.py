@@ -140,7 +140,7 @@ def open_video(path: str | os.PathLike[str], limits: VideoLimits | None = None) 
     If the header has no duration, as in recordings of browsers, all packets are read once without decoding.
 
     Args:
-        path: An MP4, MOV, WebM, Matroska, AVI, GIF or MPEG file.
+        path: An MP4, MOV, WebM, Matroska, AVI, GIF, MPEG, WMV or FLV file, whatever its name.
         limits: The limits; None uses `VideoLimits.from_environment`.
 
     Raises:

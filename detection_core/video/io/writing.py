@@ -74,7 +74,8 @@ class VideoWriter:
         self._last_tick = -1
         self._next_s = 0.0
         self._sound: SoundTrack | None = None
-        self._part = self.path.absolute().with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
+        # Its length does not depend on the name's.
+        self._part = self.path.absolute().with_name(f".{secrets.token_hex(8)}.part")
         with self._explained():
             self._container = av.open(f"file:{self._part}", "w", format="mp4", container_options={"movflags": "+faststart"})
         self._open = True

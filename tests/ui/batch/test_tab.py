@@ -62,7 +62,7 @@ def test_everything_chosen_is_packed(batch, tmp_path):
         assert archive.testzip() is None
         names = archive.namelist()
         (table,) = (name for name in names if name.endswith(".csv"))
-        assert len(list(csv.DictReader(io.TextIOWrapper(archive.open(table), "utf-8")))) == 4
+        assert len(list(csv.DictReader(io.TextIOWrapper(archive.open(table), "utf-8-sig")))) == 4
         assert len([name for name in names if name.endswith(".png")]) == 2
     assert not [name for name in names if name.startswith(("/", ".."))]
 
@@ -70,7 +70,7 @@ def test_everything_chosen_is_packed(batch, tmp_path):
 def test_only_what_is_seen_and_chosen_is_packed(batch, tmp_path):
     with zipfile.ZipFile(pack(batch, order(images=["2", "gone"], formats=["csv"], threshold=0.9), tmp_path)) as archive:
         (table,) = (name for name in archive.namelist() if name.endswith(".csv"))
-        rows = list(csv.DictReader(io.TextIOWrapper(archive.open(table), "utf-8")))
+        rows = list(csv.DictReader(io.TextIOWrapper(archive.open(table), "utf-8-sig")))
     assert [row["file_name"] for row in rows] == ["y/a.png"]
 
 

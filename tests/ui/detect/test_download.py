@@ -58,6 +58,12 @@ def test_the_threshold_and_the_classes_decide_who_is_drawn(kept):
     assert 0 < no_dogs < everyone
 
 
+def test_json_says_that_the_image_is_cut_off(kept):
+    kept.image_path.write_bytes(kept.image_path.read_bytes()[:-40])
+    data, _ = result_file(kept, BARE, "json")
+    assert json.loads(data)["notes"] == ["The file is cut off or damaged: a part of the image is missing."]
+
+
 def test_colors_and_numbers_stay_when_others_are_hidden(kept):
     settings = ViewSettings(threshold=0, hidden_classes=frozenset({1}))
     visible = settings.visible(kept.detections)
@@ -80,6 +86,15 @@ def test_a_file_has_its_provenance_and_settings(kept):
     assert settings["provenance"]["weights"] == "some_model.pth"
     assert settings["provenance"]["threshold"] == 0.3
     assert settings["provenance"]["settings"]["opacity"] == 0.4
+
+
+def test_names_of_any_length_are_saved(kept):
+    path = kept.image_path.rename(kept.image_path.with_name("中" * 83 + ".png"))
+    long = replace(kept, image_path=path, detections=replace(kept.detections, model="m" * 250))
+    for form in ("json", "yolo-pose", "png"):
+        _, name = result_file(long, BARE, form)
+        assert len(name.encode()) <= 255
+        assert name.startswith("中" * 33)
 
 
 def test_every_format_holds_what_is_seen(kept):

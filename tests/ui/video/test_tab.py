@@ -93,7 +93,7 @@ def test_a_class_that_is_off_is_in_no_file(visit):
     outcome = visit.outcome(video).outcome
     assert [(each.name, each.total) for each in outcome.classes] == [("person", 1), ("dog", 1)]
     saved = visit.tab.download(visit.event(video=video, formats=["csv"])).download
-    assert {row["label"] for row in csv.DictReader(Path(saved.path).read_text("utf-8").splitlines())} == {"person"}
+    assert {row["label"] for row in csv.DictReader(Path(saved.path).read_text("utf-8-sig").splitlines())} == {"person"}
 
 
 def test_work_is_watched_and_stopped(visit):

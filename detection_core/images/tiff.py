@@ -1,0 +1,308 @@
+"""Reads the pixels of TIFFs that Pillow refuses or gets wrong: wide samples, signed ones, planes, pixels without data, other pages.
+
+Pillow's libtiff still undoes the compression: it is given a directory that calls each row a row of gray bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin
+from PIL.TiffImagePlugin import COMPRESSION_INFO, ImageFileDirectory_v2
+
+from detection_core.images.formats import RAW_IMAGE
+from detection_core.images.limits import ImageError, ImageLimits
+from detection_core.images.modes import UPRIGHT, scale_to_8_bits, with_profile
+from detection_core.images.recovery import load_what_is_there
+
+# TIFF 6.0, GDAL's own tag, and DNG's version.
+_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+_STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES = 273, 274, 277, 278, 279
+_PLANAR, _PREDICTOR, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 284, 317, 322, 323, 324, 325
+_SUB_DIRECTORIES, _EXTRA, _SAMPLE_FORMAT, _PROFILE, _NO_DATA, _DNG = 330, 338, 339, 34675, 42113, 50706
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5
+_REDUCED, _MASK = 1, 4
+# Photometric interpretations of DNG: what a sensor measured.
+_SENSOR = {32803, 34892}
+_KINDS = {1: "u", 2: "i", 3: "f"}
+_BYTEWISE = {"raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "zstd", "lzma"}
+_MOST_DIRECTORIES = 10_000
+# CMYK and alpha.
+_MOST_PLANES = 5
+_MOST_BYTES_A_PIXEL, _MOST_BYTES = 32, 2**30
+
+
+@dataclass
+class TiffPage:
+    """One image of a TIFF.
+
+    Attributes:
+        data: A file whose first page it is.
+        tags: Its directory.
+        notes: Sentences for the user on which page it is.
+        pages: How many pages the file has.
+        is_complete: Whether all that has been read of it was there.
+    """
+
+    data: bytes
+    tags: ImageFileDirectory_v2
+    notes: tuple[str, ...]
+    pages: int
+    is_complete: bool = True
+
+    @classmethod
+    def main(cls, data: bytes) -> TiffPage:
+        """The first page that is no reduced version of another one; where all are, the largest.
+
+        Raises:
+            ImageError: If the file is a raw camera image whose first page is a small preview.
+        """
+        first = _directory(data)
+        pages = _chain(data, first)
+        if not _is_reduced(first):
+            return cls(data, first, (), len(pages))
+        offsets = first.get(_SUB_DIRECTORIES, ())
+        below = [_directory(data, offset) for offset in (offsets if isinstance(offsets, tuple) else (offsets,))]
+        if _DNG in first or any(tags.get(_PHOTOMETRIC) in _SENSOR for tags in (*pages, *below)):
+            raise ImageError(RAW_IMAGE)
+        chosen = next((tags for tags in (*pages, *below) if not _is_reduced(tags)), None) or max(pages, key=_area)
+        if chosen is first:
+            return cls(data, first, (), len(pages))
+        note = "The first page of this TIFF is a small version: the full image behind it is used."
+        return cls(_beginning_at(data, chosen.offset), chosen, (note,), 1)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels, upright."""
+        width, height = int(self.tags[_WIDTH]), int(self.tags[_HEIGHT])
+        return (height, width) if self.tags.get(_ORIENTATION, 1) > 4 else (width, height)
+
+    @property
+    def is_for_pillow(self) -> bool:
+        """Whether Pillow reads it, and rightly."""
+        bits, kinds, photometric = set(self._bits), self._kinds, self.tags.get(_PHOTOMETRIC, 0)
+        if max(bits) <= 8:
+            return kinds == {1} and self._is_known_to_pillow()
+        if bits != {16}:
+            return max(bits) < 16 and self._is_known_to_pillow()
+        is_plain = self.tags.get(_PLANAR, 1) == 1 or self._samples == 1
+        return kinds == {1} and is_plain and photometric != _WHITE_IS_ZERO and _NO_DATA not in self.tags and self._is_known_to_pillow()
+
+    def _is_known_to_pillow(self) -> bool:
+        try:
+            TiffImagePlugin.TiffImageFile(io.BytesIO(self.data))
+        except SyntaxError:
+            return False
+        return True
+
+    @property
+    def _samples(self) -> int:
+        return int(self.tags.get(_SAMPLES, 1))
+
+    @property
+    def _bits(self) -> tuple[int, ...]:
+        return tuple(self.tags.get(_BITS, (1,)))
+
+    @property
+    def _kinds(self) -> set[int]:
+        formats = self.tags.get(_SAMPLE_FORMAT, (1,))
+        # 4 is "undefined": bits that nobody said more about.
+        return {1 if each == 4 else each for each in (formats if isinstance(formats, tuple) else (formats,))}
+
+    def read(self, limits: ImageLimits) -> tuple[Image.Image, list[str]]:
+        """The image, upright and RGB, and notes for the user.
+
+        Raises:
+            ImageError: If its size lies outside the limits, or its pixels are stored in a way that is not known here.
+            OSError: If it is damaged.
+        """
+        limits.check(self.size)
+        values, notes = self._chosen(self._values())
+        missing = self._missing(values)
+        inverted = self.tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+        pixels, more = scale_to_8_bits(values, missing, inverted=inverted)
+        image = self._in_colors(pixels)
+        if (orientation := self.tags.get(_ORIENTATION, 1)) in UPRIGHT:
+            image = image.transpose(UPRIGHT[orientation])
+        return with_profile(image, {"icc_profile": self.tags.get(_PROFILE)}), [*self.notes, *notes, *more]
+
+    def _chosen(self, values: NDArray[Any]) -> tuple[NDArray[Any], list[str]]:
+        """The samples that are colors, and alpha behind them, of values [H,W,S]; and notes on the others."""
+        photometric, samples = self.tags.get(_PHOTOMETRIC, 0), values.shape[2]
+        colors = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _CMYK: 4}.get(photometric, 0)
+        if not colors or samples < colors:
+            raise self._unknown()
+        extra = self.tags.get(_EXTRA, ())
+        alpha = bool(extra) and extra[0] in (1, 2) and samples > colors and values.dtype == np.uint16
+        if samples == colors + alpha:
+            return values, []
+        if alpha or colors > 1:
+            return values[..., : colors + alpha], []
+        shown = "the first three are shown as red, green and blue" if samples > 2 else "only the first one is shown"
+        return values[..., : 3 if samples > 2 else 1], [f"TIFF with {self._samples} bands: {shown}."]
+
+    def _in_colors(self, pixels: NDArray[np.uint8]) -> Image.Image:
+        channels = pixels.shape[2]
+        if self.tags.get(_PHOTOMETRIC) == _CMYK:
+            return Image.fromarray(pixels[..., :4], "CMYK").convert("RGB")
+        mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
+        image = Image.fromarray(pixels[..., 0] if channels == 1 else np.ascontiguousarray(pixels), mode)
+        if channels in (1, 3):
+            return image.convert("RGB")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+    def _missing(self, values: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Where GDAL's tag says that there is no data, [H,W]."""
+        try:
+            no_data = float(str(self.tags.get(_NO_DATA, "")).strip(" \0"))
+        except ValueError:
+            return None
+        # As it is written, the number may have more digits than the values.
+        with np.errstate(all="ignore"):
+            stored = np.float64(no_data).astype(values.dtype)
+            fits = values.dtype.kind == "f" or float(stored) == no_data
+        missing: NDArray[np.bool_] = (values == stored).all(axis=2)
+        return missing if fits and missing.any() else None
+
+    def _values(self) -> NDArray[Any]:
+        """All samples as they are meant, [H,W,S] in the machine's byte order."""
+        bits, kinds = set(self._bits), self._kinds
+        compression = COMPRESSION_INFO.get(self.tags.get(_COMPRESSION, 1), "")
+        (size,) = bits if len(bits) == 1 else (0,)
+        (kind,) = kinds if len(kinds) == 1 else (0,)
+        if size not in (8, 16, 32, 64) or kind not in _KINDS or (kind == 3 and size == 8) or compression not in _BYTEWISE:
+            raise self._unknown()
+        order = "<" if self.data[:2] == b"II" else ">"
+        stored, wanted = np.dtype(f"{order}u{size // 8}"), np.dtype(f"{_KINDS[kind]}{size // 8}")
+        planes = self._samples if self.tags.get(_PLANAR, 1) == 2 else 1
+        together = self._samples // planes
+        if together * stored.itemsize > _MOST_BYTES_A_PIXEL:
+            raise self._unknown()
+        # Others are never shown.
+        parts = [self._plane(index, planes, together, stored) for index in range(min(planes, _MOST_PLANES))]
+        values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+        return values.astype(stored.newbyteorder("="), copy=False).view(wanted)
+
+    def _plane(self, index: int, planes: int, together: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """One plane, [H,W,together]."""
+        width, height = int(self.tags[_WIDTH]), int(self.tags[_HEIGHT])
+        is_tiled = _TILE_OFFSETS in self.tags
+        tile = int(self.tags[_TILE_WIDTH]) if is_tiled else width
+        padded = math.ceil(width / tile) * tile
+        a_pixel = together * dtype.itemsize
+        tile_bytes = tile * a_pixel * int(self.tags.get(_TILE_HEIGHT, 1))
+        if padded * a_pixel * height > _MOST_BYTES or tile_bytes > _MOST_BYTES // 4:
+            raise self._unknown()
+        rows = self._bytes(index, planes, padded * a_pixel, height, tile * a_pixel)
+        predictor = self.tags.get(_PREDICTOR, 1)
+        tiles = rows.reshape(height, padded // tile, tile * a_pixel)
+        if predictor == 3:
+            # Differences of bytes, those of the same weight side by side, the highest first.
+            sums = np.cumsum(tiles.reshape(*tiles.shape[:2], -1, together), axis=2, dtype=np.uint8)
+            weights = sums.reshape(*tiles.shape[:2], dtype.itemsize, tile * together)
+            values = np.ascontiguousarray(np.moveaxis(weights, 2, 3)).view(dtype.newbyteorder(">"))
+        else:
+            values = tiles.view(dtype)
+        values = values.reshape(height, padded // tile, tile, together)
+        if predictor == 2:
+            values = np.cumsum(values, axis=2, dtype=dtype.newbyteorder("="))
+        elif predictor not in (1, 3):
+            raise self._unknown()
+        return values.reshape(height, padded, together)[:, :width]
+
+    def _bytes(self, index: int, planes: int, width: int, height: int, tile: int) -> NDArray[np.uint8]:
+        """What a plane's strips or tiles hold, unpacked, as rows [height, width]."""
+        tags: dict[int, tuple[int, ...]] = {
+            _WIDTH: (width,),
+            _HEIGHT: (height,),
+            _BITS: (8,),
+            _SAMPLES: (1,),
+            _PHOTOMETRIC: (_BLACK_IS_ZERO,),
+        }
+        tags[_COMPRESSION] = (self.tags.get(_COMPRESSION, 1),)
+        if _TILE_OFFSETS in self.tags:
+            tags |= {_TILE_WIDTH: (tile,), _TILE_HEIGHT: (self.tags[_TILE_HEIGHT],)}
+            places = (_TILE_OFFSETS, _TILE_BYTES)
+        else:
+            tags[_ROWS_PER_STRIP] = (min(height, self.tags.get(_ROWS_PER_STRIP, height)),)
+            places = (_STRIP_OFFSETS, _STRIP_BYTES)
+        for tag in places:
+            if tag in self.tags:
+                count = len(self.tags[tag]) // planes
+                tags[tag] = self.tags[tag][index * count : (index + 1) * count]
+        with TiffImagePlugin.TiffImageFile(io.BytesIO(_with_directory(self.data, tags))) as image:
+            self.is_complete &= load_what_is_there(image)
+            return np.asarray(image)
+
+    def _unknown(self) -> ImageError:
+        if self.tags.get(_PHOTOMETRIC) in _SENSOR:
+            return ImageError(RAW_IMAGE)
+        bits = ", ".join(map(str, sorted(set(self._bits))))
+        return ImageError(
+            f"This TIFF stores its pixels in a way that cannot be read here ({self._samples} × {bits} bits). "
+            "Export it as PNG, or as TIFF with 8 bits."
+        )
+
+
+def _directory(data: bytes, offset: int = 0) -> ImageFileDirectory_v2:
+    """The directory there; the first one for 0."""
+    directory = ImageFileDirectory_v2(data[: 16 if _is_big(data) else 8])
+    stream = io.BytesIO(data)
+    stream.seek(offset or directory.next)
+    directory.load(stream)
+    return directory
+
+
+def _chain(data: bytes, first: ImageFileDirectory_v2) -> list[ImageFileDirectory_v2]:
+    """The directories of all pages; those behind a broken link are left out."""
+    found, seen = [first], {first.offset}
+    while (offset := found[-1].next) and offset not in seen and offset < len(data) and len(found) < _MOST_DIRECTORIES:
+        seen.add(offset)
+        directory = _directory(data, offset)
+        if _WIDTH not in directory:
+            break
+        found.append(directory)
+    return found
+
+
+def _is_big(data: bytes) -> bool:
+    return data[2] == 43
+
+
+def _beginning_at(data: bytes, offset: int) -> bytes:
+    """The file with that directory as its first."""
+    order = "<" if data[:2] == b"II" else ">"
+    if _is_big(data):
+        return data[:8] + struct.pack(f"{order}Q", offset) + data[16:]
+    return data[:4] + struct.pack(f"{order}L", offset) + data[8:]
+
+
+def _with_directory(data: bytes, tags: dict[int, tuple[int, ...]]) -> bytes:
+    """The file with a new directory behind everything else, which is its first."""
+    order, is_big = "<" if data[:2] == b"II" else ">", _is_big(data)
+    head, entry, kind, room = ("Q", "HHQ", 16, "Q") if is_big else ("H", "HHL", 4, "L")
+    data += b"\0" * (len(data) % 2)
+    size = struct.calcsize(f"{order}{head}") + len(tags) * struct.calcsize(f"{order}{entry}{room}") + struct.calcsize(f"{order}{room}")
+    entries, arrays = [], b""
+    for tag, values in sorted(tags.items()):
+        packed = struct.pack(f"{order}{len(values)}{room}", *values)
+        if len(values) > 1:
+            arrays, packed = arrays + packed, struct.pack(f"{order}{room}", len(data) + size + len(arrays))
+        entries.append(struct.pack(f"{order}{entry}", tag, kind, len(values)) + packed)
+    directory = struct.pack(f"{order}{head}", len(tags)) + b"".join(entries) + struct.pack(f"{order}{room}", 0) + arrays
+    return _beginning_at(data + directory, len(data))
+
+
+def _is_reduced(tags: ImageFileDirectory_v2) -> bool:
+    return bool(tags.get(_SUBFILE, 0) & (_REDUCED | _MASK))
+
+
+def _area(tags: ImageFileDirectory_v2) -> int:
+    return int(tags.get(_WIDTH, 0)) * int(tags.get(_HEIGHT, 0))
