@@ -116,7 +116,7 @@ class BatchRun:
 
         Args:
             formats: Keys of `known`.
-            known: The formats that there are.
+            known: The available formats.
 
         Returns:
             Names of the files, relative to the folder, with "/" between folders.

@@ -1,4 +1,4 @@
-"""Names of files: as long as file systems take them, and on one line where people read them."""
+"""File names: shortens them to what file systems allow, and prints them on one line."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import re
 from pathlib import Path
 
-# What nearly all file systems take, in bytes.
+# The limit of nearly all file systems, in bytes.
 _USUAL_LIMIT = 255
-# Control characters, line and paragraph separators, and what turns the direction of writing.
+# Control characters, line and paragraph separators, and characters that change the direction of text.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def longest_name(folder: Path) -> int:
-    """How many bytes a file's name may have in a folder."""
+    """Returns how many bytes the name of a file in this folder may have."""
     try:
         return min(os.pathconf(folder, "PC_NAME_MAX"), _USUAL_LIMIT)
     except (OSError, ValueError, AttributeError):  # No such folder, or Windows.
@@ -21,7 +21,7 @@ def longest_name(folder: Path) -> int:
 
 
 def shortened(name: str, most: int) -> str:
-    """As much of a name's beginning as has so many bytes, in whole characters."""
+    """Shortens a name to at most `most` bytes, without splitting a character."""
     if len(encoded := os.fsencode(name)) <= most:
         return name
     kept = name[:most]
@@ -32,5 +32,5 @@ def shortened(name: str, most: int) -> str:
 
 
 def on_one_line(text: str) -> str:
-    """The text with line breaks, and what else would spoil a terminal's line, as Python's escapes."""
+    """Writes line breaks, and other characters that would garble a line of a terminal, as Python's escapes."""
     return _UNPRINTABLE.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)

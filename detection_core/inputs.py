@@ -75,7 +75,7 @@ def find_videos(
         names: As for `find_images`. Files that contain a video are videos, whatever their name, and so are other files and patterns with
             a video's extension; folders are searched for images only.
         gifs: Whether GIFs are videos.
-        holds_video: Looks into a file that is no image.
+        holds_video: Returns whether a file that is not an image contains a video.
 
     Returns:
         Each video once, in the order of the names; and all other names.
@@ -102,7 +102,7 @@ def find_videos(
 
 
 def is_gif(path: str | Path) -> bool:
-    """Whether a file is a GIF, whatever it is called."""
+    """Returns whether a file is a GIF, whatever its name."""
     return identify(_head(Path(path))) == "GIF"
 
 

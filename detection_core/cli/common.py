@@ -119,7 +119,7 @@ def in_a_line(error: BaseException) -> str:
     if is_lack_of_memory(error):
         return "There is too little memory. Try a smaller image or a lighter model."
     if isinstance(error, OSError) and error.strerror:
-        # The system's own text names the file that was written for the moment.
+        # The full text of the error would name a temporary file.
         return f"The system says: {error.strerror}."
     return text.partition("\n")[0] or type(error).__name__
 

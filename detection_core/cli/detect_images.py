@@ -48,7 +48,7 @@ def detect_in_images(
         limits: Accepted sizes of images.
         overwrite: Whether images that are already done are processed again.
         on_stdout: Whether results are printed.
-        raw_tables: Whether CSV is written for programs, not for spreadsheets.
+        raw_tables: Whether CSV is written for programs instead of spreadsheets.
 
     Returns:
         Whether nothing failed.
@@ -133,7 +133,7 @@ def _print_file(batch: BatchRun, formats: Sequence[str], known: Mapping[str, For
     from detection_core.formats.registry import PROVENANCE_FILE
 
     (name,) = (name for name in batch.export(formats, known=known) if name != PROVENANCE_FILE)
-    # Where standard output cannot hold a byte-order mark, none is of use.
+    # In other encodings, a byte-order mark cannot be written or has no use.
     encoding = "utf-8" if codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8" else "utf-8-sig"
     with (batch.folder / name).open(encoding=encoding, newline="") as file:
         shutil.copyfileobj(file, sys.stdout)

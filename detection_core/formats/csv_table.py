@@ -21,9 +21,9 @@ _FRAME_COLUMNS = ["frame", "time_s", "track_id"]
 _COLUMNS = ["file_name", "width", "height", "label", "class_id", "score", "x0", "y0", "x1", "y1", "mask_area"]
 _COLUMNS += ["model", "weights", "revision", "threshold", "time", "versions"]
 _SPOOL_IN_MEMORY = 8 * 2**20
-# What spreadsheets take for a formula, full-width signs included, and the spaces that some of them drop before it.
+# Spreadsheets read these texts as formulas: full-width signs count, too, and some programs ignore leading spaces.
 _FORMULA = re.compile(r"[\s\x00-\x1f]*[=+\-@＝＋－＠]|[\t\r\n]")
-# Spreadsheets take a file without for one in the letters of the system.
+# Without it, spreadsheets assume the encoding of the operating system.
 _BYTE_ORDER_MARK = "\ufeff"
 
 

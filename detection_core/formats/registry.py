@@ -123,7 +123,7 @@ PROVENANCE_FILE = "provenance.json"
 
 
 def raw_csv(formats: Mapping[str, Format]) -> dict[str, Format]:
-    """The formats, with tables as programs want them; see `TableWriter`."""
+    """Returns the formats with CSV as programs read it; see `TableWriter`."""
     return {**formats, "csv": replace(formats["csv"], writer=partial(TableWriter, raw=True))}
 
 

@@ -68,14 +68,14 @@ class Target:
 
     def _write_to_folder(self, path: Path, content: bytes | IO[bytes]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Its length does not depend on the name's.
+        # Its length does not depend on the length of the name.
         part = path.with_name(f".{secrets.token_hex(8)}.part")
         try:
             with part.open("wb") as file:
                 _fill(file, content)
             part.replace(path)
         except OSError as error:
-            # Nobody has heard of the other name.
+            # The error should name the file that was requested, not the temporary one.
             raise OSError(error.errno, error.strerror, str(path)) from error
         finally:
             part.unlink(missing_ok=True)

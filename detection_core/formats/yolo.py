@@ -76,7 +76,7 @@ class YoloWriter:
 
 
 def _quoted(text: str) -> str:
-    """A text as YAML's string in double quotes, which holds every character; what is not printed as itself is an escape."""
+    """Writes a text as a YAML string in double quotes, with escapes for characters that YAML does not allow as they are."""
     return f'"{_ESCAPED_IN_YAML.sub(lambda found: _escape(ord(found.group())), text)}"'
 
 

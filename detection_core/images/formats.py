@@ -76,7 +76,7 @@ def why_unreadable(data: bytes) -> str:
 
 
 def may_be_video(data: bytes) -> bool:
-    """Whether a file may hold a video: it begins as one does, or as nothing that is known.
+    """Returns whether a file may contain a video: it starts like one, or in a way that is not recognized.
 
     Args:
         data: The file, or at least its first `HEAD_BYTES`.

@@ -11,7 +11,7 @@ from PIL import Image
 
 # EXIF 2.32, tag 0x0112: the transformation that turns the stored image upright.
 _ORIENTATION_TAG = 0x0112
-# float32 ends at 3.4028e38, which geographic programs write where they have no data.
+# Close to the largest float32, 3.4028e38, which geographic programs write for pixels without data.
 _FLOAT_NO_DATA = 3.4e38
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

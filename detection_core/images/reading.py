@@ -34,7 +34,7 @@ from detection_core.images.tiff import TiffPage
 
 __all__ = ["DEFAULT_LIMITS", "ImageError", "ImageLimits", "ImageSource", "LoadedImage", "encode_jpeg", "load_image", "read_image"]
 
-# Pillow's own remarks on metadata that nobody here reads. They name its files, and what matters is in our notes.
+# Pillow's warnings about metadata that is not used here. They name Pillow's files; whatever matters to users is in the notes.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
@@ -188,7 +188,7 @@ def _decode(data: bytes, file_format: str, limits: ImageLimits) -> LoadedImage:
     if reduced:
         notes = ["16-bit image scaled to 8 bits.", *notes]
     has_cover = bool(getattr(image, "default_image", False))
-    # Where something is missing, that more may be wrong is no news.
+    # If a part is missing, a note that parts may be wrong adds nothing.
     remarks = [] if cut and file_format == "PNG" else remarks
     loaded = _loaded(rgb, [*remarks, *notes], name, frames, cut=cut, has_cover=has_cover)
     web_safe = mode in _WEB_MODES.get(name, ()) and frames == 1 and not (reduced or cut) and (orientation == 1 or name == "JPEG")

@@ -1,4 +1,4 @@
-"""Gets the pixels out of files that are cut off, or that carry something beside their pixels which stops Pillow."""
+"""Recovers the pixels of files that are cut off, or that contain metadata for which Pillow refuses them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ PART_MISSING = "The file is cut off or damaged: a part of the image is missing."
 
 _LACKS_DETAIL = "The file is cut off: the image lacks detail, or a part of it is missing."
 
-# Portable Network Graphics (third edition): what pixels, their colors, their orientation and the count of frames need.
+# Portable Network Graphics (third edition): the chunks for pixels, colors, orientation and the number of frames.
 _PIXEL_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 _USED_CHUNKS = _PIXEL_CHUNKS | {b"tRNS", b"iCCP", b"eXIf", b"acTL", b"fcTL", b"fdAT"}
-# Pillow refuses the whole image for a larger profile.
+# Pillow refuses an image with a larger profile.
 _LARGEST_PROFILE = 2**20
 _END_OF_JPEG = b"\xff\xd9"
-# Entropy-coded data that nobody wrote: whatever of the image changes with it is not in the file.
+# Arbitrary entropy-coded data: parts of the image that change when it is appended are not in the file.
 _OTHER_TAIL = b"\x55" * 4096
 _PADDING = 8
-# It would make a marker with what is put behind it.
+# It would form a marker with the bytes that are appended.
 _HALF_A_MARKER = b"\xff"
 # After the start of a scan: the next marker that is neither a stuffed byte nor a restart.
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -31,10 +31,10 @@ _UNDECODED = 128
 
 
 def png_for_pixels(data: bytes) -> tuple[bytes, list[str]]:
-    """A PNG without its texts and whatever else is not used here, and notes for the user.
+    """Returns a PNG without texts and other chunks that are not used here, and notes for the user.
 
-    Pillow refuses an image for a text or a profile of more than 1 MiB, and for a wrong checksum of any chunk; nobody who wants to see
-    the image needs either. Chunks of pixels whose checksum is wrong stay, with a note.
+    Pillow refuses an image for a text or a profile of more than 1 MiB, and for a wrong checksum of any chunk, although
+    neither is needed to show the image. Chunks of pixels with a wrong checksum are kept, with a note.
     """
     parts, is_damaged, at = [data[:8]], False, 8
     while at + 8 <= len(data):
@@ -48,7 +48,7 @@ def png_for_pixels(data: bytes) -> tuple[bytes, list[str]]:
         is_whole = len(stored) == len(checksum)
         if stored != checksum and kind not in _PIXEL_CHUNKS:
             continue
-        # That a file ends in the middle of its pixels shows when they are decoded.
+        # A file that ends in the middle of its pixels is detected when they are decoded.
         is_damaged |= is_whole and stored != checksum
         parts += [struct.pack(">I", len(body)), kind, body, checksum]
         if kind == b"IEND":
@@ -65,10 +65,10 @@ def _is_usable_profile(body: bytes) -> bool:
 
 
 def whole_chunks_of_webp(data: bytes) -> tuple[bytes, list[str]]:
-    """A WebP up to its last whole chunk, with the length that it has, and notes for the user.
+    """Returns a WebP up to its last complete chunk, with its length corrected, and notes for the user.
 
-    Its head may name more bytes than there are: the file was cut in a later frame or in metadata, or was written by a program that did
-    not know the length beforehand.
+    The header may give more bytes than there are: the file was cut off in a later frame or in metadata, or was written by a program that
+    did not know the length beforehand.
     """
     at, frames = 12, 0
     while at + 8 <= len(data):
@@ -83,18 +83,18 @@ def whole_chunks_of_webp(data: bytes) -> tuple[bytes, list[str]]:
 
 
 def load_what_is_there(image: ImageFile.ImageFile) -> bool:
-    """Decodes an opened image as far as its file goes.
+    """Decodes as much of an opened image as its file contains.
 
     Returns:
-        Whether all of it was there.
+        Whether the image is complete.
 
     Raises:
-        OSError: If nothing was there.
+        OSError: If no pixel can be decoded.
     """
     try:
         image.load()
     except (OSError, SyntaxError):
-        # What is decoded stays in the image, and is taken as it is when nothing is left to decode.
+        # The image keeps the decoded part, and load() accepts it when no tiles are left to decode.
         image.tile = []
         image.load()
         if image.getbbox() is None:
@@ -108,17 +108,17 @@ def load_jpeg(data: bytes, read: Callable[[bytes], ImageFile.ImageFile], image: 
 
     Args:
         data: The file.
-        read: Opens the content of a file.
-        image: The file, opened by it.
+        read: Opens an image from the bytes of a file.
+        image: The image that `read` opened from `data`.
 
     Returns:
-        The image, and a sentence on what is missing; "" if nothing is.
+        The image, and a sentence on what is missing, or "" if it is complete.
 
     Raises:
-        OSError: If nothing was there.
+        OSError: If no pixel can be decoded.
     """
     body = _without_padding(data)
-    # Zeros behind the end do no harm, but zeros instead of pixels are decoded as if they were some.
+    # Zeros after the end are harmless, but zeros in place of pixels would be decoded as pixels.
     is_filled_up = len(body) < len(data) and not body.endswith(_END_OF_JPEG)
     try:
         image.load()
@@ -146,14 +146,14 @@ def load_jpeg(data: bytes, read: Callable[[bytes], ImageFile.ImageFile], image: 
 
 
 def _without_padding(data: bytes) -> bytes:
-    """Recovered and unfinished downloads are filled up with zeros."""
+    """Removes the zeros that fill up recovered files and unfinished downloads."""
     stripped = data.rstrip(b"\0")
     body = stripped if len(data) - len(stripped) > _PADDING else data
     return body.rstrip(_HALF_A_MARKER)
 
 
 def _ends_undecoded(image: Image.Image) -> bool:
-    """Whether the last pixel is the gray that libjpeg puts where a file says that it ends before its image does."""
+    """Returns whether the last pixel is the gray with which libjpeg fills the rest of an image whose file ends early."""
     width, height = image.size
     return _is_undecoded(image.crop((width - 1, height - 1, width, height)))
 
@@ -164,7 +164,7 @@ def _is_undecoded(image: Image.Image) -> bool:
 
 
 def _end_of_scans(data: bytes) -> int:
-    """Where the end-of-image marker is."""
+    """Returns the position of the end-of-image marker, or the length of the data without one."""
     position = len(data)
     for marker, at, _ in _markers(data):
         if marker == 0xD9:
@@ -173,7 +173,7 @@ def _end_of_scans(data: bytes) -> int:
 
 
 def _has_all_scans(data: bytes) -> bool:
-    """Whether the file comes to a scan that brings the last bit of every coefficient of every component."""
+    """Returns whether the file contains scans with the last bit of every coefficient of every component."""
     needed: set[int] = set()
     exact: dict[int, set[int]] = {}
     for marker, _, segment in _markers(data):
@@ -189,7 +189,7 @@ def _has_all_scans(data: bytes) -> bool:
 
 
 def _markers(data: bytes) -> list[tuple[int, int, bytes]]:
-    """Each marker of a JPEG with its place and what its segment holds, up to the end of the image or of the file."""
+    """Returns each marker of a JPEG with its position and the content of its segment, up to the end of the image or the file."""
     found, at = [], 2
     while match := _NEXT_MARKER.search(data, at):
         at, marker = match.start(), data[match.start() + 1]

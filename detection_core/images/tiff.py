@@ -1,6 +1,6 @@
-"""Reads the pixels of TIFFs that Pillow refuses or gets wrong: wide samples, signed ones, planes, pixels without data, other pages.
+"""Reads TIFFs that Pillow refuses or decodes wrongly: wide or signed samples, planes, pixels without data, other pages.
 
-Pillow's libtiff still undoes the compression: it is given a directory that calls each row a row of gray bytes.
+Pillow's libtiff still decompresses them: it gets a directory that describes each row as a row of gray bytes.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from detection_core.images.limits import ImageError, ImageLimits
 from detection_core.images.modes import UPRIGHT, scale_to_8_bits, with_profile
 from detection_core.images.recovery import load_what_is_there
 
-# TIFF 6.0, GDAL's own tag, and DNG's version.
+# The tags of TIFF 6.0, GDAL's tag for pixels without data, and DNG's version.
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES = 273, 274, 277, 278, 279
 _PLANAR, _PREDICTOR, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 284, 317, 322, 323, 324, 325
 _SUB_DIRECTORIES, _EXTRA, _SAMPLE_FORMAT, _PROFILE, _NO_DATA, _DNG = 330, 338, 339, 34675, 42113, 50706
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5
 _REDUCED, _MASK = 1, 4
-# Photometric interpretations of DNG: what a sensor measured.
+# DNG's photometric interpretations for the data of a camera's sensor.
 _SENSOR = {32803, 34892}
 _KINDS = {1: "u", 2: "i", 3: "f"}
 _BYTEWISE = {"raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "zstd", "lzma"}
@@ -43,11 +43,11 @@ class TiffPage:
     """One image of a TIFF.
 
     Attributes:
-        data: A file whose first page it is.
+        data: A file of which this is the first page.
         tags: Its directory.
-        notes: Sentences for the user on which page it is.
-        pages: How many pages the file has.
-        is_complete: Whether all that has been read of it was there.
+        notes: Sentences for the user about which page it is.
+        pages: Number of pages in the file.
+        is_complete: Whether the file contains everything that has been read so far.
     """
 
     data: bytes
@@ -58,7 +58,7 @@ class TiffPage:
 
     @classmethod
     def main(cls, data: bytes) -> TiffPage:
-        """The first page that is no reduced version of another one; where all are, the largest.
+        """Returns the first page that is not a reduced version of another one; if all are, the largest.
 
         Raises:
             ImageError: If the file is a raw camera image whose first page is a small preview.
@@ -85,7 +85,7 @@ class TiffPage:
 
     @property
     def is_for_pillow(self) -> bool:
-        """Whether Pillow reads it, and rightly."""
+        """Whether Pillow reads the page, and does so correctly."""
         bits, kinds, photometric = set(self._bits), self._kinds, self.tags.get(_PHOTOMETRIC, 0)
         if max(bits) <= 8:
             return kinds == {1} and self._is_known_to_pillow()
@@ -112,14 +112,14 @@ class TiffPage:
     @property
     def _kinds(self) -> set[int]:
         formats = self.tags.get(_SAMPLE_FORMAT, (1,))
-        # 4 is "undefined": bits that nobody said more about.
+        # 4 is "undefined", which is read as unsigned.
         return {1 if each == 4 else each for each in (formats if isinstance(formats, tuple) else (formats,))}
 
     def read(self, limits: ImageLimits) -> tuple[Image.Image, list[str]]:
-        """The image, upright and RGB, and notes for the user.
+        """Returns the image, upright and RGB, and notes for the user.
 
         Raises:
-            ImageError: If its size lies outside the limits, or its pixels are stored in a way that is not known here.
+            ImageError: If its size is outside the limits, or the way its pixels are stored is not supported.
             OSError: If it is damaged.
         """
         limits.check(self.size)
@@ -133,7 +133,7 @@ class TiffPage:
         return with_profile(image, {"icc_profile": self.tags.get(_PROFILE)}), [*self.notes, *notes, *more]
 
     def _chosen(self, values: NDArray[Any]) -> tuple[NDArray[Any], list[str]]:
-        """The samples that are colors, and alpha behind them, of values [H,W,S]; and notes on the others."""
+        """Returns the color samples of values [H,W,S], followed by alpha, and notes about the other samples."""
         photometric, samples = self.tags.get(_PHOTOMETRIC, 0), values.shape[2]
         colors = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _CMYK: 4}.get(photometric, 0)
         if not colors or samples < colors:
@@ -159,12 +159,12 @@ class TiffPage:
         return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
     def _missing(self, values: NDArray[Any]) -> NDArray[np.bool_] | None:
-        """Where GDAL's tag says that there is no data, [H,W]."""
+        """Returns where GDAL's tag marks pixels without data, [H,W], or None if there are none."""
         try:
             no_data = float(str(self.tags.get(_NO_DATA, "")).strip(" \0"))
         except ValueError:
             return None
-        # As it is written, the number may have more digits than the values.
+        # The tag is a text, which may have more digits than the samples.
         with np.errstate(all="ignore"):
             stored = np.float64(no_data).astype(values.dtype)
             fits = values.dtype.kind == "f" or float(stored) == no_data
@@ -172,7 +172,7 @@ class TiffPage:
         return missing if fits and missing.any() else None
 
     def _values(self) -> NDArray[Any]:
-        """All samples as they are meant, [H,W,S] in the machine's byte order."""
+        """Returns the samples, [H,W,S], with their type and in the machine's byte order."""
         bits, kinds = set(self._bits), self._kinds
         compression = COMPRESSION_INFO.get(self.tags.get(_COMPRESSION, 1), "")
         (size,) = bits if len(bits) == 1 else (0,)
@@ -185,13 +185,13 @@ class TiffPage:
         together = self._samples // planes
         if together * stored.itemsize > _MOST_BYTES_A_PIXEL:
             raise self._unknown()
-        # Others are never shown.
+        # Further planes are never shown.
         parts = [self._plane(index, planes, together, stored) for index in range(min(planes, _MOST_PLANES))]
         values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
         return values.astype(stored.newbyteorder("="), copy=False).view(wanted)
 
     def _plane(self, index: int, planes: int, together: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """One plane, [H,W,together]."""
+        """Returns one plane, [H,W,together]."""
         width, height = int(self.tags[_WIDTH]), int(self.tags[_HEIGHT])
         is_tiled = _TILE_OFFSETS in self.tags
         tile = int(self.tags[_TILE_WIDTH]) if is_tiled else width
@@ -204,7 +204,7 @@ class TiffPage:
         predictor = self.tags.get(_PREDICTOR, 1)
         tiles = rows.reshape(height, padded // tile, tile * a_pixel)
         if predictor == 3:
-            # Differences of bytes, those of the same weight side by side, the highest first.
+            # The rows store differences of bytes, grouped by significance, the most significant first.
             sums = np.cumsum(tiles.reshape(*tiles.shape[:2], -1, together), axis=2, dtype=np.uint8)
             weights = sums.reshape(*tiles.shape[:2], dtype.itemsize, tile * together)
             values = np.ascontiguousarray(np.moveaxis(weights, 2, 3)).view(dtype.newbyteorder(">"))
@@ -218,7 +218,7 @@ class TiffPage:
         return values.reshape(height, padded, together)[:, :width]
 
     def _bytes(self, index: int, planes: int, width: int, height: int, tile: int) -> NDArray[np.uint8]:
-        """What a plane's strips or tiles hold, unpacked, as rows [height, width]."""
+        """Returns the decompressed content of a plane's strips or tiles as rows, [height, width]."""
         tags: dict[int, tuple[int, ...]] = {
             _WIDTH: (width,),
             _HEIGHT: (height,),
@@ -252,7 +252,7 @@ class TiffPage:
 
 
 def _directory(data: bytes, offset: int = 0) -> ImageFileDirectory_v2:
-    """The directory there; the first one for 0."""
+    """Reads the directory at an offset, or the first one for 0."""
     directory = ImageFileDirectory_v2(data[: 16 if _is_big(data) else 8])
     stream = io.BytesIO(data)
     stream.seek(offset or directory.next)
@@ -261,7 +261,7 @@ def _directory(data: bytes, offset: int = 0) -> ImageFileDirectory_v2:
 
 
 def _chain(data: bytes, first: ImageFileDirectory_v2) -> list[ImageFileDirectory_v2]:
-    """The directories of all pages; those behind a broken link are left out."""
+    """Returns the directories of all pages up to a broken link."""
     found, seen = [first], {first.offset}
     while (offset := found[-1].next) and offset not in seen and offset < len(data) and len(found) < _MOST_DIRECTORIES:
         seen.add(offset)
@@ -277,7 +277,7 @@ def _is_big(data: bytes) -> bool:
 
 
 def _beginning_at(data: bytes, offset: int) -> bytes:
-    """The file with that directory as its first."""
+    """Returns the file with the directory at this offset as its first one."""
     order = "<" if data[:2] == b"II" else ">"
     if _is_big(data):
         return data[:8] + struct.pack(f"{order}Q", offset) + data[16:]
@@ -285,7 +285,7 @@ def _beginning_at(data: bytes, offset: int) -> bytes:
 
 
 def _with_directory(data: bytes, tags: dict[int, tuple[int, ...]]) -> bytes:
-    """The file with a new directory behind everything else, which is its first."""
+    """Returns the file with a new directory, appended at its end, as its first one."""
     order, is_big = "<" if data[:2] == b"II" else ">", _is_big(data)
     head, entry, kind, room = ("Q", "HHQ", 16, "Q") if is_big else ("H", "HHL", 4, "L")
     data += b"\0" * (len(data) % 2)

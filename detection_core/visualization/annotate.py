@@ -20,7 +20,7 @@ from detection_core.visualization.skeleton import draw_skeletons
 from detection_core.visualization.style import AnnotationStyle
 
 _DEFAULT_STYLE = AnnotationStyle()
-# What is in memory is no bomb, and may be as small as it likes.
+# The limits protect against small files that decode to huge images; an image in memory is already decoded.
 _ANY_SIZE = ImageLimits(max_pixels=sys.maxsize, max_side=sys.maxsize, min_side=1, max_aspect=math.inf)
 
 
@@ -96,7 +96,7 @@ def rgb_of_size(image: ImageSource, size: tuple[int, int]) -> Image.Image:
 
 
 def _rgb(image: ImageSource) -> Image.Image:
-    # Most images are RGB, and frames of videos come by the thousand: these two need no conversion.
+    # Most images are RGB, and videos have thousands of frames: these two cases avoid a conversion.
     if isinstance(image, Image.Image) and image.mode == "RGB" and not image.has_transparency_data and _is_decodable(image):
         return image
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
@@ -105,7 +105,7 @@ def _rgb(image: ImageSource) -> Image.Image:
 
 
 def _is_decodable(image: Image.Image) -> bool:
-    """Whether all of an image that may have been opened without being read is there; `load_image` says what is wrong otherwise."""
+    """Returns whether an image, which may have been opened lazily, is complete; if not, `load_image` reports what is wrong."""
     try:
         image.load()
     except OSError:

@@ -44,7 +44,7 @@ def result_file(kept: KeptResult, settings: ViewSettings, form: str) -> tuple[by
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         names = export([result], [form], archive, style=settings.style)
-    # Both may be as long as the file system takes.
+    # Each may be as long as the file system allows.
     stem = f"{shortened(kept.image_path.stem, _LONGEST)}_{shortened(kept.detections.model, _LONGEST)}"
     if len(names) > 1:
         return file.getvalue(), f"{stem}_{form}.zip"

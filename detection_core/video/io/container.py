@@ -39,7 +39,7 @@ def open_media(path: str | os.PathLike[str]) -> Iterator[InputContainer]:
 
 
 def holds_video(path: str | os.PathLike[str]) -> bool:
-    """Whether a file holds moving images in a format that is read here."""
+    """Returns whether a file contains a video in a supported format."""
     try:
         with open_media(path) as container:
             return moving_images(container) is not None

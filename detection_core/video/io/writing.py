@@ -74,7 +74,7 @@ class VideoWriter:
         self._last_tick = -1
         self._next_s = 0.0
         self._sound: SoundTrack | None = None
-        # Its length does not depend on the name's.
+        # Its length does not depend on the length of the name.
         self._part = self.path.absolute().with_name(f".{secrets.token_hex(8)}.part")
         with self._explained():
             self._container = av.open(f"file:{self._part}", "w", format="mp4", container_options={"movflags": "+faststart"})
