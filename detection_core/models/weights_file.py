@@ -9,6 +9,7 @@ import re
 import threading
 import zipfile
 from collections import OrderedDict
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -144,8 +145,14 @@ def _read_torch(path: Path, mmap: bool) -> Content:
         # torch leaves "builtins" out of the names that it complains of.
         stand_ins = [(_stand_in(name, kind), name if "." in name else f"builtins.{name}") for name, kind in kinds.items()]
         try:
-            with _globals_lock, torch.serialization.safe_globals(stand_ins):  # type: ignore[arg-type]
-                return Content(torch.load(path, map_location="cpu", weights_only=True, mmap=mmap), tuple(kinds))
+            with ExitStack() as stack:
+                # By its name torch takes a file for safetensors, which it cannot do with an open one.
+                is_misnamed = path.suffix == ".safetensors"
+                source: Any = stack.enter_context(path.open("rb")) if is_misnamed else path
+                stack.enter_context(_globals_lock)
+                stack.enter_context(torch.serialization.safe_globals(stand_ins))  # type: ignore[arg-type]
+                value = torch.load(source, map_location="cpu", weights_only=True, mmap=mmap and not is_misnamed)
+                return Content(value, tuple(kinds))
         except MemoryError:
             raise
         except Exception as error:
