@@ -195,7 +195,10 @@ def test_what_is_read_otherwise_than_written_is_said_in_one_line(sound, change, 
 def test_run_lengths_with_a_point_are_whole_numbers(tmp_path):
     folder = coco_folder(tmp_path, segmentation="counts")
     whole = read_coco(folder)
-    edit(folder, lambda data: [a["segmentation"].update(counts=[*map(float, a["segmentation"]["counts"])]) for a in data["annotations"]])
+    for kind in (float, str):
+        edit(folder, lambda data: [a["segmentation"].update(counts=[*map(kind, a["segmentation"]["counts"])]) for a in data["annotations"]])  # noqa: B023
+        edit(folder, lambda data: [a["segmentation"].update(size=[*map(kind, a["segmentation"]["size"])]) for a in data["annotations"]])  # noqa: B023
+        assert read_coco(folder) == whole
     assert read_coco(folder) == whole
     assert type(read_coco(folder).images[0].annotations[0]["segmentation"]["counts"][0]) is int
 
