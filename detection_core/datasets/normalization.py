@@ -44,9 +44,9 @@ def plain_annotation(annotation: Entry) -> tuple[Entry, int]:
     slivers = 0
     segmentation = annotation.get("segmentation")
     if isinstance(segmentation, dict):
-        whole = {key: _whole_numbers(segmentation[key]) for key in ("size", "counts") if key in segmentation}
-        if whole != segmentation or any(type(n) is not int for key in whole for n in segmentation[key] if isinstance(whole[key], list)):
-            changes["segmentation"] = {**segmentation, **whole}
+        lists = {key: value for key in ("size", "counts") if isinstance(value := segmentation.get(key), list)}
+        if any(type(number) is not int for numbers in lists.values() for number in numbers):
+            changes["segmentation"] = {**segmentation, **{key: list(map(as_whole_number, numbers)) for key, numbers in lists.items()}}
     elif isinstance(segmentation, list) and len(segmentation) > 1:
         rings = [ring for ring in segmentation if not (isinstance(ring, list) and len(ring) < 6)]
         if rings and len(rings) < len(segmentation):
@@ -61,10 +61,6 @@ def _flag(value: Any) -> int | None:
         return 0
     text = str(value).strip().lower()
     return 1 if text in _TRUE else 0 if text in _FALSE else None
-
-
-def _whole_numbers(values: Any) -> Any:
-    return list(map(as_whole_number, values)) if isinstance(values, list) else values
 
 
 def numbered(annotations: list[Any]) -> tuple[list[Any], str]:

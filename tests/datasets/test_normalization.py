@@ -278,6 +278,12 @@ def test_numbers_that_are_none_are_faults_of_their_entries(sound, field, value):
     check(dataset, TASKS)
 
 
+@pytest.mark.parametrize("rle", [{"counts": None}, {"counts": 5, "size": "x"}, {"size": [None, [1]], "counts": [{}]}])
+def test_run_lengths_of_another_kind_stay_a_fault(sound, rle):
+    dataset = read_changed(sound, lambda data: data["annotations"][0].update(segmentation=rle))
+    assert {fault.annotation_id for fault in check(dataset, TASKS)} == {1}
+
+
 def test_a_polygon_without_a_good_ring_stays_a_fault(sound):
     dataset = read_changed(sound, lambda data: data["annotations"][0].update(segmentation=[[1, 2, 3, 4], [5, 6]]))
     assert [fault.annotation_id for fault in check(dataset, TASKS)] == [1]
