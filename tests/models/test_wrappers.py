@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torchvision.models import get_model, resnet50
@@ -267,6 +267,7 @@ def test_any_wrappers_in_any_order_are_seen_through(steps):
     assert all(found.state[name].shape == value.shape for name, value in weights().items())
 
 
+@example([("nest", "model")], "x.safetensors")
 @settings(
     max_examples=10, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
