@@ -10,6 +10,7 @@ export default [
       eqeqeq: ["error", "always", { null: "ignore" }],
       "max-lines": ["error", 250],
       "no-shadow": "error",
+      "no-multiple-empty-lines": ["error", { max: 1 }],
       "no-var": "error",
       "prefer-const": "error",
     },

@@ -37,6 +37,8 @@ def annotation_problems(
     if _finite_numbers([annotation.get("area", 0)]) is None:
         yield f'its "area" is {_short(annotation["area"])}, not a number', "Write the area in pixels, or leave it out"
     crowd = annotation.get("iscrowd")
+    if crowd not in (None, 0, 1):
+        yield f'its "iscrowd" is {_short(crowd)}, not 0 or 1', "Write 1 for a group of objects and 0 for one object"
     if "masks" in tasks and (annotation.get("segmentation") if crowd else image.has_masks):
         yield from _mask_problems(annotation.get("segmentation"), image.size)
     if "keypoints" in tasks and annotation.get("keypoints") and not crowd:

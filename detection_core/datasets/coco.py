@@ -234,8 +234,8 @@ def _shows_keypoint(annotation: Entry) -> bool:
 
 
 def _image(image: Entry, annotations: list[Entry], partial: bool) -> AnnotatedImage:
-    objects = tuple(annotation for annotation in annotations if not annotation.get("iscrowd"))
-    crowds = tuple(annotation for annotation in annotations if annotation.get("iscrowd"))
+    objects = tuple(annotation for annotation in annotations if annotation.get("iscrowd") != 1)
+    crowds = tuple(annotation for annotation in annotations if annotation.get("iscrowd") == 1)
     return AnnotatedImage(
         id=image["id"],
         path=image["path"],

@@ -121,7 +121,7 @@ def _ways_to_write(name: str) -> list[Parts]:
     """The folders and the name that are meant, as they stand and with escapes replaced."""
     if found := _LOCAL_FILE.search(name) or _URL.match(name):
         name = found[1]
-    texts = [name]
+    texts = [name.strip()]
     # A link in a link is escaped twice, and so on.
     while unquote(texts[-1]) != texts[-1] and len(texts) < _ESCAPED_AGAIN:
         texts.append(unquote(texts[-1]))

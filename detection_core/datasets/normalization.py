@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 Entry = dict[str, Any]
 
 _WHOLE_NUMBER = re.compile(r"\s*[+-]?[0-9]{1,40}(\.0*)?\s*", re.ASCII)
-_TRUE = {"1", "1.0", "true", "yes"}
+_TRUE, _FALSE = {"1", "1.0", "true", "yes"}, {"", "0", "0.0", "false", "no", "nan", "none", "null"}
 _NOT_LETTERS = re.compile(r"[\W\d_]+")
 _BACKGROUND = {"background", "bg"}
 # Unused ids in COCO's own list of classes have this name.
@@ -39,14 +39,14 @@ def plain_annotation(annotation: Entry) -> tuple[Entry, int]:
     """
     changes: Entry = {}
     crowd = annotation.get("iscrowd", 0)
-    if type(crowd) is not int:
-        changes["iscrowd"] = int(_is_true(crowd))
+    if type(crowd) is not int and (flag := _flag(crowd)) is not None:
+        changes["iscrowd"] = flag
     slivers = 0
     segmentation = annotation.get("segmentation")
     if isinstance(segmentation, dict):
-        whole = {key: _whole_numbers(segmentation[key]) for key in ("size", "counts") if key in segmentation}
-        if whole != segmentation or any(type(n) is not int for key in whole for n in segmentation[key] if isinstance(whole[key], list)):
-            changes["segmentation"] = {**segmentation, **whole}
+        lists = {key: value for key in ("size", "counts") if isinstance(value := segmentation.get(key), list)}
+        if any(type(number) is not int for numbers in lists.values() for number in numbers):
+            changes["segmentation"] = {**segmentation, **{key: list(map(as_whole_number, numbers)) for key, numbers in lists.items()}}
     elif isinstance(segmentation, list) and len(segmentation) > 1:
         rings = [ring for ring in segmentation if not (isinstance(ring, list) and len(ring) < 6)]
         if rings and len(rings) < len(segmentation):
@@ -55,14 +55,12 @@ def plain_annotation(annotation: Entry) -> tuple[Entry, int]:
     return ({**annotation, **changes} if changes else annotation), slivers
 
 
-def _is_true(value: Any) -> bool:
-    if isinstance(value, str):
-        return value.strip().lower() in _TRUE
-    return bool(value) and value == value  # NaN, which pandas writes for what is not there, does not equal itself.
-
-
-def _whole_numbers(values: Any) -> Any:
-    return [as_whole_number(value) if isinstance(value, float) else value for value in values] if isinstance(values, list) else values
+def _flag(value: Any) -> int | None:
+    """1 or 0 for what means yes or no; None where that cannot be known."""
+    if isinstance(value, float) and math.isnan(value):  # What pandas writes for what is not there.
+        return 0
+    text = str(value).strip().lower()
+    return 1 if text in _TRUE else 0 if text in _FALSE else None
 
 
 def numbered(annotations: list[Any]) -> tuple[list[Any], str]:

@@ -196,7 +196,7 @@ def _bare(content: Content) -> Checkpoint:
     if content.objects:
         raise ValueError(objects_beside(content.objects))
     if not names:
-        raise ValueError(f"holds no weights by name, or other things than weights. {SAVE_WEIGHTS_ONLY}")
+        raise ValueError(f"is not a state dict, which holds weights by name and nothing else. {SAVE_WEIGHTS_ONLY}")
     raise ValueError(other_network(names))
 
 
@@ -245,7 +245,7 @@ def _fitting(checkpoint: Checkpoint, advice: str) -> dict[str, Tensor]:
     """
     builder, arguments = checkpoint.architecture.builder, checkpoint.architecture.arguments
     if any(name.startswith(("weights", "progress")) for name in arguments):
-        raise ValueError(f"asks for other weights than its own. {_AGAIN}")
+        raise ValueError(f"lists weights that do not match its architecture. {_AGAIN}")
     try:
         module = build_on_meta(checkpoint.architecture)
     except Exception as error:

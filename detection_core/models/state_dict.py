@@ -99,7 +99,7 @@ def other_network(names: Iterable[str]) -> str:
     if not library and any(name.endswith(_HEADS) for name in names):
         detail = "its heads are a detector's, but its backbone is none of torchvision's builders'"
     return (
-        f"holds weights of something else than torchvision's detectors ({detail}). Use a checkpoint that `train` has written, or the "
+        f"does not hold the weights of one of torchvision's detectors ({detail}). Use a checkpoint that `train` has written, or the "
         "state_dict() of a Faster, Mask or Keypoint R-CNN, RetinaNet, FCOS, SSD or SSDlite that torchvision's builders give."
     )
 

@@ -140,12 +140,15 @@ def _is_cut_short(path: Path) -> bool:
 def _read_torch(path: Path, mmap: bool) -> Content:
     """What `torch.load` gives of plain data. Objects of unknown classes are read again and again as stand-ins, until all are known."""
     kinds: dict[str, Literal["object", "dict", "list"]] = {}
+    # torch takes a path with this ending for another format; without a path it cannot leave weights on the disk.
+    misnamed = path.suffix.lower() == ".safetensors"
     for _ in range(_MOST_GLOBALS):
         # torch leaves "builtins" out of the names that it complains of.
         stand_ins = [(_stand_in(name, kind), name if "." in name else f"builtins.{name}") for name, kind in kinds.items()]
         try:
-            with _globals_lock, torch.serialization.safe_globals(stand_ins):  # type: ignore[arg-type]
-                return Content(torch.load(path, map_location="cpu", weights_only=True, mmap=mmap), tuple(kinds))
+            with _globals_lock, torch.serialization.safe_globals(stand_ins), path.open("rb") as file:  # type: ignore[arg-type]
+                source, mapped = (file, False) if misnamed else (path, mmap)
+                return Content(torch.load(source, map_location="cpu", weights_only=True, mmap=mapped), tuple(kinds))
         except MemoryError:
             raise
         except Exception as error:

@@ -105,6 +105,8 @@ ANNOTATION_FAULTS = {
     "visibility 0.5": (with_annotation(keypoints=keypoints(v2=0.5)), "visibility 0.5"),
     "keypoint outside": (with_annotation(keypoints=keypoints(v0=162)), "(162, 60), beyond the image"),
     "area of text": (with_annotation(area="12"), "\"area\" is '12', not a number"),
+    "crowd or not": (with_annotation(iscrowd="maybe"), "\"iscrowd\" is 'maybe', not 0 or 1"),
+    "crowd of two": (with_annotation(iscrowd=2), '"iscrowd" is 2, not 0 or 1'),
     "repeated id": (with_annotation(id=1), "another annotation has this id"),
 }
 

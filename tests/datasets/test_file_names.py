@@ -48,6 +48,7 @@ FOUND = {
     "a folder that is not here": ("train/a.jpg", "a.jpg"),
     "only in a folder": ("b.jpg", "sub/b.jpg"),
     "URL, the one in images itself": ("https://example.org/d.jpg", "d.jpg"),
+    "spaces around": (" a.jpg\n", "a.jpg"),
     "its own case before another's": ("E.jpg", "E.jpg"),
     "its own case, escaped": (r"images\E.jpg", "E.jpg"),
 }

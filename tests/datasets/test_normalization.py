@@ -195,7 +195,10 @@ def test_what_is_read_otherwise_than_written_is_said_in_one_line(sound, change, 
 def test_run_lengths_with_a_point_are_whole_numbers(tmp_path):
     folder = coco_folder(tmp_path, segmentation="counts")
     whole = read_coco(folder)
-    edit(folder, lambda data: [a["segmentation"].update(counts=[*map(float, a["segmentation"]["counts"])]) for a in data["annotations"]])
+    for kind in (float, str):
+        edit(folder, lambda data: [a["segmentation"].update(counts=[*map(kind, a["segmentation"]["counts"])]) for a in data["annotations"]])  # noqa: B023
+        edit(folder, lambda data: [a["segmentation"].update(size=[*map(kind, a["segmentation"]["size"])]) for a in data["annotations"]])  # noqa: B023
+        assert read_coco(folder) == whole
     assert read_coco(folder) == whole
     assert type(read_coco(folder).images[0].annotations[0]["segmentation"]["counts"][0]) is int
 
@@ -273,6 +276,12 @@ def test_numbers_that_are_none_are_faults_of_their_entries(sound, field, value):
     faults = [] if field == "width" and value != 1.5 else [entry.position for entry in dataset.malformed]
     assert faults in ([], [0])
     check(dataset, TASKS)
+
+
+@pytest.mark.parametrize("rle", [{"counts": None}, {"counts": 5, "size": "x"}, {"size": [None, [1]], "counts": [{}]}])
+def test_run_lengths_of_another_kind_stay_a_fault(sound, rle):
+    dataset = read_changed(sound, lambda data: data["annotations"][0].update(segmentation=rle))
+    assert {fault.annotation_id for fault in check(dataset, TASKS)} == {1}
 
 
 def test_a_polygon_without_a_good_ring_stays_a_fault(sound):

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torchvision.models import get_model, resnet50
@@ -267,6 +267,7 @@ def test_any_wrappers_in_any_order_are_seen_through(steps):
     assert all(found.state[name].shape == value.shape for name, value in weights().items())
 
 
+@example([("nest", "model")], "x.safetensors")
 @settings(
     max_examples=10, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -349,7 +350,10 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
         "could run any code",
     ),
     "pickled state": (lambda p: p.write_bytes(pickle.dumps({"a": torch.zeros(1)})), "written by pickle instead of torch.save"),
-    "classifier": (lambda p: torch.save({"state_dict": resnet50().state_dict()}, p), r"something else.*the first is state_dict\.conv1"),
+    "classifier": (
+        lambda p: torch.save({"state_dict": resnet50().state_dict()}, p),
+        r"one of torchvision's detectors \(the first is state_dict\.conv1",
+    ),
     "Ultralytics": (lambda p: torch.save({"model.0.conv.weight": torch.zeros(1)}, p), "look like Ultralytics's"),
     "Detectron2": (
         lambda p: torch.save({"model": {"backbone.bottom_up.res2.0.conv1.weight": torch.zeros(1)}}, p),
@@ -376,7 +380,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "optimizer alone": (
         lambda p: torch.save({"state": {0: {"exp_avg": torch.zeros(2)}}}, p),
-        "holds no weights by name",
+        "weights by name and nothing else",
     ),
     "Git LFS pointer": (lambda p: p.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), "git lfs pull"),
     "web page": (lambda p: p.write_text("<!DOCTYPE html><html>"), "web page.*Download the file itself"),

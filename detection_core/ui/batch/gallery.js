@@ -10,10 +10,24 @@ const KINDS_ON_CARD = 3;
 
 /** @typedef {{ onOpen: (image: BatchImage) => void, onSelect: (image: BatchImage, selected: boolean) => void }} Handlers */
 
+/**
+ * @typedef {object} Card
+ * @property {HTMLElement} card
+ * @property {HTMLElement} open
+ * @property {HTMLImageElement} thumbnail
+ * @property {SVGElement} drawing
+ * @property {HTMLElement} state
+ * @property {HTMLElement} words
+ * @property {ReturnType<typeof makeTick>} tick
+ * @property {boolean} isNear whether it is on the screen, or nearly
+ * @property {BatchResult | null} result
+ * @property {number} visible number of objects shown
+ * @property {{ result: BatchResult | null, visible: number } | null} drawn
+ */
 
 /** @param {HTMLElement} list @param {Handlers} handlers */
 export function createGallery(list, { onOpen, onSelect }) {
-  /** @type {Map<BatchImage, any>} */
+  /** @type {Map<BatchImage, Card>} */
   const cards = new Map();
   // Boxes are drawn on cards that are on the screen, or nearly: on all two hundred it would take too long.
   const observer = new IntersectionObserver(look, { rootMargin: "400px" });
@@ -28,7 +42,7 @@ export function createGallery(list, { onOpen, onSelect }) {
     }
   }
 
-  /** @param {BatchImage} image */
+  /** @param {BatchImage} image @returns {Card} */
   function makeCard(image) {
     const card = make("li", "bv-card");
     const open = makeButton("bv-open", "", () => image.state === "done" && onOpen(image));
@@ -50,12 +64,12 @@ export function createGallery(list, { onOpen, onSelect }) {
     return { card, open, thumbnail, drawing, state, words, tick, isNear: false, result: null, visible: 0, drawn: null };
   }
 
-  /** @param {any} card @param {BatchImage} image @param {number} threshold @param {Categories} categories */
+  /** @param {Card} card @param {BatchImage} image @param {number} threshold @param {Categories} categories */
   function update(card, image, threshold, categories) {
     const { state, result } = image;
     const visible = visibleCount(image, threshold);
     card.card.dataset.state = state;
-    card.open.setAttribute("aria-disabled", state !== "done");
+    card.open.setAttribute("aria-disabled", String(state !== "done"));
     show(card.thumbnail, Boolean(result));
     if (result && card.result !== result) card.thumbnail.src = result.thumbnail;
     Object.assign(card, { result, visible });
@@ -75,11 +89,10 @@ export function createGallery(list, { onOpen, onSelect }) {
         cards.delete(image);
       }
       for (const image of images) {
-        if (!cards.has(image)) {
-          cards.set(image, makeCard(image));
-          list.append(cards.get(image).card);
-        }
-        update(cards.get(image), image, threshold, categories);
+        const card = cards.get(image) ?? makeCard(image);
+        if (!cards.has(image)) list.append(card.card);
+        cards.set(image, card);
+        update(card, image, threshold, categories);
       }
     },
   };
@@ -93,7 +106,7 @@ function wordsOf(image, visible, categories) {
 
 /**
  * Draws what is to be seen of a card's result, unless it is drawn already; one path a color, because nodes are dear.
- * @param {any} card
+ * @param {Card} card
  */
 function drawBoxes(card) {
   const { drawing, result, visible, drawn } = card;

@@ -8,7 +8,6 @@ import { formatMs, make, makeButton, setAttribute, setText } from "../components
 /** @type {Record<string, string>} */
 const ROW_STATES = { waiting: "Waiting", uploading: "Uploading …", looking: "Looking …" };
 
-
 /** @param {HTMLTableElement} table @param {import("./gallery.js").Handlers} handlers */
 export function createBatchTable(table, { onOpen, onSelect }) {
   const body = table.tBodies[0];

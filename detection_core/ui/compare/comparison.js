@@ -4,7 +4,7 @@ import { agreedObjects, compareObjects } from "./matching.js";
 import { countedObjects } from "./selection.js";
 
 /**
- * @param {CompareResult[]} models {id, objects, threshold} of each model that has a result
+ * @param {CompareResult[]} models those that have a result
  * @param {CompareSettings} settings
  */
 export function createComparison(models, settings) {

@@ -21,7 +21,6 @@ class ModelSlots(BrowserComponent):
 
     files = "components/model_slots"
     styles = ("precision_choice",)
-    browser_events = ("select",)
 
     def __init__(self, selected: Sequence[str], states: dict[str, str], **kwargs: Any) -> None:
         super().__init__(slots_value(selected, states), **kwargs)

@@ -10,14 +10,14 @@ const CHART_TICK_ROOM = 72;
 
 /**
  * @param {HTMLElement} track the element that is pointed at and has the focus; holds an <svg>, a playhead and a tooltip
- * @param {{ onSeek: (seconds: number) => void, onToggle: () => void }} handlers {onSeek(seconds), onToggle()}
+ * @param {{ onSeek: (seconds: number) => void, onToggle: () => void }} handlers
  */
 export function createVideoChart(track, { onSeek, onToggle }) {
   const svg = /** @type {SVGElement} */ (track.querySelector("svg"));
   const head = /** @type {HTMLElement} */ (track.querySelector(".vv-playhead"));
   const ghost = /** @type {HTMLElement} */ (track.querySelector(".vv-ghost"));
   const tooltip = /** @type {HTMLElement} */ (track.querySelector(".dv-tooltip"));
-  /** @type {any} */
+  /** What is drawn; nothing below is called without it. @type {any} */
   let series = null;
   let width = 0;
   let now = 0;

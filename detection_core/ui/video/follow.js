@@ -6,7 +6,8 @@ const FOLLOW_SILENCES = 5;
 
 /**
  * @param {Mounting["server"]} server Python's functions watch and stop
- * @param {{ news: (answer: VideoNews) => void, ended: (stage: string, sentence: string) => void }} tell {news(answer of `watch`); ended(stage or "expired" or "silent", sentence)}
+ * @param {{ news: (answer: VideoNews) => void, ended: (stage: string, sentence: string) => void }} tell `news` gets an answer of `watch`,
+ *   `ended` a stage, or "expired" or "silent", and a sentence
  */
 export function createVideoFollower(server, tell) {
   /** @type {string | null} */

@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 _MAX_WAITING = 32
 
 
-class JobsFullError(UserError, RuntimeError):
-    """Too many jobs are waiting already."""
+class JobsFullError(UserError):
+    """Too many jobs are waiting already; the message tells the user to try again later."""
 
     def __init__(self) -> None:
         super().__init__("Too many videos are waiting already. Try again in a few minutes.")
