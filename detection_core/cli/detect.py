@@ -90,7 +90,8 @@ def _detect(args: argparse.Namespace) -> int:
     formats, video_formats = _formats(args, spec, videos=bool(videos), images=bool(images))
     limits, loader = settings(args.device)
     threshold = spec.default_threshold if args.threshold is None else args.threshold
-    options = options_of_videos(args, spec, threshold)
+    in_videos = spec.video_threshold if args.threshold is None else args.threshold
+    options = options_of_videos(args, spec, in_videos)
     from detection_core.video import lowest_kept
 
     with _folder(args.out) as folder:
@@ -103,9 +104,11 @@ def _detect(args: argparse.Namespace) -> int:
             how = {"limits": limits, "overwrite": args.overwrite, "on_stdout": args.out is None, "raw_tables": args.raw_csv}
             fine = detect_in_images(images, folder, detector.detect, provenance, formats, **how)
         if videos:
-            floor = lowest_kept(spec.min_score, spec.default_threshold, threshold)
+            floor = lowest_kept(spec.min_score, spec.default_threshold, in_videos)
             with _frame_detector(spec, args.device, loader) as (detect, max_in_flight):
-                run = VideoRun(folder, detect, provenance, video_formats, options, floor, video_limits, max_in_flight, args.raw_csv)
+                run = VideoRun(
+                    folder, detect, _provenance(spec, in_videos), video_formats, options, floor, video_limits, max_in_flight, args.raw_csv
+                )
                 fine = run.over(_stems(videos, images, folder)) and fine
     return 0 if fine else 1
 

@@ -11,6 +11,9 @@ from torchvision.models._api import WeightsEnum
 from detection_core.models.families import Family, Task
 from detection_core.models.precision import Precision, join_key, split_key
 
+# See `ModelSpec.video_threshold`.
+_LOWEST_IN_VIDEO = 0.35
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -99,6 +102,15 @@ class ModelSpec:
     def identity(self) -> tuple[str, str]:
         """Identifies the model and the content of its file."""
         return self.key, self.revision
+
+    @property
+    def video_threshold(self) -> float:
+        """The threshold to start with in moving images, 0–1, where every false object flickers.
+
+        The built-in model of COCO's classes has the best F1 at 0.2; at 0.35 its precision is 0.75 instead of 0.53 and its recall 0.29
+        instead of 0.38, with 0.9 false objects an image instead of 3.0 (300 of its holdout images, at IoU 0.5).
+        """
+        return max(self.default_threshold, _LOWEST_IN_VIDEO)
 
     @property
     def class_names(self) -> list[str]:

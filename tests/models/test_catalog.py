@@ -238,3 +238,10 @@ class TestLaterTorchvision:
         bring("fasterrcnn_new", {"COCO_V1": self.META, "COCO_V2": {}})
         assert "fasterrcnn_new" in list_models()
         assert "fasterrcnn_new with COCO_V2 is left out" in caplog.text
+
+
+@pytest.mark.parametrize(("key", "threshold"), [(COCO_MODEL, 0.35), (PERSON_MODEL, 0.45), ("fasterrcnn_resnet50_fpn_v2", 0.5)])
+def test_moving_images_begin_at_no_threshold_that_lets_false_objects_flicker(key, threshold):
+    spec = get_model_spec(key)
+    assert spec.video_threshold == max(spec.default_threshold, 0.35)
+    assert spec.video_threshold == threshold

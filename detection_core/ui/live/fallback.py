@@ -97,6 +97,6 @@ class PlainStream:
             raise gr.Error(html.escape(str(error)), print_exception=False) from error
         except TimeoutError as error:
             raise gr.Error("The model is too slow for a stream. Choose a faster one.", print_exception=False) from error
-        found = result.detections[result.detections.scores >= spec.default_threshold]
+        found = result.detections[result.detections.scores >= spec.video_threshold]
         annotated = serve_bytes(encode_jpeg(annotate(loaded.image, found)), "frame.jpg", self._annotated)
         return annotated, found.describe()

@@ -87,7 +87,7 @@ async def _detect(request: Mapping[str, Any], stream: LiveStream, engine: Engine
             return {"dropped": True}
         frame = stream.frames[number] = LiveFrame(
             time_s=bounded(request.get("time"), 0, 1e15, 0) / 1000,
-            threshold=bounded(request.get("threshold"), 0, 1, stream.spec.default_threshold),
+            threshold=bounded(request.get("threshold"), 0, 1, stream.spec.video_threshold),
             stable=request.get("stable") is not False,
             tasks=_tasks(request.get("tasks")),
         )

@@ -60,7 +60,7 @@ def live_start(turn: str, stream: str, spec: ModelSpec) -> LiveMessage:
         turn=turn,
         stream=stream,
         model=ViewModel(key=spec.key, title=spec.title),
-        threshold=spec.default_threshold,
+        threshold=spec.video_threshold,
         floor=spec.min_score,
         categories={str(label): ViewCategory(name=name, plural=plural(name)) for label, name in enumerate(spec.categories)},
         edges=view_edges(tuple(spec.keypoint_names)),

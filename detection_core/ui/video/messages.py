@@ -152,7 +152,7 @@ class VideoOrder:
 
     def options(self, spec: ModelSpec) -> VideoOptions:
         """The order as options of detection with this model."""
-        threshold = spec.default_threshold if self.threshold is None else self.threshold
+        threshold = spec.video_threshold if self.threshold is None else self.threshold
         return VideoOptions(
             # The slider ends at the minimum score rounded down.
             threshold=max(threshold, model_floor(spec)),
@@ -173,7 +173,7 @@ def video_model(spec: ModelSpec, button: str) -> VideoMessage:
     layers = [layer for task in spec.tasks for layer in _LAYERS_OF_TASKS[task]]
     return VideoMessage(
         model=VideoModel(
-            key=spec.key, title=spec.title, threshold=spec.default_threshold, floor=model_floor(spec), layers=layers, button=button
+            key=spec.key, title=spec.title, threshold=spec.video_threshold, floor=model_floor(spec), layers=layers, button=button
         )
     )
 
