@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from detection_core.datasets.checks import check
@@ -35,6 +36,7 @@ def squeezed_folder(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_persons_only_without_the_holdout_and_in_their_shape(tmp_path):
     data = coco_folder(tmp_path / "data", images=5, objects=1, keypoints=False)  # A person, a dog, a person, …
     taboo = coco_folder(tmp_path / "holdout", images=1)

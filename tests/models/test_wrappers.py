@@ -269,7 +269,7 @@ def test_any_wrappers_in_any_order_are_seen_through(steps):
 
 @example([("nest", "model")], "x.safetensors")
 @settings(
-    max_examples=10, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     st.lists(STEPS, max_size=6),

@@ -54,7 +54,7 @@ def both(key: str, outputs: dict, anchors: list, **settings_of_the_model: float)
     topk_candidates=st.sampled_from([3, 400]),
     detections_per_img=st.sampled_from([1, 200]),
 )
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_detections_are_torchvisions(key, seed, images, anchors, confidence, crowding, topk_candidates, detections_per_img):
     outputs, boxes = outputs_of(torch.Generator().manual_seed(seed), images, anchors, confidence, crowding)
     if key == SIGMOIDS:
