@@ -137,7 +137,7 @@ def test_a_cancelled_look_goes_on_where_it_was(batch, engine):
     engine.holds = True
     give(batch, *NAMES)
     expect(batch.locator(".bv-card[data-state=looking]")).to_have_count(2, timeout=20 * SECONDS)
-    expect(batch.locator(".bv-progress")).to_contain_text("0 of 3 looked at")
+    expect(batch.locator(".bv-progress")).to_contain_text("0 of 3 processed")
     while len(engine.waiting) < 2:
         batch.wait_for_timeout(50)
     waiting = engine.waiting

@@ -209,7 +209,7 @@ def stats(view: Locator) -> dict[str, Any]:
 
 
 def test_frames_go_to_the_server_and_objects_appear_over_the_camera(page: Page, view: Locator, server: FakeServer) -> None:
-    expect(view.get_by_text("Frames are looked at and forgotten: nothing is stored.").first).to_be_visible()
+    expect(view.get_by_text("Frames are processed and discarded: nothing is stored.").first).to_be_visible()
     assert server.asked == []
     start(view)
     wait_for(page, lambda: len(server.asked) > 4, "no more frames were sent")

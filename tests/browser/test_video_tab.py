@@ -95,7 +95,7 @@ def test_a_video_is_looked_at_and_the_counts_seek_in_it(tab, walk):
     assert video.evaluate("video => video.src").startswith("blob:")
     expect(video).to_have_js_property("videoWidth", 160)
     look(tab)
-    expect(tab.locator(".vv-words")).to_contain_text("20 frames looked at in")
+    expect(tab.locator(".vv-words")).to_contain_text("20 frames processed in")
     expect(tab.locator(".vv-legend")).to_contain_text("1 person")
     expect(tab.locator(".vv-legend")).to_contain_text("2 in all")
     assert "/file=" in video.evaluate("video => video.src")
@@ -132,7 +132,7 @@ def test_drawing_again_asks_no_model(tab, walk, engine):
     tab.get_by_role("group", name="Follow objects").get_by_role("button", name="Off").click()
     expect(tab.locator(".vv-words")).to_contain_text("the model is not needed")
     tab.get_by_role("button", name="Draw again").click()
-    expect(tab.locator(".vv-words")).to_contain_text("20 frames looked at in", timeout=20 * SECONDS)
+    expect(tab.locator(".vv-words")).to_contain_text("20 frames processed in", timeout=20 * SECONDS)
     expect(tab.locator(".vv-legend")).to_have_text("1 person")
     chart(tab).focus()
     tab.keyboard.press("End")
@@ -159,7 +159,7 @@ def test_classes_are_switched_off_in_the_chart_at_once_and_in_the_video_when_it_
     expect(chips.get_by_role("button", name="dog")).to_have_attribute("aria-pressed", "false")
     expect(tab.locator(".vv-legend li")).to_have_text(["1 person1 in all"])
     tab.get_by_role("button", name="Draw again").click()
-    expect(tab.locator(".vv-words")).to_contain_text("20 frames looked at in", timeout=20 * SECONDS)
+    expect(tab.locator(".vv-words")).to_contain_text("20 frames processed in", timeout=20 * SECONDS)
     expect(tab.locator(".vv video")).to_have_attribute("aria-label", "The annotated video: 1 person in all")
     expect(chips.get_by_role("button")).to_have_text(["person×1", "dog×1"])
     chart(tab).focus()
@@ -198,7 +198,7 @@ def test_a_cancelled_look_shows_what_it_has(tab, walk, engine):
     expect(tab.locator(".vv-working")).to_contain_text("Ending after this frame")
     engine.release()
     expect(tab.locator(".vv-words")).to_contain_text("It ended early", timeout=20 * SECONDS)
-    expect(tab.locator(".vv-track")).to_contain_text("not looked at")
+    expect(tab.locator(".vv-track")).to_contain_text("not processed")
     expect(tab.get_by_role("button", name="Detect again")).to_be_visible()
 
 
@@ -227,7 +227,7 @@ def test_a_look_goes_on_while_the_visitor_is_in_another_tab(tab, walk, engine):
     expect(tab.get_by_text("Nothing here")).to_be_visible()
     engine.release()
     tab.get_by_role("tab", name="Video").click()
-    expect(tab.locator(".vv-words")).to_contain_text("20 frames looked at in", timeout=20 * SECONDS)
+    expect(tab.locator(".vv-words")).to_contain_text("20 frames processed in", timeout=20 * SECONDS)
     expect(tab.locator(".vv-name")).to_have_text("walk.mp4")
 
 

@@ -11,7 +11,7 @@ export function drawProgress(ui, { queue, status }) {
   const { finished, left, seconds } = queue.progress();
   const total = finished + left;
   const preparing = status?.stage === "download" || status?.stage === "load" ? status : null;
-  setText(ui.statusText, preparing ? preparing.text : `${finished} of ${total} looked at${timeLeft((seconds / finished) * left, finished)}`);
+  setText(ui.statusText, preparing ? preparing.text : `${finished} of ${total} processed${timeLeft((seconds / finished) * left, finished)}`);
   const share = preparing?.total ? (preparing.done ?? 0) / preparing.total : finished / Math.max(total, 1);
   ui.progress.style.setProperty("--share", share);
   setAttribute(ui.progress, "aria-valuenow", Math.round(100 * share));

@@ -57,7 +57,7 @@ export function createVideoChart(track, { onSeek, onToggle }) {
     if (width - CHART_MARGIN.right - from < 3) return;
     const box = makeSvg("rect", "vv-unseen", svg);
     for (const [name, value] of Object.entries({ x: from, y: CHART_MARGIN.top, width: width - CHART_MARGIN.right - from, height: base - CHART_MARGIN.top })) box.setAttribute(name, String(value));
-    if (width - from > 110) text("not looked at", from + 8, CHART_MARGIN.top + 14, "start");
+    if (width - from > 110) text("not processed", from + 8, CHART_MARGIN.top + 14, "start");
   }
 
   /** @param {VideoClass} shown @param {number} index @param {(count: number) => number} toY @param {number} base */
@@ -96,7 +96,7 @@ export function createVideoChart(track, { onSeek, onToggle }) {
 
   /** @param {number} index @param {number} time */
   function wordsAt(index, time) {
-    return time >= series.end + 1e-3 ? "not looked at" : seenAt(series.lines, index);
+    return time >= series.end + 1e-3 ? "not processed" : seenAt(series.lines, index);
   }
 
   /** @param {PointerEvent} event */

@@ -18,7 +18,7 @@ export function wordsFor(kind, { source, settings, outcome }, longest) {
   if (!source?.facts) return "";
   if (kind === "draw") return "The settings have changed. Drawing again is quick: the model is not needed.";
   if (kind === "detect" || !outcome) return estimate(framesAt(source.facts, settings.rate, longest), settings.rate, source.facts, source.pace);
-  const looked = `${counted(outcome.frames, "frame")} looked at in ${roughly(outcome.seconds)}.`;
+  const looked = `${counted(outcome.frames, "frame")} processed in ${roughly(outcome.seconds)}.`;
   return outcome.complete ? looked : `${looked} It ended early: ${clockTime(seriesEnd(outcome.times), true)} of ${clockTime(source.facts.seconds, true)} are annotated.`;
 }
 

@@ -51,7 +51,7 @@ export function createScreen(ui, state, { onTime, onVersion }) {
     show(ui.unplayable, true);
     const isGone = state.shown === "annotated" && state.outcome;
     setText(ui.unplayable, isGone
-      ? "The video is no longer on the server. Have the video looked at again."
+      ? "The video is no longer on the server. Run Detect again."
       : "Your browser does not play files of this kind. The annotated video will be one that it plays.");
   }
 

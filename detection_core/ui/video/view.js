@@ -1,4 +1,4 @@
-// VideoView in the browser: takes a video, sends it, has it looked at or drawn again, and plays what comes of that.
+// VideoView in the browser: takes a video, sends it, has it processed or drawn again, and plays what comes of that.
 //
 // Python sends messages (see messages.py); how far the work is, the view asks itself. `receive` is the entrance, `redraw` the exit.
 
@@ -120,7 +120,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   function ended(stage, text) {
     const kind = state.work?.kind;
     state.work = null;
-    if (stage === "failed") tellError({ title: kind === "draw" ? "The video could not be drawn" : "The video could not be looked at", text });
+    if (stage === "failed") tellError({ title: kind === "draw" ? "The video could not be drawn" : "The video could not be processed", text });
     if (stage === "expired" || stage === "silent") tellError({ title: stage === "silent" ? "No answer" : "The results are gone", text });
     if (stage === "expired") Object.assign(state, { outcome: null, shown: "original" });
     if (stage === "cancelled") state.notes = ["Cancelled."];
