@@ -8,6 +8,8 @@ import itertools
 import json
 import re
 import shutil
+import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +49,14 @@ class Arm:
 
     def run(self, module, spec, images, device, *, tasks) -> tuple[list[Detections], Timings]:
         return [self.detect(Image.fromarray(image)) for image in images], Timings(network=0.01)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Python's own handling of Ctrl-C, which a process that was started in the background does not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)
@@ -146,6 +156,7 @@ def test_a_bad_video_is_told_and_the_rest_is_done(tmp_path, video, capsys):
     assert any(line.startswith(f"[3/3] {video}: 20 frames") for line in lines)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_interrupted_what_is_done_is_kept_and_said(tmp_path, video, model, capsys):
     model.error, model.fails_at = KeyboardInterrupt(), 8
     assert detect(video, "--out", tmp_path / "out") == 130
