@@ -58,6 +58,9 @@ def bring_up(page: Page, tab: str) -> None:
             expect(page.get_by_role("button", name="Detect", exact=True).last).to_be_enabled(timeout=60 * _SECONDS)
             page.get_by_role("button", name="Detect", exact=True).last.click()
             expect(page.locator(".vv")).to_contain_text("in the video", timeout=300 * _SECONDS)
+            # At its first frame Chromium shows that it is loading.
+            page.locator(".vv video").evaluate("video => { video.currentTime = 2.6; }")
+            page.wait_for_timeout(2 * _SECONDS)
         case _:
             page.wait_for_timeout(2 * _SECONDS)
     page.wait_for_timeout(_SECONDS)
