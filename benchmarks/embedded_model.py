@@ -192,9 +192,9 @@ def main() -> None:
     measured: dict[str, Any] = {}
     if args.empty:
         images, alarms = false_alarms(module, spec, args.empty, threshold)
-        told = f"{alarms} of {images}"
-        print(f"\nImages without persons in which one is detected at the default threshold: {told}.")
-        measured["images without persons in which one is seen"] = told
+        share = f"{alarms} of {images}"
+        print(f"\nImages without persons in which one is detected at the default threshold: {share}.")
+        measured["images without persons in which one is seen"] = share
     if args.write_card:
         facts = {"params": params, "gflops": round(gflops, 2), "file_size": round(size, 1), "default_threshold": default.threshold}
         write_card(args.write_card, evaluations, facts, measured)

@@ -63,7 +63,7 @@ def read_and_check(
     training = merge([_sound(read_coco(path, partial=partial), tasks, data, say) for path, partial in sources])
     require_objects(training)
     needed: tuple[tuple[Task, bool, str], ...] = (
-        ("masks", training.has_masks, "outlines"),
+        ("masks", training.has_masks, "masks"),
         ("keypoints", training.has_keypoints, "keypoints"),
     )
     for task, there, needs in needed:
