@@ -14,7 +14,7 @@ from PIL import Image
 from detection_core.detections import Detections
 from detection_core.detections.comparison import Agreed, Comparison, compare, consensus
 from detection_core.formats import Provenance, annotated_png, png_with_facts, to_json
-from detection_core.formats.target import Target, shortened
+from detection_core.formats.target import Target, shortened_stem
 from detection_core.visualization import AnnotationStyle, annotate_comparison
 
 REPORT_FILE = "comparison.json"
@@ -126,4 +126,4 @@ def report_stems(names: list[str], target: Target) -> dict[tuple[str, ...], str]
     """Returns unused stems for the images of all models and all pairs of models."""
     stems: dict[tuple[str, ...], str] = {(name,): target.free_stem(name) for name in names}
     pairs = itertools.combinations(names, 2)
-    return stems | {(a, b): target.free_stem(shortened(f"difference_{a}_{b}")) for a, b in pairs}
+    return stems | {(a, b): target.free_stem(shortened_stem(f"difference_{a}_{b}")) for a, b in pairs}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 # The limit of nearly all file systems, in bytes.
 _USUAL_LIMIT = 255
-# Control characters, line and paragraph separators, and characters that change the direction of text.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# Control characters, line and paragraph separators, characters that change the direction of text, and halves of surrogate pairs.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def longest_name(folder: Path) -> int:

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from detection_core.file_names import on_one_line
+
 Entry = dict[str, Any]
 
 _WHOLE_NUMBER = re.compile(r"\s*[+-]?[0-9]{1,40}(\.0*)?\s*", re.ASCII)
@@ -174,7 +176,7 @@ def keypoint_names(names: list[str]) -> tuple[list[str], str]:
 
 def one_line(name: str) -> str:
     """A name from a file as a message can show it: whole, on one line, unless it is longer than any file's."""
-    shown = "".join(c if unicodedata.category(c) not in _UNPRINTABLE else ascii(c)[1:-1] for c in name)
+    shown = on_one_line(name)
     return shown if len(shown) <= 400 else f"{shown[:80]}… ({len(name)} characters)"
 
 

@@ -93,10 +93,10 @@ class Target:
 def safe_stem(file_name: str) -> str:
     """Returns an image's file name without folders and extension, valid on every file system."""
     stem = PurePosixPath(file_name.replace("\\", "/")).stem
-    return shortened(_NOT_IN_NAMES.sub("_", stem)).strip(" .") or "image"
+    return shortened_stem(_NOT_IN_NAMES.sub("_", stem)).strip(" .") or "image"
 
 
-def shortened(stem: str) -> str:
+def shortened_stem(stem: str) -> str:
     """Shortens a file name to a length that every file system allows."""
     return file_names.shortened(stem, _LONGEST_STEM)
 
