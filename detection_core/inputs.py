@@ -125,9 +125,11 @@ def free_stems(
     stems = {}
     room = longest_name(folder) - max(len(os.fsencode(ending)) for ending in endings)
     for file in files:
-        stem = PurePosixPath(file.place).with_suffix("") if file.place else PurePosixPath()
+        place = PurePosixPath(file.place)
+        # Of "..0", whose ending is ".0", a "." would be left, which is the folder's own name and not a file's.
+        name = place.name if place.stem in {".", ".."} else place.stem
         for suffix in itertools.chain([""], (f"-{number}" for number in itertools.count(2))):
-            candidate = str(stem.with_name(shortened(stem.name, room - len(suffix)) + suffix)) if stem.name else suffix
+            candidate = str(place.parent / (shortened(name, room - len(suffix)) + suffix)) if name else suffix
             written_to = {identity(folder / f"{candidate}{ending}") for ending in endings}
             if candidate.casefold() not in used and not written_to & inputs:
                 break

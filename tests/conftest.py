@@ -16,9 +16,11 @@ from hypothesis import settings
 from benchmarks.common import cpu_model
 from tests.machine import NO_INSTRUCTIONS, fast_dtype
 
-# A busy machine is no failure.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# The default run tries the same examples each time, so that it fails because of a change and never by chance; a slow machine is no
+# failure. `pytest --hypothesis-profile=explore` tries many new examples: what it finds becomes a row of a table.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=500)
+settings.load_profile("repeatable")
 
 # Before any test asks for the catalog: many are made for each of its models.
 os.environ["DETECTION_EXPLORER_MODELS_DIR"] = ""

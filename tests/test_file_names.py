@@ -60,6 +60,12 @@ def test_short_names_stay(tmp_path):
     assert list(free_stems(files, tmp_path, set(), ENDINGS).values()) == ["sub/a.b", ".jpg"]
 
 
+@pytest.mark.parametrize(("name", "stem"), [("..0", "..0"), ("...jpg", "...jpg"), ("..a.jpg", "..a"), ("a..0", "a.")])
+def test_names_that_begin_with_dots_are_no_folders(tmp_path, name, stem):
+    files = [InputFile(f"{folder}/{name}", name, f"sub/{name}") for folder in "ab"]
+    assert list(free_stems(files, tmp_path, set(), ENDINGS).values()) == [f"sub/{stem}", f"sub/{stem}-2"]
+
+
 def test_the_limit_is_the_file_systems(tmp_path, monkeypatch):
     assert longest_name(tmp_path) == 255
     assert longest_name(tmp_path / "missing") == 255
