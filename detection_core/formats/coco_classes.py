@@ -103,7 +103,11 @@ def _of_list(ids: set[int], listed: ClassList) -> Classes:
     names = from_1 if starts_at_1 else from_0
     note = _unnamed(ids, names, listed.source)
     if not note and 0 not in ids and ids <= from_0.keys() & from_1.keys() and ids:
-        note = f"Its category ids fit the names in {listed.source} counted from 0 and from 1; they are counted from 0, as YOLO does."
+        # Ultralytics wrote ids from 0 until 2024, and writes them from 1 since.
+        note = (
+            f"Its category ids fit the names in {listed.source} counted from 0 and from 1; they are counted from 0. "
+            "Names with ids, as in a COCO JSON, leave no doubt."
+        )
     elif not note and starts_at_1:
         note = f"Its category ids fit the names in {listed.source} counted from 1, so they are counted from 1."
     return Classes(names, note=note)

@@ -84,7 +84,10 @@ def class_of(entry: dict[str, Any]) -> tuple[int | None, str]:
 
     The name is `category_name`, which SAHI and others add, or a `category_id` that is a name.
     """
-    value, name = plain(entry.get("category_id")), entry.get("category_name")
+    value, name = entry.get("category_id"), entry.get("category_name")
+    if type(value) is int and name is None and 0 <= value < 2**31:
+        return value, ""
+    value = plain(value)
     number = as_whole_number(value)
     name = fit_to_show(name) if isinstance(name, str) else ""
     if number is None and isinstance(value, str) and as_number(value) is None:
@@ -96,7 +99,10 @@ def class_of(entry: dict[str, Any]) -> tuple[int | None, str]:
 
 def is_crowd(entry: dict[str, Any]) -> bool:
     """Whether an entry is a crowd (`iscrowd`): a region with many objects, not an object."""
-    value = plain(entry.get("iscrowd"))
+    value = entry.get("iscrowd")
+    if value is None or (type(value) is int and value == 0):
+        return False
+    value = plain(value)
     return value is True or as_whole_number(value) == 1 or (isinstance(value, str) and value.strip().lower() == "true")
 
 
@@ -119,7 +125,7 @@ def _score(value: Any) -> float:
     if value is None:
         raise ValueError("its “score” is missing. Write the detection's confidence, from 0 to 1, under this name")
     if score is None or not -_ROUNDING <= score <= 1 + _ROUNDING:
-        is_percentage = score is not None and 1 < score <= 100
+        is_percentage = score is not None and 2 <= score <= 100
         raise ValueError(f"its “score” {_is_not('a number from 0 to 1', value)}" + (". Divide percentages by 100" if is_percentage else ""))
     return min(max(score, 0.0), 1.0)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from detection_core.formats.coco_values import as_whole_number, fit_to_show
+from detection_core.formats.coco_values import as_whole_number, fit_to_show, plain
 from detection_core.formats.errors import ResultsFormatError
 
 _MOST_BYTES = 128 * 2**20
@@ -61,8 +61,9 @@ def read_coco_file(data: Any) -> CocoFile:
     if isinstance(data, np.ndarray) and data.ndim == 2 and data.shape[1] == 7:
         rows = data.tolist()
         return CocoFile("results", [{"image_id": row[0], "bbox": row[1:5], "score": row[5], "category_id": row[6]} for row in rows])
-    if isinstance(data, list | tuple):
-        return CocoFile("results", list(data))
+    data = plain(data)
+    if isinstance(data, list):
+        return CocoFile("results", data)
     if isinstance(data, dict):
         if part := next((name for name in _WRAPPERS if isinstance(data.get(name), list)), None):
             categories = _list_of(data, "categories")
@@ -103,9 +104,12 @@ def _list_of(data: dict[str, Any], part: str) -> list[Any]:
 def _decompressed(content: bytes) -> bytes:
     if content.startswith(_GZIP):
         try:
-            content = zlib.decompressobj(wbits=31).decompress(content, _MOST_BYTES + 1)
+            decompressor = zlib.decompressobj(wbits=31)
+            content = decompressor.decompress(content, _MOST_BYTES + 1)
         except zlib.error as error:
             raise ResultsFormatError("The file is compressed by gzip, but damaged. Compress it again.") from error
+        if not decompressor.eof and len(content) <= _MOST_BYTES:
+            raise ResultsFormatError("The file is compressed by gzip, but cut off. Copy it again.")
     if len(content) > _MOST_BYTES:
         raise ResultsFormatError(f"The file has more than {_MOST_BYTES // 2**20} MiB, which is the most that is read.")
     return content
@@ -123,11 +127,17 @@ def _parsed(content: bytes) -> Any:
 
 
 def _parsed_lines(content: bytes) -> list[Any] | None:
-    """Parses JSON lines, an entry each; None if they are none."""
-    # JSON itself has no line breaks within texts. `splitlines` would also break at other characters, which it has.
-    lines = [line for line in content.decode(json.detect_encoding(content)).split("\n") if line.strip()]
-    try:
-        entries = [json.loads(line) for line in lines]
-    except (ValueError, RecursionError):
-        return None
-    return entries if all(isinstance(entry, dict) for entry in entries) else None
+    """Parses JSON lines, an entry each; None if the first line is none."""
+    # `splitlines` would also break at characters that may stand in texts.
+    lines = content.decode(json.detect_encoding(content)).split("\n")
+    entries: list[Any] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entries += [json.loads(line)] if line.strip() else []
+        except (ValueError, RecursionError) as error:
+            if not entries:
+                return None
+            raise ResultsFormatError(f"Line {number} of the file is not valid JSON, as each line of JSON lines must be.") from error
+        if entries and not isinstance(entries[0], dict):
+            return None
+    return entries

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from detection_core.file_names import on_one_line
 from detection_core.formats.coco_file import CocoFile
-from detection_core.formats.coco_values import as_whole_number, plain
+from detection_core.formats.coco_values import as_whole_number, is_missing, plain
 from detection_core.formats.errors import InvalidEntryError, ResultsFormatError, SeveralImagesError
 
 _SHOWN_IDS = 10
@@ -41,8 +43,9 @@ def entries_by_image(file: CocoFile) -> tuple[dict[str, ImageEntries], list[Inva
     """
     images: dict[str, ImageEntries] = {}
     errors: list[InvalidEntryError] = []
+    only_named: list[tuple[int, dict[str, Any]]] = []
     for image in file.images:
-        if isinstance(image, dict) and (key := _key(image, "id")):
+        if isinstance(image, dict) and (key := _id_of(image.get("id")) or next(iter(_file_names(image)), "")):
             size = as_whole_number(image.get("height")), as_whole_number(image.get("width"))
             known = images.setdefault(key, ImageEntries())
             known.file_names |= _file_names(image)
@@ -52,14 +55,34 @@ def entries_by_image(file: CocoFile) -> tuple[dict[str, ImageEntries], list[Inva
         place = f"{file.part}[{index}]"
         if not isinstance(entry, dict):
             errors.append(InvalidEntryError(f"{place} must be an object with “image_id”, “category_id” and “bbox”."))
-        elif key := _key(entry, "image_id"):
+        elif key := _id_of(entry.get("image_id")):
             known = images.setdefault(key, ImageEntries())
             known.entries.append((index, entry))
             if "file_name" in entry:
                 known.file_names |= _file_names(entry)
+        elif is_missing(entry.get("image_id")) and _file_names(entry):
+            only_named.append((index, entry))
         else:
             errors.append(InvalidEntryError(f"{place}: its “image_id” must be an integer or a string, or it must have a “file_name”."))
+    if only_named:
+        _add_by_name(only_named, images)
     return images, errors
+
+
+def _add_by_name(entries: list[tuple[int, dict[str, Any]]], images: dict[str, ImageEntries]) -> None:
+    """Adds entries that have a file name in place of an id to the only image of this name, or to a new one."""
+    keys: defaultdict[str, list[str]] = defaultdict(list)
+    for key, image in images.items():
+        for name in image.file_names:
+            keys[name].append(key)
+    for index, entry in entries:
+        (name,) = _file_names(entry)
+        key = keys[name][0] if len(keys[name]) == 1 else name
+        image = images.setdefault(key, ImageEntries())
+        image.entries.append((index, entry))
+        image.file_names.add(name)
+    for image in images.values():
+        image.entries.sort(key=itemgetter(0))
 
 
 def find_image(images: dict[str, ImageEntries], image_id: int | str | None, file_name: str) -> tuple[ImageEntries, str]:
@@ -95,16 +118,14 @@ def find_image(images: dict[str, ImageEntries], image_id: int | str | None, file
     return images[found[0]], f"Of the {len(images):,} images in the file, this is taken for {_listed(found)}, by its name."
 
 
-def _key(entry: dict[str, Any], field_name: str) -> str:
-    """An image's id as a text, or its name in place of one; "" if it has neither."""
-    value = plain(entry.get(field_name))
-    if isinstance(value, str) and value.strip():
+def _id_of(value: Any) -> str:
+    """An image's id as a text, or "" if it is none."""
+    value = plain(value)
+    if isinstance(value, str):
         return value.strip()
     number = as_whole_number(value)
     # Python does not write numbers of thousands of digits.
-    if number is not None and abs(number) < 10**40:
-        return str(number)
-    return next(iter(_file_names(entry)), "") if value is None or value == "" else ""
+    return str(number) if number is not None and abs(number) < 10**40 else ""
 
 
 def _file_names(entry: dict[str, Any]) -> set[str]:

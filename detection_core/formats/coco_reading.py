@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,25 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection_core.detections import Detections
-from detection_core.detections.coco_names import BACKGROUND, COCO_KEYPOINTS, UNUSED
+from detection_core.detections.coco_names import BACKGROUND, UNUSED
 from detection_core.formats.class_files import ClassList
+from detection_core.formats.coco_arrays import keypoint_names, keypoints_of, masks_of, with_same_keypoints
 from detection_core.formats.coco_classes import Classes, find_classes
 from detection_core.formats.coco_entry import Entry, class_of, four_numbers, is_crowd, read_entry
 from detection_core.formats.coco_file import CocoFile, read_coco_file
 from detection_core.formats.coco_images import ImageEntries, entries_by_image, find_image
-from detection_core.formats.coco_values import as_number, fit_to_show
+from detection_core.formats.coco_values import as_number
 from detection_core.formats.errors import InvalidEntryError, ResultsFormatError
-from detection_core.formats.mask_fit import grid_of_polygons, grid_of_runs, grid_pixels
 
 # Detectors return 100 to 300 objects. Two results are compared by a matrix of all pairs, so memory grows with the square.
 MOST_ENTRIES = 2_000
-# Size of the soft masks: that of an accurate model, or smaller if there are very many objects.
-_GRID, _SMALL_GRID, _MANY = 56, 28, 1000
-_MOST_MASK_PIXELS = 500_000_000
 # Category ids up to this one are used as labels, so that colors are the same as for other models with these ids.
 _LARGEST_LABEL = 1000
-# Other tools' keypoints have a flag or a probability; logits beyond this limit add nothing.
-_SURE = 10.0
 
 ImageId = int | str
 
@@ -149,7 +144,7 @@ def import_coco_results(
             if not skip_invalid:
                 raise
             errors.append(error)
-    found = _with_same_keypoints(found, errors, skip_invalid)
+    found = with_same_keypoints(found, errors, skip_invalid)
     if errors:
         total = len(found) + len(errors)
         notes.append(f"{len(errors)} of {total} entries {'is' if len(errors) == 1 else 'are'} invalid and skipped; the first: {errors[0]}")
@@ -161,17 +156,17 @@ def import_coco_results(
     classes, category_ids = _classes(file, found, categories, class_list, compared)
     notes.append(classes.note if found else "")
     names, labels = _labeled(category_ids, classes.names)
-    keypoints = _keypoints(found)
+    keypoints = keypoints_of(found)
     detections = Detections(
         boxes=np.array([entry.box for entry in found], np.float32).reshape(-1, 4),
         labels=labels,
         scores=np.array([entry.score for entry in found], np.float32),
         image_size=image_size,
         categories=names,
-        masks=_masks(found, image_size),
+        masks=masks_of(found, image_size),
         keypoints=None if keypoints is None else keypoints[..., :2],
         keypoint_scores=None if keypoints is None else keypoints[..., 2],
-        keypoint_names=() if keypoints is None else _keypoint_names(file, keypoints.shape[1]),
+        keypoint_names=() if keypoints is None else keypoint_names(file, keypoints.shape[1]),
         model=model,
     )
     return ImportedResults(detections, tuple(filter(None, notes)), len(errors))
@@ -196,27 +191,6 @@ def _refuse_percentages(objects: list[tuple[int, dict[str, Any]]]) -> None:
     above = sum(score is not None and 1.001 < score <= 100 for score in scores)
     if 2 * above > len(scores):
         raise ResultsFormatError(f"{above} of {len(scores)} scores are above 1, so they seem to be percentages. Divide them by 100.")
-
-
-def _with_same_keypoints(found: list[Entry], errors: list[InvalidEntryError], skip_invalid: bool) -> list[Entry]:
-    """Returns the entries with as many keypoints as most of them have, or with none."""
-    counts = Counter(len(entry.keypoints) for entry in found if entry.keypoints is not None)
-    if len(counts) < 2:
-        return found
-    usual = counts.most_common(1)[0][0]
-    right = next(entry for entry in found if entry.keypoints is not None and len(entry.keypoints) == usual)
-    wrong = [entry for entry in found if entry.keypoints is not None and len(entry.keypoints) != usual]
-    new_errors = [
-        InvalidEntryError(
-            f"{entry.place} has {len(entry.keypoints)} keypoints and {right.place} has {usual}; all objects must have the same keypoints."
-        )
-        for entry in wrong
-        if entry.keypoints is not None
-    ]
-    if not skip_invalid:
-        raise new_errors[0]
-    errors += new_errors
-    return [entry for entry in found if entry not in wrong]
 
 
 def _doubt_about_boxes(objects: list[tuple[int, dict[str, Any]]], image_size: tuple[int, int]) -> str:
@@ -282,47 +256,3 @@ def _labeled(category_ids: list[int], categories: Mapping[int, str]) -> tuple[tu
     for key, label in labels.items():
         names[label] = named[key]
     return tuple(names), np.array([labels[key] for key in category_ids], np.int64)
-
-
-def _masks(found: list[Entry], image_size: tuple[int, int]) -> NDArray[np.float32] | None:
-    if not any(entry.runs is not None or entry.polygons for entry in found):
-        return None
-    size = _GRID if len(found) <= _MANY else _SMALL_GRID
-    masks = np.zeros((len(found), size, size), np.float32)
-    pixels = sum(grid_pixels(entry.box, image_size, size) for entry in found if entry.runs is not None)
-    if pixels > _MOST_MASK_PIXELS:
-        raise ResultsFormatError(f"The boxes of all masks have {pixels:,} pixels together; at most {_MOST_MASK_PIXELS:,} are read.")
-    for index, entry in enumerate(found):
-        box = np.array(entry.box, np.float32)
-        if entry.runs is not None:
-            masks[index] = grid_of_runs(entry.runs, box, image_size, size)
-        elif entry.polygons:
-            masks[index] = grid_of_polygons(entry.polygons, box, size)
-    return masks
-
-
-def _keypoints(found: list[Entry]) -> NDArray[np.float32] | None:
-    """Returns keypoints [N,K,3] with logits, NaN for an object without any; None if no object has any."""
-    count = next((len(entry.keypoints) for entry in found if entry.keypoints is not None), None)
-    if count is None:
-        return None
-    keypoints = np.full((len(found), count, 3), np.nan, np.float32)
-    for index, entry in enumerate(found):
-        if entry.keypoints is not None:
-            keypoints[index] = entry.keypoints
-            keypoints[index, :, 2] = _logits(entry.keypoints[:, 2]) if entry.logits is None else entry.logits
-    return keypoints
-
-
-def _logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    kept = np.clip(probabilities, 1e-9, 1 - 1e-9)
-    return np.clip(np.log(kept / (1 - kept)), -_SURE, _SURE)
-
-
-def _keypoint_names(file: CocoFile, count: int) -> tuple[str, ...]:
-    for keypoints in file.keypoint_names:
-        if len(keypoints) == count:
-            names = tuple(fit_to_show(str(keypoint)) for keypoint in keypoints)
-            if len(set(names)) == count:
-                return names
-    return COCO_KEYPOINTS if count == len(COCO_KEYPOINTS) else tuple(f"keypoint {number}" for number in range(1, count + 1))

@@ -11,12 +11,16 @@ from detection_core.file_names import on_one_line
 _LARGEST_NUMBER = 1e9
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.0*)?")
+# Most values are plain, and files have millions of them.
+_PLAIN = {int, float, str, bool, list, dict, type(None)}
 _LONGEST_NAME = 100
 _LONGEST_SHOWN = 40
 
 
 def plain(value: Any) -> Any:
     """Returns NumPy's and torch's values and arrays, tuples and bytes as numbers, lists and texts; other values as they are."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, bytes | bytearray):
         return bytes(value).decode("latin-1")
     if not isinstance(value, type) and callable(to_list := getattr(value, "tolist", None)):
@@ -40,6 +44,8 @@ def as_number(value: Any) -> float | None:
 
 def as_whole_number(value: Any) -> int | None:
     """Returns a whole number, also one written as 5.0, "5" or "005", as an integer; None if it is not one."""
+    if type(value) is int:
+        return value
     value = plain(value)
     if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value.strip()):
         return int(value.partition(".")[0])
@@ -49,8 +55,8 @@ def as_whole_number(value: Any) -> int | None:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value stands for none: null, or an empty text, list or object."""
-    return value is None or (isinstance(value, str | list | dict) and not value)
+    """Whether a value stands for none: null, pandas' NaN, or an empty text, list or object."""
+    return value is None or (isinstance(value, str | list | dict) and not value) or (isinstance(value, float) and math.isnan(value))
 
 
 def fit_to_show(name: str) -> str:

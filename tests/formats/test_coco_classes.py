@@ -87,7 +87,10 @@ def imported(ids, **options):
             [1, 2],
             {"class_list": LIST},
             ["vest", "glove"],
-            ["Its category ids fit the names in “names.txt” counted from 0 and from 1; they are counted from 0, as YOLO does."],
+            [
+                "Its category ids fit the names in “names.txt” counted from 0 and from 1; they are counted from 0. "
+                "Names with ids, as in a COCO JSON, leave no doubt."
+            ],
         ),
         (
             [0, 7],

@@ -80,6 +80,7 @@ TOLERATED_ENTRIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "image id of NumPy": ({"image_id": np.int32(7)}, {}),
     "image id as a text": ({"image_id": "000007"}, {}),
     "file name in place of an id": ({"image_id": None, "file_name": "a.jpg"}, {}),
+    "mask NaN, of pandas": ({"segmentation": float("nan")}, {}),
     "keypoints null": ({"keypoints": None}, {}),
     "keypoints as triples": ({"keypoints": np.ones((17, 3))}, {"keypoints": 17}),
     "five keypoints": ({"keypoints": [20, 30, 2] * 5}, {"keypoints": 5}),
@@ -108,6 +109,12 @@ TOLERATED_FILES: dict[str, tuple[Any, int, list[str]]] = {
     "gzip": (gzip.compress(as_bytes([GOOD])), 1, []),
     "JSON lines": (as_bytes(GOOD) + b"\r\n" + as_bytes(GOOD) + b"\n", 2, []),
     "one line": (as_bytes(GOOD), 1, []),
+    "array of objects": (np.array([GOOD, GOOD], dtype=object), 2, []),
+    "file names of a data set": (
+        {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [without("image_id", file_name="a.jpg"), GOOD | {"image_id": 1}]},
+        2,
+        [],
+    ),
     "wrapped": ({"results": [GOOD]}, 1, []),
     "predictions": ({"predictions": [GOOD], "images": None}, 1, []),
     "annotations": ({"annotations": [GOOD], "categories": None}, 1, []),
@@ -139,7 +146,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "score null": (GOOD | {"score": None}, "its “score” is missing. Write the detection's confidence, from 0 to 1, under this name."),
     "percentage": (GOOD | {"score": 87}, "its “score” must be a number from 0 to 1, but is 87. Divide percentages by 100."),
     "score NaN": (GOOD | {"score": float("nan")}, "its “score” must be a number from 0 to 1, but is NaN."),
-    "score above 1": (GOOD | {"score": 1.01}, "its “score” must be a number from 0 to 1, but is 1.01. Divide percentages by 100."),
+    "score above 1": (GOOD | {"score": 1.01}, "its “score” must be a number from 0 to 1, but is 1.01."),
     "score below 0": (GOOD | {"score": -0.2}, "its “score” must be a number from 0 to 1, but is -0.2."),
     "score a word": (GOOD | {"score": "high\n"}, "its “score” must be a number from 0 to 1, but is “high\\n”."),
     "score a flag": (GOOD | {"score": True}, "its “score” must be a number from 0 to 1, but is true."),
@@ -213,6 +220,21 @@ def test_if_all_entries_are_invalid_none_is_left():
 def test_notes_are_pythons_warnings_where_only_detections_are_returned():
     with pytest.warns(UserWarning, match=r"^1 crowd is \(“iscrowd”\) left out"):
         assert len(read_coco_results([GOOD, CROWD], SIZE)) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(as_bytes([GOOD]))[:-12], "The file is compressed by gzip, but cut off. Copy it again."),
+        (b"\x1f\x8bno", "The file is compressed by gzip, but damaged. Compress it again."),
+        (as_bytes(GOOD) + b"\n\n{no}\n", "Line 3 of the file is not valid JSON, as each line of JSON lines must be."),
+        (as_bytes([GOOD]) + b"\n3", "The file is not valid JSON: Extra data: line 2 column 1 (char 77)."),
+    ],
+)
+def test_broken_files_are_refused(content: bytes, message: str):
+    with pytest.raises(ResultsFormatError) as raised:
+        read_coco_results(content, SIZE)
+    assert str(raised.value) == message
 
 
 def test_no_number_in_json_is_named_by_its_entry():
