@@ -123,7 +123,10 @@ def _is_not(expected: str, value: Any) -> str:
 def _score(value: Any) -> float:
     score = as_number(value)
     if value is None:
-        raise ValueError("its “score” is missing. Write the detection's confidence, from 0 to 1, under this name")
+        raise ValueError(
+            "its “score” is missing. Write the detection's confidence, from 0 to 1, under this name; annotations by people, "
+            "which have none, are read as a COCO data set with “images” and “categories”"
+        )
     if score is None or not -_ROUNDING <= score <= 1 + _ROUNDING:
         is_percentage = score is not None and 2 <= score <= 100
         raise ValueError(f"its “score” {_is_not('a number from 0 to 1', value)}" + (". Divide percentages by 100" if is_percentage else ""))

@@ -232,9 +232,9 @@ def test_an_image_is_found_by_its_name(place, capsys):
 
 
 def test_invalid_entries_are_skipped_when_asked(place, capsys):
-    put_results("one.json", ONE, more=[{"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9]}])
+    put_results("one.json", ONE, more=[{"image_id": 1, "category_id": 1, "score": 1}])
     assert compare("one.json", "two.json") == 1
-    message = "results[4]: its “score” is missing. Write the detection's confidence, from 0 to 1, under this name."
+    message = "results[4]: it has no “bbox”, and no mask or keypoints from which to compute one."
     assert f"[1/2] one: {message} To read the file without invalid entries, add --skip-invalid.\n" in capsys.readouterr().err
     assert compare("one.json", "two.json", options=("--skip-invalid", "--format", "json")) == 0
     out, err = capsys.readouterr()

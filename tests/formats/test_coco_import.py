@@ -141,9 +141,14 @@ def test_files_are_read_as_they_are_meant(data: Any, count: int, notes: list[str
     assert list(imported.notes) == notes
 
 
+NO_SCORE = (
+    "its “score” is missing. Write the detection's confidence, from 0 to 1, under this name; annotations by people, which have none, are "
+    "read as a COCO data set with “images” and “categories”."
+)
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "no score": (without("score"), "its “score” is missing. Write the detection's confidence, from 0 to 1, under this name."),
-    "score null": (GOOD | {"score": None}, "its “score” is missing. Write the detection's confidence, from 0 to 1, under this name."),
+    "no score": (without("score"), NO_SCORE),
+    "score null": (GOOD | {"score": None}, NO_SCORE),
+    "another name for the score": (without("score", confidence=0.9), NO_SCORE),
     "percentage": (GOOD | {"score": 87}, "its “score” must be a number from 0 to 1, but is 87. Divide percentages by 100."),
     "score NaN": (GOOD | {"score": float("nan")}, "its “score” must be a number from 0 to 1, but is NaN."),
     "score above 1": (GOOD | {"score": 1.01}, "its “score” must be a number from 0 to 1, but is 1.01."),
