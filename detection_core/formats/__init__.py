@@ -4,6 +4,7 @@ from detection_core.formats.coco import to_coco_results
 from detection_core.formats.coco_reading import read_coco_results
 from detection_core.formats.errors import ResultsFormatError, SeveralImagesError
 from detection_core.formats.json_format import from_json, to_json
+from detection_core.formats.numbering import Numbering, number_images
 from detection_core.formats.png import annotated_png, png_with_facts
 from detection_core.formats.provenance import Provenance, provenance_of
 from detection_core.formats.registry import FORMATS, Format, export, raw_csv
@@ -14,6 +15,7 @@ __all__ = [
     "Format",
     "FrameFacts",
     "ImageResult",
+    "Numbering",
     "Provenance",
     "ResultsFormatError",
     "SeveralImagesError",
@@ -21,6 +23,7 @@ __all__ = [
     "annotated_png",
     "export",
     "from_json",
+    "number_images",
     "png_with_facts",
     "provenance_of",
     "raw_csv",
