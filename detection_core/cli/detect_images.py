@@ -44,10 +44,11 @@ def numbering_of(images: Sequence[InputFile], annotations: Path | None, spec: Mo
     from detection_core.formats import FORMATS, number_images
 
     is_numbered = any(FORMATS[name].numbered for name in formats)
+    names = [image.name for image in images]
     if annotations is None:
-        numbering = number_images([image.name for image in images])
+        numbering = number_images(names)
     elif is_numbered:
-        numbering = read_numbering(annotations, [image.path for image in images], spec.categories)
+        numbering = read_numbering(annotations, [image.path for image in images], spec.categories, names=names)
     else:
         raise UsageError("--annotations gives ids to the formats coco and coco-dataset: add --format coco.")
     if is_numbered and images:

@@ -46,13 +46,13 @@ class Matches:
 
     Attributes:
         entries: The entry of each image, or None.
-        ambiguous: Images that fit several entries equally well, or an entry as well as another image does.
-        guesses: Images that have the end of an entry's name only, with that name.
+        ambiguous: Places of images that fit several entries equally well, or an entry as well as another image does.
+        guesses: Places of images that have the end of an entry's name only.
     """
 
     entries: list[ListedImage | None]
-    ambiguous: list[str]
-    guesses: list[tuple[str, str]]
+    ambiguous: list[int]
+    guesses: list[int]
 
 
 def match_images(images: Sequence[str], listed: Sequence[ListedImage], folder: Path) -> Matches:
@@ -75,20 +75,20 @@ def match_images(images: Sequence[str], listed: Sequence[ListedImage], folder: P
         for fit, way in fits:
             claims[way.entry.id].append(fit)
     result = Matches([], [], [])
-    for image, fits in zip(images, found, strict=True):
+    for place, fits in enumerate(found):
         entry = None
         if len(fits) > 1:
-            result.ambiguous.append(image)
+            result.ambiguous.append(place)
         elif fits:
             fit, way = fits[0]
             rivals = claims[way.entry.id]
             if fit == max(rivals):
                 if rivals.count(fit) > 1:
-                    result.ambiguous.append(image)
+                    result.ambiguous.append(place)
                 else:
                     entry = way.entry
                     if not (fit.is_there or fit.is_whole):
-                        result.guesses.append((image, entry.name))
+                        result.guesses.append(place)
         result.entries.append(entry)
     return result
 

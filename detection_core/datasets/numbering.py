@@ -16,7 +16,9 @@ from detection_core.formats.numbering import Category, Id, Numbering, highest, s
 _SHOWN = 3
 
 
-def read_numbering(annotations: str | Path, images: Sequence[str], classes: Sequence[str], *, title: str = "") -> Numbering:
+def read_numbering(
+    annotations: str | Path, images: Sequence[str], classes: Sequence[str], *, names: Sequence[str] = (), title: str = ""
+) -> Numbering:
     """Reads the ids that an annotation file in COCO's format has for images and classes.
 
     An image is the one of that name, however the file writes it: see `matching`. Ids are those of the file, even texts, because
@@ -26,6 +28,7 @@ def read_numbering(annotations: str | Path, images: Sequence[str], classes: Sequ
         annotations: The file, or a folder with `annotations.json`.
         images: The images' paths, or names.
         classes: The model's class names.
+        names: What messages call the images; empty for `images`.
         title: What messages call the file; "" is its name.
 
     Returns:
@@ -46,11 +49,16 @@ def read_numbering(annotations: str | Path, images: Sequence[str], classes: Sequ
     ids = tuple(None if entry is None else entry.id for entry in found.entries)
     first_free = highest(entry.id for entry in listed) + 1
     numbering = Numbering(ids, f"Image ids are those of {title}", title, tuple(categories), sizes, first_free)
-    notes = [*_on_unlisted(images, ids, found.ambiguous, title, first_free), *_on_guesses(found.guesses, title)]
-    if not any(number is not None for number in ids):
+    names = names or images
+    ambiguous = set(found.ambiguous)
+    unclear = [names[place] for place in found.ambiguous]
+    unlisted = [name for place, name in enumerate(names) if ids[place] is None and place not in ambiguous]
+    guesses = [(names[place], entry.name) for place in found.guesses if (entry := found.entries[place])]
+    notes = [*_on_unlisted(unlisted, unclear, title, first_free), *_on_guesses(guesses, title)]
+    if names and not any(number is not None for number in ids):
         raise DataError(
-            f"{title} has none of the images: it lists {one_line(listed[0].name)}, for example, and not {one_line(images[0])}. Give the "
-            f"annotation file of these images.{' ' * bool(found.ambiguous)}{_on_ambiguous(found.ambiguous, title)}"
+            f"{title} has none of the images: it lists {one_line(listed[0].name)}, for example, and not {one_line(names[0])}. Give the "
+            f"annotation file of these images.{' ' * bool(unclear)}{_on_ambiguous(unclear, title)}"
         )
     notes += [*_on_others(listed, ids, title), *_on_classes(numbering, classes)]
     return replace(numbering, notes=tuple(notes))
@@ -75,10 +83,8 @@ def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
     return None if is_missing(width) or is_missing(height) else (width, height)
 
 
-def _on_unlisted(images: Sequence[str], ids: Sequence[Id | None], ambiguous: Sequence[str], title: str, first_free: int) -> list[str]:
-    unclear = set(ambiguous)
-    unlisted = [image for image, number in zip(images, ids, strict=True) if number is None and image not in unclear]
-    notes = [_on_ambiguous(ambiguous, title)] if ambiguous else []
+def _on_unlisted(unlisted: Sequence[str], unclear: Sequence[str], title: str, first_free: int) -> list[str]:
+    notes = [_on_ambiguous(unclear, title)] if unclear else []
     if unlisted:
         notes.append(f"{_counted(unlisted)} left out of COCO results, as {title} does not list {_them(unlisted)}: {_some(unlisted)}.")
     if notes:
@@ -109,9 +115,10 @@ def _on_others(listed: Sequence[ListedImage], ids: Sequence[Id | None], title: s
     missing = len(theirs - set(ids))
     if not missing:
         return []
+    are, their, them = ("are", "their", "them") if missing != 1 else ("is", "its", "it")
     return [
-        f"{missing} of the {len(theirs)} images that {title} lists are not among those given. COCOeval counts their objects as missed, "
-        "unless its params.imgIds leave them out."
+        f"{missing} of the {len(theirs)} images that {title} lists {are} not among those given. COCOeval counts {their} objects as missed, "
+        f"unless its params.imgIds leave {them} out."
     ]
 
 

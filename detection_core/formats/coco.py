@@ -151,7 +151,7 @@ class DatasetWriter:
         self._videos: dict[str, dict[str, Any]] = {}
         self._categories: dict[str, dict[str, Any]] = {}
         self._provenances: list[Provenance] = []
-        self._ids = ""
+        self._ids: dict[str, Any] = {}
 
     def add(self, result: ImageResult, stem: str) -> None:
         """Adds one image's result."""
@@ -166,7 +166,9 @@ class DatasetWriter:
             video_id = self._videos.setdefault(result.file_name, video)["id"]
             facts = {"video_id": video_id, "frame_id": frame.index, "time_s": frame.time_s}
             self._images.append({"id": number, "file_name": f"{stem}.jpg", **size, **facts})
-        self._ids = self._ids or " ".join([self._numbering.sentence(found.categories, found.category_ids), *self._numbering.notes])
+        if not self._ids:
+            sentence = self._numbering.sentence(found.categories, found.category_ids)
+            self._ids = {"ids": sentence, "notes": list(self._numbering.notes)}
         self._add_categories(found)
         for index, entry in enumerate(to_coco_results(found, number)):
             self._annotations.append(self._annotation(entry, found, index) | (frame.track(index) if frame else {}))

@@ -115,7 +115,7 @@ def test_all_formats_of_videos(tmp_path, video, capsys):
     assert names_in(out) == [f"video_{name}" for name in expected]
     written = COCO(out / "video_coco_dataset.json")
     assert (written.getImgIds(), len(written.getAnnIds())) == (list(range(1, 21)), 20)
-    assert written.dataset["info"]["numbering"].startswith("Frames are numbered from 1 in the order of the video; ")
+    assert written.dataset["info"]["numbering"]["ids"].startswith("Frames are numbered from 1 in the order of the video; ")
     assert "Frames are numbered from 1 in the order of the video; " in capsys.readouterr().err
     with (out / "video_detections.csv").open(newline="", encoding="utf-8-sig") as file:
         assert {row["label"] for row in csv.DictReader(file)} == {"red thing"}

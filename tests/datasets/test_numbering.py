@@ -175,6 +175,16 @@ def test_sizes_are_those_that_the_file_has(tmp_path: Path):
     assert numbering.sizes == {0: (64, 48), 1: (64, 48)}
 
 
+def test_messages_have_the_images_names_and_no_paths(tmp_path: Path):
+    paths = [str(tmp_path / "in" / name) for name in ("a.jpg", "b.jpg", "x/1.jpg", "y/1.jpg", "2.jpg")]
+    names = ["A", "B", "X", "Y", "Z"]
+    numbering = read_numbering(written(tmp_path, {"a.jpg": 1, "1.jpg": 2, "v/2.jpg": 3}), paths, CLASSES, names=names)
+    assert numbering.image_ids == (1, None, None, None, 3)
+    assert [word in " ".join(numbering.notes) for word in (": B.", ": X, Y.", "such as Z as v/2.jpg", str(tmp_path))] == [True] * 3 + [
+        False
+    ]
+
+
 def test_a_folder_stands_for_its_annotations(tmp_path: Path):
     written(tmp_path, {"a.jpg": 7}).rename(tmp_path / "annotations.json")
     assert (

@@ -118,7 +118,7 @@ def test_files_have_the_ids_of_the_annotation_file(tmp_path: Path):
     assert notes == ["2 objects are left out of the COCO results, as own.json has no category for car (2)."]
     sentence = "Image ids are those of own.json; so are category ids."
     assert source["numbering"] == {"ids": sentence, "categories": {"person": 900000, "dog": 0}, "notes": ["One is missing.", *notes]}
-    assert dataset["info"]["numbering"] == f"{sentence} One is missing."
+    assert dataset["info"]["numbering"] == {"ids": sentence, "notes": ["One is missing."]}
     assert Provenance.from_json(dataset["info"]["provenance"][0]) == Provenance("mine")
 
 
