@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from detection_core.engine.base import EngineBusyError, EngineError, Job, JobState, Result, Stage
+from detection_core.engine.base import EngineBusyError, EngineError, EngineStatus, Job, JobState, Result, Stage
 from detection_core.engine.cores import CoreAllocation, Cores
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.peak_memory import peak_memory
@@ -202,6 +202,13 @@ class LocalEngine:
         """How many jobs of other visitors are in progress."""
         with self._lock:
             return sum(job.visitor != visitor for job in self._jobs)
+
+    def status(self) -> EngineStatus:
+        """How much there is to do, and which models are in memory."""
+        with self._lock:
+            running = len(self._running)
+            waiting = len(self._jobs) - sum(queued.job in self._jobs for queued in self._running)
+        return EngineStatus(waiting, running, tuple(self.loader.resident()))
 
     def close(self) -> None:
         """Cancels all jobs and ends the engine's threads."""
