@@ -127,6 +127,15 @@ class VideoStore(VisitorStore[VisitorVideo]):
             self.put(video, token=video.token, visitor=visitor)
             return video
 
+    def files(self) -> dict[Path, str | None]:
+        """Uploads and folders of the videos, each with the token of its video, or None while something is at work on it."""
+        with self._lock:
+            return {
+                path: token if self._may_be_evicted(video) else None
+                for token, video in self._entries.items()
+                for path in (video.video.path, video.folder)
+            }
+
     def _may_be_evicted(self, entry: VisitorVideo) -> bool:
         return entry.job is None or entry.job.state.is_over
 

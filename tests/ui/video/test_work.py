@@ -222,3 +222,11 @@ def test_videos_do_not_pile_up(tmp_path, video):
     assert [store.find(each.token) for each in (second, third)] == [second, third]
     with pytest.raises(VideoExpiredError):
         store.find(first.token)
+
+
+def test_files_in_use_are_known_by_their_video(tmp_path, video):
+    store = VideoStore(tmp_path / "kept")
+    kept = store.begin("someone", SPEC, video.video, "walk.mp4")
+    assert store.files() == {video.video.path: kept.token, kept.folder: kept.token}
+    kept.job = VideoJob("someone", lambda job: None)
+    assert set(store.files().values()) == {None}
