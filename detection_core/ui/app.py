@@ -17,6 +17,7 @@ from detection_core.ui.components.model_picker import picker_value
 from detection_core.ui.components.model_slots import slots_value
 from detection_core.ui.components.modules import MODULES, preloading_head
 from detection_core.ui.detect.tab import DetectTab
+from detection_core.ui.hosting.full_disk import answer_full_disk
 from detection_core.ui.hosting.middleware import middleware
 from detection_core.ui.hosting.monitor import Monitor
 from detection_core.ui.hosting.retention import KEEP_SECONDS, Retention
@@ -210,5 +211,9 @@ def launch_options(
         "run_history": False,
         "show_error": False,
         "max_file_size": largest,
-        "app_kwargs": {"middleware": guards, "routes": [MODULES.route(), *(monitor.routes() if monitor else [])]},
+        "app_kwargs": {
+            "middleware": guards,
+            "routes": [MODULES.route(), *(monitor.routes() if monitor else [])],
+            "exception_handlers": {OSError: answer_full_disk},
+        },
     }

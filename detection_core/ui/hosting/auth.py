@@ -27,7 +27,7 @@ def credentials(text: str) -> tuple[str, str]:
     """
     name, colon, password = text.partition(":")
     if not (name and colon and password):
-        raise SettingsError("auth must be NAME:PASSWORD, a name and a password with a colon between them.")
+        raise SettingsError("The setting auth must be NAME:PASSWORD, a name and a password with a colon between them.")
     return name, password
 
 

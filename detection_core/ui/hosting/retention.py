@@ -78,6 +78,7 @@ class Retention:
         self._essential = essential
         self._clock = clock
         self._first_seen: dict[tuple[Path, int, int], float] = {}
+        self._empty: set[Path] = set()
         self._task: asyncio.Task[None] | None = None
         self.bytes = 0
 
@@ -135,11 +136,14 @@ class Retention:
             logger.warning("visitors' files take %d bytes, above the quota of %d; all of them are in use", self.bytes, quota)
 
     def _remove_empty_folders(self) -> None:
-        for folder, _, _ in os.walk(self._folder, topdown=False):
-            # Not one that an upload is just about to be moved into.
+        # Only those that were empty at the sweep before, too: an upload may be about to be moved into a new one.
+        empty = {
+            path for folder, folders, names in os.walk(self._folder) if not folders and not names and (path := Path(folder)) != self._folder
+        }
+        for path in empty & self._empty:
             with suppress(OSError):
-                if Path(folder) != self._folder and time.time() - Path(folder).stat().st_mtime > 1:
-                    Path(folder).rmdir()
+                path.rmdir()
+        self._empty = empty
 
     async def _sweep_forever(self) -> None:
         pause = min(_LONGEST_PAUSE, self._keep_seconds * _SHARE_OF_TIME)

@@ -149,7 +149,9 @@ class VideoStore(VisitorStore[VisitorVideo]):
         if video.job is not None:
             video.job.wait()
         if video.records is not None:
-            video.records.close()
+            # On a full disk the rest cannot be written; it is deleted anyway, which makes room.
+            with suppress(OSError):
+                video.records.close()
         shutil.rmtree(video.folder, ignore_errors=True)
         if with_upload and is_upload(video.video.path, self._uploads):
             self._delete_upload(video)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import re
@@ -182,6 +183,17 @@ def test_uploads_never_run_as_part_of_the_page(web: httpx.Client, name: str):
     path = upload(web, name, b'<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>')
     answer = web.get(f"/gradio_api/file={path}")
     assert answer.headers["Content-Disposition"].startswith("attachment")
+
+
+def test_a_full_disk_is_said_and_the_next_upload_succeeds(web: httpx.Client, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gradio.route_utils.NamedTemporaryFile", refuse)
+        answer = web.post("/gradio_api/upload", files={"files": ("a.jpg", b"content")})
+    assert (answer.status_code, "disk is full" in answer.text) == (507, True)
+    assert upload(web, "a.jpg", b"content")
 
 
 def test_health(app: Any, web: httpx.Client):
