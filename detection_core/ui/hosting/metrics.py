@@ -64,10 +64,6 @@ class Metrics:
         """Adds a gauge that is read at each scrape; its name gets the prefix that all have."""
         self._gauges.readers[_full_name(name)] = (help_text, read)
 
-    def names(self) -> set[str]:
-        """The names of all samples that a scrape may contain, for tests of dashboards."""
-        return {name for metric in self._registry.collect() for name in _sample_names(metric)}
-
     def text(self) -> bytes:
         """All values in Prometheus' text format."""
         return generate_latest(self._registry)
@@ -98,8 +94,3 @@ class _Gauges(Collector):
 
 def _full_name(name: str) -> str:
     return f"detection_explorer_{name}"
-
-
-def _sample_names(metric: Metric) -> set[str]:
-    suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}.get(metric.type, ("",))
-    return {metric.name + suffix for suffix in suffixes}

@@ -2,14 +2,21 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from detection_core.errors import UserError
+from detection_core.models.catalog import PERSON_MODEL, get_model_spec
 from detection_core.ui.hosting.retention import Retention
 from detection_core.ui.shared.visitor_store import VisitorStore
+from detection_core.ui.video.jobs import VideoJobs
+from detection_core.ui.video.work import VideoStore
+from detection_core.video.io import open_video
+from tests.video.io.videos import make_video
 
 KEEP = 100.0
 
@@ -185,3 +192,27 @@ def test_empty_folders_and_unfinished_uploads_go(folder, clock, write):
     assert [path.is_dir() for path in folder.iterdir()] == [True]
     retention.sweep()
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("at_work", [False, True], ids=["idle", "at work"])
+def test_a_video_goes_with_its_upload_and_folder_unless_it_is_at_work(folder, monkeypatch, at_work):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+    upload = folder / "0a1b" / "walk.mp4"
+    upload.parent.mkdir(parents=True)
+    make_video(upload, 4)
+    store = VideoStore(folder, {str(upload)})
+    video = store.begin("someone", get_model_spec(PERSON_MODEL), open_video(upload), "walk.mp4")
+    (video.folder / "drawn.mp4").write_bytes(b"drawn")
+    jobs, go = VideoJobs(), threading.Event()
+    video.job = jobs.submit("someone", lambda job: go.wait(10) and None)
+    if not at_work:
+        go.set()
+        assert video.job.wait(10)
+    # Everything is older than that.
+    retention = Retention(folder, -1, stores=[store], owner=store)
+    retention.sweep()
+    deadline = time.monotonic() + 10
+    while not at_work and (video.folder.exists() or upload.exists()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (upload.exists(), (video.folder / "drawn.mp4").exists(), store.get(video.token) is video) == (at_work,) * 3
+    go.set()

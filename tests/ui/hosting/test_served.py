@@ -30,7 +30,8 @@ from tests.ui.model_files import put_model
 
 AUTH = ("visitor", "correct horse")
 FRIEND = "https://friend.example"
-KEEP_SECONDS = 2.0
+# Long enough for an action on a busy machine.
+KEEP_SECONDS = 4.0
 IMAGE = ASSETS / "examples" / "chelsea.jpg"
 # In the names of visitors' files, so that logs can be searched for it.
 MARKER = "holiday-in-the-alps"
@@ -326,13 +327,24 @@ def test_guessed_names_give_nothing(web: httpx.Client, uploads: Path):
     assert {web.get(f"/gradio_api/file={guess}").status_code for guess in guesses} <= {403, 404}
 
 
-def test_uploads_are_deleted_after_their_time_also_those_that_nobody_used(web: httpx.Client, uploads: Path):
-    paths = [Path(upload(web, name, b"content of " + name.encode())) for name in ("a.jpg", "never begun.mp4")]
-    assert all(path.is_file() for path in paths)
+def test_uploads_and_results_are_deleted_after_their_time_also_those_that_nobody_used(
+    app: Any, client: Client, web: httpx.Client, uploads: Path
+):
+    for name in ("a.jpg", "never begun.mp4"):
+        upload(web, name, b"content of " + name.encode())
+    client.predict(handle_file(IMAGE), COCO_MODEL, 0.1, api_name="/detect")
+    own = {Path(file) for block in app.blocks.values() for file in getattr(block, "keep_in_cache", ())}
+
+    def left() -> set[str]:
+        return {path.name for path in uploads.rglob("*") if path.is_file()} - {path.name for path in own}
+
+    # The images with the boxes drawn in are PNG files.
+    assert {"a.jpg", "never begun.mp4"} < left()
+    assert any(name.endswith(".png") for name in left())
     deadline = time.monotonic() + 20
-    while any(path.exists() for path in paths) and time.monotonic() < deadline:
+    while left() and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not any(path.exists() for path in paths)
-    # The page's own files are there for whoever comes next.
-    assert web.get("/").status_code == 200
-    assert list(uploads.rglob("*.jpg"))
+    assert not left()
+    # The page's own are there for whoever comes next.
+    assert len(own) >= 10
+    assert all(path.is_file() for path in own)
