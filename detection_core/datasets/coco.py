@@ -98,7 +98,7 @@ def read_coco(source: Path, *, partial: bool = False) -> CocoDataset:
 
     Args:
         source: A folder with `annotations.json`, or a `.json` file. An image is searched in `images/` beside the file, then beside the
-            file itself, by its path in the file or a file that matches it: see `file_names.ImageFinder`.
+            file itself, by its path in the file or a file that matches it: see `image_finder.ImageFinder`.
         partial: Whether some objects in the images are not labeled.
 
     Returns:

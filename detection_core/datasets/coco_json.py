@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from PIL import Image
 
-from detection_core.datasets.file_names import FoundImage, ImageFinder
+from detection_core.datasets.image_finder import FoundImage, ImageFinder
 from detection_core.datasets.normalization import (
     as_whole_number,
     classes_of,
@@ -80,7 +80,7 @@ class Entries(NamedTuple):
 def read_entries(file: Path) -> Entries:
     """Reads images, annotations and categories. Values that are null are left out; whole numbers written as 5.0 or "5" become 5.
 
-    Other peculiarities of exporters are read as they are meant, too, with a note: see `normalization` and `file_names`.
+    Other peculiarities of exporters are read as they are meant, too, with a note: see `normalization` and `image_finder`.
 
     Args:
         file: The JSON file.
