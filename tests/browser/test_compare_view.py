@@ -298,14 +298,14 @@ def test_images_zoom_and_pan_together(page: Page, three: Locator) -> None:
     transforms = images.evaluate_all("nodes => nodes.map((node) => node.style.transform)")
     assert len(set(transforms)) == 1
     assert "scale" in transforms[0]
-    zoomed = three.get_by_role("button", name="Fit the images").inner_text()
+    zoomed = three.get_by_role("button", name="Fit to the view").inner_text()
     assert int(zoomed.rstrip("%")) > 150
     press(three, "Difference")
     # What is looked at stays in view, whichever way it is shown.
-    expect(three.get_by_role("button", name="Fit the images")).to_have_text(zoomed)
-    press(three, "Fit the images")
+    expect(three.get_by_role("button", name="Fit to the view")).to_have_text(zoomed)
+    press(three, "Fit to the view")
     press(three, "Side by side")
-    expect(three.get_by_role("button", name="Fit the images")).to_have_text("100%")
+    expect(three.get_by_role("button", name="Fit to the view")).to_have_text("100%")
 
 
 def test_views_come_one_by_one_and_a_failure_harms_nobody(page: Page, view: Locator) -> None:

@@ -253,7 +253,7 @@ def test_zoom_keeps_label_size_and_fit_resets(page: Page, view: Locator) -> None
     page.keyboard.down("Control")
     page.mouse.wheel(0, -100)
     page.keyboard.up("Control")
-    expect(view.get_by_role("button", name="Fit the image")).not_to_have_text("150%")
+    expect(view.get_by_role("button", name="Fit to the view")).not_to_have_text("150%")
     assert image.bounding_box()["width"] > 1.5 * width
     assert label.bounding_box()["height"] == height
     left = image.bounding_box()["x"]
@@ -263,7 +263,7 @@ def test_zoom_keeps_label_size_and_fit_resets(page: Page, view: Locator) -> None
     assert image.bounding_box()["x"] > left
     # A drag is no click.
     expect(view.locator("tr[aria-selected=true]")).to_have_count(0)
-    view.get_by_role("button", name="Fit the image").click()
+    view.get_by_role("button", name="Fit to the view").click()
     assert image.bounding_box()["width"] == pytest.approx(width)
 
 
