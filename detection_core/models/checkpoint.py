@@ -179,11 +179,19 @@ def _ours(content: dict[str, Any]) -> Checkpoint:
 
 
 def _bare(content: Content) -> Checkpoint:
-    if (plain := _plain(content.value)) is not None:
-        return plain
+    plain, misfit = _plain(content.value), None
+    if plain is not None:
+        # Most files hold weights without any wrapper. These need no search, whose first call in a process takes half a second.
+        try:
+            return _of_state(plain)
+        except ValueError as error:
+            misfit = error
     states = find_states(content.value)
     problems: list[tuple[FoundState, ValueError]] = []
     for found in states:
+        if misfit and plain and found.state.keys() == plain.keys():
+            problems.append((found, misfit))
+            continue
         try:
             checkpoint = _of_state(found.state)
         except ValueError as error:
@@ -200,14 +208,10 @@ def _bare(content: Content) -> Checkpoint:
     raise ValueError(other_network(names))
 
 
-def _plain(content: Any) -> Checkpoint | None:
-    """The model of weights without any wrapper, which are most; None where there is more to it."""
-    if not isinstance(content, Mapping) or not all(isinstance(n, str) and isinstance(t, Tensor) for n, t in content.items()):
-        return None
-    try:
-        return _of_state(dict(content))
-    except ValueError:
-        return None
+def _plain(content: Any) -> dict[str, Tensor] | None:
+    """Weights without any wrapper; None if there is more in the file."""
+    is_plain = isinstance(content, Mapping) and all(isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items())
+    return dict(content) if is_plain else None
 
 
 def _of_state(state: dict[str, Tensor]) -> Checkpoint:

@@ -379,6 +379,15 @@ def test_refused_with_a_reason(tmp_path, kind, mmap):
     assert not (tmp_path / "touched").exists()
 
 
+def test_weights_that_do_not_fit_are_tried_once(tmp_path, monkeypatch):
+    tried = []
+    monkeypatch.setattr(checkpoint_module, "build_on_meta", lambda architecture: tried.append(architecture) or build_on_meta(architecture))
+    REFUSED["layers missing"][0](path := tmp_path / "model.pt")
+    with pytest.raises(CheckpointError):
+        read_checkpoint(path)
+    assert len(tried) == 1
+
+
 def test_flipped_bits_are_found_when_the_file_is_read_whole(tmp_path):
     path = saved(random_ssdlite(), tmp_path / "x.pt")
     content = bytearray(path.read_bytes())
