@@ -32,7 +32,9 @@ IMAGE = ASSETS / "examples" / "grace_hopper.jpg"
 def address(tmp_path_factory):
     """The whole app, on a machine without weights whose download host has none either."""
     home = tmp_path_factory.mktemp("home")
-    with machine_without_weights(home):
+    with machine_without_weights(home), pytest.MonkeyPatch.context() as patch:
+        # Gradio's client leaves empty folders in there.
+        patch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("temporary")))
         engine = LocalEngine()
         app = build_app(engine)
         app.launch(prevent_thread_lock=True, quiet=True, **launch_options())
