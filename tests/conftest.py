@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 
 # Before torch reads it: processes that test side by side must not all take all cores. Those that tests start inherit it.
@@ -24,6 +25,14 @@ settings.load_profile("repeatable")
 
 # Before any test asks for the catalog: many are made for each of its models.
 os.environ["DETECTION_EXPLORER_MODELS_DIR"] = ""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Has Gradio keep its pages' files in a folder that is deleted at the end; it asks for the folder when it is imported."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.TemporaryDirectory(prefix="gradio-")
+        config.add_cleanup(folder.cleanup)
+        os.environ["GRADIO_TEMP_DIR"] = folder.name
 
 
 @pytest.fixture(scope="module")
