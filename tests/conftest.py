@@ -35,6 +35,12 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["GRADIO_TEMP_DIR"] = folder.name
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: tests of the page spend half of their time waiting for the browser."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + 1
+
+
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """Threads that wait for each other are slow on a busy machine."""
