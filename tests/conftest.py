@@ -1,4 +1,4 @@
-"""What tests share: no models that somebody may have put into this checkout, one thread where many would be slow, and what CPU this is."""
+"""What tests share: no models that are in this checkout, one thread where many would be slow, and what CPU this is."""
 
 from __future__ import annotations
 

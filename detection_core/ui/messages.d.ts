@@ -155,8 +155,8 @@ interface LiveResult {
   ms: LiveTimes;
   room: boolean;
 }
-interface LiveWishes { threshold: number; stable: boolean; tasks: string[] }
-interface LiveFrame extends LiveWishes { id: number; image: string | null; time: number; sent: number }
+interface LiveOptions { threshold: number; stable: boolean; tasks: string[] }
+interface LiveFrame extends LiveOptions { id: number; image: string | null; time: number; sent: number }
 interface LiveSettings extends Style { threshold: number; stable: boolean }
 
 interface VideoModel { key: string; title: string; threshold: number; floor: number; layers: string[]; button: string }
@@ -184,7 +184,13 @@ interface VideoSource {
   pace: { key: string; seconds: number | null } | null;
 }
 type VideoSettings = Style & { rate: string; track: boolean; threshold: number; hidden_classes: string[] };
-interface VideoNews {
+/** The functions of a view through which its video's work reports. */
+interface VideoHandlers {
+  progressed(answer?: VideoProgress): void;
+  ended(stage: string, sentence: string): void;
+  error(error: ViewError | null): void;
+}
+interface VideoProgress {
   stage: string;
   ahead: number;
   status: ViewStatus | null;
