@@ -10,7 +10,8 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
-from detection_core.datasets.coco_json import DataError, Entry, Malformed, listed, read_entries
+from detection_core.datasets.coco_json import DataError, Malformed, listed, read_entries
+from detection_core.datasets.normalization import Entry
 from detection_core.detections.coco_names import BACKGROUND
 
 __all__ = ["AnnotatedImage", "CocoDataset", "DataError", "Malformed", "merge", "read_coco", "require_objects", "split"]
