@@ -172,7 +172,7 @@ def test_a_drawing_of_an_older_result_is_made_again(images, tmp_path):
         assert json.loads(drawn.info["Settings"])["provenance"]["threshold"] == 0.9
 
 
-def test_a_bad_image_is_told_and_the_rest_is_done(images, tmp_path):
+def test_a_bad_image_is_reported_and_the_rest_is_done(images, tmp_path):
     (images / "a.png").write_text("no image")
     outcomes, calls, batch = run(images, tmp_path / "out")
     assert calls == 2

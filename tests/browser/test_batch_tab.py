@@ -116,7 +116,7 @@ def test_good_images_are_counted_and_a_bad_one_says_why(batch):
     assert "Traceback" not in batch.content()
 
 
-def test_the_threshold_acts_at_once_and_asks_nobody(batch):
+def test_the_threshold_acts_at_once_without_a_request(batch):
     give(batch, *NAMES)
     expect_done(batch, 3)
     expect(batch.locator(".bv-progress")).to_be_hidden()
@@ -125,7 +125,7 @@ def test_the_threshold_acts_at_once_and_asks_nobody(batch):
     batch.on("request", lambda request: asked.append(request.url))
     move_threshold(batch, 0.1)
     expect(batch.locator(".bv-count")).to_have_text("3 images · 9 persons")
-    # People are told apart by color.
+    # People are distinguished by color.
     expect(cards(batch).first.locator(".dv-line")).to_have_count(3)
     move_threshold(batch, 0.96)
     expect(cards(batch).first).to_contain_text("nothing")
@@ -134,10 +134,10 @@ def test_the_threshold_acts_at_once_and_asks_nobody(batch):
     assert asked == []
 
 
-def test_a_cancelled_look_goes_on_where_it_was(batch, engine):
+def test_cancelled_detection_continues_where_it_stopped(batch, engine):
     engine.holds = True
     give(batch, *NAMES)
-    expect(batch.locator(".bv-card[data-state=looking]")).to_have_count(2, timeout=20 * SECONDS)
+    expect(batch.locator(".bv-card[data-state=detecting]")).to_have_count(2, timeout=20 * SECONDS)
     expect(batch.locator(".bv-progress")).to_contain_text("0 of 3 processed")
     while len(engine.waiting) < 2:
         batch.wait_for_timeout(50)
@@ -151,10 +151,10 @@ def test_a_cancelled_look_goes_on_where_it_was(batch, engine):
     expect_done(batch, 3)
 
 
-def test_a_look_goes_on_while_the_visitor_is_in_another_tab(batch, engine):
+def test_detection_continues_while_the_visitor_is_in_another_tab(batch, engine):
     engine.holds = True
     give(batch, *NAMES)
-    expect(batch.locator(".bv-card[data-state=looking]")).to_have_count(2, timeout=20 * SECONDS)
+    expect(batch.locator(".bv-card[data-state=detecting]")).to_have_count(2, timeout=20 * SECONDS)
     batch.get_by_role("tab", name="Elsewhere").click()
     expect(batch.get_by_text("Nothing here")).to_be_visible()
     engine.release()

@@ -36,7 +36,7 @@ class Arm:
         self.finder = Finder()
         self.error: BaseException | None = None
         self.fails_at = 0
-        # Frames are looked at side by side, and no two may get the same number.
+        # Frames are processed in parallel, and no two may get the same number.
         self._numbers = itertools.count(1)
 
     def detect(self, image) -> Detections:
@@ -148,7 +148,7 @@ def test_images_and_videos_together(tmp_path, video, capsys):
     assert "frames" in json.loads((tmp_path / "out" / "video-2_detections.json").read_text())
 
 
-def test_a_bad_video_is_told_and_the_rest_is_done(tmp_path, video, capsys):
+def test_a_bad_video_is_reported_and_the_rest_is_done(tmp_path, video, capsys):
     bad = tmp_path / "bad.mp4"
     bad.write_text("this is text")
     assert detect(bad, tmp_path / "missing.mov", video, "--out", tmp_path / "out") == 1
@@ -180,21 +180,21 @@ def test_interrupted_what_is_done_is_kept_and_said(tmp_path, video, model, capsy
     ],
     ids=["error", "memory"],
 )
-def test_a_video_that_breaks_the_model_is_told_and_the_next_is_done(tmp_path, video, model, capsys, error, message):
+def test_a_video_that_breaks_the_model_is_reported_and_the_next_is_done(tmp_path, video, model, capsys, error, message):
     model.error, model.fails_at = error, 8
     other = make_scene(tmp_path / "other.mp4", 4)
     assert detect(video, other, "--out", tmp_path / "out") == 1
     assert len(names_in(tmp_path / "out")) == 4
     err = capsys.readouterr().err
     kept = re.search(re.escape(f"[1/2] {video}: {message} The results of ") + r"(\d+) frames are kept\.", err)
-    # Frames that are looked at side by side may come to the failing call in another order.
+    # Frames that are processed in parallel may come to the failing call in another order.
     assert kept is not None
     assert 5 <= int(kept[1]) <= 8
     assert f"[2/2] {other}: 4 frames" in err
     assert "Traceback" not in err
 
 
-def test_a_video_that_cannot_be_written_is_told(tmp_path, video, monkeypatch, capsys):
+def test_a_video_that_cannot_be_written_is_reported(tmp_path, video, monkeypatch, capsys):
     def full(self, image, time_s=None):
         raise OSError(28, "No space left on device")
 

@@ -19,6 +19,7 @@ from torchvision.models import get_model
 from benchmarks.random_models import random_state
 from detection_core.detections.coco_names import COCO_KEYPOINTS
 from detection_core.models import checkpoint as checkpoint_module
+from detection_core.models import fitting
 from detection_core.models.build import build_empty, build_model
 from detection_core.models.builders import BUILDERS
 from detection_core.models.catalog import COCO_MODEL, Architecture, get_model_spec
@@ -381,6 +382,15 @@ def test_refused_with_a_reason(tmp_path, kind, mmap):
     assert str(raised.value).startswith("“mine.pt” ")
     assert str(tmp_path) not in str(raised.value)
     assert not (tmp_path / "touched").exists()
+
+
+def test_weights_that_do_not_fit_are_tried_once(tmp_path, monkeypatch):
+    tried = []
+    monkeypatch.setattr(fitting, "build_on_meta", lambda architecture: tried.append(architecture) or build_on_meta(architecture))
+    REFUSED["layers missing"][0](path := tmp_path / "model.pt")
+    with pytest.raises(CheckpointError):
+        read_checkpoint(path)
+    assert len(tried) == 1
 
 
 def test_flipped_bits_are_found_when_the_file_is_read_whole(tmp_path):

@@ -68,7 +68,7 @@ class FakeWeights:
         on_progress(3, 10)
         while not self.gate.wait(0.01):
             if cancelled():
-                raise DownloadCancelled("nobody waits")
+                raise DownloadCancelled("no request is left")
         if self.failures:
             raise self.failures.pop(0)
         return self.file
@@ -287,7 +287,7 @@ class TestProgress:
         ModelLoader(10**9).load(A, on_progress=on_progress)
         assert seen == [LoadProgress("download", 3, 10), LoadProgress("load", 0, 10)]
 
-    def test_nothing_is_told_about_a_model_in_memory(self, fake):
+    def test_nothing_is_reported_about_a_model_in_memory(self, fake):
         models, seen = ModelLoader(10**9), []
         models.load(A)
         models.load(A, on_progress=seen.append)
@@ -295,7 +295,7 @@ class TestProgress:
 
 
 class TestRequests:
-    """What the engine uses: nobody's thread waits."""
+    """What the engine uses: no thread waits."""
 
     @staticmethod
     def ask(models: ModelLoader, spec: ModelSpec, cancelled: Callable[[], bool] = lambda: False) -> SimpleQueue[object]:
@@ -309,7 +309,7 @@ class TestRequests:
         module = models.load(A)
         assert models.request(A, on_progress=None, on_done=None, cancelled=None) is module
 
-    def test_who_joins_is_told_the_state_at_once(self, fake):
+    def test_a_second_request_gets_the_state_at_once(self, fake):
         models = ModelLoader(10**9)
         fake.gate.clear()
         first = self.ask(models, A)
@@ -321,7 +321,7 @@ class TestRequests:
         assert ends == [[LoadProgress("load", 0, 10), models.load(A)]] * 2
         assert fake.fetched == [A]
 
-    def test_an_error_is_everybodys(self, fake):
+    def test_an_error_reaches_all_requests(self, fake):
         models = ModelLoader(10**9)
         fake.gate.clear()
         fake.failures = [WeightsError("no network")]
@@ -336,7 +336,7 @@ class TestRequests:
         gone = threading.Event()
         self.ask(models, A, gone.is_set)
         assert fake.entered.acquire(timeout=10)
-        # Nobody can tell whether the load notices in time: it goes on or begins again, and ends well either way.
+        # The load may or may not notice in time: it continues or starts again, and succeeds either way.
         gone.set()
         events = self.ask(models, A)
         fake.gate.set()

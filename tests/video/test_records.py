@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -68,6 +69,15 @@ def test_a_temporary_file_is_gone_afterwards(tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 1
     records.close()
     records.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_temporary_file_that_is_not_closed_goes_with_its_object(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    records = FrameResults(VIDEO)
+    records.append(0, 0.0, make_detections(2))
+    del records
+    gc.collect()
     assert list(tmp_path.iterdir()) == []
 
 

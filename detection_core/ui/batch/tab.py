@@ -59,7 +59,7 @@ class BatchTab:
                 self.picker = ModelPicker(self._engine.model_states())
                 self._detect_button = gr.Button("Detect", variant="primary")
             with gr.Column(scale=1, min_width=320):
-                functions = map(server_function, (self.look_at, self.give_up, self.forget))
+                functions = map(server_function, (self.detect_image, self.give_up, self.forget))
                 self.view = BatchView(*functions, most=self._most, largest=IMAGE_LIMIT)
 
     def wire(self, page: gr.Blocks) -> None:
@@ -72,13 +72,13 @@ class BatchTab:
         # A choice that comes quickly after another, of a precision say, must not be lost.
         self.picker.select(self.show_model, self.picker, model, queue=False, trigger_mode="always_last", **QUIET)
         # Detection may have downloaded the model.
-        self.view.settled(self.show_model, self.picker, model, queue=False, **QUIET)
+        self.view.finished(self.show_model, self.picker, model, queue=False, **QUIET)
         self._detect_button.click(self.begin, [self.picker, self.view], self.view, queue=False, **QUIET)
         self.view.begin(self.begin_if_here, [self.picker, self.view], self.view, queue=False, **QUIET)
         self.view.download(self.download, None, self.view, concurrency_limit=2, **QUIET)
         page.unload(self.leave)
 
-    async def look_at(self, sent: Any) -> Response:
+    async def detect_image(self, sent: Any) -> Response:
         """Server function: detects objects in one image."""
         return await detect_in_image(sent, self._engine, self.batches, self._most)
 

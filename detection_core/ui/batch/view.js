@@ -1,4 +1,4 @@
-// BatchView in the browser: keeps the images and their results, has them looked at, and redraws without a server call.
+// BatchView in the browser: keeps the images and their results, has them processed, and redraws without a server call.
 //
 // Python sends messages (see view.py); images go to it one at a time, through the queue. `receive` is the entrance, `redraw` the exit.
 
@@ -22,7 +22,7 @@ const ANNOUNCE_DELAY = 500;
 const PACKING_PATIENCE = 600000;
 const KINDS_IN_SUMMARY = 5;
 
-/** What each view has, for when Gradio builds its component anew; its queue goes on meanwhile. @type {Map<string, BatchState>} */
+/** What each view has, for when Gradio builds its component anew; its queue continues meanwhile. @type {Map<string, BatchState>} */
 const kept = new Map();
 
 /** @param {Mounting} mounting */
@@ -31,7 +31,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   const { most, largest, readable, exportFormats, chosenFormats, numberedFormats } = constants;
   const viewId = viewIdOf(props);
   const state = kept.get(viewId) ?? begin();
-  state.tell = { changed: oncePerFrame(redraw), status: showStatus, ended };
+  state.handlers = { changed: oncePerFrame(redraw), status: showStatus, ended };
   kept.set(viewId, state);
 
   /** @type {import("./gallery.js").Handlers} */
@@ -47,9 +47,9 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   function begin() {
     const fresh = new BatchState();
     fresh.queue = createBatchQueue({ upload, server, largest }, {
-      changed: () => fresh.tell.changed(),
-      status: (status) => fresh.tell.status(status),
-      ended: (expired) => fresh.tell.ended(expired),
+      changed: () => fresh.handlers.changed(),
+      status: (status) => fresh.handlers.status(status),
+      ended: (expired) => fresh.handlers.ended(expired),
     });
     return fresh;
   }
@@ -64,7 +64,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     if (message.error) menu.setBusy(false);
     if (message.notes.length) showLines(ui.notes, [...state.notes, ...message.notes]);
     if (message.download) save(message.download, message.download_name);
-    if (message.start && message.start.turn !== state.start?.turn) look(message.start);
+    if (message.start && message.start.turn !== state.start?.turn) detect(message.start);
     commit();
   }
 
@@ -72,14 +72,14 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     props.value = { batch: state.start?.batch ?? "", view: viewId };
   }
 
-  /** Has the model look at everything that it has not looked at yet. @param {BatchStart} start */
-  function look(start) {
+  /** Has the model process all images that it has not processed yet. @param {BatchStart} start */
+  function detect(start) {
     if (!isSameModel(state.start?.model.key, start.model.key)) state.threshold = start.threshold;
-    const unseen = state.take(start);
+    const remaining = state.take(start);
     showLines(ui.notes, state.notes);
     drawModel();
     if (!state.images.length) return writeError(ui, { title: "No images yet", text: "Drop some here, or choose them or a folder." });
-    if (unseen.length) state.queue.start(start.batch, unseen);
+    if (remaining.length) state.queue.start(start.batch, remaining);
     redraw();
   }
 
@@ -125,12 +125,12 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     redraw();
   }
 
-  // ---------------------------------------------------------------- while it looks
+  // ---------------------------------------------------------------- while it runs
 
   /** @param {ViewStatus | null} status */
   function showStatus(status) {
     state.status = status;
-    state.tell.changed();
+    state.handlers.changed();
   }
 
   /** @param {string} expired a sentence, or "" */
@@ -140,7 +140,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
       commit();
       writeError(ui, { title: "The results are gone", text: expired });
     }
-    trigger("settled");
+    trigger("finished");
     redraw();
   }
 
@@ -149,7 +149,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   /** @param {Partial<BatchState>} patch */
   function change(patch) {
     Object.assign(state, patch);
-    state.tell.changed();
+    state.handlers.changed();
   }
 
   function redraw() {

@@ -86,11 +86,11 @@ class BatchView(View):
     """Many images as a gallery or a table: adding, detection with progress and cancel, threshold, selection and export.
 
     As an output it takes a `BatchMessage` (see `batch_start` and its neighbors), as an input it gives the name of its batch. Its events:
-    `begin` asks for detection, `settled` says that it has ended, `download` asks for files (its data is a `BatchOrder`), `open` asks to
+    `begin` asks for detection, `finished` says that it has ended, `download` asks for files (its data is a `BatchOrder`), `open` asks to
     see one image in full (its data has `batch` and `id`).
 
     Args:
-        look_at: Server function that detects objects in one image, see `detect_in_image`.
+        detect_image: Server function that detects objects in one image, see `detect_in_image`.
         give_up: Server function that cancels detection; it gets `batch`.
         forget: Server function that removes images; it gets `batch` and `images`, a list of ids.
         most: How many images a batch may have.
@@ -100,11 +100,11 @@ class BatchView(View):
     data_model = BatchMessage
     files = "batch/view"
     styles = ("view", "export_menu", "drop_zone")
-    browser_events = ("begin", "settled", "download", "open")
+    browser_events = ("begin", "finished", "download", "open")
 
     def __init__(
         self,
-        look_at: Callable[..., Any],
+        detect_image: Callable[..., Any],
         give_up: Callable[..., Any],
         forget: Callable[..., Any],
         *,
@@ -120,7 +120,7 @@ class BatchView(View):
             "chosenFormats": list(_DEFAULT_FORMATS),
             "numberedFormats": [key for key, known in FORMATS.items() if known.numbered],
         }
-        super().__init__(constants=constants, server_functions=[look_at, give_up, forget], **kwargs)
+        super().__init__(constants=constants, server_functions=[detect_image, give_up, forget], **kwargs)
 
     def preprocess(self, payload: BatchMessage | None) -> str:
         """Name of the batch, or ""; the batch may no longer exist."""

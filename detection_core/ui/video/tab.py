@@ -85,7 +85,7 @@ class VideoTab:
         self.picker.select(self.show_model, self.picker, model, queue=False, trigger_mode="always_last", **QUIET)
         self.view.begin(self.begin, self.picker, self.view, concurrency_limit=4, **QUIET)
         self.view.redraw(self.redraw, None, self.view, queue=False, **QUIET)
-        self.view.settled(self.show_outcome, self.picker, model, queue=False, **QUIET)
+        self.view.finished(self.show_outcome, self.picker, model, queue=False, **QUIET)
         self.view.example(self.example, None, self.view, concurrency_limit=1, **QUIET)
         self.view.download(self.download, None, self.view, concurrency_limit=2, **QUIET)
         page.unload(self.leave)

@@ -41,7 +41,7 @@ def store(tmp_path):
 @pytest.fixture
 def video(store, tmp_path) -> VisitorVideo:
     """Twenty frames of two seconds; from the tenth on there are two persons."""
-    return store.begin("somebody/video", SPEC, open_video(make_video(tmp_path / "walk.mp4")), "walk.mp4")
+    return store.begin("visitor/video", SPEC, open_video(make_video(tmp_path / "walk.mp4")), "walk.mp4")
 
 
 def make_engine() -> FakeEngine:
@@ -49,7 +49,7 @@ def make_engine() -> FakeEngine:
 
 
 def job() -> VideoJob:
-    return VideoJob("somebody/video", lambda job: None)
+    return VideoJob("visitor/video", lambda job: None)
 
 
 def test_detection_gives_a_video_and_counts(video):
@@ -193,7 +193,7 @@ def test_what_was_sent_stays_for_another_video_of_the_same_file(tmp_path, sent):
     assert not still_there(again)
 
 
-def test_what_somebody_has_just_sent_again_stays(tmp_path, sent):
+def test_a_file_that_was_just_sent_again_stays(tmp_path, sent):
     store = VideoStore(tmp_path / "cache", {str(sent)})
     video = store.begin("a", SPEC, open_video(sent), "walk.mp4")
     shutil.copy(sent, tmp_path / "sending")
@@ -209,7 +209,7 @@ def test_what_was_sent_is_kept_while_its_visitor_is_there(tmp_path, sent):
     assert still_there(video)
 
 
-def test_what_nobody_sent_is_never_deleted(tmp_path, sent):
+def test_a_file_that_was_not_uploaded_is_never_deleted(tmp_path, sent):
     elsewhere = make_video(tmp_path / "walk.mp4", 4)
     for file, sent_files in ((sent, {str(tmp_path / "uploads" / "a.mp4")}), (elsewhere, {str(elsewhere)})):
         store = VideoStore(tmp_path / "cache", sent_files)
