@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from detection_core.datasets.file_names import Parts, folded, ways_to_write
+from detection_core.datasets.image_finder import Parts, folded, ways_to_write
 from detection_core.formats.numbering import Id
 
 # Two show already that there is more than one.
