@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import time
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from detection_core.engine import Engine, EngineError, Result
 from detection_core.errors import UserError
 from detection_core.formats import provenance_of, to_json
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import ModelSpec, get_model_spec, list_specs
+from detection_core.models.catalog import ModelSpec, get_model_spec, list_models, list_specs
 from detection_core.models.precision import precisions_in
 from detection_core.ui.components.model_slots import FEWEST, MOST
 from detection_core.ui.components.safe_image import NoAddresses, SafeImage, SafeText
@@ -34,6 +33,10 @@ _PATIENCE = 15 * 60
 # Gradio looks for files in what is sent for any input, whatever its type.
 class _Number(gr.Number, NoAddresses):
     is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        """Gives what was sent, which the endpoint checks."""
+        return payload
 
 
 class _List(gr.JSON, NoAddresses):
@@ -86,7 +89,7 @@ class Api:
             The detections as JSON (labels, scores, boxes in pixels, polygons, keypoints, provenance), and the annotated image.
         """
         loaded = await _read(image)
-        lowest = _checked_threshold(threshold)
+        lowest = _checked_number("threshold", threshold, 0, 1)
         try:
             found = await self._detect(loaded, model, lowest, request)
         except UserError as error:
@@ -109,17 +112,17 @@ class Api:
             Each model's detections, the agreement of every two models, the objects on which several agree, and errors of models that
             failed as JSON, and the image of the difference between the first two.
         """
-        lowest = _checked_threshold(threshold)
-        if not isinstance(models, list) or not FEWEST <= len(set(map(str, models))) == len(models) <= MOST:
+        lowest = _checked_number("threshold", threshold, 0, 1)
+        keys = {model for model in models if isinstance(model, str)} if isinstance(models, list) else set()
+        if not FEWEST <= len(keys) <= MOST or len(keys) != len(models):
             raise _api_error(f"Send a list of {FEWEST} to {MOST} different models' keys.")
-        if iou is not None and not (isinstance(iou, int | float) and 0.05 <= iou <= 0.95):
-            raise _api_error("The iou must be a number from 0.05 to 0.95, or null.")
+        lowest_iou = _checked_number("iou", iou, 0.05, 0.95)
         loaded = await _read(image)
-        outcomes = await asyncio.gather(*(self._detect(loaded, str(model), lowest, request) for model in models), return_exceptions=True)
-        report = ComparisonReport(Path(image or "").name, 0.5 if iou is None else iou, notes=loaded.notes)
+        outcomes = await asyncio.gather(*(self._detect(loaded, model, lowest, request) for model in models), return_exceptions=True)
+        report = ComparisonReport(Path(image or "").name, 0.5 if lowest_iou is None else lowest_iou, notes=loaded.notes)
         for model, outcome in zip(models, outcomes, strict=True):
             if isinstance(outcome, UserError):
-                report.failed[str(model)] = str(outcome)
+                report.failed[model] = str(outcome)
             elif isinstance(outcome, BaseException):
                 raise outcome
             else:
@@ -146,9 +149,9 @@ class Api:
             polygons and keypoints, how many are `in_view` and have been in `total`, and where the time went in `ms`.
         """
         loaded = await _read(image)
-        lowest = _checked_threshold(threshold)
+        lowest = _checked_number("threshold", threshold, 0, 1)
         try:
-            known = self._streams.find(stream) if stream else self._streams.begin(visitor_of(request, "api"), get_model_spec(model))
+            known = self._streams.find(stream) if stream else self._streams.begin(visitor_of(request, "api"), _checked_model(model))
             if place := self._streams.place(known):
                 raise _api_error(f"The server is busy. You are number {place} in the queue: send the next frame in two seconds.")
             frame = LiveFrame(time.monotonic(), known.spec.default_threshold if lowest is None else lowest, stable=True)
@@ -172,7 +175,7 @@ class Api:
 
     async def _detect(self, loaded: LoadedImage, model: str, threshold: float | None, request: gr.Request) -> Found:
         """A model's detections above the threshold, or above its default one."""
-        spec = get_model_spec(model)
+        spec = _checked_model(model)
         result = await self._run(loaded, spec, request)
         lowest = spec.default_threshold if threshold is None else threshold
         seconds = result.timings.network + result.timings.post
@@ -198,12 +201,19 @@ async def _read(image: str | None) -> LoadedImage:
         raise _api_error(str(error)) from error
 
 
-def _checked_threshold(threshold: float | None) -> float | None:
-    if threshold is not None and not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
-        raise _api_error("The threshold must be a number from 0 to 1, or null.")
-    return threshold
+def _checked_number(name: str, value: Any, low: float, high: float) -> float | None:
+    # True is a number to Python, and NaN is one to JSON as Python reads it.
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high):
+        return value
+    raise _api_error(f"The {name} must be a number from {low} to {high}, or null.")
+
+
+def _checked_model(model: object) -> ModelSpec:
+    if not isinstance(model, str) or not model:
+        raise _api_error(f"Send the key of a model as text. The models are: {', '.join(list_models())}.")
+    return get_model_spec(model)
 
 
 def _api_error(message: str) -> gr.Error:
-    """An error for programs; Gradio shows its text as HTML."""
-    return gr.Error(html.escape(message), print_exception=False)
+    """An error for programs: plain text, although Gradio's own page would show it as HTML."""
+    return gr.Error(message, print_exception=False)

@@ -21,10 +21,12 @@ from detection_core.ui.live.streams import LiveStreams
 from detection_core.ui.live.tab import LiveTab
 from detection_core.ui.models.tab import ModelsTab
 from detection_core.ui.models.view import table_value
+from detection_core.ui.shared.checked_blocks import CheckedBlocks
 from detection_core.ui.shared.events import QUIET
 from detection_core.ui.shared.image_links import ImageLinks
 from detection_core.ui.shared.kept_images import KeptImages
 from detection_core.ui.shared.limits import IMAGE_LIMIT, BodyLimit
+from detection_core.ui.shared.request_errors import EXCEPTION_HANDLERS
 from detection_core.ui.shared.session import cancel_all
 from detection_core.ui.theme import CSS, theme
 from detection_core.ui.video.tab import VideoTab
@@ -140,7 +142,7 @@ def build_app(engine: Engine, *, keep: KeptImages | None = None) -> gr.Blocks:
         The page; serve it with `app.launch(**launch_options())`.
     """
     page = _Page(engine, keep)
-    with gr.Blocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_CLEAN_UP, fill_width=True) as app:
+    with CheckedBlocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_CLEAN_UP, fill_width=True) as app:
         page.layout()
         page.wire(app)
         app.queue(max_size=_MAX_EVENTS)
@@ -163,5 +165,9 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "show_error": False,
         "max_file_size": largest,
-        "app_kwargs": {"middleware": [Middleware(BodyLimit, largest_file=largest)], "routes": [MODULES.route()]},
+        "app_kwargs": {
+            "middleware": [Middleware(BodyLimit, largest_file=largest)],
+            "routes": [MODULES.route()],
+            "exception_handlers": EXCEPTION_HANDLERS,
+        },
     }
