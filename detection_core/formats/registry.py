@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from detection_core.detections import Detections
@@ -178,3 +179,26 @@ def export(
     if sources and not all(form.stamped for form, _ in writers):
         files.write(PROVENANCE_FILE, json.dumps([source.to_json() for source in sources], indent=2).encode())
     return files.written
+
+
+def export_one(result: ImageResult, form: str, *, style: AnnotationStyle = _STYLE) -> tuple[bytes, str]:
+    """Writes one image's result in one format, in memory.
+
+    Args:
+        result: The result.
+        form: A key of `FORMATS`.
+        style: As for `export`.
+
+    Returns:
+        The file, a ZIP archive if the format has several, and its extension, such as ".json".
+
+    Raises:
+        ValueError: As for `export`.
+    """
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        names = export([result], [form], archive, style=style)
+    if len(names) > 1:
+        return file.getvalue(), ".zip"
+    with zipfile.ZipFile(file) as archive:
+        return archive.read(names[0]), PurePosixPath(names[0]).suffix
