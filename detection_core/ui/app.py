@@ -16,11 +16,13 @@ from detection_core.ui.components.model_picker import picker_value
 from detection_core.ui.components.model_slots import slots_value
 from detection_core.ui.components.modules import MODULES, preloading_head
 from detection_core.ui.detect.tab import DetectTab
+from detection_core.ui.http_api.app import build_http_api, http_api_route
 from detection_core.ui.live.model_speed import live_picker_value
 from detection_core.ui.live.streams import LiveStreams
 from detection_core.ui.live.tab import LiveTab
 from detection_core.ui.models.tab import ModelsTab
 from detection_core.ui.models.view import table_value
+from detection_core.ui.service import Service
 from detection_core.ui.shared.checked_blocks import CheckedBlocks
 from detection_core.ui.shared.events import QUIET
 from detection_core.ui.shared.image_links import ImageLinks
@@ -44,13 +46,14 @@ class _Page:
     def __init__(self, engine: Engine, keep: KeptImages | None) -> None:
         self._engine = engine
         streams = LiveStreams()
+        self.service = Service(engine, streams)
         self._detect = DetectTab(engine)
         self._compare = CompareTab(engine, ImageLinks(keep))
         self._live = LiveTab(engine, streams)
         self._video = VideoTab(engine)
         self._batch = BatchTab(engine)
         self._models = ModelsTab(engine)
-        self._api = Api(engine, streams)
+        self._api = Api(self.service)
 
     def layout(self) -> None:
         gr.HTML(_MASTHEAD, elem_id="masthead")
@@ -146,6 +149,7 @@ def build_app(engine: Engine, *, keep: KeptImages | None = None) -> gr.Blocks:
         page.layout()
         page.wire(app)
         app.queue(max_size=_MAX_EVENTS)
+        app.http_api = build_http_api(page.service)
     return app
 
 
@@ -167,7 +171,7 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": largest,
         "app_kwargs": {
             "middleware": [Middleware(BodyLimit, largest_file=largest)],
-            "routes": [MODULES.route()],
+            "routes": [MODULES.route(), http_api_route()],
             "exception_handlers": EXCEPTION_HANDLERS,
         },
     }

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from detection_core.models.catalog import ASSETS, PERSON_MODEL
-from detection_core.ui.api import Api
+from detection_core.ui.service import Service
 
 IMAGE = ASSETS / "examples" / "astronaut.jpg"
 META = {"_type": "gradio.FileData"}
@@ -190,7 +190,7 @@ def test_a_defect_is_logged_and_said(address, image, log, monkeypatch):
     async def fail(*args: Any) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(Api, "_detect", fail)
+    monkeypatch.setattr(Service, "detect", fail)
     told = called(address, "detect", [image, PERSON_MODEL, 0.5])
     assert told == "The server has failed at this request. Its log says why."
     assert "RuntimeError: secret" in log()

@@ -11,6 +11,7 @@ from gradio.data_classes import FileData
 from gradio.state_holder import SessionState
 from gradio_client.utils import is_http_url_like
 from pydantic import ValidationError
+from starlette.types import ASGIApp
 
 from detection_core.ui.components.safe_image import URLS_ARE_NOT_FETCHED, name_of, wrong_value
 from detection_core.ui.shared.uploads import is_in_upload_folder
@@ -23,7 +24,13 @@ _MALFORMED = 'A file is sent as {"path": …, "meta": {"_type": "gradio.FileData
 
 
 class CheckedBlocks(gr.Blocks):
-    """`gr.Blocks` that checks the values of a request before Gradio does, which would log a traceback and respond with `null`."""
+    """`gr.Blocks` that checks the values of a request before Gradio does, which would log a traceback and respond with `null`.
+
+    Attributes:
+        http_api: The application that is mounted beside the page.
+    """
+
+    http_api: ASGIApp
 
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False
