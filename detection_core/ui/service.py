@@ -11,7 +11,7 @@ from anyio import to_thread
 
 from detection_core.comparison_report import ComparisonReport, Found
 from detection_core.detections.comparison import select
-from detection_core.engine import Engine, EngineError, Result
+from detection_core.engine import Engine, EngineBusyError, EngineError, Result
 from detection_core.errors import UserError
 from detection_core.formats import provenance_of
 from detection_core.images.reading import LoadedImage
@@ -109,6 +109,10 @@ class Service:
             else:
                 report.results.append(outcome)
         if len(report.results) < FEWEST:
+            # Unlike the other reasons, this one passes.
+            for outcome in outcomes:
+                if isinstance(outcome, EngineBusyError):
+                    raise outcome
             raise TooFewModelsError(report.failed)
         return report
 

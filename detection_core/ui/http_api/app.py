@@ -20,6 +20,7 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from detection_core import __version__
+from detection_core.engine import EngineError
 from detection_core.formats import FORMATS, ImageResult
 from detection_core.formats.registry import export_one
 from detection_core.models.catalog import ModelSpec, get_model_spec
@@ -140,14 +141,22 @@ def visitor_of(request: Request) -> str:
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, _Value]) -> _Value:
-    """Awaits something on behalf of a client, and cancels it if the client goes."""
+    """Awaits something on behalf of a client, and cancels it if the client goes.
+
+    Raises:
+        EngineError: If the client has gone; the response will not reach it.
+    """
     task = asyncio.ensure_future(work)
-    while not task.done():
-        await asyncio.wait([task], timeout=_EVERY)
-        if not task.done() and await request.is_disconnected():
+    try:
+        while not task.done():
+            await asyncio.wait([task], timeout=_EVERY)
+            if not task.done() and await request.is_disconnected():
+                raise EngineError("The client has gone before there was a result. Send the request again.")
+        return await task
+    finally:
+        if not task.done():
             task.cancel()
-            break
-    return await task
+            await asyncio.gather(task, return_exceptions=True)
 
 
 def _check_classes(classes: list[str], spec: ModelSpec) -> None:
@@ -179,11 +188,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
 
 def _described(parameters: type[Any], response: type[Any], *, binary: bool = False) -> dict[str, Any]:
     """What OpenAPI says of an operation that takes an image."""
-    files = (
-        {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("text/csv", "image/png", "application/zip")}
-        if binary
-        else {}
-    )
+    files = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _FILES} if binary else {}
     problems: dict[int | str, dict[str, Any]] = {}
     for kind in KINDS.values():
         titles = problems.setdefault(kind.status, {"description": ""})

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from detection_core.engine import EngineBusyError
+from detection_core.engine import EngineBusyError, VisitorBusyError
 from detection_core.errors import UserError
 from detection_core.images.reading import ImageError
 from detection_core.models.catalog import UnknownModelError
@@ -60,6 +60,7 @@ KINDS: dict[str, Kind] = {
     "unsuitable-format": Kind(422, "The format cannot hold the model's results"),
     "url-not-fetched": Kind(422, "The server fetches no URLs"),
     "too-few-models": Kind(422, "Fewer than two models are left to compare"),
+    "too-many-requests": Kind(429, "Too many of this client's images are waiting", 2),
     "stream-waits": Kind(429, "The stream waits for its turn", STREAM_PAUSE),
     "defect": Kind(500, "The server has failed"),
     "detection-failed": Kind(500, "Detection failed"),
@@ -75,6 +76,7 @@ _KIND_OF: tuple[tuple[type[UserError], str], ...] = (
     (TooFewModelsError, "too-few-models"),
     (StreamWaitsError, "stream-waits"),
     (TooManyStreamsError, "busy"),
+    (VisitorBusyError, "too-many-requests"),
     (EngineBusyError, "busy"),
     (TooSlowError, "busy"),
     (WeightsError, "model-unavailable"),

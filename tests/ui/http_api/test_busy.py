@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
-from detection_core.engine import EngineBusyError, EngineError
+from detection_core.engine import EngineBusyError, EngineError, VisitorBusyError
 from detection_core.models.catalog import PERSON_MODEL
 from detection_core.models.weights import WeightsError
 from detection_core.ui.http_api.app import PREFIX, build_http_api, http_api_route
@@ -45,6 +45,7 @@ def post(client: TestClient, path: str = "/detect", data: bytes = SMALL) -> Any:
     ("error", "status", "kind", "retry_after"),
     [
         (EngineBusyError("Too many images are waiting already."), 503, "busy", "5"),
+        (VisitorBusyError("Too many of your images are waiting."), 429, "too-many-requests", "2"),
         (WeightsError("No weights."), 503, "model-unavailable", "60"),
         (EngineError("Out of memory."), 500, "detection-failed", None),
         (RuntimeError("secret"), 500, "defect", None),
@@ -58,6 +59,13 @@ def test_says_when_to_try_again(error, status, kind, retry_after):
     assert response.headers.get("retry-after") == retry_after
     assert "secret" not in response.text
     assert post(client(engine)).status_code == 200
+
+
+def test_a_comparison_says_that_the_server_is_busy():
+    engine = FakeEngine()
+    engine.refusals = [EngineBusyError("Too many images are waiting already.")]
+    response = post(client(engine), "/compare")
+    assert (response.status_code, response.json()["type"], response.headers["retry-after"]) == (503, "docs#busy", "5")
 
 
 def test_a_stream_that_waits_is_told_when_to_send():
@@ -86,7 +94,8 @@ def test_leaves_no_files(tmp_path, monkeypatch, as_form):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_client_that_goes_cancels_its_job():
+@pytest.mark.parametrize(("path", "jobs"), [("/detect", 1), ("/track", 1), ("/compare", 2)])
+def test_a_client_that_goes_cancels_its_jobs(path, jobs):
     engine = FakeEngine(holds=True)
     api = build_http_api(Service(engine, LiveStreams()))
     received = [{"type": "http.request", "body": SMALL, "more_body": False}]
@@ -98,10 +107,9 @@ def test_a_client_that_goes_cancels_its_job():
         pass
 
     headers = [(b"content-type", b"image/png")]
-    scope = {"type": "http", "method": "POST", "path": "/detect", "root_path": "", "query_string": b"", "headers": headers}
+    scope = {"type": "http", "method": "POST", "path": path, "root_path": "", "query_string": b"", "headers": headers}
     finish(api(scope, receive, send))
-    (submission,) = engine.submissions
-    assert submission.job.cancelled
+    assert [job.cancelled for job in engine.jobs] == [True] * jobs
 
 
 @pytest.mark.parametrize("root_path", ["", "/explorer"])
