@@ -57,10 +57,10 @@ def with_image(sent: Any, image: dict[str, Any]) -> Any:
 def called(address: str, name: str, data: Any) -> str:
     """What an endpoint says in the event stream."""
     event = httpx.post(f"{address}gradio_api/call/{name}", content=json.dumps({"data": data}), headers=JSON).json()["event_id"]
-    (told,) = [
+    (said,) = [
         line for line in httpx.get(f"{address}gradio_api/call/{name}/{event}", timeout=60).text.splitlines() if line.startswith("data: ")
     ]
-    return str(json.loads(told.removeprefix("data: "))["error"])
+    return str(json.loads(said.removeprefix("data: "))["error"])
 
 
 def ran(address: str, name: str, data: Any) -> str:
@@ -137,9 +137,9 @@ WRONG_CALLS = {
 @pytest.mark.parametrize("ask", [called, ran])
 @pytest.mark.parametrize(("name", "data", "sentence"), WRONG_CALLS.values(), ids=WRONG_CALLS)
 def test_says_what_to_send(address, image, log, ask, name, data, sentence):
-    told = ask(address, name, with_image(data, image))
-    assert re.search(sentence, told)
-    assert len(told) < 1200
+    said = ask(address, name, with_image(data, image))
+    assert re.search(sentence, said)
+    assert len(said) < 1200
     assert log() == ""
 
 
@@ -170,9 +170,9 @@ WRONG_BODIES = {
 def test_says_which_body_to_send(address, log, path, body, status, sentence):
     response = httpx.post(f"{address}gradio_api/{path}", content=body, headers=JSON)
     assert response.status_code == status
-    told = response.json()["detail"]
-    assert re.search(sentence, told)
-    assert len(told) < 400
+    said = response.json()["detail"]
+    assert re.search(sentence, said)
+    assert len(said) < 400
     assert log() == ""
 
 
@@ -191,6 +191,6 @@ def test_a_defect_is_logged_and_said(address, image, log, monkeypatch):
         raise RuntimeError("secret")
 
     monkeypatch.setattr(Service, "detect", fail)
-    told = called(address, "detect", [image, PERSON_MODEL, 0.5])
-    assert told == "The server has failed at this request. Its log says why."
+    said = called(address, "detect", [image, PERSON_MODEL, 0.5])
+    assert said == "The server has failed at this request. Its log says why."
     assert "RuntimeError: secret" in log()

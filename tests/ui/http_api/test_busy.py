@@ -68,7 +68,7 @@ def test_a_comparison_says_that_the_server_is_busy():
     assert (response.status_code, response.json()["type"], response.headers["retry-after"]) == (503, "docs#busy", "5")
 
 
-def test_a_stream_that_waits_is_told_when_to_send():
+def test_a_stream_that_waits_hears_when_to_send():
     response = post(client(FakeEngine(), LiveStreams(most=0)), "/track")
     assert (response.status_code, response.json()["type"], response.headers["retry-after"]) == (429, "docs#stream-waits", "2")
 
