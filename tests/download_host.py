@@ -19,6 +19,7 @@ class DownloadHost:
 
     break_after: for each of the next requests, bytes after which the connection is dropped (None: it is not).
     statuses: for each of the next requests, the HTTP status to answer with instead (0: the file).
+    length: what every answer says of its length, whatever it is.
     hold_after: bytes after which every answer waits until `go_on` is set.
     """
 
@@ -28,6 +29,7 @@ class DownloadHost:
     hold_after: int | None = None
     ignore_range: bool = False
     tell_length: bool = True
+    length: str | None = None
     requests: list[dict[str, str]] = field(default_factory=list)
 
     def __enter__(self) -> DownloadHost:
@@ -76,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_response(206 if start else 200)
         if host.tell_length:
-            self.send_header("Content-Length", str(len(body) - start))
+            self.send_header("Content-Length", host.length or str(len(body) - start))
         self.end_headers()
         break_after = host.break_after.pop(0) if host.break_after else None
         rest = body[start:break_after] if break_after is not None else body[start:]

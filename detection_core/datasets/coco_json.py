@@ -92,8 +92,8 @@ def read_entries(file: Path) -> Entries:
     Raises:
         DataError: If the file is missing or is not a COCO annotation file, or its categories or ids cannot be used.
     """
-    data = _json_object(file)
-    raw_images, raw_annotations = _listed_entries(file, data, "images"), _listed_entries(file, data, "annotations")
+    data = json_object(file)
+    raw_images, raw_annotations = listed_entries(file, data, "images"), listed_entries(file, data, "annotations")
     if not raw_images:
         raise DataError(f'{file}: "images" is empty. Training needs at least one image.')
     _reject_text_ids(file, {"images": raw_images, "annotations": raw_annotations})
@@ -219,21 +219,36 @@ def listed(values: Iterable[Any]) -> str:
     return ", ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in values)
 
 
-def _json_object(file: Path) -> Entry:
+def json_object(file: Path, name: object = None) -> Entry:
+    """Reads a file that holds one JSON object.
+
+    Args:
+        file: The file.
+        name: What messages call it; None is its path.
+
+    Raises:
+        DataError: If there is none, or it holds something else.
+    """
+    name = name or file
     try:
         data = json.loads(file.read_bytes())
     except FileNotFoundError:
-        raise DataError(f"There is no {file}. Give a folder with annotations.json and images/, or a .json file in COCO's format.") from None
+        raise DataError(f"There is no {name}. Give a folder with annotations.json and images/, or a .json file in COCO's format.") from None
     except OSError as error:
-        raise DataError(f"{file} cannot be read ({error.strerror}). Check that it is a file and that you may read it.") from None
+        raise DataError(f"{name} cannot be read ({error.strerror}). Check that it is a file and that you may read it.") from None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{file} is not valid JSON ({error}). Export the annotations again, in COCO's format.") from None
+        raise DataError(f"{name} is not valid JSON ({error}). Export the annotations again, in COCO's format.") from None
     if not isinstance(data, dict):
-        raise DataError(f'{file} is JSON but not in COCO\'s format: it must be an object with "images" and "annotations".')
+        raise DataError(f'{name} is JSON but not in COCO\'s format: it must be an object with "images" and "annotations".')
     return data
 
 
-def _listed_entries(file: Path, data: Entry, key: str) -> list[Any]:
+def listed_entries(file: object, data: Entry, key: str) -> list[Any]:
+    """Returns the entries of one of the lists in a COCO file, which some exporters write as an object.
+
+    Raises:
+        DataError: If the file, which messages call `file`, has no such list.
+    """
     entries = data.get(key)
     if isinstance(entries, dict) and entries and all(isinstance(entry, dict) for entry in entries.values()):
         entries = list(entries.values())
@@ -278,7 +293,7 @@ def _categories(file: Path, data: Entry, annotations: list[Entry], notes: list[s
     used = Counter(annotation["category_id"] for annotation in annotations)
     if not data.get("categories"):
         return [{"id": number, "name": f"class {number}"} for number in sorted(used)], [], annotations
-    categories = [_without_nulls(category, _CATEGORY) for category in _listed_entries(file, data, "categories")]
+    categories = [_without_nulls(category, _CATEGORY) for category in listed_entries(file, data, "categories")]
     if (text := text_ids(categories, "id")) is not None:
         raise DataError(f'{file}: the "id" of "categories" is a text, such as "{one_line(text)}". Give categories whole numbers as ids.')
     for position, category in enumerate(categories):

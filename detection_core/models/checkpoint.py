@@ -56,6 +56,7 @@ class Checkpoint:
         metrics: Average precisions in percent by the catalog's names (`box_map`, `mask_map`, `kp_map`), or empty.
         default_threshold: The threshold to start with, 0–1, or None if it is not known.
         resume: The state that a resumed training needs, in plain types and tensors; only in checkpoints to resume from.
+        category_ids: The category id of each label in the training data, 0 for the background; empty if it is not known.
 
     Raises:
         ValueError: If a field has the wrong type, or lengths do not match the architecture.
@@ -69,6 +70,7 @@ class Checkpoint:
     metrics: dict[str, float] = field(default_factory=dict)
     default_threshold: float | None = None
     resume: dict[str, Any] | None = None
+    category_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         arguments = self.architecture.arguments
@@ -77,6 +79,9 @@ class Checkpoint:
         _require(self.categories[:1] == (BACKGROUND,), f"its categories do not begin with “{BACKGROUND}”")
         classes = arguments.get("num_classes")
         _require(len(self.categories) == classes, f"it has {classes} classes, but {len(self.categories)} categories")
+        _require(all(type(number) is int for number in self.category_ids), "its category_ids are not whole numbers")
+        _require(len(self.category_ids) in (0, classes), f"it has {classes} classes, but {len(self.category_ids)} category_ids")
+        _require(len(set(self.category_ids[1:])) == len(self.category_ids[1:]), "two of its categories have the same id")
         _require(all(isinstance(name, str) for name in arguments), "its arguments have no names")
         weights = all(isinstance(name, str) and isinstance(value, Tensor) for name, value in self.state.items())
         _require(weights, "its state is not weights by name")
@@ -172,6 +177,8 @@ def _ours(content: dict[str, Any]) -> Checkpoint:
             # The field's name in files from before the first release.
             content["default_threshold"] if "default_threshold" in content else content["suggested_threshold"],
             content["resume"],
+            # Files from before the first release have none.
+            tuple(content.get("category_ids", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         problem = f"lacks {error}" if isinstance(error, KeyError) else str(error)

@@ -95,10 +95,16 @@ class FrameResults:
         return self._frames
 
     def close(self) -> None:
-        """Closes the file, and deletes a temporary one. Further calls do nothing."""
-        self._file.close()
-        if self._is_temporary:
-            self._path.unlink(missing_ok=True)
+        """Closes the file, and deletes a temporary one. Further calls do nothing.
+
+        Raises:
+            OSError: If the disk is full, so that the latest frames could not be written; the file is closed and deleted all the same.
+        """
+        try:
+            self._file.close()
+        finally:
+            if self._is_temporary:
+                self._path.unlink(missing_ok=True)
 
     def __enter__(self) -> FrameResults:
         return self

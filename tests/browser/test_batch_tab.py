@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import zipfile
 
@@ -221,6 +222,43 @@ def test_the_archive_holds_what_is_chosen_and_seen(batch, tmp_path):
             assert image.size == (64, 48)
     assert len(rows) == 4
     expect(batch.get_by_role("button", name="Download")).not_to_have_class(re.compile("dv-busy"))
+
+
+def test_coco_files_get_the_ids_of_an_annotation_file(batch, tmp_path):
+    listed = [{"id": 7, "file_name": "beach.png"}, {"id": 900000, "file_name": "sub/city.png"}]
+    file = tmp_path / "own annotations.json"
+    file.write_text(json.dumps({"images": listed, "categories": [{"id": 3, "name": "Person"}]}))
+    give(batch, "beach.png", "city.png")
+    expect_done(batch, 2)
+    batch.get_by_role("button", name="Download").click()
+    choice = batch.get_by_role("menuitemcheckbox", name="Ids of")
+    expect(choice).to_have_count(0)
+    for name in ("JSON", "Annotated PNG", "COCO results"):
+        batch.get_by_role("menuitemcheckbox", name=name).click()
+    expect(choice).to_contain_text("Ids of an annotation file")
+    with batch.expect_file_chooser() as chooser:
+        choice.click()
+    chooser.value.set_files(file)
+    expect(choice).to_contain_text("Ids of own annotations.json")
+    expect(choice).to_have_attribute("aria-checked", "true")
+    with batch.expect_download(timeout=20 * SECONDS) as caught:
+        batch.get_by_role("menuitem", name="Download ZIP").click()
+    caught.value.save_as(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        results = json.loads(archive.read("coco_results.json"))
+    assert {(entry["file_name"], entry["image_id"]) for entry in results} == {("beach.png", 7), ("city.png", 900000)}
+    assert {entry["category_id"] for entry in results} == {3}
+    expect(batch.locator(".bv .dv-notes")).to_contain_text("Image ids are those of own annotations.json; so are category ids.")
+    batch.get_by_role("button", name="Download").click()
+    choice.click()
+    expect(choice).to_contain_text("Ids of an annotation file")
+    file.write_text("this is no JSON")
+    with batch.expect_file_chooser() as chooser:
+        choice.click()
+    chooser.value.set_files(file)
+    expect(choice).to_have_attribute("aria-checked", "true")
+    batch.get_by_role("menuitem", name="Download ZIP").click()
+    expect(batch.get_by_text("own annotations.json is not valid JSON")).to_be_visible(timeout=20 * SECONDS)
 
 
 def test_the_menu_is_worked_by_keys(batch):

@@ -270,14 +270,6 @@ def test_on_a_phone_the_answer_comes_into_view(page, address):
     expect(page.locator(".dv")).to_be_in_viewport(ratio=0.3, timeout=20 * SECONDS)
 
 
-def test_no_request_leaves_the_machine(page, address):
-    outside: list[str] = []
-    page.on("request", lambda request: outside.append(request.url) if not request.url.startswith((address, "data:", "blob:")) else None)
-    page.goto(address)
-    expect(page.locator(".dv tbody tr").first).to_be_visible(timeout=30 * SECONDS)
-    assert outside == []
-
-
 def test_a_visitor_who_leaves_is_noticed(opened, monkeypatch):
     left = threading.Event()
     monkeypatch.setattr(LocalEngine, "cancel_visitor", lambda self, visitor: left.set())

@@ -220,7 +220,8 @@ def test_the_same_command_goes_on_and_says_so(tmp_path, capsys, three_images, se
     assert detect(*command) == 130
     capsys.readouterr()
     assert detect(*command) == 0
-    lines = [line for line in capsys.readouterr().err.splitlines() if line != "Loading"]
+    first, *lines = [line for line in capsys.readouterr().err.splitlines() if line != "Loading"]
+    assert first == "Image ids are the numbers in the file names; category ids are COCO's."
     assert [line.split(":")[0] for line in lines] == ["[2/3] 2.jpg", "[3/3] 10.jpg", "3 images"]
     assert "1 done before" in lines[-1]
     assert re.search(r"\d images/s, \d+ s left\)$", lines[0])

@@ -108,12 +108,15 @@ def test_fewer_frames_without_tracking_or_sound(tmp_path, video, capsys, choice,
     assert f"{video}: {frames} frames (" in capsys.readouterr().err
 
 
-def test_all_formats_of_videos(tmp_path, video):
+def test_all_formats_of_videos(tmp_path, video, capsys):
     assert detect(video, "--out", tmp_path / "out", "--format", "coco,csv,mot", "--threshold", "0.7") == 0
     out = tmp_path / "out"
     expected = ["coco_dataset.json", "detections.csv", "detections.json", "mot.txt", "provenance.json"]
     assert names_in(out) == [f"video_{name}" for name in expected]
-    assert len(COCO(out / "video_coco_dataset.json").getAnnIds()) == 20
+    written = COCO(out / "video_coco_dataset.json")
+    assert (written.getImgIds(), len(written.getAnnIds())) == (list(range(1, 21)), 20)
+    assert written.dataset["info"]["numbering"]["ids"].startswith("Frames are numbered from 1 in the order of the video; ")
+    assert "Frames are numbered from 1 in the order of the video; " in capsys.readouterr().err
     with (out / "video_detections.csv").open(newline="", encoding="utf-8-sig") as file:
         assert {row["label"] for row in csv.DictReader(file)} == {"red thing"}
 
@@ -264,6 +267,7 @@ def test_there_is_no_limit_unless_the_environment_sets_one(tmp_path, video, monk
     ("args", "message"),
     [
         (["--format", "json"], "Add --out DIR"),
+        (["--out", "OUT", "--annotations", "own.json"], "Frames of videos have no ids in an annotation file: leave out --annotations."),
         (["--out", "OUT", "--format", "png"], "There is no format “png”. The formats are: json, coco, csv, mot, mp4."),
         (["--out", "OUT", "--format", "mot", "--no-track"], "leave out --no-track"),
         (["--out", "OUT", "--every", "0"], "every must be 1 or more"),
@@ -271,7 +275,7 @@ def test_there_is_no_limit_unless_the_environment_sets_one(tmp_path, video, monk
         (["--out", "OUT", "--classes", "person,dgo"], "has no class “dgo”. Its classes are: person."),
         (["--out", "OUT", "--keypoint-threshold", "nan"], "keypoint_threshold must be a finite logit"),
     ],
-    ids=["stdout", "an image's format", "mot without tracking", "no frame", "negative rate", "unknown class", "no logit"],
+    ids=["stdout", "annotations", "an image's format", "mot without tracking", "no frame", "negative rate", "unknown class", "no logit"],
 )
 def test_bad_usage_is_status_2(tmp_path, video, capsys, args, message):
     assert detect(video, *(tmp_path / "out" if arg == "OUT" else arg for arg in args)) == 2

@@ -83,16 +83,25 @@ def test_the_package_imports_nothing_heavy():
     assert done.stdout == "set()\n"
 
 
-def test_serves_the_page_and_ends_on_ctrl_c():
+def test_serves_the_page_and_ends_on_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
     with started() as (process, address):
         assert process.stdout is not None
         assert process.stdout.readline() == f"The page is ready: {address} (press Ctrl-C to stop)\n"
         with urllib.request.urlopen(address) as page:
             assert "Detection Explorer" in page.read().decode()
         assert process.stdout.readline() == "The model is warm.\n"
+        for path, answer in {"healthz": "alive\n", "readyz": "ready\n"}.items():
+            with urllib.request.urlopen(f"{address}/{path}") as response:
+                assert response.read().decode() == answer
+        (folder,) = tmp_path.glob("detection-explorer-*")
+        assert folder.stat().st_mode & 0o077 == 0
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
         assert process.stdout.read() == "Ending.\n"
+        # Also what visitors left.
+        assert not list(tmp_path.glob("detection-explorer-*"))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

@@ -37,6 +37,7 @@ class Network(nn.Module):
         self.running = 0
         self.most_running = 0
         self.error: Exception | None = None
+        self.errors: list[BaseException] = []
         self.company: threading.Barrier | None = None
 
     def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
@@ -55,6 +56,8 @@ class Network(nn.Module):
             self.running -= 1
         if self.error:
             raise self.error
+        if self.errors:
+            raise self.errors.pop(0)
         if len(images) > self.most_together:
             raise torch.OutOfMemoryError("CUDA")
         one = {"boxes": torch.tensor([[1.0, 2.0, 5.0, 6.0]]), "labels": torch.tensor([1]), "scores": torch.tensor([0.9])}
@@ -281,6 +284,50 @@ def test_a_failing_network_is_told_without_its_insides(engine, network, error, m
     with pytest.raises(EngineError, match=message) as caught:
         engine.submit(make_image(1), MODEL).result(10)
     assert "secret" not in str(caught.value)
+
+
+def test_other_models_make_room_when_memory_runs_out_in_a_run(engine, loader, network):
+    engine.submit(make_image(1), OTHER).result(10)
+    engine.submit(make_image(1), MODEL).result(10)
+    network.errors = [torch.OutOfMemoryError("CUDA out of memory")]
+    assert len(engine.submit(make_image(2), MODEL).result(10).detections) == 1
+    assert [model.key for model in loader.resident()] == [MODEL.key]
+    # Now there is nothing left to let go.
+    network.errors = [torch.OutOfMemoryError("CUDA out of memory")]
+    with pytest.raises(EngineError, match="too little memory"):
+        engine.submit(make_image(3), MODEL).result(10)
+    assert len(engine.submit(make_image(3), MODEL).result(10).detections) == 1
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit()], ids=lambda error: type(error).__name__)
+def test_a_run_that_would_end_its_thread_ends_only_its_job(engine, network, error):
+    network.errors = [error]
+    with pytest.raises(EngineError, match="failed unexpectedly"):
+        engine.submit(make_image(1), MODEL).result(10)
+    assert len(engine.submit(make_image(1), MODEL).result(10).detections) == 1
+    assert engine.status().running == 0
+
+
+def test_a_thread_that_cannot_be_started_is_told_and_the_next_one_serves(engine, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda thread: (_ for _ in ()).throw(RuntimeError("can't start new thread")))
+        with pytest.raises(EngineError, match="failed unexpectedly"):
+            engine.submit(make_image(1), MODEL)
+    assert engine.status().waiting == 0
+    assert len(engine.submit(make_image(1), MODEL).result(10).detections) == 1
+
+
+def test_tells_what_it_has_to_do(engine, loader, network):
+    assert (engine.status().waiting, engine.status().running, engine.status().models) == (0, 0, ())
+    network.go.clear()
+    jobs = [engine.submit(make_image(shade), MODEL) for shade in range(3)]
+    assert network.started.wait(10)
+    status = engine.status()
+    assert (status.waiting, status.running, [model.key for model in status.models]) == (2, 1, [MODEL.key])
+    network.go.set()
+    for job in jobs:
+        job.result(10)
+    assert engine.status().waiting == 0
 
 
 def test_a_closed_engine_refuses_at_once(loader):

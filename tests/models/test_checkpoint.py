@@ -99,11 +99,12 @@ class TestRoundTrip:
             metrics={"box_map": 31.5},
             default_threshold=0.35,
             resume={"optimizer": {"state": {0: {"step": torch.tensor(7.0)}}}, "random": torch.get_rng_state()},
+            category_ids=(0, 0, 7, 900000),
         )
         write_checkpoint(written, tmp_path / "x.pt")
         for mmap in (True, False):
             read = read_checkpoint(tmp_path / "x.pt", mmap=mmap)
-            for name in ("architecture", "categories", "keypoint_names", "training", "metrics", "default_threshold"):
+            for name in ("architecture", "categories", "category_ids", "keypoint_names", "training", "metrics", "default_threshold"):
                 assert getattr(read, name) == getattr(written, name)
             assert read.state.keys() == state.keys()
             assert all(torch.equal(read.state[name], tensor) for name, tensor in state.items())
@@ -361,6 +362,9 @@ REFUSED = {
     "another builder": (of_ours(architecture={"builder": "ssd300_vgg16", "arguments": {"num_classes": 4}}), "does not fit ssd300_vgg16"),
     "without weights": (of_ours(state="removed"), "lacks 'state'"),
     "without sense": (of_ours(categories=3), "inconsistent.*Train or export it again"),
+    "too few category ids": (of_ours(category_ids=[0, 1]), "inconsistent.*it has 4 classes, but 2 category_ids"),
+    "one category id twice": (of_ours(category_ids=[0, 7, 7, 8]), "inconsistent.*two of its categories have the same id"),
+    "category ids that are texts": (of_ours(category_ids=[0, "1", 2, 3]), "inconsistent.*its category_ids are not whole numbers"),
     "without version": (of_ours(version="removed"), "inconsistent checkpoint"),
     "a directory": (lambda path: path.mkdir(), "cannot be read: Is a directory"),
     "nothing": (lambda path: None, "cannot be read: No such file"),
@@ -403,3 +407,4 @@ def test_a_file_from_before_the_first_release_is_read(tmp_path):
     content["suggested_threshold"] = content.pop("default_threshold") or 0.25
     torch.save(content, tmp_path / "old.pt")
     assert read_checkpoint(tmp_path / "old.pt").default_threshold == 0.25
+    assert read_model_spec(tmp_path / "old.pt").category_ids == ()

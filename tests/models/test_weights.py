@@ -153,6 +153,12 @@ class TestDownload:
         assert fetch_weights(spec, lambda done, total: totals.add(total)).read_bytes() == BYTES
         assert totals == {None}
 
+    @pytest.mark.parametrize("length", ["many", "-5", "1e3"])
+    def test_server_whose_length_is_no_number(self, host, length):
+        spec = make_spec()
+        host.files[spec.file_name], host.length = BYTES, length
+        assert fetch_weights(spec).read_bytes() == BYTES
+
     def test_without_a_mirror_the_official_address_is_used(self, host, monkeypatch):
         monkeypatch.delenv(weights.MIRROR)
         spec = make_spec()
@@ -378,6 +384,18 @@ class TestRefusals:
         assert find_weights(spec) is None
         assert not (cache / f"{spec.file_name}.part").exists()
         host.files[spec.file_name] = BYTES
+        assert fetch_weights(spec).read_bytes() == BYTES
+
+    @pytest.mark.parametrize(
+        ("length", "words"),
+        [(len(BYTES) // 2, "not the expected one"), (len(BYTES) + 1000, "keeps breaking off"), (10**18, "the disk is too full")],
+        ids=["too short", "too long", "absurd"],
+    )
+    def test_server_that_lies_about_the_length_until_it_does_not(self, host, refused, length, words):
+        spec = make_spec()
+        host.files[spec.file_name], host.length = BYTES, str(length)
+        assert words in refused(spec)
+        host.length = None
         assert fetch_weights(spec).read_bytes() == BYTES
 
     def test_no_room_before_a_byte_is_written(self, host, refused, monkeypatch):

@@ -238,10 +238,12 @@ def test_the_coco_model_gets_the_heads_that_the_data_can_teach(tmp_path, masks, 
     )
     spec = read_model_spec(tmp_path / "mine.pt")
     assert spec.tasks == ("boxes", *["masks"] * masks, *["keypoints"] * keypoints)
+    assert (spec.category_ids, spec.categories[1:]) == ((0, 3, 7), ("dog", "person"))
     assert {"box_map", *["mask_map"] * masks, *["kp_map"] * keypoints} == set(best.metrics)
     missing = [line for line in lines if "trained without" in line]
     assert len(missing) == (not masks) + (not keypoints and "keypoints" in get_model_spec(COCO_MODEL).tasks)
     found = Detector(spec).detect(folder / "images" / "1.png")
+    assert found.category_ids == spec.category_ids
     assert (found.masks is not None) == masks
     if keypoints:
         assert spec.architecture.arguments["keypoint_labels"] == [2]

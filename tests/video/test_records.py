@@ -83,3 +83,16 @@ def test_frames_of_something_else_are_refused(other):
         records.append(0, 0.0, make_detections(2))
         with pytest.raises(ValueError, match="one model"):
             records.append(1, 0.1, make_detections(2, **other))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_said_and_the_file_is_closed():
+    records = FrameResults(VIDEO, Path("/dev/full"))
+    # More than the buffer takes, and less.
+    with pytest.raises(OSError, match="No space left"):
+        records.append(0, 0.0, make_detections(1000, model="m", masks=True))
+    records = FrameResults(VIDEO, Path("/dev/full"))
+    records.append(0, 0.0, make_detections(1, model="m"))
+    with pytest.raises(OSError, match="No space left"):
+        records.close()
+    records.close()

@@ -14,6 +14,8 @@ export class BatchState {
     this.number = 0;
     /** @type {string[]} */
     this.notes = [];
+    /** The file whose ids COCO files get. @type {{ path: string, name: string } | null} */
+    this.annotations = null;
     /** @type {ViewStatus | null} */
     this.status = null;
     /** What the view that stands on the page now is told. @type {Tell} */

@@ -10,6 +10,7 @@ import { createExportMenu } from "../components/js/export_menu.js";
 import { saveFile, showLines, writeError } from "../components/js/feedback.js";
 import { viewIdOf } from "../components/js/kept.js";
 import { isSameModel } from "../components/js/model_keys.js";
+import { createAnnotationChoice } from "./annotations.js";
 import { chosenFiles, droppedFiles, sortOut } from "./files.js";
 import { createGallery } from "./gallery.js";
 import { drawProgress } from "./progress.js";
@@ -27,7 +28,7 @@ const kept = new Map();
 /** @param {Mounting} mounting */
 export function mount({ element, props, trigger, server, upload, watch, constants }) {
   const ui = collectRefs(element);
-  const { most, largest, readable, exportFormats, chosenFormats } = constants;
+  const { most, largest, readable, exportFormats, chosenFormats, numberedFormats } = constants;
   const viewId = viewIdOf(props);
   const state = kept.get(viewId) ?? begin();
   state.tell = { changed: oncePerFrame(redraw), status: showStatus, ended };
@@ -38,7 +39,8 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   const gallery = createGallery(ui.gallery, handlers);
   const table = createBatchTable(ui.scroller.querySelector("table"), handlers);
   const slider = createSlider(ui.threshold, formatScore, (threshold) => change({ threshold }));
-  const menu = createExportMenu(ui.download, exportFormats, download, { several: "Download ZIP", chosen: chosenFormats });
+  const extra = createAnnotationChoice(ui, state, upload, numberedFormats, () => menu.draw());
+  const menu = createExportMenu(ui.download, exportFormats, download, { several: "Download ZIP", chosen: chosenFormats, extra });
   const announce = debounce(() => setText(ui.announcer, ui.count.textContent), ANNOUNCE_DELAY);
   const packingTimeout = debounce(() => menu.setBusy(false), PACKING_PATIENCE);
 
@@ -198,7 +200,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     const images = state.images.filter(({ selected, result }) => selected && result).map(({ id }) => id);
     menu.setBusy(true);
     packingTimeout();
-    trigger("download", { batch: state.start?.batch, images, formats, threshold: state.threshold });
+    trigger("download", { batch: state.start?.batch, images, formats, threshold: state.threshold, annotations: state.annotations });
   }
 
   let saved = "";

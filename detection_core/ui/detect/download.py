@@ -8,7 +8,7 @@ import numpy as np
 
 from detection_core.errors import UserError
 from detection_core.file_names import shortened
-from detection_core.formats import FORMATS, ImageResult
+from detection_core.formats import FORMATS, ImageResult, number_images
 from detection_core.formats.registry import export_one
 from detection_core.ui.components.client_values import plain_settings
 from detection_core.ui.detect.view import ViewSettings
@@ -66,4 +66,5 @@ def seen_result(kept: KeptResult, settings: ViewSettings) -> ImageResult:
         # Numbers too: the table beside the image explains them.
         numbers=[int(index) + 1 for index in indices],
         notes=loaded.notes,
+        image_id=number_images([kept.image_path.name]).image_ids[0],
     )

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from detection_core import __version__
 from detection_core.engine import EngineError
-from detection_core.formats import FORMATS, ImageResult
+from detection_core.formats import FORMATS, ImageResult, number_images
 from detection_core.formats.registry import export_one
 from detection_core.models.catalog import ModelSpec, get_model_spec
 from detection_core.ui.http_api import schemas
@@ -81,7 +81,8 @@ def build_http_api(service: Service) -> FastAPI:
         detections = found.detections
         if parameters.classes:
             detections = detections[np.isin(np.asarray(detections.names, dtype=object), parameters.classes)]
-        result = ImageResult(sent.name, detections, found.provenance, lambda: image.image, notes=image.notes)
+        number = number_images([sent.name]).image_ids[0]
+        result = ImageResult(sent.name, detections, found.provenance, lambda: image.image, notes=image.notes, image_id=number)
         style = AnnotationStyle(keypoint_threshold=parameters.keypoint_threshold)
         return await to_thread.run_sync(_file_response, result, ALIASES.get(parameters.format, str(parameters.format)), style)
 

@@ -48,7 +48,7 @@ def post(api: str, operation: str, **parameters: Any) -> httpx.Response:
 def expected_file(found: Detections, form: str, threshold: float, **style: Any) -> bytes:
     spec = get_model_spec(PERSON_MODEL)
     provenance = None if form == "coco" else provenance_of(spec, threshold=threshold)
-    result = ImageResult(IMAGE.name, found[found.scores >= threshold], provenance, lambda: read_image(IMAGE).image)
+    result = ImageResult(IMAGE.name, found[found.scores >= threshold], provenance, lambda: read_image(IMAGE).image, image_id=1)
     return export_one(result, form, style=AnnotationStyle(**style))[0]
 
 
