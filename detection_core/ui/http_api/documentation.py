@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
@@ -14,6 +15,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 table { border-collapse: collapse; width: 100%; }
 th, td { border-bottom: 1px solid #8886; padding: .3rem .6rem .3rem 0; text-align: left; vertical-align: top; }
 pre, code { font-family: ui-monospace, monospace; }
+code { overflow-wrap: anywhere; }
 pre { overflow-x: auto; padding: .6rem; border: 1px solid #8886; border-radius: .3rem; }
 """
 _EXAMPLE = "curl -F image=@photo.jpg 'http://host/api/v1/detect?model=ssdlite300_mobilenet_v2&threshold=0.5'"
@@ -54,13 +56,18 @@ def documentation_page(openapi: Mapping[str, Any], problems: Mapping[str, Kind],
 
 def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
     rows = (
-        (f"<code>{escape(each['name'])}</code>", f"<code>{escape(_type(each['schema']))}</code>", escape(each["description"]))
+        (f"<code>{escape(each['name'])}</code>", f"<code>{escape(_type(each['schema']))}</code>", _text(each["description"]))
         for each in operation.get("parameters", [])
     )
     parameters = _table(("parameter", "values", "meaning"), rows) if operation.get("parameters") else ""
     body = f"<p>{escape(operation['requestBody']['description'])}</p>" if "requestBody" in operation else ""
-    description = f"<p>{escape(operation['description'])}</p>" if operation.get("description") else ""
+    description = f"<p>{_text(operation['description'])}</p>" if operation.get("description") else ""
     return f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(operation['summary'])}.</p>{description}{body}{parameters}"
+
+
+def _text(markdown: str) -> str:
+    """A description, in which OpenAPI allows Markdown, of which ours have nothing but code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(markdown))
 
 
 def _type(schema: Mapping[str, Any]) -> str:
@@ -73,7 +80,8 @@ def _type(schema: Mapping[str, Any]) -> str:
     bounds = f" {schema['minimum']}–{schema['maximum']}" if "minimum" in schema else ""
     default = schema.get("default")
     shown = ", ".join(default) if isinstance(default, list) else default
-    return f"{schema.get('type', 'string')}{bounds}" + (f" = {shown}" if shown not in (None, "") else "")
+    kind = "list" if schema.get("type") == "array" else schema.get("type", "string")
+    return f"{kind}{bounds}" + (f" = {shown}" if shown not in (None, "") else "")
 
 
 def _advice(kind: Kind) -> str:
