@@ -48,6 +48,7 @@ class Malformed:
         image_id: COCO's image id, its own or that of its image; None if the entry has none.
         problem: The problem.
         is_covered: Whether its image's fault already reports it: an annotation of an image whose id is a text.
+        place: Where it is, such as "labels/1.txt, line 3", if annotations are not in one file.
     """
 
     part: Literal["images", "annotations"]
@@ -55,6 +56,7 @@ class Malformed:
     image_id: int | None
     problem: str
     is_covered: bool = False
+    place: str = ""
 
 
 class Entries(NamedTuple):
@@ -146,9 +148,9 @@ def _located(entries: list[Any], finder: ImageFinder, notes: list[str]) -> list[
             image = FoundImage(finder.place_of(entry["file_name"]), several=(image.path.name,))
         place = {"path": image.path, "several": image.several}
         if is_missing(entry.get("width")) or is_missing(entry.get("height")):
-            size = _size_of(image.path)
-            sizes += bool(size)
-            place |= size
+            if size := stored_size(image.path):
+                sizes += 1
+                place |= {"width": size[0], "height": size[1]}
         located.append({**entry, **place})
     guesses = [(entry["file_name"], image.path) for entry, image in zip(entries, found, strict=True) if image and image.is_guess]
     guesses = [guess for guess in guesses if len(names[guess[1]]) < 2]
@@ -162,13 +164,13 @@ def _located(entries: list[Any], finder: ImageFinder, notes: list[str]) -> list[
     return located
 
 
-def _size_of(path: Path) -> Entry:
-    """Width and height of the stored pixels, or nothing where the file cannot be read: that is found when images are checked."""
+def stored_size(path: Path) -> tuple[int, int] | None:
+    """Returns the (width, height) of a file's stored pixels, or None if it cannot be read: that is found when images are checked."""
     try:
         with Image.open(path) as opened:
-            return {"width": opened.width, "height": opened.height}
+            return opened.size
     except Exception:  # Pillow's readers raise nearly everything on broken files.
-        return {}
+        return None
 
 
 def _plain_annotations(annotations: list[Entry], notes: list[str]) -> list[Entry]:

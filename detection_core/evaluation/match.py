@@ -44,6 +44,7 @@ class Matches:
         ignored: bool [A,T,D], whether it is neither right nor wrong: matched to a crowd or an object of another size, or of another size
             itself.
         partner: int64 [T,D], index into `truth` of the object that it is matched to among those of all sizes, or -1.
+        ignored_objects: bool [M,A], objects that need not be found: crowds, and those of another size.
         objects: int64 [A,K], number of objects to be found.
         starts: int64 [K+1], where each label's detections start.
     """
@@ -61,6 +62,7 @@ class Matches:
     right: NDArray[np.bool_]
     ignored: NDArray[np.bool_]
     partner: NDArray[np.int64]
+    ignored_objects: NDArray[np.bool_]
     objects: NDArray[np.int64]
     starts: NDArray[np.int64]
 
@@ -121,6 +123,7 @@ def match(
         right=is_matched & ~to_ignored,
         ignored=to_ignored | (~is_matched & outside[:, None]),
         partner=matched[0].astype(np.int64),
+        ignored_objects=ignored_objects,
         objects=np.stack([np.bincount(truth.label[~column], minlength=len(labels)) for column in ignored_objects.T]),
         starts=np.searchsorted(found.label[order], np.append(labels, len(labels))),
     )
