@@ -65,9 +65,12 @@ class Curve:
     recall: NDArray[np.float64]
     f1: NDArray[np.float64]
 
-    def thinned(self, most: int = 200) -> Curve:
-        """Returns at most about so many of the points, evenly spread, for drawing."""
-        places = np.unique(np.linspace(0, len(self.scores) - 1, most).round().astype(int)) if len(self.scores) else slice(0)
+    def thinned(self, most: int = 300) -> Curve:
+        """Returns about so many of the points for drawing, more of them at high scores, where each changes more."""
+        last = len(self.scores) - 1
+        if last < most:
+            return self
+        places = np.unique(np.concatenate([np.linspace(0, last, most // 2), np.geomspace(1, last, most // 2)]).round().astype(int))
         return Curve(self.scores[places], self.precision[places], self.recall[places], self.f1[places])
 
 

@@ -113,6 +113,11 @@ class GroundTruth:
         return np.bincount(self.label[~self.ignored], minlength=len(self.categories))
 
 
+def task_of(iou_type: IouType) -> Task:
+    """Returns the model's task that is compared."""
+    return next(task for task, kind in IOU_TYPES.items() if kind == iou_type)
+
+
 def measurable(dataset: CocoDataset, iou_type: IouType) -> list[AnnotatedImage]:
     """Returns the images on which this can be measured: for masks, those whose objects all have one; for keypoints all if they have names.
 
