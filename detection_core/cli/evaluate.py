@@ -48,10 +48,14 @@ def add_evaluate(commands: Any) -> None:
     parser.add_argument("--models", nargs="+", default=[], metavar="MODEL", help="keys from the `models` command, or checkpoints (.pt)")
     parser.add_argument("--results", nargs="+", type=Path, default=[], metavar="JSON", help="results of other tools in COCO's format")
     parser.add_argument("--iou-type", choices=["bbox", "segm", "keypoints"], default="bbox", help="what is compared; default: bbox")
-    parser.add_argument("--iou", type=fraction, default=0.5, metavar="IOU", help="lowest IoU of a match for precision, recall and confusion")
+    parser.add_argument(
+        "--iou", type=fraction, default=0.5, metavar="IOU", help="lowest IoU of a match for precision, recall and confusion"
+    )
     parser.add_argument("--threshold", type=fraction, metavar="T", help="score threshold of all models; default: each model's own")
     parser.add_argument("--classes", type=_names, default=[], metavar="A,B", help="classes to evaluate; default: all of the data")
-    parser.add_argument("--map", nargs="+", type=_pair, default=[], metavar="MODEL=DATA", help="classes with other names; MODEL= leaves one out")
+    parser.add_argument(
+        "--map", nargs="+", type=_pair, default=[], metavar="MODEL=DATA", help="classes with other names; MODEL= leaves one out"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for report.html, metrics.json, per_class.csv and the raw results")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="format of the output on stdout")
     parser.add_argument(

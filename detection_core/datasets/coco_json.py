@@ -147,10 +147,10 @@ def _located(entries: list[Any], finder: ImageFinder, notes: list[str]) -> list[
         if image.shortened and len(names[image.path]) > 1:
             image = FoundImage(finder.place_of(entry["file_name"]), several=(image.path.name,))
         place = {"path": image.path, "several": image.several}
-        if is_missing(entry.get("width")) or is_missing(entry.get("height")):
-            if size := stored_size(image.path):
-                sizes += 1
-                place |= {"width": size[0], "height": size[1]}
+        no_size = is_missing(entry.get("width")) or is_missing(entry.get("height"))
+        if no_size and (size := stored_size(image.path)):
+            sizes += 1
+            place |= {"width": size[0], "height": size[1]}
         located.append({**entry, **place})
     guesses = [(entry["file_name"], image.path) for entry, image in zip(entries, found, strict=True) if image and image.is_guess]
     guesses = [guess for guess in guesses if len(names[guess[1]]) < 2]

@@ -76,7 +76,9 @@ def unpacked(source: Path) -> Iterator[Path]:
                 size = sum(entry.file_size for entry in archive.infolist())
                 free = shutil.disk_usage(folder).free
                 if size > min(_MOST_BYTES, free):
-                    raise DataError(f"{source} takes {size / 2**30:.1f} GiB unpacked, which is too much. Unpack it yourself, and give the folder.")
+                    raise DataError(
+                        f"{source} takes {size / 2**30:.1f} GiB unpacked, which is too much. Unpack it yourself, and give the folder."
+                    )
                 # Names that lead out of the folder are changed by zipfile.
                 archive.extractall(folder)
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:

@@ -156,5 +156,11 @@ def _image(path: Path, name: str, source: Path) -> Path:
 def _places(path: Path, named: str, source: Path) -> Iterator[Path]:
     names = [named] if named else []
     for name in [*names, *(path.stem + suffix for suffix in _SUFFIXES)]:
-        for folder in (path.parent, path.parent.parent / "JPEGImages", path.parent.parent / "images", source / "JPEGImages", source / "images"):
+        for folder in (
+            path.parent,
+            path.parent.parent / "JPEGImages",
+            path.parent.parent / "images",
+            source / "JPEGImages",
+            source / "images",
+        ):
             yield folder / name

@@ -55,7 +55,9 @@ def read_yolo(source: Path, *, split: Split | None = None) -> CocoDataset:
             f"None of the {len(paths)} images has a label file, such as {_shown(_labels_of(paths[0]), root)}. Put the labels into labels/ "
             "beside images/."
         )
-    notes = [f"The images of “{chosen}” in {source.name} are read."] if split is None and sum(bool(data.get(s)) for s in _PREFERRED) > 1 else []
+    notes = (
+        [f"The images of “{chosen}” in {source.name} are read."] if split is None and sum(bool(data.get(s)) for s in _PREFERRED) > 1 else []
+    )
     without = len(paths) - reader.files
     if without:
         notes.append(f"{without} image{'s have' if without != 1 else ' has'} no label file, and thus no objects.")

@@ -18,7 +18,7 @@ from detection_core.datasets.yolo import Split
 from detection_core.detections import Detections
 from detection_core.engine import Engine, LocalEngine
 from detection_core.evaluation.errors import EvaluationError
-from detection_core.evaluation.evaluated import Evaluated
+from detection_core.evaluation.evaluated import Evaluated, require_iou
 from detection_core.evaluation.ground_truth import IouType, task_of
 from detection_core.evaluation.one_model import Evaluation, evaluate_model
 from detection_core.evaluation.report import write_report
@@ -116,6 +116,7 @@ def evaluate(
             raise EvaluationError("With a function as the model, the data must be a data set from read_coco.")
         return evaluate_model(data, models, on_progress=on_progress)
     options = options or EvaluationOptions()
+    require_iou(options.iou)
     candidates = [_candidate(model, options) for model in models]
     with ExitStack() as stack:
         if engine is None:

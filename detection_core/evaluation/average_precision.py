@@ -35,7 +35,7 @@ class ClassFigures:
 
     @cached_property
     def summary(self) -> dict[str, float | None]:
-        """COCO's twelve figures (ten for keypoints) by name and in its order, means over classes with objects; None where there are none."""
+        """COCO's twelve figures (ten for keypoints) in its order, each the mean over classes with objects; None where there are none."""
         size = {name: index for index, name in enumerate(self.sizes)}
         figures = {"AP": self.precision[0], "AP50": self.precision[0, 0], "AP75": self.precision[0, 5]}
         figures |= {f"AP{name[0].upper()}": self.precision[index] for name, index in size.items() if index}

@@ -105,4 +105,6 @@ def _means(values: NDArray[np.float64]) -> NDArray[np.float64]:
     flat = values.reshape(len(values), -1)
     known = ~np.isnan(flat)
     number = known.sum(axis=1)
-    return np.divide(np.where(known, flat, 0).sum(axis=1), number, out=np.full(len(flat), np.nan), where=number > 0)
+    sums = np.where(known, flat, 0).sum(axis=1)
+    means: NDArray[np.float64] = np.divide(sums, number, out=np.full(len(flat), np.nan), where=number > 0)
+    return means

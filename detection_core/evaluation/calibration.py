@@ -30,7 +30,8 @@ class Calibration:
     def precision(self) -> NDArray[np.float64]:
         """The right part of each interval's detections, float64 [B]; NaN in empty ones."""
         number = self.right + self.wrong
-        return np.divide(self.right, number, out=np.full(len(number), np.nan), where=number > 0)
+        parts: NDArray[np.float64] = np.divide(self.right, number, out=np.full(len(number), np.nan), where=number > 0)
+        return parts
 
     @property
     def error(self) -> float | None:

@@ -53,7 +53,8 @@ class Confusion:
     def normalized(self) -> NDArray[np.float64]:
         """Returns each row as parts of its sum, float64 [K,K]; rows without entries are 0."""
         sums = self.counts.sum(axis=1, keepdims=True)
-        return np.divide(self.counts, sums, out=np.zeros(self.counts.shape), where=sums > 0)
+        parts: NDArray[np.float64] = np.divide(self.counts, sums, out=np.zeros(self.counts.shape), where=sums > 0)
+        return parts
 
     def cell(self, annotated: int, detected: int) -> list[CellObject]:
         """Returns the objects of one cell, those with the highest scores first.
@@ -63,7 +64,7 @@ class Confusion:
             detected: Label of the column; 0 for missed objects.
         """
         chosen = np.flatnonzero((_labels(self.matches.truth.label, self.object) == annotated) & (self._detected == detected))
-        entries = [self._entry(index) for index in chosen]
+        entries = [self._entry(index) for index in chosen.tolist()]
         return sorted(entries, key=lambda entry: -(entry.score or 0))
 
     @property
@@ -104,9 +105,7 @@ def confusion(matches: Matches, thresholds: Thresholds, iou: int = 0) -> Confusi
     free_objects, free = ~truth.ignored, np.zeros(len(found), np.bool_)
     free_objects[objects] = False
     free[matches.detection[shown & ~right & ~matches.ignored[0, iou]]] = True
-    possible = np.flatnonzero(
-        (overlaps.iou >= matches.thresholds[iou]) & free[overlaps.detection] & free_objects[overlaps.object]
-    )
+    possible = np.flatnonzero((overlaps.iou >= matches.thresholds[iou]) & free[overlaps.detection] & free_objects[overlaps.object])
     crossed = possible[_greedy(overlaps.detection[possible], overlaps.object[possible], overlaps.iou[possible])]
     free[overlaps.detection[crossed]] = False
     free_objects[overlaps.object[crossed]] = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +99,7 @@ class Curves:
         """
         each = np.broadcast_to(np.asarray(thresholds, np.float64), self.objects.shape)
         points = []
-        for label, (start, end) in enumerate(zip(self._starts, self._starts[1:], strict=False)):
+        for label, (start, end) in enumerate(pairwise(self._starts)):
             last = start + int(np.searchsorted(-self._scores[start:end], -each[label], side="right"))
             right = int(self._hits[last] - self._hits[start])
             points.append(OperatingPoint(float(each[label]), right, int(last - start) - right, int(self.objects[label])))

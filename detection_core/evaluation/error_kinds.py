@@ -102,7 +102,12 @@ def error_kinds(matches: Matches, iou: int = 0) -> ErrorKinds:
     for number, name in enumerate(_KINDS):
         is_missed = name is ErrorKind.MISSED
         chosen = kind == number
-        right, labels, kept, objects = matches.right[0, iou].copy(), matches.label.copy(), np.ones(len(matches), np.bool_), matches.objects[0]
+        right, labels, kept, objects = (
+            matches.right[0, iou].copy(),
+            matches.label.copy(),
+            np.ones(len(matches), np.bool_),
+            matches.objects[0],
+        )
         if is_missed:
             objects = objects - np.bincount(truth.label[missed], minlength=len(objects))
             sizes = object_sizes[missed]

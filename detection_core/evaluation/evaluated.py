@@ -27,6 +27,16 @@ from detection_core.evaluation.paired import PairedComparison, compare_models
 USUAL_IOU = 0.5
 
 
+def require_iou(iou: float) -> None:
+    """Checks the lowest IoU of a match.
+
+    Raises:
+        EvaluationError: If it is out of range.
+    """
+    if not LOWEST_IOU <= iou <= 1:
+        raise EvaluationError(f"The lowest IoU of a match must be from {LOWEST_IOU} to 1, not {iou:g}.")
+
+
 @dataclass(frozen=True)
 class Cost:
     """What a model costs.
@@ -104,8 +114,7 @@ class ModelEvaluation:
         return thresholds_of(self.matches.truth.categories, self.threshold, by_class)
 
     def _at(self, iou: float) -> tuple[Matches, int, Curves]:
-        if not LOWEST_IOU <= iou <= 1:
-            raise EvaluationError(f"The lowest IoU of a match must be from {LOWEST_IOU} to 1, not {iou:g}.")
+        require_iou(iou)
         if iou not in self._by_iou:
             index = int(np.abs(self.matches.thresholds - iou).argmin())
             if abs(self.matches.thresholds[index] - iou) < 1e-9:
@@ -149,7 +158,14 @@ class ModelEvaluation:
             figures = self.figures.of_class(label)
             point = points[label].to_json()
             rows.append(
-                {"model": self.name, "class": name, "objects": points[label].objects, "AP": figures.pop("AP"), "AP_low": low, "AP_high": high}
+                {
+                    "model": self.name,
+                    "class": name,
+                    "objects": points[label].objects,
+                    "AP": figures.pop("AP"),
+                    "AP_low": low,
+                    "AP_high": high,
+                }
                 | figures
                 | point
                 | {"best_threshold": best, "best_f1": None if best is None else curves.at(best)[label].f1}
@@ -203,7 +219,9 @@ class Evaluated:
             difference, bounds = self.difference(a, b)
             found = self.compare(a, b, iou)
             counts = {"both": found.both, "only_a": len(found.only_a), "only_b": len(found.only_b), "neither": found.neither}
-            pairs.append({"a": a.name, "b": b.name, "AP": difference, "interval": bounds and list(bounds), **counts, "p_value": found.p_value})
+            pairs.append(
+                {"a": a.name, "b": b.name, "AP": difference, "interval": bounds and list(bounds), **counts, "p_value": found.p_value}
+            )
         return {
             "iou_type": self.truth.iou_type,
             "iou": iou,

@@ -86,9 +86,7 @@ def map_classes(model: Sequence[str], data: Sequence[str], changes: Mapping[str,
         if partner is not None:
             partners[name] = partner
     taken = set(partners.values())
-    return ClassMapping(
-        partners, tuple(name for name in model if name not in partners), tuple(name for name in data if name not in taken)
-    )
+    return ClassMapping(partners, tuple(name for name in model if name not in partners), tuple(name for name in data if name not in taken))
 
 
 def _key(name: str) -> str:

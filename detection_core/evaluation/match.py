@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +108,9 @@ def match(
     matched = np.ascontiguousarray(matched[order].transpose(1, 2, 0))
     outside = np.stack([(found.areas[order] < low) | (found.areas[order] > high) for low, high in ranges])
     is_matched = matched >= 0
-    to_ignored = is_matched & np.stack([ignored_objects[matched[size], size] if len(truth) else is_matched[size] for size in range(len(sizes))])
+    to_ignored = is_matched & np.stack(
+        [ignored_objects[matched[size], size] if len(truth) else is_matched[size] for size in range(len(sizes))]
+    )
     labels = np.arange(len(truth.categories))
     return Matches(
         truth=truth,
@@ -145,7 +148,7 @@ def _matched(
     pairs = pairs[np.lexsort((-overlaps.object[pairs], overlaps.detection[pairs], ranks[pairs]))]
     ends = np.searchsorted(ranks[pairs], np.arange(most + 1))
     # Detections of one rank are of different images or classes, so that none takes an object from another.
-    for start, end in zip(ends, ends[1:], strict=False):
+    for start, end in pairwise(ends):
         of_rank = pairs[start:end]
         detections, firsts, counts = np.unique(overlaps.detection[of_rank], return_index=True, return_counts=True)
         for members, width in _of_similar_count(counts, lanes[0] * lanes[1]):

@@ -98,7 +98,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
     """Returns the two-sided probability of at least so uneven a division of `only_a + only_b` objects by fair coins."""
     number, fewer = only_a + only_b, min(only_a, only_b)
     if number <= _MOST_EXACT:
-        return min(1.0, 2 * sum(math.comb(number, k) for k in range(fewer + 1)) / 2**number)
+        return min(1.0, float(2 * sum(math.comb(number, k) for k in range(fewer + 1)) / 2**number))
     return math.erfc(max(abs(only_a - only_b) - 1, 0) / math.sqrt(2 * number))
 
 

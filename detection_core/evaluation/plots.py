@@ -175,10 +175,7 @@ def _y(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _svg(title: str, width: int, height: int, parts: Sequence[str]) -> str:
     text = escape(title, quote=True)
-    return (
-        f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{text}">'
-        f"{''.join(parts)}</svg>"
-    )
+    return f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{text}">{"".join(parts)}</svg>'
 
 
 def _short(name: str) -> str:

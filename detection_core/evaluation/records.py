@@ -1,4 +1,4 @@
-"""Raw results of models on annotated images, one file for each image and model, so that an evaluation resumes and is repeated without running models."""
+"""Raw results of models, one file for each image and model, so that an evaluation resumes and is repeated without running models."""
 
 from __future__ import annotations
 

@@ -65,12 +65,10 @@ def html_report(evaluated: Evaluated, rows: Sequence[dict[str, Any]], *, iou: fl
     models = evaluated.models
     objects, images = int(evaluated.truth.objects.sum()), len(evaluated.truth.images)
     what = _WHAT[evaluated.truth.iou_type]
-    sections = [
-        f"<h1>Evaluation of {what}</h1><p class='faint'>{objects:,} objects of {len(evaluated.truth.categories) - 1:,} classes on {images:,} "
-        f"images. AP and AR as COCO defines them; below each, the interval of 95 % of {models[0].resamples if models else 0} resampled sets "
-        "of images.</p>",
-        _notes(evaluated),
-    ]
+    classes, resamples = len(evaluated.truth.categories) - 1, models[0].resamples if models else 0
+    intervals = f"; below each, the interval of 95 % of {resamples} resampled sets of images" if resamples else ""
+    about = f"{objects:,} objects of {classes:,} classes on {images:,} images. AP and AR as COCO defines them{intervals}."
+    sections = [f"<h1>Evaluation of {what}</h1><p class='faint'>{about}</p>", _notes(evaluated)]
     if models:
         sections += [_summary(models, iou), _differences(evaluated, iou), _curves(models, iou), _confusions(models, iou), _errors(models)]
         sections += [_calibrations(models, iou), _classes(rows)]
@@ -123,8 +121,8 @@ def _differences(evaluated: Evaluated, iou: float) -> str:
         return ""
     heads = ["Pair", "Difference of AP", "Clear", "Both find", "Only the first", "Only the second", "Neither", "McNemar p"]
     text = (
-        "A difference is clear if its interval on resampled images does not contain 0. Objects are found at each model's threshold; p is the "
-        "probability of so uneven a division of the objects that only one model finds if both were equally good."
+        "A difference is clear if its interval on resampled images does not contain 0. Objects are found at each model's threshold; p is "
+        "the probability of so uneven a division of the objects that only one model finds if both were equally good."
     )
     return f"<h2>Differences</h2><p class='faint'>{text}</p>{_table(heads, rows)}<div class='row'>{''.join(tables)}</div>"
 
@@ -139,9 +137,7 @@ def _curves(models: Sequence[ModelEvaluation], iou: float) -> str:
         mark = None if point.f1 is None else (model.threshold, point.f1)
         f1.append(Line(model.name, curve.scores, curve.f1, number, mark))
     charts = line_chart("Precision by recall", recall, "Recall", "Precision"), line_chart("F1 by threshold", f1, "Threshold", "F1")
-    best = ", ".join(
-        f"{escape(model.name)} {threshold:.2f}" for model in models if (threshold := model.curves(iou).best()) is not None
-    )
+    best = ", ".join(f"{escape(model.name)} {threshold:.2f}" for model in models if (threshold := model.curves(iou).best()) is not None)
     text = f"All classes together, at an IoU of {iou:g}; dots: each model's threshold. Highest F1 at: {best or 'none'}."
     return f"<h2>Precision, recall and F1</h2><p class='faint'>{text}</p>{legend([m.name for m in models])}{_row(charts)}"
 
@@ -162,7 +158,9 @@ def _confusions(models: Sequence[ModelEvaluation], iou: float) -> str:
         left = f", the {_MOST_CLASSES} most frequent of {len(ranked)} classes" if len(ranked) > _MOST_CLASSES else ""
         caption = f"{escape(model.name)} at threshold {model.threshold:g}{left}"
         figures.append(f"<h3>{caption}</h3><div class='scroll'>{matrix(caption, rows, columns, counts[grid], shares[grid])}</div>")
-    text = "Rows: what is annotated; columns: what is detected. A darker cell is a larger part of its row. Point at a cell for its percentage."
+    text = (
+        "Rows: what is annotated; columns: what is detected. A darker cell is a larger part of its row. Point at a cell for its percentage."
+    )
     return f"<h2>Confusion</h2><p class='faint'>{text}</p>{_row(figures)}"
 
 
@@ -176,9 +174,9 @@ def _errors(models: Sequence[ModelEvaluation]) -> str:
         chart = bars(f"Errors of {model.name}", values)
         figures.append(f"<h3>{escape(model.name)}</h3>{chart}<details><summary>By object size</summary>{_table(heads, rows)}</details>")
     text = (
-        "What AP at an IoU of 0.5 would gain if all errors of a kind were mended, and their number, of all detections down to the lowest score "
-        "(after TIDE, Bolya et al. 2020): the right class in a wrong place, a wrong class in the right place, a duplicate, background, both "
-        "place and class, a missed object."
+        "What AP at an IoU of 0.5 would gain if all errors of a kind were mended, and their number, of all detections down to the lowest "
+        "score (after TIDE, Bolya et al. 2020): the right class in a wrong place, a wrong class in the right place, a duplicate, "
+        "background, both place and class, a missed object."
     )
     return f"<h2>Kinds of errors</h2><p class='faint'>{text}</p>{_row(figures)}"
 

@@ -83,7 +83,7 @@ class EvaluationRun:
         candidates: Models and results files, with names that differ.
         engine: Where models run.
         folder: Folder for the raw results, from which a later run continues; None keeps them in memory.
-        tasks: What is evaluated; models run with no other tasks.
+        tasks: What is evaluated beside boxes; models run with no other tasks.
         visitor: Whoever waits for the engine.
 
     Raises:
@@ -97,7 +97,7 @@ class EvaluationRun:
         engine: Engine,
         folder: Path | None = None,
         *,
-        tasks: Collection[Task] = ("boxes",),
+        tasks: Collection[Task] = (),
         visitor: str = "",
     ) -> None:
         names = [candidate.name for candidate in candidates]
@@ -151,7 +151,7 @@ class EvaluationRun:
                 yield Step(name, image, 0, 0, reused=True, seconds=record.seconds)
                 continue
             loaded = LoadedImage(read_upright(image), (), "", web_safe=False, digest=digest)
-            measure = 0 < number and measured < _MEASURED
+            measure = number > 0 and measured < _MEASURED
             job = self._engine.submit(loaded, spec, visitor=self._visitor, measure=measure, keep=False, tasks=tasks)
             try:
                 result = job.result()
@@ -207,7 +207,9 @@ class EvaluationRun:
         """
         images = measurable(self.dataset, iou_type)
         if not images:
-            raise EvaluationError(f"The data has no {task_of(iou_type)}, so they cannot be evaluated. Annotate some, or compare something else.")
+            raise EvaluationError(
+                f"The data has no {task_of(iou_type)}, so they cannot be evaluated. Annotate some, or compare something else."
+            )
         for candidate in self.candidates:
             map_classes([], self.dataset.categories[1:], candidate.class_changes)
         return images

@@ -91,8 +91,10 @@ def make(objects: dict[int, list[dict[str, Any]]], results: dict[int, list[dict[
     return Scene(dataset, full_results)
 
 
-def random_scene(seed: int, *, images: int = 12, classes: int = 3, most_objects: int = 8, most_found: int = 25, kinds: bool = True) -> Scene:
-    """Objects of all sizes, some of them crowds, on images of which some are empty; detections near objects and anywhere, with equal scores."""
+def random_scene(
+    seed: int, *, images: int = 12, classes: int = 3, most_objects: int = 8, most_found: int = 25, kinds: bool = True
+) -> Scene:
+    """Objects of all sizes and crowds, on images of which some are empty; detections near objects and anywhere, some with equal scores."""
     rng = np.random.default_rng(seed)
     objects: dict[int, list[dict[str, Any]]] = {}
     results: dict[int, list[dict[str, Any]]] = {}

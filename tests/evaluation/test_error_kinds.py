@@ -40,7 +40,7 @@ def test_every_error_has_one_kind(found, expected):
 
 
 def test_what_mending_one_kind_gives_back():
-    """Of four objects one is found, one is missed, one has a box beside it and one the other class; all of class 1 or 2 with AP 50 % or less."""
+    """Of two objects one is missed, and a wrong detection comes before the right one."""
     objects = [{"bbox": BOX}, {"bbox": FAR}]
     results = [{"bbox": BOX, "score": 0.9}, {"bbox": [160.0, 100.0, 40.0, 40.0], "score": 0.95}]
     kinds = error_kinds(make({1: objects}, {1: results}, classes=1).matches())

@@ -47,5 +47,5 @@ def test_changes_by_the_user():
 
 
 def test_changes_to_unknown_classes_are_a_sentence():
-    with pytest.raises(EvaluationError, match="no class “boat”. Its classes are “car”, “dog”"):
+    with pytest.raises(EvaluationError, match=r"no class “boat”\. Its classes are “car”, “dog”"):
         map_classes(["car"], ["car", "dog"], {"car": "boat"})

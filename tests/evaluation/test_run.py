@@ -157,9 +157,7 @@ def test_results_of_other_tools(tmp_path, ids):
     """COCO's ids, or what Ultralytics writes: file names, as numbers where they are."""
     dataset = read_coco(coco_folder(tmp_path / "data", category_ids=(18, 1)))
     if ids is not None:
-        dataset = replace(
-            dataset, images=tuple(replace(i, id=i.id + 100, annotations=i.annotations) for i in dataset.images)
-        )
+        dataset = replace(dataset, images=tuple(replace(i, id=i.id + 100, annotations=i.annotations) for i in dataset.images))
     evaluated = evaluate(dataset, [results_file(dataset, tmp_path / "others.json", ids)], engine=FakeEngine(dataset))
     model = evaluated["others"]
     assert (model.figures.summary["AP"], model.threshold, model.notes) == (pytest.approx(1), 0.5, ())
@@ -205,7 +203,11 @@ def test_what_is_odd_about_results_is_said(dataset, tmp_path):
     entries = [entry for entry in entries if entry["image_id"] != 1] + [{**entries[-1], "image_id": 77}, {**entries[-1], "category_id": 66}]
     file.write_text(json.dumps(entries))
     notes = evaluate(dataset, [file], engine=FakeEngine(dataset))["others"].notes
-    assert [note.split(" ")[0:4] for note in notes] == [["1", "of", "its", "results"], ["It", "has", "no", "results"], ["No", "class", "has", "the"]]
+    assert [note.split(" ")[0:4] for note in notes] == [
+        ["1", "of", "its", "results"],
+        ["It", "has", "no", "results"],
+        ["No", "class", "has", "the"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -214,6 +216,7 @@ def test_what_is_odd_about_results_is_said(dataset, tmp_path):
         (EvaluationOptions(classes=["boat"]), "no class “boat”"),
         (EvaluationOptions(class_changes={"person": "boat"}), "no class “boat”"),
         (EvaluationOptions(iou_type="keypoints"), "no keypoints"),
+        (EvaluationOptions(iou=0.01), "must be from"),
     ],
 )
 def test_settings_that_do_not_fit_are_said_before_anything_runs(tmp_path, options, message):
@@ -241,7 +244,7 @@ def test_the_iou_of_a_match_is_chosen(dataset):
     model = evaluate(dataset, [COCO], engine=FakeEngine(dataset))[COCO_MODEL]
     assert model.curves(0.5).together(0.5).recall == model.curves(0.33).together(0.5).recall == 1
     assert model.confusion(iou=0.33).counts[0].sum() == 0
-    with pytest.raises(EvaluationError, match="from 0.1 to 1"):
+    with pytest.raises(EvaluationError, match=r"from 0\.1 to 1"):
         model.curves(0.05)
 
 
