@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,14 @@ def add_evaluate(commands: Any) -> None:
     parser.add_argument(
         "--iou", type=fraction, default=0.5, metavar="IOU", help="lowest IoU of a match for precision, recall and confusion"
     )
-    parser.add_argument("--threshold", type=fraction, metavar="T", help="score threshold of all models; default: each model's own")
+    parser.add_argument(
+        "--threshold",
+        nargs="+",
+        type=_threshold,
+        default=[],
+        metavar="[MODEL=]T",
+        help="score threshold of all models, or of one of them; default: each model's own",
+    )
     parser.add_argument("--classes", type=_names, default=[], metavar="A,B", help="classes to evaluate; default: all of the data")
     parser.add_argument(
         "--map", nargs="+", type=_pair, default=[], metavar="MODEL=DATA", help="classes with other names; MODEL= leaves one out"
@@ -79,6 +87,15 @@ def _pair(text: str) -> tuple[str, str | None]:
     return model, data or None
 
 
+def _threshold(text: str) -> tuple[str, float]:
+    """Parses "0.5" as that of all models (""), and "mine=0.5" as that of one."""
+    model, _, value = text.rpartition("=")
+    try:
+        return model, fraction(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a number or MODEL=NUMBER") from None
+
+
 def _limit(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
     if name not in _FIGURES:
@@ -103,14 +120,18 @@ def _evaluate(args: argparse.Namespace) -> int:
     sources = [*(find_spec(name, args.precision) for name in args.models), *args.results]
     _, loader = settings(args.device)
     from detection_core.engine import LocalEngine
-    from detection_core.evaluation import EvaluationOptions, evaluate
+    from detection_core.evaluation import Candidate, EvaluationOptions, evaluate
 
+    candidates = [Candidate(source, class_changes=dict(args.map)) for source in sources]
+    thresholds = dict(args.threshold)
+    if unknown := thresholds.keys() - {"", *(candidate.name for candidate in candidates)}:
+        names = ", ".join(candidate.name for candidate in candidates)
+        raise UsageError(f"--threshold names “{min(unknown)}”, but the models are: {names}.")
+    candidates = [replace(each, threshold=thresholds.get(each.name, thresholds.get(""))) for each in candidates]
     options = EvaluationOptions(
         iou_type=args.iou_type,
         iou=args.iou,
         classes=args.classes,
-        threshold=args.threshold,
-        class_changes=dict(args.map),
         split=args.split,
         skip_invalid=args.skip_invalid,
         resamples=args.resamples,
@@ -118,7 +139,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     progress = _Progress(resumable=args.out is not None)
     engine = LocalEngine(args.device, loader=loader)
     try:
-        evaluated = evaluate(args.data, sources, out=args.out, options=options, engine=engine, say=say, on_step=progress.add)
+        evaluated = evaluate(args.data, candidates, out=args.out, options=options, engine=engine, say=say, on_step=progress.add)
     except KeyboardInterrupt:
         progress.interrupted()
         raise

@@ -25,7 +25,9 @@ from detection_core.evaluation.report import write_report
 from detection_core.evaluation.run import Candidate, EvaluationRun, Step
 from detection_core.evaluation.selection import only_classes
 from detection_core.models.catalog import get_model_spec
+from detection_core.models.precision import split_key
 from detection_core.models.spec import ModelSpec
+from detection_core.models.user_models import is_model_file, read_model_spec
 
 Data = CocoDataset | str | Path
 Model = str | Path | ModelSpec | Candidate
@@ -94,7 +96,8 @@ def evaluate(
 
     Args:
         data: A folder, `.json`, `.yaml` or `.zip` file with annotations in COCO's, YOLO's or Pascal VOC's format, or a data set.
-        models: Keys, specs, COCO results files (`.json`) of other tools, or candidates; or a function from RGB pixels to detections.
+        models: Keys, checkpoints, COCO results files (`.json`) of other tools, specs or candidates; or a function from RGB pixels to
+            detections.
         on_progress: Called with the number of images done and their total, of all models together.
         out: Folder for the report and the raw results, from which a later call continues; None writes nothing.
         options: The settings.
@@ -108,6 +111,7 @@ def evaluate(
     Raises:
         DataError: If the data cannot be used.
         UnknownModelError: If there is no such model.
+        CheckpointError: If a checkpoint cannot be used.
         EvaluationError: If models or settings do not fit the data.
         OSError: If a file cannot be written.
     """
@@ -142,9 +146,15 @@ def evaluate(
 def _candidate(model: Model, options: EvaluationOptions) -> Candidate:
     if isinstance(model, Candidate):
         return model
-    is_file = isinstance(model, Path) or (isinstance(model, str) and model.lower().endswith(".json"))
-    source = Path(str(model)) if is_file else get_model_spec(model) if isinstance(model, str) else model
-    return Candidate(source, options.threshold, options.class_changes)  # type: ignore[arg-type]
+    source = model if isinstance(model, ModelSpec) else _source(str(model))
+    return Candidate(source, options.threshold, options.class_changes)
+
+
+def _source(name: str) -> ModelSpec | Path:
+    if name.lower().endswith(".json"):
+        return Path(name)
+    file, precision = split_key(name)
+    return read_model_spec(Path(file)).in_precision(precision) if is_model_file(Path(file)) else get_model_spec(name)
 
 
 def _ignore(_: object) -> None:

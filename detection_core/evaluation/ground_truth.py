@@ -153,6 +153,5 @@ def compressed(segmentation: Any, size: tuple[int, int]) -> dict[str, Any]:
     width, height = size
     if isinstance(segmentation, list):
         return dict(coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width)))
-    if isinstance(segmentation["counts"], list):
-        return dict(coco_mask.frPyObjects(segmentation, height, width))
-    return dict(segmentation)
+    run = {"size": [height, width], "counts": segmentation["counts"]}
+    return dict(coco_mask.frPyObjects(run, height, width)) if isinstance(run["counts"], list) else run

@@ -10,6 +10,7 @@ from typing import Any
 
 from detection_core.datasets.coco import CocoDataset
 from detection_core.formats import ResultsFormatError
+from detection_core.formats.coco_entry import Entry as CheckedEntry
 from detection_core.formats.coco_entry import read_entry
 
 Entry = dict[str, Any]
@@ -65,10 +66,27 @@ def read_results_file(path: Path, dataset: CocoDataset) -> ResultsFile:
             raise ResultsFormatError(f"{path}: {part}[{index}] has {count} keypoints, but the data has {len(dataset.keypoint_names)}.")
         if checked.category_id not in categories:
             unknown.add(checked.category_id)
-        results[image_id].append({"score": 1.0, **entry})
+        results[image_id].append(_exact(entry, checked))
     if entries and not results:
         raise ResultsFormatError(f"{path}: none of its results is for an image of the data. Give the results for these images.")
     return ResultsFile(dict(results), categories, tuple(_notes(dataset, results, elsewhere, unknown)))
+
+
+def _exact(entry: Entry, checked: CheckedEntry) -> Entry:
+    """Returns a checked entry with the numbers of the file, which are not clipped to the image."""
+    exact: Entry = {"category_id": checked.category_id, "score": checked.score}
+    if entry.get("bbox"):
+        exact["bbox"] = [float(value) for value in entry["bbox"]]
+    segmentation = entry.get("segmentation")
+    if checked.runs is not None:
+        counts = segmentation["counts"] if isinstance(segmentation, dict) else None
+        exact["segmentation"] = {"counts": counts if isinstance(counts, str) else checked.runs.tolist()}
+    elif checked.polygons and isinstance(segmentation, list):
+        rings = segmentation if isinstance(segmentation[0], list) else [segmentation]
+        exact["segmentation"] = [[float(value) for value in ring] for ring in rings if len(ring) >= 6]
+    if checked.keypoints is not None:
+        exact["keypoints"] = checked.keypoints.ravel().tolist()
+    return exact
 
 
 def _notes(dataset: CocoDataset, results: dict[int, list[Entry]], elsewhere: int, unknown: set[int]) -> list[str]:

@@ -79,6 +79,12 @@ def test_a_model_that_fails_leaves_the_others(folder, others, tmp_path, capsys):
     assert said.out.splitlines()[1].startswith("others")
 
 
+@pytest.mark.parametrize(("thresholds", "recall"), [(["0.9"], 0), (["others=0.9"], 0), (["0.9", "others=0.7"], 0.5), ([], 0.5)])
+def test_thresholds_of_all_models_or_of_one(folder, others, capsys, thresholds, recall):
+    assert evaluate(folder, "--results", others, "--format", "json", *(["--threshold", *thresholds] if thresholds else [])) == 0
+    assert json.loads(capsys.readouterr().out)["models"]["others"]["at_threshold"]["recall"] == recall
+
+
 def test_chosen_and_renamed_classes(folder, others, capsys):
     assert evaluate(folder, "--results", others, "--classes", "person", "--resamples", "0") == 0
     assert capsys.readouterr().out.splitlines()[1].split()[1:3] == ["1.000", "-"]
@@ -128,6 +134,7 @@ def test_faulty_data_is_refused_as_for_training(folder, others, capsys):
         (["--models", "nonsense"], "no model “nonsense”"),
         (["--models", COCO_MODEL, COCO_MODEL], "each only once"),
         (["--results", "{others}", "--classes", "boat"], "no class “boat”"),
+        (["--results", "{others}", "--threshold", "mine=0.5"], "names “mine”, but the models are: others"),
         (["--results", "{others}", "--iou", "0.01"], "must be from 0.1 to 1"),
         (["--results", "{others}", "--device", "nonsense"], "device “nonsense”"),
     ],
@@ -140,7 +147,9 @@ def test_wrong_usage_is_a_sentence(folder, others, capsys, options, message):
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("option", ["--fail-under AP=2", "--fail-under XX=0.1", "--threshold 2", "--map person", "--resamples -1"])
+@pytest.mark.parametrize(
+    "option", ["--fail-under AP=2", "--fail-under XX=0.1", "--threshold 2", "--threshold mine=x", "--map person", "--resamples -1"]
+)
 def test_options_that_make_no_sense(folder, capsys, option):
     with pytest.raises(SystemExit) as refused:
         evaluate(folder, *option.split())

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import hashlib
+import io
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from detection_core.datasets.coco import read_coco
 from detection_core.detections import Detections
@@ -17,8 +22,11 @@ from detection_core.formats import ResultsFormatError
 from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_model_spec
 from detection_core.models.detector import Timings
 from tests.coco_folders import coco_folder
+from tests.evaluation.test_average_precision import KEYPOINT_STATS, STATS
+from tests.factories import COCO_KEYPOINT_NAMES
+from tests.ui.model_files import put_model
 
-COCO, PERSON = get_model_spec(COCO_MODEL), get_model_spec(PERSON_MODEL)
+COCO_SPEC, PERSON = get_model_spec(COCO_MODEL), get_model_spec(PERSON_MODEL)
 
 
 class FakeEngine:
@@ -56,8 +64,6 @@ class FakeEngine:
 
 
 def _digest(content: bytes) -> str:
-    import hashlib
-
     return hashlib.sha256(content).hexdigest()
 
 
@@ -68,10 +74,10 @@ def dataset(tmp_path):
 
 def test_every_image_of_every_model_is_a_step(dataset):
     engine = FakeEngine(dataset)
-    run = EvaluationRun(dataset, [Candidate(COCO), Candidate(PERSON)], engine)
+    run = EvaluationRun(dataset, [Candidate(COCO_SPEC), Candidate(PERSON)], engine)
     steps = list(run.run())
     assert [(step.model, step.image.id, step.done, step.total) for step in steps] == [
-        (spec.key, image, 5 * number + image, 10) for number, spec in enumerate((COCO, PERSON)) for image in range(1, 6)
+        (spec.key, image, 5 * number + image, 10) for number, spec in enumerate((COCO_SPEC, PERSON)) for image in range(1, 6)
     ]
     evaluated = run.evaluated()
     assert [model.name for model in evaluated.models] == [COCO_MODEL, PERSON_MODEL]
@@ -80,19 +86,19 @@ def test_every_image_of_every_model_is_a_step(dataset):
     assert evaluated[PERSON_MODEL].figures.summary["AP"] == pytest.approx(0.5)
     assert "It does not detect “dog”" in evaluated[PERSON_MODEL].notes[0]
     cost = evaluated[COCO_MODEL].cost
-    assert (cost.seconds, cost.memory, cost.file_size) == (pytest.approx(0.3), 2**20, COCO.file_size)
+    assert (cost.seconds, cost.memory, cost.file_size) == (pytest.approx(0.3), 2**20, COCO_SPEC.file_size)
     assert [measure for *_, measure in engine.submitted[:5]] == [False, True, True, True, False]
 
 
 def test_a_cancelled_run_continues_where_it_stopped(dataset, tmp_path):
     first, again = FakeEngine(dataset), FakeEngine(dataset)
-    run = EvaluationRun(dataset, [Candidate(COCO)], first, tmp_path / "out")
+    run = EvaluationRun(dataset, [Candidate(COCO_SPEC)], first, tmp_path / "out")
     for step in run.run():
         if step.done == 3:
             break
     assert len(first.submitted) == 3
     assert run.evaluated().failed == {COCO_MODEL: "Only 3 of 5 images are done."}
-    run = EvaluationRun(dataset, [Candidate(COCO)], again, tmp_path / "out")
+    run = EvaluationRun(dataset, [Candidate(COCO_SPEC)], again, tmp_path / "out")
     assert [step.reused for step in run.run()] == [True] * 3 + [False] * 2
     assert [image for _, image, *_ in again.submitted] == [4, 5]
     assert run.evaluated()[COCO_MODEL].figures.summary["AP"] == pytest.approx(1)
@@ -100,13 +106,13 @@ def test_a_cancelled_run_continues_where_it_stopped(dataset, tmp_path):
 
 @pytest.mark.parametrize("change", ["image", "weights", "tasks", "record"])
 def test_what_has_changed_runs_again(dataset, tmp_path, change):
-    list(EvaluationRun(dataset, [Candidate(COCO)], FakeEngine(dataset), tmp_path).run())
-    spec, tasks = COCO, ["boxes"]
+    list(EvaluationRun(dataset, [Candidate(COCO_SPEC)], FakeEngine(dataset), tmp_path).run())
+    spec, tasks = COCO_SPEC, ["boxes"]
     if change == "image":
         path = dataset.images[2].path
         path.write_bytes(path.read_bytes() + b"more")
     elif change == "weights":
-        spec = replace(COCO, revision="another")
+        spec = replace(COCO_SPEC, revision="another")
     elif change == "tasks":
         tasks = ["boxes", "masks"]
     else:
@@ -120,14 +126,14 @@ def test_what_has_changed_runs_again(dataset, tmp_path, change):
 
 
 def test_fewer_tasks_need_no_model(dataset, tmp_path):
-    list(EvaluationRun(dataset, [Candidate(COCO)], FakeEngine(dataset), tmp_path, tasks=["boxes", "masks"]).run())
-    run = EvaluationRun(dataset, [Candidate(COCO)], FakeEngine(dataset), tmp_path)
+    list(EvaluationRun(dataset, [Candidate(COCO_SPEC)], FakeEngine(dataset), tmp_path, tasks=["boxes", "masks"]).run())
+    run = EvaluationRun(dataset, [Candidate(COCO_SPEC)], FakeEngine(dataset), tmp_path)
     assert all(step.reused for step in run.run())
     assert run.evaluated().models
 
 
 def test_a_failed_model_leaves_the_others(dataset):
-    run = EvaluationRun(dataset, [Candidate(COCO), Candidate(PERSON)], FakeEngine(dataset, failing=COCO_MODEL))
+    run = EvaluationRun(dataset, [Candidate(COCO_SPEC), Candidate(PERSON)], FakeEngine(dataset, failing=COCO_MODEL))
     steps = list(run.run())
     assert [step.error is None for step in steps] == [False] + [True] * 5
     assert steps[-1].done == steps[-1].total == 10
@@ -135,7 +141,7 @@ def test_a_failed_model_leaves_the_others(dataset):
     assert (list(evaluated.failed), [model.name for model in evaluated.models]) == ([COCO_MODEL], [PERSON_MODEL])
 
 
-@pytest.mark.parametrize("sources", [[], [COCO, COCO], [replace(COCO, key=f"{number}") for number in range(5)]])
+@pytest.mark.parametrize("sources", [[], [COCO_SPEC, COCO_SPEC], [replace(COCO_SPEC, key=f"{number}") for number in range(5)]])
 def test_candidates_that_cannot_be_told_apart(dataset, sources):
     with pytest.raises(EvaluationError):
         EvaluationRun(dataset, [Candidate(source) for source in sources], FakeEngine(dataset))
@@ -171,6 +177,43 @@ def test_a_data_set_with_scores_names_its_own_categories(dataset, tmp_path):
     assert model.mapping.not_detected == ("person",)
 
 
+@pytest.mark.parametrize("form", ["polygons", "rle", "counts"])
+def test_figures_of_other_tools_are_those_of_pycocotools(tmp_path, form):
+    """Masks in every form, boxes that leave the image, and keypoints, with the numbers of the file."""
+    folder = coco_folder(tmp_path / "data", images=6, segmentation=form, keypoint_names=tuple(COCO_KEYPOINT_NAMES), categories=("person",))
+    rng = np.random.default_rng(0)
+    entries = []
+    for a in json.loads((folder / "annotations.json").read_text())["annotations"]:
+        shift = rng.normal(0, 6, 2).round(3).tolist()
+        box = [a["bbox"][0] + shift[0] - 9, a["bbox"][1] + shift[1], a["bbox"][2], a["bbox"][3]]
+        points = np.add(np.reshape(a["keypoints"], (-1, 3)), (*shift, -1)).ravel().tolist()
+        mask = a["segmentation"]
+        if form == "polygons":
+            mask = [(np.array(ring).reshape(-1, 2) + shift).ravel().tolist() for ring in mask]
+        score = float(rng.random())
+        entries.append(
+            {"image_id": a["image_id"], "category_id": 1, "score": score, "bbox": box, "segmentation": mask, "keypoints": points}
+        )
+    (tmp_path / "others.json").write_text(json.dumps(entries))
+    dataset = read_coco(folder)
+    for iou_type, part in (("bbox", "bbox"), ("segm", "segmentation"), ("keypoints", "keypoints")):
+        options = EvaluationOptions(iou_type=iou_type, resamples=0)
+        summary = evaluate(folder, [tmp_path / "others.json"], options=options, engine=FakeEngine(dataset))["others"].figures.summary
+        with contextlib.redirect_stdout(io.StringIO()):
+            truth = COCO(folder / "annotations.json")
+            kept = [{key: entry[key] for key in ("image_id", "category_id", "score", part)} for entry in entries]
+            # loadRes takes only compressed run lengths.
+            kept = [{**entry, part: truth.annToRLE(entry)} if iou_type == "segm" else entry for entry in kept]
+            reference = COCOeval(truth, truth.loadRes(kept), iou_type)
+            reference.evaluate()
+            reference.accumulate()
+            reference.summarize()
+        assert 0 < reference.stats[0] < 1 or (iou_type, form) in {("segm", "rle"), ("segm", "counts")}
+        names = KEYPOINT_STATS if iou_type == "keypoints" else STATS
+        mine = [-1 if summary[name] is None else summary[name] for name in names]
+        np.testing.assert_allclose(mine, reference.stats, atol=1e-9, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -200,7 +243,8 @@ def test_results_that_cannot_be_read_are_a_sentence(dataset, tmp_path, content, 
 def test_what_is_odd_about_results_is_said(dataset, tmp_path):
     file = results_file(dataset, tmp_path / "others.json")
     entries = json.loads(file.read_text())
-    entries = [entry for entry in entries if entry["image_id"] != 1] + [{**entries[-1], "image_id": 77}, {**entries[-1], "category_id": 66}]
+    odd = [{**entries[-1], "image_id": 77}, {**entries[-1], "category_id": 66}]
+    entries = [*(entry for entry in entries if entry["image_id"] != 1), *odd]
     file.write_text(json.dumps(entries))
     notes = evaluate(dataset, [file], engine=FakeEngine(dataset))["others"].notes
     assert [note.split(" ")[0:4] for note in notes] == [
@@ -229,9 +273,17 @@ def test_settings_that_do_not_fit_are_said_before_anything_runs(tmp_path, option
 
 def test_a_model_without_the_task_is_said(tmp_path):
     dataset = read_coco(coco_folder(tmp_path))
-    boxes_only = replace(COCO, tasks=("boxes",))
+    boxes_only = replace(COCO_SPEC, tasks=("boxes",))
     evaluated = evaluate(dataset, [boxes_only], options=EvaluationOptions(iou_type="segm"), engine=FakeEngine(dataset))
     assert evaluated.failed == {COCO_MODEL: "The model predicts no masks."}
+
+
+@pytest.mark.parametrize("name", ["pets.pt", "pets.pt@stock"])
+def test_a_checkpoint_is_a_model(dataset, tmp_path, name):
+    put_model(tmp_path / "pets.pt", classes=("person", "dog"))
+    (model,) = evaluate(dataset, [f"{tmp_path}/{name}"], engine=FakeEngine(dataset)).models
+    assert (model.name, model.threshold) == (name.replace(".pt", ""), 0.2)
+    assert model.figures.summary["AP"] == pytest.approx(1)
 
 
 def test_chosen_classes(dataset):
@@ -241,7 +293,7 @@ def test_chosen_classes(dataset):
 
 
 def test_the_iou_of_a_match_is_chosen(dataset):
-    model = evaluate(dataset, [COCO], engine=FakeEngine(dataset))[COCO_MODEL]
+    model = evaluate(dataset, [COCO_SPEC], engine=FakeEngine(dataset))[COCO_MODEL]
     assert model.curves(0.5).together(0.5).recall == model.curves(0.33).together(0.5).recall == 1
     assert model.confusion(iou=0.33).counts[0].sum() == 0
     with pytest.raises(EvaluationError, match=r"from 0\.1 to 1"):
@@ -252,7 +304,7 @@ def test_the_report_is_one_file_and_equals_the_figures(dataset, tmp_path):
     other = results_file(dataset, tmp_path / "<others> & co.json")
     progress = []
     evaluated = evaluate(
-        dataset, [COCO, other], out=tmp_path / "out", engine=FakeEngine(dataset), on_progress=lambda *done: progress.append(done)
+        dataset, [COCO_SPEC, other], out=tmp_path / "out", engine=FakeEngine(dataset), on_progress=lambda *done: progress.append(done)
     )
     assert progress[-1] == (10, 10)
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
@@ -272,5 +324,5 @@ def test_the_report_is_one_file_and_equals_the_figures(dataset, tmp_path):
 
 def test_the_report_of_nothing(tmp_path):
     dataset = read_coco(coco_folder(tmp_path / "data", images=2, empty=2))
-    evaluate(dataset, [COCO], out=tmp_path / "out", engine=FakeEngine(dataset))
+    evaluate(dataset, [COCO_SPEC], out=tmp_path / "out", engine=FakeEngine(dataset))
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["models"][COCO_MODEL]["AP"] is None
