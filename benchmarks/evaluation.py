@@ -98,9 +98,8 @@ def main() -> None:
     ours, reference = our_figures(dataset, results), reference_figures(dataset, results)
     names = ["AP", "AP50", "AP75", "APS", "APM", "APL", "AR1", "AR10", "AR", "ARS", "ARM", "ARL"]
     difference = max(abs((ours[name] or 0) - value) for name, value in zip(names, reference, strict=True))
-    print(
-        f"{args.images:,} images, {args.detections} detections each, {_CLASSES} classes; AP {ours['AP']:.3f}; largest difference {difference:.1e}."
-    )
+    print(f"{args.images:,} images with {args.detections} detections of {_CLASSES} classes: AP {ours['AP']:.3f}.")
+    print(f"Largest difference from pycocotools: {difference:.1e}.")
     actions: list[Callable[[], object]] = [lambda: our_figures(dataset, results), lambda: reference_figures(dataset, results)]
     seconds = interleaved(actions, args.rounds)
     rows = [[name, median_and_range(own, 1)] for name, own in zip(["this project", "pycocotools"], seconds, strict=True)]

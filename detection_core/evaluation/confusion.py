@@ -100,7 +100,7 @@ def confusion(matches: Matches, thresholds: Thresholds, iou: int = 0) -> Confusi
     each = np.broadcast_to(np.asarray(thresholds, np.float64), (len(truth.categories),))
     shown = matches.scores >= each[matches.label]
     right = shown & matches.right[0, iou]
-    objects, detections = matches.partner[iou, right], matches.detection[right]
+    objects, detections = matches.partner[0, iou, right].astype(np.int64), matches.detection[right]
 
     free_objects, free = ~truth.ignored, np.zeros(len(found), np.bool_)
     free_objects[objects] = False

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection_core.evaluation.average_precision import average_precision
-from detection_core.evaluation.match import SIZES, Matches
+from detection_core.evaluation.match import Matches
 from detection_core.evaluation.overlaps import LOWEST_IOU
 
 
@@ -39,7 +39,6 @@ class ErrorKinds:
         ap: Mean AP over the classes with objects, at one IoU, 0–1.
         gains: What would be added to it if all errors of a kind were mended and nothing else, 0–1.
         counts: Number of errors of each kind.
-        by_size: Number of errors of each kind by the size of the object or, for detections without one, of the detection.
         detection: int64 [E], indices into `Matches.found` of the wrong detections.
         kind: int64 [E], index of each one's kind in `ErrorKind`.
         missed: int64, indices into `Matches.truth` of the missed objects that no other error explains.
@@ -48,13 +47,12 @@ class ErrorKinds:
     ap: float | None
     gains: dict[ErrorKind, float]
     counts: dict[ErrorKind, int]
-    by_size: dict[ErrorKind, dict[str, int]]
     detection: NDArray[np.int64]
     kind: NDArray[np.int64]
     missed: NDArray[np.int64]
 
 
-def error_kinds(matches: Matches, iou: int = 0) -> ErrorKinds:
+def error_kinds(matches: Matches, iou: int = 0, size: int = 0) -> ErrorKinds:
     """Sorts all errors by kind, as TIDE does.
 
     A wrong detection is a *place* error if its IoU with an object of its class lies between 0.1 and the threshold; else a *class* error if
@@ -66,13 +64,16 @@ def error_kinds(matches: Matches, iou: int = 0) -> ErrorKinds:
     Args:
         matches: The matched detections.
         iou: Index of the IoU threshold in `matches.thresholds`.
+        size: Index of the object size in `matches.sizes`; objects of other sizes are ignored.
     """
     truth, found, threshold = matches.truth, matches.found, matches.thresholds[iou]
+    counted, objects = ~matches.ignored_objects[:, size], matches.objects[size]
+    is_right, is_ignored = matches.right[size, iou], matches.ignored[size, iou]
     used = np.zeros(len(truth), np.bool_)
-    used[matches.partner[iou, matches.right[0, iou]]] = True
-    wrong = np.flatnonzero(~matches.right[0, iou] & ~matches.ignored[0, iou])
+    used[matches.partner[size, iou, is_right]] = True
+    wrong = np.flatnonzero(~is_right & ~is_ignored)
     detections = matches.detection[wrong]
-    best = _Best(matches)
+    best = _Best(matches, counted)
     own_iou, own = best.among(best.is_own, len(found))
     other_iou, other = best.among(~best.is_own, len(found))
     own_used, _ = best.among(best.is_own & used[best.object], len(found))
@@ -94,45 +95,37 @@ def error_kinds(matches: Matches, iou: int = 0) -> ErrorKinds:
     _, first = np.unique(target[mendable], return_index=True)
     mended = np.zeros(len(wrong), np.bool_)
     mended[mendable[first]] = True
-    missed = np.flatnonzero(~truth.ignored & ~used & ~np.isin(np.arange(len(truth)), target[mendable]))
+    missed = np.flatnonzero(counted & ~used & ~np.isin(np.arange(len(truth)), target[mendable]))
 
-    base = _mean_ap(matches, iou, matches.right[0, iou], matches.label, np.ones(len(matches), np.bool_), matches.objects[0])
-    gains, counts, by_size = {}, {}, {}
-    object_sizes, detection_sizes = _sizes(matches, truth.areas), _sizes(matches, found.areas)
+    base = _mean_ap(matches, is_right, matches.label, ~is_ignored, objects, objects)
+    gains: dict[ErrorKind, float] = {}
+    counts: dict[ErrorKind, int] = {}
     for number, name in enumerate(_KINDS):
-        is_missed = name is ErrorKind.MISSED
-        chosen = kind == number
-        right, labels, kept, objects = (
-            matches.right[0, iou].copy(),
-            matches.label.copy(),
-            np.ones(len(matches), np.bool_),
-            matches.objects[0],
-        )
-        if is_missed:
-            objects = objects - np.bincount(truth.label[missed], minlength=len(objects))
-            sizes = object_sizes[missed]
+        right, labels, kept, left = is_right.copy(), matches.label.copy(), ~is_ignored, objects
+        if name is ErrorKind.MISSED:
+            left = objects - np.bincount(truth.label[missed], minlength=len(objects))
+            counts[name] = len(missed)
         else:
+            chosen = kind == number
             repaired = chosen & mended
             right[wrong[repaired]] = True
             labels[wrong[repaired]] = truth.label[target[repaired]]
             kept[wrong[chosen & ~mended]] = False
-            sizes = np.where(target >= 0, np.append(object_sizes, 0)[target], detection_sizes[detections])[chosen]
-        counts[name] = len(sizes)
-        by_size[name] = {size: int((sizes == index).sum()) for index, size in enumerate(matches.sizes) if index}
-        fixed = _mean_ap(matches, iou, right, labels, kept, objects)
+            counts[name] = int(chosen.sum())
+        fixed = _mean_ap(matches, right, labels, kept, left, objects)
         # Mending can lower the interpolated precision a little.
         gains[name] = max(fixed - base, 0.0) if fixed is not None and base is not None else 0.0
-    return ErrorKinds(base, gains, counts, by_size, detections, kind, missed)
+    return ErrorKinds(base, gains, counts, detections, kind, missed)
 
 
 class _Best:
     """Finds each detection's highest IoU among some of the objects of its image."""
 
-    def __init__(self, matches: Matches) -> None:
+    def __init__(self, matches: Matches, counted: NDArray[np.bool_]) -> None:
         truth, found, overlaps = matches.truth, matches.found, matches.overlaps
         # By falling IoU, so that a detection's first pair is its best, and the first object of several.
         order = np.lexsort((overlaps.object, -overlaps.iou, overlaps.detection))
-        order = order[~truth.ignored[overlaps.object[order]]]
+        order = order[counted[overlaps.object[order]]]
         self.detection, self.object, self.iou = overlaps.detection[order], overlaps.object[order], overlaps.iou[order]
         self.is_own = found.label[self.detection] == truth.label[self.object]
 
@@ -145,21 +138,18 @@ class _Best:
 
 
 def _mean_ap(
-    matches: Matches, iou: int, right: NDArray[np.bool_], labels: NDArray[np.int32], kept: NDArray[np.bool_], objects: NDArray[np.int64]
+    matches: Matches,
+    right: NDArray[np.bool_],
+    labels: NDArray[np.int32],
+    kept: NDArray[np.bool_],
+    left: NDArray[np.int64],
+    objects: NDArray[np.int64],
 ) -> float | None:
-    """Returns the mean AP over the classes that have objects; one whose objects are all taken away keeps counting, with an AP of 0."""
-    values = []
-    kept = kept & ~matches.ignored[0, iou]
+    """Returns the mean AP over the classes that have objects; one of which none is left keeps counting, with an AP of 0."""
     order = np.flatnonzero(kept)[np.lexsort((-matches.scores[kept], labels[kept]))]
     starts = np.searchsorted(labels[order], np.arange(len(objects) + 1))
-    for label in np.flatnonzero(matches.objects[0]):
+    values = []
+    for label in np.flatnonzero(objects):
         own = order[starts[label] : starts[label + 1]]
-        is_left = objects[label] > 0
-        values.append(float(average_precision(right[own], np.zeros(len(own), np.bool_), objects[label])) if is_left else 0.0)
+        values.append(float(average_precision(right[own], np.zeros(len(own), np.bool_), left[label])) if left[label] else 0.0)
     return float(np.mean(values)) if values else None
-
-
-def _sizes(matches: Matches, areas: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Returns the index in `matches.sizes` of the size of each area, the smaller one on a bound; -1 for none."""
-    bounds = [(index, *SIZES[name]) for index, name in enumerate(matches.sizes) if index]
-    return np.select([(areas >= low) & (areas <= high) for _, low, high in bounds], [index for index, *_ in bounds], -1)

@@ -86,9 +86,9 @@ class ModelEvaluation:
         return resample(self.matches, self.resamples)
 
     @cached_property
-    def error_kinds(self) -> ErrorKinds:
-        """The kinds of its errors at an IoU of 0.5."""
-        return error_kinds(self.matches)
+    def error_kinds(self) -> dict[str, ErrorKinds]:
+        """The kinds of its errors at an IoU of 0.5, by object size: "all", and COCO's sizes."""
+        return {name: error_kinds(self.matches, size=size) for size, name in enumerate(self.matches.sizes)}
 
     def curves(self, iou: float = USUAL_IOU) -> Curves:
         """Returns precision, recall and F1 at any score threshold."""
@@ -127,7 +127,7 @@ class ModelEvaluation:
 
     def metrics(self, iou: float = USUAL_IOU) -> dict[str, Any]:
         """Returns all figures as plain types."""
-        curves, errors = self.curves(iou), self.error_kinds
+        curves = self.curves(iou)
         intervals = self.resampled.intervals() if self.resamples else {}
         return {
             **self.figures.summary,
@@ -136,8 +136,8 @@ class ModelEvaluation:
             "at_best_threshold": None if (best := curves.best()) is None else curves.together(best).to_json(),
             "calibration_error": self.calibration(iou).error,
             "errors": {
-                str(kind): {"count": count, "ap50_gain": errors.gains[kind], "by_size": errors.by_size[kind]}
-                for kind, count in errors.counts.items()
+                size: {str(kind): {"count": count, "ap50_gain": errors.gains[kind]} for kind, count in errors.counts.items()}
+                for size, errors in self.error_kinds.items()
             },
             "cost": asdict(self.cost),
             "classes": {"renamed": self.mapping.renamed, "not_detected": list(self.mapping.not_detected)}

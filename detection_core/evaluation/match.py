@@ -44,7 +44,7 @@ class Matches:
         right: bool [A,T,D], whether it is matched to an object of that size.
         ignored: bool [A,T,D], whether it is neither right nor wrong: matched to a crowd or an object of another size, or of another size
             itself.
-        partner: int64 [T,D], index into `truth` of the object that it is matched to among those of all sizes, or -1.
+        partner: int32 [A,T,D], index into `truth` of the object that it is matched to, or -1.
         ignored_objects: bool [M,A], objects that need not be found: crowds, and those of another size.
         objects: int64 [A,K], number of objects to be found.
         starts: int64 [K+1], where each label's detections start.
@@ -62,7 +62,7 @@ class Matches:
     ranks: NDArray[np.int64]
     right: NDArray[np.bool_]
     ignored: NDArray[np.bool_]
-    partner: NDArray[np.int64]
+    partner: NDArray[np.int32]
     ignored_objects: NDArray[np.bool_]
     objects: NDArray[np.int64]
     starts: NDArray[np.int64]
@@ -125,7 +125,7 @@ def match(
         ranks=found.ranks[order],
         right=is_matched & ~to_ignored,
         ignored=to_ignored | (~is_matched & outside[:, None]),
-        partner=matched[0].astype(np.int64),
+        partner=matched,
         ignored_objects=ignored_objects,
         objects=np.stack([np.bincount(truth.label[~column], minlength=len(labels)) for column in ignored_objects.T]),
         starts=np.searchsorted(found.label[order], np.append(labels, len(labels))),

@@ -108,6 +108,6 @@ def _found(matches: Matches, thresholds: Thresholds, iou: int) -> tuple[NDArray[
     shown = matches.scores >= each[matches.label]
     right = matches.right[0, iou]
     found = np.zeros(len(matches.truth), np.bool_)
-    found[matches.partner[iou, shown & right]] = True
+    found[matches.partner[0, iou, shown & right]] = True
     wrong = shown & ~right & ~matches.ignored[0, iou]
     return found, np.bincount(matches.image[wrong], minlength=len(matches.truth.images))

@@ -167,10 +167,13 @@ def _confusions(models: Sequence[ModelEvaluation], iou: float) -> str:
 def _errors(models: Sequence[ModelEvaluation]) -> str:
     figures = []
     for model in models:
-        kinds = model.error_kinds
+        kinds = model.error_kinds["all"]
         values = [(str(kind), gain, f"+{gain:.3f} ({kinds.counts[kind]:,})") for kind, gain in kinds.gains.items()]
-        heads = ["Errors by size", *(size for size in model.matches.sizes if size != "all")]
-        rows = [[str(kind), *(f"{count:,}" for count in sizes.values())] for kind, sizes in kinds.by_size.items()]
+        by_size = {size: errors for size, errors in model.error_kinds.items() if size != "all"}
+        heads = ["AP50 gained (errors)", *by_size]
+        rows = [
+            [str(kind), *(f"+{errors.gains[kind]:.3f} ({errors.counts[kind]:,})" for errors in by_size.values())] for kind in kinds.gains
+        ]
         chart = bars(f"Errors of {model.name}", values)
         figures.append(f"<h3>{escape(model.name)}</h3>{chart}<details><summary>By object size</summary>{_table(heads, rows)}</details>")
     text = (

@@ -49,7 +49,6 @@ def test_what_mending_one_kind_gives_back():
     assert counts(kinds) == {"background": 1, "missed": 1}
     assert kinds.gains[ErrorKind.BACKGROUND] == pytest.approx(51 / 101 / 2)
     assert kinds.gains[ErrorKind.MISSED] == pytest.approx(0.5 - 51 / 101 / 2)
-    assert kinds.by_size[ErrorKind.MISSED] == {"small": 0, "medium": 1, "large": 0}
 
 
 def test_a_mended_class_counts_for_the_other_class():
@@ -82,4 +81,27 @@ def test_errors_are_complete(seed):
     wrong = (~matches.right[0, 0] & ~matches.ignored[0, 0]).sum()
     assert sum(number for kind, number in kinds.counts.items() if kind is not ErrorKind.MISSED) == wrong == len(kinds.detection)
     assert kinds.ap == pytest.approx(class_figures(matches).summary["AP50"])
-    assert all(sum(sizes.values()) == kinds.counts[kind] for kind, sizes in kinds.by_size.items())
+
+
+def test_errors_by_object_size():
+    """A medium object is missed and a large one has a wrong class; a small detection is invented."""
+    large = [60.0, 60.0, 120.0, 120.0]
+    found = [{"bbox": large, "category_id": 2, "score": 0.9}, {"bbox": [0.0, 0.0, 9.0, 9.0], "score": 0.8}]
+    matches = make({1: [{"bbox": BOX}, {"bbox": large}]}, {1: found}).matches()
+    by_size = {name: counts(error_kinds(matches, size=size)) for size, name in enumerate(matches.sizes)}
+    assert by_size == {
+        "all": {"class": 1, "background": 1, "missed": 1},
+        "small": {"background": 1},
+        "medium": {"missed": 1},
+        "large": {"class": 1},
+    }
+    assert error_kinds(matches, size=3).gains[ErrorKind.CLASS] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_mean_of_each_size_is_coco_s(seed):
+    matches = random_scene(seed, kinds=False).matches()
+    precision = class_figures(matches).precision[:, 0]
+    for size in range(4):
+        known = precision[size][~np.isnan(precision[size])]
+        assert error_kinds(matches, size=size).ap == pytest.approx(known.mean() if len(known) else None)
