@@ -136,6 +136,11 @@ def _evaluate(args: argparse.Namespace) -> int:
         skip_invalid=args.skip_invalid,
         resamples=args.resamples,
     )
+    if args.out is not None:
+        try:
+            args.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"The folder “{args.out}” cannot be created: {error.strerror}.") from error
     progress = _Progress(resumable=args.out is not None)
     engine = LocalEngine(args.device, loader=loader)
     try:
@@ -148,8 +153,6 @@ def _evaluate(args: argparse.Namespace) -> int:
         return 1
     finally:
         engine.close()
-    for name, reason in evaluated.failed.items():
-        say(f"{name} is not evaluated: {reason}")
     for note in (f"{model.name}: {note}" for model in evaluated.models for note in model.notes):
         say(note)
     if args.format == "json":
@@ -177,7 +180,7 @@ class _Progress:
         """Reports the outcome of an image."""
         self._left = step.total - step.done
         if step.error is not None:
-            say(f"[{step.done}/{step.total}] {step.model}: {in_a_line(step.error)}")
+            say(f"{step.model} is not evaluated: {in_a_line(step.error)}")
             return
         self._run += not step.reused
         now = time.monotonic()

@@ -133,7 +133,7 @@ def evaluate(
         run = EvaluationRun(dataset, candidates, engine, None if out is None else Path(out), tasks=tasks)
         # What does not fit the data is said before models run for hours.
         run.require_measurable(options.iou_type)
-        for step in run.run():
+        for step in run.run(options.iou_type):
             (on_step or _ignore)(step)
             if on_progress:
                 on_progress(step.done, step.total)

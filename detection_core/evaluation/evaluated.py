@@ -25,6 +25,8 @@ from detection_core.evaluation.overlaps import LOWEST_IOU
 from detection_core.evaluation.paired import PairedComparison, compare_models
 
 USUAL_IOU = 0.5
+# Matches at IoUs that the user has chosen; each takes as much memory as all detections.
+_KEPT_IOUS = 8
 
 
 def require_iou(iou: float) -> None:
@@ -121,7 +123,9 @@ class ModelEvaluation:
                 matches = self.matches
             else:
                 own = self.matches
-                matches, index = match(own.truth, own.found, own.overlaps, thresholds=[iou], sizes=own.sizes), 0
+                matches, index = match(own.truth, own.found, own.overlaps, thresholds=[iou], sizes=["all"]), 0
+            if len(self._by_iou) == _KEPT_IOUS:
+                del self._by_iou[next(iter(self._by_iou))]
             self._by_iou[iou] = matches, index, Curves(matches, index)
         return self._by_iou[iou]
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from detection_core.datasets.coco import AnnotatedImage, CocoDataset
+from detection_core.datasets.coco import AnnotatedImage, CocoDataset, DataError
 from detection_core.datasets.images import read_upright
 from detection_core.engine import Engine
 from detection_core.errors import UserError
@@ -113,17 +113,22 @@ class EvaluationRun:
         self._records = Records(None if folder is None else folder / FOLDER)
         self._files: dict[str, ResultsFile] = {}
 
-    def run(self) -> Iterator[Step]:
+    def run(self, iou_type: IouType | None = None) -> Iterator[Step]:
         """Runs all models on all images, and yields each outcome when its record is written. To cancel, stop iterating.
 
+        Args:
+            iou_type: What will be compared: models without it fail at once. None runs all models.
+
         Raises:
+            DataError: If an image can no longer be read.
             OSError: If a record cannot be written.
         """
         images, done = self.dataset.images, 0
         self.failed.clear()
         # Files first: a fault in one of them is reported before models run for hours.
         for candidate in sorted(self.candidates, key=lambda candidate: isinstance(candidate.source, ModelSpec)):
-            steps = self._read(candidate) if isinstance(candidate.source, Path) else self._detect(candidate.name, candidate.source)
+            source = candidate.source
+            steps = self._read(candidate) if isinstance(source, Path) else self._detect(candidate.name, source, iou_type)
             before = done
             for step in steps:
                 done += 1
@@ -141,27 +146,28 @@ class EvaluationRun:
             for image in self.dataset.images:
                 yield Step(candidate.name, image, 0, 0, reused=True)
 
-    def _detect(self, name: str, spec: ModelSpec) -> Iterator[Step]:
-        measured = 0
+    def _detect(self, name: str, spec: ModelSpec, iou_type: IouType | None) -> Iterator[Step]:
+        if iou_type and (reason := self._misfit(spec, iou_type)):
+            self.failed[name] = reason
+            yield Step(name, None, 0, 0, error=EvaluationError(reason))
+            return
+        ran = 0
         tasks, provenance = self._of(spec)
-        for number, image in enumerate(self.dataset.images):
-            digest = sha256(image.path)
+        for image in self.dataset.images:
+            digest = _digest(image)
             record = self._records.read(image, provenance, tasks, digest)
             if record is not None:
                 yield Step(name, image, 0, 0, reused=True, seconds=record.seconds)
                 continue
-            loaded = LoadedImage(read_upright(image), (), "", web_safe=False, digest=digest)
-            measure = number > 0 and measured < _MEASURED
-            job = self._engine.submit(loaded, spec, visitor=self._visitor, measure=measure, keep=False, tasks=tasks)
+            loaded = _loaded(image, digest)
+            measure = 0 < ran <= _MEASURED
             try:
-                result = job.result()
+                result = self._engine.submit(loaded, spec, visitor=self._visitor, measure=measure, keep=False, tasks=tasks).result()
             except UserError as error:
                 self.failed[name] = str(error)
                 yield Step(name, image, 0, 0, error=error)
                 return
-            finally:
-                job.cancel()
-            measured += measure
+            ran += 1
             seconds = None if result.first_run else result.timings.network + result.timings.post
             entries = to_coco_results(result.detections, image.id)
             self._records.write(image, Record(digest, provenance, entries, seconds, result.memory))
@@ -235,19 +241,44 @@ class EvaluationRun:
         threshold = usual if candidate.threshold is None else candidate.threshold
         return ModelEvaluation(candidate.name, match(truth, found), mapping, threshold, cost, (*notes, *mapping.in_words()), resamples)
 
+    def _misfit(self, spec: ModelSpec, iou_type: IouType) -> str:
+        """Returns why a model cannot be compared with the data, or ""."""
+        task, count = task_of(iou_type), len(self.dataset.keypoint_names)
+        if task not in spec.tasks:
+            return f"The model predicts no {task}."
+        if task == "keypoints" and len(spec.keypoint_names) != count:
+            return f"The model has {len(spec.keypoint_names)} keypoints, but the data has {count}."
+        return ""
+
     def _complete(self, spec: ModelSpec, truth: GroundTruth) -> list[Record]:
         """Returns the records of all images that are measured."""
-        task = task_of(truth.iou_type)
-        if task not in spec.tasks:
-            raise _IncompleteError(f"The model predicts no {task}.")
-        if task == "keypoints" and len(spec.keypoint_names) != len(self.dataset.keypoint_names):
-            count = len(self.dataset.keypoint_names)
-            raise _IncompleteError(f"The model has {len(spec.keypoint_names)} keypoints, but the data has {count}.")
-        records = [self._records.read(image, provenance_of(spec), [task]) for image in truth.images]
+        if reason := self._misfit(spec, truth.iou_type):
+            raise _IncompleteError(reason)
+        tasks = [task_of(truth.iou_type)]
+        records = [self._records.read(image, provenance_of(spec), tasks) for image in truth.images]
         complete = [record for record in records if record is not None]
         if len(complete) < len(records):
             raise _IncompleteError(f"Only {len(complete)} of {len(records)} images are done.")
         return complete
+
+
+def _digest(image: AnnotatedImage) -> str:
+    try:
+        return sha256(image.path)
+    except OSError as error:
+        raise _gone(image, error) from error
+
+
+def _loaded(image: AnnotatedImage, digest: str) -> LoadedImage:
+    try:
+        return LoadedImage(read_upright(image), (), "", web_safe=False, digest=digest)
+    except OSError as error:
+        raise _gone(image, error) from error
+
+
+def _gone(image: AnnotatedImage, error: OSError) -> DataError:
+    """The error of an image that could be read when the data was checked."""
+    return DataError(f"{image.path} can no longer be read ({error.strerror or error}). Put it back, and start again.")
 
 
 class _IncompleteError(EvaluationError):

@@ -135,6 +135,7 @@ def test_faulty_data_is_refused_as_for_training(folder, others, capsys):
         (["--models", COCO_MODEL, COCO_MODEL], "each only once"),
         (["--results", "{others}", "--classes", "boat"], "no class “boat”"),
         (["--results", "{others}", "--threshold", "mine=0.5"], "names “mine”, but the models are: others"),
+        (["--results", "{others}", "--out", "{others}"], "cannot be created"),
         (["--results", "{others}", "--iou", "0.01"], "must be from 0.1 to 1"),
         (["--results", "{others}", "--device", "nonsense"], "device “nonsense”"),
     ],

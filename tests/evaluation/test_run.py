@@ -14,7 +14,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from detection_core.datasets.coco import read_coco
+from detection_core.datasets.coco import DataError, read_coco
 from detection_core.detections import Detections
 from detection_core.engine import EngineError, Job, Result
 from detection_core.evaluation import Candidate, EvaluationError, EvaluationOptions, EvaluationRun, evaluate
@@ -274,8 +274,19 @@ def test_settings_that_do_not_fit_are_said_before_anything_runs(tmp_path, option
 def test_a_model_without_the_task_is_said(tmp_path):
     dataset = read_coco(coco_folder(tmp_path))
     boxes_only = replace(COCO_SPEC, tasks=("boxes",))
-    evaluated = evaluate(dataset, [boxes_only], options=EvaluationOptions(iou_type="segm"), engine=FakeEngine(dataset))
+    engine = FakeEngine(dataset)
+    evaluated = evaluate(dataset, [boxes_only], options=EvaluationOptions(iou_type="segm"), engine=engine)
     assert evaluated.failed == {COCO_MODEL: "The model predicts no masks."}
+    assert engine.submitted == []
+    evaluated = evaluate(dataset, [COCO_SPEC], options=EvaluationOptions(iou_type="keypoints"), engine=engine)
+    assert evaluated.failed == {COCO_MODEL: "The model has 17 keypoints, but the data has 5."}
+
+
+def test_an_image_that_is_gone_is_a_sentence(dataset):
+    run = EvaluationRun(dataset, [Candidate(COCO_SPEC)], FakeEngine(dataset))
+    dataset.images[0].path.unlink()
+    with pytest.raises(DataError, match=r"1\.png can no longer be read"):
+        list(run.run())
 
 
 @pytest.mark.parametrize("name", ["pets.pt", "pets.pt@stock"])
