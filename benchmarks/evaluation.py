@@ -17,7 +17,7 @@ from pycocotools.cocoeval import COCOeval
 from benchmarks.common import interleaved, machine_facts, markdown_table, median_and_range
 from detection_core.datasets.coco import AnnotatedImage, CocoDataset
 from detection_core.evaluation.average_precision import class_figures
-from detection_core.evaluation.confusion import confusion
+from detection_core.evaluation.confusion import Confusions
 from detection_core.evaluation.curves import Curves
 from detection_core.evaluation.found import Found
 from detection_core.evaluation.ground_truth import GroundTruth
@@ -108,9 +108,9 @@ def main() -> None:
 
     truth = GroundTruth.of(dataset, "bbox")
     matches = match(truth, Found.of(truth, results.items(), {label: label for label in range(1, _CLASSES + 1)}))
-    curves = Curves(matches)
+    curves, confusions = Curves(matches), Confusions(matches)
     thresholds = iter(np.random.default_rng(0).random(2 * args.moves + 2).tolist())
-    moves = interleaved([lambda: curves.at(next(thresholds)), lambda: confusion(matches, next(thresholds))], args.moves)
+    moves = interleaved([lambda: curves.at(next(thresholds)), lambda: confusions.at(next(thresholds))], args.moves)
     milliseconds = [[1000 * value for value in own] for own in moves]
     rows = [[name, median_and_range(own, 1)] for name, own in zip(["precision, recall, F1", "confusion"], milliseconds, strict=True)]
     print(markdown_table(["a move of the threshold", "milliseconds"], rows))

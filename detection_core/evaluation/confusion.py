@@ -41,14 +41,12 @@ class Confusion:
         counts: int64 [K,K], row: the annotated class, column: the detected class.
         object: int64 [P], index of the annotated object of each entry, or -1.
         detection: int64 [P], index into `matches.found` of its detection, or -1.
-        iou: float64 [P], their overlap, or NaN.
     """
 
     matches: Matches
     counts: NDArray[np.int64]
     object: NDArray[np.int64]
     detection: NDArray[np.int64]
-    iou: NDArray[np.float64]
 
     def normalized(self) -> NDArray[np.float64]:
         """Returns each row as parts of its sum, float64 [K,K]; rows without entries are 0."""
@@ -81,78 +79,84 @@ class Confusion:
             annotated=tuple(truth.boxes[here].tolist()) if here >= 0 else None,
             detected=tuple(found.boxes[there].tolist()) if there >= 0 else None,
             score=float(found.scores[there]) if there >= 0 else None,
-            iou=float(self.iou[index]) if here >= 0 and there >= 0 else None,
+            iou=self._overlap(there, here) if here >= 0 and there >= 0 else None,
         )
 
+    def _overlap(self, detection: int, an_object: int) -> float:
+        overlaps = self.matches.overlaps
+        start, end = np.searchsorted(overlaps.detection, [detection, detection + 1])
+        return float(overlaps.iou[start + np.searchsorted(overlaps.object[start:end], an_object)])
 
-def confusion(matches: Matches, thresholds: Thresholds, iou: int = 0) -> Confusion:
-    """Computes the confusion matrix.
+
+class Confusions:
+    """Computes confusion matrices at thresholds; made once, then a move of a threshold takes milliseconds.
 
     Detections are first matched to objects of their own class, as for precision and recall, so that the diagonal has the right detections.
     What is left over is paired across classes, the pairs with the highest IoU first. Crowds, and detections in them, are left out.
 
     Args:
         matches: The matched detections.
-        thresholds: Lowest score, one for all classes or one for each label.
         iou: Index of the lowest IoU in `matches.thresholds`.
     """
-    truth, found, overlaps = matches.truth, matches.found, matches.overlaps
-    each = np.broadcast_to(np.asarray(thresholds, np.float64), (len(truth.categories),))
-    shown = matches.scores >= each[matches.label]
-    right = shown & matches.right[0, iou]
-    objects, detections = matches.partner[0, iou, right].astype(np.int64), matches.detection[right]
 
-    free_objects, free = ~truth.ignored, np.zeros(len(found), np.bool_)
-    free_objects[objects] = False
-    free[matches.detection[shown & ~right & ~matches.ignored[0, iou]]] = True
-    possible = np.flatnonzero((overlaps.iou >= matches.thresholds[iou]) & free[overlaps.detection] & free_objects[overlaps.object])
-    crossed = possible[_greedy(overlaps.detection[possible], overlaps.object[possible], overlaps.iou[possible])]
-    free[overlaps.detection[crossed]] = False
-    free_objects[overlaps.object[crossed]] = False
+    def __init__(self, matches: Matches, iou: int = 0) -> None:
+        truth, found, overlaps = matches.truth, matches.found, matches.overlaps
+        self.matches, self._iou = matches, iou
+        is_crossing = found.label[overlaps.detection] != truth.label[overlaps.object]
+        pairs = np.flatnonzero(is_crossing & (overlaps.iou >= matches.thresholds[iou]) & ~truth.ignored[overlaps.object])
+        pairs = pairs[np.argsort(-overlaps.iou[pairs], kind="stable")]
+        # From the highest IoU to the lowest.
+        self._detection, self._object = overlaps.detection[pairs], overlaps.object[pairs]
 
-    missed, invented = np.flatnonzero(free_objects), np.flatnonzero(free)
-    all_objects = np.concatenate([objects, overlaps.object[crossed], missed, np.full(len(invented), -1)])
-    all_detections = np.concatenate([detections, overlaps.detection[crossed], np.full(len(missed), -1), invented])
-    size = len(truth.categories)
-    cells = _labels(truth.label, all_objects).astype(np.int64) * size + _labels(found.label, all_detections)
-    counts = np.bincount(cells, minlength=size * size).reshape(size, size)
-    own = _iou_of(matches, detections, objects)
-    ious = np.concatenate([own, overlaps.iou[crossed], np.full(len(missed) + len(invented), np.nan)])
-    return Confusion(matches, counts, all_objects, all_detections, ious)
+    def at(self, thresholds: Thresholds) -> Confusion:
+        """Returns the matrix.
 
+        Args:
+            thresholds: Lowest score, one for all classes or one for each label.
+        """
+        matches, truth, found = self.matches, self.matches.truth, self.matches.found
+        each = np.broadcast_to(np.asarray(thresholds, np.float64), (len(truth.categories),))
+        shown = matches.scores >= each[matches.label]
+        is_right = matches.right[0, self._iou]
+        right = shown & is_right
+        objects, detections = matches.partner[0, self._iou, right].astype(np.int64), matches.detection[right]
 
-def _greedy(rows: NDArray[np.int64], columns: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Returns the pairs that are taken, the highest value first, ties in the given order, each row and column once.
+        free_objects, free = ~truth.ignored, np.zeros(len(found), np.bool_)
+        free_objects[objects] = False
+        free[matches.detection[shown & ~is_right & ~matches.ignored[0, self._iou]]] = True
+        crossed_objects, crossed = self._cross(free_objects, free)
+        missed, invented = np.flatnonzero(free_objects), np.flatnonzero(free)
+        all_objects = np.concatenate([objects, crossed_objects, missed, np.full(len(invented), -1)])
+        all_detections = np.concatenate([detections, crossed, np.full(len(missed), -1), invented])
+        size = len(truth.categories)
+        cells = _labels(truth.label, all_objects).astype(np.int64) * size + _labels(found.label, all_detections)
+        counts = np.bincount(cells, minlength=size * size).reshape(size, size)
+        return Confusion(matches, counts, all_objects, all_detections)
 
-    In each round, all pairs are taken that are the best left for both their row and their column.
-    """
-    order = np.argsort(-values, kind="stable")
-    taken = []
-    while len(order):
-        first_of_row = _first_places(rows[order])
-        first_of_column = _first_places(columns[order])
-        place = np.arange(len(order))
-        best = (first_of_row == place) & (first_of_column == place)
-        chosen = order[best]
-        taken.append(chosen)
-        left = ~(np.isin(rows[order], rows[chosen]) | np.isin(columns[order], columns[chosen]))
-        order = order[left]
-    return np.concatenate(taken) if taken else order
+    def _cross(self, free_objects: NDArray[np.bool_], free: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pairs what is free, the highest IoU first; what is paired is free no longer.
 
-
-def _first_places(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Returns, for each element, the place of the first element equal to it."""
-    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    return np.asarray(first[inverse], np.int64)
+        In each round, all pairs are taken that are the best left for both their object and their detection.
+        """
+        taken_objects, taken = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        objects, detections = self._object, self._detection
+        first_of_object, first = np.zeros(len(free_objects), np.int64), np.zeros(len(free), np.int64)
+        while True:
+            left = free[detections] & free_objects[objects]
+            objects, detections = objects[left], detections[left]
+            if not len(objects):
+                return np.concatenate(taken_objects), np.concatenate(taken)
+            place = np.arange(len(objects))
+            # Written from the last to the first, so that the first place of each remains.
+            first_of_object[objects[::-1]] = place[::-1]
+            first[detections[::-1]] = place[::-1]
+            best = (first_of_object[objects] == place) & (first[detections] == place)
+            taken_objects.append(objects[best])
+            taken.append(detections[best])
+            free_objects[objects[best]] = False
+            free[detections[best]] = False
 
 
 def _labels(labels: NDArray[np.int32], indices: NDArray[np.int64]) -> NDArray[np.int32]:
     """Returns the labels at some indices, 0 for an index of -1."""
     return np.append(labels, np.int32(0))[indices]
-
-
-def _iou_of(matches: Matches, detections: NDArray[np.int64], objects: NDArray[np.int64]) -> NDArray[np.float64]:
-    overlaps, width = matches.overlaps, len(matches.truth) + 1
-    # Overlaps are sorted by detection, then by object.
-    places = np.searchsorted(overlaps.detection * width + overlaps.object, detections * width + objects)
-    return overlaps.iou[places]

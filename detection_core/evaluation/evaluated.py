@@ -14,7 +14,7 @@ from detection_core.datasets.coco import CocoDataset
 from detection_core.evaluation.average_precision import ClassFigures, class_figures
 from detection_core.evaluation.bootstrap import Interval, Resampled, interval, resample
 from detection_core.evaluation.calibration import Calibration, calibration
-from detection_core.evaluation.confusion import Confusion, confusion
+from detection_core.evaluation.confusion import Confusion, Confusions
 from detection_core.evaluation.curves import Curves, Thresholds, thresholds_of
 from detection_core.evaluation.error_kinds import ErrorKinds, error_kinds
 from detection_core.evaluation.errors import EvaluationError
@@ -54,6 +54,21 @@ class Cost:
     file_size: float | None = None
 
 
+class _AtIou:
+    """What is computed once for an IoU: the matches and its index in their thresholds, and what answers moves of a threshold."""
+
+    def __init__(self, matches: Matches, index: int) -> None:
+        self.matches, self.index = matches, index
+
+    @cached_property
+    def curves(self) -> Curves:
+        return Curves(self.matches, self.index)
+
+    @cached_property
+    def confusions(self) -> Confusions:
+        return Confusions(self.matches, self.index)
+
+
 @dataclass(frozen=True, eq=False)
 class ModelEvaluation:
     """One model's evaluation. The first call of a property or method computes it; after that, a move of a threshold takes milliseconds.
@@ -75,7 +90,7 @@ class ModelEvaluation:
     cost: Cost = field(default_factory=Cost)
     notes: tuple[str, ...] = ()
     resamples: int = 200
-    _by_iou: dict[float, tuple[Matches, int, Curves]] = field(default_factory=dict, repr=False)
+    _by_iou: dict[float, _AtIou] = field(default_factory=dict, repr=False)
 
     @cached_property
     def figures(self) -> ClassFigures:
@@ -94,7 +109,7 @@ class ModelEvaluation:
 
     def curves(self, iou: float = USUAL_IOU) -> Curves:
         """Returns precision, recall and F1 at any score threshold."""
-        return self._at(iou)[2]
+        return self._at(iou).curves
 
     def confusion(self, thresholds: Thresholds | None = None, iou: float = USUAL_IOU) -> Confusion:
         """Returns the confusion matrix.
@@ -103,19 +118,18 @@ class ModelEvaluation:
             thresholds: Score thresholds, one for all classes or one for each label; None for the model's own.
             iou: Lowest IoU of a match.
         """
-        matches, index, _ = self._at(iou)
-        return confusion(matches, self.threshold if thresholds is None else thresholds, index)
+        return self._at(iou).confusions.at(self.threshold if thresholds is None else thresholds)
 
     def calibration(self, iou: float = USUAL_IOU, *, bins: int = 10) -> Calibration:
         """Returns the precision of detections by their score."""
-        matches, index, _ = self._at(iou)
-        return calibration(matches, iou=index, bins=bins)
+        at = self._at(iou)
+        return calibration(at.matches, iou=at.index, bins=bins)
 
     def thresholds(self, by_class: Mapping[str, float]) -> NDArray[np.float64]:
         """Returns a threshold for each label: the class's own, or else the model's."""
         return thresholds_of(self.matches.truth.categories, self.threshold, by_class)
 
-    def _at(self, iou: float) -> tuple[Matches, int, Curves]:
+    def _at(self, iou: float) -> _AtIou:
         require_iou(iou)
         if iou not in self._by_iou:
             index = int(np.abs(self.matches.thresholds - iou).argmin())
@@ -126,7 +140,7 @@ class ModelEvaluation:
                 matches, index = match(own.truth, own.found, own.overlaps, thresholds=[iou], sizes=["all"]), 0
             if len(self._by_iou) == _KEPT_IOUS:
                 del self._by_iou[next(iter(self._by_iou))]
-            self._by_iou[iou] = matches, index, Curves(matches, index)
+            self._by_iou[iou] = _AtIou(matches, index)
         return self._by_iou[iou]
 
     def metrics(self, iou: float = USUAL_IOU) -> dict[str, Any]:
@@ -205,8 +219,8 @@ class Evaluated:
 
     def compare(self, a: ModelEvaluation, b: ModelEvaluation, iou: float = USUAL_IOU) -> PairedComparison:
         """Compares two models object by object, each at its threshold."""
-        (matches_a, index, _), (matches_b, *_) = a._at(iou), b._at(iou)
-        return compare_models(matches_a, matches_b, a.threshold, b.threshold, index)
+        at = a._at(iou)
+        return compare_models(at.matches, b._at(iou).matches, a.threshold, b.threshold, at.index)
 
     def difference(self, a: ModelEvaluation, b: ModelEvaluation, figure: str = "AP") -> tuple[float | None, Interval | None]:
         """Returns how much higher a figure of A is than B's, and the interval of the difference on resampled images."""

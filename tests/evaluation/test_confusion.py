@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detection_core.evaluation.confusion import confusion
+from detection_core.evaluation.confusion import Confusions
 from detection_core.evaluation.curves import Curves
 from tests.evaluation.scenes import make, random_scene
 from tests.evaluation.test_curves import overlap
@@ -54,7 +54,7 @@ def brute_force(scene, threshold: float, iou: float) -> np.ndarray:
 def test_counts_equal_brute_force(seed, threshold, iou):
     scene = random_scene(seed, images=4, kinds=False)
     matches = scene.matches(thresholds=[iou], sizes=["all"])
-    result = confusion(matches, threshold)
+    result = Confusions(matches).at(threshold)
     np.testing.assert_array_equal(result.counts, brute_force(scene, threshold, iou))
     points = Curves(matches).at(threshold)
     assert [point.right for point in points[1:]] == np.diag(result.counts)[1:].tolist()
@@ -75,7 +75,7 @@ def test_counts_equal_brute_force(seed, threshold, iou):
     ids=["right", "other class", "invented", "missed", "below the threshold"],
 )
 def test_cells_hold_their_objects(found, cell, expected):
-    result = confusion(make({7: [{"bbox": BOX}]}, {7: [found]}).matches(), 0.5)
+    result = Confusions(make({7: [{"bbox": BOX}]}, {7: [found]}).matches()).at(0.5)
     assert result.counts[cell] == 1
     (entry,) = result.cell(*cell)
     annotated, detected, score = expected
@@ -87,5 +87,5 @@ def test_cells_hold_their_objects(found, cell, expected):
 
 def test_rows_are_normalized():
     objects = [{"bbox": BOX}, {"bbox": FAR}]
-    result = confusion(make({1: objects}, {1: [{"bbox": BOX, "score": 0.9}]}).matches(), 0.5)
+    result = Confusions(make({1: objects}, {1: [{"bbox": BOX, "score": 0.9}]}).matches()).at(0.5)
     assert result.normalized().tolist() == [[0, 0, 0], [0.5, 0.5, 0], [0, 0, 0]]
