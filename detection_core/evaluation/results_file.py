@@ -11,7 +11,10 @@ from typing import Any
 from detection_core.datasets.coco import CocoDataset
 from detection_core.formats import ResultsFormatError
 from detection_core.formats.coco_entry import Entry as CheckedEntry
-from detection_core.formats.coco_entry import read_entry
+from detection_core.formats.coco_entry import is_crowd, read_entry
+from detection_core.formats.coco_file import CocoFile, read_coco_file
+from detection_core.formats.coco_images import ImageEntries, entries_by_image
+from detection_core.formats.coco_values import plain
 
 Entry = dict[str, Any]
 
@@ -32,10 +35,11 @@ class ResultsFile:
 
 
 def read_results_file(path: Path, dataset: CocoDataset) -> ResultsFile:
-    """Reads results in COCO's format: a list of results, or a data set whose annotations have scores.
+    """Reads results in COCO's format: a list of results, JSON lines, or a data set whose annotations have scores.
 
-    Numbers are used as they are in the file, so that the figures are those of pycocotools. Images are found by their id or, as Ultralytics
-    writes them, by the file name without its extension. Categories are those of the file if it names them, or else the data set's.
+    Numbers are used as they are in the file, so that the figures are those of pycocotools. Images are found by their file name, if the file
+    has it, or by their id or, as Ultralytics writes them, by the file name without its extension in place of an id. Categories are those of
+    the file if it names them, or else the data set's.
 
     Args:
         path: The file.
@@ -44,46 +48,72 @@ def read_results_file(path: Path, dataset: CocoDataset) -> ResultsFile:
     Raises:
         ResultsFormatError: If the file cannot be read or is not for these images; the message names the entry, counted from 0.
     """
-    data = _parsed(path)
-    part, entries = ("annotations", data.get("annotations")) if isinstance(data, dict) else ("results", data)
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ResultsFormatError(f"{path}: this is not a COCO results file. It must be a list of results with “image_id”, or a data set.")
-    categories = _categories(path, data) or dict(zip(dataset.category_ids[1:], dataset.categories[1:], strict=True))
-    images = {image.id: image for image in dataset.images}
-    by_name = _ids_by_name(dataset)
+    try:
+        file = _parsed(path)
+        by_image, errors = entries_by_image(file)
+        if errors:
+            raise errors[0]
+        return _read(file, by_image, dataset)
+    except OSError as error:
+        raise ResultsFormatError(f"{path} cannot be read ({error.strerror}). Check that it is a file and that you may read it.") from None
+    except ResultsFormatError as error:
+        raise ResultsFormatError(f"{path}: {error}") from error
+
+
+def _parsed(path: Path) -> CocoFile:
+    content = path.read_bytes()
+    try:
+        return read_coco_file(json.loads(content))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, ResultsFormatError):
+            raise
+        # JSON lines or gzip, or it says what is wrong.
+        return read_coco_file(content)
+
+
+def _read(file: CocoFile, by_image: dict[str, ImageEntries], dataset: CocoDataset) -> ResultsFile:
+    categories = dict(file.categories or zip(dataset.category_ids[1:], dataset.categories[1:], strict=True))
+    named, images, finder = dict(categories), {image.id: image for image in dataset.images}, _ImageFinder(dataset)
+    numbers = {name: number for number, name in named.items()}
     results: dict[int, list[Entry]] = defaultdict(list)
     elsewhere, unknown = 0, set()
-    for index, entry in enumerate(entries):
-        given = entry.get("image_id")
-        image_id = given if given in images else by_name.get(given) if isinstance(given, int | str) else None
+    for key, found in by_image.items():
+        image_id = finder.find(key, found.file_names)
         if image_id is None:
-            elsewhere += 1
+            elsewhere += len(found.entries)
             continue
-        image = images[image_id]
-        checked = read_entry(entry, f"{path}: {part}[{index}]", image.size[::-1])
-        count = None if checked.keypoints is None else len(checked.keypoints)
-        if count is not None and dataset.keypoint_names and count != len(dataset.keypoint_names):
-            raise ResultsFormatError(f"{path}: {part}[{index}] has {count} keypoints, but the data has {len(dataset.keypoint_names)}.")
-        if checked.category_id not in categories:
-            unknown.add(checked.category_id)
-        results[image_id].append(_exact(entry, checked))
-    if entries and not results:
-        raise ResultsFormatError(f"{path}: none of its results is for an image of the data. Give the results for these images.")
-    return ResultsFile(dict(results), categories, tuple(_notes(dataset, results, elsewhere, unknown)))
+        for index, entry in found.entries:
+            if is_crowd(entry):
+                continue
+            place = f"{file.part}[{index}]"
+            checked = read_entry(entry, place, images[image_id].size[::-1], is_annotation=file.is_annotations)
+            count = None if checked.keypoints is None else len(checked.keypoints)
+            if count is not None and dataset.keypoint_names and count != len(dataset.keypoint_names):
+                raise ResultsFormatError(f"{place} has {count} keypoints, but the data has {len(dataset.keypoint_names)}.")
+            number = checked.category_id
+            if number is None:  # An entry with the name of its class only.
+                number = numbers.setdefault(checked.name, max(named, default=0) + 1)
+                named[number] = checked.name
+            if number not in named:
+                unknown.add(number)
+            results[image_id].append({**_exact(entry, checked), "category_id": number})
+    if file.entries and not results:
+        raise ResultsFormatError("None of its results is for an image of the data. Give the results for these images.")
+    return ResultsFile(dict(results), named, tuple(_notes(dataset, results, elsewhere, unknown)))
 
 
 def _exact(entry: Entry, checked: CheckedEntry) -> Entry:
     """Returns a checked entry with the numbers of the file, which are not clipped to the image."""
-    exact: Entry = {"category_id": checked.category_id, "score": checked.score}
-    if entry.get("bbox"):
-        exact["bbox"] = [float(value) for value in entry["bbox"]]
-    segmentation = entry.get("segmentation")
+    exact: Entry = {"score": checked.score}
+    if box := plain(entry.get("bbox")):
+        exact["bbox"] = [float(value) for value in box]
+    segmentation = plain(entry.get("segmentation"))
     if checked.runs is not None:
-        counts = segmentation["counts"] if isinstance(segmentation, dict) else None
+        counts = plain(segmentation.get("counts")) if isinstance(segmentation, dict) else None
         exact["segmentation"] = {"counts": counts if isinstance(counts, str) else checked.runs.tolist()}
-    elif checked.polygons and isinstance(segmentation, list):
-        rings = segmentation if isinstance(segmentation[0], list) else [segmentation]
-        exact["segmentation"] = [[float(value) for value in ring] for ring in rings if len(ring) >= 6]
+    elif checked.polygons:
+        rings = segmentation if isinstance(plain(segmentation[0]), list) else [segmentation]
+        exact["segmentation"] = [[float(value) for value in plain(ring)] for ring in rings if len(plain(ring)) >= 6]
     if checked.keypoints is not None:
         exact["keypoints"] = checked.keypoints.ravel().tolist()
     return exact
@@ -101,32 +131,22 @@ def _notes(dataset: CocoDataset, results: dict[int, list[Entry]], elsewhere: int
     return notes
 
 
-def _parsed(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise ResultsFormatError(f"{path} cannot be read ({error.strerror}). Check that it is a file and that you may read it.") from None
-    except (ValueError, RecursionError) as error:
-        raise ResultsFormatError(f"{path} is not valid JSON ({error}). Write the results again.") from None
+class _ImageFinder:
+    """Finds the data set's image that a results file means by an id or a file name."""
 
+    def __init__(self, dataset: CocoDataset) -> None:
+        self._ids = {str(image.id): image.id for image in dataset.images}
+        by_name: dict[str, set[int]] = defaultdict(set)
+        for image in dataset.images:
+            stem = image.path.stem
+            for name in {image.file_name, image.path.name, stem, str(int(stem)) if stem.isdecimal() else stem}:
+                by_name[name].add(image.id)
+        # Names of several images tell none of them.
+        self._names = {name: next(iter(ids)) for name, ids in by_name.items() if len(ids) == 1}
 
-def _categories(path: Path, data: Any) -> dict[int, str]:
-    listed = data.get("categories") if isinstance(data, dict) else None
-    names = {}
-    for index, category in enumerate(listed if isinstance(listed, list) else []):
-        number, name = (category.get("id"), category.get("name")) if isinstance(category, dict) else (None, None)
-        if isinstance(number, bool) or not isinstance(number, int) or not isinstance(name, str):
-            raise ResultsFormatError(f"{path}: categories[{index}] must have an integer “id” and a text “name”.")
-        names[number] = name
-    return names
-
-
-def _ids_by_name(dataset: CocoDataset) -> dict[int | str, int]:
-    """Image ids by the stem of the file name, also as a number if it is one; stems of several images are left out."""
-    found: dict[int | str, set[int]] = defaultdict(set)
-    for image in dataset.images:
-        stem = image.path.stem
-        found[stem].add(image.id)
-        if stem.isdecimal():
-            found[int(stem)].add(image.id)
-    return {stem: next(iter(ids)) for stem, ids in found.items() if len(ids) == 1}
+    def find(self, key: str, file_names: set[str]) -> int | None:
+        """Returns the image's id in the data set, or None if it has no such image."""
+        for name in (*sorted(file_names), *(Path(name).name for name in sorted(file_names))):
+            if name in self._names:
+                return self._names[name]
+        return None if file_names else self._ids.get(key, self._names.get(key))

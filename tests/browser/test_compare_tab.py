@@ -136,9 +136,13 @@ def test_results_of_another_tool_join_and_leave(compared, tmp_path):
     expect(facts(page)).to_have_count(3)
     page.get_by_role("button", name="Remove results from files").click()
     expect(facts(page)).to_have_count(2, timeout=20 * SECONDS)
-    path.write_text("[7]")
+    path.write_text(json.dumps([*entries, 7]))
     add_file(page, path)
     expect(compared).to_contain_text("cannot be used", timeout=20 * SECONDS)
+    page.get_by_role("button", name="Add it without invalid entries").click()
+    expect(compared.locator(".dv-notes")).to_contain_text("1 of 4 entries is invalid and skipped", timeout=20 * SECONDS)
+    expect(facts(page)).to_have_count(3)
+    expect(page.get_by_role("button", name="Add it without invalid entries")).to_be_hidden()
 
 
 @pytest.mark.slow

@@ -194,7 +194,9 @@ def test_a_cancelled_look_shows_what_it_has(tab, walk, engine):
     tab.get_by_role("button", name="Detect", exact=True).click()
     while len(engine.jobs) == begun:
         tab.wait_for_timeout(50)
-    tab.get_by_role("button", name="Cancel").click()
+    # The frame goes on once the server knows, not just the page.
+    with tab.expect_response(lambda response: '"stop"' in (response.request.post_data or "")):
+        tab.get_by_role("button", name="Cancel").click()
     expect(tab.locator(".vv-working")).to_contain_text("Ending after this frame")
     engine.release()
     expect(tab.locator(".vv-words")).to_contain_text("It ended early", timeout=20 * SECONDS)

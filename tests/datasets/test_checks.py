@@ -54,9 +54,9 @@ ALL = WIDTH * HEIGHT
 WHOLE_IMAGE = coco_mask.encode(np.ones((HEIGHT, WIDTH), np.uint8, order="F"))["counts"].decode()
 IMAGE_FAULTS = {
     "missing": (lambda folder: (folder / "images" / "2.jpg").unlink(), "is missing"),
-    "not an image": (lambda folder: (folder / "images" / "2.jpg").write_text("hello"), "cannot be read (cannot identify image file)"),
-    "empty file": (lambda folder: (folder / "images" / "2.jpg").write_bytes(b""), "cannot be read"),
-    "truncated": (truncated, "truncated"),
+    "not an image": (lambda folder: (folder / "images" / "2.jpg").write_text("hello"), "used: this is a text file, not an image. Replace"),
+    "empty file": (lambda folder: (folder / "images" / "2.jpg").write_bytes(b""), "cannot be used: the file is empty"),
+    "truncated": (truncated, "cannot be used: the file is cut off: about"),
     "other size": (lambda folder: Image.new("RGB", (50, 60)).save(folder / "images" / "2.jpg"), "50 × 60 pixels, but 160 × 120"),
     "turned by EXIF": (oriented(6, (HEIGHT, WIDTH)), "save it upright"),
     "turned by EXIF, annotated as stored": (oriented(6, (WIDTH, HEIGHT)), "orientation 6), but annotations count stored pixels"),

@@ -219,9 +219,9 @@ def test_figures_of_other_tools_are_those_of_pycocotools(tmp_path, form):
     [
         (None, "cannot be read"),
         ("{", "not valid JSON"),
-        ('{"images": []}', "not a COCO results file"),
-        ("[1]", "not a COCO results file"),
-        ('[{"image_id": 99, "category_id": 1, "bbox": [1, 1, 5, 5], "score": 0.5}]', "none of its results"),
+        ('{"images": []}', "not a COCO file"),
+        ("[1]", r"results\[0\] must be an object"),
+        ('[{"image_id": 99, "category_id": 1, "bbox": [1, 1, 5, 5], "score": 0.5}]', "None of its results"),
         ('[{"image_id": 1, "category_id": 1, "bbox": [1, 1, 5], "score": 0.5}]', r"results\[0\]: its “bbox”"),
         ('[{"image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5], "score": 50}]', r"results\[0\]: its “score”"),
         ('[{"image_id": 1, "category_id": 1, "keypoints": [1, 1, 1], "score": 0.5}]', "has 1 keypoints, but the data has 5"),
