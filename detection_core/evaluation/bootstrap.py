@@ -65,23 +65,25 @@ def resample(matches: Matches, number: int) -> Resampled:
     """
     truth, images = matches.truth, len(matches.truth.images)
     draws = np.random.default_rng(_SEED).integers(0, max(images, 1), (number, images))
-    weights = np.stack([np.bincount(draw, minlength=images) for draw in draws]).astype(np.float64) if images else np.zeros((number, 0))
+    # How often each image is drawn, [images, B]: whole numbers that float32 holds exactly.
+    weights = np.stack([np.bincount(draw, minlength=images) for draw in draws], axis=1).astype(np.float32)
     sizes, thresholds = matches.right.shape[:2]
     precision = np.full((number, sizes, thresholds, len(truth.categories)), np.nan)
     recall = precision.copy()
     for size, label in np.argwhere(matches.objects):
         own = matches.of_label(label)
-        objects = weights @ _objects_by_image(matches, size, label)
-        drawn = objects > 0
+        objects = _objects_by_image(matches, size, label) @ weights
+        drawn = np.flatnonzero(objects)
         for threshold in range(thresholds):
             counted = ~matches.ignored[size, threshold, own]
-            right = matches.right[size, threshold, own][counted]
+            right = np.flatnonzero(matches.right[size, threshold, own][counted])
             image = matches.image[own][counted]
-            for part in np.array_split(np.flatnonzero(drawn), max(1, drawn.sum() * len(image) // _CELLS)):
-                each = weights[part][:, image]
-                hits, misses = np.cumsum(each * right, axis=1), np.cumsum(each * ~right, axis=1)
-                precision[part, size, threshold, label] = area_under(hits, misses, objects[part, None])
-                recall[part, size, threshold, label] = hits[:, -1] / objects[part] if len(image) else 0
+            for part in np.array_split(drawn, max(1, len(drawn) * len(image) // _CELLS)):
+                # Recall changes, and precision is highest, at right detections only.
+                all_so_far = np.cumsum(weights[image][:, part], axis=0)[right].T.astype(np.float64)
+                hits = np.cumsum(weights[image[right]][:, part], axis=0).T.astype(np.float64)
+                precision[part, size, threshold, label] = area_under(hits, all_so_far - hits, objects[part, None])
+                recall[part, size, threshold, label] = hits[:, -1] / objects[part] if len(right) else 0
     return Resampled(matches.sizes, precision, recall)
 
 

@@ -240,6 +240,30 @@ def test_results_that_cannot_be_read_are_a_sentence(dataset, tmp_path, content, 
     assert list(run.evaluated().failed) == ["others"]
 
 
+@pytest.mark.parametrize(
+    ("write", "changes"),
+    [
+        (lambda entries: "\n".join(map(json.dumps, entries)), {}),
+        (lambda entries: json.dumps({"predictions": entries}), {}),
+        (json.dumps, {"score": "0.8"}),
+        (json.dumps, {"image_id": None, "file_name": lambda image: f"photos/{image.file_name}"}),
+        (json.dumps, {"category_id": lambda image: "Person"}),
+    ],
+    ids=["JSON lines", "wrapped", "numbers as texts", "file names", "names of classes"],
+)
+def test_results_as_tools_write_them(tmp_path, write, changes):
+    dataset = read_coco(coco_folder(tmp_path / "data", categories=("person",)))
+    file = results_file(dataset, tmp_path / "others.json")
+    images = {image.id: image for image in dataset.images}
+    entries = [
+        {**entry, **{name: value(images[entry["image_id"]]) if callable(value) else value for name, value in changes.items()}}
+        for entry in json.loads(file.read_text())
+    ]
+    file.write_text(write(entries))
+    model = evaluate(dataset, [file], engine=FakeEngine(dataset))["others"]
+    assert model.figures.summary["AP"] == pytest.approx(1)
+
+
 def test_what_is_odd_about_results_is_said(dataset, tmp_path):
     file = results_file(dataset, tmp_path / "others.json")
     entries = json.loads(file.read_text())
