@@ -63,7 +63,8 @@ class Found:
         areas = boxes[:, 2] * boxes[:, 3]
         if truth.iou_type == "segm":
             shapes = [compressed(entry["segmentation"], truth.images[index].size) for index, entry in kept]
-            areas = np.array(coco_mask.area(shapes) if shapes else [], np.float64)
+            # One at a time: with NumPy 2, pycocotools fails on lists of more than 255.
+            areas = np.array([coco_mask.area(run) for run in shapes], np.float64)
         elif truth.iou_type == "keypoints":
             shapes = np.array([entry["keypoints"] for _, entry in kept], np.float64).reshape(-1, len(truth.sigmas), 3)
             extent = np.ptp(shapes[..., :2], axis=1) if len(shapes) else np.zeros((0, 2))

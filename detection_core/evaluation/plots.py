@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# Told apart under every simulated color blindness; lines differ in their dashes, too.
+# Distinguishable under every simulated color blindness; lines differ in their dashes, too.
 COLORS = ("#0072B2", "#C46B00", "#00805C", "#A0457F")
 _DASHES = ("", "7 4", "2 3", "9 3 2 3")
 _WIDTH, _HEIGHT = 420, 300

@@ -141,7 +141,7 @@ class _ImageFinder:
             stem = image.path.stem
             for name in {image.file_name, image.path.name, stem, str(int(stem)) if stem.isdecimal() else stem}:
                 by_name[name].add(image.id)
-        # Names of several images tell none of them.
+        # A name that several images have identifies none of them.
         self._names = {name: next(iter(ids)) for name, ids in by_name.items() if len(ids) == 1}
 
     def find(self, key: str, file_names: set[str]) -> int | None:

@@ -40,6 +40,13 @@ def test_crowded_scenes_equal_pycocotools(seed):
     assert_equal(scene, "bbox")
 
 
+@pytest.mark.parametrize("iou_type", ["segm", "keypoints"])
+def test_many_detections_of_an_image_equal_pycocotools(iou_type):
+    scene = random_scene(20, images=2, most_objects=20, most_found=1000)
+    assert max(len(found) for found in scene.results.values()) > 300
+    assert_equal(scene, iou_type)
+
+
 BOX = [20.0, 20.0, 40.0, 40.0]
 HALF = [20.0, 20.0, 40.0, 20.0]
 LARGE = [0.0, 0.0, 200.0, 150.0]
