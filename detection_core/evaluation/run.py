@@ -84,7 +84,7 @@ class EvaluationRun:
         engine: Where models run.
         folder: Folder for the raw results, from which a later run continues; None keeps them in memory.
         tasks: What is evaluated beside boxes; models run with no other tasks.
-        visitor: Whoever waits for the engine.
+        visitor: The visitor for whom it runs, for the engine.
 
     Raises:
         EvaluationError: If names occur twice, or there are too many models.
