@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from detection_core.batch import BatchRun
     from detection_core.datasets.coco import DataError, read_coco
+    from detection_core.datasets.numbering import read_numbering
     from detection_core.datasets.preparation import TrainingData
     from detection_core.datasets.sources import read_dataset
     from detection_core.detections import Detections
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
     from detection_core.formats import (
         ImageResult,
         ImportedResults,
+        Numbering,
         Provenance,
         ResultsFormatError,
+        export,
         from_json,
         import_coco_results,
+        number_images,
         provenance_of,
         read_coco_results,
         to_coco_results,
@@ -64,6 +68,7 @@ __all__ = [
     "ImageResult",
     "ImportedResults",
     "ModelSpec",
+    "Numbering",
     "Provenance",
     "Recipe",
     "ResultsFormatError",
@@ -83,6 +88,7 @@ __all__ = [
     "detect_video",
     "detector_on_backbone",
     "evaluate",
+    "export",
     "export_video",
     "find_images",
     "from_json",
@@ -90,6 +96,7 @@ __all__ = [
     "import_coco_results",
     "list_models",
     "load_image",
+    "number_images",
     "open_video",
     "provenance_of",
     "read_checkpoint",
@@ -97,6 +104,7 @@ __all__ = [
     "read_coco_results",
     "read_dataset",
     "read_model_spec",
+    "read_numbering",
     "render_video",
     "to_coco_results",
     "to_json",
@@ -126,6 +134,7 @@ _HOMES = {
     "ResultsFormatError": "formats",
     "ModelSpec": "models.spec",
     "ImageResult": "formats",
+    "Numbering": "formats",
     "Provenance": "formats",
     "Recipe": "training.recipe",
     "AnnotationStyle": "visualization",
@@ -143,12 +152,14 @@ _HOMES = {
     "detector_on_backbone": "models.builders",
     "annotate_comparison": "visualization",
     "evaluate": "evaluation",
+    "export": "formats",
     "export_video": "video",
     "find_images": "inputs",
     "from_json": "formats",
     "get_model_spec": "models.catalog",
     "list_models": "models.catalog",
     "load_image": "images.reading",
+    "number_images": "formats",
     "open_video": "video.io",
     "provenance_of": "formats",
     "read_checkpoint": "models.checkpoint",
@@ -159,6 +170,7 @@ _HOMES = {
     "ImportedResults": "formats",
     "render_video": "video",
     "read_model_spec": "models.user_models",
+    "read_numbering": "datasets.numbering",
     "to_coco_results": "formats",
     "to_json": "formats",
     "train": "training.fine_tune",

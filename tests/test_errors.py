@@ -48,7 +48,7 @@ SPEC = get_model_spec(PERSON_MODEL)
 INTERNAL = {
     "DownloadCancelled": "nothing went wrong: the caller no longer wants the file",
     "DownloadError": "a reason within the sentence of a WeightsError",
-    "TrainingInterrupted": "nothing went wrong: somebody stopped the training",
+    "TrainingInterrupted": "nothing went wrong: the user stopped the training",
     "UnknownFamilyError": "a reason within the sentence of a CheckpointError",
 }
 NOWHERE = Path("nowhere")

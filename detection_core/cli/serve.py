@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -69,15 +70,24 @@ def serve(args: argparse.Namespace) -> int:
         keep = _settings(args)
         engine = _start_engine(args.device, args.precision)
         from detection_core.ui.app import build_app, launch_options
+        from detection_core.ui.hosting.logs import set_up_logs
+        from detection_core.ui.hosting.monitor import Monitor
         from detection_core.ui.shared.examples import warm_up
+
+        set_up_logs()
 
         # Runs while the page is built. Started before Gradio's import, it would only delay that, because both need the interpreter.
         example = warm_up(engine)
-        app = build_app(engine, keep=keep)
+        monitor = Monitor(engine)
+        folder = _own_upload_folder()
+        app = build_app(engine, keep=keep, monitor=monitor)
+        options = launch_options(monitor)
         try:
-            app.launch(server_name=host, server_port=port, share=args.share, quiet=True, prevent_thread_lock=True, **launch_options())
+            app.launch(server_name=host, server_port=port, share=args.share, quiet=True, prevent_thread_lock=True, **options)
         except OSError as error:
             raise UsageError(_cannot_listen(host, port)) from error
+        # Again, because uvicorn has set up its own.
+        set_up_logs()
     print(f"The page is ready: {address} (press Ctrl-C to stop)", flush=True)
     example.future.add_done_callback(_report_warm_up)
     try:
@@ -88,7 +98,21 @@ def serve(args: argparse.Namespace) -> int:
         print("Ending.", flush=True)
         app.close(verbose=False)
         engine.close()
+        if folder is not None:
+            folder.cleanup()
     return 0
+
+
+def _own_upload_folder() -> tempfile.TemporaryDirectory[str] | None:
+    """Makes a folder for visitors' files that only this server's user can read, unless the environment names one.
+
+    By default, all Gradio apps of a machine share one, in which anybody may read.
+    """
+    if os.environ.get("GRADIO_TEMP_DIR"):
+        return None
+    folder = tempfile.TemporaryDirectory(prefix="detection-explorer-", ignore_cleanup_errors=True)
+    os.environ["GRADIO_TEMP_DIR"] = folder.name
+    return folder
 
 
 def _port(text: str) -> int:

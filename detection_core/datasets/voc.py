@@ -10,8 +10,9 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from detection_core.datasets.coco import AnnotatedImage, CocoDataset
-from detection_core.datasets.coco_json import DataError, Entry, Malformed, stored_size
-from detection_core.datasets.normalization import name_problem, one_line
+from detection_core.datasets.coco_json import DataError, Malformed
+from detection_core.datasets.image_files import stored_size
+from detection_core.datasets.normalization import Entry, name_problem, one_line
 from detection_core.detections.coco_names import BACKGROUND
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")

@@ -13,8 +13,9 @@ import yaml
 from PIL import Image
 
 from detection_core.datasets.coco import AnnotatedImage, CocoDataset
-from detection_core.datasets.coco_json import DataError, Entry, Malformed, stored_size
-from detection_core.datasets.normalization import one_line
+from detection_core.datasets.coco_json import DataError, Malformed
+from detection_core.datasets.image_files import stored_size
+from detection_core.datasets.normalization import Entry, one_line
 from detection_core.detections.coco_names import BACKGROUND, COCO_KEYPOINTS
 
 Split = Literal["train", "val", "test"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from detection_core.datasets.coco import CocoDataset
-from detection_core.datasets.coco_json import Entry
+from detection_core.datasets.normalization import Entry
 from detection_core.evaluation.errors import EvaluationError
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from starlette.middleware import Middleware
+from gradio.utils import get_upload_folder
 
 from detection_core.engine import Engine
 from detection_core.ui.api import Api
@@ -16,6 +17,10 @@ from detection_core.ui.components.model_picker import picker_value
 from detection_core.ui.components.model_slots import slots_value
 from detection_core.ui.components.modules import MODULES, preloading_head
 from detection_core.ui.detect.tab import DetectTab
+from detection_core.ui.hosting.full_disk import answer_full_disk
+from detection_core.ui.hosting.middleware import middleware
+from detection_core.ui.hosting.monitor import Monitor
+from detection_core.ui.hosting.retention import KEEP_SECONDS, Retention
 from detection_core.ui.live.model_speed import live_picker_value
 from detection_core.ui.live.streams import LiveStreams
 from detection_core.ui.live.tab import LiveTab
@@ -24,14 +29,15 @@ from detection_core.ui.models.view import table_value
 from detection_core.ui.shared.events import QUIET
 from detection_core.ui.shared.image_links import ImageLinks
 from detection_core.ui.shared.kept_images import KeptImages
-from detection_core.ui.shared.limits import IMAGE_LIMIT, BodyLimit
+from detection_core.ui.shared.limits import IMAGE_LIMIT
 from detection_core.ui.shared.session import cancel_all
+from detection_core.ui.shared.visitor_store import VisitorStore
 from detection_core.ui.theme import CSS, theme
 from detection_core.ui.video.tab import VideoTab
 from detection_core.video.io import VideoLimits
 
-# How often uploads are cleaned up, and how old they may get, in seconds.
-_CLEAN_UP = (15 * 60, 6 * 3600)
+# Gradio deletes its files when the server ends; before that, `Retention` does. It asks for a frequency and an age, in seconds.
+_ONLY_AT_THE_END = (24 * 3600, 100 * 365 * 24 * 3600)
 _MAX_EVENTS = 200
 _MASTHEAD = "<h1>Detection Explorer</h1><p>See what torchvision's detection models see, in your own images.</p>"
 
@@ -39,9 +45,8 @@ _MASTHEAD = "<h1>Detection Explorer</h1><p>See what torchvision's detection mode
 class _Page:
     """The tabs and what happens between them."""
 
-    def __init__(self, engine: Engine, keep: KeptImages | None) -> None:
+    def __init__(self, engine: Engine, keep: KeptImages | None, streams: LiveStreams) -> None:
         self._engine = engine
-        streams = LiveStreams()
         self._detect = DetectTab(engine)
         self._compare = CompareTab(engine, ImageLinks(keep))
         self._live = LiveTab(engine, streams)
@@ -87,6 +92,19 @@ class _Page:
         # Gradio repeats the links' text as their icons' alternative text; screen readers would say it twice.
         page.load(None, js="() => { document.querySelectorAll('footer img').forEach((image) => { image.alt = ''; }); }")
 
+    def retention(self, page: gr.Blocks, keep_seconds: float, quota_bytes: int | None) -> Retention:
+        """What deletes visitors' files and results, once the page is wired."""
+        compare, videos = self._compare, self._video.videos
+        stores: list[VisitorStore[Any]] = [self._detect.results, compare.comparisons, compare.results_files, self._batch.batches, videos]
+        return Retention(
+            Path(get_upload_folder()),
+            keep_seconds,
+            quota_bytes=quota_bytes,
+            stores=stores,
+            owner=videos,
+            essential=lambda: {file for block in page.blocks.values() for file in getattr(block, "keep_in_cache", ())},
+        )
+
     def refresh(self, detect: str, compare: list[str], live: str, video: str, batch: str) -> tuple[Any, ...]:
         """Shows the models that there are now: users' models may have been added, changed or removed."""
         states = self._engine.model_states()
@@ -129,31 +147,61 @@ class _Page:
         return gr.Tabs(selected="detect"), str(path), picker_value(key, self._engine.model_states(), choose=True)
 
 
-def build_app(engine: Engine, *, keep: KeptImages | None = None) -> gr.Blocks:
+def build_app(
+    engine: Engine,
+    *,
+    keep: KeptImages | None = None,
+    monitor: Monitor | None = None,
+    keep_uploads_seconds: float = KEEP_SECONDS,
+    temp_quota_bytes: int | None = None,
+) -> gr.Blocks:
     """Builds the page.
 
     Args:
         engine: Where detection runs.
         keep: Where visitors may keep images for links; None keeps none.
+        monitor: What counts the page's use, made for the same engine; None counts nothing.
+        keep_uploads_seconds: How long visitors' files and results are kept.
+        temp_quota_bytes: How large visitors' files may be together; None sets no limit.
 
     Returns:
-        The page; serve it with `app.launch(**launch_options())`.
+        The page; serve it with `app.launch(**launch_options(monitor))`.
     """
-    page = _Page(engine, keep)
-    with gr.Blocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_CLEAN_UP, fill_width=True) as app:
+    streams = LiveStreams()
+    page = _Page(monitor.engine if monitor else engine, keep, streams)
+    with gr.Blocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_ONLY_AT_THE_END, fill_width=True) as app:
         page.layout()
         page.wire(app)
         app.queue(max_size=_MAX_EVENTS)
+    retention = page.retention(app, keep_uploads_seconds, temp_quota_bytes)
+    app.extra_startup_events.append(retention.start)
+    if monitor is not None:
+        monitor.metrics.add_gauge("live_streams", "Live streams that are served", streams.served)
+        monitor.metrics.add_gauge("live_streams_waiting", "Live streams in the queue", lambda: len(streams) - streams.served())
+        monitor.metrics.add_gauge("visitor_files_bytes", "Bytes of visitors' files at the latest cleaning", lambda: retention.bytes)
     return app
 
 
-def launch_options() -> dict[str, Any]:
+def launch_options(
+    monitor: Monitor | None = None,
+    *,
+    auth: str | None = None,
+    allowed_origins: Sequence[str] = (),
+    frame_ancestors: Sequence[str] = (),
+) -> dict[str, Any]:
     """The arguments of `launch()` for this page, apart from the address.
 
+    Args:
+        monitor: What watches the server; it adds `/healthz`, `/readyz` and `/metrics`.
+        auth: "NAME:PASSWORD" that all routes but `/healthz` ask for; None lets everybody in.
+        allowed_origins: Other sites whose scripts may use the server, such as "https://example.org"; "*" allows all.
+        frame_ancestors: Other sites that may embed the page.
+
     Raises:
-        SettingsError: If a limit in the environment is not a positive number.
+        SettingsError: If a limit in the environment is not a positive number, or `auth` is not NAME:PASSWORD.
     """
     largest = max(IMAGE_LIMIT, VideoLimits.from_environment().max_bytes)
+    guards = middleware(monitor, largest, auth=auth, allowed_origins=allowed_origins, frame_ancestors=frame_ancestors)
     return {
         "theme": theme(),
         "css": CSS,
@@ -163,5 +211,9 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "show_error": False,
         "max_file_size": largest,
-        "app_kwargs": {"middleware": [Middleware(BodyLimit, largest_file=largest)], "routes": [MODULES.route()]},
+        "app_kwargs": {
+            "middleware": guards,
+            "routes": [MODULES.route(), *(monitor.routes() if monitor else [])],
+            "exception_handlers": {OSError: answer_full_disk},
+        },
     }

@@ -1,0 +1,69 @@
+"""ASGI middleware that asks for a name and a password before anything but the sign of life."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from detection_core.errors import SettingsError
+from detection_core.ui.hosting.health import ALIVE
+
+# Gradio asks itself for the second one when it starts, without credentials; it begins the queue and tells nothing.
+_OPEN = frozenset({ALIVE, "/gradio_api/startup-events"})
+_CHALLENGE = {"WWW-Authenticate": 'Basic realm="Detection Explorer", charset="UTF-8"', "Cache-Control": "no-store"}
+
+
+def credentials(text: str) -> tuple[str, str]:
+    """The name and the password in "NAME:PASSWORD".
+
+    Raises:
+        SettingsError: If one of them is missing.
+    """
+    name, colon, password = text.partition(":")
+    if not (name and colon and password):
+        raise SettingsError("The setting auth must be NAME:PASSWORD, a name and a password with a colon between them.")
+    return name, password
+
+
+class BasicAuth:
+    """HTTP Basic authentication over all routes; Gradio's own `auth` covers only some of its own.
+
+    Args:
+        app: The application behind it.
+        auth: "NAME:PASSWORD".
+
+    Raises:
+        SettingsError: If it is anything else.
+    """
+
+    def __init__(self, app: ASGIApp, auth: str) -> None:
+        self._app = app
+        self._expected = _digest(":".join(credentials(auth)).encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or responds with 401."""
+        if scope["type"] == "lifespan" or scope["path"] in _OPEN or self._is_known(Headers(scope=scope).get("authorization", "")):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await PlainTextResponse("Sign in to use this server.", 401, _CHALLENGE)(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    def _is_known(self, header: str) -> bool:
+        kind, _, encoded = header.partition(" ")
+        try:
+            sent = base64.b64decode(encoded.strip(), validate=True) if kind.lower() == "basic" else b""
+        except (binascii.Error, ValueError):
+            return False
+        # Digests have one length, and comparing them takes the same time whatever was sent.
+        return hmac.compare_digest(_digest(sent), self._expected)
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
