@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from detection_core.datasets.coco import DataError, read_coco
     from detection_core.datasets.numbering import read_numbering
     from detection_core.datasets.preparation import TrainingData
+    from detection_core.datasets.sources import read_dataset
     from detection_core.detections import Detections
     from detection_core.detections.comparison import Comparison, compare, consensus
     from detection_core.detections.tracking import TrackedDetections, Tracker
     from detection_core.errors import UserError
-    from detection_core.evaluation import Evaluation, evaluate
+    from detection_core.evaluation import Evaluated, Evaluation, EvaluationError, EvaluationOptions, evaluate
     from detection_core.formats import (
         ImageResult,
         ImportedResults,
@@ -58,7 +59,10 @@ __all__ = [
     "DataError",
     "Detections",
     "Detector",
+    "Evaluated",
     "Evaluation",
+    "EvaluationError",
+    "EvaluationOptions",
     "FrameResults",
     "ImageError",
     "ImageResult",
@@ -98,6 +102,7 @@ __all__ = [
     "read_checkpoint",
     "read_coco",
     "read_coco_results",
+    "read_dataset",
     "read_model_spec",
     "read_numbering",
     "render_video",
@@ -121,7 +126,10 @@ _HOMES = {
     "DataError": "datasets.coco",
     "Detections": "detections",
     "Detector": "models.detector",
+    "Evaluated": "evaluation",
     "Evaluation": "evaluation",
+    "EvaluationError": "evaluation",
+    "EvaluationOptions": "evaluation",
     "ImageError": "images.reading",
     "ResultsFormatError": "formats",
     "ModelSpec": "models.spec",
@@ -157,6 +165,7 @@ _HOMES = {
     "read_checkpoint": "models.checkpoint",
     "read_coco": "datasets.coco",
     "read_coco_results": "formats",
+    "read_dataset": "datasets.sources",
     "import_coco_results": "formats",
     "ImportedResults": "formats",
     "render_video": "video",

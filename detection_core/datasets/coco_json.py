@@ -45,6 +45,7 @@ class Malformed:
         image_id: COCO's image id, its own or that of its image; None if the entry has none.
         problem: The problem.
         is_covered: Whether its image's fault already reports it: an annotation of an image whose id is a text.
+        place: Where it is, such as "labels/1.txt, line 3", if annotations are not in one file.
     """
 
     part: Literal["images", "annotations"]
@@ -52,6 +53,7 @@ class Malformed:
     image_id: int | None
     problem: str
     is_covered: bool = False
+    place: str = ""
 
 
 class Entries(NamedTuple):

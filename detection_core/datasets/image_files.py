@@ -31,10 +31,10 @@ def located(entries: list[Any], finder: ImageFinder, notes: list[str]) -> list[A
         if image.shortened and len(names[image.path]) > 1:
             image = FoundImage(finder.place_of(entry["file_name"]), several=(image.path.name,))
         place = {"path": image.path, "several": image.several}
-        if is_missing(entry.get("width")) or is_missing(entry.get("height")):
-            size = _size_of(image.path)
-            sizes += bool(size)
-            place |= size
+        no_size = is_missing(entry.get("width")) or is_missing(entry.get("height"))
+        if no_size and (size := stored_size(image.path)):
+            sizes += 1
+            place |= {"width": size[0], "height": size[1]}
         placed.append({**entry, **place})
     guesses = [(entry["file_name"], image.path) for entry, image in zip(entries, found, strict=True) if image and image.is_guess]
     guesses = [guess for guess in guesses if len(names[guess[1]]) < 2]
@@ -48,13 +48,13 @@ def located(entries: list[Any], finder: ImageFinder, notes: list[str]) -> list[A
     return placed
 
 
-def _size_of(path: Path) -> Entry:
-    """Width and height of the stored pixels, or nothing where the file cannot be read: that is found when images are checked."""
+def stored_size(path: Path) -> tuple[int, int] | None:
+    """Returns the (width, height) of a file's stored pixels, or None if it cannot be read: that is found when images are checked."""
     try:
         with Image.open(path) as opened:
-            return {"width": opened.width, "height": opened.height}
+            return opened.size
     except Exception:  # Pillow's readers raise nearly everything on broken files.
-        return {}
+        return None
 
 
 def each_file_once(images: list[Entry], annotations: list[Entry], notes: list[str]) -> tuple[list[Entry], list[Entry]]:
