@@ -14,8 +14,9 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from detection_core.cli.common import UsageError, add_precision, use_models_folder
-from detection_core.models.precision import Precision, use_precision, usual_precision
+from detection_core.cli.common import UsageError
+from detection_core.models.precision import Precision, usual_precision
+from detection_core.settings import Settings, add_setting_flags, export_flags, read_settings
 
 if TYPE_CHECKING:
     from detection_core.engine import Engine, Result
@@ -31,19 +32,7 @@ def add_serve(commands: Any) -> None:
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags to a parser, and sets `serve` as its command."""
-    # argparse parses string defaults like arguments, so an invalid value in the environment results in the same message.
-    port = os.environ.get("GRADIO_SERVER_PORT", "7860")
-    parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen on; 0.0.0.0 for all")
-    parser.add_argument("--port", type=_port, default=port, help="port to listen on; 0 for any free port")
-    parser.add_argument("--device", default=os.environ.get("DETECTION_EXPLORER_DEVICE", "cpu"), help="cpu, cuda, cuda:1, mps")
-    parser.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, if it exists")
-    add_precision(parser)
-    keep_help = "folder where visitors may keep images for links to them; default: no images are kept"
-    # The names with PICTURES are from before the first release.
-    keep = os.environ.get("DETECTION_EXPLORER_KEEP_IMAGES") or os.environ.get("DETECTION_EXPLORER_KEEP_PICTURES")
-    parser.add_argument("--keep-images", metavar="DIR", default=keep, help=keep_help)
-    parser.add_argument("--keep-pictures", dest="keep_images", metavar="DIR", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    parser.add_argument("--share", action="store_true", help="also make a public gradio.live link")
+    add_setting_flags(parser)
     parser.set_defaults(command=serve)
 
 
@@ -51,31 +40,34 @@ def serve(args: argparse.Namespace) -> int:
     """Starts the engine, and serves the page until interrupted.
 
     Raises:
-        UsageError: If a flag or an environment variable is invalid.
+        SettingsError: If a flag or an environment variable is invalid.
+        UsageError: If the page cannot be served with these settings on this machine.
     """
+    settings = read_settings(export_flags(args))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True)
     # The page works without outside connections, and makes none.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     # Before the page is served there is nothing to clean up: Ctrl-C ends the process at once, even during an import.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    host = args.host.strip("[]")
-    port = _free_port(host, args.port)
+    host = settings.host.strip("[]")
+    port = _free_port(host, settings.port)
     # URLs need IPv6 addresses in brackets, and so does Gradio.
     host = f"[{host}]" if ":" in host else host
     address = f"http://{'localhost' if host == '0.0.0.0' else host}:{port}"
     print(f"Detection Explorer is starting on {address}", flush=True)
 
     with _no_garbage_collection():
-        keep = _settings(args)
-        engine = _start_engine(args.device, args.precision)
+        keep = _kept_images(settings)
+        engine = _start_engine(settings.device)
         from detection_core.ui.app import build_app, launch_options
         from detection_core.ui.shared.examples import warm_up
 
         # Runs while the page is built. Started before Gradio's import, it would only delay that, because both need the interpreter.
         example = warm_up(engine)
-        app = build_app(engine, keep=keep)
+        app = build_app(engine, keep=keep, settings=settings)
         try:
-            app.launch(server_name=host, server_port=port, share=args.share, quiet=True, prevent_thread_lock=True, **launch_options())
+            where = {"server_name": host, "server_port": port, "root_path": settings.root_path or None, "share": settings.share}
+            app.launch(**where, quiet=True, prevent_thread_lock=True, **launch_options(settings))
         except OSError as error:
             raise UsageError(_cannot_listen(host, port)) from error
     print(f"The page is ready: {address} (press Ctrl-C to stop)", flush=True)
@@ -91,13 +83,6 @@ def serve(args: argparse.Namespace) -> int:
     return 0
 
 
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 65535")
-    return number
-
-
 def _free_port(host: str, port: int) -> int:
     """Returns the port, or any free one for 0. It is checked before the imports, which take seconds."""
     try:
@@ -111,30 +96,20 @@ def _cannot_listen(host: str, port: int) -> str:
     return f"Cannot listen on {host}:{port}. If the port is taken, choose another with --port."
 
 
-def _settings(args: argparse.Namespace) -> KeptImages | None:
-    """Checks flags and environment variables, and returns the store for kept images."""
-    from detection_core.images.limits import ImageLimits
-    from detection_core.ui.batch.store import most_images
+def _kept_images(settings: Settings) -> KeptImages | None:
     from detection_core.ui.shared.kept_images import KeptImages
-    from detection_core.video.io import VideoLimits
 
-    use_models_folder(args.models)
-    ImageLimits.from_environment()
-    VideoLimits.from_environment()
-    most_images()
     try:
-        return KeptImages(args.keep_images) if args.keep_images else None
+        return KeptImages(settings.keep_images) if settings.keep_images else None
     except OSError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(f"The folder for kept images cannot be made: {error}.") from error
 
 
-def _start_engine(device: str, precision: str | None) -> Engine:
+def _start_engine(device: str) -> Engine:
     from detection_core.engine import LocalEngine
     from detection_core.models.optimized import sixteen_bits
 
     try:
-        if precision is not None:
-            use_precision(Precision(precision))
         engine = LocalEngine(device)
         if usual_precision() is Precision.FAST and sixteen_bits(engine.device) is None:
             raise UsageError(f"Fast precision is not available: {device} has no instructions for 16-bit numbers.")

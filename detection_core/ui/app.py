@@ -9,6 +9,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from detection_core.engine import Engine
+from detection_core.settings import Settings, read_settings
 from detection_core.ui.api import Api
 from detection_core.ui.batch.tab import BatchTab
 from detection_core.ui.compare.tab import CompareTab
@@ -24,24 +25,23 @@ from detection_core.ui.models.view import table_value
 from detection_core.ui.shared.events import QUIET
 from detection_core.ui.shared.image_links import ImageLinks
 from detection_core.ui.shared.kept_images import KeptImages
-from detection_core.ui.shared.limits import IMAGE_LIMIT, BodyLimit
+from detection_core.ui.shared.limits import BodyLimit, image_limit
 from detection_core.ui.shared.session import cancel_all
 from detection_core.ui.theme import CSS, theme
 from detection_core.ui.video.tab import VideoTab
 from detection_core.video.io import VideoLimits
 
-# How often uploads are cleaned up, and how old they may get, in seconds.
-_CLEAN_UP = (15 * 60, 6 * 3600)
-_MAX_EVENTS = 200
+# How often old uploads are removed, in seconds, unless they may be kept for less than that.
+_CLEAN_UP_EVERY = 15 * 60
 _MASTHEAD = "<h1>Detection Explorer</h1><p>See what torchvision's detection models see, in your own images.</p>"
 
 
 class _Page:
     """The tabs and what happens between them."""
 
-    def __init__(self, engine: Engine, keep: KeptImages | None) -> None:
+    def __init__(self, engine: Engine, keep: KeptImages | None, settings: Settings) -> None:
         self._engine = engine
-        streams = LiveStreams()
+        streams = LiveStreams(settings.max_live_visitors)
         self._detect = DetectTab(engine)
         self._compare = CompareTab(engine, ImageLinks(keep))
         self._live = LiveTab(engine, streams)
@@ -129,37 +129,48 @@ class _Page:
         return gr.Tabs(selected="detect"), str(path), picker_value(key, self._engine.model_states(), choose=True)
 
 
-def build_app(engine: Engine, *, keep: KeptImages | None = None) -> gr.Blocks:
+def build_app(engine: Engine, *, keep: KeptImages | None = None, settings: Settings | None = None) -> gr.Blocks:
     """Builds the page.
 
     Args:
         engine: Where detection runs.
         keep: Where visitors may keep images for links; None keeps none.
+        settings: The settings; None reads them from the environment.
 
     Returns:
-        The page; serve it with `app.launch(**launch_options())`.
+        The page; serve it with `app.launch(**launch_options(settings))`.
+
+    Raises:
+        SettingsError: If the environment has a setting without a usable value.
     """
-    page = _Page(engine, keep)
-    with gr.Blocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_CLEAN_UP, fill_width=True) as app:
+    settings = settings or read_settings()
+    page = _Page(engine, keep, settings)
+    age = settings.keep_uploads_seconds
+    delete_cache = (min(_CLEAN_UP_EVERY, age), age)
+    with gr.Blocks(title="Detection Explorer", analytics_enabled=False, delete_cache=delete_cache, fill_width=True) as app:
         page.layout()
         page.wire(app)
-        app.queue(max_size=_MAX_EVENTS)
+        app.queue(max_size=settings.max_queue)
     return app
 
 
-def launch_options() -> dict[str, Any]:
+def launch_options(settings: Settings | None = None) -> dict[str, Any]:
     """The arguments of `launch()` for this page, apart from the address.
 
+    Args:
+        settings: The settings; None reads them from the environment.
+
     Raises:
-        SettingsError: If a limit in the environment is not a positive number.
+        SettingsError: If the environment has a setting without a usable value.
     """
-    largest = max(IMAGE_LIMIT, VideoLimits.from_environment().max_bytes)
+    settings = settings or read_settings()
+    largest = max(image_limit(), VideoLimits.from_environment().max_bytes)
     return {
         "theme": theme(),
         "css": CSS,
         # What the tab needs that the page opens with.
         "head": preloading_head("detect/view.js", "components/model_picker.js", "components/example_strip.js"),
-        "footer_links": ["api", "settings"],
+        "footer_links": ["api", "settings"] if settings.show_links else [],
         "run_history": False,
         "show_error": False,
         "max_file_size": largest,
