@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import gc
 import logging
 import os
 import signal
 import socket
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from detection_core.cli.common import UsageError
+from detection_core.cli.addresses import ShareError, network_address, qr_code, share
+from detection_core.cli.common import UsageError, say
 from detection_core.models.precision import Precision, usual_precision
 from detection_core.settings import Settings, add_setting_flags, export_flags, read_settings
 
 if TYPE_CHECKING:
+    import gradio as gr
+
     from detection_core.engine import Engine, Result
     from detection_core.ui.shared.kept_images import KeptImages
 
 DESCRIPTION = "Explore torchvision's detection models in a browser."
+# Seconds from the signal to the end of the process; containers and systemd kill after ten or more.
+_LONGEST_END = 8
+# How much of it images in progress get, and how long after the last of them its response may take.
+_LONGEST_WORK, _RESPONSE = 4.0, 0.3
 
 
 def add_serve(commands: Any) -> None:
@@ -66,21 +76,40 @@ def serve(args: argparse.Namespace) -> int:
         example = warm_up(engine)
         app = build_app(engine, keep=keep, settings=settings)
         try:
-            where = {"server_name": host, "server_port": port, "root_path": settings.root_path or None, "share": settings.share}
+            where = {"server_name": host, "server_port": port, "root_path": settings.root_path or None, "share": False}
             app.launch(**where, quiet=True, prevent_thread_lock=True, **launch_options(settings))
         except OSError as error:
             raise UsageError(_cannot_listen(host, port)) from error
     print(f"The page is ready: {address} (press Ctrl-C to stop)", flush=True)
     example.future.add_done_callback(_report_warm_up)
-    try:
-        _wait_for_interruption()
-    finally:
-        # Closing waits for open pages; a second Ctrl-C ends the process at once.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        print("Ending.", flush=True)
-        app.close(verbose=False)
-        engine.close()
+    _announce(app, settings, host, port)
+    was_interrupted = _wait_for_interruption()
+    # A second signal ends the process at once.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    print("Ending.", flush=True)
+    is_done = _let_work_finish(engine)
+    app.close(verbose=False)
+    engine.close()
+    if was_interrupted:
+        _leave(is_done)
     return 0
+
+
+def _announce(app: gr.Blocks, settings: Settings, host: str, port: int) -> None:
+    """Prints the address for other machines, as a link and as a QR code if that is wanted."""
+    address = network_address(settings, host, port)
+    if settings.share:
+        try:
+            address = share(app, offline=settings.offline)
+        except ShareError as error:
+            say(str(error))
+    if address:
+        print(f"For other machines: {address}", flush=True)
+    elif settings.qr:
+        say("The page can only be opened on this machine. Add --host 0.0.0.0 for others in its network, or --share for all.")
+    if settings.qr and address:
+        print(qr_code(address), flush=True)
 
 
 def _free_port(host: str, port: int) -> int:
@@ -136,12 +165,40 @@ def _no_garbage_collection() -> Iterator[None]:
         gc.enable()
 
 
-def _wait_for_interruption() -> None:
-    """Waits for Ctrl-C or SIGTERM."""
+def _wait_for_interruption() -> bool:
+    """Waits for Ctrl-C or SIGTERM. From then on, the process ends within some seconds."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
-        return
+        deadline = threading.Timer(_LONGEST_END, _leave, (False,))
+        deadline.daemon = True
+        deadline.start()
+        return True
+
+
+def _let_work_finish(engine: Engine) -> bool:
+    """Waits until no visitor's image has been in progress for a moment, in which its response is sent, but not for long."""
+    end = time.monotonic() + _LONGEST_WORK
+    quiet_since = time.monotonic()
+    while (now := time.monotonic()) - quiet_since < _RESPONSE:
+        if now > end:
+            return False
+        time.sleep(0.02)
+        if engine.jobs_of_others(""):
+            quiet_since = time.monotonic()
+    return True
+
+
+def _leave(is_done: bool) -> None:
+    """Ends the process, even in the middle of a model's run, in which Python's own end would abort.
+
+    Files are complete, or have another name while they are written.
+    """
+    if not is_done:
+        print("Stopped what was still in progress.", flush=True)
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    os._exit(0)
