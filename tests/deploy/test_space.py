@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import gradio
+import pytest
 import yaml
 from gradio_client import Client, handle_file
 
@@ -37,7 +38,8 @@ def test_front_matter():
     assert body.lstrip().startswith("# Detection Explorer\n")
 
 
-def test_it_runs_in_the_environment_of_a_space():
+@pytest.mark.slow
+def test_it_runs_in_the_environment_of_a_space(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     # Nothing can be written to the home folder, nor made below it.
@@ -47,7 +49,7 @@ def test_it_runs_in_the_environment_of_a_space():
         **{"SYSTEM": "spaces", "SPACE_ID": "me/detect", "SPACE_HOST": "me-detect.hf.space", "SPACE_AUTHOR_NAME": "me"},
         **{"SPACE_REPO_NAME": "detect", "SPACE_TITLE": "Detection Explorer", "CPU_CORES": "2", "MEMORY": "16Gi"},
         **{"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": str(port), "HOME": home, "HF_HOME": f"{home}/.cache"},
-        "PYTHONUNBUFFERED": "1",
+        **{"PYTHONUNBUFFERED": "1", "TMPDIR": str(tmp_path), "DETECTION_EXPLORER_MODELS_DIR": ""},
     }
     command = [sys.executable, "app.py"]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
