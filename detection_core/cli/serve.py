@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from detection_core.cli.addresses import ShareError, network_address, qr_code, share
+from detection_core.cli.addresses import network_address, qr_code
 from detection_core.cli.common import UsageError, say
 from detection_core.models.precision import Precision, usual_precision
 from detection_core.settings import Settings, add_setting_flags, export_flags, read_settings
@@ -57,6 +57,9 @@ def serve(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True)
     # The page works without outside connections, and makes none.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    # Gradio gets these as arguments. If it finds them when it is imported, it checks whether the port is free with IPv4 alone.
+    for variable in ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT"):
+        os.environ.pop(variable, None)
     # Before the page is served there is nothing to clean up: Ctrl-C ends the process at once, even during an import.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     host = settings.host.strip("[]")
@@ -98,6 +101,8 @@ def serve(args: argparse.Namespace) -> int:
 
 def _announce(app: gr.Blocks, settings: Settings, host: str, port: int) -> None:
     """Prints the address for other machines, as a link and as a QR code if that is wanted."""
+    from detection_core.ui.shared.public_link import ShareError, share
+
     address = network_address(settings, host, port)
     if settings.share:
         try:

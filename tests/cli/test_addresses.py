@@ -1,20 +1,15 @@
-"""The addresses for other machines: which they are, and what is said where a public link cannot be made."""
+"""The addresses for other machines, and their QR code."""
 
 from __future__ import annotations
 
 import io
 import sys
-from types import SimpleNamespace
 
 import pytest
-from gradio import networking, tunneling
-from gradio.exceptions import ChecksumMismatchError, ShareCertificateWriteError
 
 from detection_core.cli import addresses
-from detection_core.cli.addresses import ShareError, network_address, qr_code, share
+from detection_core.cli.addresses import network_address, qr_code
 from detection_core.settings import Settings
-
-APP = SimpleNamespace(server_name="127.0.0.1", server_port=7860, share_token="token", share_server_address=None)
 
 
 @pytest.mark.parametrize(
@@ -46,36 +41,3 @@ def test_a_qr_code_has_what_a_reader_needs(monkeypatch):
     assert len([line for line in blocks if line]) == 17
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
     assert qr_code("http://10.0.0.7:7860").isascii()
-
-
-@pytest.mark.parametrize(
-    ("error", "has_program", "offline", "told"),
-    [
-        (RuntimeError("Could not get share link from Gradio API Server."), True, False, "gradio.app cannot be reached"),
-        (RuntimeError("Could not get share link from Gradio API Server."), False, False, "frpc is missing; download https://"),
-        (ChecksumMismatchError(), True, False, "damaged"),
-        (ShareCertificateWriteError(), True, False, "certificate"),
-        (None, False, True, "frpc, is not on this machine; download https://"),
-    ],
-)
-def test_what_a_public_link_lacks_is_said(monkeypatch, tmp_path, error, has_program, offline, told):
-    program = tmp_path / "frpc"
-    if has_program:
-        program.write_bytes(b"")
-    monkeypatch.setattr(tunneling, "BINARY_PATH", str(program))
-
-    def fail(*_: object) -> str:
-        assert error is not None
-        raise error
-
-    monkeypatch.setattr(networking, "setup_tunnel", fail)
-    with pytest.raises(ShareError) as raised:
-        share(APP, offline=offline)
-    assert told in str(raised.value)
-    assert str(raised.value).startswith("There is no public link: ")
-
-
-def test_a_public_link_is_secure(monkeypatch):
-    monkeypatch.setattr(networking, "setup_tunnel", lambda *_: "http://abc.gradio.live")
-    app = SimpleNamespace(**vars(APP))
-    assert share(app, offline=False) == app.share_url == "https://abc.gradio.live"
