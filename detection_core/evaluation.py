@@ -14,8 +14,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from detection_core.datasets.coco import AnnotatedImage, CocoDataset
-from detection_core.datasets.coco_json import Entry
 from detection_core.datasets.images import read_upright
+from detection_core.datasets.normalization import Entry
 from detection_core.detections import Detections
 from detection_core.detections.coco_names import COCO_KEYPOINTS
 from detection_core.formats import to_coco_results

@@ -28,7 +28,7 @@ from detection_core.datasets.coco_json import DataError
 from detection_core.datasets.preparation import InvalidDataError, TrainingData
 from detection_core.engine import EngineBusyError, EngineError, LocalEngine
 from detection_core.errors import SettingsError, UserError
-from detection_core.formats import ResultsFormatError, SeveralImagesError, read_coco_results
+from detection_core.formats import InvalidEntryError, ResultsFormatError, SeveralImagesError, read_coco_results
 from detection_core.images.limits import ImageError
 from detection_core.images.reading import load_image, read_image
 from detection_core.inputs import NoImagesError, find_images
@@ -48,7 +48,7 @@ SPEC = get_model_spec(PERSON_MODEL)
 INTERNAL = {
     "DownloadCancelled": "nothing went wrong: the caller no longer wants the file",
     "DownloadError": "a reason within the sentence of a WeightsError",
-    "TrainingInterrupted": "nothing went wrong: somebody stopped the training",
+    "TrainingInterrupted": "nothing went wrong: the user stopped the training",
     "UnknownFamilyError": "a reason within the sentence of a CheckpointError",
 }
 NOWHERE = Path("nowhere")
@@ -98,6 +98,7 @@ WAYS: list[tuple[type[UserError], Callable[[], object]]] = [
     (EngineBusyError, lambda: LocalEngine(max_jobs=0).submit(read_image(np.zeros((20, 20, 3), np.uint8)), SPEC)),
     (EngineError, closed_engine),
     (ImageError, lambda: load_image(NOWHERE)),
+    (InvalidEntryError, lambda: read_coco_results([{}], (10, 10))),
     (NoImagesError, lambda: find_images(["nowhere/*.jpg"])),
     (ResultsFormatError, lambda: read_coco_results(b"{", (10, 10))),
     (SettingsError, lambda: read_setting("port", {"GRADIO_SERVER_PORT": "many"})),

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -73,16 +74,24 @@ def serve(args: argparse.Namespace) -> int:
         keep = _kept_images(settings)
         engine = _start_engine(settings.device)
         from detection_core.ui.app import build_app, launch_options
+        from detection_core.ui.hosting.logs import set_up_logs
+        from detection_core.ui.hosting.monitor import Monitor
         from detection_core.ui.shared.examples import warm_up
+
+        set_up_logs(settings.log_format)
 
         # Runs while the page is built. Started before Gradio's import, it would only delay that, because both need the interpreter.
         example = warm_up(engine)
-        app = build_app(engine, keep=keep, settings=settings)
+        monitor = Monitor(engine)
+        folder = _own_upload_folder()
+        app = build_app(engine, keep=keep, monitor=monitor, settings=settings)
         try:
             where = {"server_name": host, "server_port": port, "root_path": settings.root_path or None, "share": False}
-            app.launch(**where, quiet=True, prevent_thread_lock=True, **launch_options(settings))
+            app.launch(**where, quiet=True, prevent_thread_lock=True, **launch_options(monitor, settings))
         except OSError as error:
             raise UsageError(_cannot_listen(host, port)) from error
+        # Again, because uvicorn has set up its own.
+        set_up_logs(settings.log_format)
     print(f"The page is ready: {address} (press Ctrl-C to stop)", flush=True)
     example.future.add_done_callback(_report_warm_up)
     _announce(app, settings, host, port)
@@ -94,6 +103,8 @@ def serve(args: argparse.Namespace) -> int:
     is_done = _let_work_finish(engine)
     app.close(verbose=False)
     engine.close()
+    if folder is not None:
+        folder.cleanup()
     if was_interrupted:
         _leave(is_done)
     return 0
@@ -115,6 +126,18 @@ def _announce(app: gr.Blocks, settings: Settings, host: str, port: int) -> None:
         say("The page can only be opened on this machine. Add --host 0.0.0.0 for others in its network, or --share for all.")
     if settings.qr and address:
         print(qr_code(address), flush=True)
+
+
+def _own_upload_folder() -> tempfile.TemporaryDirectory[str] | None:
+    """Makes a folder for visitors' files that only this server's user can read, unless the environment names one.
+
+    By default, all Gradio apps of a machine share one, in which anybody may read.
+    """
+    if os.environ.get("GRADIO_TEMP_DIR"):
+        return None
+    folder = tempfile.TemporaryDirectory(prefix="detection-explorer-", ignore_cleanup_errors=True)
+    os.environ["GRADIO_TEMP_DIR"] = folder.name
+    return folder
 
 
 def _free_port(host: str, port: int) -> int:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
 from detection_core.datasets.annotation_checks import Problem
 from detection_core.datasets.coco import AnnotatedImage
 from detection_core.datasets.normalization import one_line
+from detection_core.images.formats import HEAD_BYTES, identify
+from detection_core.images.limits import ImageError
 from detection_core.images.modes import orientation_of, to_rgb
+from detection_core.images.reading import read_stored
 
 
 def read_upright(image: AnnotatedImage) -> Image.Image:
-    """Reads an image's stored pixels as 8-bit RGB, in any format and size that Pillow reads, and ignores its EXIF orientation.
+    """Reads an image's stored pixels as 8-bit RGB, in any format that the detector or Pillow reads, and ignores its EXIF orientation.
 
     Raises:
-        OSError: If the image cannot be read.
+        ImageError: If the image cannot be read, or is not complete.
     """
-    with Image.open(image.path) as opened:
-        return to_rgb(opened)[0]
+    return _read(image.path, image.size).rgb
 
 
 def read_part(image: AnnotatedImage, part: tuple[float, float, float, float], size: tuple[int, int]) -> Image.Image:
@@ -31,16 +36,38 @@ def read_part(image: AnnotatedImage, part: tuple[float, float, float, float], si
         size: (width, height) of the result in pixels.
 
     Raises:
-        OSError: If the image cannot be read.
+        ImageError: If the image cannot be read, or is not complete.
     """
     scale = size[0] / (part[2] - part[0]), size[1] / (part[3] - part[1])
-    with Image.open(image.path) as opened:
-        # A large JPEG is decoded at a half, quarter or eighth of its size if that suffices.
-        drafted = opened.draft("RGB", (math.ceil(image.size[0] * scale[0]), math.ceil(image.size[1] * scale[1])))
-        shrunk = drafted[1][2] / image.size[0] if drafted else 1.0
-        rgb, _ = to_rgb(opened)
-    left, top, right, bottom = (side * shrunk for side in part)
-    return rgb.resize(size, Image.Resampling.BILINEAR, box=(left, top, right, bottom))
+    stored = _read(image.path, (math.ceil(image.size[0] * scale[0]), math.ceil(image.size[1] * scale[1])))
+    left, top, right, bottom = (side * stored.scale for side in part)
+    return stored.rgb.resize(size, Image.Resampling.BILINEAR, box=(left, top, right, bottom))
+
+
+class _Stored(NamedTuple):
+    """An image's stored pixels, possibly smaller by `scale`; the (width, height) without that; and the EXIF orientation."""
+
+    rgb: Image.Image
+    scale: float
+    size: tuple[int, int]
+    orientation: int
+
+
+def _read(path: Path, smallest: tuple[int, int]) -> _Stored:
+    """Reads an image; a large JPEG is decoded at a half, quarter or eighth of its size if that is at least the smallest size."""
+    # What fails here is read, or explained, below: Pillow refuses some files for their metadata, or because their last bytes are missing.
+    with contextlib.suppress(Exception), path.open("rb") as file:
+        known = identify(file.read(HEAD_BYTES))
+        file.seek(0)
+        # Pillow reads rare formats, too.
+        if known in {"JPEG", None}:
+            with Image.open(file) as opened:
+                size = opened.size
+                drafted = opened.draft("RGB", smallest)
+                rgb, _ = to_rgb(opened)
+                return _Stored(rgb, drafted[1][2] / size[0] if drafted else 1.0, size, orientation_of(opened))
+    rgb, orientation = read_stored(path)
+    return _Stored(rgb, 1.0, rgb.size, orientation)
 
 
 def image_problem(image: AnnotatedImage) -> Problem | None:
@@ -48,16 +75,11 @@ def image_problem(image: AnnotatedImage) -> Problem | None:
     if unnamed := _name_problem(image):
         return unnamed
     try:
-        with Image.open(image.path) as opened:
-            size = opened.size
-            # A JPEG is read to its end, but only an eighth of its pixels is computed.
-            opened.draft("RGB", (1, 1))
-            opened.load()
-            orientation = orientation_of(opened)
-    except FileNotFoundError:
-        return "its image file is missing", "Put the file into images/, or remove the image from the annotations"
-    except Exception as error:  # Pillow's readers raise nearly any exception on broken files.
-        return f"its image cannot be read ({error})".replace(f" {str(image.path)!r}", ""), "Replace the file by an intact JPEG or PNG"
+        # A JPEG is read to its end, but only an eighth of its pixels is computed.
+        _, _, size, orientation = _read(image.path, (1, 1))
+    except ImageError as error:
+        why = str(error).partition(". ")[0].rstrip(".")
+        return f"its image cannot be used: {why[0].lower()}{why[1:]}", "Replace the file by an intact JPEG or PNG"
     if size != image.size:
         problem = f"its image is {size[0]} × {size[1]} pixels, but {image.size[0]} × {image.size[1]} are annotated"
         # Orientations 5 to 8 swap width and height.
@@ -71,7 +93,7 @@ def image_problem(image: AnnotatedImage) -> Problem | None:
 
 
 def _name_problem(image: AnnotatedImage) -> Problem | None:
-    """Why an image's file name cannot be that of one file."""
+    """Returns why there is no file for an image's name, or not one."""
     if image.several:
         files = ", ".join(map(one_line, image.several[:3]))
         return f"its file name does not tell which file it is ({files} may be meant)", "Write the path below images/ into file_name"
@@ -80,7 +102,7 @@ def _name_problem(image: AnnotatedImage) -> Problem | None:
             return "its file name is empty, or that of a folder", "Write the image's name into file_name, or remove it from the annotations"
         image.path.stat()
     except FileNotFoundError:
-        return None
+        return "its image file is missing", "Put the file into images/, or remove the image from the annotations"
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         return f"no file can have its name ({why})", "Save the image under a shorter and simpler name, and write that into file_name"

@@ -14,6 +14,7 @@ from detection_core.errors import UserError
 from detection_core.images.reading import LoadedImage
 from detection_core.models.detector import Timings
 from detection_core.models.families import Task
+from detection_core.models.loader import ResidentModel
 from detection_core.models.spec import ModelSpec
 
 
@@ -61,6 +62,21 @@ class Result:
     first_run: bool = False
     kept: bool = False
     memory: int | None = None
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """What an engine has to do, and what it keeps in memory.
+
+    Attributes:
+        waiting: Images that wait for a model or for the device.
+        running: Images that are in a model.
+        models: Models in memory.
+    """
+
+    waiting: int
+    running: int
+    models: tuple[ResidentModel, ...]
 
 
 class EngineError(UserError, RuntimeError):
@@ -169,6 +185,9 @@ class Engine(Protocol):
 
     def jobs_of_others(self, visitor: str) -> int:
         """How many jobs of other visitors are in progress."""
+
+    def status(self) -> EngineStatus:
+        """How much there is to do, and which models are in memory; cheap enough to be asked every few seconds."""
 
     def close(self) -> None:
         """Cancels all jobs and ends the engine's threads."""

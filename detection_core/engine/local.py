@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from detection_core.engine.base import EngineBusyError, EngineError, Job, JobState, Result, Stage
+from detection_core.engine.base import EngineBusyError, EngineError, EngineStatus, Job, JobState, Result, Stage
 from detection_core.engine.cores import CoreAllocation, Cores
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.peak_memory import peak_memory
@@ -173,9 +173,12 @@ class LocalEngine:
                 on_done=lambda outcome: self._finish_load(job, outcome, time.perf_counter() - started),
                 cancelled=lambda: job.cancelled,
             )
-        except BaseException:
+        except Exception as error:
+            # Such as a thread for loading that the system refuses to start.
             job.cancel()
-            raise
+            if isinstance(error, UserError):
+                raise
+            raise _readable(error, spec) from error
         if module is not None:
             self._enqueue(job, module, 0.0)
         return job
@@ -202,6 +205,13 @@ class LocalEngine:
         """How many jobs of other visitors are in progress."""
         with self._lock:
             return sum(job.visitor != visitor for job in self._jobs)
+
+    def status(self) -> EngineStatus:
+        """How much there is to do, and which models are in memory."""
+        with self._lock:
+            running = len(self._running)
+            waiting = len(self._jobs) - sum(queued.job in self._jobs for queued in self._running)
+        return EngineStatus(waiting, running, tuple(self.loader.resident()))
 
     def close(self) -> None:
         """Cancels all jobs and ends the engine's threads."""
@@ -295,6 +305,8 @@ class LocalEngine:
         if self._cores.count > 1:
             torch.set_num_threads(allocation.threads)
         outcomes = self._run_model(batch, first_run)
+        if len(batch) == 1 and _ran_out_of_memory(outcomes[0]) and self.loader.make_room(batch[0].request.spec.key):
+            outcomes = self._run_model(batch, first_run)
         passes = 1
         if len(batch) > 1 and isinstance(outcomes[0], Exception):
             # Together they may have been too much, or one of them has spoilt it for all.
@@ -325,7 +337,8 @@ class LocalEngine:
                 images = [np.asarray(queued.request.image.image) for queued in batch]
                 found, timings = run(module, request.spec, images, self.device, tasks=request.tasks)
                 run_memory = peak()
-        except Exception as error:
+        except BaseException as error:
+            # Of any kind: whatever ends a run, its cores must be released and whoever waits must hear of it.
             return [_readable(error, request.spec)] * len(batch)
         memory = None if run_memory is None else run_memory + size_in_memory(module)
         return [Result(detections, timings, request.spec, first_run, memory=memory) for detections in found]
@@ -372,6 +385,10 @@ def _readable(error: BaseException, spec: ModelSpec) -> Exception:
     readable = EngineError(message)
     readable.__cause__ = error
     return readable
+
+
+def _ran_out_of_memory(outcome: Result | Exception) -> bool:
+    return isinstance(outcome, Exception) and outcome.__cause__ is not None and is_lack_of_memory(outcome.__cause__)
 
 
 def _complete(job: Job, outcome: Result | Exception) -> None:

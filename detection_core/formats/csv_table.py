@@ -64,7 +64,7 @@ class TableWriter:
             self._keypoint_columns.update(dict.fromkeys(keypoints))
             self._rows.write(json.dumps(image | track | _object(found, index) | keypoints).encode() + b"\n")
 
-    def finish(self) -> None:
+    def finish(self) -> list[str]:
         """Writes the file."""
         with self._rows, tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY) as file:
             # File names that are not valid UTF-8 cannot be encoded.
@@ -80,6 +80,7 @@ class TableWriter:
             text.flush()
             self._target.write(TABLE_FILE, file)
             text.detach()
+        return []
 
     def _cell(self, value: Any) -> Any:
         is_run = not self._raw and isinstance(value, str) and _FORMULA.match(value)

@@ -11,3 +11,7 @@ class ResultsFormatError(UserError, ValueError):
 
 class SeveralImagesError(ResultsFormatError):
     """Raised if a file covers several images and none was chosen; the message lists their ids."""
+
+
+class InvalidEntryError(ResultsFormatError):
+    """Raised for one invalid entry, which the message names by its index; the others may be readable without it."""

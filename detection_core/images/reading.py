@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import re
 import warnings
@@ -98,6 +99,23 @@ def read_image(source: ImageSource, *, limits: ImageLimits | None = None) -> Loa
     return _from_file(_read_bytes(source), limits)
 
 
+def read_stored(path: str | os.PathLike[str]) -> tuple[Image.Image, int]:
+    """Reads a file's pixels as 8-bit RGB without turning them by the EXIF orientation, as annotation tools count them.
+
+    Images may be as small and as long as they like, and as large as Pillow accepts.
+
+    Returns:
+        The image, and its orientation (1–8, where 1 is upright; also 1 for a TIFF, which Pillow turns).
+
+    Raises:
+        ImageError: If the file does not exist, or contains no image or only a part of one.
+    """
+    loaded, orientation = _decode_file(_read_bytes(path), _NO_LIMITS)
+    if not loaded.is_complete:
+        raise ImageError(loaded.notes[0])
+    return loaded.image, orientation
+
+
 def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
     """Encodes an image as a JPEG file with 4:2:0 chroma subsampling and its color profile, for previews and downloads.
 
@@ -130,17 +148,30 @@ _WEB_MODES = {
     "GIF": {"L", "P"},
     "AVIF": {"RGB", "RGBA"},
 }
+# What Pillow takes for an attack.
+_NO_LIMITS = ImageLimits(max_pixels=2 * 89_478_485, max_side=2 * 89_478_485, min_side=1, max_aspect=math.inf)
 # Scripts that send an image often send a blank line before it.
 _BLANKS = b"\r\n\t \xef\xbb\xbf"
 
 
 def _from_file(data: bytes, limits: ImageLimits) -> LoadedImage:
+    loaded, orientation = _decode_file(data, limits)
+    digest = hashlib.sha256(data).hexdigest()
+    if orientation == 1:
+        return replace(loaded, digest=digest)
+    upright = with_profile(loaded.image.transpose(UPRIGHT[orientation]), loaded.image.info)
+    # Browsers turn JPEGs only.
+    return replace(loaded, image=upright, digest=digest, web_safe=loaded.web_safe and loaded.format == "JPEG")
+
+
+def _decode_file(data: bytes, limits: ImageLimits) -> tuple[LoadedImage, int]:
+    """Returns the image as it is stored, without a digest, and its EXIF orientation."""
     content = data if identify(data) else data.lstrip(_BLANKS)
     file_format = identify(content)
     if file_format is None:
         raise ImageError(why_unreadable(data))
     try:
-        return replace(_decode(content, file_format, limits), digest=hashlib.sha256(data).hexdigest())
+        return _decode(content, file_format, limits)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -151,12 +182,12 @@ def _from_file(data: bytes, limits: ImageLimits) -> LoadedImage:
         ) from error
 
 
-def _decode(data: bytes, file_format: str, limits: ImageLimits) -> LoadedImage:
+def _decode(data: bytes, file_format: str, limits: ImageLimits) -> tuple[LoadedImage, int]:
     remarks: list[str] = []
     page = TiffPage.main(data) if file_format == "TIFF" else None
     if page is not None and not page.is_for_pillow:
         rgb, notes = page.read(limits)
-        return _loaded(rgb, [*remarks, *notes], file_format, page.pages, is_complete=page.is_complete)
+        return _loaded(rgb, [*remarks, *notes], file_format, page.pages, is_complete=page.is_complete), 1
     if page is not None:
         data, remarks = page.data, [*page.notes]
     elif file_format == "PNG":
@@ -183,16 +214,13 @@ def _decode(data: bytes, file_format: str, limits: ImageLimits) -> LoadedImage:
     # TIFFs need nothing here: Pillow applies their orientation while loading.
     orientation = orientation_of(decoded)
     rgb, notes = to_rgb(decoded)
-    if orientation != 1:
-        rgb = with_profile(rgb.transpose(UPRIGHT[orientation]), rgb.info)
     if reduced:
         notes = ["16-bit image scaled to 8 bits.", *notes]
     has_cover = bool(getattr(image, "default_image", False))
     # If a part is missing, a note that parts may be wrong adds nothing.
     remarks = [] if cut and file_format == "PNG" else remarks
     loaded = _loaded(rgb, [*remarks, *notes], name, frames, cut=cut, has_cover=has_cover)
-    web_safe = mode in _WEB_MODES.get(name, ()) and frames == 1 and not (reduced or cut) and (orientation == 1 or name == "JPEG")
-    return replace(loaded, web_safe=web_safe)
+    return replace(loaded, web_safe=mode in _WEB_MODES.get(name, ()) and frames == 1 and not (reduced or cut)), orientation
 
 
 def _loaded(

@@ -21,7 +21,8 @@ _USED_CHUNKS = _PIXEL_CHUNKS | {b"tRNS", b"iCCP", b"eXIf", b"acTL", b"fcTL", b"f
 _LARGEST_PROFILE = 2**20
 _END_OF_JPEG = b"\xff\xd9"
 # Arbitrary entropy-coded data: parts of the image that change when it is appended are not in the file.
-_OTHER_TAIL = b"\x55" * 4096
+_ENTROPY_CODED = b"\x55" * 4096
+_RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 _PADDING = 8
 # It would form a marker with the bytes that are appended.
 _HALF_A_MARKER = b"\xff"
@@ -132,7 +133,7 @@ def load_jpeg(data: bytes, read: Callable[[bytes], ImageFile.ImageFile], image: 
         body = body if is_filled_up else data[: _end_of_scans(data)].rstrip(_HALF_A_MARKER)
     decoded = read(body + _END_OF_JPEG)
     decoded.load()
-    other = read(body + _OTHER_TAIL + _END_OF_JPEG)
+    other = read(body + _other_tail(body) + _END_OF_JPEG)
     other.load()
     wrong = (np.asarray(decoded) != np.asarray(other)).reshape(decoded.height, -1).any(axis=1)
     is_sequential = _has_all_scans(body)
@@ -143,6 +144,13 @@ def load_jpeg(data: bytes, read: Callable[[bytes], ImageFile.ImageFile], image: 
         return decoded, _LACKS_DETAIL
     share = max(1, round(100 * (1 - first / decoded.height)))
     return decoded, f"The file is cut off: about {share} % of the image is missing." if wrong.any() else ""
+
+
+def _other_tail(body: bytes) -> bytes:
+    """Returns what may follow a JPEG that ends early: arbitrary data up to the next restart marker, and behind each of the next eight."""
+    restarts = _RESTART.findall(body)
+    following = restarts[-1][0] + 1 if restarts else 0xD0
+    return _ENTROPY_CODED + b"".join(bytes((0xFF, 0xD0 | (following + i) & 7)) + _ENTROPY_CODED for i in range(8))
 
 
 def _without_padding(data: bytes) -> bytes:

@@ -175,4 +175,5 @@ def _to_detections(output: dict[str, Tensor], image_size: tuple[int, ...], spec:
         keypoint_scores=arrays["keypoints_scores"] if with_keypoints else None,
         keypoint_names=spec.keypoint_names if with_keypoints else (),
         model=spec.key,
+        category_ids=spec.category_ids,
     )

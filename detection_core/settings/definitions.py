@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from detection_core.settings import parsers
 
@@ -73,7 +73,7 @@ class Settings:
     share: bool = _switch(False, "--share", "GRADIO_SHARE", "also make a public gradio.live link")
     qr: bool = _switch(False, "--qr", "QR", "print the page's address as a QR code")
     show_links: bool = _switch(True, "--show-links", "SHOW_LINKS", "whether the page has links to its API and its settings")
-    log_format: str = _setting(
+    log_format: Literal["lines", "json"] = _setting(
         "lines", "--log-format", "LOG_FORMAT", parsers.choice("lines", "json"), "how messages are logged: lines or json", "FORMAT"
     )
     # Who may use it.
@@ -92,18 +92,18 @@ class Settings:
         "--allowed-origins",
         "ALLOWED_ORIGINS",
         parsers.origins,
-        "sites whose pages may use the API in a browser (CORS), such as https://example.org, or *",
+        "other sites whose scripts may use the API (CORS), such as https://example.org, or *",
         "ORIGINS",
-        "as Gradio: all, unless the page is on localhost",
+        "none",
     )
     frame_ancestors: tuple[str, ...] = _setting(
         (),
         "--frame-ancestors",
         "FRAME_ANCESTORS",
-        parsers.frame_ancestors,
-        "sites that may embed the page: self, none, * or origins such as https://example.org",
-        "SOURCES",
-        "all",
+        parsers.origins,
+        "other sites that may embed the page, such as https://example.org, or *",
+        "ORIGINS",
+        "none, or huggingface.co on a Space",
     )
     # Models.
     device: str = _setting("cpu", "--device", "DEVICE", str, "device for the models: cpu, cuda, cuda:1, mps", "DEVICE")

@@ -108,14 +108,6 @@ def origins(text: str) -> tuple[str, ...]:
     return found
 
 
-def frame_ancestors(text: str) -> tuple[str, ...]:
-    """Parses the sources of the directive `frame-ancestors`; self and none get the quotes that the directive needs."""
-    found = tuple(f"'{each.lower()}'" if each.lower() in ("self", "none") else each for each in _words(text.replace("'", "")))
-    if not all(_is_origin(each) for each in found if each not in ("'self'", "'none'", "*")) or ("'none'" in found and len(found) > 1):
-        raise ValueError("must be self, none, * or origins such as https://example.org, separated by commas")
-    return found
-
-
 def credentials(text: str) -> tuple[tuple[str, str], ...]:
     """Parses users and their passwords: "user:password" pairs separated by commas, or a file with one pair in each line."""
     path = Path(text).expanduser()

@@ -56,7 +56,7 @@ def training_pair(
         labeled) if `tasks` contains them.
 
     Raises:
-        OSError: If the image cannot be read.
+        ImageError: If the image cannot be read, or is not complete.
     """
     rng = random.Random(seed)
     view = _random_view(record, augmentation, rng)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from starlette.middleware import Middleware
+from gradio.utils import get_upload_folder
 
 from detection_core.engine import Engine
 from detection_core.settings import Settings, read_settings
@@ -17,6 +17,10 @@ from detection_core.ui.components.model_picker import picker_value
 from detection_core.ui.components.model_slots import slots_value
 from detection_core.ui.components.modules import MODULES, preloading_head
 from detection_core.ui.detect.tab import DetectTab
+from detection_core.ui.hosting.full_disk import answer_full_disk
+from detection_core.ui.hosting.middleware import middleware
+from detection_core.ui.hosting.monitor import Monitor
+from detection_core.ui.hosting.retention import Retention
 from detection_core.ui.live.model_speed import live_picker_value
 from detection_core.ui.live.streams import LiveStreams
 from detection_core.ui.live.tab import LiveTab
@@ -25,23 +29,23 @@ from detection_core.ui.models.view import table_value
 from detection_core.ui.shared.events import QUIET
 from detection_core.ui.shared.image_links import ImageLinks
 from detection_core.ui.shared.kept_images import KeptImages
-from detection_core.ui.shared.limits import BodyLimit, image_limit
+from detection_core.ui.shared.limits import image_limit
 from detection_core.ui.shared.session import cancel_all
+from detection_core.ui.shared.visitor_store import VisitorStore
 from detection_core.ui.theme import CSS, theme
 from detection_core.ui.video.tab import VideoTab
 from detection_core.video.io import VideoLimits
 
-# How often old uploads are removed, in seconds, unless they may be kept for less than that.
-_CLEAN_UP_EVERY = 15 * 60
+# Gradio deletes its files when the server ends; before that, `Retention` does. It asks for a frequency and an age, in seconds.
+_ONLY_AT_THE_END = (24 * 3600, 100 * 365 * 24 * 3600)
 _MASTHEAD = "<h1>Detection Explorer</h1><p>See what torchvision's detection models see, in your own images.</p>"
 
 
 class _Page:
     """The tabs and what happens between them."""
 
-    def __init__(self, engine: Engine, keep: KeptImages | None, settings: Settings) -> None:
+    def __init__(self, engine: Engine, keep: KeptImages | None, streams: LiveStreams) -> None:
         self._engine = engine
-        streams = LiveStreams(settings.max_live_visitors)
         self._detect = DetectTab(engine)
         self._compare = CompareTab(engine, ImageLinks(keep))
         self._live = LiveTab(engine, streams)
@@ -87,6 +91,19 @@ class _Page:
         # Gradio repeats the links' text as their icons' alternative text; screen readers would say it twice.
         page.load(None, js="() => { document.querySelectorAll('footer img').forEach((image) => { image.alt = ''; }); }")
 
+    def retention(self, page: gr.Blocks, keep_seconds: float, quota_bytes: int | None) -> Retention:
+        """What deletes visitors' files and results, once the page is wired."""
+        compare, videos = self._compare, self._video.videos
+        stores: list[VisitorStore[Any]] = [self._detect.results, compare.comparisons, compare.results_files, self._batch.batches, videos]
+        return Retention(
+            Path(get_upload_folder()),
+            keep_seconds,
+            quota_bytes=quota_bytes,
+            stores=stores,
+            owner=videos,
+            essential=lambda: {file for block in page.blocks.values() for file in getattr(block, "keep_in_cache", ())},
+        )
+
     def refresh(self, detect: str, compare: list[str], live: str, video: str, batch: str) -> tuple[Any, ...]:
         """Shows the models that there are now: users' models may have been added, changed or removed."""
         states = self._engine.model_states()
@@ -129,35 +146,48 @@ class _Page:
         return gr.Tabs(selected="detect"), str(path), picker_value(key, self._engine.model_states(), choose=True)
 
 
-def build_app(engine: Engine, *, keep: KeptImages | None = None, settings: Settings | None = None) -> gr.Blocks:
+def build_app(
+    engine: Engine,
+    *,
+    keep: KeptImages | None = None,
+    monitor: Monitor | None = None,
+    settings: Settings | None = None,
+) -> gr.Blocks:
     """Builds the page.
 
     Args:
         engine: Where detection runs.
         keep: Where visitors may keep images for links; None keeps none.
+        monitor: What counts the page's use, made for the same engine; None counts nothing.
         settings: The settings; None reads them from the environment.
 
     Returns:
-        The page; serve it with `app.launch(**launch_options(settings))`.
+        The page; serve it with `app.launch(**launch_options(monitor, settings))`.
 
     Raises:
         SettingsError: If the environment has a setting without a usable value.
     """
     settings = settings or read_settings()
-    page = _Page(engine, keep, settings)
-    age = settings.keep_uploads_seconds
-    delete_cache = (min(_CLEAN_UP_EVERY, age), age)
-    with gr.Blocks(title="Detection Explorer", analytics_enabled=False, delete_cache=delete_cache, fill_width=True) as app:
+    streams = LiveStreams(settings.max_live_visitors)
+    page = _Page(monitor.engine if monitor else engine, keep, streams)
+    with gr.Blocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_ONLY_AT_THE_END, fill_width=True) as app:
         page.layout()
         page.wire(app)
         app.queue(max_size=settings.max_queue)
+    retention = page.retention(app, settings.keep_uploads_seconds, settings.temp_quota_bytes)
+    app.extra_startup_events.append(retention.start)
+    if monitor is not None:
+        monitor.metrics.add_gauge("live_streams", "Live streams that are served", streams.served)
+        monitor.metrics.add_gauge("live_streams_waiting", "Live streams in the queue", lambda: len(streams) - streams.served())
+        monitor.metrics.add_gauge("visitor_files_bytes", "Bytes of visitors' files at the latest cleaning", lambda: retention.bytes)
     return app
 
 
-def launch_options(settings: Settings | None = None) -> dict[str, Any]:
+def launch_options(monitor: Monitor | None = None, settings: Settings | None = None) -> dict[str, Any]:
     """The arguments of `launch()` for this page, apart from the address.
 
     Args:
+        monitor: What watches the server; it adds `/healthz`, `/readyz` and `/metrics`.
         settings: The settings; None reads them from the environment.
 
     Raises:
@@ -165,6 +195,8 @@ def launch_options(settings: Settings | None = None) -> dict[str, Any]:
     """
     settings = settings or read_settings()
     largest = max(image_limit(), VideoLimits.from_environment().max_bytes)
+    sites = {"allowed_origins": settings.allowed_origins, "frame_ancestors": settings.frame_ancestors}
+    guards = middleware(monitor, largest, auth=settings.auth, **sites)
     return {
         "theme": theme(),
         "css": CSS,
@@ -174,5 +206,9 @@ def launch_options(settings: Settings | None = None) -> dict[str, Any]:
         "run_history": False,
         "show_error": False,
         "max_file_size": largest,
-        "app_kwargs": {"middleware": [Middleware(BodyLimit, largest_file=largest)], "routes": [MODULES.route()]},
+        "app_kwargs": {
+            "middleware": guards,
+            "routes": [MODULES.route(), *(monitor.routes() if monitor else [])],
+            "exception_handlers": {OSError: answer_full_disk},
+        },
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -216,6 +217,65 @@ def test_results_of_several_images(place, capsys):
     assert len(report["models"][1]["objects"]) == 3
 
 
+def test_an_image_id_with_zeros_is_a_number(place, capsys):
+    put_results("one.json", ONE, image_id=139, more=[{"image_id": 140, "category_id": 1, "score": 1, "bbox": [0, 0, 9, 9]}])
+    put_results("two.json", TWO, image_id="000000000139")
+    report = compare_json(capsys, "one.json", "two.json", options=("--image-id", "000000000139"))
+    assert [len(model["objects"]) for model in report["models"]] == [3, 3]
+
+
+def test_an_image_is_found_by_its_name(place, capsys):
+    put_results("one.json", ONE, image_id="image", more=[{"image_id": "other", "category_id": 1, "score": 1, "bbox": [0, 0, 9, 9]}])
+    report = compare_json(capsys, "one.json", "two.json")
+    assert report["notes"] == ["one: Of the 2 images in the file, this is taken for image, by its name."]
+    assert len(report["models"][0]["objects"]) == 3
+
+
+def test_invalid_entries_are_skipped_when_asked(place, capsys):
+    put_results("one.json", ONE, more=[{"image_id": 1, "category_id": 1, "score": 1}])
+    assert compare("one.json", "two.json") == 1
+    message = "results[4]: it has no “bbox”, and no mask or keypoints from which to compute one."
+    assert f"[1/2] one: {message} To read the file without invalid entries, add --skip-invalid.\n" in capsys.readouterr().err
+    assert compare("one.json", "two.json", options=("--skip-invalid", "--format", "json")) == 0
+    out, err = capsys.readouterr()
+    note = f"1 of 5 entries is invalid and skipped; the first: {message}"
+    assert err.splitlines()[0] == f"[1/2] one: {note}"
+    assert json.loads(out)["notes"] == [f"one: {note}"]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "names"),
+    [
+        (None, "", ["class 0", "class 2"]),
+        ("names.txt", "oak\nelm\nash\n", ["oak", "ash"]),
+        ("data.yaml", "names: {0: oak, 1: elm, 2: ash}", ["oak", "ash"]),
+        ("coco.json", '{"categories": [{"id": 2, "name": "ash"}, {"id": 0, "name": "oak"}]}', ["oak", "ash"]),
+    ],
+)
+def test_ids_that_are_not_cocos_get_names_from_a_file(place, capsys, file, content, names):
+    put_results("one.json", [(0, 0.9, 10, 10, 50, 100), (2, 0.8, 80, 60, 40, 40)])
+    if file:
+        (place / file).write_text(content)
+    report = compare_json(capsys, "one.json", "two.json", options=("--classes", file) if file else ())
+    assert [each["label"] for each in report["models"][0]["objects"]] == names
+    assert (file is None) == any(note.startswith("one: Its category ids are not COCO's") for note in report.get("notes", []))
+
+
+def test_ids_that_are_not_cocos_get_names_from_the_model_beside_them(place, capsys):
+    put_model(place / "pets.pt", classes=("cat", "dog"))
+    put_results("one.json", [(0, 0.9, 10, 10, 50, 100), (1, 0.8, 80, 60, 40, 40)])
+    report = compare_json(capsys, "one.json", "pets.pt")
+    assert [each["label"] for each in report["models"][0]["objects"]] == ["cat", "dog"]
+    assert "They are taken for the classes of " in report["notes"][0]
+
+
+def test_compressed_results_and_lines(place, capsys):
+    (place / "three.json.gz").write_bytes(gzip.compress((place / "one.json").read_bytes()))
+    (place / "four.jsonl").write_text("\n".join(map(json.dumps, json.loads((place / "one.json").read_text()))))
+    report = compare_json(capsys, "three.json.gz", "four.jsonl")
+    assert [(model["name"], len(model["objects"])) for model in report["models"]] == [("three", 3), ("four", 3)]
+
+
 def test_models_of_the_same_name_are_numbered(place, capsys):
     put_results("b/one.json", TWO)
     report = compare_json(capsys, "one.json", "b/one.json", options=("--out", "out"))
@@ -238,8 +298,10 @@ def test_no_image_is_status_1(place, capsys, image):
         (["one.json", "two.json"], ("--device", "abacus"), "device “abacus”"),
         (["one.json", "two.json"], ("--out", "image.png/x"), "cannot be created"),
         (["one.json", "two.json"], ("--models-dir", "gone"), "gone"),
+        (["one.json", "two.json"], ("--classes", "gone.txt"), "“gone.txt” cannot be read"),
+        (["one.json", "two.json"], ("--classes", "two.json"), "categories[0] must have"),
     ],
-    ids=["one model", "twice the same", "unknown model", "device", "folder", "models folder"],
+    ids=["one model", "twice the same", "unknown model", "device", "folder", "models folder", "no classes", "not classes"],
 )
 def test_bad_usage_is_status_2(place, capsys, models, options, message):
     assert compare(*models, options=options) == 2

@@ -21,7 +21,7 @@ from detection_core.cli.main import main
 from detection_core.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-# Whoever asks for help shall not wait for what only work needs.
+# Help must not wait for imports that only the work needs.
 HEAVY = ["torch", "torchvision", "gradio", "numpy", "PIL"]
 RUN = """
 import runpy, sys
@@ -37,7 +37,7 @@ print("heavy", *({heavy} & {{name.partition(".")[0] for name in sys.modules}}))
 
 @contextmanager
 def started(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The app as a process of its own, and the address that it tells at once."""
+    """The app as a process of its own, and the address that it prints at once."""
     command = [sys.executable, "app.py", "--port", "0", *flags]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
@@ -51,7 +51,7 @@ def started(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "message"),
     [
         (["detection_core"], "COMMAND"),
         (["detection_core", "models"], "--format"),
@@ -63,11 +63,11 @@ def started(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     ],
     ids=" ".join,
 )
-def test_help_imports_nothing_heavy(command: list[str], told: str):
+def test_help_imports_nothing_heavy(command: list[str], message: str):
     code = RUN.format(heavy=set(HEAVY))
     done = subprocess.run([sys.executable, "-c", code, *command, "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("status 0\nheavy\n")
-    assert told in done.stdout
+    assert message in done.stdout
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
@@ -87,16 +87,25 @@ def test_the_package_imports_nothing_heavy():
     assert done.stdout == "set()\n"
 
 
-def test_serves_the_page_and_ends_on_ctrl_c():
+def test_serves_the_page_and_ends_on_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
     with started() as (process, address):
         assert process.stdout is not None
         assert process.stdout.readline() == f"The page is ready: {address} (press Ctrl-C to stop)\n"
         with urllib.request.urlopen(address) as page:
             assert "Detection Explorer" in page.read().decode()
         assert process.stdout.readline() == "The model is warm.\n"
+        for path, answer in {"healthz": "alive\n", "readyz": "ready\n"}.items():
+            with urllib.request.urlopen(f"{address}/{path}") as response:
+                assert response.read().decode() == answer
+        (folder,) = tmp_path.glob("detection-explorer-*")
+        assert folder.stat().st_mode & 0o077 == 0
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
         assert process.stdout.read() == "Ending.\n"
+        # Also what visitors left.
+        assert not list(tmp_path.glob("detection-explorer-*"))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -127,7 +136,7 @@ def test_a_taken_port_is_said(capsys):
 
 @pytest.mark.usefixtures("_in_this_process")
 @pytest.mark.parametrize(
-    ("flags", "environment", "told"),
+    ("flags", "environment", "message"),
     [
         (["--port", "65536"], {}, "--port must be a whole number from 0 to 65535, not “65536”.\n"),
         ([], {"GRADIO_SERVER_PORT": "http"}, "GRADIO_SERVER_PORT must be a whole number from 0 to 65535, not “http”.\n"),
@@ -138,11 +147,11 @@ def test_a_taken_port_is_said(capsys):
         (["--keep-images", __file__], {}, "test_serve.py"),
     ],
 )
-def test_what_cannot_be_is_said(capsys, monkeypatch, flags, environment, told):
+def test_what_cannot_be_is_said(capsys, monkeypatch, flags, environment, message):
     for name, value in {"GRADIO_SERVER_PORT": "0", **environment}.items():
         monkeypatch.setenv(name, value)
     assert main(["serve", *flags]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("_in_this_process")

@@ -54,9 +54,9 @@ ALL = WIDTH * HEIGHT
 WHOLE_IMAGE = coco_mask.encode(np.ones((HEIGHT, WIDTH), np.uint8, order="F"))["counts"].decode()
 IMAGE_FAULTS = {
     "missing": (lambda folder: (folder / "images" / "2.jpg").unlink(), "is missing"),
-    "not an image": (lambda folder: (folder / "images" / "2.jpg").write_text("hello"), "cannot be read (cannot identify image file)"),
-    "empty file": (lambda folder: (folder / "images" / "2.jpg").write_bytes(b""), "cannot be read"),
-    "truncated": (truncated, "truncated"),
+    "not an image": (lambda folder: (folder / "images" / "2.jpg").write_text("hello"), "used: this is a text file, not an image. Replace"),
+    "empty file": (lambda folder: (folder / "images" / "2.jpg").write_bytes(b""), "cannot be used: the file is empty"),
+    "truncated": (truncated, "cannot be used: the file is cut off: about"),
     "other size": (lambda folder: Image.new("RGB", (50, 60)).save(folder / "images" / "2.jpg"), "50 × 60 pixels, but 160 × 120"),
     "turned by EXIF": (oriented(6, (HEIGHT, WIDTH)), "save it upright"),
     "turned by EXIF, annotated as stored": (oriented(6, (WIDTH, HEIGHT)), "orientation 6), but annotations count stored pixels"),
@@ -185,7 +185,7 @@ def test_images_that_are_shown_as_stored_are_sound(folder, orientation):
     assert check(read_coco(folder), TASKS) == []
 
 
-def test_oriented_tiffs_are_sound_as_pillow_turns_them_for_everybody(folder):
+def test_oriented_tiffs_are_valid_as_pillow_turns_them(folder):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (HEIGHT, WIDTH)).save(folder / "images" / "2.jpg", "TIFF", exif=exif)
@@ -243,7 +243,7 @@ def test_a_mask_may_cover_the_image(folder):
     assert check(read_coco(folder), TASKS) == []
 
 
-def test_only_what_is_trained_is_looked_at(folder):
+def test_only_what_is_trained_is_checked(folder):
     with_annotation(segmentation=[[1, 2]], keypoints=[1])(folder)
     dataset = read_coco(folder)
     assert check(dataset, ("boxes",)) == []

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection_core.detections import Detections
-from detection_core.formats import ResultsFormatError, from_json, read_coco_results, to_json
+from detection_core.formats import ResultsFormatError, from_json, import_coco_results, read_coco_results, to_json
 from tests.factories import make_detections
 
 _NUMBERS = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from([0, 1, 5, 480, 640, 10**400, -1e308])
@@ -38,6 +39,7 @@ def readable(found: Detections) -> None:
             found.polygons(index)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @settings(deadline=None)
 @given(st.lists(st.just(_FIELDS) | _ENTRIES | _JSON, max_size=3), st.none() | _JSON, st.none() | _JSON)
 def test_coco(entries: list[Any], images: Any, categories: Any):
@@ -46,6 +48,8 @@ def test_coco(entries: list[Any], images: Any, categories: Any):
     )
     with contextlib.suppress(ResultsFormatError):
         readable(read_coco_results(data, (48, 64)))
+    with contextlib.suppress(ResultsFormatError):
+        readable(import_coco_results(data, (48, 64), skip_invalid=True).detections)
 
 
 @settings(deadline=None)

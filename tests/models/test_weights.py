@@ -92,7 +92,7 @@ class TestFind:
         placed = put(home / "assets", spec.file_name)
         assert find_weights(spec) == placed
 
-    def test_downloadable_models_are_not_looked_for_in_the_assets(self, home):
+    def test_downloadable_models_are_not_searched_in_the_assets(self, home):
         spec = make_spec()
         put(home / "assets", spec.file_name)
         assert find_weights(spec) is None
@@ -102,13 +102,13 @@ class TestFind:
         (cache / spec.file_name).mkdir(parents=True)
         assert find_weights(spec) is None
 
-    def test_a_folder_that_cannot_be_looked_into_is_passed_over(self, cache, monkeypatch):
+    def test_a_folder_that_cannot_be_read_is_passed_over(self, cache, monkeypatch):
         monkeypatch.setenv(weights.WEIGHTS_DIR, "x" * 10_000)
         spec = make_spec()
         placed = put(cache, spec.file_name)
         assert find_weights(spec) == placed
 
-    def test_temporary_cache_made_by_somebody_else_is_not_trusted(self, home, monkeypatch):
+    def test_temporary_cache_of_another_user_is_not_trusted(self, home, monkeypatch):
         spec = make_spec()
         somebody = os.getuid() + 1
         put(home / "tmp" / f"detection-explorer-{somebody}", spec.file_name)
@@ -148,12 +148,18 @@ class TestDownload:
         assert fetch_weights(spec) == fetch_weights(spec)
         assert len(host.requests) == 1
 
-    def test_server_that_tells_no_length(self, host):
+    def test_server_that_sends_no_length(self, host):
         spec = make_spec()
-        host.files[spec.file_name], host.tell_length = BYTES, False
+        host.files[spec.file_name], host.send_length = BYTES, False
         totals = set()
         assert fetch_weights(spec, lambda done, total: totals.add(total)).read_bytes() == BYTES
         assert totals == {None}
+
+    @pytest.mark.parametrize("length", ["many", "-5", "1e3"])
+    def test_server_whose_length_is_no_number(self, host, length):
+        spec = make_spec()
+        host.files[spec.file_name], host.length = BYTES, length
+        assert fetch_weights(spec).read_bytes() == BYTES
 
     def test_without_a_mirror_the_official_address_is_used(self, host, monkeypatch):
         monkeypatch.delenv(weights.MIRROR)
@@ -245,7 +251,7 @@ class TestDownload:
         assert path.parent == temporary_cache(home)
         assert find_weights(spec) == path
 
-    def test_cancelled_and_gone_on_with(self, host, cache):
+    def test_cancelled_and_resumed(self, host, cache):
         spec = make_spec()
         host.files[spec.file_name], host.hold_after = BYTES, 1000
         wanted = True
@@ -288,10 +294,10 @@ class TestDownload:
         first = threading.Thread(target=fetch_weights, args=(spec,))
         first.start()
         assert host.holding.wait(10)
-        told = []
+        totals = []
         with pytest.raises(DownloadCancelled):
-            fetch_weights(spec, lambda done, total: told.append(total), cancelled=lambda: True)
-        assert told == [None]
+            fetch_weights(spec, lambda done, total: totals.append(total), cancelled=lambda: True)
+        assert totals == [None]
         host.go_on.set()
         first.join(10)
         assert find_weights(spec).read_bytes() == BYTES
@@ -380,6 +386,18 @@ class TestRefusals:
         assert find_weights(spec) is None
         assert not (cache / f"{spec.file_name}.part").exists()
         host.files[spec.file_name] = BYTES
+        assert fetch_weights(spec).read_bytes() == BYTES
+
+    @pytest.mark.parametrize(
+        ("length", "words"),
+        [(len(BYTES) // 2, "not the expected one"), (len(BYTES) + 1000, "keeps breaking off"), (10**18, "the disk is too full")],
+        ids=["too short", "too long", "absurd"],
+    )
+    def test_server_that_lies_about_the_length_until_it_does_not(self, host, refused, length, words):
+        spec = make_spec()
+        host.files[spec.file_name], host.length = BYTES, str(length)
+        assert words in refused(spec)
+        host.length = None
         assert fetch_weights(spec).read_bytes() == BYTES
 
     def test_no_room_before_a_byte_is_written(self, host, refused, monkeypatch):

@@ -57,7 +57,7 @@ GIVEN: dict[str, tuple[str, object]] = {
     "log_format": ("json", "json"),
     "auth": ("ada:p:w, bob:x", (("ada", "p:w"), ("bob", "x"))),
     "allowed_origins": ("https://a.example, http://b.example:81", ("https://a.example", "http://b.example:81")),
-    "frame_ancestors": ("self https://a.example", ("'self'", "https://a.example")),
+    "frame_ancestors": ("https://a.example *", ("https://a.example", "*")),
     "device": ("cuda:1", "cuda:1"),
     "precision": ("stock", "stock"),
     "models_dir": ("assets:tests", (Path("assets"), Path("tests"))),
@@ -115,7 +115,7 @@ WRONG = [
     ("models_dir", ["nowhere"]),
     ("keep_images", [__file__]),
     ("allowed_origins", ["example.org", "https://a.example/path", "https://user@a.example"]),
-    ("frame_ancestors", ["none self", "example.org", "https://a.example; script-src *"]),
+    ("frame_ancestors", ["self", "example.org", "https://a.example; script-src *"]),
 ]
 
 

@@ -32,7 +32,9 @@ IMAGE = ASSETS / "examples" / "grace_hopper.jpg"
 def address(tmp_path_factory):
     """The whole app, on a machine without weights whose download host has none either."""
     home = tmp_path_factory.mktemp("home")
-    with machine_without_weights(home):
+    with machine_without_weights(home), pytest.MonkeyPatch.context() as patch:
+        # Gradio's client leaves empty folders in there.
+        patch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("temporary")))
         engine = LocalEngine()
         app = build_app(engine)
         app.launch(prevent_thread_lock=True, quiet=True, **launch_options())
@@ -74,8 +76,8 @@ def test_refuses_in_words(client, model, threshold, message):
 def test_says_that_an_image_is_cut_off(client, tmp_path):
     path = tmp_path / "cut.jpg"
     path.write_bytes(Path(IMAGE).read_bytes()[:-9000])
-    told, _ = client.predict(handle_file(path), PERSON_MODEL, 0.3, api_name="/detect")
-    (note,) = told["notes"]
+    response, _ = client.predict(handle_file(path), PERSON_MODEL, 0.3, api_name="/detect")
+    (note,) = response["notes"]
     assert "of the image is missing" in note
 
 

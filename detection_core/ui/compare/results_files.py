@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from detection_core.formats import ResultsFormatError, read_coco_results
+from detection_core.formats import ResultsFormatError, import_coco_results
 from detection_core.images.reading import LoadedImage
 from detection_core.ui.compare.candidate import CandidateResult, imported
 from detection_core.ui.compare.settings import MAX_MODELS
@@ -17,7 +17,7 @@ _MAX_BYTES = 20 * 2**20
 _MAX_OBJECTS = 300
 
 
-class ResultsFiles:
+class ResultsFiles(VisitorStore[tuple[str, CandidateResult, list[str]]]):
     """Keeps results from files, each with the digest of its image.
 
     Args:
@@ -25,32 +25,53 @@ class ResultsFiles:
     """
 
     def __init__(self, capacity: int) -> None:
-        self._results: VisitorStore[tuple[str, CandidateResult]] = VisitorStore(ResultExpiredError, capacity)
+        super().__init__(ResultExpiredError, capacity)
 
-    def add(self, file: Path, image: LoadedImage, image_id: str) -> str:
+    def add(
+        self,
+        file: Path,
+        image: LoadedImage,
+        image_id: str,
+        *,
+        file_name: str = "",
+        skip_invalid: bool = False,
+        compared: Mapping[str, Sequence[str]] | None = None,
+    ) -> str:
         """Reads a COCO results file.
 
         Args:
             file: The uploaded file.
             image: The image that the results belong to.
             image_id: The image's id in the file, if it holds results for several images; empty otherwise.
+            file_name: Name of the image's file, by which it may be found in the file.
+            skip_invalid: Whether invalid entries are skipped and counted.
+            compared: Categories by label of the models compared with, by their titles.
 
         Returns:
             Name of the results.
 
         Raises:
             ResultsFormatError: If the file cannot be used.
+            InvalidEntryError: If an entry cannot be used, and `skip_invalid` is not set.
             SeveralImagesError: If it holds results for several images, and the id is missing.
             OSError: If it cannot be read.
         """
         if file.stat().st_size > _MAX_BYTES:
             raise ResultsFormatError(f"The file is larger than {_MAX_BYTES >> 20} MB. Remove the results for other images from it.")
         size = image.image.height, image.image.width
-        found = read_coco_results(file.read_bytes(), size, image_id=_image_id(image_id))
-        title = file.name
+        results = import_coco_results(
+            file.read_bytes(),
+            size,
+            image_id=image_id.strip() or None,
+            file_name=file_name,
+            skip_invalid=skip_invalid,
+            compared=compared,
+        )
+        found, title = results.detections, file.name
+        notes = [f"“{title}”: {note}" for note in results.notes]
         if len(found) > _MAX_OBJECTS:
             title = f"{title} (the {_MAX_OBJECTS} highest scores of {len(found):,})"
-        return self._results.put((image.digest, imported(title, found[:_MAX_OBJECTS])))
+        return self.put((image.digest, imported(title, found[:_MAX_OBJECTS]), notes))
 
     def for_image(self, names: Sequence[str], image: LoadedImage, room: int) -> tuple[dict[str, CandidateResult], list[str]]:
         """The results that belong to an image.
@@ -61,26 +82,21 @@ class ResultsFiles:
             room: How many results can be compared beside the chosen models.
 
         Returns:
-            The results by an id, and remarks on those that are left out.
+            The results by an id, and remarks on how they were read and on those that are left out.
         """
         results: dict[str, CandidateResult] = {}
         notes: list[str] = []
         for number, name in enumerate(names, start=1):
-            entry = self._results.get(name)
+            entry = self.get(name)
             if entry is None:
                 notes.append("Results from a file are no longer kept on the server. Add the file again.")
                 continue
-            digest, result = entry
+            digest, result, remarks = entry
             if digest != image.digest:
                 notes.append(f"“{result.title}” is left out: it belongs to another image.")
             elif len(results) >= room:
                 notes.append(f"“{result.title}” is left out: at most {MAX_MODELS} models can be compared. Remove one.")
             else:
                 results[f"file:{number}"] = result
+                notes += remarks
         return results, notes
-
-
-def _image_id(text: str) -> int | str | None:
-    """An id as files have it: a number or a text."""
-    text = text.strip()
-    return int(text) if text.isdecimal() and len(text) < 20 else text or None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from gradio.data_classes import FileData
 from detection_core.engine import Cancelled, Engine, EngineError, Result, summarize, take_turns
 from detection_core.errors import UserError
 from detection_core.file_names import shortened
-from detection_core.formats import ResultsFormatError, SeveralImagesError
+from detection_core.formats import InvalidEntryError, ResultsFormatError, SeveralImagesError
 from detection_core.images.reading import ImageError, LoadedImage
 from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_model_spec
 from detection_core.models.precision import split_key, usual_key
@@ -41,6 +42,7 @@ from detection_core.ui.shared.visitor_store import VisitorStore
 _DEFAULT_MODELS = [COCO_MODEL, PERSON_MODEL]
 _POLL_SECONDS = 0.5
 _ROUNDS = 5
+_RESULTS_FILES = [".json", ".jsonl", ".gz"]
 # Comparisons, and results from files, of all visitors together.
 _KEPT = 128
 _IMPORT_HELP = "Results of another tool for this image, as COCO results JSON (Detectron2, Ultralytics …), become one more model."
@@ -68,6 +70,8 @@ class CompareTab:
         links: The images' names in links.
 
     Attributes:
+        comparisons: Where comparisons are kept.
+        results_files: Where results from files are kept.
         slots: The models, for the page to refresh.
         inputs: Image, models, results from files and settings from a link.
         link_outputs: Outputs of `open_link`.
@@ -80,8 +84,8 @@ class CompareTab:
         # Apart from the turns: cancelling a comparison shows the results so far, cancelling a measurement just ends it.
         self._measurement_turns = Turns()
         self._measurements = Measurements()
-        self._comparisons: VisitorStore[KeptComparison] = VisitorStore(ResultExpiredError, _KEPT)
-        self._results_files = ResultsFiles(_KEPT)
+        self.comparisons: VisitorStore[KeptComparison] = VisitorStore(ResultExpiredError, _KEPT)
+        self.results_files = ResultsFiles(_KEPT)
 
     def layout(self) -> None:
         """Adds the components to the page being built."""
@@ -95,9 +99,10 @@ class CompareTab:
                 self.slots = ModelSlots(self._default_models(), self._engine.model_states())
                 self._compare_button = gr.Button("Compare", variant="primary")
                 self._cancel_button = gr.Button("Cancel", visible=False)
-                self._add_button = _ResultsButton("Add results from a file", file_types=[".json"], type="filepath", size="sm")
+                self._add_button = _ResultsButton("Add results from a file", file_types=_RESULTS_FILES, type="filepath", size="sm")
                 gr.Markdown(_IMPORT_HELP, elem_classes="fine-print")
                 self._image_id = SafeText(label="This image's id in the file", visible=False, max_length=200)
+                self._skip_button = gr.Button("Add it without invalid entries", size="sm", visible=False)
                 self._remove_button = gr.Button("Remove results from files", size="sm", visible=False)
             with gr.Column(scale=1, min_width=320):
                 self._view = CompareView(can_keep=self._links.can_keep)
@@ -111,14 +116,16 @@ class CompareTab:
             tab: The tab; opening it for the first time compares the models on the example.
         """
         inputs, outputs = self.inputs, [self._view, self._comparison_name, self.slots, self._compare_button, self._cancel_button]
-        file_outputs = [*outputs, self._files, self._remove_button, self._image_id]
+        file_outputs = [*outputs, self._files, self._remove_button, self._image_id, self._skip_button]
         tab.select(self.compare_first, [self._comparison_name, *inputs], outputs, **CONCURRENT, **QUIET)
         gr.on([self._image.input, self._image.clear, self.slots.select], self.compare, inputs, outputs, **CONCURRENT, **QUIET)
         chosen = self._examples.select(self.choose_example, None, self._image, queue=False, **QUIET)
         chosen.then(self.compare, inputs, outputs, **CONCURRENT, **QUIET)
         self._compare_button.click(self.press_compare, inputs, outputs, **CONCURRENT, **QUIET)
         file_events = [self._add_button.upload, self._image_id.submit]
-        gr.on(file_events, self.add_results, [self._add_button, self._image_id, *inputs], file_outputs, **CONCURRENT, **QUIET)
+        file_inputs = [self._add_button, self._image_id, *inputs]
+        gr.on(file_events, self.add_results, file_inputs, file_outputs, **CONCURRENT, **QUIET)
+        self._skip_button.click(self.add_valid_results, file_inputs, file_outputs, **CONCURRENT, **QUIET)
         self._remove_button.click(self.remove_results, [self._image, self.slots, self._link], file_outputs, **CONCURRENT, **QUIET)
         self._cancel_button.click(self.cancel, None, [self._view, self._cancel_button], queue=False, **QUIET)
         self._view.measure(self.measure, inputs, outputs, **CONCURRENT, **QUIET)
@@ -160,26 +167,64 @@ class CompareTab:
         request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
         """Reads a results file and compares with it; asks for the image's id if the file holds results for several images."""
+        yield from self._add_results(file, image_id, path, keys, files, link, request, skip_invalid=False)
+
+    def add_valid_results(
+        self,
+        file: str | None,
+        image_id: str | None,
+        path: str | None,
+        keys: list[str],
+        files: list[str],
+        link: Mapping[str, Any],
+        request: gr.Request,
+    ) -> Iterator[tuple[Any, ...]]:
+        """Reads a results file without its invalid entries and compares with it."""
+        yield from self._add_results(file, image_id, path, keys, files, link, request, skip_invalid=True)
+
+    def _add_results(
+        self,
+        file: str | None,
+        image_id: str | None,
+        path: str | None,
+        keys: list[str],
+        files: list[str],
+        link: Mapping[str, Any],
+        request: gr.Request,
+        *,
+        skip_invalid: bool,
+    ) -> Iterator[tuple[Any, ...]]:
+        """Adds a file; offers to read it without invalid entries if it has any."""
         title = Path(file or "").name
         try:
             if file is None:
                 raise ResultsFormatError("The upload has failed. Choose the file again.")
             if path is None:
                 raise ImageError("First choose the image that the results are for.")
-            files = [*files, self._results_files.add(Path(file), read_upload(path), image_id or "")]
+            name = self.results_files.add(
+                Path(file),
+                read_upload(path),
+                image_id or "",
+                file_name=Path(path).name,
+                skip_invalid=skip_invalid,
+                compared=_classes_of(keys),
+            )
         except SeveralImagesError as error:
-            yield _failure(f"Which of the images in “{title}” is this?", str(error)), *_NOTHING[1:], gr.skip(), gr.skip(), _visible(True)
+            failure = _failure(f"Which of the images in “{title}” is this?", str(error))
+            yield failure, *_NOTHING[1:], gr.skip(), gr.skip(), _visible(True), _visible(False)
             return
         except (UserError, OSError) as error:
-            yield _failure(f"“{title}” cannot be used", str(error)), *_NOTHING[1:], gr.skip(), gr.skip(), gr.skip()
+            failure = _failure(f"“{title}” cannot be used", str(error))
+            yield failure, *_NOTHING[1:], gr.skip(), gr.skip(), gr.skip(), _visible(isinstance(error, InvalidEntryError))
             return
+        files = [*files, name]
         for update in self.compare(path, keys, files, link, request):
-            yield *update, files, _visible(True), gr.update(visible=False, value="")
+            yield *update, files, _visible(True), gr.update(visible=False, value=""), _visible(False)
 
     def remove_results(self, path: str | None, keys: list[str], link: Mapping[str, Any], request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """Compares without results from files."""
         for update in self.compare(path, keys, [], link, request):
-            yield *update, [], _visible(False), gr.update(visible=False, value="")
+            yield *update, [], _visible(False), gr.update(visible=False, value=""), _visible(False)
 
     def measure(
         self, path: str | None, keys: list[str], files: list[str], link: Mapping[str, Any], request: gr.Request
@@ -235,7 +280,7 @@ class CompareTab:
     def download(self, settings: CompareSettings, name: str) -> CompareMessage:
         """Writes everything into one archive, as the visitor sees it."""
         try:
-            comparison = self._comparisons.find(name)
+            comparison = self.comparisons.find(name)
             archive = comparison_archive(comparison, settings)
         except UserError as error:
             return _failure("The comparison cannot be saved", str(error))
@@ -291,7 +336,7 @@ class CompareTab:
             return
         run, notes = self._begin_run(Path(path), loaded, keys, files, visitor, may_download=may_download)
         image_file = shown_file(path, loaded, self._view)
-        name = self._comparisons.put(run.kept())
+        name = self.comparisons.put(run.kept())
         changed = True
         while run.is_waiting:
             if not self._turns.is_current(visitor, turn):
@@ -301,7 +346,7 @@ class CompareTab:
                 yield run.message(image_file, self._links.name(loaded), notes, link), name, *_NOTHING[2:4], _visible(True)
             changed = run.wait(_POLL_SECONDS)
             if changed:
-                self._comparisons.put(run.kept(), token=name)
+                self.comparisons.put(run.kept(), token=name)
         if not self._turns.is_current(visitor, turn):
             yield _NOTHING
             return
@@ -311,9 +356,19 @@ class CompareTab:
         self, path: Path, loaded: LoadedImage, keys: Sequence[str], files: Sequence[str], visitor: str, *, may_download: bool
     ) -> tuple[ComparisonRun, list[str]]:
         """A run with the results from files that belong to the image, and remarks on the others."""
-        imported, notes = self._results_files.for_image(files, loaded, MAX_MODELS - len(keys))
+        imported, notes = self.results_files.for_image(files, loaded, MAX_MODELS - len(keys))
         candidates = [Candidate(key, self._engine, loaded, visitor=visitor, may_download=may_download) for key in keys]
         return ComparisonRun(path, loaded, candidates, imported, self._measurements), notes
+
+
+def _classes_of(keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The classes by label of those models that exist, by their titles."""
+    classes = {}
+    for key in keys:
+        with suppress(UserError):  # The view reports a model that is gone.
+            spec = get_model_spec(key)
+            classes[spec.title] = spec.categories
+    return classes
 
 
 def _failure(title: str, text: str) -> CompareMessage:

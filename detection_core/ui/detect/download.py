@@ -11,7 +11,7 @@ import numpy as np
 
 from detection_core.errors import UserError
 from detection_core.file_names import shortened
-from detection_core.formats import FORMATS, ImageResult, export
+from detection_core.formats import FORMATS, ImageResult, export, number_images
 from detection_core.ui.components.client_values import plain_settings
 from detection_core.ui.detect.view import ViewSettings
 from detection_core.ui.shared.session import KeptResult
@@ -43,7 +43,7 @@ def result_file(kept: KeptResult, settings: ViewSettings, form: str) -> tuple[by
         raise UserError(f"{FORMATS[form].title} cannot hold this model's results. Choose another format.")
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        names = export([result], [form], archive, style=settings.style)
+        names = export([result], [form], archive, style=settings.style, numbering=number_images([result.file_name]))
     # Each may be as long as the file system allows.
     stem = f"{shortened(kept.image_path.stem, _LONGEST)}_{shortened(kept.detections.model, _LONGEST)}"
     if len(names) > 1:
@@ -74,4 +74,5 @@ def seen_result(kept: KeptResult, settings: ViewSettings) -> ImageResult:
         # Numbers too: the table beside the image explains them.
         numbers=[int(index) + 1 for index in indices],
         notes=loaded.notes,
+        image_id=number_images([kept.image_path.name]).image_ids[0],
     )

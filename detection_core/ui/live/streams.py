@@ -102,9 +102,8 @@ class LiveStreams(VisitorStore[LiveStream]):
     """
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(StreamEndedError, most + _MAX_WAITING)
+        super().__init__(StreamEndedError, most + _MAX_WAITING, clock)
         self._most = most
-        self._clock = clock
         self._numbers = itertools.count()
 
     def __len__(self) -> int:
@@ -112,6 +111,10 @@ class LiveStreams(VisitorStore[LiveStream]):
         with self._lock:
             self._remove_silent()
             return len(self._entries)
+
+    def served(self) -> int:
+        """How many are served now; the others wait."""
+        return min(len(self), self._most)
 
     def begin(self, visitor: str, spec: ModelSpec) -> LiveStream:
         """Begins a stream, in place of the visitor's earlier one: with another model it keeps its place in the queue.

@@ -61,9 +61,10 @@ class Visit:
         self.name = ""
         self.files: list[str] = []
 
-    def add(self, file: str, *keys: str, image_id: str = "") -> CompareMessage:
-        updates = list(self.tab.add_results(file, image_id, IMAGE, list(keys), self.files, {}, REQUEST))
-        message, *_, files, _, self.image_id_box = updates[-1]
+    def add(self, file: str, *keys: str, image_id: str = "", skip_invalid: bool = False) -> CompareMessage:
+        handler = self.tab.add_valid_results if skip_invalid else self.tab.add_results
+        updates = list(handler(file, image_id, IMAGE, list(keys), self.files, {}, REQUEST))
+        message, *_, files, _, self.image_id_box, self.skip_button = updates[-1]
         if files != gr.skip():
             self.files = files
         return message
@@ -84,7 +85,7 @@ def test_models_side_by_side():
     assert {point.id for point in message.points} == {PERSON_MODEL, SSD}
 
 
-def test_one_that_fails_says_why_and_harms_nobody():
+def test_one_that_fails_says_why_and_does_not_affect_the_others():
     message = Visit().compare(PERSON_MODEL, FCOS, "gone", SSD)
     assert [model.objects is not None for model in message.models] == [True, False, False, True]
     assert message.models[1].error.text == "It cannot be downloaded."
@@ -208,6 +209,32 @@ def test_of_a_file_about_several_images_one_is_asked_for(tmp_path):
     assert len(message.models[2].objects) == 3
     assert not visit.image_id_box["visible"]
     assert "has the image id 7" in visit.add(str(path), PERSON_MODEL, SSD, image_id="7").error.text
+
+
+def test_invalid_entries_are_skipped_when_asked(tmp_path):
+    path = tmp_path / "some.json"
+    good = {"image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 20], "score": 0.9}
+    path.write_text(json.dumps([good, good | {"score": 90}, good]))
+    visit = Visit()
+    error = visit.add(str(path), PERSON_MODEL, SSD).error
+    assert error.text == "results[1]: its “score” must be a number from 0 to 1, but is 90. Divide percentages by 100."
+    assert visit.skip_button["visible"]
+    message = visit.add(str(path), PERSON_MODEL, SSD, skip_invalid=True)
+    assert len(message.models[2].objects) == 2
+    assert message.notes == [f"“some.json”: 1 of 3 entries is invalid and skipped; the first: {error.text}"]
+    assert not visit.skip_button["visible"]
+    assert visit.compare(PERSON_MODEL, SSD).notes == message.notes
+
+
+def test_ids_that_are_not_cocos_are_named_by_a_model_beside_them(tmp_path):
+    path = tmp_path / "yolo.json"
+    path.write_text(json.dumps([{"image_id": 1, "category_id": key, "bbox": [10, 10, 20, 20], "score": 0.9} for key in (0, 2)]))
+    message = Visit().add(str(path), PERSON_MODEL, SSD)
+    assert sorted(category.name for category in message.models[2].categories.values()) == ["car", "person"]
+    assert "They are taken for the classes of SSD300 VGG-16, counted from 0." in message.notes[0]
+    message = Visit().add(str(path), PERSON_MODEL)
+    assert sorted(category.name for category in message.models[1].categories.values()) == ["class 0", "class 2"]
+    assert "So its classes have numbers instead of names." in message.notes[0]
 
 
 def test_four_models_leave_no_room_for_a_file(tmp_path):
