@@ -26,7 +26,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("ui.shared",),
     # Tabs do not know each other; what two of them need lies below.
     ("ui.detect", "ui.compare", "ui.live", "ui.video", "ui.batch", "ui.models"),
-    ("ui.api", "ui.hosting"),
+    ("ui.service",),
+    ("ui.api", "ui.http_api", "ui.hosting"),
     ("ui.app",),
     ("cli",),
     ("__main__",),

@@ -87,6 +87,10 @@ class EngineBusyError(EngineError):
     """Too many images are waiting already; the message is for people."""
 
 
+class VisitorBusyError(EngineBusyError):
+    """Too many of one visitor's images are waiting already, while others could still send some."""
+
+
 Cancelled = CancelledError
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from detection_core.engine.base import EngineBusyError, EngineError, EngineStatus, Job, JobState, Result, Stage
+from detection_core.engine.base import EngineBusyError, EngineError, EngineStatus, Job, JobState, Result, Stage, VisitorBusyError
 from detection_core.engine.cores import CoreAllocation, Cores
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.peak_memory import peak_memory
@@ -232,7 +232,9 @@ class LocalEngine:
         if self._closed:
             raise EngineError("The server is shutting down. Try again in a moment.")
         of_visitor = sum(other.visitor == job.visitor for other in self._jobs) if job.visitor else 0
-        if len(self._jobs) >= self._max_jobs or of_visitor >= self._max_jobs_per_visitor:
+        if of_visitor >= self._max_jobs_per_visitor:
+            raise VisitorBusyError("Too many of your images are waiting already. Try again when you have a result.")
+        if len(self._jobs) >= self._max_jobs:
             raise EngineBusyError("Too many images are waiting already. Try again in a moment.")
         self._jobs[job] = request
 

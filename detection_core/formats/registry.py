@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from detection_core.detections import Detections
@@ -15,7 +16,7 @@ from detection_core.detections.coco_names import BACKGROUND, UNUSED
 from detection_core.formats.coco import DatasetWriter, ResultsWriter
 from detection_core.formats.csv_table import TableWriter
 from detection_core.formats.json_format import to_json
-from detection_core.formats.numbering import COUNTED, Numbering
+from detection_core.formats.numbering import COUNTED, Numbering, number_images
 from detection_core.formats.png import annotated_png
 from detection_core.formats.provenance import Provenance
 from detection_core.formats.result import ImageResult
@@ -193,6 +194,29 @@ def export(
     for note in notes:
         on_note(note)
     return files.written
+
+
+def export_one(result: ImageResult, form: str, *, style: AnnotationStyle = _STYLE) -> tuple[bytes, str]:
+    """Writes one image's result in one format, in memory.
+
+    Args:
+        result: The result.
+        form: A key of `FORMATS`.
+        style: As for `export`.
+
+    Returns:
+        The file, a ZIP archive if the format has several, and its extension, such as ".json".
+
+    Raises:
+        ValueError: As for `export`.
+    """
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        names = export([result], [form], archive, style=style, numbering=number_images([result.file_name]))
+    if len(names) > 1:
+        return file.getvalue(), ".zip"
+    with zipfile.ZipFile(file) as archive:
+        return archive.read(names[0]), PurePosixPath(names[0]).suffix
 
 
 def _ids_of(found: Detections, numbering: Numbering, notes: list[str]) -> dict[str, Any]:

@@ -21,15 +21,19 @@ from detection_core.ui.hosting.full_disk import answer_full_disk
 from detection_core.ui.hosting.middleware import middleware
 from detection_core.ui.hosting.monitor import Monitor
 from detection_core.ui.hosting.retention import Retention
+from detection_core.ui.http_api.app import build_http_api, http_api_route
 from detection_core.ui.live.model_speed import live_picker_value
 from detection_core.ui.live.streams import LiveStreams
 from detection_core.ui.live.tab import LiveTab
 from detection_core.ui.models.tab import ModelsTab
 from detection_core.ui.models.view import table_value
+from detection_core.ui.service import Service
+from detection_core.ui.shared.checked_blocks import CheckedBlocks
 from detection_core.ui.shared.events import QUIET
 from detection_core.ui.shared.image_links import ImageLinks
 from detection_core.ui.shared.kept_images import KeptImages
 from detection_core.ui.shared.limits import image_limit
+from detection_core.ui.shared.request_errors import EXCEPTION_HANDLERS
 from detection_core.ui.shared.session import cancel_all
 from detection_core.ui.shared.visitor_store import VisitorStore
 from detection_core.ui.theme import CSS, theme
@@ -46,13 +50,14 @@ class _Page:
 
     def __init__(self, engine: Engine, keep: KeptImages | None, streams: LiveStreams) -> None:
         self._engine = engine
+        self.service = Service(engine, streams)
         self._detect = DetectTab(engine)
         self._compare = CompareTab(engine, ImageLinks(keep))
         self._live = LiveTab(engine, streams)
         self._video = VideoTab(engine)
         self._batch = BatchTab(engine)
         self._models = ModelsTab(engine)
-        self._api = Api(engine, streams)
+        self._api = Api(self.service)
 
     def layout(self) -> None:
         gr.HTML(_MASTHEAD, elem_id="masthead")
@@ -170,10 +175,11 @@ def build_app(
     settings = settings or read_settings()
     streams = LiveStreams(settings.max_live_visitors)
     page = _Page(monitor.engine if monitor else engine, keep, streams)
-    with gr.Blocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_ONLY_AT_THE_END, fill_width=True) as app:
+    with CheckedBlocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_ONLY_AT_THE_END, fill_width=True) as app:
         page.layout()
         page.wire(app)
         app.queue(max_size=settings.max_queue)
+        app.http_api = build_http_api(page.service)
     retention = page.retention(app, settings.keep_uploads_seconds, settings.temp_quota_bytes)
     app.extra_startup_events.append(retention.start)
     if monitor is not None:
@@ -208,7 +214,7 @@ def launch_options(monitor: Monitor | None = None, settings: Settings | None = N
         "max_file_size": largest,
         "app_kwargs": {
             "middleware": guards,
-            "routes": [MODULES.route(), *(monitor.routes() if monitor else [])],
-            "exception_handlers": {OSError: answer_full_disk},
+            "routes": [MODULES.route(), http_api_route(), *(monitor.routes() if monitor else [])],
+            "exception_handlers": {OSError: answer_full_disk, **EXCEPTION_HANDLERS},
         },
     }

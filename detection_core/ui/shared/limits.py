@@ -10,6 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from detection_core.settings import read_setting
 
 _JSON_LIMIT = 2 * 2**20
+# Takes images in requests of its own.
+_HTTP_API = "/api/v1/"
 _UPLOAD_PATH = "/gradio_api/upload"
 # What a form adds to the file in it.
 _FORM_OVERHEAD = 2**20
@@ -42,8 +44,11 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_upload = scope["path"].rstrip("/").endswith(_UPLOAD_PATH)
-        limit = self._largest_file + _FORM_OVERHEAD if is_upload else _JSON_LIMIT
+        path = scope["path"].rstrip("/")
+        is_upload = path.endswith(_UPLOAD_PATH)
+        limit = (
+            self._largest_image + _FORM_OVERHEAD if _HTTP_API in path else self._largest_file + _FORM_OVERHEAD if is_upload else _JSON_LIMIT
+        )
         length = dict(scope["headers"]).get(b"content-length", b"")
         if length.isdigit() and int(length) > limit:
             await self._refuse(send)
@@ -75,5 +80,6 @@ class BodyLimit:
     async def _refuse(self, send: Send) -> None:
         image, video = self._largest_image / 2**20, self._largest_file / 2**20
         text = f"This request is too large. Upload files one at a time, images of at most {image:g} MB, videos of at most {video:.0f} MB."
-        await send({"type": "http.response.start", "status": 413, "headers": [(b"content-type", b"application/json")]})
-        await send({"type": "http.response.body", "body": json.dumps({"detail": text}).encode()})
+        problem = {"type": "docs#too-large", "title": "The request is too large", "status": 413, "detail": text}
+        await send({"type": "http.response.start", "status": 413, "headers": [(b"content-type", b"application/problem+json")]})
+        await send({"type": "http.response.body", "body": json.dumps(problem).encode()})

@@ -33,12 +33,24 @@ def read_upload(path: str | Path) -> LoadedImage:
 
 def uploaded_path(sent: object) -> Path | None:
     """The file that a browser says it has uploaded; None if it is outside Gradio's upload folder, or does not exist any more."""
+    file = _in_upload_folder(sent)
+    return file if file is not None and file.is_file() else None
+
+
+def is_in_upload_folder(sent: object) -> bool:
+    """Whether a path leads into Gradio's upload folder; the file may have been deleted."""
+    return _in_upload_folder(sent) is not None
+
+
+def _in_upload_folder(sent: object) -> Path | None:
     folder = Path(get_upload_folder()).resolve()
     try:
         file = Path(sent if isinstance(sent, str) else "").resolve()
-        return file if file.is_relative_to(folder) and file.is_file() else None
+        # Raises the error of a name that is too long.
+        file.is_file()
     except (OSError, ValueError):  # Not a path, or too long for one.
         return None
+    return file if file.is_relative_to(folder) else None
 
 
 def image_name(sent: object, path: Path) -> str:
