@@ -27,7 +27,6 @@ from detection_core.datasets.coco import read_coco
 from detection_core.datasets.coco_json import DataError
 from detection_core.datasets.preparation import InvalidDataError, TrainingData
 from detection_core.engine import EngineBusyError, EngineError, LocalEngine
-from detection_core.environment import positive_number
 from detection_core.errors import SettingsError, UserError
 from detection_core.formats import InvalidEntryError, ResultsFormatError, SeveralImagesError, read_coco_results
 from detection_core.images.limits import ImageError
@@ -38,6 +37,7 @@ from detection_core.models.checkpoint import CheckpointError
 from detection_core.models.device import DeviceError, require_device
 from detection_core.models.user_models import read_model_spec
 from detection_core.models.weights import WeightsError, fetch_weights
+from detection_core.settings import read_setting
 from detection_core.training import TrainingError
 from detection_core.training.fine_tune import train
 from detection_core.video.io import VideoError, open_video
@@ -101,7 +101,7 @@ WAYS: list[tuple[type[UserError], Callable[[], object]]] = [
     (InvalidEntryError, lambda: read_coco_results([{}], (10, 10))),
     (NoImagesError, lambda: find_images(["nowhere/*.jpg"])),
     (ResultsFormatError, lambda: read_coco_results(b"{", (10, 10))),
-    (SettingsError, lambda: positive_number({"MOST": "many"}, "MOST", 5)),
+    (SettingsError, lambda: read_setting("port", {"GRADIO_SERVER_PORT": "many"})),
     (SeveralImagesError, lambda: read_coco_results(OF_TWO_IMAGES, (10, 10))),
     (TrainingError, lambda: train(TrainingData([NOWHERE]), PERSON_MODEL, Path("model.txt"))),
     (UnknownModelError, lambda: get_model_spec("yolo")),

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "detection_core"
 # From the ground up. A new package, or a file beside the packages, is forbidden until it is given a place here.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("environment", "process", "file_names", "detections"),
+    ("settings", "process", "file_names", "detections"),
     ("images",),
     ("visualization",),
     ("formats", "inputs"),

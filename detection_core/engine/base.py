@@ -179,7 +179,10 @@ class Engine(Protocol):
         """Cancels all jobs of a visitor who has gone."""
 
     def model_states(self) -> dict[str, str]:
-        """Where each model is, in every precision that can run: "in memory", "on disk" or "to download", by its key."""
+        """Where each model is, in every precision that can run, by its key.
+
+        It is "in memory", "on disk", "to download", or "not on this machine" where nothing may be downloaded.
+        """
 
     def run_seconds(self) -> dict[str, float]:
         """What an image takes here, from pixels to results: the median of the latest runs, by key of the models that have run."""

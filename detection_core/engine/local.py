@@ -191,7 +191,7 @@ class LocalEngine:
             job.cancel()
 
     def model_states(self) -> dict[str, str]:
-        """Where each model is, in every precision that the device has: "in memory", "on disk" or "to download"."""
+        """Where each model is, in every precision that the device has: "in memory", "on disk", "to download" or "not on this machine"."""
         precisions = [p for p in Precision if p is not Precision.FAST or sixteen_bits(self.device)]
         variants = [spec.in_precision(precision) for spec in list_specs() for precision in precisions]
         return {variant.key: self.loader.state(variant) for variant in variants}

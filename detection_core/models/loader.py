@@ -24,10 +24,11 @@ from detection_core.models.precision import Precision
 from detection_core.models.spec import ModelSpec
 from detection_core.models.weights import DownloadCancelled, WeightsError, fetch_weights, find_weights, reject_if_damaged
 from detection_core.process import release_freed_memory
+from detection_core.settings import read_setting
 
 logger = logging.getLogger(__name__)
 
-ModelState = Literal["in memory", "on disk", "to download"]
+ModelState = Literal["in memory", "on disk", "to download", "not on this machine"]
 
 _POLL_SECONDS = 0.1
 # Where `optimized.optimize` has been measured and held to torchvision's results.
@@ -228,11 +229,13 @@ class ModelLoader:
         return bool(others)
 
     def state(self, spec: ModelSpec) -> ModelState:
-        """How far away a model is."""
+        """How far away a model is; what is not on this machine cannot be used if nothing may be downloaded."""
         with self._lock:
             if self._find(spec):
                 return "in memory"
-        return "on disk" if find_weights(spec) else "to download"
+        if find_weights(spec):
+            return "on disk"
+        return "not on this machine" if read_setting("offline") else "to download"
 
     def _find(self, spec: ModelSpec) -> _Resident | None:
         resident = self._residents.get(spec.key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from detection_core.engine import Engine
+from detection_core.settings import Settings, read_settings
 from detection_core.ui.api import Api
 from detection_core.ui.batch.tab import BatchTab
 from detection_core.ui.compare.tab import CompareTab
@@ -20,7 +20,7 @@ from detection_core.ui.detect.tab import DetectTab
 from detection_core.ui.hosting.full_disk import answer_full_disk
 from detection_core.ui.hosting.middleware import middleware
 from detection_core.ui.hosting.monitor import Monitor
-from detection_core.ui.hosting.retention import KEEP_SECONDS, Retention
+from detection_core.ui.hosting.retention import Retention
 from detection_core.ui.http_api.app import build_http_api, http_api_route
 from detection_core.ui.live.model_speed import live_picker_value
 from detection_core.ui.live.streams import LiveStreams
@@ -32,7 +32,7 @@ from detection_core.ui.shared.checked_blocks import CheckedBlocks
 from detection_core.ui.shared.events import QUIET
 from detection_core.ui.shared.image_links import ImageLinks
 from detection_core.ui.shared.kept_images import KeptImages
-from detection_core.ui.shared.limits import IMAGE_LIMIT
+from detection_core.ui.shared.limits import image_limit
 from detection_core.ui.shared.request_errors import EXCEPTION_HANDLERS
 from detection_core.ui.shared.session import cancel_all
 from detection_core.ui.shared.visitor_store import VisitorStore
@@ -42,7 +42,6 @@ from detection_core.video.io import VideoLimits
 
 # Gradio deletes its files when the server ends; before that, `Retention` does. It asks for a frequency and an age, in seconds.
 _ONLY_AT_THE_END = (24 * 3600, 100 * 365 * 24 * 3600)
-_MAX_EVENTS = 200
 _MASTHEAD = "<h1>Detection Explorer</h1><p>See what torchvision's detection models see, in your own images.</p>"
 
 
@@ -157,8 +156,7 @@ def build_app(
     *,
     keep: KeptImages | None = None,
     monitor: Monitor | None = None,
-    keep_uploads_seconds: float = KEEP_SECONDS,
-    temp_quota_bytes: int | None = None,
+    settings: Settings | None = None,
 ) -> gr.Blocks:
     """Builds the page.
 
@@ -166,20 +164,23 @@ def build_app(
         engine: Where detection runs.
         keep: Where visitors may keep images for links; None keeps none.
         monitor: What counts the page's use, made for the same engine; None counts nothing.
-        keep_uploads_seconds: How long visitors' files and results are kept.
-        temp_quota_bytes: How large visitors' files may be together; None sets no limit.
+        settings: The settings; None reads them from the environment.
 
     Returns:
-        The page; serve it with `app.launch(**launch_options(monitor))`.
+        The page; serve it with `app.launch(**launch_options(monitor, settings))`.
+
+    Raises:
+        SettingsError: If the environment has a setting without a usable value.
     """
-    streams = LiveStreams()
+    settings = settings or read_settings()
+    streams = LiveStreams(settings.max_live_visitors)
     page = _Page(monitor.engine if monitor else engine, keep, streams)
     with CheckedBlocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_ONLY_AT_THE_END, fill_width=True) as app:
         page.layout()
         page.wire(app)
-        app.queue(max_size=_MAX_EVENTS)
+        app.queue(max_size=settings.max_queue)
         app.http_api = build_http_api(page.service)
-    retention = page.retention(app, keep_uploads_seconds, temp_quota_bytes)
+    retention = page.retention(app, settings.keep_uploads_seconds, settings.temp_quota_bytes)
     app.extra_startup_events.append(retention.start)
     if monitor is not None:
         monitor.metrics.add_gauge("live_streams", "Live streams that are served", streams.served)
@@ -188,32 +189,26 @@ def build_app(
     return app
 
 
-def launch_options(
-    monitor: Monitor | None = None,
-    *,
-    auth: str | None = None,
-    allowed_origins: Sequence[str] = (),
-    frame_ancestors: Sequence[str] = (),
-) -> dict[str, Any]:
+def launch_options(monitor: Monitor | None = None, settings: Settings | None = None) -> dict[str, Any]:
     """The arguments of `launch()` for this page, apart from the address.
 
     Args:
         monitor: What watches the server; it adds `/healthz`, `/readyz` and `/metrics`.
-        auth: "NAME:PASSWORD" that all routes but `/healthz` ask for; None lets everybody in.
-        allowed_origins: Other sites whose scripts may use the server, such as "https://example.org"; "*" allows all.
-        frame_ancestors: Other sites that may embed the page.
+        settings: The settings; None reads them from the environment.
 
     Raises:
-        SettingsError: If a limit in the environment is not a positive number, or `auth` is not NAME:PASSWORD.
+        SettingsError: If the environment has a setting without a usable value.
     """
-    largest = max(IMAGE_LIMIT, VideoLimits.from_environment().max_bytes)
-    guards = middleware(monitor, largest, auth=auth, allowed_origins=allowed_origins, frame_ancestors=frame_ancestors)
+    settings = settings or read_settings()
+    largest = max(image_limit(), VideoLimits.from_environment().max_bytes)
+    sites = {"allowed_origins": settings.allowed_origins, "frame_ancestors": settings.frame_ancestors}
+    guards = middleware(monitor, largest, auth=settings.auth, **sites)
     return {
         "theme": theme(),
         "css": CSS,
         # What the tab needs that the page opens with.
         "head": preloading_head("detect/view.js", "components/model_picker.js", "components/example_strip.js"),
-        "footer_links": ["api", "settings"],
+        "footer_links": ["api", "settings"] if settings.show_links else [],
         "run_history": False,
         "show_error": False,
         "max_file_size": largest,

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from detection_core.models.catalog import ASSETS
+from detection_core.settings import Settings
 from detection_core.ui.app import build_app, launch_options
 from detection_core.ui.hosting.monitor import Monitor
 from tests.ui.fake_engine import FakeEngine
@@ -36,7 +37,7 @@ def address(serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     monitor = Monitor(engine)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
-        yield serve(build_app(engine, monitor=monitor), **launch_options(monitor, auth=":".join(AUTH.values())))
+        yield serve(build_app(engine, monitor=monitor), **launch_options(monitor, Settings(auth=(tuple(AUTH.values()),))))
 
 
 @pytest.fixture(scope="module")

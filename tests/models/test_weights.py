@@ -14,10 +14,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch.hub
+from torchvision.models import ResNet50_Weights
 
 from detection_core.models import catalog, download, weights
 from detection_core.models.catalog import PERSON_MODEL, ModelSpec, get_model_spec, list_models
-from detection_core.models.weights import DownloadCancelled, WeightsError, available_models, fetch_weights, find_weights
+from detection_core.models.loader import ModelLoader
+from detection_core.models.weights import DownloadCancelled, WeightsError, available_models, fetch_backbone, fetch_weights, find_weights
 from tests.download_host import DownloadHost
 
 BYTES = bytes(range(256)) * 4000
@@ -435,6 +437,14 @@ class TestRefusals:
         message = refused(make_spec())
         assert f"from {host.url}:" in message
         assert "secret" not in message
+
+    def test_nothing_is_downloaded_if_the_host_says_so(self, host, home, refused, monkeypatch):
+        monkeypatch.setenv("DETECTION_EXPLORER_OFFLINE", "1")
+        assert "are not on this machine" in refused(make_spec())
+        with pytest.raises(WeightsError, match="are not on this machine"):
+            fetch_backbone(ResNet50_Weights.IMAGENET1K_V1)
+        assert host.requests == []
+        assert ModelLoader().state(make_spec()) == "not on this machine"
 
     def test_embedded_model_is_missing(self, refused):
         assert "assets folder" in refused(get_model_spec(PERSON_MODEL))

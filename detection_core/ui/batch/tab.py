@@ -18,14 +18,15 @@ from detection_core.file_names import shortened
 from detection_core.formats import FORMATS, ImageResult, Numbering, export, provenance_of
 from detection_core.images.reading import ImageError
 from detection_core.models.catalog import UnknownModelError, get_model_spec
+from detection_core.settings import read_setting
 from detection_core.ui.batch.annotations import numbering_of
 from detection_core.ui.batch.images import Response, detect_in_image
-from detection_core.ui.batch.store import Batch, BatchImage, BatchStore, most_images
+from detection_core.ui.batch.store import Batch, BatchImage, BatchStore
 from detection_core.ui.batch.view import BatchMessage, BatchOrder, BatchView, batch_download, batch_error, batch_start
 from detection_core.ui.components.client_values import items_of_type, mapping_of, text_of
 from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
 from detection_core.ui.shared.events import QUIET, server_function
-from detection_core.ui.shared.limits import IMAGE_LIMIT
+from detection_core.ui.shared.limits import image_limit
 from detection_core.ui.shared.progress import explain
 from detection_core.ui.shared.session import visitor_of
 from detection_core.ui.shared.uploads import read_upload
@@ -49,7 +50,7 @@ class BatchTab:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._most = most_images()
+        self._most: int = read_setting("max_batch")
         self.batches = BatchStore()
 
     def layout(self) -> None:
@@ -60,7 +61,7 @@ class BatchTab:
                 self._detect_button = gr.Button("Detect", variant="primary")
             with gr.Column(scale=1, min_width=320):
                 functions = map(server_function, (self.detect_image, self.give_up, self.forget))
-                self.view = BatchView(*functions, most=self._most, largest=IMAGE_LIMIT)
+                self.view = BatchView(*functions, most=self._most, largest=image_limit())
 
     def wire(self, page: gr.Blocks) -> None:
         """Connects the events.

@@ -234,7 +234,7 @@ class CompareTab:
         turn, measurement = self._turns.begin(visitor), self._measurement_turns.begin(visitor)
         self._engine.cancel_visitor(visitor)
         states = self._engine.model_states()
-        here = [key for key in keys if states.get(key, "to download") != "to download"]
+        here = [key for key in keys if states.get(key) in ("in memory", "on disk")]
         results: dict[str, list[Result]] = {key: [] for key in here}
         try:
             if path is None or not here:

@@ -6,12 +6,12 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from detection_core.errors import SettingsError
 from detection_core.ui.hosting.health import ALIVE
 
 # Gradio asks itself for the second one when it starts, without credentials; it begins the queue and tells nothing.
@@ -19,32 +19,17 @@ _OPEN = frozenset({ALIVE, "/gradio_api/startup-events"})
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="Detection Explorer", charset="UTF-8"', "Cache-Control": "no-store"}
 
 
-def credentials(text: str) -> tuple[str, str]:
-    """The name and the password in "NAME:PASSWORD".
-
-    Raises:
-        SettingsError: If one of them is missing.
-    """
-    name, colon, password = text.partition(":")
-    if not (name and colon and password):
-        raise SettingsError("The setting auth must be NAME:PASSWORD, a name and a password with a colon between them.")
-    return name, password
-
-
 class BasicAuth:
     """HTTP Basic authentication over all routes; Gradio's own `auth` covers only some of its own.
 
     Args:
         app: The application behind it.
-        auth: "NAME:PASSWORD".
-
-    Raises:
-        SettingsError: If it is anything else.
+        auth: Pairs of a name and a password.
     """
 
-    def __init__(self, app: ASGIApp, auth: str) -> None:
+    def __init__(self, app: ASGIApp, auth: Sequence[tuple[str, str]]) -> None:
         self._app = app
-        self._expected = _digest(":".join(credentials(auth)).encode())
+        self._expected = [_digest(":".join(pair).encode()) for pair in auth]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or responds with 401."""
@@ -61,8 +46,8 @@ class BasicAuth:
             sent = base64.b64decode(encoded.strip(), validate=True) if kind.lower() == "basic" else b""
         except (binascii.Error, ValueError):
             return False
-        # Digests have one length, and comparing them takes the same time whatever was sent.
-        return hmac.compare_digest(_digest(sent), self._expected)
+        # Digests have one length, and comparing them with all takes the same time whatever was sent.
+        return sum(hmac.compare_digest(_digest(sent), expected) for expected in self._expected) > 0
 
 
 def _digest(data: bytes) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from starlette.middleware import Middleware
 
-from detection_core.ui.hosting.auth import BasicAuth, credentials
+from detection_core.ui.hosting.auth import BasicAuth
 from detection_core.ui.hosting.closed_routes import ClosedRoutes
 from detection_core.ui.hosting.headers import SecurityHeaders
 from detection_core.ui.hosting.monitor import Monitor
@@ -19,7 +19,7 @@ def middleware(
     monitor: Monitor | None,
     largest_file: int,
     *,
-    auth: str | None = None,
+    auth: Sequence[tuple[str, str]] = (),
     allowed_origins: Sequence[str] = (),
     frame_ancestors: Sequence[str] = (),
 ) -> list[Middleware]:
@@ -28,21 +28,15 @@ def middleware(
     Args:
         monitor: Counts responses; None counts none.
         largest_file: Size of the largest upload accepted, in bytes.
-        auth: "NAME:PASSWORD" that all routes but the sign of life ask for; None lets everybody in.
+        auth: Names and passwords that all routes but the sign of life ask for; none let everybody in.
         allowed_origins: Other sites whose scripts may use the server.
         frame_ancestors: Other sites that may embed the page.
-
-    Raises:
-        SettingsError: If `auth` is not NAME:PASSWORD.
     """
-    if auth is not None:
-        # Now, rather than at the first request.
-        credentials(auth)
     return [
         Middleware(RequestRecorder, metrics=monitor.metrics if monitor else None),
         Middleware(SecurityHeaders, embedded_by=frame_ancestors),
         Middleware(OriginCheck, allowed=allowed_origins),
-        *([Middleware(BasicAuth, auth=auth)] if auth is not None else []),
+        *([Middleware(BasicAuth, auth=auth)] if auth else []),
         Middleware(ClosedRoutes),
         Middleware(BodyLimit, largest_file=largest_file),
     ]

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from detection_core.images.reading import LoadedImage, read_image
 from detection_core.ui.http_api.problems import ProblemError
-from detection_core.ui.shared.limits import IMAGE_LIMIT
+from detection_core.ui.shared.limits import image_limit
 from detection_core.ui.shared.uploads import image_name
 
 _HOW = "curl -F image=@photo.jpg"
@@ -76,8 +76,8 @@ async def read_body(request: Request) -> Sent:
         data, name, fields = b"", "", []
     if not data:
         raise ProblemError(f"Send an image: {_HOW}.", "no-image")
-    if len(data) > IMAGE_LIMIT:
-        raise ProblemError(f"An image may have at most {IMAGE_LIMIT / 2**20:.0f} MB.", "too-large")
+    if len(data) > (limit := image_limit()):
+        raise ProblemError(f"An image may have at most {limit / 2**20:.0f} MB.", "too-large")
     return Sent(data, name, query + fields)
 
 

@@ -15,8 +15,6 @@ from detection_core.models.families import Task
 from detection_core.models.spec import ModelSpec
 from detection_core.ui.shared.visitor_store import VisitorStore, new_token
 
-# With more, each would get less than one frame a second from a light model on two cores.
-_MAX_SERVED = 12
 _MAX_WAITING = 88
 # Waiting pages ask every two seconds.
 _MAX_SILENCE = 12.0
@@ -103,7 +101,7 @@ class LiveStreams(VisitorStore[LiveStream]):
         clock: Gives the time in seconds.
     """
 
-    def __init__(self, most: int = _MAX_SERVED, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(StreamEndedError, most + _MAX_WAITING, clock)
         self._most = most
         self._numbers = itertools.count()

@@ -10,7 +10,7 @@ from gradio.utils import get_upload_folder
 
 from detection_core.images.reading import ImageError, LoadedImage, read_image
 from detection_core.ui.components.client_values import text_of
-from detection_core.ui.shared.limits import IMAGE_LIMIT
+from detection_core.ui.shared.limits import image_limit
 
 _LONGEST_NAME = 240
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -26,8 +26,8 @@ def read_upload(path: str | Path) -> LoadedImage:
         size = Path(path).stat().st_size
     except OSError:
         raise ImageError("The image is no longer on the server. Choose it again.") from None
-    if size > IMAGE_LIMIT:
-        raise ImageError(f"The file has {size / 2**20:.0f} MB; at most {IMAGE_LIMIT / 2**20:.0f} MB are allowed for an image.")
+    if size > (limit := image_limit()):
+        raise ImageError(f"The file has {size / 2**20:.0f} MB; at most {limit / 2**20:.0f} MB are allowed for an image.")
     return read_image(path)
 
 

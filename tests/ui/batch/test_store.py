@@ -8,7 +8,7 @@ import pytest
 
 from detection_core.engine import Job
 from detection_core.models.catalog import PERSON_MODEL, get_model_spec
-from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchFullError, BatchImage, BatchStore, RunningImage, most_images
+from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchFullError, BatchImage, BatchStore, RunningImage
 from tests.factories import make_detections
 
 SPEC = get_model_spec(PERSON_MODEL)
@@ -108,14 +108,3 @@ def test_cancelling_keeps_results():
     batch.running["2"] = RunningImage(Path("b.png"), "b.png")
     batch.cancel()
     assert (batch.images.keys(), batch.running) == ({"1"}, {})
-
-
-@pytest.mark.parametrize(("text", "number"), [("", 200), (" 50 ", 50)])
-def test_how_many_images_there_may_be(text, number):
-    assert most_images({"DETECTION_EXPLORER_MAX_BATCH": text}) == number
-
-
-@pytest.mark.parametrize("text", ["0", "-3", "many", "1.5", "²"])
-def test_a_wrong_number_is_an_error(text):
-    with pytest.raises(ValueError, match="DETECTION_EXPLORER_MAX_BATCH must be"):
-        most_images({"DETECTION_EXPLORER_MAX_BATCH": text})

@@ -22,6 +22,7 @@ from benchmarks.house import ROOT
 from detection_core.engine import EngineError
 from detection_core.models.catalog import ASSETS, COCO_MODEL
 from detection_core.models.user_models import MODELS_DIR
+from detection_core.settings import Settings
 from detection_core.ui.app import build_app, launch_options
 from detection_core.ui.hosting.logs import set_up_logs
 from detection_core.ui.hosting.monitor import Monitor
@@ -56,8 +57,10 @@ def app(engine: FakeEngine, uploads: Path, tmp_path_factory: pytest.TempPathFact
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
         patch.setenv(MODELS_DIR, str(models))
         monitor = Monitor(engine)
-        page = build_app(engine, monitor=monitor, keep_uploads_seconds=KEEP_SECONDS)
-        options = launch_options(monitor, auth=":".join(AUTH), allowed_origins=[FRIEND], frame_ancestors=["https://school.example"])
+        sites = {"allowed_origins": (FRIEND,), "frame_ancestors": ("https://school.example",)}
+        settings = Settings(auth=(AUTH,), keep_uploads_seconds=KEEP_SECONDS, **sites)
+        page = build_app(engine, monitor=monitor, settings=settings)
+        options = launch_options(monitor, settings)
         page.launch(prevent_thread_lock=True, quiet=True, **options)
         yield page
         page.close(verbose=False)

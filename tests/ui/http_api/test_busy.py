@@ -33,7 +33,7 @@ SMALL = png(64)
 
 
 def client(engine: FakeEngine, streams: LiveStreams | None = None, host: str = "10.0.0.1") -> TestClient:
-    api = build_http_api(Service(engine, LiveStreams() if streams is None else streams))
+    api = build_http_api(Service(engine, LiveStreams(most=12) if streams is None else streams))
     return TestClient(api, client=(host, 1), raise_server_exceptions=False)
 
 
@@ -97,7 +97,7 @@ def test_leaves_no_files(tmp_path, monkeypatch, as_form):
 @pytest.mark.parametrize(("path", "jobs"), [("/detect", 1), ("/track", 1), ("/compare", 2)])
 def test_a_client_that_goes_cancels_its_jobs(path, jobs):
     engine = FakeEngine(holds=True)
-    api = build_http_api(Service(engine, LiveStreams()))
+    api = build_http_api(Service(engine, LiveStreams(most=12)))
     received = [{"type": "http.request", "body": SMALL, "more_body": False}]
 
     async def receive() -> dict[str, Any]:
@@ -120,7 +120,7 @@ def test_works_below_any_prefix(root_path, stripped):
             return self
 
     page = Page(root_path=root_path, routes=[http_api_route()])
-    page.http_api = build_http_api(Service(FakeEngine(), LiveStreams()))  # type: ignore[attr-defined]
+    page.http_api = build_http_api(Service(FakeEngine(), LiveStreams(most=12)))  # type: ignore[attr-defined]
     address = f"{'' if stripped else root_path}{PREFIX}"
     with TestClient(page) as outside:
         assert post(outside, f"{address}/detect?model={PERSON_MODEL}").json()["summary"] == "2 persons"
