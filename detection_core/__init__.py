@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from detection_core.detections.tracking import TrackedDetections, Tracker
     from detection_core.errors import UserError
     from detection_core.evaluation import Evaluation, evaluate
+    from detection_core.explanation import Explanation, explain
     from detection_core.formats import (
         ImageResult,
         Provenance,
@@ -53,6 +54,7 @@ __all__ = [
     "Detections",
     "Detector",
     "Evaluation",
+    "Explanation",
     "FrameResults",
     "ImageError",
     "ImageResult",
@@ -76,6 +78,7 @@ __all__ = [
     "detect_video",
     "detector_on_backbone",
     "evaluate",
+    "explain",
     "export_video",
     "find_images",
     "from_json",
@@ -110,6 +113,7 @@ _HOMES = {
     "Detections": "detections",
     "Detector": "models.detector",
     "Evaluation": "evaluation",
+    "Explanation": "explanation",
     "ImageError": "images.reading",
     "ResultsFormatError": "formats",
     "ModelSpec": "models.spec",
@@ -131,6 +135,7 @@ _HOMES = {
     "detector_on_backbone": "models.builders",
     "annotate_comparison": "visualization",
     "evaluate": "evaluation",
+    "explain": "explanation",
     "export_video": "video",
     "find_images": "inputs",
     "from_json": "formats",
