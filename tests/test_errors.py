@@ -48,6 +48,7 @@ SPEC = get_model_spec(PERSON_MODEL)
 INTERNAL = {
     "DownloadCancelled": "nothing went wrong: the caller no longer wants the file",
     "DownloadError": "a reason within the sentence of a WeightsError",
+    "SaliencyCancelled": "nothing went wrong: the caller no longer wants the map",
     "TrainingInterrupted": "nothing went wrong: somebody stopped the training",
     "UnknownFamilyError": "a reason within the sentence of a CheckpointError",
 }

@@ -1,4 +1,4 @@
-"""Tests for every family that a recording ends in torchvision's result, that its reasons hold, and that what-if is what torchvision does."""
+"""Tests for every family that a recording ends in torchvision's result, and that its reasons and what-if are true."""
 
 from __future__ import annotations
 
@@ -23,11 +23,17 @@ from detection_core.models.detector import run
 from detection_core.models.precision import Precision
 from tests.random_models import FAMILIES, QUICK_FAMILIES, quick_first
 
-EVERY_FAMILY = pytest.mark.parametrize("key", quick_first(FAMILIES, QUICK_FAMILIES))
+# Boxes of Mask R-CNN are those of Faster R-CNN.
+QUICK = [key for key in QUICK_FAMILIES if "mask" not in key]
+EVERY_FAMILY = pytest.mark.parametrize("key", quick_first(FAMILIES, QUICK))
 TWO_STAGES = [key for key in FAMILIES if "rcnn" in key or "person" in key]
 PIXELS = (image_tensor(200, 150) * 255).byte().permute(1, 2, 0).numpy()
 # So few that candidates are lost at every step.
-TIGHT = {"nms_thresh": 0.4, "detections_per_img": 6, "topk_candidates": 8}
+TIGHT = {"nms_thresh": 0.2, "detections_per_img": 3, "topk_candidates": 8}
+OWN = {
+    "person_mobilenet_v2_fpn": {"nms_thresh": 0.6},
+    "fcos_resnet50_fpn": {"nms_thresh": 0.05, "topk_candidates": 40},
+}
 ABOVE_FLOOR = 400
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -38,10 +44,11 @@ def tight_module(key: str) -> Any:
     """A model with settings at which candidates are lost at every step."""
     module = with_shared_weights(calibrated_module(key))
     scores = np.sort(record(module, get_model_spec(key), PIXELS).candidates.scores)
-    change(module, score_thresh=float(scores[-min(ABOVE_FLOOR, len(scores) // 2)]), **TIGHT)
+    change(module, score_thresh=float(scores[-min(ABOVE_FLOOR, len(scores) // 2)]), **{**TIGHT, **OWN.get(key, {})})
     if hasattr(module, "rpn"):
         module.rpn._pre_nms_top_n = {"testing": 60}
         module.rpn._post_nms_top_n = {"testing": 30}
+        module.roi_heads.mask_roi_pool = module.roi_heads.keypoint_roi_pool = None
     return module
 
 
@@ -73,7 +80,7 @@ def assert_same(found: Detections, expected: Detections) -> None:
     np.testing.assert_array_equal(found.boxes, expected.boxes)
 
 
-def with_fate(recording: Recording, fate: Fate, most: int = 5) -> list[int]:
+def with_fate(recording: Recording, fate: Fate, most: int = 3) -> list[int]:
     """A few candidates with a fate, the best ones and others."""
     own = np.flatnonzero(recording.selection.fates == FATES.index(fate))
     own = own[np.argsort(-recording.candidates.scores[own], kind="stable")]
@@ -111,17 +118,14 @@ def test_the_chain_ends_in_torchvisions_result(key: str):
 @EVERY_FAMILY
 def test_candidates_below_the_floor_appear_when_it_is_lowered(key: str):
     recording = recording_of(key)
-    lost = with_fate(recording, Fate.BELOW_FLOOR)
+    lost = with_fate(recording, Fate.BELOW_FLOOR, most=2 * ABOVE_FLOOR)[:40:20]
     assert lost
+    # Nothing else stands in their way.
+    free = {"topk_candidates": 10**6, "nms_thresh": 1.0, "detections_per_img": 10**6}
     for index in lost:
-        score = float(recording.candidates.scores[index])
-        # Nothing else stands in its way.
-        module = changed(key, score_thresh=score * 0.999, topk_candidates=10**6, nms_thresh=1.0, detections_per_img=10**6)
-        assert (
-            is_in(detect(module, key), recording, index)
-            == (recording.candidates.boxes[index, :2] + 0.01 < recording.candidates.boxes[index, 2:]).all()
-        )
-        assert not is_in(detect(changed(key, topk_candidates=10**6, nms_thresh=1.0, detections_per_img=10**6), key), recording, index)
+        score = recording.candidates.scores[index]
+        assert is_in(detect(changed(key, score_thresh=float(np.nextafter(score, np.float32(0))), **free), key), recording, index)
+        assert not is_in(detect(changed(key, score_thresh=float(score), **free), key), recording, index)
 
 
 @EVERY_FAMILY
@@ -156,7 +160,7 @@ def test_suppressed_candidates_appear_without_their_suppressors(key: str):
     assert_suppressed(candidates, selection, rules, lost, candidates.labels)
 
 
-@pytest.mark.parametrize("key", quick_first(TWO_STAGES, QUICK_FAMILIES))
+@pytest.mark.parametrize("key", quick_first(TWO_STAGES, QUICK))
 def test_suppressed_proposals_appear_without_their_suppressors(key: str):
     first = recording_of(key).proposals
     assert first is not None
@@ -179,7 +183,7 @@ def assert_suppressed(candidates: Any, selection: Any, rules: Any, lost: list[in
         assert survives(index, np.setdiff1d(selection.survivors, by))
 
 
-@pytest.mark.parametrize("key", quick_first(TWO_STAGES, QUICK_FAMILIES))
+@pytest.mark.parametrize("key", quick_first(TWO_STAGES, QUICK))
 def test_reasons_of_lost_proposals_hold(key: str):
     first = recording_of(key).proposals
     assert first is not None
@@ -229,7 +233,7 @@ def test_what_if_is_what_torchvision_does(key: str, settings: dict, monkeypatch:
     if settings.pop("higher_floor", False):
         settings["floor"] = float(passing[passing > floor][-5])
     if settings.pop("lower_floor", False):
-        settings["floor"] = float(passing[passing < floor][-40])
+        settings["floor"] = float(passing[passing < floor][-min(40, int((passing < floor).sum()))])
     answer = what_if(recording, **settings)
     if settings.get("class_agnostic"):
 
