@@ -6,11 +6,13 @@ from detection_core.explanation.record import Proposals, Recording
 from detection_core.explanation.selection import Fate, Rules
 
 
-def number(value: float) -> str:
-    """Formats a score with two digits after the point, or with its first digit where that would be 0.00 or 1.00."""
-    if value >= 0.005:
-        return f"{min(value, 0.99):.2f}" if value < 1 else "1.00"
-    return f"{value:.1g}" if value >= 1e-6 else "0.00"
+def number(value: float, limit: float | None = None) -> str:
+    """Formats a score with two digits after the point, or more where it would seem to be 0, 1 or the limit that it is compared with."""
+    for digits in range(2, 7):
+        text = f"{value:.{digits}f}"
+        if value in (0, 1) or (float(text) not in (0, 1) and (limit is None or text != f"{limit:.{digits}f}")):
+            return text
+    return f"{value:.1g}"
 
 
 def reason_of_candidate(recording: Recording, index: int, fate: Fate, threshold: float) -> str:

@@ -174,7 +174,7 @@ def why_not(recording: Recording, query: Query, threshold: float) -> WhyNot:
         fits = bool(places) and bool(query.fits(recording.in_image(recording.places.boxes[places])).all())
     reports = tuple(_report(recording, place, query, threshold) for place in places)
     first = _first_stage(recording, recording.proposals, query) if recording.proposals else None
-    return WhyNot(_sentence(recording, query, reports, first, fits), reports, first)
+    return WhyNot(_sentence(recording, query, threshold, reports, first, fits), reports, first)
 
 
 def _other_places(recording: Recording, query: Query) -> list[int]:
@@ -255,27 +255,34 @@ def _first_stage(recording: Recording, proposals: Proposals, query: Query) -> Fi
     return FirstStage(len(fitting), kept, found)
 
 
-def _sentence(recording: Recording, query: Query, places: tuple[PlaceReport, ...], first: FirstStage | None, fits: bool) -> str:
-    best = places[0].classes[0] if places else None
-    if best is not None and fits and best.fate is Fate.KEPT:
-        return f"The model found an object here: {said(best)}."
-    if best is not None and fits and best.fate is not Fate.BELOW_FLOOR:
-        return f"The best candidate here was {said(best)}. It {best.reason}."
-    if first is not None and first.proposals == 0:
+def _sentence(
+    recording: Recording, query: Query, threshold: float, places: tuple[PlaceReport, ...], first: FirstStage | None, fits: bool
+) -> str:
+    if not (places and fits) and first is not None and first.proposals == 0:
         return _lost_in_first_stage(first)
-    if best is None:
+    if not places:
         what = f" of the class {recording.name(query.label)}" if query.label is not None else ""
         return f"The model had no candidate{what} here with a score above {number(recording.kept_floor)}."
+    best, background = places[0].classes[0], places[0].background
+    limit = {Fate.BELOW_FLOOR: recording.rules.floor, Fate.BELOW_THRESHOLD: threshold}.get(best.fate)
+    who = f"{best.name} {number(best.score, limit)}"
     if not fits:
-        return f"No candidate of the model fits this box. The closest, {said(best)}, overlaps it with an IoU of {places[0].iou:.2f} only."
-    background = places[0].background
+        return f"No candidate of the model fits this box. The closest, {who}, overlaps it with an IoU of {places[0].iou:.2f} only."
+    if query.at is not None:
+        # Large boxes often cover a point at which a small object was meant.
+        left, top, right, bottom = places[0].box
+        who += f", with a box of {right - left:.0f}×{bottom - top:.0f} pixels"
+    if best.fate is Fate.KEPT:
+        return f"The model found an object here: {who}."
+    if best.fate is not Fate.BELOW_FLOOR:
+        return f"The best candidate here was {who}. It {best.reason}."
     instead = (
         ""
         if background is None or background < best.score
         else f", because the model took this place for background ({number(background)})"
     )
-    reached = "" if first is None else f"{_counted(first.proposals, 'proposal')} of the first stage reached the box head here. "
-    return f"{reached}The best candidate here was {said(best)}. It {best.reason}{instead}."
+    reached = f"{_counted(first.proposals, 'proposal')} of the first stage reached the box head here. " if first and first.proposals else ""
+    return f"{reached}The best candidate here was {who}. It {best.reason}{instead}."
 
 
 def _lost_in_first_stage(first: FirstStage) -> str:
@@ -290,11 +297,6 @@ def _lost_in_first_stage(first: FirstStage) -> str:
         f"The first stage (RPN) lost it: its best box here, with an objectness of {number(first.best['objectness'])}, "
         f"{first.best['reason']}. So the box head, which names the classes, never saw it."
     )
-
-
-def said(outcome: ClassOutcome) -> str:
-    """Returns a class and its score: "dog 0.31"."""
-    return f"{outcome.name} {number(outcome.score)}"
 
 
 def box_of(box: NDArray[np.float32]) -> Box:

@@ -88,7 +88,8 @@ def test_the_suppressor_is_named(threshold: float, then: str):
     rows = [((0.0, 10.0, 24.0, 30.0), DOG, 0.9), ((7.0, 10.0, 31.0, 30.0), DOG, 0.7)]
     answer = why_not(recording_of(rows), Query(at=(23, 20)), threshold)
     assert answer.sentence == (
-        "The best candidate here was dog 0.70. It was suppressed by dog 0.90, which it overlaps with an IoU of 0.55: of two boxes of the "
+        "The best candidate here was dog 0.70, with a box of 24×20 pixels. It was suppressed by dog 0.90, which it overlaps with an IoU of "
+        "0.55: of two boxes of the "
         f"same class with an IoU above 0.50, NMS keeps the one with the better score{then}"
     )
     assert answer.places[0].classes[0].suppressor == {
@@ -178,6 +179,22 @@ def test_objects_that_do_not_exist(index: int):
         why(recording_of([(BOX, DOG, 0.9)]), index)
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.314, "0.31"), (0.998, "0.99"), (1.0, "1.00"), (0.0012, "0.001"), (0.0, "0.00")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.314, "0.31"), (0.998, "0.998"), (1.0, "1.00"), (0.0012, "0.001"), (0.0, "0.00"), (1e-9, "1e-09")]
+)
 def test_scores_in_words(value: float, text: str):
     assert number(value) == text
+
+
+def test_scores_are_told_apart_from_their_limit():
+    assert number(0.196, 0.2) == "0.196"
+    sentence = why_not(recording_of([(BOX, DOG, 0.498)]), Query(box=BOX), 0.5).sentence
+    assert sentence.startswith("The best candidate here was dog 0.498. It is part")
+
+
+def test_the_box_head_saw_what_it_refined_to_the_place():
+    # No proposal fits, but a box that the box head made of another one does.
+    answer = why_not(recording_of([(BOX, DOG, 0.04)], first=first_stage([0.9], [FAR])), Query(box=BOX), 0.5)
+    assert answer.first_stage is not None
+    assert answer.first_stage.proposals == 0
+    assert answer.sentence.startswith("The best candidate here was dog 0.04. It is not above the score floor of 0.05")
