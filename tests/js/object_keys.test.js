@@ -15,7 +15,7 @@ function press({ items, chosen, zoom = 1 }, ...keys) {
   };
   listenForObjectKeys(frame, { camera: () => ({ zoom }) }, { shown: () => items, current: () => chosen, choose });
   for (const key of keys) {
-    const event = Object.assign(new Event("keydown", { cancelable: true }), { key });
+    const event = Object.assign(new Event("keydown", { cancelable: true }), { key: key.replace("Alt+", ""), altKey: key.startsWith("Alt+") });
     frame.dispatchEvent(event);
     taken += Number(event.defaultPrevented);
   }
@@ -29,7 +29,7 @@ for (const [name, given, keys, expected] of [
   ["around the start", { items: ["cat", "dog"], chosen: "cat" }, ["ArrowLeft"], { chosen: "dog", places: ["2 of 2"], taken: 1 }],
   ["the first, from one that is hidden now", { items: ["cat", "dog"], chosen: "cup" }, ["ArrowRight"], { chosen: "cat", places: ["1 of 2"], taken: 1 }],
   ["nothing where there is nothing", { items: [] }, ["ArrowRight"], { chosen: undefined, places: [], taken: 0 }],
-  ["nothing by other keys", { items: ["cat"] }, ["ArrowDown", "a"], { chosen: undefined, places: [], taken: 0 }],
+  ["nothing by other keys", { items: ["cat"] }, ["ArrowDown", "a", "Alt+ArrowLeft"], { chosen: undefined, places: [], taken: 0 }],
   ["nothing in a zoomed image", { items: ["cat"], zoom: 2 }, ["ArrowRight"], { chosen: undefined, places: [], taken: 0 }],
 ]) {
   test(`keys choose ${name}`, () => assert.deepEqual(press(given, ...keys), expected));

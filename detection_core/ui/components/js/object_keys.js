@@ -16,8 +16,10 @@
  */
 export function listenForObjectKeys(frame, viewport, { shown, current, choose }) {
   frame.addEventListener("keydown", (event) => {
-    const { key, target } = /** @type {KeyboardEvent} */ (event);
+    const { key, target, altKey, ctrlKey, metaKey } = /** @type {KeyboardEvent} */ (event);
     const step = key === "ArrowRight" ? 1 : key === "ArrowLeft" ? -1 : 0;
+    // With Alt, the browser goes back.
+    if (altKey || ctrlKey || metaKey) return;
     if (!step || target !== frame || viewport.camera().zoom > 1) return;
     const items = shown();
     if (!items.length) return;
