@@ -17,7 +17,6 @@ from detection_core.ui.components.model_picker import picker_value
 from detection_core.ui.components.model_slots import slots_value
 from detection_core.ui.components.modules import MODULES, preloading_head
 from detection_core.ui.detect.tab import DetectTab
-from detection_core.ui.hosting.full_disk import answer_full_disk
 from detection_core.ui.hosting.middleware import middleware
 from detection_core.ui.hosting.monitor import Monitor
 from detection_core.ui.hosting.retention import Retention
@@ -30,6 +29,7 @@ from detection_core.ui.models.view import table_value
 from detection_core.ui.service import Service
 from detection_core.ui.shared.checked_blocks import CheckedBlocks
 from detection_core.ui.shared.events import QUIET
+from detection_core.ui.shared.full_disk import answer_full_disk
 from detection_core.ui.shared.image_links import ImageLinks
 from detection_core.ui.shared.kept_images import KeptImages
 from detection_core.ui.shared.limits import image_limit

@@ -24,6 +24,7 @@ from detection_core.engine import EngineError
 from detection_core.formats import FORMATS, ImageResult, number_images
 from detection_core.formats.registry import export_one
 from detection_core.models.catalog import ModelSpec, get_model_spec
+from detection_core.models.example import example_of
 from detection_core.ui.http_api import schemas
 from detection_core.ui.http_api.bodies import OPENAPI_BODY, read_body
 from detection_core.ui.http_api.documentation import documentation_page
@@ -76,6 +77,8 @@ def build_http_api(service: Service) -> FastAPI:
         parameters = read_parameters(DetectParameters, sent.fields)
         spec = get_model_spec(parameters.model)
         _check_classes(parameters.classes, spec)
+        form = ALIASES.get(parameters.format, str(parameters.format))
+        _check_format(form, spec)
         image = await sent.image()
         found = await unless_gone(request, service.detect(image, parameters.model, parameters.threshold, visitor_of(request)))
         detections = found.detections
@@ -84,7 +87,7 @@ def build_http_api(service: Service) -> FastAPI:
         number = number_images([sent.name]).image_ids[0]
         result = ImageResult(sent.name, detections, found.provenance, lambda: image.image, notes=image.notes, image_id=number)
         style = AnnotationStyle(keypoint_threshold=parameters.keypoint_threshold)
-        return await to_thread.run_sync(_file_response, result, ALIASES.get(parameters.format, str(parameters.format)), style)
+        return await to_thread.run_sync(_file_response, result, form, style)
 
     @app.post("/compare", summary="Compare what models find in an image", **_described(CompareParameters, schemas.Comparison, binary=True))
     async def compare(request: Request) -> Response:
@@ -167,9 +170,13 @@ def _check_classes(classes: list[str], spec: ModelSpec) -> None:
             raise ProblemError(sentence, "invalid-parameters", [("classes", sentence)])
 
 
+def _check_format(form: str, spec: ModelSpec) -> None:
+    if not FORMATS[form].suits(example_of(spec)):
+        reason = f"{spec.title} predicts {', '.join(spec.tasks)} only, which is not enough for the format “{form}”"
+        raise ProblemError(f"{reason}. Choose another format.", "unsuitable-format")
+
+
 def _file_response(result: ImageResult, form: str, style: AnnotationStyle) -> Response:
-    if not FORMATS[form].suits(result.detections):
-        raise ProblemError(f"{FORMATS[form].title} cannot hold this model's results. Choose another format.", "unsuitable-format")
     # COCO's results have no place for their provenance, and one file is easier to read than an archive of two.
     headers = {}
     if form == "coco" and result.provenance is not None:
