@@ -31,6 +31,7 @@ from detection_core.ui.shared.checked_blocks import CheckedBlocks
 from detection_core.ui.shared.events import QUIET
 from detection_core.ui.shared.full_disk import answer_full_disk
 from detection_core.ui.shared.image_links import ImageLinks
+from detection_core.ui.shared.image_urls import ImageFetcher
 from detection_core.ui.shared.kept_images import KeptImages
 from detection_core.ui.shared.limits import image_limit
 from detection_core.ui.shared.request_errors import EXCEPTION_HANDLERS
@@ -179,7 +180,9 @@ def build_app(
         page.layout()
         page.wire(app)
         app.queue(max_size=settings.max_queue)
-        app.http_api = build_http_api(page.service)
+        # Offline, nothing is fetched.
+        fetcher = ImageFetcher() if settings.allow_urls and not settings.offline else None
+        app.http_api = build_http_api(page.service, fetcher)
     retention = page.retention(app, settings.keep_uploads_seconds, settings.temp_quota_bytes)
     app.extra_startup_events.append(retention.start)
     if monitor is not None:

@@ -26,7 +26,7 @@ from detection_core.formats.registry import export_one
 from detection_core.models.catalog import ModelSpec, get_model_spec
 from detection_core.models.example import example_of
 from detection_core.ui.http_api import schemas
-from detection_core.ui.http_api.bodies import OPENAPI_BODY, read_body
+from detection_core.ui.http_api.bodies import OPENAPI_BODY, OPENAPI_URL, read_body
 from detection_core.ui.http_api.documentation import documentation_page
 from detection_core.ui.http_api.parameters import (
     ALIASES,
@@ -39,6 +39,7 @@ from detection_core.ui.http_api.parameters import (
 )
 from detection_core.ui.http_api.problems import KINDS, MEDIA_TYPE, ProblemError, install
 from detection_core.ui.service import Service, checked_models
+from detection_core.ui.shared.image_urls import ImageFetcher
 from detection_core.visualization import AnnotationStyle
 
 PREFIX = "/api/v1"
@@ -51,12 +52,14 @@ _FILES = ("text/csv", "image/png", "application/zip")
 _MEDIA_TYPES = {".json": "application/json", ".csv": "text/csv; charset=utf-8", ".png": "image/png", ".zip": "application/zip"}
 
 
-def build_http_api(service: Service) -> FastAPI:
+def build_http_api(service: Service, fetcher: ImageFetcher | None = None) -> FastAPI:
     """Builds the application.
 
     Args:
         service: Serves the requests.
+        fetcher: What fetches images from URLs; None refuses them.
     """
+    described = partial(_described, by_url=fetcher is not None)
     app = FastAPI(
         title="Detection Explorer",
         version=__version__,
@@ -71,9 +74,9 @@ def build_http_api(service: Service) -> FastAPI:
     install(app)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
 
-    @app.post("/detect", summary="Find objects in an image", **_described(DetectParameters, schemas.Detections, binary=True))
+    @app.post("/detect", summary="Find objects in an image", **described(DetectParameters, schemas.Detections, binary=True))
     async def detect(request: Request) -> Response:
-        sent = await read_body(request)
+        sent = await read_body(request, fetcher, visitor_of(request))
         parameters = read_parameters(DetectParameters, sent.fields)
         spec = get_model_spec(parameters.model)
         _check_classes(parameters.classes, spec)
@@ -89,9 +92,9 @@ def build_http_api(service: Service) -> FastAPI:
         style = AnnotationStyle(keypoint_threshold=parameters.keypoint_threshold)
         return await to_thread.run_sync(_file_response, result, form, style)
 
-    @app.post("/compare", summary="Compare what models find in an image", **_described(CompareParameters, schemas.Comparison, binary=True))
+    @app.post("/compare", summary="Compare what models find in an image", **described(CompareParameters, schemas.Comparison, binary=True))
     async def compare(request: Request) -> Response:
-        sent = await read_body(request)
+        sent = await read_body(request, fetcher, visitor_of(request))
         parameters = read_parameters(CompareParameters, sent.fields)
         keys = checked_models(parameters.models)
         for key in keys:
@@ -104,10 +107,10 @@ def build_http_api(service: Service) -> FastAPI:
         first, second = (result.name for result in report.results[:2])
         return Response(await to_thread.run_sync(report.difference_png, image.image, first, second), media_type="image/png")
 
-    @app.post("/track", summary="Track objects from frame to frame of a stream", **_described(TrackParameters, schemas.Frame))
+    @app.post("/track", summary="Track objects from frame to frame of a stream", **described(TrackParameters, schemas.Frame))
     async def track(request: Request) -> Response:
         """Send a frame after the response to the last, with its `stream`. A stream ends after ten seconds of silence."""
-        sent = await read_body(request)
+        sent = await read_body(request, fetcher, visitor_of(request))
         parameters = read_parameters(TrackParameters, sent.fields)
         visitor = visitor_of(request)
         # Clients behind one address have streams of their own; they share the engine's time.
@@ -194,7 +197,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     return description
 
 
-def _described(parameters: type[Any], response: type[Any], *, binary: bool = False) -> dict[str, Any]:
+def _described(parameters: type[Any], response: type[Any], *, by_url: bool, binary: bool = False) -> dict[str, Any]:
     """What OpenAPI says of an operation that takes an image."""
     files = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _FILES} if binary else {}
     problems: dict[int | str, dict[str, Any]] = {}
@@ -205,5 +208,8 @@ def _described(parameters: type[Any], response: type[Any], *, binary: bool = Fal
     return {
         "response_model": response,
         "responses": {200: {"content": files}, **problems},
-        "openapi_extra": {"parameters": openapi_parameters(parameters), "requestBody": OPENAPI_BODY},
+        "openapi_extra": {
+            "parameters": [*openapi_parameters(parameters), *([OPENAPI_URL] if by_url else [])],
+            "requestBody": OPENAPI_BODY | {"required": not by_url},
+        },
     }

@@ -26,6 +26,7 @@ from detection_core.ui.service import (
     TooSlowError,
 )
 from detection_core.ui.shared.full_disk import FULL_DISK, is_full_disk
+from detection_core.ui.shared.image_urls import FetchesBusyError, ImageUrlError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -60,6 +61,7 @@ KINDS: dict[str, Kind] = {
     "unreadable-image": Kind(422, "The image cannot be used"),
     "unsuitable-format": Kind(422, "The format cannot hold the model's results"),
     "url-not-fetched": Kind(422, "The server fetches no URLs"),
+    "unusable-url": Kind(422, "The image cannot be fetched from its URL"),
     "too-few-models": Kind(422, "Fewer than two models are left to compare"),
     "too-many-requests": Kind(429, "Too many of this client's images are waiting", 2),
     "stream-waits": Kind(429, "The stream waits for its turn", STREAM_PAUSE),
@@ -74,6 +76,8 @@ _KIND_OF: tuple[tuple[type[UserError], str], ...] = (
     (StreamEndedError, "unknown-stream"),
     (FrameOvertakenError, "overtaken-frame"),
     (ImageError, "unreadable-image"),
+    (ImageUrlError, "unusable-url"),
+    (FetchesBusyError, "busy"),
     (RequestError, "invalid-parameters"),
     (TooFewModelsError, "too-few-models"),
     (StreamWaitsError, "stream-waits"),
