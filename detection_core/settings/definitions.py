@@ -108,6 +108,7 @@ class Settings:
     allow_urls: bool = _switch(
         False, "--allow-urls", "ALLOW_URLS", "let programs send the URL of an image on a public host, which the server then fetches"
     )
+    mcp: bool = _switch(False, "--mcp", "MCP", "offer tools for AI assistants (Model Context Protocol) at /mcp")
     # Models.
     device: str = _setting("cpu", "--device", "DEVICE", str, "device for the models: cpu, cuda, cuda:1, mps", "DEVICE")
     precision: str = _setting(

@@ -24,6 +24,7 @@ from detection_core.ui.http_api.app import build_http_api, http_api_route
 from detection_core.ui.live.model_speed import live_picker_value
 from detection_core.ui.live.streams import LiveStreams
 from detection_core.ui.live.tab import LiveTab
+from detection_core.ui.mcp.server import McpServer, mcp_route
 from detection_core.ui.models.tab import ModelsTab
 from detection_core.ui.models.view import table_value
 from detection_core.ui.service import Service
@@ -171,7 +172,7 @@ def build_app(
         The page; serve it with `app.launch(**launch_options(monitor, settings))`.
 
     Raises:
-        SettingsError: If the environment has a setting without a usable value.
+        SettingsError: If the environment has a setting without a usable value, or a package for a setting is missing.
     """
     settings = settings or read_settings()
     streams = LiveStreams(settings.max_live_visitors)
@@ -183,6 +184,7 @@ def build_app(
         # Offline, nothing is fetched.
         fetcher = ImageFetcher() if settings.allow_urls and not settings.offline else None
         app.http_api = build_http_api(page.service, fetcher)
+        app.mcp_tools = McpServer(page.service, fetcher) if settings.mcp else None
     retention = page.retention(app, settings.keep_uploads_seconds, settings.temp_quota_bytes)
     app.extra_startup_events.append(retention.start)
     if monitor is not None:
@@ -214,10 +216,12 @@ def launch_options(monitor: Monitor | None = None, settings: Settings | None = N
         "footer_links": ["api", "settings"] if settings.show_links else [],
         "run_history": False,
         "show_error": False,
+        # Gradio's own, which an environment variable would start, calls the page without a password and for all visitors as one.
+        "mcp_server": False,
         "max_file_size": largest,
         "app_kwargs": {
             "middleware": guards,
-            "routes": [MODULES.route(), http_api_route(), *(monitor.routes() if monitor else [])],
+            "routes": [MODULES.route(), http_api_route(), *([mcp_route()] if settings.mcp else []), *(monitor.routes() if monitor else [])],
             "exception_handlers": {OSError: answer_full_disk, **EXCEPTION_HANDLERS},
         },
     }
