@@ -40,6 +40,7 @@ from detection_core.ui.http_api.parameters import (
 from detection_core.ui.http_api.problems import KINDS, MEDIA_TYPE, ProblemError, install
 from detection_core.ui.service import Service, checked_models
 from detection_core.ui.shared.image_urls import ImageFetcher
+from detection_core.ui.shared.session import program_of
 from detection_core.visualization import AnnotationStyle
 
 PREFIX = "/api/v1"
@@ -76,14 +77,14 @@ def build_http_api(service: Service, fetcher: ImageFetcher | None = None) -> Fas
 
     @app.post("/detect", summary="Find objects in an image", **described(DetectParameters, schemas.Detections, binary=True))
     async def detect(request: Request) -> Response:
-        sent = await read_body(request, fetcher, visitor_of(request))
+        sent = await read_body(request, fetcher, program_of(request))
         parameters = read_parameters(DetectParameters, sent.fields)
         spec = get_model_spec(parameters.model)
         _check_classes(parameters.classes, spec)
         form = ALIASES.get(parameters.format, str(parameters.format))
         _check_format(form, spec)
         image = await sent.image()
-        found = await unless_gone(request, service.detect(image, parameters.model, parameters.threshold, visitor_of(request)))
+        found = await unless_gone(request, service.detect(image, parameters.model, parameters.threshold, program_of(request)))
         detections = found.detections
         if parameters.classes:
             detections = detections[np.isin(np.asarray(detections.names, dtype=object), parameters.classes)]
@@ -94,13 +95,13 @@ def build_http_api(service: Service, fetcher: ImageFetcher | None = None) -> Fas
 
     @app.post("/compare", summary="Compare what models find in an image", **described(CompareParameters, schemas.Comparison, binary=True))
     async def compare(request: Request) -> Response:
-        sent = await read_body(request, fetcher, visitor_of(request))
+        sent = await read_body(request, fetcher, program_of(request))
         parameters = read_parameters(CompareParameters, sent.fields)
         keys = checked_models(parameters.models)
         for key in keys:
             get_model_spec(key)
         image = await sent.image()
-        comparison = service.compare(image, sent.name, keys, parameters.threshold, parameters.iou, visitor_of(request))
+        comparison = service.compare(image, sent.name, keys, parameters.threshold, parameters.iou, program_of(request))
         report = await unless_gone(request, comparison)
         if parameters.format is CompareFormat.JSON:
             return JSONResponse(await to_thread.run_sync(report.to_json))
@@ -110,9 +111,9 @@ def build_http_api(service: Service, fetcher: ImageFetcher | None = None) -> Fas
     @app.post("/track", summary="Track objects from frame to frame of a stream", **described(TrackParameters, schemas.Frame))
     async def track(request: Request) -> Response:
         """Send a frame after the response to the last, with its `stream`. A stream ends after ten seconds of silence."""
-        sent = await read_body(request, fetcher, visitor_of(request))
+        sent = await read_body(request, fetcher, program_of(request))
         parameters = read_parameters(TrackParameters, sent.fields)
-        visitor = visitor_of(request)
+        visitor = program_of(request)
         # Clients behind one address have streams of their own; they share the engine's time.
         owner = f"{visitor}/{secrets.token_hex(8)}"
         image = await sent.image()
@@ -140,11 +141,6 @@ async def _of_the_page(scope: Scope, receive: Receive, send: Send) -> None:
     # Routes are found below the prefix, whether or not a proxy has removed what comes before it.
     path = PREFIX + scope["path"].partition(PREFIX)[2]
     await scope["app"].get_blocks().http_api({**scope, "path": path, "root_path": PREFIX}, receive, send)
-
-
-def visitor_of(request: Request) -> str:
-    """The name of whoever asks, in the engine: the address, because these requests have no session."""
-    return f"{request.client.host if request.client else ''}/http"
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, _Value]) -> _Value:

@@ -20,6 +20,7 @@ from detection_core.ui.mcp.tools import Given, Tools
 from detection_core.ui.service import RequestError, Service
 from detection_core.ui.shared.image_urls import ImageFetcher
 from detection_core.ui.shared.limits import MCP_PATH, mcp_limit
+from detection_core.ui.shared.session import program_of
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class McpServer:
         try:
             body = await Request(scope, receive).body()
         except ClientDisconnect:
+            # Gone, or refused because the body is too large.
             return
         work = asyncio.ensure_future(self._respond(scope, body, send))
         # After the body, nothing comes but the client's end.
@@ -100,9 +102,8 @@ class McpServer:
         return self._types.ListToolsResult(tools=tools)
 
     async def _call(self, context: Any, parameters: Any) -> Any:
-        client = context.request.client
         try:
-            given = await self._run(parameters.name, parameters.arguments or {}, f"{client.host if client else ''}/mcp")
+            given = await self._run(parameters.name, parameters.arguments or {}, program_of(context.request))
         except UserError as error:
             return self._error(str(error))
         # Otherwise the client would get the exception's own text.

@@ -24,6 +24,7 @@ from detection_core.ui.shared.limits import image_limit
 from detection_core.ui.shared.uploads import image_name
 
 _PORTS = {"http": 80, "https": 443}
+_UNREADABLE = "The image's URL cannot be read. Check it."
 _MOST_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
 _LONGEST_URL = 2000
@@ -112,13 +113,20 @@ class ImageFetcher:
                 headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
                 if response.status not in _REDIRECTS:
                     return await _read(response, headers)
+            try:
                 url = urljoin(url, headers.get(b"location", ""))
+            except ValueError:
+                raise ImageUrlError(_UNREADABLE) from None
         raise ImageUrlError(f"The image cannot be fetched: its URL is redirected more than {_MOST_REDIRECTS} times.")
 
 
 def name_at(url: str) -> str:
-    """The name of the image at a URL."""
-    return image_name(unquote(urlsplit(url).path.rpartition("/")[2]), Path("image"))
+    """The name of the image at a URL, or "image"."""
+    try:
+        path = urlsplit(url).path
+    except ValueError:
+        path = ""
+    return image_name(unquote(path.rpartition("/")[2]), Path("image"))
 
 
 def is_public(address: str) -> bool:
@@ -172,17 +180,17 @@ def _checked(url: str) -> httpcore.URL:
         parts = urlsplit(url)
         port = parts.port
         host = (parts.hostname or "").encode("idna").decode().lower()
+        path, query = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~"), quote(parts.query, safe="/?%:@!$&()*+,;=~")
     except ValueError:
-        raise ImageUrlError("The image's URL cannot be read. Check it.") from None
+        raise ImageUrlError(_UNREADABLE) from None
     if parts.scheme not in _PORTS or not _HOST.fullmatch(host) or len(url) > _LONGEST_URL:
-        raise ImageUrlError(f"The image's URL must be one of http:// or https:// with the name of a host, of {_LONGEST_URL} characters.")
+        raise ImageUrlError(f"The image's URL must begin with http:// or https:// and a host, and have at most {_LONGEST_URL} characters.")
     if "@" in parts.netloc:
         raise ImageUrlError("The image's URL must not contain a name or a password. Send the image itself.")
     port = _PORTS[parts.scheme] if port is None else port
     if port not in _PORTS.values():
         raise UnreachableHostError
-    target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~") + (f"?{quote(parts.query, safe='/?%:@!$&()*+,;=~')}" if parts.query else "")
-    return httpcore.URL(scheme=parts.scheme, host=host, port=port, target=target)
+    return httpcore.URL(scheme=parts.scheme, host=host, port=port, target=f"{path}?{query}" if query else path)
 
 
 def _host_header(url: httpcore.URL) -> tuple[str, str]:

@@ -61,6 +61,7 @@ def test_fetches_the_image(operation: str, sent: dict[str, Any]):
         (True, {"params": {"url": URL}, "files": {"image": DATA}}, 422, "invalid-parameters"),
         (True, {"params": {"url": URL, "threshold": 2}}, 422, "invalid-parameters"),
         (True, {"params": {"url": URL, "model": "yolo"}}, 404, "unknown-model"),
+        (True, {"params": {"url": "http://[::1/", "threshold": 2}}, 422, "invalid-parameters"),
         (True, {"json": {"url": URL}}, 415, "wrong-content-type"),
     ],
 )

@@ -208,11 +208,11 @@ def test_says_why_a_call_failed(error, words):
     assert not post(engine, image=BASE64).get("isError")
 
 
-def test_assistants_are_visitors_by_their_addresses():
+def test_assistants_are_visitors_by_their_addresses_as_all_programs_are():
     engine = FakeEngine()
     for host in ("10.0.0.1", "10.0.0.2"):
         post(engine, host=host, image=BASE64)
-    assert [job.visitor for job in engine.jobs] == ["10.0.0.1/mcp", "10.0.0.2/mcp"]
+    assert [job.visitor for job in engine.jobs] == ["10.0.0.1/http", "10.0.0.2/http"]
 
 
 def test_fetches_urls_where_they_are_allowed():

@@ -133,7 +133,7 @@ def test_a_name_is_resolved_once_and_the_connection_goes_to_what_was_checked(nam
         "http://", "http:///a.png", "http://a..b/", "http://[::1/", "http://ex ample.org/", "http://exa\x00mple.org/", "http://a\\b/",
         "http://name@example.org/", "http://name:password@example.org/", "http://example.org\\@127.0.0.1/", "http://@example.org/",
         "http://example.org:22/", "http://example.org:8080/", "http://example.org:0/", "http://example.org:99999/", "http://example.org:x/",
-        f"http://example.org/{'a' * 2000}",
+        "http://example.org/\ud800", "http://\ud800/", f"http://example.org/{'a' * 2000}",
     ],
 )  # fmt: skip
 def test_other_urls_are_refused_without_a_look_up(names, connections, url):
@@ -142,6 +142,15 @@ def test_other_urls_are_refused_without_a_look_up(names, connections, url):
         fetch(url)
     assert len(names["example.org"]) == 1
     assert len(str(error.value)) < 200
+
+
+@given(st.sampled_from(["", "http:", "http://", "https://a", "http://["]), st.text(st.characters()))
+def test_any_other_text_is_refused_in_words(begin, text):
+    name_at(begin + text)
+    with contextlib.suppress(ImageUrlError):
+        checked = image_urls._checked(begin + text)
+        assert checked.target.isascii()
+        assert not set(b"\r\n\t \0") & set(checked.target + checked.host)
 
 
 class _Host(BaseHTTPRequestHandler):
@@ -224,7 +233,8 @@ def test_follows_redirects_without_cookies(web):
         ("/to/http://127.0.0.2/", "cannot be reached"),
         ("/to/http://[::1]/", "cannot be reached"),
         ("/to/http://127.0.0.1:22/", "cannot be reached"),
-        ("/to/file:///etc/passwd", "must be one of http"),
+        ("/to/http://[::1", "cannot be read"),
+        ("/to/file:///etc/passwd", "must begin with http"),
         ("/to/http://name:password@localhost/", "must not contain a name"),
         ("/to/", "redirected more than 3 times"),
         ("/missing", "the status 404"),
@@ -293,6 +303,7 @@ def test_fetches_a_few_at_a_time_and_for_each_visitor(monkeypatch):
         ("http://a.example/%2e%2e%2fpasswd", "passwd"),
         ("http://a.example/", "image"),
         ("http://a.example", "image"),
+        ("http://[::1/a.jpg", "image"),
     ],
 )
 def test_names_an_image_after_its_file(url, name):
