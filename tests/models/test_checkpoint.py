@@ -315,12 +315,21 @@ def cut_short_in_the_older_format(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:1_000_000])
 
 
+def with_a_damaged_directory(path: Path) -> None:
+    """Writes an archive whose directory is not where its end says; zipfile recognizes it all the same."""
+    torch.save({}, path)
+    content = path.read_bytes()
+    end = content.rindex(b"PK\x05\x06")
+    path.write_bytes(content[:end] + content[end : end + 12] + b"\xff\xff\xff\x7f" + content[end + 16 :])
+
+
 REFUSED = {
     "empty": (lambda path: path.write_bytes(b""), "is empty.*copy it again"),
     "text": (lambda path: path.write_text("hello"), "no file of PyTorch weights"),
     "web page": (lambda path: path.write_text("<html>Log in</html>"), "is a web page.*Download the file itself"),
     "zip of others": (lambda path: path.write_bytes(b"PK\x05\x06" + bytes(18)), "no file of PyTorch weights"),
     "cut short": (cut_short, "cut short.*If it is still being written, wait"),
+    "damaged directory": (with_a_damaged_directory, "is damaged: its content cannot be read"),
     "cut short, older format": (cut_short_in_the_older_format, "it is damaged"),
     "code": (lambda path: torch.save({"a": Dangerous(path.with_name("touched"))}, path), r"could run any code.*torch\.save\(model\.state"),
     "code in a bare pickle": (lambda path: path.write_bytes(pickle.dumps(Dangerous(path.with_name("touched")))), "could run any code"),
