@@ -62,8 +62,9 @@ def _images(_: Path) -> list[bytes]:
         _saved("PNG", pnginfo=text, icc_profile=profile, exif=_exif(8)), _saved("PNG", "RGBA"), _saved("PNG", "P"), _saved("PNG", "1"),
         _saved("PNG", "LA"), _saved("PNG", "I;16"), _saved("PNG", save_all=True, append_images=_frames(), default_image=True),
         _saved("WebP", exif=_exif(3), icc_profile=profile), _saved("WebP", lossless=True), _saved("WebP", "RGBA"),
-        _saved("WebP", save_all=True, append_images=_frames()), _saved("BMP"), _saved("BMP", "P"), _saved("BMP", "1"), _saved("BMP", "RGBA"),
-        _saved("GIF", "P"), _saved("GIF", save_all=True, append_images=_frames(), transparency=0), 
+        _saved("WebP", save_all=True, append_images=_frames()),
+        *(_saved("BMP", mode) for mode in ("RGB", "P", "1", "RGBA")),
+        _saved("GIF", "P"), _saved("GIF", save_all=True, append_images=_frames(), transparency=0),
         _saved("AVIF"), _saved("AVIF", "RGBA"),
         _saved("AVIF", save_all=True, append_images=_frames()),
         *(_saved("TIFF", mode) for mode in ("RGB", "RGBA", "L", "P", "1", "CMYK", "F", "I")),
@@ -75,7 +76,29 @@ def _images(_: Path) -> list[bytes]:
         tiff(wide, no_data="7", photometric=0),
         tiff(wide, wide[:15, :20], tags=({254: [1]}, {254: [0]})), tiff(wide.astype(np.int8), compression="lzw", rows=3),
     ]  # fmt: skip
-    return [*found, b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", b"PK\x03\x04", b"\r\n" + found[0], found[1][:700]]
+    return [*found, b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", b"PK\x03\x04", b"\r\n" + found[0], found[1][:700], *_bombs()]
+
+
+def _bombs() -> list[bytes]:
+    """Small files that say, or unpack to, hundreds of megabytes."""
+    zeros = zlib.compress(bytes(2**26))
+    png = _saved("PNG")
+    at = png.index(b"IDAT") - 4
+    profile, text = (_chunk(kind, b"a\0\0" + zeros) for kind in (b"iCCP", b"zTXt"))
+    huge = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    gif = bytearray(_saved("GIF", "P"))
+    gif[6:10] = b"\xff\xff\xff\xff"
+    return [
+        _PNG + _chunk(b"IHDR", huge) + _chunk(b"IDAT", zeros) + _chunk(b"IEND", b""),
+        png[:at] + profile + png[at:],
+        png[:at] + text + png[at:],
+        png[:at] + _chunk(b"IDAT", zeros) + png[-12:],
+        bytes(gif),
+    ]
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def _mutated_image(random: Random, seeds: Sequence[bytes]) -> bytes:

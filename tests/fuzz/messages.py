@@ -23,89 +23,33 @@ from detection_core.detections import Detections
 from detection_core.errors import UserError
 from detection_core.images.reading import encode_jpeg, load_image
 from detection_core.models.catalog import PERSON_MODEL, get_model_spec
-from detection_core.ui.batch.store import BatchImage
-from detection_core.ui.batch.tab import BatchTab
 from detection_core.ui.compare.link import link_models, settings_from_link
 from detection_core.ui.compare.settings import CompareSettings
-from detection_core.ui.compare.tab import CompareTab
 from detection_core.ui.components.client_values import text_of
 from detection_core.ui.detect.download import result_file
 from detection_core.ui.detect.view import ViewSettings
-from detection_core.ui.live.streams import LiveStreams
-from detection_core.ui.live.tab import LiveTab
 from detection_core.ui.shared.examples import clicked_example
-from detection_core.ui.shared.image_links import ImageLinks
-from detection_core.ui.shared.session import KeptResult
-from detection_core.ui.video.tab import VideoTab
-from tests.factories import make_detections
 from tests.fuzz.checks import check_message, check_sendable, require
 from tests.fuzz.mutation import mutated_bytes, mutated_value, random_value, written
+from tests.fuzz.page import BATCH, IMAGE, JOB, NUMBERS, REQUEST, SIZE, STREAM, VIDEO, Page
 from tests.fuzz.readers import Reader
 from tests.ui.asynchronous import finish
-from tests.ui.fake_engine import FakeEngine
-from tests.video.io.videos import make_video
-
-_REQUEST = SimpleNamespace(session_hash="visitor")
-_SIZE = (48, 64)
-# Stand in a message for what only the server knows.
-_IMAGE, _VIDEO, _NUMBERS, _BATCH, _STREAM, _JOB = "IMAGE-PATH", "VIDEO-PATH", "NUMBERS-PATH", "BATCH-TOKEN", "STREAM-TOKEN", "VIDEO-TOKEN"
-
-
-class _Page:
-    """The tabs with a visitor who has a batch, a camera and a video."""
-
-    def __init__(self, folder: Path) -> None:
-        uploads = folder / "uploads"
-        uploads.mkdir(exist_ok=True)
-        os.environ["GRADIO_TEMP_DIR"] = str(uploads)
-        engine, spec = FakeEngine(), get_model_spec(PERSON_MODEL)
-        self.streams = LiveStreams()
-        self.batch, self.live, self.video = BatchTab(engine), LiveTab(engine, self.streams), VideoTab(engine)
-        self.compare = CompareTab(engine, ImageLinks())
-        with gr.Blocks() as page:
-            for tab in (self.batch, self.live, self.video):
-                tab.layout()
-                tab.wire(page)
-            self.compare.layout()
-        image = uploads / "a.png"
-        load_image(np.full((*_SIZE, 3), 99, np.uint8)).save(image)
-        self.found = make_detections(3, image_size=_SIZE, labels=[1, 1, 1], categories=spec.categories, masks=True, keypoints=True)
-        self.kept = KeptResult(image, self.found)
-        self.batch_entry = self.batch.batches.begin("visitor/batch", spec)
-        self.batch.batches.keep(self.batch_entry, "1", BatchImage(image, "x/a.png", self.found))
-        video = make_video(uploads / "a.mp4", 4)
-        annotations = uploads / "numbers.json"
-        annotations.write_text('{"images": [{"id": 5, "file_name": "x/a.png"}], "categories": [{"id": 3, "name": "person"}]}')
-        begun = self.video.begin(PERSON_MODEL, SimpleNamespace(_data={"path": str(video), "name": "a.mp4"}), _REQUEST)
-        assert begun.start is not None
-        self._places = {
-            _IMAGE: str(image), _VIDEO: str(video), _NUMBERS: str(annotations), _BATCH: self.batch_entry.token, _JOB: begun.start.video,
-        }  # fmt: skip
-
-    def filled(self, data: bytes) -> bytes:
-        """A message with what only the server knows."""
-        if _STREAM.encode() in data:
-            stream = self.streams.begin("visitor/live", get_model_spec(PERSON_MODEL))
-            data = data.replace(_STREAM.encode(), stream.token.encode())
-        for mark, known in self._places.items():
-            data = data.replace(mark.encode(), known.encode())
-        return data
 
 
 @cache
-def _page(folder: Path) -> _Page:
-    return _Page(folder)
+def _page(folder: Path) -> Page:
+    return Page(folder)
 
 
-def _picker(page: _Page, data: Any) -> object:
+def _picker(page: Page, data: Any) -> object:
     key = page.batch.picker.preprocess(data)
-    check_sendable(page.live.begin(key, _REQUEST).model_dump())
-    return page.batch.begin(key, "", _REQUEST)
+    check_sendable(page.live.begin(key, REQUEST).model_dump())
+    return page.batch.begin(key, "", REQUEST)
 
 
-def _slots(page: _Page, data: Any) -> object:
+def _slots(page: Page, data: Any) -> object:
     keys = page.compare.slots.preprocess(data)
-    *_, (message, *_) = page.compare.compare(str(page.kept.image_path), keys, [], {}, _REQUEST)
+    *_, (message, *_) = page.compare.compare(str(page.kept.image_path), keys, [], {}, REQUEST)
     return message
 
 
@@ -113,7 +57,7 @@ def _event(data: Any) -> Any:
     return SimpleNamespace(_data=data)
 
 
-def _detect_download(page: _Page, data: Any) -> object:
+def _detect_download(page: Page, data: Any) -> object:
     sent = data if isinstance(data, dict) else {}
     content, name = result_file(page.kept, ViewSettings.from_client(sent.get("settings")), text_of(sent.get("format", "png")))
     check_message(name)
@@ -121,7 +65,7 @@ def _detect_download(page: _Page, data: Any) -> object:
     return name
 
 
-def _compare_settings(page: _Page, data: Any) -> object:
+def _compare_settings(page: Page, data: Any) -> object:
     settings = CompareSettings.from_client(data)
     chosen = settings.select({"a": (page.found, 0.5), "b": (page.found, 0.2)})
     require(all(isinstance(found, Detections) for found in chosen.values()), "no detections are selected")
@@ -129,7 +73,7 @@ def _compare_settings(page: _Page, data: Any) -> object:
 
 
 # Each gives a response to the browser, or raises a UserError.
-_HANDLERS: dict[str, Callable[[_Page, Any], object]] = {
+_HANDLERS: dict[str, Callable[[Page, Any], object]] = {
     "example": lambda page, data: clicked_example(data),
     "detect": _detect_download,
     "compare": _compare_settings,
@@ -148,14 +92,14 @@ _HANDLERS: dict[str, Callable[[_Page, Any], object]] = {
     "pace": lambda page, data: finish(page.video.pace(data)),
     "watch": lambda page, data: finish(page.video.watch(data)),
     "stop": lambda page, data: finish(page.video.stop(data)),
-    "redraw": lambda page, data: page.video.redraw(_event(data), _REQUEST),
+    "redraw": lambda page, data: page.video.redraw(_event(data), REQUEST),
     "outcome": lambda page, data: page.video.show_outcome(PERSON_MODEL, _event(data))[1],
     "files": lambda page, data: page.video.download(_event(data)),
 }
 
 
 def _seeds(_: Path) -> list[bytes]:
-    frame = base64.b64encode(encode_jpeg(load_image(np.full((*_SIZE, 3), 99, np.uint8)))).decode()
+    frame = base64.b64encode(encode_jpeg(load_image(np.full((*SIZE, 3), 99, np.uint8)))).decode()
     style = {"boxes": True, "labels": False, "masks": True, "opacity": 0.5, "keypoint_threshold": 2}
     compare = {
         "rule": "own",
@@ -168,8 +112,8 @@ def _seeds(_: Path) -> list[bytes]:
         "votes": 2,
     }
     order = {
-        "video": _JOB,
-        "path": _VIDEO,
+        "video": JOB,
+        "path": VIDEO,
         "name": "a.mp4",
         "rate": "5",
         "threshold": 0.4,
@@ -177,28 +121,28 @@ def _seeds(_: Path) -> list[bytes]:
         "hidden_classes": ["dog"],
         **style,
     }
-    pack = {"batch": _BATCH, "images": ["1"], "formats": ["json", "coco", "png", "yolo-detect", "csv", "coco-dataset"], "threshold": 0.3}
+    pack = {"batch": BATCH, "images": ["1"], "formats": ["json", "coco", "png", "yolo-detect", "csv", "coco-dataset"], "threshold": 0.3}
     messages: dict[str, Any] = {
         "example": {"index": 2},
         "detect": {"format": "png", "settings": {"threshold": 0.4, "hidden_classes": [2], **style}},
         "compare": compare | style | {"hidden_classes": ["dog"]},
-        "frame": {"stream": _STREAM, "id": 1, "image": frame, "time": 1000, "threshold": 0.5, "stable": True, "tasks": ["masks"]},
+        "frame": {"stream": STREAM, "id": 1, "image": frame, "time": 1000, "threshold": 0.5, "stable": True, "tasks": ["masks"]},
         "model": PERSON_MODEL,
         "picker": {"selected": PERSON_MODEL},
         "slots": {"selected": [PERSON_MODEL, "ssd300_vgg16"]},
-        "end": {"stream": _STREAM},
-        "snapshot": {"path": _IMAGE},
-        "look_at": {"batch": _BATCH, "id": "1", "path": _IMAGE, "name": "folder/a.png"},
-        "give_up": {"batch": _BATCH},
-        "forget": {"batch": _BATCH, "images": ["2"]},
-        "open": {"batch": _BATCH, "id": "1"},
-        "pack": pack | {"annotations": {"path": _NUMBERS, "name": "numbers.json"}},
-        "inspect": {"path": _VIDEO},
-        "pace": {"path": _VIDEO, "model": PERSON_MODEL},
-        "watch": {"video": _JOB, "seen": {"stage": "done"}},
-        "stop": {"video": _JOB},
+        "end": {"stream": STREAM},
+        "snapshot": {"path": IMAGE},
+        "look_at": {"batch": BATCH, "id": "1", "path": IMAGE, "name": "folder/a.png"},
+        "give_up": {"batch": BATCH},
+        "forget": {"batch": BATCH, "images": ["2"]},
+        "open": {"batch": BATCH, "id": "1"},
+        "pack": pack | {"annotations": {"path": NUMBERS, "name": "numbers.json"}},
+        "inspect": {"path": VIDEO},
+        "pace": {"path": VIDEO, "model": PERSON_MODEL},
+        "watch": {"video": JOB, "seen": {"stage": "done"}},
+        "stop": {"video": JOB},
         "redraw": order,
-        "outcome": {"video": _JOB},
+        "outcome": {"video": JOB},
         "files": order | {"formats": ["mp4", "csv"]},
     }
     assert messages.keys() == _HANDLERS.keys()
