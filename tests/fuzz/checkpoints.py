@@ -42,7 +42,7 @@ def _seeds(_: Path) -> list[bytes]:
     small = {"a.weight": torch.zeros(2, 3), "b": torch.zeros((), dtype=torch.int64)}
     return [
         _torch(content), _torch(state), _torch({"model": state, "epoch": 3, "args": [1, "x"]}), _torch({"state_dict": few}),
-        _torch(few, _use_new_zipfile_serialization=False), _torch(small), pickle.dumps({"a": 1}), safetensors.torch.save(small),
+        _torch(few, _use_new_zipfile_serialization=False), _torch(small), _torch({}), pickle.dumps({"a": 1}), safetensors.torch.save(small),
         safetensors.torch.save(small, {"format": "pt"}),
     ]  # fmt: skip
 

@@ -39,7 +39,7 @@ class Page:
         uploads.mkdir(exist_ok=True)
         os.environ["GRADIO_TEMP_DIR"] = str(uploads)
         engine, spec = FakeEngine(), get_model_spec(PERSON_MODEL)
-        self.streams = LiveStreams()
+        self.streams = LiveStreams(most=12)
         self.batch, self.live, self.video = BatchTab(engine), LiveTab(engine, self.streams), VideoTab(engine)
         self.compare = CompareTab(engine, ImageLinks())
         with gr.Blocks() as page:

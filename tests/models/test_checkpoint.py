@@ -316,9 +316,9 @@ def cut_short_in_the_older_format(path: Path) -> None:
 
 
 def with_a_damaged_directory(path: Path) -> None:
-    """Writes an archive whose directory is not where its end says; zipfile recognizes it all the same."""
+    """Writes an archive of a damaged pickle whose directory is not where its end says; zipfile recognizes it all the same."""
     torch.save({}, path)
-    content = path.read_bytes()
+    content = path.read_bytes().replace(b"\x80\x02}", b"\x02\x02}")
     end = content.rindex(b"PK\x05\x06")
     path.write_bytes(content[:end] + content[end : end + 12] + b"\xff\xff\xff\x7f" + content[end + 16 :])
 
@@ -335,6 +335,7 @@ REFUSED = {
     "code in a bare pickle": (lambda path: path.write_bytes(pickle.dumps(Dangerous(path.with_name("touched")))), "could run any code"),
     "whole module": (lambda path: torch.save(nn.Linear(2, 2), path), r"\(torch\.nn\.modules\.linear\.Linear\).*Save its weights alone"),
     "tensor": (lambda path: torch.save(torch.zeros(3), path), "is not a state dict.*Save its weights alone"),
+    "no weights at all": (lambda path: torch.save({}, path), "weights by name and nothing else"),
     "settings": (lambda path: torch.save({"lr": 0.1}, path), "weights by name and nothing else"),
     "another network": (
         lambda path: torch.save(nn.Linear(2, 2).state_dict(), path),
