@@ -83,7 +83,7 @@ _HANDLERS: dict[str, Callable[[Page, Any], object]] = {
     "slots": _slots,
     "end": lambda page, data: finish(page.live.end(data)),
     "snapshot": lambda page, data: str(page.live.snapshot_path(data)) and None,
-    "look_at": lambda page, data: finish(page.batch.look_at(data)),
+    "look_at": lambda page, data: finish(page.batch.detect_image(data)),
     "give_up": lambda page, data: finish(page.batch.give_up(data)),
     "forget": lambda page, data: finish(page.batch.forget(data)),
     "open": lambda page, data: page.batch.image_to_open(data) and None,
