@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from detection_core.datasets.coco_json import DataError, json_object, listed_entries
 from detection_core.datasets.matching import ListedImage, match_images
@@ -78,7 +78,7 @@ def _with_ids(data: dict[str, Any], part: str, named: str, title: str) -> list[t
     return usable
 
 
-def _is_id(value: Any) -> bool:
+def _is_id(value: Any) -> TypeGuard[Id]:
     # JSON allows thousands of digits, which no message can show.
     return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**40)
 
