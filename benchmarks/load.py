@@ -2,7 +2,8 @@
 
 Each visitor's image has a size that no other visitor's has, and its detections are determined before the run; a response with another size
 or other detections is crossed. Every image sent is new to the server, so that no result comes from its memory. With `--break-off`, every
-third request is broken off in the middle: half of an upload is sent, or the connection is closed before the response.
+third request is broken off in the middle: half of an upload is sent, or the connection is closed before the response. The visitor then
+sends it again, except where the connection was to the results of a job, which are gone with it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ class Tally:
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     failed: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     reasons: Counter[str] = field(default_factory=Counter)
+    broken_off: int = 0
 
     def table(self) -> str:
         """Counts and times by action."""
@@ -92,6 +94,7 @@ class Visitor:
     def __init__(self, number: int, url: str, break_off: bool) -> None:
         self._break_off = break_off
         self._requests = number
+        self.broken_off = 0
         self._image, self.size = picture(number)
         self._expected: dict[str, Any] = {}
         self._marker = f"visitor-{number}-"
@@ -213,7 +216,10 @@ class Visitor:
         request = self._client.build_request(method, path, **content)
         try:
             if self._break_off and self._requests % 3 == 0:
+                self.broken_off += 1
                 await self._send_half(request)
+                if "/call/" in path:
+                    raise BrokenOff
             response = await self._client.send(request)
         except httpx.HTTPError as error:
             raise Lost(f"{type(error).__name__} {error}") from error
@@ -225,15 +231,11 @@ class Visitor:
 
     async def _send_half(self, request: httpx.Request) -> None:
         body = request.read()
-        try:
-            if len(body) > 10_000:
+        with suppress(TimeoutError, BrokenOff):
+            if len(body) > 10_000 and random.random() < 0.5:
                 half = httpx.Request(request.method, request.url, headers=request.headers, content=_half(body))
                 await self._client.send(half)
             await asyncio.wait_for(self._client.send(request), random.uniform(0.001, 0.2))
-        except (TimeoutError, BrokenOff):
-            raise BrokenOff from None
-        # It was faster than that: the visitor goes without its response.
-        raise BrokenOff
 
 
 async def _half(body: bytes) -> AsyncIterator[bytes]:
@@ -315,6 +317,7 @@ async def run(args: argparse.Namespace, url: str, sample: Callable[[str], None])
         await asyncio.sleep(max(0, end - args.seconds * (1 - share) - time.monotonic()))
         sample(f"{args.seconds * share:.0f} s")
     await asyncio.gather(*visits)
+    tally.broken_off = sum(visitor.broken_off for visitor in visitors)
     await asyncio.sleep(args.rest)
     sample("all have gone")
     return tally
@@ -340,7 +343,7 @@ def main() -> None:
                 rows.append(["server ready", *resources(process, folder)])
                 tally = asyncio.run(run(args, url, lambda when: rows.append([when, *resources(process, folder)])))
                 suspicious = [line for line in log.read_text().splitlines() if SUSPICIOUS.search(line)]
-    print(f"{args.visitors} visitors for {args.seconds:.0f} seconds{', every third request broken off' if args.break_off else ''}.\n")
+    print(f"{args.visitors} visitors for {args.seconds:.0f} seconds; {tally.broken_off} requests broken off.\n")
     print(tally.table(), "\n")
     if rows:
         print(markdown_table(["server", "memory, MB", "open files", "threads", "uploads, MB"], rows), "\n")
