@@ -52,6 +52,7 @@ KINDS: dict[str, Kind] = {
     "unknown-stream": Kind(404, "There is no such stream"),
     "unknown-path": Kind(404, "There is no such path"),
     "wrong-method": Kind(405, "The path does not allow this method"),
+    "too-slow": Kind(408, "The request has come too slowly"),
     "overtaken-frame": Kind(409, "A later frame has been tracked already"),
     "too-large": Kind(413, "The image is too large"),
     "wrong-content-type": Kind(415, "The body is not sent as an image"),

@@ -20,6 +20,7 @@ _UPLOAD_PATH = "/gradio_api/upload"
 _FORM_OVERHEAD = 2**20
 # Seconds that the server waits for a body, and bytes a second that must come after them: slower than any mobile network.
 _PATIENCE, _SLOWEST = 30.0, 4096
+_TOO_SLOW = "The request did not arrive in time. Send it again, over a faster connection if it happens again."
 
 
 def image_limit() -> int:
@@ -74,7 +75,7 @@ class BodyLimit:
             except TimeoutError:
                 is_refused = True
                 if not is_answered:
-                    await _refuse(send, 408, "too-slow", "The request has come too slowly", "The image did not arrive in time. Send it again.")
+                    await _refuse(send, 408, "too-slow", "The request has come too slowly", _TOO_SLOW)
                 return {"type": "http.disconnect"}
             waited += time.monotonic() - started
             received += len(message.get("body", b""))
