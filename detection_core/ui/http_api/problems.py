@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from detection_core.engine import EngineBusyError, VisitorBusyError
@@ -104,6 +104,7 @@ def install(app: FastAPI) -> None:
     """Has an application respond to all errors with problem details."""
     app.add_exception_handler(UserError, _of_user_error)
     app.add_exception_handler(HTTPException, _of_status)
+    app.add_exception_handler(ClientDisconnect, _of_nobody)
     app.add_exception_handler(Exception, _of_defect)
 
 
@@ -120,6 +121,11 @@ async def _of_status(request: Request, error: Exception) -> Response:
     response = _response(kind, detail)
     response.headers.update(error.headers or {})
     return response
+
+
+async def _of_nobody(request: Request, error: Exception) -> Response:
+    # The client has gone in the middle of its request: only logs and metrics see this, with the status that proxies use.
+    return Response(status_code=499)
 
 
 async def _of_defect(request: Request, error: Exception) -> Response:
