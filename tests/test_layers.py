@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # Tabs do not know each other; what two of them need lies below.
     ("ui.detect", "ui.compare", "ui.live", "ui.video", "ui.batch", "ui.models"),
     ("ui.service",),
-    ("ui.api", "ui.http_api", "ui.hosting"),
+    ("ui.api", "ui.http_api", "ui.mcp", "ui.hosting"),
     ("ui.app",),
     ("cli",),
     ("__main__",),

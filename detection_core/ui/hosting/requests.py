@@ -27,6 +27,7 @@ _KINDS = {
     "/gradio_api/call": "action",
     "/gradio_api/info": "page",
     "/api/": "api",
+    "/mcp": "api",
     "/healthz": "health",
     "/readyz": "health",
     "/metrics": "metrics",

@@ -15,6 +15,8 @@ from detection_core.settings import read_setting
 _JSON_LIMIT = 2 * 2**20
 # Takes images in requests of its own.
 _HTTP_API = "/api/v1/"
+# Takes images in base64.
+MCP_PATH = "/mcp"
 _UPLOAD_PATH = "/gradio_api/upload"
 # What a form adds to the file in it.
 _FORM_OVERHEAD = 2**20
@@ -32,6 +34,15 @@ def image_limit() -> int:
     return int(read_setting("max_image_megabytes") * 2**20)
 
 
+def mcp_limit() -> int:
+    """Size of the largest call of a tool for assistants, in bytes.
+
+    Raises:
+        SettingsError: If the setting of the largest image is not a positive number.
+    """
+    return image_limit() * 4 // 3 + _FORM_OVERHEAD
+
+
 class BodyLimit:
     """ASGI middleware that refuses request bodies above 2 MiB, uploads above the size of one file, and bodies that come too slowly.
 
@@ -46,6 +57,7 @@ class BodyLimit:
         self._largest_image = image_limit()
         self._largest_file = largest_file or self._largest_image
         self._patience = patience
+        self._largest_call = mcp_limit()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or responds with 408 or 413."""
@@ -53,10 +65,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         path = scope["path"].rstrip("/")
-        is_upload = path.endswith(_UPLOAD_PATH)
-        limit = (
-            self._largest_image + _FORM_OVERHEAD if _HTTP_API in path else self._largest_file + _FORM_OVERHEAD if is_upload else _JSON_LIMIT
-        )
+        limit = self._limit_at(path)
         length = dict(scope["headers"]).get(b"content-length", b"")
         if length.isdigit() and int(length) > limit:
             await self._refuse_size(send)
@@ -97,6 +106,13 @@ class BodyLimit:
         # A client that has gone is not a defect: there is nobody to respond to.
         with suppress(ClientDisconnect):
             await self._app(scope, limited, unless_refused)
+
+    def _limit_at(self, path: str) -> int:
+        if _HTTP_API in path:
+            return self._largest_image + _FORM_OVERHEAD
+        if path.endswith(_UPLOAD_PATH):
+            return self._largest_file + _FORM_OVERHEAD
+        return self._largest_call if path.endswith(MCP_PATH) else _JSON_LIMIT
 
     async def _refuse_size(self, send: Send) -> None:
         image, video = self._largest_image / 2**20, self._largest_file / 2**20
