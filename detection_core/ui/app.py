@@ -44,6 +44,8 @@ from detection_core.video.io import VideoLimits
 
 # Gradio deletes its files when the server ends; before that, `Retention` does. It asks for a frequency and an age, in seconds.
 _ONLY_AT_THE_END = (24 * 3600, 100 * 365 * 24 * 3600)
+# Open pages whose state is kept; each takes 150 kB, as does each call of an endpoint without a session.
+_SESSIONS = 1000
 _MASTHEAD = "<h1>Detection Explorer</h1><p>See what torchvision's detection models see, in your own images.</p>"
 
 
@@ -219,6 +221,7 @@ def launch_options(monitor: Monitor | None = None, settings: Settings | None = N
         # Gradio's own, which an environment variable would start, calls the page without a password and for all visitors as one.
         "mcp_server": False,
         "max_file_size": largest,
+        "state_session_capacity": _SESSIONS,
         "app_kwargs": {
             "middleware": guards,
             "routes": [MODULES.route(), http_api_route(), *([mcp_route()] if settings.mcp else []), *(monitor.routes() if monitor else [])],

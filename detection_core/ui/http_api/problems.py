@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from detection_core.engine import EngineBusyError, VisitorBusyError
@@ -54,6 +54,7 @@ KINDS: dict[str, Kind] = {
     "unknown-stream": Kind(404, "There is no such stream"),
     "unknown-path": Kind(404, "There is no such path"),
     "wrong-method": Kind(405, "The path does not allow this method"),
+    "too-slow": Kind(408, "The request has come too slowly"),
     "overtaken-frame": Kind(409, "A later frame has been tracked already"),
     "too-large": Kind(413, "The image is too large"),
     "wrong-content-type": Kind(415, "The body is not sent as an image"),
@@ -109,6 +110,7 @@ def install(app: FastAPI) -> None:
     """Has an application respond to all errors with problem details."""
     app.add_exception_handler(UserError, _of_user_error)
     app.add_exception_handler(HTTPException, _of_status)
+    app.add_exception_handler(ClientDisconnect, _of_nobody)
     app.add_exception_handler(OSError, _of_full_disk)
     app.add_exception_handler(Exception, _of_defect)
 
@@ -126,6 +128,11 @@ async def _of_status(request: Request, error: Exception) -> Response:
     response = _response(kind, detail)
     response.headers.update(error.headers or {})
     return response
+
+
+async def _of_nobody(request: Request, error: Exception) -> Response:
+    # The client has gone in the middle of its request: only logs and metrics see this, with the status that proxies use.
+    return Response(status_code=499)
 
 
 async def _of_full_disk(request: Request, error: Exception) -> Response:
