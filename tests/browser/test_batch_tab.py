@@ -16,7 +16,6 @@ from playwright.sync_api import Page, expect
 
 from detection_core.models.catalog import COCO_MODEL
 from detection_core.ui.app import launch_options
-from detection_core.ui.batch.store import MAX_BATCH
 from detection_core.ui.batch.tab import BatchTab
 from tests.ui.fake_engine import FakeEngine
 
@@ -36,7 +35,7 @@ def engine() -> FakeEngine:
 def address(serve, engine):
     """The tab beside another one, with room for six images."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(MAX_BATCH, "6")
+        patch.setenv("DETECTION_EXPLORER_MAX_BATCH", "6")
         tab = BatchTab(engine)
         with gr.Blocks(analytics_enabled=False) as page:
             with gr.Tab("Batch"):

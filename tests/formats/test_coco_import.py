@@ -240,6 +240,7 @@ def test_notes_are_pythons_warnings_where_only_detections_are_returned():
         (as_bytes(GOOD) + b"\n\n{no}\n", "Line 3 of the file is not valid JSON, as each line of JSON lines must be."),
         (as_bytes([GOOD]) + b"\n3", "The file is not valid JSON: Extra data: line 2 column 1 (char 77)."),
     ],
+    ids=["gzip cut off", "gzip damaged", "bad line", "two values"],
 )
 def test_broken_files_are_refused(content: bytes, message: str):
     with pytest.raises(ResultsFormatError) as raised:
