@@ -24,6 +24,8 @@ from detection_core.models.spec import ModelSpec
 
 _MAX_JOBS_PER_DETECTOR = 64
 _MAX_JOBS_PER_VISITOR = 8
+# Why is in the log: addresses are not for visitors.
+_UNREACHABLE = "The cluster that detects cannot be reached at present. It is tried every few seconds; so try again in a moment."
 
 
 @dataclass(eq=False)
@@ -65,8 +67,10 @@ class RayEngine:
 
     def __init__(self, address: str = "", detectors: DetectorSettings | None = None, *, kept_results: int = KEPT_RESULTS) -> None:
         self._lock = threading.Lock()
+        # Held while images are taken out of the line and sent, so that they arrive in its order; before the other lock.
+        self._sending = threading.RLock()
         self._closed = False
-        self._lost = ""
+        self._unreachable = False
         self._jobs: dict[Job, Request] = {}
         self._queue: FairQueue[_WaitingJob] = FairQueue()
         self._flights: dict[int, _Flight] = {}
@@ -142,8 +146,8 @@ class RayEngine:
     def _admit(self, job: Job, request: Request) -> None:
         if self._closed:
             raise EngineError("The server is shutting down. Try again in a moment.")
-        if self._lost:
-            raise EngineError(self._lost)
+        if self._unreachable:
+            raise EngineError(_UNREACHABLE)
         of_visitor = sum(other.visitor == job.visitor for other in self._jobs) if job.visitor else 0
         most = _MAX_JOBS_PER_DETECTOR * max(self._detectors.running, 1)
         if len(self._jobs) >= most or of_visitor >= max(_MAX_JOBS_PER_VISITOR, self.max_in_flight):
@@ -155,8 +159,16 @@ class RayEngine:
 
     def _send_next(self) -> None:
         """Sends whoever is first in line, as long as the detectors are not busy; reports their place to the others."""
-        sent: list[Submit] = []
         answered: list[tuple[Job, Result]] = []
+        with self._sending:
+            for submit in self._take_next(answered):
+                self._link.send(submit)
+        for job, kept in answered:
+            job.complete(kept)
+
+    def _take_next(self, answered: list[tuple[Job, Result]]) -> list[Submit]:
+        """Takes out of the line whoever a detector has room for, or whose result is kept: they are added to `answered`."""
+        sent: list[Submit] = []
         with self._lock:
             while len(self._queue):
                 request = self._queue.peek().request
@@ -167,18 +179,17 @@ class RayEngine:
                 elif self._busy() < self.max_in_flight and self._detectors.running:
                     number = next(self._numbers)
                     flight = self._flights[number] = _Flight(self._queue.pop(), time.perf_counter())
-                    # Until the detector says that it loads the model first.
-                    flight.waiting.job.update(JobState(Stage.RUN))
+                    # Until the detector says so itself, or that it loads the model first. It keeps one image more than it runs.
+                    waits = self._busy() > self.max_in_flight - self._detectors.running
+                    flight.waiting.job.update(JobState(Stage.QUEUE if waits else Stage.RUN))
                     call = Call(request.spec, request.tasks, request.measure)
                     sent.append(Submit(number, call, np.asarray(request.image.image)))
                 else:
                     break
-            for position, waiting in enumerate(self._queue):
+            at_detectors = sum(flight.waiting.job.state.stage is Stage.QUEUE for flight in self._flights.values())
+            for position, waiting in enumerate(self._queue, at_detectors):
                 waiting.job.update(JobState(Stage.QUEUE, position))
-        for submit in sent:
-            self._link.send(submit)
-        for job, kept in answered:
-            job.complete(kept)
+        return sent
 
     def _flight_for(self, request: Request) -> _Flight | None:
         """Returns the flight whose result will answer a request as well."""
@@ -193,11 +204,11 @@ class RayEngine:
 
     def _receive(self, message: Update | ClusterState | Lost) -> None:
         if isinstance(message, Lost):
-            self._fail_all(message.reason)
+            self._fail_all()
             return
         if isinstance(message, ClusterState):
             with self._lock:
-                self._lost = ""
+                self._unreachable = False
                 self._detectors.update(message)
                 self.max_in_flight = self._detectors.max_in_flight
         else:
@@ -231,16 +242,15 @@ class RayEngine:
         wait = flight.since - flight.waiting.since + result.timings.wait
         return replace(result, timings=replace(result.timings, wait=wait))
 
-    def _fail_all(self, reason: str) -> None:
+    def _fail_all(self) -> None:
         """Fails all jobs: the cluster is gone."""
         with self._lock:
-            self._lost = f"The cluster that detects is not there ({reason}). It is tried again every few seconds; so try again in a moment."
+            self._unreachable = True
             self._detectors = Detectors()
             self._flights.clear()
             jobs = list(self._jobs)
-            lost = self._lost
         for job in jobs:
-            job.complete(EngineError(lost))
+            job.complete(EngineError(_UNREACHABLE))
 
     def _remove(self, job: Job) -> None:
         """Forgets a job that is done or cancelled; a detector goes on with it only if somebody else waits for the same."""

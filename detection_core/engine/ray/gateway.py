@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import threading
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -44,8 +43,6 @@ def run_gateway(connection: Connection, address: str, detectors: DetectorSetting
         address: An address for `ray.init`, or "" to start a cluster on this machine, which ends with this process.
         detectors: The detectors to start, unless the cluster runs them already.
     """
-    # Whoever presses Ctrl-C means the page, which then closes the connection.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         _connect(address, detectors)
         asyncio.run(_Gateway(connection).serve())

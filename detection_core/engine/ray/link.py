@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 3.0
 _END_SECONDS = 10.0
+# A gateway reports every second once it is connected; Ray itself would wait for minutes for an address that nothing listens on.
+_SILENCE_SECONDS = 60.0
 
 
 class ClusterLink:
@@ -76,9 +79,8 @@ class ClusterLink:
             with self._sending:
                 self._connection = None
                 ours.close()
-            process.join(_END_SECONDS)
-            if process.is_alive():
-                process.kill()
+            process.join(_END_SECONDS if self._closed.is_set() else 0)
+            process.kill()
             if not self._closed.is_set():
                 logger.warning("The cluster is lost: %s", reason)
                 self._on_message(Lost(reason))
@@ -88,6 +90,8 @@ class ClusterLink:
         """Passes on messages until the gateway ends; returns why it did."""
         while True:
             try:
+                if not connection.poll(_SILENCE_SECONDS):
+                    return "nothing answers there"
                 message = connection.recv()
             except (EOFError, OSError):
                 return "the connection to it has ended"
@@ -97,6 +101,8 @@ class ClusterLink:
 
 
 def _gateway(connection: Connection, address: str, detectors: DetectorSettings) -> None:
+    # Whoever presses Ctrl-C means the page, which then closes the connection.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     from detection_core.engine.ray.gateway import run_gateway
 
     run_gateway(connection, address, detectors)

@@ -14,7 +14,7 @@ from ray import serve
 from detection_core.engine.base import Stage
 from detection_core.engine.local import LocalEngine
 from detection_core.engine.ray.messages import Answer, Call, DetectorReport, FromDetector
-from detection_core.engine.ray.settings import DetectorSettings
+from detection_core.engine.ray.settings import DEPLOYMENT
 from detection_core.engine.ray.user_weights import local_copy
 from detection_core.errors import UserError
 from detection_core.images.reading import LoadedImage
@@ -90,11 +90,10 @@ class Detector:
         return DetectorReport(name, self._engine.model_states(), tuple(self._engine.loader.resident()), self._engine.max_in_flight)
 
 
-def build(arguments: Mapping[str, Any]) -> Any:
-    """Builds the application for Ray Serve.
+def build(arguments: Mapping[str, str]) -> Any:
+    """Builds the application for `serve deploy`, whose file sets the options of the deployment.
 
     Args:
         arguments: `device`, where models run, as torch names it.
     """
-    options = DetectorSettings(gpus=float(str(arguments.get("device", "cpu")).startswith("cuda"))).deployment()
-    return serve.deployment(**options)(Detector).bind(arguments.get("device", "cpu"))
+    return serve.deployment(name=DEPLOYMENT)(Detector).bind(arguments.get("device", "cpu"))
