@@ -269,7 +269,7 @@ def measure_visitors(counts: list[int], seconds: float) -> str:
 
     async def together(count: int) -> list[int]:
         until = time.perf_counter() + seconds
-        streams = LiveStreams()
+        streams = LiveStreams(most=12)
         return await asyncio.gather(
             *(send_frames(engine, streams, f"visitor {who}", lambda _: time.perf_counter() < until) for who in range(count))
         )
@@ -286,7 +286,7 @@ def measure_visitors(counts: list[int], seconds: float) -> str:
 def measure_memory(frames: int) -> str:
     """Measures the server's memory after a tenth of the frames and after all, with a network that takes no time."""
     held = []
-    streams = LiveStreams()
+    streams = LiveStreams(most=12)
     for share in (0.1, 0.9):
         asyncio.run(send_frames(Constant(), streams, "visitor", lambda number, last=int(share * frames): number < last))  # type: ignore[arg-type, misc]
         gc.collect()

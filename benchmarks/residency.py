@@ -27,10 +27,10 @@ from detection_core.models.build import build_empty
 from detection_core.models.catalog import ModelSpec, get_model_spec, list_specs
 from detection_core.models.empty import NoRandomInitialization
 from detection_core.models.loader import ModelLoader
-from detection_core.models.memory_budget import parse_size
 from detection_core.models.optimized import sixteen_bits
 from detection_core.models.precision import Precision
 from detection_core.models.weights import WEIGHTS_DIR
+from detection_core.settings import parsers
 
 _LIGHT = "ssdlite320_mobilenet_v3_large"
 _IMAGE = (48, 64, 3)
@@ -118,7 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0] + ".")
     parser.add_argument("what", choices=["switches", "requests"])
     parser.add_argument("--count", type=int, metavar="N", help="default: 500 switches, 10,000 requests")
-    parser.add_argument("--budget", type=parse_size, default="600MB", metavar="SIZE", help="of models, for switches (default: 600MB)")
+    parser.add_argument("--budget", type=parsers.size, default="600MB", metavar="SIZE", help="of models, for switches (default: 600MB)")
     options = parser.parse_args()
     print(f"{machine_facts(torch.get_num_threads())}\n")
     with tempfile.TemporaryDirectory() as name:

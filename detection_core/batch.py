@@ -16,7 +16,18 @@ from PIL import Image, PngImagePlugin
 
 from detection_core.detections import Detections
 from detection_core.errors import UserError
-from detection_core.formats import FORMATS, Format, ImageResult, Provenance, annotated_png, export, from_json, to_json
+from detection_core.formats import (
+    FORMATS,
+    Format,
+    ImageResult,
+    Numbering,
+    Provenance,
+    annotated_png,
+    export,
+    from_json,
+    number_images,
+    to_json,
+)
 from detection_core.formats.target import Target
 from detection_core.images.limits import ImageLimits
 from detection_core.images.reading import LoadedImage, read_image
@@ -104,29 +115,46 @@ class BatchRun:
                 self._done.add(image.path)
                 yield Outcome(image, found, None, reused, time.perf_counter() - started, notes)
 
-    def results(self) -> Iterator[ImageResult]:
-        """Yields the results of all images that this run has processed or reused, read from their records one at a time."""
-        for source in self.images:
+    def results(self, numbering: Numbering | None = None) -> Iterator[ImageResult]:
+        """Yields the results of all images that this run has processed or reused, read from their records one at a time.
+
+        Args:
+            numbering: The ids of `images`, which do not depend on which of them are done; None leaves them out.
+        """
+        ids = [None] * len(self.images) if numbering is None else numbering.image_ids
+        for source, image_id in zip(self.images, ids, strict=True):
             if source.path in self._done and (record := _Record.read(self._record_of(source))):
                 image = partial(self._image, source)
-                yield ImageResult(source.name, record.found, record.provenance, image, stem=self._stems[source], notes=record.notes)
+                facts: dict[str, Any] = {"stem": self._stems[source], "notes": record.notes, "image_id": image_id}
+                yield ImageResult(source.name, record.found, record.provenance, image, **facts)
 
-    def export(self, formats: Sequence[str], *, known: Mapping[str, Format] = FORMATS) -> list[str]:
+    def export(
+        self,
+        formats: Sequence[str],
+        *,
+        known: Mapping[str, Format] = FORMATS,
+        numbering: Numbering | None = None,
+        on_note: Callable[[str], object] = lambda note: None,
+    ) -> list[str]:
         """Writes the results in other formats.
 
         Args:
             formats: Keys of `known`.
             known: The available formats.
+            numbering: The ids of `images` and classes in COCO's formats; None numbers the images by their names, see `number_images`.
+            on_note: Called with sentences for the user about the files, such as what the COCO results leave out.
 
         Returns:
             Names of the files, relative to the folder, with "/" between folders.
 
         Raises:
-            ValueError: If a format is unknown, or the model does not predict what it needs.
+            ValueError: If a format is unknown, the model does not predict what it needs, or the numbering is of other images.
             OSError: If a file cannot be written.
         """
+        numbering = numbering or number_images([image.name for image in self.images])
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=".") as name:
-            return [self._place(Path(name), file) for file in export(self.results(), formats, Path(name), known=known)]
+            how: dict[str, Any] = {"known": known, "numbering": numbering, "on_note": on_note}
+            return [self._place(Path(name), file) for file in export(self.results(numbering), formats, Path(name), **how)]
 
     def _place(self, written_in: Path, name: str) -> str:
         """Moves a file to the results, under another name if it would replace an input image."""

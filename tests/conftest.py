@@ -1,8 +1,9 @@
-"""What tests share: no models that somebody may have put into this checkout, one thread where many would be slow, and what CPU this is."""
+"""What tests share: no models that are in this checkout, one thread where many would be slow, and what CPU this is."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 
 # Before torch reads it: processes that test side by side must not all take all cores. Those that tests start inherit it.
@@ -24,6 +25,20 @@ settings.load_profile("repeatable")
 
 # Before any test asks for the catalog: many are made for each of its models.
 os.environ["DETECTION_EXPLORER_MODELS_DIR"] = ""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Has Gradio keep its pages' files in a folder that is deleted at the end; it asks for the folder when it is imported."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.TemporaryDirectory(prefix="gradio-")
+        config.add_cleanup(folder.cleanup)
+        os.environ["GRADIO_TEMP_DIR"] = folder.name
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: tests of the page spend half of their time waiting for the browser."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + 1
 
 
 @pytest.fixture(scope="module")

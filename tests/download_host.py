@@ -15,10 +15,11 @@ import pytest
 
 @dataclass
 class DownloadHost:
-    """Serves `files` until told to misbehave; `requests` remembers what was asked.
+    """Serves `files` until set to misbehave; `requests` records what was asked.
 
     break_after: for each of the next requests, bytes after which the connection is dropped (None: it is not).
     statuses: for each of the next requests, the HTTP status to answer with instead (0: the file).
+    length: what every answer says of its length, whatever it is.
     hold_after: bytes after which every answer waits until `go_on` is set.
     """
 
@@ -27,7 +28,8 @@ class DownloadHost:
     statuses: list[int] = field(default_factory=list)
     hold_after: int | None = None
     ignore_range: bool = False
-    tell_length: bool = True
+    send_length: bool = True
+    length: str | None = None
     requests: list[dict[str, str]] = field(default_factory=list)
 
     def __enter__(self) -> DownloadHost:
@@ -75,8 +77,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
-        if host.tell_length:
-            self.send_header("Content-Length", str(len(body) - start))
+        if host.send_length:
+            self.send_header("Content-Length", host.length or str(len(body) - start))
         self.end_headers()
         break_after = host.break_after.pop(0) if host.break_after else None
         rest = body[start:break_after] if break_after is not None else body[start:]

@@ -10,7 +10,7 @@ from detection_core.models.optimized import low_precision
 from detection_core.process import glibc_function
 
 NO_INSTRUCTIONS = "this CPU has no instructions for numbers of sixteen bits"
-NO_PEAK = "only Linux with glibc tells a process its peak, and some containers forbid it"
+NO_PEAK = "only Linux with glibc reports a process's peak, and some containers forbid it"
 
 
 def fast_dtype() -> torch.dtype | None:
@@ -18,7 +18,7 @@ def fast_dtype() -> torch.dtype | None:
     return low_precision.sixteen_bits(torch.device("cpu"))
 
 
-def tells_a_peak() -> bool:
+def reports_a_peak() -> bool:
     """Whether a process can ask for its peak of memory. The system is asked, not the product, whose faults would be skipped."""
     try:
         Path("/proc/self/clear_refs").write_text("5")

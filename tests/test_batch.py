@@ -13,7 +13,8 @@ from PIL import Image
 from detection_core import batch as batch_module
 from detection_core.batch import BatchRun, Outcome
 from detection_core.detections import Detections
-from detection_core.formats import Provenance, from_json
+from detection_core.formats import Numbering, Provenance, from_json, number_images
+from detection_core.formats.numbering import Category
 from detection_core.inputs import find_images
 from tests.factories import make_detections
 
@@ -171,7 +172,7 @@ def test_a_drawing_of_an_older_result_is_made_again(images, tmp_path):
         assert json.loads(drawn.info["Settings"])["provenance"]["threshold"] == 0.9
 
 
-def test_a_bad_image_is_told_and_the_rest_is_done(images, tmp_path):
+def test_a_bad_image_is_reported_and_the_rest_is_done(images, tmp_path):
     (images / "a.png").write_text("no image")
     outcomes, calls, batch = run(images, tmp_path / "out")
     assert calls == 2
@@ -266,3 +267,25 @@ def test_no_input_is_written_over(images, tmp_path):
     assert {path: Path(path).read_bytes() for path in before} == before
     records = {path.name for path in images.glob("*_detections.json")}
     assert records == {"b-2_detections.json", "b_detections_detections.json", "link-2_detections.json"}
+
+
+def test_an_image_that_failed_keeps_its_number_free(images, tmp_path):
+    (images / "b.png").write_text("no image")
+    out = tmp_path / "out"
+    _, _, batch = run(images, out)
+    batch.export(["coco", "coco-dataset"])
+    ids = {"a.png": 1, "more/a.jpg": 3}
+    assert {entry["file_name"]: entry["image_id"] for entry in json.loads((out / "coco_results.json").read_text())} == ids
+    assert {image["file_name"]: image["id"] for image in json.loads((out / "coco_dataset.json").read_text())["images"]} == ids
+
+
+def test_ids_of_images_and_classes_can_be_given(images, tmp_path):
+    out, notes = tmp_path / "out", []
+    _, _, batch = run(images, out)
+    numbering = Numbering((7, "x", None), "", "own.json", (Category(30, "dog"),))
+    batch.export(["coco"], numbering=numbering, on_note=notes.append)
+    results = json.loads((out / "coco_results.json").read_text())
+    assert {(entry["file_name"], entry["image_id"], entry["category_id"]) for entry in results} == {("a.png", 7, 30), ("b.png", "x", 30)}
+    assert len(notes) == 1
+    with pytest.raises(ValueError, match="shorter"):
+        batch.export(["coco"], numbering=number_images(["1.jpg"]))

@@ -24,8 +24,10 @@ def test_models_are_compared_whether_or_not_their_objects_have_keypoints(tmp_pat
     def refuse(constant: str) -> None:
         pytest.fail(f"{constant} is not JSON")
 
-    told = json.loads((tmp_path / REPORT_FILE).read_text(), parse_constant=refuse)
-    assert [thing["keypoints"] is not None for thing in told["models"][0]["objects"]] == one.has_keypoints.tolist() == [True, False, False]
-    assert [thing.get("keypoints") is not None for thing in told["models"][1]["objects"]] == other.has_keypoints.tolist()
+    written = json.loads((tmp_path / REPORT_FILE).read_text(), parse_constant=refuse)
+    assert (
+        [thing["keypoints"] is not None for thing in written["models"][0]["objects"]] == one.has_keypoints.tolist() == [True, False, False]
+    )
+    assert [thing.get("keypoints") is not None for thing in written["models"][1]["objects"]] == other.has_keypoints.tolist()
     assert report.pairs["one", "other"].counts()["matched"] == 3
     assert sorted(file.name for file in tmp_path.glob("*.png")) == ["difference_one_other.png", "one.png", "other.png"]

@@ -27,7 +27,6 @@ from detection_core.datasets.coco import read_coco
 from detection_core.datasets.coco_json import DataError
 from detection_core.datasets.preparation import InvalidDataError, TrainingData
 from detection_core.engine import EngineBusyError, EngineError, LocalEngine
-from detection_core.environment import positive_number
 from detection_core.errors import SettingsError, UserError
 from detection_core.formats import InvalidEntryError, ResultsFormatError, SeveralImagesError, read_coco_results
 from detection_core.images.limits import ImageError
@@ -38,6 +37,7 @@ from detection_core.models.checkpoint import CheckpointError
 from detection_core.models.device import DeviceError, require_device
 from detection_core.models.user_models import read_model_spec
 from detection_core.models.weights import WeightsError, fetch_weights
+from detection_core.settings import read_setting
 from detection_core.training import TrainingError
 from detection_core.training.fine_tune import train
 from detection_core.video.io import VideoError, open_video
@@ -48,7 +48,7 @@ SPEC = get_model_spec(PERSON_MODEL)
 INTERNAL = {
     "DownloadCancelled": "nothing went wrong: the caller no longer wants the file",
     "DownloadError": "a reason within the sentence of a WeightsError",
-    "TrainingInterrupted": "nothing went wrong: somebody stopped the training",
+    "TrainingInterrupted": "nothing went wrong: the user stopped the training",
     "UnknownFamilyError": "a reason within the sentence of a CheckpointError",
 }
 NOWHERE = Path("nowhere")
@@ -61,7 +61,13 @@ def exception_classes() -> dict[str, type[BaseException]]:
     for info in pkgutil.walk_packages(detection_core.__path__, "detection_core."):
         if info.name == "detection_core.__main__":
             continue
-        for name, each in inspect.getmembers(importlib.import_module(info.name), inspect.isclass):
+        try:
+            module = importlib.import_module(info.name)
+        except ModuleNotFoundError as error:
+            # Which only the processes of a cluster import.
+            assert error.name == "ray"
+            continue
+        for name, each in inspect.getmembers(module, inspect.isclass):
             if issubclass(each, BaseException) and each.__module__ == info.name:
                 found[name] = each
     return found
@@ -101,7 +107,7 @@ WAYS: list[tuple[type[UserError], Callable[[], object]]] = [
     (InvalidEntryError, lambda: read_coco_results([{}], (10, 10))),
     (NoImagesError, lambda: find_images(["nowhere/*.jpg"])),
     (ResultsFormatError, lambda: read_coco_results(b"{", (10, 10))),
-    (SettingsError, lambda: positive_number({"MOST": "many"}, "MOST", 5)),
+    (SettingsError, lambda: read_setting("port", {"GRADIO_SERVER_PORT": "many"})),
     (SeveralImagesError, lambda: read_coco_results(OF_TWO_IMAGES, (10, 10))),
     (TrainingError, lambda: train(TrainingData([NOWHERE]), PERSON_MODEL, Path("model.txt"))),
     (UnknownModelError, lambda: get_model_spec("yolo")),

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "detection_core"
 # From the ground up. A new package, or a file beside the packages, is forbidden until it is given a place here.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("environment", "process", "file_names", "detections"),
+    ("settings", "process", "file_names", "detections"),
     ("images",),
     ("visualization",),
     ("formats", "inputs"),
@@ -26,7 +26,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("ui.shared",),
     # Tabs do not know each other; what two of them need lies below.
     ("ui.detect", "ui.compare", "ui.live", "ui.video", "ui.batch", "ui.models"),
-    ("ui.api",),
+    ("ui.service",),
+    ("ui.api", "ui.http_api", "ui.hosting"),
     ("ui.app",),
     ("cli",),
     ("__main__",),
@@ -52,6 +53,7 @@ LIBRARIES = {
         "cli",
     },
     "av": {"video"},
+    "ray": {"engine", "cluster_batch"},
 }
 
 

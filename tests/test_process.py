@@ -12,7 +12,7 @@ MIB = 2**20
 LOOK = """
 import os, re, sys
 import {module} as module
-{settle}
+{code}
 def resident():
     return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024
 import numpy
@@ -24,12 +24,12 @@ print(resident() - before > 150, os.environ.get("OPENBLAS_NUM_THREADS"))
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells so")
-@pytest.mark.parametrize(("settle", "told"), [("module.configure_process()", "True 1"), ("", "False None")], ids=["configured", "as it is"])
-def test_freed_memory_stays_for_the_next_image(monkeypatch, settle, told):
+@pytest.mark.parametrize(("code", "output"), [("module.configure_process()", "True 1"), ("", "False None")], ids=["configured", "as it is"])
+def test_freed_memory_stays_for_the_next_image(monkeypatch, code, output):
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    script = LOOK.format(module="detection_core.process", settle=settle)
+    script = LOOK.format(module="detection_core.process", code=code)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == told
+    assert done.stdout.strip() == output
 
 
 def resident_mib() -> float:

@@ -22,7 +22,7 @@ from detection_core.cli.common import (
     settings,
     use_models_folder,
 )
-from detection_core.cli.detect_images import detect_in_images
+from detection_core.cli.detect_images import detect_in_images, numbering_of
 from detection_core.cli.detect_videos import VIDEO, VideoRun, add_video_options, limits_of_videos, moves, options_of_videos
 from detection_core.errors import UserError
 
@@ -73,6 +73,13 @@ def add_detect(commands: Any) -> None:
         metavar="F[,F]",
         help=f"output formats: {_FORMATS}; default: json with png or mp4, or json on stdout. With --out, json is always written",
     )
+    parser.add_argument(
+        "--annotations",
+        type=Path,
+        metavar="FILE",
+        help="your COCO annotations, whose ids images and classes get in the formats coco and coco-dataset; default: the numbers that all "
+        "file names are (000000000139.jpg), or else 1, 2, 3 ...",
+    )
     parser.add_argument("--raw-csv", action="store_true", help="write CSV for programs: no byte-order mark, no apostrophe before formulas")
     parser.add_argument("--overwrite", action="store_true", help="process images again that are already done")
     add_precision(parser)
@@ -89,11 +96,15 @@ def _detect(args: argparse.Namespace) -> int:
     videos, images = _find(args, video_limits)
     formats, video_formats = _formats(args, spec, videos=bool(videos), images=bool(images))
     limits, loader = settings(args.device)
+    from detection_core.video import lowest_kept
+    from detection_core.video.export import FRAME_IDS
+
     threshold = spec.default_threshold if args.threshold is None else args.threshold
     in_videos = spec.video_threshold if args.threshold is None else args.threshold
     options = options_of_videos(args, spec, in_videos)
-    from detection_core.video import lowest_kept
-
+    if "coco" in video_formats and videos:
+        say(FRAME_IDS.sentence(spec.categories, spec.category_ids))
+    numbering = numbering_of(images, args.annotations, spec, formats)
     with _folder(args.out) as folder:
         detector = _load(spec, args.device, loader)
         if detector is None:
@@ -102,7 +113,7 @@ def _detect(args: argparse.Namespace) -> int:
         fine = True
         if images:
             how = {"limits": limits, "overwrite": args.overwrite, "on_stdout": args.out is None, "raw_tables": args.raw_csv}
-            fine = detect_in_images(images, folder, detector.detect, provenance, formats, **how)
+            fine = detect_in_images(images, folder, detector.detect, provenance, formats, numbering, **how)
         if videos:
             floor = lowest_kept(spec.min_score, spec.default_threshold, in_videos)
             with _frame_detector(spec, args.device, loader) as (detect, max_in_flight):
@@ -129,6 +140,8 @@ def _find(args: argparse.Namespace, limits: VideoLimits) -> tuple[list[InputFile
     videos = [video for video in videos if video.path not in still]
     if videos and args.out is None:
         raise UsageError("Results of videos cannot go to standard output. Add --out DIR.")
+    if args.annotations is not None and not images:
+        raise UsageError("Frames of videos have no ids in an annotation file: leave out --annotations.")
     if images and (args.classes is not None or args.keypoint_threshold is not None):
         raise UsageError("--classes and --keypoint-threshold are for videos only: leave them out for images.")
     return videos, images

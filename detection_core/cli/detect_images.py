@@ -1,4 +1,4 @@
-"""The part of the command `detect` that processes images."""
+"""The part of the command `detect` that processes images, and numbers them for COCO's formats."""
 
 from __future__ import annotations
 
@@ -6,23 +6,55 @@ import codecs
 import json
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detection_core.cli.common import duration, in_a_line, say
+from detection_core.cli.common import UsageError, duration, in_a_line, say
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from detection_core.batch import BatchRun, Outcome
     from detection_core.detections import Detections
-    from detection_core.formats import Format, Provenance
+    from detection_core.formats import Numbering, Provenance
     from detection_core.images.limits import ImageLimits
     from detection_core.inputs import InputFile
+    from detection_core.models.spec import ModelSpec
 
 # Formats with one file per image.
 _BESIDE_EACH = {"json", "png"}
+
+
+def numbering_of(images: Sequence[InputFile], annotations: Path | None, spec: ModelSpec, formats: Sequence[str]) -> Numbering:
+    """Returns the ids of images and classes in COCO's formats, and says in one line which they are if any of these is written.
+
+    Args:
+        images: The images.
+        annotations: The user's annotation file, or None.
+        spec: The model.
+        formats: Keys of `formats.FORMATS`.
+
+    Raises:
+        UsageError: If no format has the ids of the annotation file.
+        DataError: If that file cannot be used.
+    """
+    from detection_core.datasets.numbering import read_numbering
+    from detection_core.formats import FORMATS, number_images
+
+    is_numbered = any(FORMATS[name].numbered for name in formats)
+    names = [image.name for image in images]
+    if annotations is None:
+        numbering = number_images(names)
+    elif is_numbered:
+        numbering = read_numbering(annotations, [image.path for image in images], spec.categories, names=names)
+    else:
+        raise UsageError("--annotations gives ids to the formats coco and coco-dataset: add --format coco.")
+    if is_numbered and images:
+        for line in (*numbering.notes, numbering.sentence(spec.categories, spec.category_ids)):
+            say(line)
+    return numbering
 
 
 def detect_in_images(
@@ -31,6 +63,7 @@ def detect_in_images(
     detect: Callable[[Image.Image], Detections],
     provenance: Provenance,
     formats: Sequence[str],
+    numbering: Numbering,
     *,
     limits: ImageLimits,
     overwrite: bool,
@@ -45,6 +78,7 @@ def detect_in_images(
         detect: Finds objects in an RGB image.
         provenance: Provenance of the results.
         formats: Keys of `formats.FORMATS`.
+        numbering: The ids of images and classes in COCO's formats.
         limits: Accepted sizes of images.
         overwrite: Whether images that are already done are processed again.
         on_stdout: Whether results are printed.
@@ -62,7 +96,7 @@ def detect_in_images(
             report.add(outcome)
     finally:  # After an interruption, too: the results so far are not lost.
         report.finish(resumable=not on_stdout)
-        complete = _finish(batch, formats, on_stdout=on_stdout, raw_tables=raw_tables)
+        complete = _finish(batch, formats, numbering, on_stdout=on_stdout, raw_tables=raw_tables)
     return complete and not report.failed
 
 
@@ -110,32 +144,32 @@ class _Report:
             say(f"{left} left: run the same command again to continue.")
 
 
-def _finish(batch: BatchRun, formats: Sequence[str], *, on_stdout: bool, raw_tables: bool) -> bool:
+def _finish(batch: BatchRun, formats: Sequence[str], numbering: Numbering, *, on_stdout: bool, raw_tables: bool) -> bool:
     """Writes or prints the results that cover all images; returns False after reporting an error."""
     from detection_core.formats import FORMATS, raw_csv
 
     together = [name for name in formats if name not in _BESIDE_EACH]
-    known = raw_csv(FORMATS) if raw_tables else FORMATS
+    export = partial(batch.export, together, known=raw_csv(FORMATS) if raw_tables else FORMATS, numbering=numbering, on_note=say)
     try:
         if on_stdout and not together:
             _print_results(batch)
         elif on_stdout:
-            _print_file(batch, together, known)
+            _print_file(batch.folder, export())
         elif together:
-            batch.export(together, known=known)
+            export()
     except OSError as error:
         say(f"The results cannot be written: {error.strerror}.")
         return False
     return True
 
 
-def _print_file(batch: BatchRun, formats: Sequence[str], known: Mapping[str, Format]) -> None:
+def _print_file(folder: Path, names: Sequence[str]) -> None:
     from detection_core.formats.registry import PROVENANCE_FILE
 
-    (name,) = (name for name in batch.export(formats, known=known) if name != PROVENANCE_FILE)
+    (name,) = (name for name in names if name != PROVENANCE_FILE)
     # In other encodings, a byte-order mark cannot be written or has no use.
     encoding = "utf-8" if codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8" else "utf-8-sig"
-    with (batch.folder / name).open(encoding=encoding, newline="") as file:
+    with (folder / name).open(encoding=encoding, newline="") as file:
         shutil.copyfileobj(file, sys.stdout)
 
 

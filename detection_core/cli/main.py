@@ -1,4 +1,4 @@
-"""The command line: lists models, detects objects in files, compares models, trains, and serves the page.
+"""The command line: lists models, detects objects in files, compares and evaluates models, trains, and serves the page.
 
 Exit status 0: success; 1: something failed, the rest is done; 2: wrong usage, and the message says why;
 130: interrupted, finished results are written.
@@ -16,6 +16,7 @@ from typing import Any
 from detection_core.cli.common import escape_unsupported_characters, print_json, print_table, say, use_models_folder
 from detection_core.cli.compare import add_compare
 from detection_core.cli.detect import add_detect
+from detection_core.cli.evaluate import add_evaluate
 from detection_core.cli.serve import add_serve
 from detection_core.cli.train import add_train
 from detection_core.errors import UserError
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     models.set_defaults(command=_models)
     add_detect(commands)
     add_compare(commands)
+    add_evaluate(commands)
     add_train(commands)
     add_serve(commands)
     return parser

@@ -1,1 +1,1 @@
-"""Annotated images in COCO's format, read and checked for training and evaluation."""
+"""Annotated images in the formats of COCO, YOLO and Pascal VOC, read and checked for training and evaluation."""

@@ -130,7 +130,7 @@ def without_faults(dataset: CocoDataset, faults: Iterable[Fault]) -> Remainder:
             continue
         images.append(replace(image, annotations=annotations, crowds=sound(image.crowds, image), partial=image.partial or loses))
     if not images:
-        raise DataError("Every image is faulty, so none is left to train on. Correct the listed faults.")
+        raise DataError("Every image is faulty, so none is left. Correct the listed faults.")
     left = replace(dataset, images=tuple(images), orphans=(), malformed=())
     return Remainder(left, _count_images(dataset) - len(images), _count_annotations(dataset) - _count_annotations(left))
 
@@ -145,7 +145,7 @@ def _count_annotations(dataset: CocoDataset) -> int:
 
 
 def _fault(entry: Malformed) -> Fault:
-    place = f'entry {entry.position} of "{entry.part}" (counted from 0)'
+    place = entry.place or f'entry {entry.position} of "{entry.part}" (counted from 0)'
     return Fault(entry.image_id, "", None, entry.problem, "Add what is missing, or remove the entry", place)
 
 

@@ -10,7 +10,8 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
-from detection_core.datasets.coco_json import DataError, Entry, Malformed, listed, read_entries
+from detection_core.datasets.coco_json import DataError, Malformed, listed, read_entries
+from detection_core.datasets.normalization import Entry
 from detection_core.detections.coco_names import BACKGROUND
 
 __all__ = ["AnnotatedImage", "CocoDataset", "DataError", "Malformed", "merge", "read_coco", "require_objects", "split"]
@@ -98,7 +99,7 @@ def read_coco(source: Path, *, partial: bool = False) -> CocoDataset:
 
     Args:
         source: A folder with `annotations.json`, or a `.json` file. An image is searched in `images/` beside the file, then beside the
-            file itself, by its path in the file or a file that matches it: see `file_names.ImageFinder`.
+            file itself, by its path in the file or a file that matches it: see `image_finder.ImageFinder`.
         partial: Whether some objects in the images are not labeled.
 
     Returns:

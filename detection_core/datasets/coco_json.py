@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from PIL import Image
-
-from detection_core.datasets.file_names import FoundImage, ImageFinder
+from detection_core.datasets.image_files import each_file_once, located
+from detection_core.datasets.image_finder import ImageFinder
 from detection_core.datasets.normalization import (
+    Entry,
     as_whole_number,
     classes_of,
-    is_missing,
     keypoint_names,
     name_problem,
     numbered,
@@ -30,8 +29,6 @@ _KIND_NAMES: dict[_Kind, str] = {int: "a whole number", str: "a text"}
 _IMAGE: dict[str, _Kind] = {"id": int, "file_name": str, "width": int, "height": int}
 _ANNOTATION: dict[str, _Kind] = {"id": int, "image_id": int, "category_id": int}
 _CATEGORY: dict[str, _Kind] = {"id": int, "name": str}
-
-Entry = dict[str, Any]
 
 
 class DataError(UserError, ValueError):
@@ -48,6 +45,7 @@ class Malformed:
         image_id: COCO's image id, its own or that of its image; None if the entry has none.
         problem: The problem.
         is_covered: Whether its image's fault already reports it: an annotation of an image whose id is a text.
+        place: Where it is, such as "labels/1.txt, line 3", if annotations are not in one file.
     """
 
     part: Literal["images", "annotations"]
@@ -55,6 +53,7 @@ class Malformed:
     image_id: int | None
     problem: str
     is_covered: bool = False
+    place: str = ""
 
 
 class Entries(NamedTuple):
@@ -80,7 +79,7 @@ class Entries(NamedTuple):
 def read_entries(file: Path) -> Entries:
     """Reads images, annotations and categories. Values that are null are left out; whole numbers written as 5.0 or "5" become 5.
 
-    Other peculiarities of exporters are read as they are meant, too, with a note: see `normalization` and `file_names`.
+    Other peculiarities of exporters are read as they are meant, too, with a note: see `normalization` and `image_finder`.
 
     Args:
         file: The JSON file.
@@ -92,20 +91,20 @@ def read_entries(file: Path) -> Entries:
     Raises:
         DataError: If the file is missing or is not a COCO annotation file, or its categories or ids cannot be used.
     """
-    data = _json_object(file)
-    raw_images, raw_annotations = _listed_entries(file, data, "images"), _listed_entries(file, data, "annotations")
+    data = json_object(file)
+    raw_images, raw_annotations = listed_entries(file, data, "images"), listed_entries(file, data, "annotations")
     if not raw_images:
         raise DataError(f'{file}: "images" is empty. Training needs at least one image.')
     _reject_text_ids(file, {"images": raw_images, "annotations": raw_annotations})
     raw_annotations, note = numbered(raw_annotations)
     notes = [note] if note else []
-    located = _located([_without_nulls(raw, _IMAGE) for raw in raw_images], ImageFinder(file.parent), notes)
-    images, unusable_images = _sorted_out(located, "images", _IMAGE)
+    found = located([_without_nulls(raw, _IMAGE) for raw in raw_images], ImageFinder(file.parent), notes)
+    images, unusable_images = _sorted_out(found, "images", _IMAGE)
     annotations, unusable_annotations = _sorted_out(raw_annotations, "annotations", _ANNOTATION)
     lost = {entry["id"] for entry in raw_images if isinstance(entry, dict) and isinstance(entry.get("id"), str)}
     unusable_annotations = [replace(entry, is_covered=_image_id(raw_annotations[entry.position]) in lost) for entry in unusable_annotations]
     annotations = _plain_annotations(annotations, notes)
-    images, annotations = _each_file_once(images, annotations, notes)
+    images, annotations = each_file_once(images, annotations, notes)
     categories, groups, annotations = _categories(file, data, annotations, notes)
     return Entries(images, annotations, categories, (*unusable_images, *unusable_annotations), tuple(groups), tuple(notes))
 
@@ -126,51 +125,6 @@ def _reject_text_ids(file: Path, lists: dict[str, list[Any]]) -> None:
             )
 
 
-def _located(entries: list[Any], finder: ImageFinder, notes: list[str]) -> list[Any]:
-    """Images with the places of their files, and with the size of the file where they have none."""
-    found = [
-        finder.find(entry["file_name"]) if isinstance(entry, dict) and isinstance(entry.get("file_name"), str) else None
-        for entry in entries
-    ]
-    names = defaultdict(set)
-    for entry, image in zip(entries, found, strict=True):
-        if image is not None and image.shortened:
-            names[image.path].add(entry["file_name"])
-    located, sizes = [], 0
-    for entry, image in zip(entries, found, strict=True):
-        if image is None:
-            located.append(entry)
-            continue
-        # Names of different folders that end alike are of different images.
-        if image.shortened and len(names[image.path]) > 1:
-            image = FoundImage(finder.place_of(entry["file_name"]), several=(image.path.name,))
-        place = {"path": image.path, "several": image.several}
-        if is_missing(entry.get("width")) or is_missing(entry.get("height")):
-            size = _size_of(image.path)
-            sizes += bool(size)
-            place |= size
-        located.append({**entry, **place})
-    guesses = [(entry["file_name"], image.path) for entry, image in zip(entries, found, strict=True) if image and image.is_guess]
-    guesses = [guess for guess in guesses if len(names[guess[1]]) < 2]
-    if guesses:
-        name, path = guesses[0]
-        count = f"{len(guesses)} image{'s are' if len(guesses) != 1 else ' is'}"
-        shown = path.relative_to(finder.folder).as_posix()
-        notes.append(f"{count} found by a part of the name or another way to write it, such as {shown} for “{one_line(name)}”.")
-    if sizes:
-        notes.append(f"The size of {sizes} image{'s' * (sizes != 1)} is read from the file, as the annotations do not tell it.")
-    return located
-
-
-def _size_of(path: Path) -> Entry:
-    """Width and height of the stored pixels, or nothing where the file cannot be read: that is found when images are checked."""
-    try:
-        with Image.open(path) as opened:
-            return {"width": opened.width, "height": opened.height}
-    except Exception:  # Pillow's readers raise nearly everything on broken files.
-        return {}
-
-
 def _plain_annotations(annotations: list[Entry], notes: list[str]) -> list[Entry]:
     plain, slivers = [], 0
     for annotation in annotations:
@@ -183,57 +137,41 @@ def _plain_annotations(annotations: list[Entry], notes: list[str]) -> list[Entry
     return plain
 
 
-def _each_file_once(images: list[Entry], annotations: list[Entry], notes: list[str]) -> tuple[list[Entry], list[Entry]]:
-    """Images and annotations, where what is drawn on several entries of one file is put together: the others' objects are no background."""
-    firsts: dict[Path, Entry] = {}
-    replaced: dict[int, int] = {}
-    once = []
-    ids = Counter(image["id"] for image in images)
-    for image in images:
-        first = firsts.setdefault(image["path"], image)
-        same = first is not image and image["path"].is_file()
-        if not same or (ids[image["id"]] > 1 and image["id"] != first["id"]):
-            once.append(image)
-        elif image["id"] != first["id"]:
-            replaced[image["id"]] = first["id"]
-    if len(once) == len(images):
-        return images, annotations
-    merged, seen = [], set()
-    for annotation in annotations:
-        image_id = replaced.get(annotation["image_id"], annotation["image_id"])
-        drawn = (image_id, annotation["category_id"], str(annotation.get("bbox")), str(annotation.get("segmentation")))
-        if image_id in replaced.values() and drawn in seen:
-            continue
-        seen.add(drawn)
-        merged.append({**annotation, "image_id": image_id})
-    double = f", but for {len(annotations) - len(merged)} that are there twice" if len(merged) < len(annotations) else ""
-    again = len(images) - len(once)
-    notes.append(
-        f"{again} image{'s are' if again != 1 else ' is'} listed again under another id; their annotations are put together{double}."
-    )
-    return once, merged
-
-
 def listed(values: Iterable[Any]) -> str:
     """Formats values for messages: "a", "b", 3."""
     return ", ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in values)
 
 
-def _json_object(file: Path) -> Entry:
+def json_object(file: Path, name: object = None) -> Entry:
+    """Reads a file that holds one JSON object.
+
+    Args:
+        file: The file.
+        name: What messages call it; None is its path.
+
+    Raises:
+        DataError: If there is none, or it holds something else.
+    """
+    name = name or file
     try:
         data = json.loads(file.read_bytes())
     except FileNotFoundError:
-        raise DataError(f"There is no {file}. Give a folder with annotations.json and images/, or a .json file in COCO's format.") from None
+        raise DataError(f"There is no {name}. Give a folder with annotations.json and images/, or a .json file in COCO's format.") from None
     except OSError as error:
-        raise DataError(f"{file} cannot be read ({error.strerror}). Check that it is a file and that you may read it.") from None
+        raise DataError(f"{name} cannot be read ({error.strerror}). Check that it is a file and that you may read it.") from None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{file} is not valid JSON ({error}). Export the annotations again, in COCO's format.") from None
+        raise DataError(f"{name} is not valid JSON ({error}). Export the annotations again, in COCO's format.") from None
     if not isinstance(data, dict):
-        raise DataError(f'{file} is JSON but not in COCO\'s format: it must be an object with "images" and "annotations".')
+        raise DataError(f'{name} is JSON but not in COCO\'s format: it must be an object with "images" and "annotations".')
     return data
 
 
-def _listed_entries(file: Path, data: Entry, key: str) -> list[Any]:
+def listed_entries(file: object, data: Entry, key: str) -> list[Any]:
+    """Returns the entries of one of the lists in a COCO file, which some exporters write as an object.
+
+    Raises:
+        DataError: If the file, which messages call `file`, has no such list.
+    """
     entries = data.get(key)
     if isinstance(entries, dict) and entries and all(isinstance(entry, dict) for entry in entries.values()):
         entries = list(entries.values())
@@ -278,7 +216,7 @@ def _categories(file: Path, data: Entry, annotations: list[Entry], notes: list[s
     used = Counter(annotation["category_id"] for annotation in annotations)
     if not data.get("categories"):
         return [{"id": number, "name": f"class {number}"} for number in sorted(used)], [], annotations
-    categories = [_without_nulls(category, _CATEGORY) for category in _listed_entries(file, data, "categories")]
+    categories = [_without_nulls(category, _CATEGORY) for category in listed_entries(file, data, "categories")]
     if (text := text_ids(categories, "id")) is not None:
         raise DataError(f'{file}: the "id" of "categories" is a text, such as "{one_line(text)}". Give categories whole numbers as ids.')
     for position, category in enumerate(categories):

@@ -60,7 +60,7 @@ def read_and_check(
         InvalidDataError: If the data has faults.
     """
     sources = [(path, False) for path in data.train] + [(path, True) for path in data.partial]
-    training = merge([_sound(read_coco(path, partial=partial), tasks, data, say) for path, partial in sources])
+    training = merge([without_invalid(read_coco(path, partial=partial), tasks, say, skip=data.skip_invalid) for path, partial in sources])
     require_objects(training)
     needed: tuple[tuple[Task, bool, str], ...] = (
         ("masks", training.has_masks, "masks"),
@@ -74,7 +74,7 @@ def read_and_check(
             raise DataError(f"This model learns {needs}, but the data has none. Annotate some, or choose a model without {task}.")
     if not data.validation:
         return split(training, data.validation_fraction, seed)
-    validation = merge([_sound(read_coco(path), tasks, data, say) for path in data.validation])
+    validation = merge([without_invalid(read_coco(path), tasks, say, skip=data.skip_invalid) for path in data.validation])
     training, validation = with_shared_classes([training, validation])
     if set(validation.categories) != set(training.categories):
         raise DataError("The validation data has other classes than the training data. Name them alike.")
@@ -83,13 +83,28 @@ def read_and_check(
     return training, validation
 
 
-def _sound(dataset: CocoDataset, tasks: set[Task], data: TrainingData, say: Callable[[str], None]) -> CocoDataset:
+def without_invalid(dataset: CocoDataset, tasks: Collection[Task], say: Callable[[str], None], *, skip: bool) -> CocoDataset:
+    """Checks a data set before it is used.
+
+    Args:
+        dataset: The data set as it was read.
+        tasks: The tasks for which it is used.
+        say: Called with the notes on how it was read and, if they are skipped, with its faults.
+        skip: Whether to leave faulty images and annotations out instead of refusing.
+
+    Returns:
+        The data set, or what is left of it.
+
+    Raises:
+        InvalidDataError: If it has faults that are not skipped.
+        DataError: If nothing is left.
+    """
     for note in dataset.notes:
         say(note)
     faults = check(dataset, tasks)
     if not faults:
         return dataset
-    if not data.skip_invalid:
+    if not skip:
         raise InvalidDataError(faults)
     for fault in faults:
         say(str(fault))

@@ -32,6 +32,8 @@ class Detections:
         keypoint_scores: float32 [N,K] logits, not probabilities, or None.
         keypoint_names: Names of the K keypoints.
         model: Key of the model in the catalog, or "".
+        category_ids: The id of each label in the data that the model was trained on, such as COCO's category ids; the background's is 0.
+            Empty where the labels are the ids.
 
     Raises:
         ValueError: If shapes or lengths do not match, or values are out of range.
@@ -47,6 +49,7 @@ class Detections:
     keypoint_scores: NDArray[np.float32] | None = None
     keypoint_names: tuple[str, ...] = ()
     model: str = ""
+    category_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         dtypes = {"labels": np.int64}
@@ -56,6 +59,7 @@ class Detections:
         object.__setattr__(self, "image_size", (int(self.image_size[0]), int(self.image_size[1])))
         object.__setattr__(self, "categories", tuple(self.categories))
         object.__setattr__(self, "keypoint_names", tuple(self.keypoint_names))
+        object.__setattr__(self, "category_ids", tuple(map(int, self.category_ids)))
         self._validate()
         if np.any(np.diff(self.scores) > 0):
             order = np.argsort(-self.scores, kind="stable")
@@ -89,6 +93,8 @@ class Detections:
                 raise ValueError("each object's keypoints and keypoint_scores must be all finite, or all NaN if it has none")
         if n and (self.labels.min() < 0 or self.labels.max() >= len(self.categories)):
             raise ValueError(f"labels must lie in 0–{len(self.categories) - 1}, indices into the categories")
+        if self.category_ids and len(self.category_ids) != len(self.categories):
+            raise ValueError(f"there are {len(self.category_ids)} category_ids for {len(self.categories)} categories")
         if min(self.image_size) < 1:
             raise ValueError(f"image_size must be positive, got {self.image_size}")
 
@@ -123,6 +129,11 @@ class Detections:
     def names(self) -> list[str]:
         """The class name of each object, N strings."""
         return [self.categories[label] for label in self.labels]
+
+    @property
+    def ids_of_labels(self) -> Sequence[int]:
+        """The category id of each label: `category_ids`, or the labels themselves where there are none."""
+        return self.category_ids or range(len(self.categories))
 
     @property
     def has_keypoints(self) -> NDArray[np.bool_]:

@@ -1,6 +1,17 @@
 """Where detection runs: one interface, and the engine that runs in this process."""
 
-from detection_core.engine.base import Cancelled, Engine, EngineBusyError, EngineError, Job, JobState, Result, Stage
+from detection_core.engine.base import (
+    Cancelled,
+    Engine,
+    EngineBusyError,
+    EngineError,
+    EngineStatus,
+    Job,
+    JobState,
+    Result,
+    Stage,
+    VisitorBusyError,
+)
 from detection_core.engine.local import LocalEngine
 from detection_core.engine.measurement import Measurement, summarize, take_turns
 
@@ -9,12 +20,14 @@ __all__ = [
     "Engine",
     "EngineBusyError",
     "EngineError",
+    "EngineStatus",
     "Job",
     "JobState",
     "LocalEngine",
     "Measurement",
     "Result",
     "Stage",
+    "VisitorBusyError",
     "summarize",
     "take_turns",
 ]

@@ -15,6 +15,7 @@ from detection_core.errors import UserError
 from detection_core.images.reading import LoadedImage
 from detection_core.models.detector import Timings
 from detection_core.models.families import Task
+from detection_core.models.loader import ResidentModel
 from detection_core.models.spec import ModelSpec
 
 
@@ -64,12 +65,31 @@ class Result:
     memory: int | None = None
 
 
+@dataclass(frozen=True)
+class EngineStatus:
+    """What an engine has to do, and what it keeps in memory.
+
+    Attributes:
+        waiting: Images that wait for a model or for the device.
+        running: Images that are in a model.
+        models: Models in memory.
+    """
+
+    waiting: int
+    running: int
+    models: tuple[ResidentModel, ...]
+
+
 class EngineError(UserError, RuntimeError):
     """Detection failed; the message is for people."""
 
 
 class EngineBusyError(EngineError):
     """Too many images are waiting already; the message is for people."""
+
+
+class VisitorBusyError(EngineBusyError):
+    """Too many of one visitor's images are waiting already, while others could still send some."""
 
 
 Cancelled = CancelledError
@@ -168,13 +188,19 @@ class Engine(Protocol):
         """Cancels all jobs of a visitor who has gone."""
 
     def model_states(self) -> dict[str, str]:
-        """Where each model is, in every precision that can run: "in memory", "on disk" or "to download", by its key."""
+        """Where each model is, in every precision that can run, by its key.
+
+        It is "in memory", "on disk", "to download", or "not on this machine" where nothing may be downloaded.
+        """
 
     def run_seconds(self) -> dict[str, float]:
         """What an image takes here, from pixels to results: the median of the latest runs, by key of the models that have run."""
 
     def jobs_of_others(self, visitor: str) -> int:
         """How many jobs of other visitors are in progress."""
+
+    def status(self) -> EngineStatus:
+        """How much there is to do, and which models are in memory; cheap enough to be asked every few seconds."""
 
     def close(self) -> None:
         """Cancels all jobs and ends the engine's threads."""

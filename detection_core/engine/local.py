@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from detection_core.engine.base import EngineBusyError, EngineError, Job, JobState, Result, Stage
+from detection_core.engine.base import EngineBusyError, EngineError, EngineStatus, Job, JobState, Result, Stage, VisitorBusyError
 from detection_core.engine.cores import CoreAllocation, Cores
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.peak_memory import peak_memory
@@ -146,9 +146,12 @@ class LocalEngine:
                 on_done=lambda outcome: self._finish_load(job, outcome, time.perf_counter() - started),
                 cancelled=lambda: job.cancelled,
             )
-        except BaseException:
+        except Exception as error:
+            # Such as a thread for loading that the system refuses to start.
             job.cancel()
-            raise
+            if isinstance(error, UserError):
+                raise
+            raise _readable(error, spec) from error
         if module is not None:
             self._enqueue(job, module, 0.0)
         return job
@@ -161,7 +164,7 @@ class LocalEngine:
             job.cancel()
 
     def model_states(self) -> dict[str, str]:
-        """Where each model is, in every precision that the device has: "in memory", "on disk" or "to download"."""
+        """Where each model is, in every precision that the device has: "in memory", "on disk", "to download" or "not on this machine"."""
         precisions = [p for p in Precision if p is not Precision.FAST or sixteen_bits(self.device)]
         variants = [spec.in_precision(precision) for spec in list_specs() for precision in precisions]
         return {variant.key: self.loader.state(variant) for variant in variants}
@@ -176,6 +179,13 @@ class LocalEngine:
         with self._lock:
             return sum(job.visitor != visitor for job in self._jobs)
 
+    def status(self) -> EngineStatus:
+        """How much there is to do, and which models are in memory."""
+        with self._lock:
+            running = len(self._running)
+            waiting = len(self._jobs) - sum(queued.job in self._jobs for queued in self._running)
+        return EngineStatus(waiting, running, tuple(self.loader.resident()))
+
     def close(self) -> None:
         """Cancels all jobs and ends the engine's threads."""
         with self._lock:
@@ -189,7 +199,9 @@ class LocalEngine:
         if self._closed:
             raise EngineError("The server is shutting down. Try again in a moment.")
         of_visitor = sum(other.visitor == job.visitor for other in self._jobs) if job.visitor else 0
-        if len(self._jobs) >= self._max_jobs or of_visitor >= self._max_jobs_per_visitor:
+        if of_visitor >= self._max_jobs_per_visitor:
+            raise VisitorBusyError("Too many of your images are waiting already. Try again when you have a result.")
+        if len(self._jobs) >= self._max_jobs:
             raise EngineBusyError("Too many images are waiting already. Try again in a moment.")
         self._jobs[job] = request
 
@@ -260,6 +272,8 @@ class LocalEngine:
         if self._cores.count > 1:
             torch.set_num_threads(allocation.threads)
         outcomes = self._run_model(batch, first_run)
+        if len(batch) == 1 and _ran_out_of_memory(outcomes[0]) and self.loader.make_room(batch[0].request.spec.key):
+            outcomes = self._run_model(batch, first_run)
         passes = 1
         if len(batch) > 1 and isinstance(outcomes[0], Exception):
             # Together they may have been too much, or one of them has spoilt it for all.
@@ -290,7 +304,8 @@ class LocalEngine:
                 images = [np.asarray(queued.request.image.image) for queued in batch]
                 found, timings = run(module, request.spec, images, self.device, tasks=request.tasks)
                 run_memory = peak()
-        except Exception as error:
+        except BaseException as error:
+            # Of any kind: whatever ends a run, its cores must be released and whoever waits must hear of it.
             return [_readable(error, request.spec)] * len(batch)
         memory = None if run_memory is None else run_memory + size_in_memory(module)
         return [Result(detections, timings, request.spec, first_run, memory=memory) for detections in found]
@@ -333,3 +348,7 @@ def _readable(error: BaseException, spec: ModelSpec) -> Exception:
     readable = EngineError(message)
     readable.__cause__ = error
     return readable
+
+
+def _ran_out_of_memory(outcome: Result | Exception) -> bool:
+    return isinstance(outcome, Exception) and outcome.__cause__ is not None and is_lack_of_memory(outcome.__cause__)

@@ -5,6 +5,7 @@ from detection_core.formats.coco import to_coco_results
 from detection_core.formats.coco_reading import ImportedResults, import_coco_results, read_coco_results
 from detection_core.formats.errors import InvalidEntryError, ResultsFormatError, SeveralImagesError
 from detection_core.formats.json_format import from_json, to_json
+from detection_core.formats.numbering import Numbering, number_images
 from detection_core.formats.png import annotated_png, png_with_facts
 from detection_core.formats.provenance import Provenance, provenance_of
 from detection_core.formats.registry import FORMATS, Format, export, raw_csv
@@ -18,6 +19,7 @@ __all__ = [
     "ImageResult",
     "ImportedResults",
     "InvalidEntryError",
+    "Numbering",
     "Provenance",
     "ResultsFormatError",
     "SeveralImagesError",
@@ -26,6 +28,7 @@ __all__ = [
     "export",
     "from_json",
     "import_coco_results",
+    "number_images",
     "png_with_facts",
     "provenance_of",
     "raw_csv",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +14,7 @@ from detection_core import __version__
 from detection_core.detections import Detections
 from detection_core.detections.coco_names import UNUSED
 from detection_core.formats.json_writing import JsonList
+from detection_core.formats.numbering import Category, Id, Numbering, highest, shortened_list
 from detection_core.formats.provenance import Provenance
 from detection_core.formats.result import ImageResult
 from detection_core.formats.rle import area_of, encode
@@ -23,14 +25,19 @@ RESULTS_FILE = "coco_results.json"
 DATASET_FILE = "coco_dataset.json"
 # COCO's visibility flags for a keypoint that is not labeled, and for one that is labeled and visible.
 _NOT_LABELED, _VISIBLE = 0, 2
+NO_RESULTS = (
+    "No object is in the COCO results. pycocotools' loadRes fails on an empty list: evaluate COCO() instead of its result, which gives an "
+    "AP of 0, or lower the threshold."
+)
 
 
-def to_coco_results(detections: Detections, image_id: int) -> list[dict[str, Any]]:
+def to_coco_results(detections: Detections, image_id: Id, *, numbering: Numbering | None = None) -> list[dict[str, Any]]:
     """Converts one image's detections to COCO's results format, as read by `COCO.loadRes`.
 
     Args:
         detections: The result.
         image_id: Id of the image in the data set.
+        numbering: The ids of categories, without which they are the model's. Objects of classes that its file lacks are left out.
 
     Returns:
         One entry per object: `image_id`, `category_id`, `score`, `bbox` (XYWH) and, if the model predicts them, `segmentation`
@@ -38,12 +45,16 @@ def to_coco_results(detections: Detections, image_id: int) -> list[dict[str, Any
         `keypoint_scores`, which COCO's tools ignore. An object without keypoints has neither key.
         `COCOeval` measures keypoints of the categories in its `params.catIds`, which must be the categories with keypoints.
     """
+    ids = detections.ids_of_labels if numbering is None else numbering.category_ids(detections)
+    known = np.array([ids[label] is not None for label in detections.labels], np.bool_)
+    if not known.all():
+        detections = detections[known]
     entries = []
     masks = encode(detections) if detections.masks is not None else None
     for index, has_keypoints in enumerate(detections.has_keypoints):
         entry: dict[str, Any] = {
             "image_id": image_id,
-            "category_id": int(detections.labels[index]),
+            "category_id": ids[detections.labels[index]],
             "score": float(detections.scores[index]),
             "bbox": _xywh(detections, index),
         }
@@ -70,46 +81,84 @@ def _xywh(detections: Detections, index: int) -> list[float]:
 
 
 class ResultsWriter:
-    """Writes one results file; images are numbered from 1 in the order in which they are added."""
+    """Writes one results file.
 
-    def __init__(self, target: Target, style: AnnotationStyle) -> None:
+    With an annotation file, images and classes that it does not have are left out: `COCO.loadRes` refuses other images, and any id of
+    another class could be that of one of the file's.
+    """
+
+    def __init__(self, target: Target, style: AnnotationStyle, numbering: Numbering) -> None:
         self._target = target
+        self._numbering = numbering
         self._entries = JsonList("[")
         self._images = 0
+        self._left_out: Counter[str] = Counter()
+        self._other_sizes: list[str] = []
 
     def add(self, result: ImageResult, stem: str) -> None:
         """Adds one image's result."""
         self._images += 1
-        for entry in to_coco_results(result.detections, self._images):
+        found, image_id = result.detections, result.image_id
+        if image_id is None:
+            if self._numbering.file:
+                return
+            image_id = self._images
+        height, width = found.image_size
+        listed = self._numbering.sizes.get(image_id, (width, height))
+        if listed != (width, height):
+            self._other_sizes.append(f"{result.file_name} ({width}×{height} instead of {listed[0]}×{listed[1]})")
+        entries = to_coco_results(found, image_id, numbering=self._numbering)
+        for entry in entries:
             self._entries.append({"file_name": result.file_name, **entry})
+        if len(entries) < len(found):
+            ids = self._numbering.category_ids(found)
+            self._left_out.update(found.categories[label] for label in found.labels if ids[label] is None)
 
-    def finish(self) -> None:
+    def finish(self) -> list[str]:
         """Writes the file."""
         with self._entries.end("]") as file:
             self._target.write(RESULTS_FILE, file)
+        return self._notes()
+
+    def _notes(self) -> list[str]:
+        file, notes = self._numbering.file, []
+        if number := len(self._other_sizes):
+            images = f"{number} image{'s have' if number != 1 else ' has'} another size than {file} says, so boxes may not correspond"
+            notes.append(f"{images}: {shortened_list(self._other_sizes, 3)}. Check that they are the same images.")
+        if number := self._left_out.total():
+            objects = f"{number} object{'s are' if number != 1 else ' is'} left out of the COCO results"
+            classes = shortened_list([f"{name} ({count})" for name, count in self._left_out.most_common()])
+            notes.append(f"{objects}, as {file} has no category for {classes}.")
+        if not self._entries.length:
+            notes.append(NO_RESULTS)
+        return notes
 
 
 class DatasetWriter:
     """Writes one data set file: images, objects, classes and provenance.
 
     For frames of videos it also writes `videos`, as in data sets for tracking: frames have a video and a time, objects a track id.
+    Images and classes that the user's annotation file does not have get free ids.
     """
 
-    def __init__(self, target: Target, style: AnnotationStyle) -> None:
+    def __init__(self, target: Target, style: AnnotationStyle, numbering: Numbering) -> None:
         self._target = target
+        self._numbering = numbering
+        self._first_free = numbering.first_free
         self._keypoint_threshold = style.keypoint_threshold
         self._annotations = JsonList('{"annotations": [')
         self._images = JsonList("[")
         self._videos: dict[str, dict[str, Any]] = {}
         self._categories: dict[str, dict[str, Any]] = {}
         self._provenances: list[Provenance] = []
+        self._ids: dict[str, Any] = {}
 
     def add(self, result: ImageResult, stem: str) -> None:
         """Adds one image's result."""
         found = result.detections
         height, width = found.image_size
         size = {"width": width, "height": height}
-        number, frame = self._images.length + 1, result.frame
+        number, frame = self._number(result), result.frame
         if frame is None:
             self._images.append({"id": number, "file_name": result.file_name, **size})
         else:
@@ -117,11 +166,20 @@ class DatasetWriter:
             video_id = self._videos.setdefault(result.file_name, video)["id"]
             facts = {"video_id": video_id, "frame_id": frame.index, "time_s": frame.time_s}
             self._images.append({"id": number, "file_name": f"{stem}.jpg", **size, **facts})
+        if not self._ids:
+            sentence = self._numbering.sentence(found.categories, found.category_ids)
+            self._ids = {"ids": sentence, "notes": list(self._numbering.notes)}
         self._add_categories(found)
         for index, entry in enumerate(to_coco_results(found, number)):
             self._annotations.append(self._annotation(entry, found, index) | (frame.track(index) if frame else {}))
         if result.provenance and not any(known.same_run(result.provenance) for known in self._provenances):
             self._provenances.append(result.provenance)
+
+    def _number(self, result: ImageResult) -> Id:
+        if result.image_id is not None:
+            return result.image_id
+        self._first_free += 1
+        return self._first_free - 1
 
     def _annotation(self, entry: dict[str, Any], found: Detections, index: int) -> dict[str, Any]:
         entry["category_id"] = self._categories[found.names[index]]["id"]
@@ -138,28 +196,36 @@ class DatasetWriter:
         return annotation
 
     def _add_categories(self, found: Detections) -> None:
-        """Adds a model's classes with their own ids; a second model's new classes get free ids. Equal names are one class."""
+        """Adds a model's classes with the user's or their own ids; other new classes get free ids. Equal names are one class."""
         occurring = set(found.names)
         for label, name in enumerate(found.categories):
             if name not in self._categories and (name in occurring or (label and name != UNUSED)):
-                taken = {category["id"] for category in self._categories.values()}
-                self._categories[name] = {"id": max(taken) + 1 if label in taken else label, "name": name}
+                if own := self._numbering.category(name):
+                    self._categories[name] = own._asdict()
+                    continue
+                taken = {category["id"] for category in (*self._categories.values(), *map(Category._asdict, self._numbering.categories))}
+                wanted = found.ids_of_labels[label]
+                self._categories[name] = {"id": highest(taken) + 1 if wanted in taken else wanted, "name": name}
         # A model may predict keypoints for some of its classes only; the objects show which.
         for label in set(found.labels[found.has_keypoints].tolist()):
             keypoints = {"keypoints": list(found.keypoint_names), "skeleton": _skeleton(found.keypoint_names)}
             self._categories[found.categories[label]] |= keypoints
 
-    def finish(self) -> None:
+    def finish(self) -> list[str]:
         """Writes the file."""
-        info = {"description": "Detections, not annotations by people", "version": __version__}
+        info: dict[str, Any] = {"description": "Detections, not annotations by people", "version": __version__}
+        if self._ids:
+            info["numbering"] = self._ids
         rest = {
             **({"videos": list(self._videos.values())} if self._videos else {}),
-            "categories": list(self._categories.values()),
+            # Two of the model's classes may be one of the user's.
+            "categories": list({category["id"]: category for category in self._categories.values()}.values()),
             "info": info | {"provenance": [provenance.to_json() for provenance in self._provenances]},
         }
         self._annotations.take_over(self._images, '], "images": ')
         with self._annotations.end("], " + json.dumps(rest)[1:]) as file:
             self._target.write(DATASET_FILE, file)
+        return []
 
 
 def _skeleton(names: tuple[str, ...]) -> list[list[int]]:

@@ -24,7 +24,7 @@ _SPOOL_IN_MEMORY = 8 * 2**20
 # Spreadsheets read these texts as formulas: full-width signs count, too, and some programs ignore leading spaces.
 _FORMULA = re.compile(r"[\s\x00-\x1f]*[=+\-@＝＋－＠]|[\t\r\n]")
 # Without it, spreadsheets assume the encoding of the operating system.
-_BYTE_ORDER_MARK = "\ufeff"
+BYTE_ORDER_MARK = "\ufeff"
 
 
 class TableWriter:
@@ -64,26 +64,33 @@ class TableWriter:
             self._keypoint_columns.update(dict.fromkeys(keypoints))
             self._rows.write(json.dumps(image | track | _object(found, index) | keypoints).encode() + b"\n")
 
-    def finish(self) -> None:
+    def finish(self) -> list[str]:
         """Writes the file."""
         with self._rows, tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY) as file:
             # File names that are not valid UTF-8 cannot be encoded.
             text = io.TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="", write_through=True)
             columns = [*self._frame_columns, *_COLUMNS, *self._keypoint_columns]
-            text.write("" if self._raw else _BYTE_ORDER_MARK)
+            text.write("" if self._raw else BYTE_ORDER_MARK)
             table = csv.writer(text)
-            table.writerow(map(self._cell, columns))
+            as_text = _unchanged if self._raw else as_cell
+            table.writerow(map(as_text, columns))
             self._rows.seek(0)
             for line in self._rows:
                 row = json.loads(line)
-                table.writerow([self._cell(row.get(column, "")) for column in columns])
+                table.writerow([as_text(row.get(column, "")) for column in columns])
             text.flush()
             self._target.write(TABLE_FILE, file)
             text.detach()
+        return []
 
-    def _cell(self, value: Any) -> Any:
-        is_run = not self._raw and isinstance(value, str) and _FORMULA.match(value)
-        return f"'{value}" if is_run else value
+
+def as_cell(value: Any) -> Any:
+    """Returns a value that spreadsheets do not run as a formula: such a text is preceded by an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def _unchanged(value: Any) -> Any:
+    return value
 
 
 def _source(provenance: Provenance | None) -> dict[str, Any]:

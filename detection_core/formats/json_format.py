@@ -36,11 +36,12 @@ def to_json(
         notes: Sentences about the image, for example that its file is cut off; without any, the field is left out.
 
     Returns:
-        `format`, `file_name`, `model`, `width`, `height`, `summary`, `notes`, `provenance`, `categories`, `keypoint_names` (null
-        without keypoints), `mask_size` (null without masks) and `objects`. Each object has `label`, `class_id`, `score`, `box`
-        (XYXY pixels) and, where the model predicts them, `keypoints` (name → x, y, logit `score`; null for an object without any),
-        `polygons` (rings of [x, y], even-odd rule, rounded to 0.01 pixels) and `mask_grid`, the soft mask itself: `mask_size`²
-        little-endian float32 values over the box, row by row, deflated (zlib), in Base64.
+        `format`, `file_name`, `model`, `width`, `height`, `summary`, `notes`, `provenance`, `categories`, `category_ids` (if the model
+        has any of its own), `keypoint_names` (null without keypoints), `mask_size` (null without masks) and `objects`. Each object has
+        `label`, `class_id` (its place in `categories`), `score`, `box` (XYXY pixels) and, where the model predicts them, `keypoints`
+        (name → x, y, logit `score`; null for an object without any), `polygons` (rings of [x, y], even-odd rule, rounded to 0.01
+        pixels) and `mask_grid`, the soft mask itself: `mask_size`² little-endian float32 values over the box, row by row, deflated
+        (zlib), in Base64.
     """
     height, width = detections.image_size
     return {
@@ -53,6 +54,7 @@ def to_json(
         **({"notes": list(notes)} if notes else {}),
         **({} if provenance is None else {"provenance": provenance.to_json()}),
         "categories": list(detections.categories),
+        **({"category_ids": list(detections.category_ids)} if detections.category_ids else {}),
         "keypoint_names": None if detections.keypoints is None else list(detections.keypoint_names),
         "mask_size": None if detections.masks is None else detections.masks.shape[1],
         "objects": [_object(detections, index, has_keypoints) for index, has_keypoints in enumerate(detections.has_keypoints)],
@@ -128,6 +130,7 @@ def from_json(data: Any) -> Detections:
             keypoint_scores=None if points is None else points[..., 2],
             keypoint_names=tuple(names or ()),
             model=data["model"],
+            category_ids=tuple(data.get("category_ids", ())),
         )
     except ValueError as error:
         raise ResultsFormatError(f"The result is not consistent: {error}.") from error
@@ -142,6 +145,7 @@ def _check_header(data: Any) -> None:
         "model": (isinstance(data.get("model"), str), "a text"),
         "objects": (isinstance(data.get("objects"), list), "a list"),
         "categories": (_are_texts(data.get("categories")), "a list of texts"),
+        "category_ids": (_are_whole_numbers(data.get("category_ids", [])), "a list of whole numbers"),
         "keypoint_names": ("keypoint_names" in data and (names is None or _are_texts(names)), "a list of texts, or null"),
         "mask_size": ("mask_size" in data and (size is None or _is_whole(size, _LARGEST_GRID)), f"from 1 to {_LARGEST_GRID}, or null"),
         "width": (_is_whole(data.get("width"), _FARTHEST), f"a whole number from 1 to {_FARTHEST:,}"),
@@ -158,6 +162,10 @@ def _is_whole(value: Any, most: int) -> bool:
 
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _are_whole_numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, int) and not isinstance(item, bool) for item in value)
 
 
 def _unpacked(text: str, size: int) -> NDArray[np.float32]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import Protocol
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
 
 from detection_core.detections import Detections
+from detection_core.detections.coco_names import BACKGROUND, UNUSED
 from detection_core.formats.coco import DatasetWriter, ResultsWriter
 from detection_core.formats.csv_table import TableWriter
 from detection_core.formats.json_format import to_json
+from detection_core.formats.numbering import COUNTED, Numbering, number_images
 from detection_core.formats.png import annotated_png
 from detection_core.formats.provenance import Provenance
 from detection_core.formats.result import ImageResult
@@ -30,8 +33,8 @@ class Writer(Protocol):
     def add(self, result: ImageResult, stem: str) -> None:
         """Adds one image's result; `stem` is unique among the images."""
 
-    def finish(self) -> None:
-        """Writes the files that cover all images."""
+    def finish(self) -> list[str]:
+        """Writes the files that cover all images; returns sentences for the user about them."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,15 @@ class Format:
         suits: Returns whether a result has what the format needs; an empty result suits all formats.
         writer: Creates the format's writer, given the target and the style of annotated images.
         stamped: Whether its files contain the provenance; for other formats it is written to a separate file.
+        numbered: Whether images and classes have ids in it; its writer then takes a `Numbering` as its last argument.
     """
 
     title: str
     description: str
     suits: Callable[[Detections], bool]
-    writer: Callable[[Target, AnnotationStyle], Writer]
+    writer: Callable[..., Writer]
     stamped: bool = False
+    numbered: bool = False
 
 
 class _JsonWriter:
@@ -61,8 +66,8 @@ class _JsonWriter:
         data = to_json(result.detections, file_name=result.file_name, provenance=result.provenance, notes=result.notes)
         self._target.write(f"{stem}_detections.json", json.dumps(data).encode())
 
-    def finish(self) -> None:
-        pass
+    def finish(self) -> list[str]:
+        return []
 
 
 class _PngWriter:
@@ -83,8 +88,8 @@ class _PngWriter:
         )
         self._target.write(f"{stem}_detections.png", drawn)
 
-    def finish(self) -> None:
-        pass
+    def finish(self) -> list[str]:
+        return []
 
 
 def _anything(detections: Detections) -> bool:
@@ -101,13 +106,16 @@ def _keypoints(detections: Detections) -> bool:
 
 FORMATS: Mapping[str, Format] = {
     "json": Format("JSON", "Everything without loss, readable by this program; one file per image", _anything, _JsonWriter, stamped=True),
-    "coco": Format("COCO results", "For pycocotools' loadRes and evaluation; one file, masks as RLE", _anything, ResultsWriter),
+    "coco": Format(
+        "COCO results", "For pycocotools' loadRes and evaluation; one file, masks as RLE", _anything, ResultsWriter, numbered=True
+    ),
     "coco-dataset": Format(
         "COCO data set",
         "Images, classes and objects, for training or for correction in an annotation tool; one file",
         _anything,
         DatasetWriter,
         stamped=True,
+        numbered=True,
     ),
     "yolo-detect": Format("YOLO boxes", "Label files for Ultralytics' detectors", _anything, partial(YoloWriter, "detect")),
     "yolo-segment": Format(
@@ -136,6 +144,8 @@ def export(
     folder: str = "",
     prefix: str = "",
     known: Mapping[str, Format] = FORMATS,
+    numbering: Numbering = COUNTED,
+    on_note: Callable[[str], object] = lambda note: None,
 ) -> list[str]:
     """Writes results in several formats, in one pass and with one image in memory at a time.
 
@@ -147,6 +157,8 @@ def export(
         folder: Folder within the target, such as a model's name; "" for none.
         prefix: Prefix of all file names.
         known: The available formats.
+        numbering: The ids of categories in COCO's formats. Those of images are in the results.
+        on_note: Called with sentences for the user about the files, such as what the COCO results leave out.
 
     Returns:
         Names of the files written, relative to the target, with "/" between folders.
@@ -161,8 +173,9 @@ def export(
         raise ValueError(f"There is no format “{unknown[0]}”. The formats are: {', '.join(known)}.")
     chosen = list(dict.fromkeys(formats))
     files = Target(target, folder, prefix)
-    writers = [(known[key], known[key].writer(files, style)) for key in chosen]
-    sources: list[Provenance] = []
+    forms = [known[key] for key in chosen]
+    writers = [(form, form.writer(files, style, *([numbering] if form.numbered else []))) for form in forms]
+    sources: list[tuple[Provenance, Detections]] = []
     for result in results:
         stem = files.free_stem(result.stem or safe_stem(result.file_name))
         for form, writer in writers:
@@ -171,10 +184,44 @@ def export(
                     f"{result.file_name} cannot be written as {form.title}: its model does not predict what this format needs."
                 )
             writer.add(result, stem)
-        if result.provenance and not any(source.same_run(result.provenance) for source in sources):
-            sources.append(result.provenance)
-    for _, writer in writers:
-        writer.finish()
-    if sources and not all(form.stamped for form, _ in writers):
-        files.write(PROVENANCE_FILE, json.dumps([source.to_json() for source in sources], indent=2).encode())
+        if result.provenance and not any(source.same_run(result.provenance) for source, _ in sources):
+            sources.append((result.provenance, result.detections[:0]))
+    notes = [note for _, writer in writers for note in writer.finish()]
+    if sources and not all(form.stamped for form in forms):
+        is_numbered = any(form.numbered and not form.stamped for form in forms)
+        origins = [source.to_json() | (_ids_of(found, numbering, notes) if is_numbered else {}) for source, found in sources]
+        files.write(PROVENANCE_FILE, json.dumps(origins, indent=2).encode())
+    for note in notes:
+        on_note(note)
     return files.written
+
+
+def export_one(result: ImageResult, form: str, *, style: AnnotationStyle = _STYLE) -> tuple[bytes, str]:
+    """Writes one image's result in one format, in memory.
+
+    Args:
+        result: The result.
+        form: A key of `FORMATS`.
+        style: As for `export`.
+
+    Returns:
+        The file, a ZIP archive if the format has several, and its extension, such as ".json".
+
+    Raises:
+        ValueError: As for `export`.
+    """
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        names = export([result], [form], archive, style=style, numbering=number_images([result.file_name]))
+    if len(names) > 1:
+        return file.getvalue(), ".zip"
+    with zipfile.ZipFile(file) as archive:
+        return archive.read(names[0]), PurePosixPath(names[0]).suffix
+
+
+def _ids_of(found: Detections, numbering: Numbering, notes: list[str]) -> dict[str, Any]:
+    """Returns what the list of COCO's results has no place for: which ids are in it, and what is not."""
+    names = {name: number for name, number in zip(found.categories, numbering.category_ids(found), strict=True) if number is not None}
+    categories = {name: number for name, number in names.items() if name not in (BACKGROUND, UNUSED)}
+    sentence = numbering.sentence(found.categories, found.category_ids)
+    return {"numbering": {"ids": sentence, "categories": categories, "notes": [*numbering.notes, *notes]}}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from detection_core.detections import Detections
+from detection_core.formats.numbering import Id
 from detection_core.formats.provenance import Provenance
 from detection_core.visualization import Color
 
@@ -62,6 +63,7 @@ class ImageResult:
         stem: Stem of this image's files; "" derives it from `file_name`.
         frame: Facts about the frame of a video, or None for an image.
         notes: Sentences about the image, for example that its file is cut off.
+        image_id: Its id in COCO's formats, from a `Numbering`. None: the images are counted, or the annotation file does not list this one.
     """
 
     file_name: str
@@ -73,3 +75,4 @@ class ImageResult:
     stem: str = ""
     frame: FrameFacts | None = None
     notes: tuple[str, ...] = ()
+    image_id: Id | None = None

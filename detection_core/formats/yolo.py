@@ -63,7 +63,7 @@ class YoloWriter:
         points = zip(found.keypoints[index].astype(float) / size, flags, strict=True)
         return [*box, *(text for point, flag in points for text in (*_fractions(point), str(flag)))]
 
-    def finish(self) -> None:
+    def finish(self) -> list[str]:
         """Writes `data.yaml`."""
         lines = ["# Put the images into images/, beside labels/.", "train: images", "val: images", f"nc: {len(self._classes)}", "names:"]
         lines += [f"  {number}: {_quoted(name)}" for name, number in self._classes.items()]
@@ -73,6 +73,7 @@ class YoloWriter:
                 f"flip_idx: {[_mirrored(self._keypoints, name) for name in self._keypoints]}",
             ]
         self._target.write(f"yolo_{self._task}/data.yaml", "".join(line + "\n" for line in lines).encode())
+        return []
 
 
 def _quoted(text: str) -> str:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from detection_core.environment import positive_number
 from detection_core.errors import UserError
+from detection_core.settings import read_setting
 
 
 class ImageError(UserError, ValueError):
@@ -37,8 +37,7 @@ class ImageLimits:
         Raises:
             SettingsError: If the variable is not a positive number.
         """
-        megapixels = positive_number(environ, "DETECTION_EXPLORER_MAX_MEGAPIXELS", 50)
-        return cls(max_pixels=int(megapixels * 1e6)) if megapixels else cls()
+        return cls(max_pixels=int(read_setting("max_megapixels", environ) * 1e6))
 
     def check(self, size: tuple[int, int]) -> None:
         """Checks a size against the limits.

@@ -15,6 +15,7 @@ from torchvision.models._api import WeightsEnum
 
 from detection_core.detections.coco_names import BACKGROUND, COCO_CLASSES, COCO_KEYPOINTS
 from detection_core.errors import UserError
+from detection_core.file_names import on_one_line, shortened
 from detection_core.models.builders import FLOOR_SCORES
 from detection_core.models.empty import FROZEN_NORM_EPSILON, build_on_meta
 from detection_core.models.families import FAMILIES, Family, Task, family_of, title_of
@@ -115,11 +116,17 @@ def rejected_files() -> list[Rejected]:
     return list(find_user_models(_built_in()).rejected)
 
 
+# Bytes of an unknown key that a message repeats.
+_LONGEST_KEY_SHOWN = 80
+
+
 class UnknownModelError(UserError, KeyError):
     """There is no model of that name; the message lists the models."""
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"There is no model “{key}”. The models are: {', '.join(list_models())}.")
+        super().__init__(
+            f"There is no model “{shortened(on_one_line(key), _LONGEST_KEY_SHOWN)}”. The models are: {', '.join(list_models())}."
+        )
 
     def __str__(self) -> str:
         return str(self.args[0])

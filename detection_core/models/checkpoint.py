@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from detection_core.detections.coco_names import BACKGROUND
 from detection_core.errors import UserError
-from detection_core.models.empty import build_on_meta
+from detection_core.models.fitting import TRAIN_AGAIN, fitting_state
 from detection_core.models.spec import Architecture
 from detection_core.models.state_dict import (
     default_names,
@@ -29,14 +29,11 @@ from detection_core.models.wrappers import FoundState, find_states, tensor_names
 __all__ = ["Checkpoint", "CheckpointError", "file_revision", "read_checkpoint", "write_checkpoint"]
 
 _FORMAT, _VERSION = "detection-explorer", 1
-_AGAIN = "Train or export it again."
 # Of bare weights nobody knows how the model was built.
 _OWN_SETTINGS = (
     "Bare weights can be used if torchvision's builder gives the model with its own settings and any number of classes, and if they are "
     "whole: save model.state_dict()."
 )
-# The blocks of the third stage by the depth of a ResNet.
-_RESNET_DEPTHS = {(2, False): 18, (6, False): 34, (6, True): 50, (23, True): 101, (36, True): 152}
 
 
 class CheckpointError(UserError, ValueError):
@@ -56,6 +53,7 @@ class Checkpoint:
         metrics: Average precisions in percent by the catalog's names (`box_map`, `mask_map`, `kp_map`), or empty.
         default_threshold: The threshold to start with, 0–1, or None if it is not known.
         resume: The state that a resumed training needs, in plain types and tensors; only in checkpoints to resume from.
+        category_ids: The category id of each label in the training data, 0 for the background; empty if it is not known.
 
     Raises:
         ValueError: If a field has the wrong type, or lengths do not match the architecture.
@@ -69,6 +67,7 @@ class Checkpoint:
     metrics: dict[str, float] = field(default_factory=dict)
     default_threshold: float | None = None
     resume: dict[str, Any] | None = None
+    category_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         arguments = self.architecture.arguments
@@ -77,6 +76,9 @@ class Checkpoint:
         _require(self.categories[:1] == (BACKGROUND,), f"its categories do not begin with “{BACKGROUND}”")
         classes = arguments.get("num_classes")
         _require(len(self.categories) == classes, f"it has {classes} classes, but {len(self.categories)} categories")
+        _require(all(type(number) is int for number in self.category_ids), "its category_ids are not whole numbers")
+        _require(len(self.category_ids) in (0, classes), f"it has {classes} classes, but {len(self.category_ids)} category_ids")
+        _require(len(set(self.category_ids[1:])) == len(self.category_ids[1:]), "two of its categories have the same id")
         _require(all(isinstance(name, str) for name in arguments), "its arguments have no names")
         weights = all(isinstance(name, str) and isinstance(value, Tensor) for name, value in self.state.items())
         _require(weights, "its state is not weights by name")
@@ -145,7 +147,7 @@ def read_checkpoint(path: Path, *, mmap: bool = True) -> Checkpoint:
         if content.objects:
             raise ValueError(objects_beside(content.objects))
         checkpoint = _ours(content.value)
-        return replace(checkpoint, state=_fitting(checkpoint, _AGAIN))
+        return replace(checkpoint, state=fitting_state(checkpoint.architecture, checkpoint.state, TRAIN_AGAIN))
     except ValueError as error:
         raise CheckpointError(f"“{path.name}” {error}") from error
 
@@ -172,18 +174,28 @@ def _ours(content: dict[str, Any]) -> Checkpoint:
             # The field's name in files from before the first release.
             content["default_threshold"] if "default_threshold" in content else content["suggested_threshold"],
             content["resume"],
+            # Files from before the first release have none.
+            tuple(content.get("category_ids", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         problem = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise ValueError(f"is an inconsistent checkpoint of Detection Explorer: {problem}. Train or export it again.") from error
+        raise ValueError(f"is an inconsistent checkpoint of Detection Explorer: {problem}. {TRAIN_AGAIN}") from error
 
 
 def _bare(content: Content) -> Checkpoint:
-    if (plain := _plain(content.value)) is not None:
-        return plain
+    plain, misfit = _plain(content.value), None
+    if plain is not None:
+        # Most files hold weights without any wrapper. These need no search, whose first call in a process takes half a second.
+        try:
+            return _of_state(plain)
+        except ValueError as error:
+            misfit = error
     states = find_states(content.value)
     problems: list[tuple[FoundState, ValueError]] = []
     for found in states:
+        if misfit and plain and found.state.keys() == plain.keys():
+            problems.append((found, misfit))
+            continue
         try:
             checkpoint = _of_state(found.state)
         except ValueError as error:
@@ -200,14 +212,10 @@ def _bare(content: Content) -> Checkpoint:
     raise ValueError(other_network(names))
 
 
-def _plain(content: Any) -> Checkpoint | None:
-    """The model of weights without any wrapper, which are most; None where there is more to it."""
-    if not isinstance(content, Mapping) or not all(isinstance(n, str) and isinstance(t, Tensor) for n, t in content.items()):
-        return None
-    try:
-        return _of_state(dict(content))
-    except ValueError:
-        return None
+def _plain(content: Any) -> dict[str, Tensor] | None:
+    """Weights without any wrapper; None if there is more in the file."""
+    is_plain = isinstance(content, Mapping) and all(isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items())
+    return dict(content) if is_plain else None
 
 
 def _of_state(state: dict[str, Tensor]) -> Checkpoint:
@@ -221,7 +229,7 @@ def _of_state(state: dict[str, Tensor]) -> Checkpoint:
         raise ValueError(other_network(state))
     categories, keypoint_names = default_names(architecture.arguments["num_classes"], num_keypoints(state))
     checkpoint = Checkpoint(architecture, categories, state, keypoint_names)
-    return replace(checkpoint, state=_fitting(checkpoint, _OWN_SETTINGS))
+    return replace(checkpoint, state=fitting_state(architecture, state, _OWN_SETTINGS))
 
 
 def _note(found: FoundState, states: list[FoundState], problems: list[tuple[FoundState, ValueError]]) -> str:
@@ -235,63 +243,6 @@ def _note(found: FoundState, states: list[FoundState], problems: list[tuple[Foun
     if found.left_out:
         notes.append(f"Without what else its file has: {', '.join(found.left_out)}.")
     return " ".join(notes)
-
-
-def _fitting(checkpoint: Checkpoint, advice: str) -> dict[str, Tensor]:
-    """The weights under the names that the architecture has for them now; torchvision has renamed some over the years.
-
-    Raises:
-        ValueError: If they do not fit; the message ends in the advice.
-    """
-    builder, arguments = checkpoint.architecture.builder, checkpoint.architecture.arguments
-    if any(name.startswith(("weights", "progress")) for name in arguments):
-        raise ValueError(f"lists weights that do not match its architecture. {_AGAIN}")
-    try:
-        module = build_on_meta(checkpoint.architecture)
-    except Exception as error:
-        update = "If a newer Detection Explorer has written it, update this one."
-        raise ValueError(f"cannot be built: {str(error).rstrip('.')} (builder {builder}). {update}") from error
-    expected = module.state_dict()
-    state = _with_whole_counters(checkpoint.state, expected)
-    misfit = f"does not fit {builder} with {arguments['num_classes']} classes"
-    if other := _other_resnet(state, expected):
-        raise ValueError(f"{misfit}: its backbone is {other}, not a ResNet-50. {advice}")
-    for name, value in expected.items():
-        found = state.get(name, value)
-        if found.shape != value.shape:
-            raise ValueError(f"{misfit}: {name} has the shape {list(found.shape)} instead of {list(value.shape)}. {advice}")
-        if found.is_floating_point() != value.is_floating_point():
-            raise ValueError(f"{misfit}: {name} is of type {found.dtype}. {advice}")
-        if found.is_meta and name in state:
-            raise ValueError(f"has names and shapes of weights but no numbers ({name} is on the device “meta”). {advice}")
-    try:
-        missing, unexpected = module.load_state_dict(state, strict=False, assign=True)
-    except Exception as error:
-        raise ValueError(f"{misfit}: {str(error).splitlines()[-1].strip()} {advice}") from error
-    for names, problem in ((missing, "is missing"), (unexpected, "is not part of it")):
-        if names:
-            more = f" (as are {len(names) - 1} more)" if len(names) > 1 else ""
-            raise ValueError(f"{misfit}: {names[0]} {problem}{more}. {advice}")
-    return module.state_dict()
-
-
-def _with_whole_counters(state: dict[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights, where what norms count is a whole number: scripts that halve or average all tensors do so with counters, too."""
-    counters = {name for name, value in expected.items() if value.dtype == torch.int64 and value.ndim == 0}
-    wrong = {name: state[name] for name in counters & state.keys() if state[name].numel() == 1}
-    return state | {name: value.detach().reshape(()).to(torch.int64) for name, value in wrong.items()}
-
-
-def _other_resnet(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
-    """Which ResNet weights belong to, where the builder has another one."""
-    third = "backbone.body.layer3."
-
-    def depth(names: Iterable[str]) -> int | None:
-        blocks = {name.split(".")[3] for name in names if name.startswith(third)}
-        return _RESNET_DEPTHS.get((len(blocks), f"{third}0.conv3.weight" in names))
-
-    found = depth(state.keys())
-    return f"a ResNet-{found}" if found and found != depth(expected.keys()) else ""
 
 
 def _reject_other_than_plain(value: Any, place: str) -> None:

@@ -23,6 +23,7 @@ from detection_core.models.families import Task
 from detection_core.models.instance_ssd import InstanceSSD
 from detection_core.models.loader import ModelLoader
 from detection_core.models.optimized import heads_with_tasks, takes_bytes
+from detection_core.models.space_gpu import on_space_gpu
 
 ImageInput = Image.Image | NDArray[np.uint8] | str | Path
 
@@ -99,6 +100,7 @@ def as_array(image: ImageInput) -> NDArray[np.uint8]:
     return np.asarray(load_image(image))
 
 
+@on_space_gpu
 @torch.inference_mode()
 def run(
     module: nn.Module,
@@ -173,4 +175,5 @@ def _to_detections(output: dict[str, Tensor], image_size: tuple[int, ...], spec:
         keypoint_scores=arrays["keypoints_scores"] if with_keypoints else None,
         keypoint_names=spec.keypoint_names if with_keypoints else (),
         model=spec.key,
+        category_ids=spec.category_ids,
     )

@@ -137,8 +137,8 @@ def _fetch_rest(url: str, file: FileIO, report: ProgressCallback, cancelled: Can
             file.seek(0)
             file.truncate()
             done = 0
-        length = response.headers.get("Content-Length")
-        total = done + int(length) if length else None
+        # None also for a header that is not a number.
+        total = done + response.length if response.length is not None else None
         if total is not None:
             _check_space(file, total - done)
         report(done, total)

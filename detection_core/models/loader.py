@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from collections import OrderedDict
@@ -16,16 +17,18 @@ from torch import nn
 
 from detection_core.models.build import build_model
 from detection_core.models.checkpoint import CheckpointError
+from detection_core.models.device import is_lack_of_memory
 from detection_core.models.memory_budget import memory_budget
 from detection_core.models.optimized import optimize, packed_size, sixteen_bits
 from detection_core.models.precision import Precision
 from detection_core.models.spec import ModelSpec
 from detection_core.models.weights import DownloadCancelled, WeightsError, fetch_weights, find_weights, reject_if_damaged
 from detection_core.process import release_freed_memory
+from detection_core.settings import read_setting
 
 logger = logging.getLogger(__name__)
 
-ModelState = Literal["in memory", "on disk", "to download"]
+ModelState = Literal["in memory", "on disk", "to download", "not on this machine"]
 
 _POLL_SECONDS = 0.1
 # Where `optimized.optimize` has been measured and held to torchvision's results.
@@ -204,12 +207,35 @@ class ModelLoader:
         with self._lock:
             return [ResidentModel(key, model.bytes, str(self.device)) for key, model in self._residents.items()]
 
+    def make_room(self, keep: str = "") -> bool:
+        """Lets all models go but one, for a device whose memory has run out; whoever computes with them keeps them until done.
+
+        Args:
+            keep: Key of the model that stays.
+
+        Returns:
+            Whether there were any others.
+        """
+        with self._lock:
+            others = [key for key in self._residents if key != keep]
+            for key in others:
+                del self._residents[key]
+        if others:
+            logger.warning("memory ran out: let %s go", ", ".join(others))
+        gc.collect()
+        release_freed_memory()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return bool(others)
+
     def state(self, spec: ModelSpec) -> ModelState:
-        """How far away a model is."""
+        """How far away a model is; what is not on this machine cannot be used if nothing may be downloaded."""
         with self._lock:
             if self._find(spec):
                 return "in memory"
-        return "on disk" if find_weights(spec) else "to download"
+        if find_weights(spec):
+            return "on disk"
+        return "not on this machine" if read_setting("offline") else "to download"
 
     def _find(self, spec: ModelSpec) -> _Resident | None:
         resident = self._residents.get(spec.key)
@@ -233,6 +259,15 @@ class ModelLoader:
 
     def _try_to_load(self, spec: ModelSpec, pending: _PendingLoad) -> LoadOutcome:
         try:
+            try:
+                return self._read(spec, pending)
+            except Exception as error:
+                if not is_lack_of_memory(error):
+                    raise
+                # Without its traceback, which keeps alive what was read so far.
+                lack = error.with_traceback(None)
+            if not self.make_room():
+                raise lack
             return self._read(spec, pending)
         except BaseException as error:
             logger.info("loading %s failed: %r", spec.key, error)
@@ -248,12 +283,11 @@ class ModelLoader:
         self._report(pending, LoadProgress("load", 0, _size(path)))
         try:
             module = build_model(spec, path)
-        except MemoryError:
-            raise
         except CheckpointError as error:
             raise WeightsError(str(error)) from error
-        except Exception:
-            reject_if_damaged(spec, path)
+        except Exception as error:
+            if not is_lack_of_memory(error):
+                reject_if_damaged(spec, path)
             raise
         module = module.to(self.device)
         return module if dtype is None else optimize(module, dtype)

@@ -8,15 +8,12 @@ from pathlib import Path
 
 import torch
 
-from detection_core.errors import SettingsError
-
-BUDGET = "DETECTION_EXPLORER_MEMORY_BUDGET"
+from detection_core.settings import read_setting
 
 _MEMINFO = Path("/proc/meminfo")
 # A container's memory limit, under version 2 and version 1 of control groups.
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _WHERE_UNKNOWN = 4 << 30
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
 
 
 def memory_budget(device: torch.device) -> int:
@@ -25,23 +22,11 @@ def memory_budget(device: torch.device) -> int:
     Raises:
         SettingsError: If the environment variable is not a size such as "4GiB".
     """
-    if setting := os.environ.get(BUDGET):
-        return parse_size(setting)
+    allowed: int | None = read_setting("memory_budget")
+    if allowed is not None:
+        return allowed
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
     return free // 2
-
-
-def parse_size(text: str) -> int:
-    """Turns "500MB" (decimal), "4GiB" (binary) or a plain number of bytes into bytes.
-
-    Raises:
-        SettingsError: If it is none of these; the message names the environment variable.
-    """
-    match = _SIZE.fullmatch(text)
-    if not match:
-        raise SettingsError(f"{BUDGET} is “{text}”, which is not a size: give bytes, or a number with a unit such as 4GiB or 500MB.")
-    number, prefix, binary = match.groups()
-    return int(float(number) * (1024 if binary else 1000) ** " kmgt".index(prefix.lower() or " "))
 
 
 def available_memory() -> int:

@@ -6,13 +6,11 @@ the exact model and named in results like any other. This module imports nothing
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from enum import StrEnum
 
-from detection_core.errors import SettingsError
+from detection_core.settings import read_setting
 
-_USUAL = "DETECTION_EXPLORER_PRECISION"
 _BEFORE = "@"
 
 
@@ -64,13 +62,4 @@ def usual_precision() -> Precision:
     Raises:
         SettingsError: If the variable names no precision.
     """
-    name = os.environ.get(_USUAL, Precision.EXACT)
-    try:
-        return Precision(name)
-    except ValueError:
-        raise SettingsError(f"{_USUAL} must be one of {', '.join(Precision)}, not “{name}”.") from None
-
-
-def use_precision(precision: Precision) -> None:
-    """Makes a precision the default of this process and its child processes."""
-    os.environ[_USUAL] = precision
+    return Precision(read_setting("precision"))

@@ -58,6 +58,7 @@ class ModelSpec:
         file: A user's file, or None for other models.
         revision: Identifies the content of a user's file, or "" for other models; it changes when the file is overwritten.
         precision: The precision in which it computes.
+        category_ids: The category id of each label in the data that the model was trained on, or empty if they are the labels.
         note: What the user should know about how the file was read, such as that its averaged weights are used; or "".
     """
 
@@ -85,6 +86,7 @@ class ModelSpec:
     revision: str = ""
     precision: Precision = Precision.EXACT
     note: str = ""
+    category_ids: tuple[int, ...] = ()
 
     def in_precision(self, precision: Precision) -> ModelSpec:
         """Returns the spec of the same model in another precision, with its own key and title."""

@@ -166,6 +166,7 @@ def spec_of_checkpoint(checkpoint: Checkpoint, path: Path) -> ModelSpec:
         file_name=path.name,
         source="user",
         note=note,
+        category_ids=checkpoint.category_ids,
     )
 
 

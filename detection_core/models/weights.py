@@ -24,6 +24,7 @@ from detection_core.models.download import (
     public_url,
     sha256,
 )
+from detection_core.settings import read_setting
 
 __all__ = ["DownloadCancelled", "WeightsError", "available_models", "fetch_backbone", "fetch_weights", "find_weights", "reject_if_damaged"]
 
@@ -76,7 +77,7 @@ def fetch_weights(
         The file.
 
     Raises:
-        WeightsError: If there is no such file and it cannot be downloaded.
+        WeightsError: If there is no such file and it cannot be downloaded, or nothing may be.
         DownloadCancelled: If `cancelled` returned True; the bytes received are used the next time.
     """
     if found := find_weights(spec):
@@ -85,6 +86,7 @@ def fetch_weights(
         raise _weights_error(spec, "are gone: the file has been removed", "Put it back, or choose another model.")
     if spec.source == "embedded":
         raise _weights_error(spec, "is missing from the project's assets folder", "Install the project again.")
+    _refuse_if_offline(spec)
     return _fetch(spec, _writable_cache(spec), on_progress, cancelled)
 
 
@@ -96,7 +98,10 @@ def fetch_backbone(weights: WeightsEnum) -> Path:
     """
     file = _RemoteFile(f"the backbone {weights}", weights.url.rpartition("/")[2], weights.url)
     found = _hub_cache() / file.file_name
-    return found if _exists(found) else _fetch(file, _hub_cache(), None, None)
+    if _exists(found):
+        return found
+    _refuse_if_offline(file)
+    return _fetch(file, _hub_cache(), None, None)
 
 
 class _RemoteFile(NamedTuple):
@@ -105,6 +110,11 @@ class _RemoteFile(NamedTuple):
     title: str
     file_name: str
     url: str
+
+
+def _refuse_if_offline(file: ModelSpec | _RemoteFile) -> None:
+    if read_setting("offline"):
+        raise _weights_error(file, "are not on this machine, and nothing is downloaded here (setting offline)", "Choose another model.")
 
 
 def _fetch(file: ModelSpec | _RemoteFile, folder: Path, on_progress: ProgressCallback | None, cancelled: CancelledCallback | None) -> Path:

@@ -121,7 +121,8 @@ def train(
     with fork_rng():
         torch.manual_seed(recipe.seed)
         module, origin = _start(architecture, model, training.categories, keypoints, init, backbone, report, resume=resume)
-    spec = spec_of_checkpoint(Checkpoint(architecture, training.categories, module.state_dict(), keypoints), out)
+    start = Checkpoint(architecture, training.categories, module.state_dict(), keypoints, category_ids=training.category_ids)
+    spec = spec_of_checkpoint(start, out)
     recipe = replace(recipe, augmentation=_sized(recipe.augmentation, module))
     if recipe.trainable_layers is None and init != "random":
         recipe = replace(recipe, trainable_layers=_TRAINABLE_LAYERS.get(architecture.builder, 3))

@@ -247,6 +247,7 @@ class Trainer:
         return Checkpoint(
             architecture=self.spec.architecture,
             categories=self.spec.categories,
+            category_ids=self.spec.category_ids,
             keypoint_names=self.spec.keypoint_names,
             state=self._weights(),
             training={

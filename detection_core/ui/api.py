@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import html
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,28 +11,23 @@ from typing import Any
 import gradio as gr
 from anyio import to_thread
 
-from detection_core.comparison_report import ComparisonReport, Found
-from detection_core.detections.comparison import select
-from detection_core.engine import Engine, EngineError, Result
 from detection_core.errors import UserError
-from detection_core.formats import provenance_of, to_json
+from detection_core.formats import to_json
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import ModelSpec, get_model_spec, list_specs
-from detection_core.models.precision import precisions_in
-from detection_core.ui.components.model_slots import FEWEST, MOST
 from detection_core.ui.components.safe_image import NoAddresses, SafeImage, SafeText
-from detection_core.ui.live.frames import frame_response
-from detection_core.ui.live.streams import LiveFrame, LiveStreams
+from detection_core.ui.service import RequestError, Service, checked_models, checked_number
 from detection_core.ui.shared.session import visitor_of
 from detection_core.ui.shared.uploads import read_upload
 from detection_core.visualization import annotate, annotate_comparison
-
-_PATIENCE = 15 * 60
 
 
 # Gradio looks for files in what is sent for any input, whatever its type.
 class _Number(gr.Number, NoAddresses):
     is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        """Gives what was sent, which the endpoint checks."""
+        return payload
 
 
 class _List(gr.JSON, NoAddresses):
@@ -44,13 +38,11 @@ class Api:
     """The endpoints `/detect`, `/compare`, `/live` and `/models`; their docstrings and parameters are their documentation.
 
     Args:
-        engine: Where detection runs.
-        streams: The live streams of all visitors.
+        service: Serves the requests.
     """
 
-    def __init__(self, engine: Engine, streams: LiveStreams) -> None:
-        self._engine = engine
-        self._streams = streams
+    def __init__(self, service: Service) -> None:
+        self._service = service
 
     def wire(self) -> None:
         """Adds the endpoints to the page being built."""
@@ -85,12 +77,10 @@ class Api:
         Returns:
             The detections as JSON (labels, scores, boxes in pixels, polygons, keypoints, provenance), and the annotated image.
         """
-        loaded = await _read(image)
-        lowest = _checked_threshold(threshold)
-        try:
-            found = await self._detect(loaded, model, lowest, request)
-        except UserError as error:
-            raise _api_error(str(error)) from error
+        with _errors_in_words():
+            loaded = await _read(image)
+            lowest = checked_number("threshold", threshold, 0, 1)
+            found = await self._service.detect(loaded, model, lowest, visitor_of(request, "api"))
         data = to_json(found.detections, provenance=found.provenance, notes=loaded.notes)
         return data, await to_thread.run_sync(annotate, loaded.image, found.detections)
 
@@ -109,23 +99,13 @@ class Api:
             Each model's detections, the agreement of every two models, the objects on which several agree, and errors of models that
             failed as JSON, and the image of the difference between the first two.
         """
-        lowest = _checked_threshold(threshold)
-        if not isinstance(models, list) or not FEWEST <= len(set(map(str, models))) == len(models) <= MOST:
-            raise _api_error(f"Send a list of {FEWEST} to {MOST} different models' keys.")
-        if iou is not None and not (isinstance(iou, int | float) and 0.05 <= iou <= 0.95):
-            raise _api_error("The iou must be a number from 0.05 to 0.95, or null.")
-        loaded = await _read(image)
-        outcomes = await asyncio.gather(*(self._detect(loaded, str(model), lowest, request) for model in models), return_exceptions=True)
-        report = ComparisonReport(Path(image or "").name, 0.5 if iou is None else iou, notes=loaded.notes)
-        for model, outcome in zip(models, outcomes, strict=True):
-            if isinstance(outcome, UserError):
-                report.failed[str(model)] = str(outcome)
-            elif isinstance(outcome, BaseException):
-                raise outcome
-            else:
-                report.results.append(outcome)
-        if len(report.results) < FEWEST:
-            raise _api_error("Fewer than two models are left to compare. " + " ".join(report.failed.values()))
+        with _errors_in_words():
+            lowest = checked_number("threshold", threshold, 0, 1)
+            keys = checked_models(models)
+            lowest_iou = checked_number("iou", iou, 0.05, 0.95)
+            loaded = await _read(image)
+            name = Path(image or "").name
+            report = await self._service.compare(loaded, name, keys, lowest, lowest_iou, visitor_of(request, "api"))
         first, second = (result.name for result in report.results[:2])
         difference = partial(annotate_comparison, loaded.image, report.pairs[first, second], names=(first, second))
         return await to_thread.run_sync(report.to_json), await to_thread.run_sync(difference)
@@ -145,65 +125,30 @@ class Api:
             `stream`, the `objects` with their `track` (the same number as long as it is the same object), box, velocity in pixels a second,
             polygons and keypoints, how many are `in_view` and have been in `total`, and where the time went in `ms`.
         """
-        loaded = await _read(image)
-        lowest = _checked_threshold(threshold)
-        try:
-            known = self._streams.find(stream) if stream else self._streams.begin(visitor_of(request, "api"), get_model_spec(model))
-            if place := self._streams.place(known):
-                raise _api_error(f"The server is busy. You are number {place} in the queue: send the next frame in two seconds.")
-            frame = LiveFrame(time.monotonic(), known.spec.default_threshold if lowest is None else lowest, stable=True)
-            result = await self._run(loaded, known.spec, request, keep=False)
-        except UserError as error:
-            raise _api_error(str(error)) from error
-        response = await to_thread.run_sync(frame_response, result, frame, known)
-        if response is None:
-            raise _api_error("A later frame has overtaken this one. Send one at a time.")
-        return response | {"stream": known.token}
+        visitor = visitor_of(request, "api")
+        with _errors_in_words():
+            loaded = await _read(image)
+            lowest = checked_number("threshold", threshold, 0, 1)
+            return await self._service.track(loaded, model, lowest, stream, visitor, owner=visitor)
 
     def models(self) -> list[dict[str, Any]]:
         """Lists all models with their tasks, published accuracy, cost, whether their weights are on disk, and `precisions`.
 
         Of those, "exact" is the model under its own key; "ssd300_vgg16@fast" is one in the precision "fast".
         """
-        states = self._engine.model_states()
-        # A model without a state has just been added or removed.
-        here = [spec for spec in list_specs() if spec.key in states]
-        return [spec.facts() | {"state": states[spec.key], "precisions": list(map(str, precisions_in(states, spec.key)))} for spec in here]
-
-    async def _detect(self, loaded: LoadedImage, model: str, threshold: float | None, request: gr.Request) -> Found:
-        """A model's detections above the threshold, or above its default one."""
-        spec = get_model_spec(model)
-        result = await self._run(loaded, spec, request)
-        lowest = spec.default_threshold if threshold is None else threshold
-        seconds = result.timings.network + result.timings.post
-        return Found(model, select(result.detections, threshold=lowest), provenance_of(result.spec, threshold=lowest), seconds)
-
-    async def _run(self, loaded: LoadedImage, spec: ModelSpec, request: gr.Request, *, keep: bool = True) -> Result:
-        try:
-            # Waiting must not occupy one of the server's few threads: a slow download would block all other visitors.
-            job = self._engine.submit(loaded, spec, visitor=visitor_of(request, "api"), keep=keep)
-            return await asyncio.wait_for(asyncio.wrap_future(job.future), _PATIENCE)
-        except TimeoutError as error:
-            raise EngineError("This takes too long. What has been downloaded so far is kept: try again later.") from error
-        except asyncio.CancelledError as error:
-            raise EngineError("Cancelled.") from error
+        return self._service.models()
 
 
 async def _read(image: str | None) -> LoadedImage:
     if image is None:
-        raise _api_error("Send an image file.")
+        raise RequestError("Send an image file.")
+    return await to_thread.run_sync(read_upload, image)
+
+
+@contextmanager
+def _errors_in_words() -> Iterator[None]:
+    """Turns errors for people into Gradio's: in plain text for programs, although Gradio's own page would show it as HTML."""
     try:
-        return await to_thread.run_sync(read_upload, image)
+        yield
     except UserError as error:
-        raise _api_error(str(error)) from error
-
-
-def _checked_threshold(threshold: float | None) -> float | None:
-    if threshold is not None and not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
-        raise _api_error("The threshold must be a number from 0 to 1, or null.")
-    return threshold
-
-
-def _api_error(message: str) -> gr.Error:
-    """An error for programs; Gradio shows its text as HTML."""
-    return gr.Error(html.escape(message), print_exception=False)
+        raise gr.Error(str(error), print_exception=False) from error

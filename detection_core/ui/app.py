@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from starlette.middleware import Middleware
+from gradio.utils import get_upload_folder
 
 from detection_core.engine import Engine
+from detection_core.settings import Settings, read_settings
 from detection_core.ui.api import Api
 from detection_core.ui.batch.tab import BatchTab
 from detection_core.ui.compare.tab import CompareTab
@@ -16,39 +17,47 @@ from detection_core.ui.components.model_picker import picker_value
 from detection_core.ui.components.model_slots import slots_value
 from detection_core.ui.components.modules import MODULES, preloading_head
 from detection_core.ui.detect.tab import DetectTab
+from detection_core.ui.hosting.full_disk import answer_full_disk
+from detection_core.ui.hosting.middleware import middleware
+from detection_core.ui.hosting.monitor import Monitor
+from detection_core.ui.hosting.retention import Retention
+from detection_core.ui.http_api.app import build_http_api, http_api_route
 from detection_core.ui.live.model_speed import live_picker_value
 from detection_core.ui.live.streams import LiveStreams
 from detection_core.ui.live.tab import LiveTab
 from detection_core.ui.models.tab import ModelsTab
 from detection_core.ui.models.view import table_value
+from detection_core.ui.service import Service
+from detection_core.ui.shared.checked_blocks import CheckedBlocks
 from detection_core.ui.shared.events import QUIET
 from detection_core.ui.shared.image_links import ImageLinks
 from detection_core.ui.shared.kept_images import KeptImages
-from detection_core.ui.shared.limits import IMAGE_LIMIT, BodyLimit
+from detection_core.ui.shared.limits import image_limit
+from detection_core.ui.shared.request_errors import EXCEPTION_HANDLERS
 from detection_core.ui.shared.session import cancel_all
+from detection_core.ui.shared.visitor_store import VisitorStore
 from detection_core.ui.theme import CSS, theme
 from detection_core.ui.video.tab import VideoTab
 from detection_core.video.io import VideoLimits
 
-# How often uploads are cleaned up, and how old they may get, in seconds.
-_CLEAN_UP = (15 * 60, 6 * 3600)
-_MAX_EVENTS = 200
+# Gradio deletes its files when the server ends; before that, `Retention` does. It asks for a frequency and an age, in seconds.
+_ONLY_AT_THE_END = (24 * 3600, 100 * 365 * 24 * 3600)
 _MASTHEAD = "<h1>Detection Explorer</h1><p>See what torchvision's detection models see, in your own images.</p>"
 
 
 class _Page:
     """The tabs and what happens between them."""
 
-    def __init__(self, engine: Engine, keep: KeptImages | None) -> None:
+    def __init__(self, engine: Engine, keep: KeptImages | None, streams: LiveStreams) -> None:
         self._engine = engine
-        streams = LiveStreams()
+        self.service = Service(engine, streams)
         self._detect = DetectTab(engine)
         self._compare = CompareTab(engine, ImageLinks(keep))
         self._live = LiveTab(engine, streams)
         self._video = VideoTab(engine)
         self._batch = BatchTab(engine)
         self._models = ModelsTab(engine)
-        self._api = Api(engine, streams)
+        self._api = Api(self.service)
 
     def layout(self) -> None:
         gr.HTML(_MASTHEAD, elem_id="masthead")
@@ -86,6 +95,19 @@ class _Page:
         page.unload(self.leave)
         # Gradio repeats the links' text as their icons' alternative text; screen readers would say it twice.
         page.load(None, js="() => { document.querySelectorAll('footer img').forEach((image) => { image.alt = ''; }); }")
+
+    def retention(self, page: gr.Blocks, keep_seconds: float, quota_bytes: int | None) -> Retention:
+        """What deletes visitors' files and results, once the page is wired."""
+        compare, videos = self._compare, self._video.videos
+        stores: list[VisitorStore[Any]] = [self._detect.results, compare.comparisons, compare.results_files, self._batch.batches, videos]
+        return Retention(
+            Path(get_upload_folder()),
+            keep_seconds,
+            quota_bytes=quota_bytes,
+            stores=stores,
+            owner=videos,
+            essential=lambda: {file for block in page.blocks.values() for file in getattr(block, "keep_in_cache", ())},
+        )
 
     def refresh(self, detect: str, compare: list[str], live: str, video: str, batch: str) -> tuple[Any, ...]:
         """Shows the models that there are now: users' models may have been added, changed or removed."""
@@ -129,39 +151,70 @@ class _Page:
         return gr.Tabs(selected="detect"), str(path), picker_value(key, self._engine.model_states(), choose=True)
 
 
-def build_app(engine: Engine, *, keep: KeptImages | None = None) -> gr.Blocks:
+def build_app(
+    engine: Engine,
+    *,
+    keep: KeptImages | None = None,
+    monitor: Monitor | None = None,
+    settings: Settings | None = None,
+) -> gr.Blocks:
     """Builds the page.
 
     Args:
         engine: Where detection runs.
         keep: Where visitors may keep images for links; None keeps none.
+        monitor: What counts the page's use, made for the same engine; None counts nothing.
+        settings: The settings; None reads them from the environment.
 
     Returns:
-        The page; serve it with `app.launch(**launch_options())`.
+        The page; serve it with `app.launch(**launch_options(monitor, settings))`.
+
+    Raises:
+        SettingsError: If the environment has a setting without a usable value.
     """
-    page = _Page(engine, keep)
-    with gr.Blocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_CLEAN_UP, fill_width=True) as app:
+    settings = settings or read_settings()
+    streams = LiveStreams(settings.max_live_visitors)
+    page = _Page(monitor.engine if monitor else engine, keep, streams)
+    with CheckedBlocks(title="Detection Explorer", analytics_enabled=False, delete_cache=_ONLY_AT_THE_END, fill_width=True) as app:
         page.layout()
         page.wire(app)
-        app.queue(max_size=_MAX_EVENTS)
+        app.queue(max_size=settings.max_queue)
+        app.http_api = build_http_api(page.service)
+    retention = page.retention(app, settings.keep_uploads_seconds, settings.temp_quota_bytes)
+    app.extra_startup_events.append(retention.start)
+    if monitor is not None:
+        monitor.metrics.add_gauge("live_streams", "Live streams that are served", streams.served)
+        monitor.metrics.add_gauge("live_streams_waiting", "Live streams in the queue", lambda: len(streams) - streams.served())
+        monitor.metrics.add_gauge("visitor_files_bytes", "Bytes of visitors' files at the latest cleaning", lambda: retention.bytes)
     return app
 
 
-def launch_options() -> dict[str, Any]:
+def launch_options(monitor: Monitor | None = None, settings: Settings | None = None) -> dict[str, Any]:
     """The arguments of `launch()` for this page, apart from the address.
 
+    Args:
+        monitor: What watches the server; it adds `/healthz`, `/readyz` and `/metrics`.
+        settings: The settings; None reads them from the environment.
+
     Raises:
-        SettingsError: If a limit in the environment is not a positive number.
+        SettingsError: If the environment has a setting without a usable value.
     """
-    largest = max(IMAGE_LIMIT, VideoLimits.from_environment().max_bytes)
+    settings = settings or read_settings()
+    largest = max(image_limit(), VideoLimits.from_environment().max_bytes)
+    sites = {"allowed_origins": settings.allowed_origins, "frame_ancestors": settings.frame_ancestors}
+    guards = middleware(monitor, largest, auth=settings.auth, **sites)
     return {
         "theme": theme(),
         "css": CSS,
         # What the tab needs that the page opens with.
         "head": preloading_head("detect/view.js", "components/model_picker.js", "components/example_strip.js"),
-        "footer_links": ["api", "settings"],
+        "footer_links": ["api", "settings"] if settings.show_links else [],
         "run_history": False,
         "show_error": False,
         "max_file_size": largest,
-        "app_kwargs": {"middleware": [Middleware(BodyLimit, largest_file=largest)], "routes": [MODULES.route()]},
+        "app_kwargs": {
+            "middleware": guards,
+            "routes": [MODULES.route(), http_api_route(), *(monitor.routes() if monitor else [])],
+            "exception_handlers": {OSError: answer_full_disk, **EXCEPTION_HANDLERS},
+        },
     }

@@ -59,21 +59,25 @@ type Ref = [model: string, index: number];
 
 interface Drawing<T = Drawn> { objects: T[]; edges: Edge[]; keypoint_names: string[] }
 
-interface DetectMessage {
-  image: FileData | null;
-  width: number;
-  height: number;
-  model: { key: string; title: string };
+/** A model's result on one image, and the status while there is none. */
+interface ViewResult {
   threshold: number;
   floor: number;
   status: ViewStatus | null;
-  error: ViewError | null;
   timings: ViewTiming[];
   categories: Categories;
   edges: Edge[];
   keypoint_names: string[];
   objects: ViewObject[] | null;
   color_by: string;
+}
+
+interface DetectMessage extends ViewResult {
+  image: FileData | null;
+  width: number;
+  height: number;
+  model: { key: string; title: string };
+  error: ViewError | null;
   formats: string[];
   notes: string[];
   download: FileData | null;
@@ -92,19 +96,11 @@ interface Cost {
   box_ap: number | null;
   metrics_on: string;
 }
-interface CompareModelMessage {
+interface CompareModelMessage extends ViewResult {
   id: string;
   title: string;
   linkable: boolean;
-  status: ViewStatus | null;
   error: ViewError | null;
-  threshold: number;
-  floor: number;
-  categories: Categories;
-  edges: Edge[];
-  keypoint_names: string[];
-  objects: ViewObject[] | null;
-  color_by: string;
   cost: Cost | null;
 }
 interface CompareModel extends Omit<CompareModelMessage, "objects"> {
@@ -159,8 +155,8 @@ interface LiveResult {
   ms: LiveTimes;
   room: boolean;
 }
-interface LiveWishes { threshold: number; stable: boolean; tasks: string[] }
-interface LiveFrame extends LiveWishes { id: number; image: string | null; time: number; sent: number }
+interface LiveOptions { threshold: number; stable: boolean; tasks: string[] }
+interface LiveFrame extends LiveOptions { id: number; image: string | null; time: number; sent: number }
 interface LiveSettings extends Style { threshold: number; stable: boolean }
 
 interface VideoModel { key: string; title: string; threshold: number; floor: number; layers: string[]; button: string }
@@ -188,7 +184,13 @@ interface VideoSource {
   pace: { key: string; seconds: number | null } | null;
 }
 type VideoSettings = Style & { rate: string; track: boolean; threshold: number; hidden_classes: string[] };
-interface VideoNews {
+/** The functions of a view through which its video's work reports. */
+interface VideoHandlers {
+  progressed(answer?: VideoProgress): void;
+  ended(stage: string, sentence: string): void;
+  error(error: ViewError | null): void;
+}
+interface VideoProgress {
   stage: string;
   ahead: number;
   status: ViewStatus | null;

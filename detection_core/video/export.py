@@ -8,11 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from detection_core.formats import Format, FrameFacts, ImageResult, Provenance, VideoFacts, export
+from detection_core.formats.numbering import Numbering
 from detection_core.formats.target import safe_stem
 from detection_core.video.formats import VIDEO_FORMATS
 from detection_core.video.options import VideoOptions
 from detection_core.video.records import FrameResults
 from detection_core.video.track import track_objects
+
+FRAME_IDS = Numbering((), "Frames are numbered from 1 in the order of the video")
 
 
 def export_video(
@@ -51,7 +54,7 @@ def export_video(
     stem = stem or safe_stem(file_name)
     source = provenance and _with_options(provenance, options)
     results = _results(records, options, file_name, source, stem)
-    return export(results, formats, target, style=options.style, prefix=f"{stem}_", known=known)
+    return export(results, formats, target, style=options.style, prefix=f"{stem}_", known=known, numbering=FRAME_IDS)
 
 
 def _results(

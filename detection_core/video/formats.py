@@ -46,11 +46,12 @@ class VideoJsonWriter:
         of_the_frame = {"format", "summary", "objects"}
         self._about = {key: value for key, value in data.items() if key not in of_the_frame} | {"video": asdict(frame.video)}
 
-    def finish(self) -> None:
+    def finish(self) -> list[str]:
         """Writes the file."""
         rest = json.dumps(self._about)
         with self._frames.end("]" + (", " + rest[1:] if self._about else "}")) as file:
             self._target.write(JSON_FILE, file)
+        return []
 
 
 class MotWriter:
@@ -69,10 +70,11 @@ class MotWriter:
             line = f"{frame.index + 1},{number},{x0:.2f},{y0:.2f},{x1 - x0:.2f},{y1 - y0:.2f},{score:.4f},-1,-1,-1\n"
             self._lines.write(line.encode())
 
-    def finish(self) -> None:
+    def finish(self) -> list[str]:
         """Writes the file."""
         with self._lines:
             self._target.write(MOT_FILE, self._lines)
+        return []
 
 
 def _frame_of(result: ImageResult) -> FrameFacts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,17 +45,19 @@ class FrameResults:
 
     Args:
         video: The video.
-        file: The file in which they are stored; an existing one is replaced. None: a temporary file, deleted by `close`.
+        file: The file in which they are stored; an existing one is replaced. None: a temporary file, deleted by `close` or with the object.
     """
 
     def __init__(self, video: VideoFile, file: Path | None = None) -> None:
         self.video = video
-        self._is_temporary = file is None
+        is_temporary = file is None
         if file is None:
             with tempfile.NamedTemporaryFile(prefix="video-", suffix=".records", delete=False) as made:
                 file = Path(made.name)
         self._path = file
         self._file: BinaryIO = file.open("wb")
+        # Also at the end of the process or of this object, for those who do not close it.
+        self._close = weakref.finalize(self, _close, self._file, file if is_temporary else None)
         self._frames = 0
         self._nothing: Detections | None = None
 
@@ -95,16 +98,26 @@ class FrameResults:
         return self._frames
 
     def close(self) -> None:
-        """Closes the file, and deletes a temporary one. Further calls do nothing."""
-        self._file.close()
-        if self._is_temporary:
-            self._path.unlink(missing_ok=True)
+        """Closes the file, and deletes a temporary one. Further calls do nothing.
+
+        Raises:
+            OSError: If the disk is full, so that the latest frames could not be written; the file is closed and deleted all the same.
+        """
+        self._close()
 
     def __enter__(self) -> FrameResults:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _close(file: BinaryIO, temporary: Path | None) -> None:
+    try:
+        file.close()
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def _origin(detections: Detections) -> tuple[Any, ...]:

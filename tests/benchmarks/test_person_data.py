@@ -45,7 +45,7 @@ def test_persons_only_without_the_holdout_and_in_their_shape(tmp_path):
     subprocess.run([sys.executable, "-m", "benchmarks.person_data", *map(str, files), "--background", "1"], cwd=ROOT, check=True)
     made = read_coco(tmp_path / "out")
     images = {image.path.name: image for image in made.images}
-    # 1.png is in the holdout; of the two without persons one was asked for; 12.jpg does not tell its shape.
+    # 1.png is in the holdout; of the two without persons one was asked for; 12.jpg does not give its size.
     assert sorted(images) in (["11.jpg", "2.png", "3.png", "5.png"], ["11.jpg", "3.png", "4.png", "5.png"])
     assert made.categories[1:] == ("person",)
     assert {name for name, image in images.items() if image.annotations} == {"11.jpg", "3.png", "5.png"}

@@ -14,10 +14,10 @@ from detection_core.models.catalog import ASSETS
 
 
 def launch_with_camera(playwright: Playwright, arguments: dict[str, Any], folder: Path) -> Browser:
-    """Starts it, as `arguments` say; the film goes into the folder."""
-    film = folder / "pan.mjpeg"
-    film.write_bytes(b"".join(_panned_frames()))
-    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
+    """Starts it, as `arguments` say; the video goes into the folder."""
+    video = folder / "pan.mjpeg"
+    video.write_bytes(b"".join(_panned_frames()))
+    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={video}"]
     return playwright.chromium.launch(**(arguments | {"args": [*arguments["args"], *camera]}))
 
 

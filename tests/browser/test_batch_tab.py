@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import zipfile
 
@@ -115,7 +116,7 @@ def test_good_images_are_counted_and_a_bad_one_says_why(batch):
     assert "Traceback" not in batch.content()
 
 
-def test_the_threshold_acts_at_once_and_asks_nobody(batch):
+def test_the_threshold_acts_at_once_without_a_request(batch):
     give(batch, *NAMES)
     expect_done(batch, 3)
     expect(batch.locator(".bv-progress")).to_be_hidden()
@@ -124,7 +125,7 @@ def test_the_threshold_acts_at_once_and_asks_nobody(batch):
     batch.on("request", lambda request: asked.append(request.url))
     move_threshold(batch, 0.1)
     expect(batch.locator(".bv-count")).to_have_text("3 images · 9 persons")
-    # People are told apart by color.
+    # People are distinguished by color.
     expect(cards(batch).first.locator(".dv-line")).to_have_count(3)
     move_threshold(batch, 0.96)
     expect(cards(batch).first).to_contain_text("nothing")
@@ -133,10 +134,10 @@ def test_the_threshold_acts_at_once_and_asks_nobody(batch):
     assert asked == []
 
 
-def test_a_cancelled_look_goes_on_where_it_was(batch, engine):
+def test_cancelled_detection_continues_where_it_stopped(batch, engine):
     engine.holds = True
     give(batch, *NAMES)
-    expect(batch.locator(".bv-card[data-state=looking]")).to_have_count(2, timeout=20 * SECONDS)
+    expect(batch.locator(".bv-card[data-state=detecting]")).to_have_count(2, timeout=20 * SECONDS)
     expect(batch.locator(".bv-progress")).to_contain_text("0 of 3 processed")
     while len(engine.waiting) < 2:
         batch.wait_for_timeout(50)
@@ -150,10 +151,10 @@ def test_a_cancelled_look_goes_on_where_it_was(batch, engine):
     expect_done(batch, 3)
 
 
-def test_a_look_goes_on_while_the_visitor_is_in_another_tab(batch, engine):
+def test_detection_continues_while_the_visitor_is_in_another_tab(batch, engine):
     engine.holds = True
     give(batch, *NAMES)
-    expect(batch.locator(".bv-card[data-state=looking]")).to_have_count(2, timeout=20 * SECONDS)
+    expect(batch.locator(".bv-card[data-state=detecting]")).to_have_count(2, timeout=20 * SECONDS)
     batch.get_by_role("tab", name="Elsewhere").click()
     expect(batch.get_by_text("Nothing here")).to_be_visible()
     engine.release()
@@ -221,6 +222,43 @@ def test_the_archive_holds_what_is_chosen_and_seen(batch, tmp_path):
             assert image.size == (64, 48)
     assert len(rows) == 4
     expect(batch.get_by_role("button", name="Download")).not_to_have_class(re.compile("dv-busy"))
+
+
+def test_coco_files_get_the_ids_of_an_annotation_file(batch, tmp_path):
+    listed = [{"id": 7, "file_name": "beach.png"}, {"id": 900000, "file_name": "sub/city.png"}]
+    file = tmp_path / "own annotations.json"
+    file.write_text(json.dumps({"images": listed, "categories": [{"id": 3, "name": "Person"}]}))
+    give(batch, "beach.png", "city.png")
+    expect_done(batch, 2)
+    batch.get_by_role("button", name="Download").click()
+    choice = batch.get_by_role("menuitemcheckbox", name="Ids of")
+    expect(choice).to_have_count(0)
+    for name in ("JSON", "Annotated PNG", "COCO results"):
+        batch.get_by_role("menuitemcheckbox", name=name).click()
+    expect(choice).to_contain_text("Ids of an annotation file")
+    with batch.expect_file_chooser() as chooser:
+        choice.click()
+    chooser.value.set_files(file)
+    expect(choice).to_contain_text("Ids of own annotations.json")
+    expect(choice).to_have_attribute("aria-checked", "true")
+    with batch.expect_download(timeout=20 * SECONDS) as caught:
+        batch.get_by_role("menuitem", name="Download ZIP").click()
+    caught.value.save_as(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        results = json.loads(archive.read("coco_results.json"))
+    assert {(entry["file_name"], entry["image_id"]) for entry in results} == {("beach.png", 7), ("city.png", 900000)}
+    assert {entry["category_id"] for entry in results} == {3}
+    expect(batch.locator(".bv .dv-notes")).to_contain_text("Image ids are those of own annotations.json; so are category ids.")
+    batch.get_by_role("button", name="Download").click()
+    choice.click()
+    expect(choice).to_contain_text("Ids of an annotation file")
+    file.write_text("this is no JSON")
+    with batch.expect_file_chooser() as chooser:
+        choice.click()
+    chooser.value.set_files(file)
+    expect(choice).to_have_attribute("aria-checked", "true")
+    batch.get_by_role("menuitem", name="Download ZIP").click()
+    expect(batch.get_by_text("own annotations.json is not valid JSON")).to_be_visible(timeout=20 * SECONDS)
 
 
 def test_the_menu_is_worked_by_keys(batch):

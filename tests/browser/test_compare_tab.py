@@ -1,4 +1,4 @@
-"""What a visitor does to choose between models: compares them on an image, moves thresholds, takes everything home, shares a link."""
+"""What a visitor does to choose between models: compares them on an image, moves thresholds, downloads everything, shares a link."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_moved_threshold_changes_counts_without_a_request(compared):
     assert [url for url in requests if not url.startswith(("data:", "blob:"))] == []
 
 
-def test_differences_and_everything_to_take_home(compared, tmp_path):
+def test_differences_and_the_archive_with_everything(compared, tmp_path):
     compared.get_by_role("button", name="Difference").click()
     expect(compared).to_contain_text("only A")
     with compared.page.expect_download(timeout=30 * SECONDS) as caught:
@@ -95,11 +95,11 @@ def test_differences_and_everything_to_take_home(compared, tmp_path):
     assert caught.value.suggested_filename == "grace_hopper_comparison.zip"
     caught.value.save_as(tmp_path / "all.zip")
     with zipfile.ZipFile(tmp_path / "all.zip") as archive:
-        told = json.loads(archive.read("comparison.json"))
+        report = json.loads(archive.read("comparison.json"))
         with Image.open(archive.open(f"difference_{COCO_MODEL}_{PERSON_MODEL}.png")) as image:
             assert image.width == 512
-    assert [model["name"] for model in told["models"]] == [COCO_MODEL, PERSON_MODEL]
-    labels = [{thing["label"] for thing in model["objects"]} for model in told["models"]]
+    assert [model["name"] for model in report["models"]] == [COCO_MODEL, PERSON_MODEL]
+    labels = [{thing["label"] for thing in model["objects"]} for model in report["models"]]
     assert "person" in labels[0]
     assert labels[1] == {"person"}
 
@@ -112,7 +112,7 @@ def test_models_are_measured_in_turns(compared):
 
 
 @pytest.mark.slow
-def test_a_third_model_that_cannot_be_had_harms_nobody(compared):
+def test_a_third_model_that_is_missing_does_not_affect_the_others(compared):
     page = compared.page
     page.get_by_role("button", name="Add a model").click()
     expect(facts(page).nth(2)).to_contain_text("object", timeout=20 * SECONDS)
@@ -146,7 +146,7 @@ def test_results_of_another_tool_join_and_leave(compared, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_link_brings_everything_back_for_somebody_else(compared, browser):
+def test_a_link_reproduces_everything_for_another_visitor(compared, browser):
     page = compared.page
     page.locator("button[aria-label='Clear'], button[aria-label='Remove Image']").last.click()
     page.locator("input[type=file][accept*=image]").last.set_input_files(CAMERAMAN)

@@ -298,17 +298,17 @@ def test_images_zoom_and_pan_together(page: Page, three: Locator) -> None:
     transforms = images.evaluate_all("nodes => nodes.map((node) => node.style.transform)")
     assert len(set(transforms)) == 1
     assert "scale" in transforms[0]
-    zoomed = three.get_by_role("button", name="Fit the images").inner_text()
+    zoomed = three.get_by_role("button", name="Fit to the view").inner_text()
     assert int(zoomed.rstrip("%")) > 150
     press(three, "Difference")
-    # What is looked at stays in view, whichever way it is shown.
-    expect(three.get_by_role("button", name="Fit the images")).to_have_text(zoomed)
-    press(three, "Fit the images")
+    # The visible part stays in view in every mode.
+    expect(three.get_by_role("button", name="Fit to the view")).to_have_text(zoomed)
+    press(three, "Fit to the view")
     press(three, "Side by side")
-    expect(three.get_by_role("button", name="Fit the images")).to_have_text("100%")
+    expect(three.get_by_role("button", name="Fit to the view")).to_have_text("100%")
 
 
-def test_views_come_one_by_one_and_a_failure_harms_nobody(page: Page, view: Locator) -> None:
+def test_views_come_one_by_one_and_a_failure_does_not_affect_the_others(page: Page, view: Locator) -> None:
     set_slider(view.get_by_label("Same place from IoU"), 0.6)
     send(page, "coming")
     panes = view.locator(".cv-panes .cv-pane")
@@ -359,7 +359,7 @@ def test_hiding_and_showing_keeps_the_comparison(page: Page, view: Locator) -> N
     expect(facts(view)).to_have_text(["1 object", "1 object"])
 
 
-def test_download_tells_python_what_is_seen(page: Page, view: Locator) -> None:
+def test_download_sends_python_what_is_seen(page: Page, view: Locator) -> None:
     press(view, "Each its own")
     set_slider(view.locator(".cv-own").get_by_role("slider").first, 0.7)
     press(view, "Difference")
@@ -383,7 +383,7 @@ def test_measuring_fills_the_costs(page: Page, view: Locator) -> None:
     expect(view.locator(".cv-scatter .cv-point-name.cv-compared")).to_have_text(["A First, model"])
 
 
-def test_link_brings_the_comparison_back(page: Page, three: Locator) -> None:
+def test_link_reproduces_the_comparison(page: Page, three: Locator) -> None:
     press(three, "Same threshold")
     set_slider(three.get_by_label("Threshold"), 0.33)
     press(three, "Swipe")

@@ -174,7 +174,7 @@ def test_layers_and_keypoint_confidence_hide_what_they_name(view: Locator) -> No
     assert int(rows(view).first.locator("td").last.inner_text()) < before
 
 
-def test_objects_without_keypoints_are_told_from_those_whose_keypoints_are_unsure(page: Page, view: Locator) -> None:
+def test_objects_without_keypoints_are_distinguished_from_those_with_unsure_keypoints(page: Page, view: Locator) -> None:
     send(page, "persons")
     keypoints = view.locator("tbody tr:not([hidden]) td:last-child")
     expect(keypoints).to_have_text(["12", "–", "0"])
@@ -253,7 +253,7 @@ def test_zoom_keeps_label_size_and_fit_resets(page: Page, view: Locator) -> None
     page.keyboard.down("Control")
     page.mouse.wheel(0, -100)
     page.keyboard.up("Control")
-    expect(view.get_by_role("button", name="Fit the image")).not_to_have_text("150%")
+    expect(view.get_by_role("button", name="Fit to the view")).not_to_have_text("150%")
     assert image.bounding_box()["width"] > 1.5 * width
     assert label.bounding_box()["height"] == height
     left = image.bounding_box()["x"]
@@ -263,7 +263,7 @@ def test_zoom_keeps_label_size_and_fit_resets(page: Page, view: Locator) -> None
     assert image.bounding_box()["x"] > left
     # A drag is no click.
     expect(view.locator("tr[aria-selected=true]")).to_have_count(0)
-    view.get_by_role("button", name="Fit the image").click()
+    view.get_by_role("button", name="Fit to the view").click()
     assert image.bounding_box()["width"] == pytest.approx(width)
 
 
@@ -302,7 +302,7 @@ def test_one_click_downloads_with_the_current_settings(page: Page, view: Locator
     assert Image.open(download.value.path()).size == SIZE[::-1]
     expected = repr(ViewSettings(threshold=0.72, hidden_classes=frozenset({2})))
     expect(page.locator("#seen textarea")).to_have_value(expected)
-    # The answer leaves what the visitor looks at alone.
+    # The answer leaves the visitor's view alone.
     expect(rows(view)).to_have_count(1)
 
 

@@ -1,4 +1,4 @@
-"""The camera in the whole page, with the built-in model: people are found, nothing is stored, and whoever leaves frees the engine."""
+"""The camera in the whole page, with the built-in model: people are found, nothing is stored, and a visitor who leaves frees the engine."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_frame_opens_in_detect(live: Page):
     expect(live.locator(".dv-count").first).to_contain_text("person", timeout=30 * SECONDS)
 
 
-def test_another_model_goes_on_where_the_first_was(live: Page):
+def test_another_model_continues_where_the_first_was(live: Page):
     # The same model under another turn: no other is here without a download.
     before = live.evaluate(f"{STATS}.answers")
     live.get_by_role("combobox", name="Model", exact=True).select_option("ssdlite320_mobilenet_v3_large")
@@ -120,7 +120,7 @@ def test_where_the_camera_view_does_not_work_there_is_a_plain_stream(page: Page,
 
 
 def wait_until_idle(page: Page, engine: LocalEngine) -> None:
-    """Until nobody's image has been in hand for half a second."""
+    """Until no image has been processed for half a second."""
     quiet = 0
     for _ in range(200):
         quiet = 0 if engine.jobs_of_others("") else quiet + 1

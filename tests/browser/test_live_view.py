@@ -58,8 +58,8 @@ class FakeServer:
     asked: list[dict[str, Any]] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
-    under_way: int = 0
-    most_under_way: int = 0
+    in_flight: int = 0
+    most_in_flight: int = 0
     starts: int = 0
 
     async def frame(self, sent: dict[str, Any]) -> Any:
@@ -67,14 +67,14 @@ class FakeServer:
         answer = self.answers.pop(0) if self.answers else self.always
         if answer is not None:
             return answer() if callable(answer) else answer
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
         await asyncio.sleep(0.05)
         while not self.is_open:
             await asyncio.sleep(0.01)
         if sent["id"] in self.late:
             await asyncio.sleep(0.3)
-        self.under_way -= 1
+        self.in_flight -= 1
         return self.result(sent)
 
     def result(self, sent: dict[str, Any]) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def app(serve: Callable[..., str]) -> Served:
         held = gr.Textbox(elem_id="held", label="Held")
         quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False}
         view.begin(begin, None, view, **quiet)
-        view.settled(lambda: served.server.events.append("settled"), None, None, **quiet)
+        view.finished(lambda: served.server.events.append("finished"), None, None, **quiet)
         view.snapshot(look, None, None, **quiet)
         gr.Button("other model", elem_id="other").click(lambda: served.server.start("Other"), None, view, **quiet)
         gr.Button("ask", elem_id="ask").click(lambda stream: f"stream: {stream}", view, held, **quiet)
@@ -276,7 +276,7 @@ def test_threshold_and_layers_act_without_an_answer(page: Page, view: Locator, s
     server.objects[2]["track"] = 0
     start(view)
     server.is_open = False
-    wait_for(page, lambda: server.under_way == 1, "nothing waits")
+    wait_for(page, lambda: server.in_flight == 1, "nothing waits")
     page.wait_for_timeout(100)
     answers = stats(view)["answers"]
     slider = view.get_by_label("Threshold")
@@ -296,7 +296,7 @@ def test_threshold_and_layers_act_without_an_answer(page: Page, view: Locator, s
     view.get_by_label("Stable boxes").uncheck()
     view.get_by_role("button", name="Skeletons").click()
     server.is_open = True
-    wait_for(page, lambda: (server.asked[-1]["threshold"], server.asked[-1]["stable"]) == (0.65, False), "the wishes were not sent")
+    wait_for(page, lambda: (server.asked[-1]["threshold"], server.asked[-1]["stable"]) == (0.65, False), "the settings were not sent")
     assert server.asked[-1]["tasks"] == ["masks"]
     expect(view.locator(".lv-count")).to_have_text("1 in view")
 
@@ -308,13 +308,13 @@ def test_what_the_tracker_follows_stays_although_its_score_falls(view: Locator, 
     expect(labels(view)).to_have_text(["person #1 0.30", "person #2 0.90"])
 
 
-def test_stopping_lets_go_of_camera_and_stream(page: Page, view: Locator, server: FakeServer) -> None:
+def test_stopping_releases_camera_and_stream(page: Page, view: Locator, server: FakeServer) -> None:
     start(view)
     view.get_by_role("button", name="Stop").click()
     expect(start_button(view)).to_be_visible()
     assert view.locator("video").evaluate("video => video.srcObject") is None
     expect(boxes(view)).to_have_count(0)
-    wait_for(page, lambda: server.ended == ["stream-1"] and server.events == ["settled"], "the server was not told")
+    wait_for(page, lambda: server.ended == ["stream-1"] and server.events == ["finished"], "the server was not informed")
     sent = len(server.asked)
     page.wait_for_timeout(200)
     assert len(server.asked) == sent
@@ -324,7 +324,7 @@ def test_stopping_lets_go_of_camera_and_stream(page: Page, view: Locator, server
     assert server.asked[-1]["stream"] == "stream-2"
 
 
-def test_nobody_is_filmed_who_looks_elsewhere(page: Page, view: Locator, server: FakeServer) -> None:
+def test_the_camera_stops_when_the_view_is_out_of_sight(page: Page, view: Locator, server: FakeServer) -> None:
     start(view)
     set_slider(view.get_by_label("Threshold"), 0.7)
     page.get_by_role("tab", name="Elsewhere").click()
@@ -340,7 +340,7 @@ def test_nobody_is_filmed_who_looks_elsewhere(page: Page, view: Locator, server:
     wait_for(page, lambda: server.ended == ["stream-1", "stream-2"], "a hidden page did not end the stream")
 
 
-def test_why_it_does_not_start_is_told(page: Page, view: Locator, server: FakeServer) -> None:
+def test_why_it_does_not_start_is_reported(page: Page, view: Locator, server: FakeServer) -> None:
     server.begun = lambda: live_error("This model is not here", "Download it first.")
     start_button(view).click()
     expect(view.get_by_role("alert")).to_contain_text("Download it first.")
@@ -360,7 +360,7 @@ def test_why_it_does_not_start_is_told(page: Page, view: Locator, server: FakeSe
     assert server.asked == []
 
 
-def test_waiting_is_told_and_the_same_frame_asked_for_again(page: Page, view: Locator, server: FakeServer) -> None:
+def test_waiting_is_shown_and_the_same_frame_requested_again(page: Page, view: Locator, server: FakeServer) -> None:
     status = {"status": {"stage": "download", "text": "Downloading the weights", "done": 30, "total": 120}}
     server.is_open = False
     server.answers = [status, status]
@@ -390,7 +390,7 @@ ENDS: dict[str, Any] = {
     "texts",
     [pytest.param(list(ENDS)[:2], id="briefly"), pytest.param(list(ENDS)[2:], id="in other ways", marks=pytest.mark.slow)],
 )
-def test_what_ends_a_stream_is_told(page: Page, view: Locator, server: FakeServer, texts: list[str]) -> None:
+def test_what_ends_a_stream_is_reported(page: Page, view: Locator, server: FakeServer, texts: list[str]) -> None:
     for text in texts:
         server.always = None
         start(view)
@@ -402,29 +402,29 @@ def test_what_ends_a_stream_is_told(page: Page, view: Locator, server: FakeServe
     assert page.evaluate("window.hacked") is None
 
 
-def test_two_frames_are_under_way_only_where_there_is_room_for_them(page: Page, view: Locator, server: FakeServer) -> None:
+def test_two_frames_are_in_flight_only_where_there_is_room_for_them(page: Page, view: Locator, server: FakeServer) -> None:
     # However long the way may be on a busy machine, the model is said to take longer.
     server.network = 500
     start(view)
     wait_for(page, lambda: len(server.asked) > 5, "no more frames were sent")
-    assert server.most_under_way == 1
+    assert server.most_in_flight == 1
     server.room = True
     page.wait_for_timeout(400)
-    assert server.most_under_way == 1, "the way is short"
+    assert server.most_in_flight == 1, "the way is short"
     server.network = 10
-    wait_for(page, lambda: server.most_under_way == 2, "there was never a second frame under way")
+    wait_for(page, lambda: server.most_in_flight == 2, "there was never a second frame in flight")
     server.is_open = False
-    wait_for(page, lambda: server.under_way == 2, "there was no second frame under way")
+    wait_for(page, lambda: server.in_flight == 2, "there was no second frame in flight")
     page.wait_for_timeout(200)
-    assert server.most_under_way == 2
+    assert server.most_in_flight == 2
 
 
 def test_an_answer_that_comes_too_late_is_not_shown(page: Page, view: Locator, server: FakeServer) -> None:
     server.room, server.network = True, 10
     start(view)
-    wait_for(page, lambda: server.most_under_way == 2, "there was never a second frame under way")
+    wait_for(page, lambda: server.most_in_flight == 2, "there was never a second frame in flight")
     server.is_open = False
-    wait_for(page, lambda: server.under_way == 2, "there was no second frame under way")
+    wait_for(page, lambda: server.in_flight == 2, "there was no second frame in flight")
     # The older of the two, which may have been asked for again since.
     server.late = {min(sent["id"] for sent in server.asked[-2:])}
     server.objects = [make_object(LEFT, track=7)]
@@ -433,7 +433,7 @@ def test_an_answer_that_comes_too_late_is_not_shown(page: Page, view: Locator, s
     server.is_open = True
     expect(labels(view)).to_have_text(["person #7 0.90"])
     server.objects = [make_object(LEFT, track=8)]
-    wait_for(page, lambda: server.under_way == 0, "the late answer did not come")
+    wait_for(page, lambda: server.in_flight == 0, "the late answer did not come")
     page.wait_for_timeout(200)
     expect(labels(view)).to_have_text(["person #7 0.90"])
 
@@ -447,17 +447,17 @@ def test_another_model_takes_over_while_it_runs(page: Page, view: Locator, serve
     expect(view.get_by_label("Threshold")).to_have_value("0.5")
     wait_for(page, lambda: server.asked[-1]["stream"] == "stream-2", "the new stream has no frames")
     wait_for(page, lambda: server.ended == ["stream-1"], "the old stream was not ended")
-    # Word that nobody waits for tells about the model, and starts nothing.
+    # A message that was not requested informs about the model and starts nothing.
     view.get_by_role("button", name="Stop").click()
     page.click("#other")
-    wait_for(page, lambda: server.ended == ["stream-1", "stream-2", "stream-3"], "a stream that nobody wants was not ended")
+    wait_for(page, lambda: server.ended == ["stream-1", "stream-2", "stream-3"], "a stream that is not wanted was not ended")
     expect(start_button(view)).to_be_visible()
 
 
 def test_the_current_frame_can_be_opened_in_full(page: Page, view: Locator, server: FakeServer) -> None:
     start(view)
     view.get_by_role("button", name="Open this frame in Detect").click()
-    wait_for(page, lambda: server.events and server.events[-1] != "settled", "no image came")
+    wait_for(page, lambda: server.events and server.events[-1] != "finished", "no image came")
     with Image.open(server.events[-1]) as image:
         assert (image.format, image.size) == ("JPEG", (640, 480))
         # The image is no gray card.

@@ -83,7 +83,7 @@ def test_keys_choose_a_precision(page, components):
     expect(page.locator(".picker").get_by_role("radio", name="Stock")).to_be_focused()
 
 
-def test_a_precision_that_the_machine_has_not_is_told(page, components):
+def test_a_precision_that_the_machine_lacks_is_reported(page, components):
     page.goto(components)
     page.get_by_role("button", name="Fast elsewhere").click()
     expect(page.get_by_role("combobox", name="Model", exact=True)).to_have_value(SSD)
@@ -141,7 +141,7 @@ def test_a_model_is_compared_with_itself_in_another_precision_and_linked(opened,
     other.context.close()
 
 
-def test_a_link_to_a_precision_that_the_machine_has_not_says_so_and_shows_the_rest(page, address, monkeypatch):
+def test_a_link_to_a_precision_that_the_machine_lacks_says_so_and_shows_the_rest(page, address, monkeypatch):
     for where in ("models.loader", "engine.local"):
         monkeypatch.setattr(f"detection_core.{where}.sixteen_bits", lambda device: None)
     page.goto(f"{address}?tab=compare&image=example:cat&models={SSD}%2540fast,{COCO_MODEL}@stock")

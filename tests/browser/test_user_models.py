@@ -63,7 +63,7 @@ def yours(page: Page):
     return page.locator(".picker optgroup[label='Your models'] option")
 
 
-def test_a_model_appears_detects_and_its_end_is_told(visit, folder):
+def test_a_model_appears_detects_and_its_removal_is_reported(visit, folder):
     path = put_model(folder / "pets.pt", ("cat", f"dog {SCRIPT}"))
     visited = visit()
     expect(yours(visited)).to_have_text(["pets"], timeout=30 * SECONDS)

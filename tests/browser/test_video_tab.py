@@ -1,4 +1,4 @@
-"""What a visitor does with a video: chooses it, has it looked at, seeks in the counts, draws again, cancels, and takes files home."""
+"""What a visitor does with a video: chooses it, processes it, seeks in the counts, draws again, cancels, and downloads files."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def now(page: Page) -> float:
     return page.locator(".vv video").evaluate("video => video.currentTime")
 
 
-def test_a_video_is_looked_at_and_the_counts_seek_in_it(tab, walk):
+def test_a_video_is_processed_and_the_counts_seek_in_it(tab, walk):
     give(tab, walk)
     expect(tab.locator(".vv-facts")).to_contain_text("160×96 · 0:02 · 10 frames/s · with sound", timeout=20 * SECONDS)
     expect(tab.locator(".vv-words")).to_have_text(re.compile(r"^20 frames, about 1 s here\.$"), timeout=20 * SECONDS)
@@ -139,7 +139,7 @@ def test_drawing_again_asks_no_model(tab, walk, engine):
     expect(chart(tab)).to_have_attribute("aria-valuetext", "0:01.9: 1 person")
     assert tab.locator(".vv video").evaluate("video => video.src") != first
     assert len(engine.jobs) == asked
-    # Other frames, on the other hand, must be looked at.
+    # Other frames, on the other hand, must be processed.
     tab.get_by_role("group", name="Frames a second").get_by_role("button", name="5").click()
     expect(tab.locator(".vv-words")).to_contain_text("10 frames at 5 a second")
     expect(tab.get_by_role("button", name="Detect again")).to_be_visible()
@@ -185,7 +185,7 @@ def test_the_keypoint_threshold_is_for_drawing_again(tab, walk):
     expect(slider).to_be_hidden()
 
 
-def test_a_cancelled_look_shows_what_it_has(tab, walk, engine):
+def test_cancelled_detection_shows_the_finished_part(tab, walk, engine):
     give(tab, walk)
     expect(tab.locator(".vv-words")).to_contain_text("20 frames", timeout=20 * SECONDS)
     expect(tab.locator(".vv-words")).not_to_contain_text("Measuring")
@@ -219,7 +219,7 @@ def test_a_video_leaves_the_server_when_the_visitor_has_begun_another(tab, tmp_p
     assert (first.exists(), second.exists()) == (False, True)
 
 
-def test_a_look_goes_on_while_the_visitor_is_in_another_tab(tab, walk, engine):
+def test_detection_continues_while_the_visitor_is_in_another_tab(tab, walk, engine):
     give(tab, walk)
     expect(tab.locator(".vv-words")).not_to_contain_text("Measuring", timeout=20 * SECONDS)
     engine.holds = True
@@ -233,7 +233,7 @@ def test_a_look_goes_on_while_the_visitor_is_in_another_tab(tab, walk, engine):
     expect(tab.locator(".vv-name")).to_have_text("walk.mp4")
 
 
-def test_a_failing_model_is_told_and_nothing_is_lost(tab, walk, engine):
+def test_a_failing_model_is_reported_and_nothing_is_lost(tab, walk, engine):
     give(tab, walk)
     expect(tab.locator(".vv-words")).not_to_contain_text("Measuring", timeout=20 * SECONDS)
     engine.failures = [EngineError("The device has too little memory.")]
@@ -257,7 +257,7 @@ def test_a_file_that_is_no_video_says_why(tab, content, words):
     expect(tab.get_by_text("Drop a video here")).to_be_visible()
 
 
-def test_a_video_that_no_browser_plays_is_looked_at_all_the_same(tab, tmp_path):
+def test_a_video_that_no_browser_plays_is_processed_all_the_same(tab, tmp_path):
     give(tab, make_video(tmp_path / "old.avi", 10, codec="mpeg4"))
     expect(tab.locator(".vv-unplayable")).to_contain_text("Your browser does not play files of this kind.", timeout=20 * SECONDS)
     expect(tab.locator(".vv video")).to_have_attribute("poster", re.compile("^data:image/jpeg"), timeout=20 * SECONDS)

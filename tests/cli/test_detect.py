@@ -122,7 +122,7 @@ def test_a_threshold_of_one_leaves_nothing(capsys):
     assert "nothing" in captured.err
 
 
-def test_a_bad_file_is_told_and_the_rest_is_done(tmp_path, capsys):
+def test_a_bad_file_is_reported_and_the_rest_is_done(tmp_path, capsys):
     bad = tmp_path / "bad.jpg"
     bad.write_text("this is text")
     assert detect(bad, tmp_path / "missing.jpg", IMAGE) == 1
@@ -191,7 +191,7 @@ def second_detection_raises(monkeypatch):
     ],
     ids=["GPU memory", "CPU memory", "Python's memory", "other", "wordless"],
 )
-def test_an_image_that_breaks_the_model_is_told_and_the_rest_is_done(capsys, three_images, second_detection_raises, error, message):
+def test_an_image_that_breaks_the_model_is_reported_and_the_rest_is_done(capsys, three_images, second_detection_raises, error, message):
     second_detection_raises(error)
     assert detect(three_images) == 1
     captured = capsys.readouterr()
@@ -220,7 +220,8 @@ def test_the_same_command_goes_on_and_says_so(tmp_path, capsys, three_images, se
     assert detect(*command) == 130
     capsys.readouterr()
     assert detect(*command) == 0
-    lines = [line for line in capsys.readouterr().err.splitlines() if line != "Loading"]
+    first, *lines = [line for line in capsys.readouterr().err.splitlines() if line != "Loading"]
+    assert first == "Image ids are the numbers in the file names; category ids are COCO's."
     assert [line.split(":")[0] for line in lines] == ["[2/3] 2.jpg", "[3/3] 10.jpg", "3 images"]
     assert "1 done before" in lines[-1]
     assert re.search(r"\d images/s, \d+ s left\)$", lines[0])
@@ -286,7 +287,7 @@ def test_a_full_disk_is_said_without_the_name_of_a_temporary_file(tmp_path, caps
     assert capsys.readouterr().err.splitlines()[-1] == f"{IMAGE}: The system says: No space left on device."
 
 
-def test_results_that_cannot_be_written_are_told(capsys, monkeypatch, tmp_path):
+def test_results_that_cannot_be_written_are_reported(capsys, monkeypatch, tmp_path):
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
@@ -300,8 +301,8 @@ def test_help_names_all_formats(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit):
         main(["detect", "--help"])
-    told = capsys.readouterr().out
-    assert all(re.search(rf"\b{name}\b", told) for name in FORMATS)
+    output = capsys.readouterr().out
+    assert all(re.search(rf"\b{name}\b", output) for name in FORMATS)
 
 
 def test_a_model_that_cannot_be_loaded_is_not_blamed_on_the_device(capsys, monkeypatch):

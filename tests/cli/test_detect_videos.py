@@ -36,7 +36,7 @@ class Arm:
         self.finder = Finder()
         self.error: BaseException | None = None
         self.fails_at = 0
-        # Frames are looked at side by side, and no two may get the same number.
+        # Frames are processed in parallel, and no two may get the same number.
         self._numbers = itertools.count(1)
 
     def detect(self, image) -> Detections:
@@ -108,12 +108,15 @@ def test_fewer_frames_without_tracking_or_sound(tmp_path, video, capsys, choice,
     assert f"{video}: {frames} frames (" in capsys.readouterr().err
 
 
-def test_all_formats_of_videos(tmp_path, video):
+def test_all_formats_of_videos(tmp_path, video, capsys):
     assert detect(video, "--out", tmp_path / "out", "--format", "coco,csv,mot", "--threshold", "0.7") == 0
     out = tmp_path / "out"
     expected = ["coco_dataset.json", "detections.csv", "detections.json", "mot.txt", "provenance.json"]
     assert names_in(out) == [f"video_{name}" for name in expected]
-    assert len(COCO(out / "video_coco_dataset.json").getAnnIds()) == 20
+    written = COCO(out / "video_coco_dataset.json")
+    assert (written.getImgIds(), len(written.getAnnIds())) == (list(range(1, 21)), 20)
+    assert written.dataset["info"]["numbering"]["ids"].startswith("Frames are numbered from 1 in the order of the video; ")
+    assert "Frames are numbered from 1 in the order of the video; " in capsys.readouterr().err
     with (out / "video_detections.csv").open(newline="", encoding="utf-8-sig") as file:
         assert {row["label"] for row in csv.DictReader(file)} == {"red thing"}
 
@@ -145,7 +148,7 @@ def test_images_and_videos_together(tmp_path, video, capsys):
     assert "frames" in json.loads((tmp_path / "out" / "video-2_detections.json").read_text())
 
 
-def test_a_bad_video_is_told_and_the_rest_is_done(tmp_path, video, capsys):
+def test_a_bad_video_is_reported_and_the_rest_is_done(tmp_path, video, capsys):
     bad = tmp_path / "bad.mp4"
     bad.write_text("this is text")
     assert detect(bad, tmp_path / "missing.mov", video, "--out", tmp_path / "out") == 1
@@ -177,21 +180,21 @@ def test_interrupted_what_is_done_is_kept_and_said(tmp_path, video, model, capsy
     ],
     ids=["error", "memory"],
 )
-def test_a_video_that_breaks_the_model_is_told_and_the_next_is_done(tmp_path, video, model, capsys, error, message):
+def test_a_video_that_breaks_the_model_is_reported_and_the_next_is_done(tmp_path, video, model, capsys, error, message):
     model.error, model.fails_at = error, 8
     other = make_scene(tmp_path / "other.mp4", 4)
     assert detect(video, other, "--out", tmp_path / "out") == 1
     assert len(names_in(tmp_path / "out")) == 4
     err = capsys.readouterr().err
     kept = re.search(re.escape(f"[1/2] {video}: {message} The results of ") + r"(\d+) frames are kept\.", err)
-    # Frames that are looked at side by side may come to the failing call in another order.
+    # Frames that are processed in parallel may come to the failing call in another order.
     assert kept is not None
     assert 5 <= int(kept[1]) <= 8
     assert f"[2/2] {other}: 4 frames" in err
     assert "Traceback" not in err
 
 
-def test_a_video_that_cannot_be_written_is_told(tmp_path, video, monkeypatch, capsys):
+def test_a_video_that_cannot_be_written_is_reported(tmp_path, video, monkeypatch, capsys):
     def full(self, image, time_s=None):
         raise OSError(28, "No space left on device")
 
@@ -264,6 +267,7 @@ def test_there_is_no_limit_unless_the_environment_sets_one(tmp_path, video, monk
     ("args", "message"),
     [
         (["--format", "json"], "Add --out DIR"),
+        (["--out", "OUT", "--annotations", "own.json"], "Frames of videos have no ids in an annotation file: leave out --annotations."),
         (["--out", "OUT", "--format", "png"], "There is no format “png”. The formats are: json, coco, csv, mot, mp4."),
         (["--out", "OUT", "--format", "mot", "--no-track"], "leave out --no-track"),
         (["--out", "OUT", "--every", "0"], "every must be 1 or more"),
@@ -271,7 +275,7 @@ def test_there_is_no_limit_unless_the_environment_sets_one(tmp_path, video, monk
         (["--out", "OUT", "--classes", "person,dgo"], "has no class “dgo”. Its classes are: person."),
         (["--out", "OUT", "--keypoint-threshold", "nan"], "keypoint_threshold must be a finite logit"),
     ],
-    ids=["stdout", "an image's format", "mot without tracking", "no frame", "negative rate", "unknown class", "no logit"],
+    ids=["stdout", "annotations", "an image's format", "mot without tracking", "no frame", "negative rate", "unknown class", "no logit"],
 )
 def test_bad_usage_is_status_2(tmp_path, video, capsys, args, message):
     assert detect(video, *(tmp_path / "out" if arg == "OUT" else arg for arg in args)) == 2

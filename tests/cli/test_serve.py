@@ -8,16 +8,20 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from gradio_client import Client, handle_file
 
 from detection_core.cli import serve as cli_serve
 from detection_core.cli.main import main
+from detection_core.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-# Whoever asks for help shall not wait for what only work needs.
+# Help must not wait for imports that only the work needs.
 HEAVY = ["torch", "torchvision", "gradio", "numpy", "PIL"]
 RUN = """
 import runpy, sys
@@ -33,7 +37,7 @@ print("heavy", *({heavy} & {{name.partition(".")[0] for name in sys.modules}}))
 
 @contextmanager
 def started(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The app as a process of its own, and the address that it tells at once."""
+    """The app as a process of its own, and the address that it prints at once."""
     command = [sys.executable, "app.py", "--port", "0", *flags]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
@@ -47,7 +51,7 @@ def started(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "message"),
     [
         (["detection_core"], "COMMAND"),
         (["detection_core", "models"], "--format"),
@@ -59,11 +63,11 @@ def started(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     ],
     ids=" ".join,
 )
-def test_help_imports_nothing_heavy(command: list[str], told: str):
+def test_help_imports_nothing_heavy(command: list[str], message: str):
     code = RUN.format(heavy=set(HEAVY))
     done = subprocess.run([sys.executable, "-c", code, *command, "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("status 0\nheavy\n")
-    assert told in done.stdout
+    assert message in done.stdout
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
@@ -83,16 +87,25 @@ def test_the_package_imports_nothing_heavy():
     assert done.stdout == "set()\n"
 
 
-def test_serves_the_page_and_ends_on_ctrl_c():
+def test_serves_the_page_and_ends_on_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
     with started() as (process, address):
         assert process.stdout is not None
         assert process.stdout.readline() == f"The page is ready: {address} (press Ctrl-C to stop)\n"
         with urllib.request.urlopen(address) as page:
             assert "Detection Explorer" in page.read().decode()
         assert process.stdout.readline() == "The model is warm.\n"
+        for path, answer in {"healthz": "alive\n", "readyz": "ready\n"}.items():
+            with urllib.request.urlopen(f"{address}/{path}") as response:
+                assert response.read().decode() == answer
+        (folder,) = tmp_path.glob("detection-explorer-*")
+        assert folder.stat().st_mode & 0o077 == 0
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
         assert process.stdout.read() == "Ending.\n"
+        # Also what visitors left.
+        assert not list(tmp_path.glob("detection-explorer-*"))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -106,9 +119,11 @@ def test_ends_on_ctrl_c_while_it_starts():
 
 @pytest.fixture
 def _in_this_process(monkeypatch):
-    """Leaves the test runner its signals, and ends at once what should not have been served."""
+    """Leaves the test runner its signals and its environment, and ends at once what should not have been served."""
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(cli_serve, "_wait_for_interruption", lambda: None)
+    with patch.dict(os.environ):
+        yield
 
 
 @pytest.mark.usefixtures("_in_this_process")
@@ -121,8 +136,10 @@ def test_a_taken_port_is_said(capsys):
 
 @pytest.mark.usefixtures("_in_this_process")
 @pytest.mark.parametrize(
-    ("flags", "environment", "told"),
+    ("flags", "environment", "message"),
     [
+        (["--port", "65536"], {}, "--port must be a whole number from 0 to 65535, not “65536”.\n"),
+        ([], {"GRADIO_SERVER_PORT": "http"}, "GRADIO_SERVER_PORT must be a whole number from 0 to 65535, not “http”.\n"),
         (["--models", "nowhere"], {}, "nowhere"),
         (["--device", "abacus"], {}, "abacus"),
         ([], {"DETECTION_EXPLORER_DEVICE": "abacus"}, "abacus"),
@@ -130,20 +147,11 @@ def test_a_taken_port_is_said(capsys):
         (["--keep-images", __file__], {}, "test_serve.py"),
     ],
 )
-def test_what_cannot_be_is_said(capsys, monkeypatch, flags, environment, told):
-    for name, value in environment.items():
+def test_what_cannot_be_is_said(capsys, monkeypatch, flags, environment, message):
+    for name, value in {"GRADIO_SERVER_PORT": "0", **environment}.items():
         monkeypatch.setenv(name, value)
-    assert main(["serve", "--port", "0", *flags]) == 2
-    assert told in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("flags", "environment"), [(["--port", "65536"], {}), ([], {"GRADIO_SERVER_PORT": "http"})])
-def test_what_is_no_port_is_said(capsys, monkeypatch, flags, environment):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit, match="2"):
-        main(["serve", *flags])
-    assert "--port" in capsys.readouterr().err
+    assert main(["serve", *flags]) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("_in_this_process")
@@ -152,3 +160,77 @@ def test_a_precision_that_the_device_has_not_is_said(capsys, monkeypatch):
     monkeypatch.setattr("detection_core.models.optimized.sixteen_bits", lambda device: None)
     assert main(["serve", "--port", "0", "--precision", "fast"]) == 2
     assert "Fast precision is not available" in capsys.readouterr().err
+
+
+# Serves the page with models that take some seconds for each image once a file exists, and says when one begins.
+SLOW = """
+import sys, time
+from pathlib import Path
+from detection_core.cli.main import main
+from detection_core.engine import local
+run = local.run
+def slow_run(*args, **kwargs):
+    if Path(sys.argv[2]).exists():
+        print("running", flush=True)
+        time.sleep(float(sys.argv[1]))
+    return run(*args, **kwargs)
+local.run = slow_run
+sys.exit(main(["serve", "--port", "0"]))
+"""
+
+
+@contextmanager
+def interrupted(seconds: float, mark: Path) -> Iterator[tuple[subprocess.Popen[str], Future]]:
+    """A server that gets SIGTERM while it works on a visitor's image for so long, and the visitor's response."""
+    command = [sys.executable, "-c", SLOW, str(seconds), str(mark)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        found = re.search(r"http://[\d.]+:\d+", process.stdout.readline())
+        assert found
+        try:
+            wait_for(process, "The model is warm.")
+            mark.touch()
+            client = Client(found[0], verbose=False)
+            image = handle_file(ROOT / "assets/examples/chelsea.jpg")
+            visit = client.submit(image, "person_mobilenet_v2_fpn", 0.5, api_name="/detect")
+            wait_for(process, "running")
+            process.send_signal(signal.SIGTERM)
+            yield process, visit
+        finally:
+            process.kill()
+
+
+def wait_for(process: subprocess.Popen[str], beginning: str) -> None:
+    """Reads until a line begins like this."""
+    assert process.stdout is not None
+    while not (line := process.stdout.readline()).startswith(beginning):
+        assert line
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_response_in_progress_is_finished_after_sigterm(tmp_path):
+    with interrupted(1, tmp_path / "mark") as (process, visit):
+        assert process.wait(10) == 0
+        detections, _ = visit.result(1)
+        assert detections["model"] == "person_mobilenet_v2_fpn"
+        assert process.stdout is not None
+        assert process.stdout.read() == "Ending.\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_work_that_takes_long_does_not_hold_up_the_end(tmp_path):
+    with interrupted(60, tmp_path / "mark") as (process, visit):
+        assert process.wait(10) == 0
+        assert process.stdout is not None
+        assert process.stdout.read() == "Ending.\nStopped what was still in progress.\n"
+        with pytest.raises(Exception, match=r".+"):
+            visit.result(1)
+
+
+def test_without_a_public_link_the_page_goes_on_locally(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("gradio.tunneling.BINARY_PATH", str(tmp_path / "frpc"))
+    cli_serve._announce(None, Settings(share=True, qr=True, offline=True), "127.0.0.1", 80)
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("There is no public link: Gradio's program for it, frpc, is not on this machine")
+    assert told[1].startswith("The page can only be opened on this machine.")

@@ -185,7 +185,7 @@ def test_images_that_are_shown_as_stored_are_sound(folder, orientation):
     assert check(read_coco(folder), TASKS) == []
 
 
-def test_oriented_tiffs_are_sound_as_pillow_turns_them_for_everybody(folder):
+def test_oriented_tiffs_are_valid_as_pillow_turns_them(folder):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (HEIGHT, WIDTH)).save(folder / "images" / "2.jpg", "TIFF", exif=exif)
@@ -243,7 +243,7 @@ def test_a_mask_may_cover_the_image(folder):
     assert check(read_coco(folder), TASKS) == []
 
 
-def test_only_what_is_trained_is_looked_at(folder):
+def test_only_what_is_trained_is_checked(folder):
     with_annotation(segmentation=[[1, 2]], keypoints=[1])(folder)
     dataset = read_coco(folder)
     assert check(dataset, ("boxes",)) == []

@@ -265,7 +265,7 @@ def test_masks_and_keypoints_are_those_of_the_detection():
     assert (tracked.detections.model, tracked.detections.keypoint_names) == ("some", full.keypoint_names)
 
 
-def test_tells_which_objects_are_followed_and_how_they_move():
+def test_gives_the_tracked_objects_and_their_velocities():
     tracker, speed = Tracker(), 150
     for number in range(15):
         newcomers = [(550, 300, 60, 120, 0.95)] if number == 14 else []

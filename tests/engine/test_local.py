@@ -19,13 +19,13 @@ from detection_core.models.catalog import ModelSpec, get_model_spec
 from detection_core.models.loader import LoadProgress, ModelLoader
 from detection_core.models.weights import DownloadCancelled, WeightsError
 from tests.engine.ray.in_process import InProcessLink
-from tests.machine import tells_a_peak
+from tests.machine import reports_a_peak
 
 MODEL, OTHER, MASKS = map(get_model_spec, ("ssdlite320_mobilenet_v3_large", "ssd300_vgg16", "maskrcnn_resnet50_fpn"))
 
 
 class Network(nn.Module):
-    """Finds one object in every image, waits if told, and writes down what it saw."""
+    """Finds one object in every image, waits if asked to, and records what it saw."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,6 +39,7 @@ class Network(nn.Module):
         self.running = 0
         self.most_running = 0
         self.error: Exception | None = None
+        self.errors: list[BaseException] = []
         self.company: threading.Barrier | None = None
 
     def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
@@ -57,6 +58,8 @@ class Network(nn.Module):
             self.running -= 1
         if self.error:
             raise self.error
+        if self.errors:
+            raise self.errors.pop(0)
         if len(images) > self.most_together:
             raise torch.OutOfMemoryError("CUDA")
         one = {"boxes": torch.tensor([[1.0, 2.0, 5.0, 6.0]]), "labels": torch.tensor([1]), "scores": torch.tensor([0.9])}
@@ -64,7 +67,7 @@ class Network(nn.Module):
 
 
 class Loader(ModelLoader):
-    """Has every model, unless told to fail or to take its time."""
+    """Has every model, unless it is set to fail or to take its time."""
 
     def __init__(self, network: Network) -> None:
         super().__init__(budget_bytes=10**9)
@@ -158,7 +161,7 @@ def test_images_pass_one_at_a_time_and_in_order(engine, network):
     assert network.most_running == 1
 
 
-def test_nobody_waits_for_somebody_elses_download(engine, loader):
+def test_a_job_does_not_wait_for_another_models_download(engine, loader):
     loader.slow.add(OTHER.key)
     loader.go.clear()
     downloading = engine.submit(make_image(1), OTHER)
@@ -169,7 +172,7 @@ def test_nobody_waits_for_somebody_elses_download(engine, loader):
     assert len(downloading.result(10).detections) == 1
 
 
-def test_many_who_wait_for_one_download_hold_up_nobody(engine, loader):
+def test_many_that_wait_for_one_download_block_no_others(engine, loader):
     loader.slow.add(OTHER.key)
     loader.go.clear()
     jobs = [engine.submit(make_image(shade), OTHER, visitor=str(shade)) for shade in range(30)]
@@ -281,11 +284,58 @@ def test_missing_weights_are_the_jobs_error_and_the_next_one_tries_again(engine,
     [(torch.OutOfMemoryError("CUDA"), "too little memory"), (RuntimeError("/secret/path"), "failed unexpectedly")],
     ids=["out of memory", "anything else"],
 )
-def test_a_failing_network_is_told_without_its_insides(engine, network, error, message):
+def test_a_failing_network_is_reported_without_its_internals(engine, network, error, message):
     network.error = error
     with pytest.raises(EngineError, match=message) as caught:
         engine.submit(make_image(1), MODEL).result(10)
     assert "secret" not in str(caught.value)
+
+
+def test_other_models_make_room_when_memory_runs_out_in_a_run(engine, loader, network):
+    engine.submit(make_image(1), OTHER).result(10)
+    engine.submit(make_image(1), MODEL).result(10)
+    network.errors = [torch.OutOfMemoryError("CUDA out of memory")]
+    assert len(engine.submit(make_image(2), MODEL).result(10).detections) == 1
+    assert [model.key for model in loader.resident()] == [MODEL.key]
+    # Now there is nothing left to let go.
+    network.errors = [torch.OutOfMemoryError("CUDA out of memory")]
+    with pytest.raises(EngineError, match="too little memory"):
+        engine.submit(make_image(3), MODEL).result(10)
+    assert len(engine.submit(make_image(3), MODEL).result(10).detections) == 1
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit()], ids=lambda error: type(error).__name__)
+def test_a_run_that_would_end_its_thread_ends_only_its_job(engine, network, error):
+    network.errors = [error]
+    with pytest.raises(EngineError, match="failed unexpectedly"):
+        engine.submit(make_image(1), MODEL).result(10)
+    assert len(engine.submit(make_image(1), MODEL).result(10).detections) == 1
+    assert engine.status().running == 0
+
+
+def test_a_thread_that_cannot_be_started_is_told_and_the_next_one_serves(loader, monkeypatch):
+    engine = LocalEngine(loader=loader)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda thread: (_ for _ in ()).throw(RuntimeError("can't start new thread")))
+        with pytest.raises(EngineError, match="failed unexpectedly"):
+            engine.submit(make_image(1), MODEL)
+    assert engine.status().waiting == 0
+    assert len(engine.submit(make_image(1), MODEL).result(10).detections) == 1
+    engine.close()
+
+
+def test_tells_what_it_has_to_do(engine, loader, network):
+    assert (engine.status().waiting, engine.status().running, engine.status().models) == (0, 0, ())
+    network.go.clear()
+    jobs = [engine.submit(make_image(shade), MODEL) for shade in range(3)]
+    assert network.started.wait(10)
+    status = engine.status()
+    assert (status.waiting, status.running) == (2, 1)
+    network.go.set()
+    for job in jobs:
+        job.result(10)
+    assert engine.status().waiting == 0
+    assert [model.key for model in engine.status().models] == [MODEL.key]
 
 
 def test_a_closed_engine_refuses_at_once(loader):
@@ -305,13 +355,13 @@ def wait_for(job: Any, stage: Stage) -> None:
     raise AssertionError(f"still at {state}")
 
 
-def test_measuring_runs_again_and_tells_the_memory(engine, network):
+def test_measuring_runs_again_and_gives_the_memory(engine, network):
     engine.submit(make_image(7), MODEL).result(10)
     measured = engine.submit(make_image(7), MODEL, measure=True).result(10)
     assert network.seen == [7, 7]
     assert (measured.kept, measured.first_run) == (False, False)
-    # A network without weights takes next to nothing, and on some systems nobody knows.
-    assert (measured.memory is not None) == tells_a_peak()
+    # A network without weights takes next to nothing, and some systems do not report it.
+    assert (measured.memory is not None) == reports_a_peak()
     assert engine.submit(make_image(7), MODEL).result(10).memory is None
 
 
@@ -323,7 +373,7 @@ def test_frames_of_a_video_are_neither_kept_nor_taken_from_those_kept(engine, ne
     assert network.seen == [7, 7, 7]
 
 
-def test_tells_what_an_image_takes_here(engine):
+def test_gives_the_time_of_an_image_here(engine):
     assert engine.run_seconds() == {}
     engine.submit(make_image(1), MODEL).result(10)
     assert engine.run_seconds() == {}, "the first run is slower than the rest"
@@ -332,7 +382,7 @@ def test_tells_what_an_image_takes_here(engine):
     assert engine.run_seconds() == {MODEL.key: taken[1]}
 
 
-def test_tells_how_many_others_are_served(engine, network):
+def test_gives_the_number_of_others_that_are_served(engine, network):
     network.go.clear()
     for visitor in ("a", "a", "b"):
         engine.submit(make_image(ord(visitor)), MODEL, visitor=visitor)
@@ -387,7 +437,7 @@ def hold(engine: LocalEngine, network: Network, model: ModelSpec, shades: list[i
 
 def test_images_of_a_light_model_run_side_by_side(shared, network):
     jobs = hold(shared, network, MODEL, list(range(6)))
-    # The first has all cores, because nobody else was there.
+    # The first has all cores, because no other job was there.
     assert [job.state.stage for job in jobs] == [Stage.RUN] + 5 * [Stage.QUEUE]
     # From now on, nobody leaves the network before two have met in it.
     network.company = threading.Barrier(2)

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from detection_core.engine.peak_memory import peak_memory
-from tests.machine import NO_PEAK, tells_a_peak
+from tests.machine import NO_PEAK, reports_a_peak
 
 CPU = torch.device("cpu")
 MIB = 2**20
 
-needs_a_peak = pytest.mark.skipif(not tells_a_peak(), reason=NO_PEAK)
+needs_a_peak = pytest.mark.skipif(not reports_a_peak(), reason=NO_PEAK)
 
 
 @needs_a_peak

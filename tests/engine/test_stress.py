@@ -1,4 +1,4 @@
-"""Many at once, and for long: results stay right, memory stays within its budget, everybody gets their share, and nothing piles up."""
+"""Many at once, and for long: results stay right, memory stays within its budget, visitors get fair shares, and nothing accumulates."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ class Builds:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.under_way: Counter[str] = Counter()
+        self.in_flight: Counter[str] = Counter()
         self.most: Counter[str] = Counter()
 
     def fetch(self, spec: ModelSpec, **_: Any) -> Path:
         with self.lock:
-            self.under_way[spec.key] += 1
-            self.most[spec.key] = max(self.most[spec.key], self.under_way[spec.key])
+            self.in_flight[spec.key] += 1
+            self.most[spec.key] = max(self.most[spec.key], self.in_flight[spec.key])
         return NOWHERE
 
     def build(self, spec: ModelSpec, _: Path) -> nn.Module:
         module = Tiny(KEYS.index(spec.key))
         with self.lock:
-            self.under_way[spec.key] -= 1
+            self.in_flight[spec.key] -= 1
         return module
 
 

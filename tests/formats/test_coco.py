@@ -56,7 +56,7 @@ def test_coco_tools_load_keypoints(dataset):
 
 
 def person_and_cat(n: int = 4, **how: Any) -> Detections:
-    """COCO's classes with keypoints for persons only; the best object is a cat, as tools look at the first entry to tell what there is."""
+    """COCO's classes with keypoints for persons only; the best object is a cat, as tools read the first entry to find out what there is."""
     return make_detections(n, masks=True, keypoints=[1], categories=COCO_CLASSES, labels=[(17, 1)[i % 2] for i in range(n)], **how)
 
 
@@ -164,4 +164,4 @@ def test_ids_of_coco_classes_are_cocos(tmp_path: Path):
 def test_the_data_set_says_where_it_comes_from_once(tmp_path: Path):
     runs = [Provenance("m", "w.pth", threshold=0.5, time=time) for time in ("2025-01-01T00:00:00+00:00", "2025-01-01T00:00:01+00:00")]
     coco = exported_dataset(tmp_path, *(ImageResult(f"{run.time}.jpg", make_detections(1), run) for run in runs))
-    assert [Provenance.from_json(told) for told in coco.dataset["info"]["provenance"]] == runs[:1]
+    assert [Provenance.from_json(run) for run in coco.dataset["info"]["provenance"]] == runs[:1]

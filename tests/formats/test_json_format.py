@@ -59,10 +59,10 @@ def test_shortest_numbers_are_the_same_float32_again(values):
 def test_json_says_everything():
     found = make_detections(3, masks=True, keypoints=True, model="some_model")
     provenance = Provenance("some_model", "weights.pth", threshold=0.5)
-    told: dict[str, Any] = json.loads(json.dumps(to_json(found, file_name="a.jpg", provenance=provenance)))
-    assert (told["model"], told["width"], told["height"], told["summary"]) == ("some_model", 640, 480, found.describe())
-    assert (told["file_name"], Provenance.from_json(told["provenance"])) == ("a.jpg", provenance)
-    first = told["objects"][0]
+    content: dict[str, Any] = json.loads(json.dumps(to_json(found, file_name="a.jpg", provenance=provenance)))
+    assert (content["model"], content["width"], content["height"], content["summary"]) == ("some_model", 640, 480, found.describe())
+    assert (content["file_name"], Provenance.from_json(content["provenance"])) == ("a.jpg", provenance)
+    first = content["objects"][0]
     assert (first["label"], first["class_id"], first["score"]) == ("person", 1, 0.95)
     assert first["keypoints"]["left_wrist"]["score"] == 8
     np.testing.assert_allclose(first["polygons"][0], found.polygons(0)[0], atol=0.01)

@@ -20,7 +20,7 @@ def opened(content: bytes) -> Image.Image:
     return image
 
 
-def test_the_file_tells_how_it_was_made():
+def test_the_file_records_how_it_was_made():
     found = make_detections(3, categories=("bg", "dog “ü”"))
     style, provenance = AnnotationStyle(opacity=0.7, labels=False), Provenance("m", "w.pth", threshold=0.3, versions={"torch": "2"})
     image = opened(annotated_png(IMAGE, found, style=style, provenance=provenance))

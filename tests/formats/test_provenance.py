@@ -29,7 +29,7 @@ def test_a_users_file_has_its_revision():
     assert provenance_of(Spec()).revision == "rev"
 
 
-def test_it_is_made_now_unless_told():
+def test_it_is_made_now_unless_a_time_is_given():
     made = datetime.fromisoformat(provenance_of(get_model_spec("person_mobilenet_v2_fpn")).time)
     assert abs(datetime.now(UTC) - made) < timedelta(minutes=1)
 

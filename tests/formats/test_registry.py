@@ -157,7 +157,7 @@ def test_nothing_found_suits_every_format(tmp_path: Path, key):
 def test_provenance_has_a_file_of_its_own_where_the_format_has_no_place(tmp_path: Path):
     assert "provenance.json" not in export([result()], ["json", "png", "coco-dataset"], tmp_path)
     assert "provenance.json" in export([result(), result("b.jpg")], ["coco"], tmp_path)
-    assert [told["weights"] for told in json.loads((tmp_path / "provenance.json").read_text())] == ["w.pth"]
+    assert [run["weights"] for run in json.loads((tmp_path / "provenance.json").read_text())] == ["w.pth"]
 
 
 def test_no_images_make_valid_files(tmp_path: Path):

@@ -297,7 +297,7 @@ def test_broken_orientation_is_ignored(broken):
     assert difference(loaded.image, scene()) <= 8
 
 
-def test_image_objects_are_not_turned_but_told():
+def test_image_objects_are_not_turned_but_noted():
     image = Image.open(io.BytesIO(encoded(scene(), "PNG", exif=exif(6))))
     loaded = read_image(image)
     assert difference(loaded.image, scene()) == 0
@@ -429,7 +429,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize(("source", "part"), UNREADABLE.values(), ids=UNREADABLE)
-def test_what_cannot_be_read_is_told_in_a_sentence(source, part):
+def test_what_cannot_be_read_is_explained_in_a_sentence(source, part):
     with pytest.raises(ImageError) as caught:
         read_image(source)
     message = str(caught.value)
@@ -475,8 +475,8 @@ def test_forbidden_files(tmp_path, monkeypatch):
         read_image(path)
 
 
-def test_films_are_refused_by_their_first_bytes(tmp_path):
-    path = tmp_path / "film.mp4"
+def test_videos_are_refused_by_their_first_bytes(tmp_path):
+    path = tmp_path / "video.mp4"
     with path.open("wb") as file:
         file.write(ftyp(b"isom"))
         file.truncate(1 << 40)  # A sparse terabyte: reading it would fail.

@@ -1,4 +1,4 @@
-// Files that are taken into a batch, and what is left to be looked at.
+// Files that are taken into a batch, and what is left to be processed.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -19,13 +19,13 @@ test("a folder's other files are left out, a chosen file never", () => {
   assert.deepEqual(notes, ["2 files in the folder left out: no images."]);
 });
 
-test("known files and those without room are told", () => {
+test("known files and those without room are reported", () => {
   const { taken, notes } = sortOut([chosen("a.png"), chosen("b.png"), chosen("c.png")], ({ name }) => name === "a.png", 1, 200);
   assert.equal(taken.length, 1);
   assert.deepEqual(notes, ["1 image not added again: already here.", "Only 1 of 2 added: at most 200 images at a time."]);
 });
 
-test("results of another batch are looked at again, and failures always", () => {
+test("results of another batch are processed again, and failures always", () => {
   const state = new BatchState();
   state.add([chosen("a.png"), chosen("b.png")]);
   assert.deepEqual([state.has(chosen("a.png")), state.has(chosen("a.png", { size: 2 }))], [true, false]);
@@ -36,6 +36,6 @@ test("results of another batch are looked at again, and failures always", () => 
   assert.equal(state.take({ batch: "two" }).length, 2);
 });
 
-test("the time left is told once it can be known", () => {
+test("the time left is stated once it is known", () => {
   assert.deepEqual([timeLeft(10, 2), timeLeft(10, 3), timeLeft(600, 3)], ["", ", about 10 s left", ", about 10 min left"]);
 });

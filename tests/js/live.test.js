@@ -10,7 +10,7 @@ import { createPace } from "../../detection_core/ui/live/pace.js";
 /** An answer of a model that takes 100 ms, with `way` ms to the server and back. */
 const answer = (sent, { way = 10, wait = 0, room = true } = {}) => ({ ms: { decode: 0, wait, network: 95, post: 5, track: 0 }, room, sent, received: sent + 100 + way + wait });
 
-test("one frame is under way until a way is known to be long", () => {
+test("one frame is in flight until a round trip is known to be long", () => {
   const pace = createPace();
   assert.equal(pace.limit(), 1);
   pace.answered(answer(0));

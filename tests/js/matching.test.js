@@ -31,7 +31,7 @@ test("an object of the same class is taken before a nearer one of another", () =
   assert.deepEqual([found.other, found.onlyA, found.onlyB], [[], [], [0]]);
 });
 
-test("what is in the same place with another class is told apart", () => {
+test("objects in the same place with another class are a kind of their own", () => {
   const found = compareObjects([PERSON, FAR], [DOG], 0.5);
   assert.deepEqual(found.other.map(({ i, j }) => [i, j]), [[0, 0]]);
   assert.deepEqual([found.matched, found.onlyA, found.onlyB], [[], [1], []]);

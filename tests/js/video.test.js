@@ -25,7 +25,7 @@ test("times, sizes and durations for people", () => {
   assert.equal(factsInWords(FACTS), "640×360 · 0:08 · 25 frames/s · with sound");
 });
 
-test("a rate says how many frames are looked at", () => {
+test("a rate says how many frames are processed", () => {
   assert.deepEqual([framesAt(FACTS, "all", 60), framesAt(FACTS, "10", 60), framesAt(FACTS, "50", 60), framesAt(FACTS, "10", 4)], [200, 80, 200, 40]);
 });
 
@@ -93,8 +93,8 @@ test("progress names what is waited for", () => {
   video.sending = { share: 0.5, stop() {} };
   assert.deepEqual(progressOf(video), { text: "Sending 1 MB of 2 MB", share: 0.5 });
   video.sending = null;
-  video.work = { kind: "detect", video: "v", news: { stage: "waiting", ahead: 2 } };
+  video.work = { kind: "detect", video: "v", answer: { stage: "waiting", ahead: 2 } };
   assert.equal(progressOf(video).text, "2 videos are before yours");
-  video.work.news = { stage: "running", status: null, progress: { done: 10, total: 80, fps: 5, left: 14 } };
-  assert.deepEqual(progressOf(video), { text: "Looked at 10 of 80 frames · 5.0 frames/s · about 14 s left", share: 0.125 });
+  video.work.answer = { stage: "running", status: null, progress: { done: 10, total: 80, fps: 5, left: 14 } };
+  assert.deepEqual(progressOf(video), { text: "Processed 10 of 80 frames · 5.0 frames/s · about 14 s left", share: 0.125 });
 });

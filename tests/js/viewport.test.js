@@ -59,7 +59,7 @@ test("zoom has its bounds", () => {
 });
 
 test("dragging moves a zoomed image, not out of its frame, and is no tap", () => {
-  viewport.look({ zoom: 4, center: [400, 400] });
+  viewport.moveTo({ zoom: 4, center: [400, 400] });
   const { x } = camera;
   send("pointerdown", { clientX: 200, clientY: 100 });
   send("pointermove", { clientX: 230, clientY: 100 });
@@ -84,8 +84,8 @@ test("two fingers zoom", () => {
   assert.equal(camera.zoom, 2);
 });
 
-test("another viewport's look is followed", () => {
-  viewport.look({ zoom: 4, center: [300, 500] });
+test("another viewport's position is taken over", () => {
+  viewport.moveTo({ zoom: 4, center: [300, 500] });
   assert.deepEqual(viewport.toImage([200, 100]), [300, 500]);
   assert.equal(camera.scale, 1);
 });

@@ -140,7 +140,7 @@ def test_the_two_keypoint_weights_differ():
     assert best.url != legacy.url
 
 
-def test_an_unknown_model_is_told_with_those_there_are():
+def test_an_unknown_model_is_reported_with_those_that_exist():
     with pytest.raises(UnknownModelError, match=r"no model “yolo”.*maskrcnn_resnet50_fpn_v2"):
         get_model_spec("yolo")
 
@@ -200,11 +200,11 @@ class TestLaterTorchvision:
         bring(name, members)
         with caplog.at_level(logging.WARNING, logger="detection_core.models.catalog"):
             assert list_specs() == before
-        [told] = caplog.messages
-        assert name in told
-        assert why in told
+        [message] = caplog.messages
+        assert name in message
+        assert why in message
 
-    def test_facts_that_nobody_tells_are_counted_or_missing(self, bring):
+    def test_facts_that_are_not_given_are_counted_or_missing(self, bring):
         bring("fasterrcnn_new", {"COCO_V1": {"categories": self.META["categories"]}})
         spec = get_model_spec("fasterrcnn_new")
         # Batch norms are not frozen yet in a builder that is not known.

@@ -19,6 +19,7 @@ from torchvision.models import get_model
 from benchmarks.random_models import random_state
 from detection_core.detections.coco_names import COCO_KEYPOINTS
 from detection_core.models import checkpoint as checkpoint_module
+from detection_core.models import fitting
 from detection_core.models.build import build_empty, build_model
 from detection_core.models.builders import BUILDERS
 from detection_core.models.catalog import COCO_MODEL, Architecture, get_model_spec
@@ -99,11 +100,12 @@ class TestRoundTrip:
             metrics={"box_map": 31.5},
             default_threshold=0.35,
             resume={"optimizer": {"state": {0: {"step": torch.tensor(7.0)}}}, "random": torch.get_rng_state()},
+            category_ids=(0, 0, 7, 900000),
         )
         write_checkpoint(written, tmp_path / "x.pt")
         for mmap in (True, False):
             read = read_checkpoint(tmp_path / "x.pt", mmap=mmap)
-            for name in ("architecture", "categories", "keypoint_names", "training", "metrics", "default_threshold"):
+            for name in ("architecture", "categories", "category_ids", "keypoint_names", "training", "metrics", "default_threshold"):
                 assert getattr(read, name) == getattr(written, name)
             assert read.state.keys() == state.keys()
             assert all(torch.equal(read.state[name], tensor) for name, tensor in state.items())
@@ -361,6 +363,9 @@ REFUSED = {
     "another builder": (of_ours(architecture={"builder": "ssd300_vgg16", "arguments": {"num_classes": 4}}), "does not fit ssd300_vgg16"),
     "without weights": (of_ours(state="removed"), "lacks 'state'"),
     "without sense": (of_ours(categories=3), "inconsistent.*Train or export it again"),
+    "too few category ids": (of_ours(category_ids=[0, 1]), "inconsistent.*it has 4 classes, but 2 category_ids"),
+    "one category id twice": (of_ours(category_ids=[0, 7, 7, 8]), "inconsistent.*two of its categories have the same id"),
+    "category ids that are texts": (of_ours(category_ids=[0, "1", 2, 3]), "inconsistent.*its category_ids are not whole numbers"),
     "without version": (of_ours(version="removed"), "inconsistent checkpoint"),
     "a directory": (lambda path: path.mkdir(), "cannot be read: Is a directory"),
     "nothing": (lambda path: None, "cannot be read: No such file"),
@@ -377,6 +382,15 @@ def test_refused_with_a_reason(tmp_path, kind, mmap):
     assert str(raised.value).startswith("“mine.pt” ")
     assert str(tmp_path) not in str(raised.value)
     assert not (tmp_path / "touched").exists()
+
+
+def test_weights_that_do_not_fit_are_tried_once(tmp_path, monkeypatch):
+    tried = []
+    monkeypatch.setattr(fitting, "build_on_meta", lambda architecture: tried.append(architecture) or build_on_meta(architecture))
+    REFUSED["layers missing"][0](path := tmp_path / "model.pt")
+    with pytest.raises(CheckpointError):
+        read_checkpoint(path)
+    assert len(tried) == 1
 
 
 def test_flipped_bits_are_found_when_the_file_is_read_whole(tmp_path):
@@ -403,3 +417,4 @@ def test_a_file_from_before_the_first_release_is_read(tmp_path):
     content["suggested_threshold"] = content.pop("default_threshold") or 0.25
     torch.save(content, tmp_path / "old.pt")
     assert read_checkpoint(tmp_path / "old.pt").default_threshold == 0.25
+    assert read_model_spec(tmp_path / "old.pt").category_ids == ()

@@ -18,7 +18,7 @@ from detection_core.models.families import Family, UnknownFamilyError, family_of
         ("ssdlite300_mobilenet_v2", Family.SSDLITE, "SSDlite300 MobileNetV2"),
     ],
 )
-def test_a_builders_name_tells_family_and_title(builder, family, title):
+def test_family_and_title_follow_from_a_builders_name(builder, family, title):
     assert family_of(builder) is family
     assert title_of(builder) == title
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def model(*, masks: bool = True, keypoints: int = KEYPOINTS, keypoint_labels: Sequence[int] = (1,)) -> InstanceSSD:
-    """A model with random weights that finds a hundred things of all classes wherever it looks."""
+    """A model with random weights that finds a hundred objects of all classes in every image."""
     module = ssdlite300_mobilenet_v2(num_classes=CLASSES, masks=masks, num_keypoints=keypoints, keypoint_labels=keypoint_labels)
     random_state(module)
     return module.requires_grad_(False).eval()

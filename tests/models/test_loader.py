@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -66,7 +68,7 @@ class FakeWeights:
         on_progress(3, 10)
         while not self.gate.wait(0.01):
             if cancelled():
-                raise DownloadCancelled("nobody waits")
+                raise DownloadCancelled("no request is left")
         if self.failures:
             raise self.failures.pop(0)
         return self.file
@@ -86,6 +88,42 @@ def fake(home, monkeypatch):
     return fake
 
 
+# Loads models of 300 MB where there is room for one more than the process has, and one that never fits.
+LIMITED = """
+import resource
+from pathlib import Path
+import torch
+from torch import nn
+from detection_core.models import loader
+from detection_core.models.catalog import list_specs
+from detection_core.models.device import is_lack_of_memory
+
+torch.set_num_threads(1)
+names = dict(zip(("small", "large", "huge"), list_specs()[1:4]))
+sizes = {names["small"].key: 300, names["large"].key: 300, names["huge"].key: 5000}
+loader.fetch_weights = lambda spec, **_: Path("weights")
+loader.optimize = lambda module, dtype: module
+
+def build(spec, path):
+    module = nn.Module()
+    module.values = nn.Parameter(torch.zeros(sizes[spec.key] * 2**18))
+    return module
+
+loader.build_model = build
+models = loader.ModelLoader(2**40)
+for name in ("small", "large", "huge", "small"):
+    try:
+        models.load(names[name])
+        resident = [each.key for each in models.resident()]
+        print(f"{name}: loaded" + (f", resident: {name}" if name == "large" and resident == [names[name].key] else ""))
+    except Exception as error:
+        print(f"{name}: MemoryError or like it" if is_lack_of_memory(error) else repr(error))
+    if name == "small":
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + 150 * 2**20, resource.RLIM_INFINITY))
+"""
+
+
 def wait_for_waiters(models: ModelLoader, spec: ModelSpec, count: int) -> None:
     """Returns once so many callers wait for a model; their arrival gives no signal of its own."""
     for _ in range(1000):
@@ -94,6 +132,47 @@ def wait_for_waiters(models: ModelLoader, spec: ModelSpec, count: int) -> None:
             return
         threading.Event().wait(0.005)
     raise AssertionError(f"{count} callers never waited for {spec.key}")
+
+
+class TestLackOfMemory:
+    NO_MEMORY = (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory"), torch.OutOfMemoryError("CUDA out of memory"))
+
+    @pytest.mark.parametrize("error", NO_MEMORY, ids=lambda error: type(error).__name__)
+    def test_other_models_make_room_and_it_is_tried_once_more(self, fake, error):
+        models = ModelLoader(10**9)
+        models.load(A)
+        models.load(B)
+        fake.failures = [error]
+        models.load(C)
+        assert [model.key for model in models.resident()] == [C.key]
+        assert fake.fetched == [A, B, C, C]
+
+    def test_a_second_failure_is_told_and_the_next_call_tries_again(self, fake):
+        models = ModelLoader(10**9)
+        models.load(A)
+        fake.failures = [MemoryError("first"), MemoryError("second")]
+        with pytest.raises(MemoryError, match="second"):
+            models.load(B)
+        models.load(B)
+        assert fake.fetched == [A, B, B, B]
+
+    def test_where_no_other_can_go_it_is_told_at_once(self, fake):
+        fake.failures = [MemoryError("first")]
+        with pytest.raises(MemoryError, match="first"):
+            ModelLoader(10**9).load(A)
+        assert fake.fetched == [A]
+
+    @pytest.mark.slow
+    @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+    def test_a_process_whose_memory_really_runs_out_goes_on(self):
+        done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, check=False, timeout=120)
+        assert done.stdout.split("\n") == [
+            "small: loaded",
+            "large: loaded, resident: large",
+            "huge: MemoryError or like it",
+            "small: loaded",
+            "",
+        ], done.stderr
 
 
 class TestSharedLoads:
@@ -208,7 +287,7 @@ class TestProgress:
         ModelLoader(10**9).load(A, on_progress=on_progress)
         assert seen == [LoadProgress("download", 3, 10), LoadProgress("load", 0, 10)]
 
-    def test_nothing_is_told_about_a_model_in_memory(self, fake):
+    def test_nothing_is_reported_about_a_model_in_memory(self, fake):
         models, seen = ModelLoader(10**9), []
         models.load(A)
         models.load(A, on_progress=seen.append)
@@ -216,7 +295,7 @@ class TestProgress:
 
 
 class TestRequests:
-    """What the engine uses: nobody's thread waits."""
+    """What the engine uses: no thread waits."""
 
     @staticmethod
     def ask(models: ModelLoader, spec: ModelSpec, cancelled: Callable[[], bool] = lambda: False) -> SimpleQueue[object]:
@@ -230,7 +309,7 @@ class TestRequests:
         module = models.load(A)
         assert models.request(A, on_progress=None, on_done=None, cancelled=None) is module
 
-    def test_who_joins_is_told_the_state_at_once(self, fake):
+    def test_a_second_request_gets_the_state_at_once(self, fake):
         models = ModelLoader(10**9)
         fake.gate.clear()
         first = self.ask(models, A)
@@ -242,7 +321,7 @@ class TestRequests:
         assert ends == [[LoadProgress("load", 0, 10), models.load(A)]] * 2
         assert fake.fetched == [A]
 
-    def test_an_error_is_everybodys(self, fake):
+    def test_an_error_reaches_all_requests(self, fake):
         models = ModelLoader(10**9)
         fake.gate.clear()
         fake.failures = [WeightsError("no network")]
@@ -257,7 +336,7 @@ class TestRequests:
         gone = threading.Event()
         self.ask(models, A, gone.is_set)
         assert fake.entered.acquire(timeout=10)
-        # Nobody can tell whether the load notices in time: it goes on or begins again, and ends well either way.
+        # The load may or may not notice in time: it continues or starts again, and succeeds either way.
         gone.set()
         events = self.ask(models, A)
         fake.gate.set()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from detection_core.models.catalog import UnknownModelError, get_model_spec
-from detection_core.models.precision import Precision, join_key, precisions_in, split_key, use_precision, usual_key, usual_precision
+from detection_core.models.precision import Precision, join_key, precisions_in, split_key, usual_key, usual_precision
 
 KEY = "ssd300_vgg16"
 
@@ -53,7 +53,7 @@ def test_the_usual_precision_can_be_set(monkeypatch):
     assert usual_precision() is Precision.EXACT
     monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", "stock")
     assert usual_precision() is Precision.STOCK
-    use_precision(Precision.FAST)
+    monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", "fast")
     assert usual_precision() is Precision.FAST
     monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", "half")
     with pytest.raises(ValueError, match="must be one of exact, fast, stock"):

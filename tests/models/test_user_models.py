@@ -67,7 +67,7 @@ def content(tmp_path_factory) -> bytes:
 
 
 def put(path: Path, architecture: Architecture = QUICK, **changes: Any) -> Path:
-    """Writes a checkpoint whose weights are all zero, of pets unless told otherwise."""
+    """Writes a checkpoint whose weights are all zero, of pets by default."""
     torch.save(hollow_content(architecture) | {"categories": PETS} | changes, path)
     return path
 
@@ -225,7 +225,7 @@ class TestChanges:
         shutil.move(folder.with_name("away"), folder)
         assert "pets" in list_models()
 
-    def test_each_file_is_looked_into_once(self, folder, monkeypatch):
+    def test_each_file_is_read_once(self, folder, monkeypatch):
         read = []
         real = user_models.read_checkpoint
         monkeypatch.setattr(user_models, "read_checkpoint", lambda path: read.append(path.name) or real(path))
@@ -237,10 +237,10 @@ class TestChanges:
             get_model_spec("pets")
         assert sorted(read) == ["bad.pt", "pets.pt"]
 
-    @pytest.mark.parametrize("moment", ["before it is looked at", "before it is read", "while it is read"])
+    @pytest.mark.parametrize("moment", ["before it is listed", "before it is read", "while it is read"])
     def test_a_file_that_vanishes_raises_nothing(self, folder, monkeypatch, moment):
         path = put(folder / "pets.pt")
-        if moment == "before it is looked at":
+        if moment == "before it is listed":
             monkeypatch.setattr(user_models, "_files", lambda: iter([folder / "gone.pt"]))
         else:
             real = getattr(user_models, "read_model_spec" if moment == "before it is read" else "read_checkpoint")
@@ -255,7 +255,7 @@ class TestChanges:
         assert rejected_files() == []
 
     def test_a_file_that_comes_and_goes_under_the_eyes_of_many(self, folder, content):
-        """No look at the catalog fails, whatever it finds."""
+        """Listing the catalog never fails, whatever it finds."""
         done = threading.Event()
         errors: list[BaseException] = []
 
@@ -294,7 +294,7 @@ class TestLoading:
         assert models.load(get_model_spec("pets")) is second
         assert [model.key for model in models.resident()] == ["pets"]
 
-    def test_a_file_that_is_bad_after_all_is_told_and_kept(self, folder, content):
+    def test_a_file_that_turns_out_bad_is_reported_and_kept(self, folder, content):
         damaged = bytearray(content)
         damaged[len(content) // 2] ^= 1
         (folder / "pets.pt").write_bytes(damaged)

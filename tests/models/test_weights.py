@@ -14,10 +14,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch.hub
+from torchvision.models import ResNet50_Weights
 
 from detection_core.models import catalog, download, weights
 from detection_core.models.catalog import PERSON_MODEL, ModelSpec, get_model_spec, list_models
-from detection_core.models.weights import DownloadCancelled, WeightsError, available_models, fetch_weights, find_weights
+from detection_core.models.loader import ModelLoader
+from detection_core.models.weights import DownloadCancelled, WeightsError, available_models, fetch_backbone, fetch_weights, find_weights
 from tests.download_host import DownloadHost
 
 BYTES = bytes(range(256)) * 4000
@@ -90,7 +92,7 @@ class TestFind:
         placed = put(home / "assets", spec.file_name)
         assert find_weights(spec) == placed
 
-    def test_downloadable_models_are_not_looked_for_in_the_assets(self, home):
+    def test_downloadable_models_are_not_searched_in_the_assets(self, home):
         spec = make_spec()
         put(home / "assets", spec.file_name)
         assert find_weights(spec) is None
@@ -100,13 +102,13 @@ class TestFind:
         (cache / spec.file_name).mkdir(parents=True)
         assert find_weights(spec) is None
 
-    def test_a_folder_that_cannot_be_looked_into_is_passed_over(self, cache, monkeypatch):
+    def test_a_folder_that_cannot_be_read_is_passed_over(self, cache, monkeypatch):
         monkeypatch.setenv(weights.WEIGHTS_DIR, "x" * 10_000)
         spec = make_spec()
         placed = put(cache, spec.file_name)
         assert find_weights(spec) == placed
 
-    def test_temporary_cache_made_by_somebody_else_is_not_trusted(self, home, monkeypatch):
+    def test_temporary_cache_of_another_user_is_not_trusted(self, home, monkeypatch):
         spec = make_spec()
         somebody = os.getuid() + 1
         put(home / "tmp" / f"detection-explorer-{somebody}", spec.file_name)
@@ -146,12 +148,18 @@ class TestDownload:
         assert fetch_weights(spec) == fetch_weights(spec)
         assert len(host.requests) == 1
 
-    def test_server_that_tells_no_length(self, host):
+    def test_server_that_sends_no_length(self, host):
         spec = make_spec()
-        host.files[spec.file_name], host.tell_length = BYTES, False
+        host.files[spec.file_name], host.send_length = BYTES, False
         totals = set()
         assert fetch_weights(spec, lambda done, total: totals.add(total)).read_bytes() == BYTES
         assert totals == {None}
+
+    @pytest.mark.parametrize("length", ["many", "-5", "1e3"])
+    def test_server_whose_length_is_no_number(self, host, length):
+        spec = make_spec()
+        host.files[spec.file_name], host.length = BYTES, length
+        assert fetch_weights(spec).read_bytes() == BYTES
 
     def test_without_a_mirror_the_official_address_is_used(self, host, monkeypatch):
         monkeypatch.delenv(weights.MIRROR)
@@ -243,7 +251,7 @@ class TestDownload:
         assert path.parent == temporary_cache(home)
         assert find_weights(spec) == path
 
-    def test_cancelled_and_gone_on_with(self, host, cache):
+    def test_cancelled_and_resumed(self, host, cache):
         spec = make_spec()
         host.files[spec.file_name], host.hold_after = BYTES, 1000
         wanted = True
@@ -286,10 +294,10 @@ class TestDownload:
         first = threading.Thread(target=fetch_weights, args=(spec,))
         first.start()
         assert host.holding.wait(10)
-        told = []
+        totals = []
         with pytest.raises(DownloadCancelled):
-            fetch_weights(spec, lambda done, total: told.append(total), cancelled=lambda: True)
-        assert told == [None]
+            fetch_weights(spec, lambda done, total: totals.append(total), cancelled=lambda: True)
+        assert totals == [None]
         host.go_on.set()
         first.join(10)
         assert find_weights(spec).read_bytes() == BYTES
@@ -380,6 +388,18 @@ class TestRefusals:
         host.files[spec.file_name] = BYTES
         assert fetch_weights(spec).read_bytes() == BYTES
 
+    @pytest.mark.parametrize(
+        ("length", "words"),
+        [(len(BYTES) // 2, "not the expected one"), (len(BYTES) + 1000, "keeps breaking off"), (10**18, "the disk is too full")],
+        ids=["too short", "too long", "absurd"],
+    )
+    def test_server_that_lies_about_the_length_until_it_does_not(self, host, refused, length, words):
+        spec = make_spec()
+        host.files[spec.file_name], host.length = BYTES, str(length)
+        assert words in refused(spec)
+        host.length = None
+        assert fetch_weights(spec).read_bytes() == BYTES
+
     def test_no_room_before_a_byte_is_written(self, host, refused, monkeypatch):
         spec = make_spec()
         host.files[spec.file_name] = BYTES
@@ -417,6 +437,14 @@ class TestRefusals:
         message = refused(make_spec())
         assert f"from {host.url}:" in message
         assert "secret" not in message
+
+    def test_nothing_is_downloaded_if_the_host_says_so(self, host, home, refused, monkeypatch):
+        monkeypatch.setenv("DETECTION_EXPLORER_OFFLINE", "1")
+        assert "are not on this machine" in refused(make_spec())
+        with pytest.raises(WeightsError, match="are not on this machine"):
+            fetch_backbone(ResNet50_Weights.IMAGENET1K_V1)
+        assert host.requests == []
+        assert ModelLoader().state(make_spec()) == "not on this machine"
 
     def test_embedded_model_is_missing(self, refused):
         assert "assets folder" in refused(get_model_spec(PERSON_MODEL))

@@ -70,7 +70,7 @@ def all_as(dtype: torch.dtype, state: State) -> State:
 
 
 def marked(state: State, value: float) -> State:
-    """Weights that can be told from others."""
+    """Weights that can be distinguished from others."""
     return state | {BOXES: torch.full_like(state[BOXES], value)}
 
 
@@ -132,7 +132,7 @@ AVERAGED: dict[str, tuple[Callable[[State, State], Any], str]] = {
     "prefixes": (lambda s, e: prefixed("model.", s) | prefixed("ema.module.", e), "“ema.module”.*not those in “model”"),
     "in one word": (lambda s, e: {"modelEma": e, "model": s}, "EMA"),
     "capitals": (lambda s, e: {"state_dict": s, "EMA": {"shadow": e, "decay": 0.99}}, "“EMA.shadow”"),
-    "told by the counter": (
+    "known by the counter": (
         lambda s, e: {"a": s, "b": {"n_averaged": torch.tensor(5), **prefixed("module.", e)}},
         "averaged weights .EMA. in “b.module”",
     ),

@@ -63,7 +63,7 @@ def data(tmp_path):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A folder with data and a run over it from beginning to end, `mine`, and what it said; to be looked at only."""
+    """A folder with data and a run over it from beginning to end, `mine`, and what it said; read-only."""
     folder = tmp_path_factory.mktemp("finished")
     lines = []
     best = run(coco_folder(folder / "data", images=6), folder / "mine.pt", lines=lines)
@@ -238,10 +238,12 @@ def test_the_coco_model_gets_the_heads_that_the_data_can_teach(tmp_path, masks, 
     )
     spec = read_model_spec(tmp_path / "mine.pt")
     assert spec.tasks == ("boxes", *["masks"] * masks, *["keypoints"] * keypoints)
+    assert (spec.category_ids, spec.categories[1:]) == ((0, 3, 7), ("dog", "person"))
     assert {"box_map", *["mask_map"] * masks, *["kp_map"] * keypoints} == set(best.metrics)
     missing = [line for line in lines if "trained without" in line]
     assert len(missing) == (not masks) + (not keypoints and "keypoints" in get_model_spec(COCO_MODEL).tasks)
     found = Detector(spec).detect(folder / "images" / "1.png")
+    assert found.category_ids == spec.category_ids
     assert (found.masks is not None) == masks
     if keypoints:
         assert spec.architecture.arguments["keypoint_labels"] == [2]
@@ -335,7 +337,7 @@ def test_two_processes_train_together(data, tmp_path):
 @pytest.mark.slow
 def test_overfits_four_images(tmp_path, monkeypatch):
     person = "person_mobilenet_v2_fpn"
-    # Two objects an image need no 512 boxes to be told from the rest.
+    # Two objects an image need no 512 boxes to be distinguished from the rest.
     monkeypatch.setitem(get_model_spec(person).architecture.arguments, "box_batch_size_per_image", 64)
     data = coco_folder(tmp_path / "data", images=4, size=(160, 128))
     plain = replace(Augmentation.none(), min_size=(96, 96), max_size=128)

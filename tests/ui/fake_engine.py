@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detection_core.detections import Detections
-from detection_core.engine import Job, JobState, Result, Stage
+from detection_core.engine import EngineStatus, Job, JobState, Result, Stage
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import ModelSpec, list_specs
 from detection_core.models.detector import Timings
@@ -153,6 +153,9 @@ class FakeEngine:
 
     def jobs_of_others(self, visitor: str) -> int:
         return self.others
+
+    def status(self) -> EngineStatus:
+        return EngineStatus(len(self.waiting), 0, ())
 
     def close(self) -> None:
         pass

@@ -16,29 +16,13 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from detection_core.engine import LocalEngine
 from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_model_spec, list_models
 from detection_core.models.optimized import sixteen_bits
 from detection_core.models.user_models import MODELS_DIR
-from detection_core.ui.app import build_app, launch_options
-from tests.download_host import machine_without_weights
 from tests.ui.model_files import PETS, put_model
 
 PRECISIONS = ["exact", "fast", "stock"] if sixteen_bits(torch.device("cpu")) else ["exact", "stock"]
 IMAGE = ASSETS / "examples" / "grace_hopper.jpg"
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    """The whole app, on a machine without weights whose download host has none either."""
-    home = tmp_path_factory.mktemp("home")
-    with machine_without_weights(home):
-        engine = LocalEngine()
-        app = build_app(engine)
-        app.launch(prevent_thread_lock=True, quiet=True, **launch_options())
-        yield str(app.local_url)
-        app.close(verbose=False)
-        engine.close()
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +58,8 @@ def test_refuses_in_words(client, model, threshold, message):
 def test_says_that_an_image_is_cut_off(client, tmp_path):
     path = tmp_path / "cut.jpg"
     path.write_bytes(Path(IMAGE).read_bytes()[:-9000])
-    told, _ = client.predict(handle_file(path), PERSON_MODEL, 0.3, api_name="/detect")
-    (note,) = told["notes"]
+    response, _ = client.predict(handle_file(path), PERSON_MODEL, 0.3, api_name="/detect")
+    (note,) = response["notes"]
     assert "of the image is missing" in note
 
 

@@ -23,7 +23,7 @@ def test_a_class_that_comes_late_has_zeros_before(tmp_path):
     assert blue[46:] == [0, 0]
 
 
-def test_without_tracking_nobody_knows_how_many_there_were(tmp_path):
+def test_without_tracking_the_total_is_unknown(tmp_path):
     series = count_per_frame(records_of(make_scene(tmp_path / "a.mp4", 4)), VideoOptions(0.7, track=False))
     assert series.counts == {"red thing": [1] * 4}
     assert series.total is None

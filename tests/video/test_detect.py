@@ -62,7 +62,7 @@ def test_without_a_file_nothing_is_written(tmp_path):
 
 
 @pytest.mark.parametrize("choice", [{"every": 3}, {"fps": 4}], ids=str)
-def test_only_the_frames_looked_at_are_in_the_video_at_their_own_times(tmp_path, choice):
+def test_only_the_processed_frames_are_in_the_video_at_their_own_times(tmp_path, choice):
     finder = Finder()
     video = make_scene(tmp_path / "a.mp4", 20)
     run(video, tmp_path / "out.mp4", VideoOptions(0.5, **choice), detect=finder)
@@ -106,12 +106,12 @@ def test_sound_is_kept_in_step_unless_it_is_left_out(tmp_path, options, is_heard
 
 
 def test_progress_counts_and_ends_at_zero(tmp_path):
-    told: list[VideoProgress] = []
-    run(make_scene(tmp_path / "a.mp4", 12), None, on_progress=told.append)
-    assert [progress.frames_done for progress in told] == list(range(1, 13))
-    assert {progress.frames_total for progress in told} == {12}
-    assert told[-1].seconds_left == 0
-    assert all(progress.fps > 0 for progress in told)
+    reports: list[VideoProgress] = []
+    run(make_scene(tmp_path / "a.mp4", 12), None, on_progress=reports.append)
+    assert [progress.frames_done for progress in reports] == list(range(1, 13))
+    assert {progress.frames_total for progress in reports} == {12}
+    assert reports[-1].seconds_left == 0
+    assert all(progress.fps > 0 for progress in reports)
 
 
 def test_cancelled_what_is_done_is_kept(tmp_path):
@@ -225,14 +225,14 @@ def test_of_a_part_a_part_is_drawn_again(tmp_path):
     assert len(frames_of(tmp_path / "again.mp4")) == 5
 
 
-def test_drawing_again_can_be_cancelled_and_tells_how_far_it_is(tmp_path):
-    told: list[VideoProgress] = []
+def test_drawing_again_can_be_cancelled_and_reports_its_progress(tmp_path):
+    reports: list[VideoProgress] = []
     _, records = run(make_scene(tmp_path / "a.mp4", 20), None)
-    result = render_video(records, tmp_path / "again.mp4", OPTIONS, on_progress=told.append, cancelled=lambda: len(told) == 4)
+    result = render_video(records, tmp_path / "again.mp4", OPTIONS, on_progress=reports.append, cancelled=lambda: len(reports) == 4)
     assert (result.frames, result.complete, len(frames_of(tmp_path / "again.mp4"))) == (4, False, 4)
 
 
-def test_other_frames_than_those_looked_at_cannot_be_drawn_again(tmp_path):
+def test_other_frames_than_those_processed_cannot_be_drawn_again(tmp_path):
     _, records = run(make_scene(tmp_path / "a.mp4", 20), None)
     with pytest.raises(ValueError, match="other frames"):
         render_video(records, tmp_path / "again.mp4", VideoOptions(0.5, every=2))

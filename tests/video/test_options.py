@@ -30,7 +30,7 @@ def test_impossible_options_are_refused(wrong):
 @pytest.mark.parametrize(
     ("choice", "rate"), [({}, 10), ({"every": 1}, 10), ({"every": 4}, 2.5), ({"fps": 3}, 3), ({"fps": 60}, 10)], ids=str
 )
-def test_how_many_frames_are_looked_at_is_known_before(tmp_path, choice, rate):
+def test_the_number_of_processed_frames_is_known_before(tmp_path, choice, rate):
     video = open_video(make_scene(tmp_path / "a.mp4", 30))
     options = VideoOptions(0.5, **choice)
     assert options.rate(video) == pytest.approx(rate)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -71,6 +72,15 @@ def test_a_temporary_file_is_gone_afterwards(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_temporary_file_that_is_not_closed_goes_with_its_object(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    records = FrameResults(VIDEO)
+    records.append(0, 0.0, make_detections(2))
+    del records
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_given_file_stays(tmp_path):
     with FrameResults(VIDEO, tmp_path / "records") as records:
         records.append(0, 0.0, make_detections(2))
@@ -83,3 +93,16 @@ def test_frames_of_something_else_are_refused(other):
         records.append(0, 0.0, make_detections(2))
         with pytest.raises(ValueError, match="one model"):
             records.append(1, 0.1, make_detections(2, **other))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_said_and_the_file_is_closed():
+    records = FrameResults(VIDEO, Path("/dev/full"))
+    # More than the buffer takes, and less.
+    with pytest.raises(OSError, match="No space left"):
+        records.append(0, 0.0, make_detections(1000, model="m", masks=True))
+    records = FrameResults(VIDEO, Path("/dev/full"))
+    records.append(0, 0.0, make_detections(1, model="m"))
+    with pytest.raises(OSError, match="No space left"):
+        records.close()
+    records.close()

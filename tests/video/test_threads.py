@@ -27,7 +27,7 @@ def test_what_is_made_ahead_comes_in_order_and_not_all_at_once():
 
     with closing(prefetch(numbers(), 2)) as items:
         assert next(items) == 0
-        assert len(made) <= 4  # Taken, two waiting, one in hand.
+        assert len(made) <= 4  # Taken, two waiting, one in progress.
         assert list(items) == list(range(1, 10))
 
 
@@ -42,7 +42,7 @@ def test_an_error_ahead_comes_after_what_was_made():
         next(items)
 
 
-def test_who_makes_ahead_is_ended_when_nobody_wants_more():
+def test_prefetching_ends_when_no_more_is_wanted():
     def numbers() -> Iterator[int]:
         number = 0
         while True:
@@ -109,7 +109,7 @@ def test_as_many_as_allowed_are_worked_on_at_a_time():
     company = threading.Barrier(3)
 
     def work(number: int) -> int:
-        # Nobody leaves before three have met.
+        # No thread continues before three have met.
         company.wait(10)
         return number
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from detection_core.engine.base import EngineBusyError, EngineError, Job, JobState, Result, Stage
+from detection_core.engine.base import EngineBusyError, EngineError, EngineStatus, Job, JobState, Result, Stage
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.ray.detectors import Detectors
 from detection_core.engine.ray.link import ClusterLink
@@ -133,6 +133,12 @@ class RayEngine:
         """How many jobs of other visitors are in progress."""
         with self._lock:
             return sum(job.visitor != visitor for job in self._jobs)
+
+    def status(self) -> EngineStatus:
+        """How much there is to do, and which models the detectors have in memory."""
+        with self._lock:
+            running = sum(flight.waiting.job.state.stage is Stage.RUN for flight in self._flights.values())
+            return EngineStatus(len(self._jobs) - running, running, self._detectors.models)
 
     def close(self) -> None:
         """Cancels all jobs, and ends the connection to the cluster, or the cluster if this engine has started it."""
@@ -260,7 +266,7 @@ class RayEngine:
             self._queue.discard(lambda waiting: waiting.job is job)
             for number, flight in list(self._flights.items()):
                 flight.followers = [follower for follower in flight.followers if follower.job is not job]
-                if flight.waiting.job is job and not flight.followers:
+                if flight.waiting.job.future.done() and not flight.followers:
                     del self._flights[number]
                     cancelled.append(number)
         for number in cancelled:

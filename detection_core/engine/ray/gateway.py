@@ -128,7 +128,7 @@ class _Gateway:
         while True:
             status = await asyncio.wait_for(asyncio.to_thread(serve.status), _PATIENCE_SECONDS)
             if APPLICATION not in status.applications:
-                raise EngineError("the detectors were removed from it")
+                raise RuntimeError("the detectors were removed from the cluster")
             deployments = status.applications[APPLICATION].deployments
             running = deployments[DEPLOYMENT].replica_states.get("RUNNING", 0) if DEPLOYMENT in deployments else 0
             report = None
@@ -176,7 +176,7 @@ class _Gateway:
         except asyncio.CancelledError:
             stream.cancel()
             raise
-        raise EngineError("a detector has ended without an answer")
+        raise RuntimeError("a detector has ended without an answer")
 
     def _weights_of(self, call: Call) -> Any:
         """Returns a user's model file in the object store, from where each machine takes it once; None for other models."""

@@ -18,4 +18,4 @@ def require_ray() -> None:
         RayMissingError: If Ray is not installed.
     """
     if find_spec("ray") is None:
-        raise RayMissingError("The engine “ray” needs Ray, which is not installed. Install it with: pip install -r requirements-scale.txt")
+        raise RayMissingError("The engine “ray” needs Ray, which is not installed. Run `pip install -r requirements-scale.txt` first.")

@@ -66,10 +66,20 @@ def _pod(name: str, image: str, resources: dict[str, str]) -> dict[str, Any]:
     return {"spec": {"containers": [{"name": name, "image": image, "resources": {"limits": resources, "requests": resources}}]}}
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, and what is there twice twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, "|" if "\n" in text else None))
+
+
 def write(folder: Path, detectors: DetectorSettings, image: str) -> None:
     """Writes both files into a folder."""
     for name, content in {SERVE: serve_config(detectors), RAY_SERVICE: ray_service(detectors, image)}.items():
-        (folder / name).write_text(_HEADER + yaml.safe_dump(content, sort_keys=False), "utf-8")
+        (folder / name).write_text(_HEADER + yaml.dump(content, Dumper=_Dumper, sort_keys=False), "utf-8")
 
 
 def main() -> None:

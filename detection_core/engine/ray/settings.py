@@ -15,7 +15,11 @@ IMPORT_PATH = "detection_core.engine.ray.replica:build"
 _ONGOING_ON_CPU, _ONGOING_ON_GPU = 8, 32
 _CHECKOUT = Path(__file__).resolve().parents[3]
 # What the detectors need of the environment that the page was started in.
-_PASSED_ON = ("DETECTION_EXPLORER_", "TORCH_HOME", "OPENBLAS_NUM_THREADS")
+_PASSED_ON = (
+    *(f"DETECTION_EXPLORER_{name}" for name in ("MEMORY_BUDGET", "WEIGHTS_DIR", "WEIGHTS_MIRROR", "OFFLINE")),
+    "TORCH_HOME",
+    "OPENBLAS_NUM_THREADS",
+)
 
 
 @dataclass(frozen=True)
@@ -71,5 +75,5 @@ class DetectorSettings:
 
 def worker_environment() -> dict[str, str]:
     """Returns what a process of the cluster needs in its environment: the program's folder, and the settings of this process."""
-    passed_on = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return {**passed_on, "PYTHONPATH": str(_CHECKOUT)}

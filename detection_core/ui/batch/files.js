@@ -49,7 +49,7 @@ async function childrenOf(reader) {
 /**
  * Sorts what was chosen.
  * @param {ChosenFile[]} files
- * @param {(file: ChosenFile) => boolean} isKnown tells whether a file is in the batch already
+ * @param {(file: ChosenFile) => boolean} isKnown returns whether a file is in the batch already
  * @param {number} room how many more images there may be
  * @param {number} most
  * @returns {{ taken: ChosenFile[], notes: string[] }} files to add, and sentences on those left out

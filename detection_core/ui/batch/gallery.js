@@ -5,7 +5,7 @@ import { make, makeButton, makeSvg, setText, show } from "../components/js/dom.j
 import { boxToPath } from "../components/js/geometry.js";
 
 /** @type {Record<string, string>} */
-const CARD_STATES = { waiting: "Waiting", uploading: "Uploading", looking: "Looking" };
+const CARD_STATES = { waiting: "Waiting", uploading: "Uploading", detecting: "Detecting" };
 const KINDS_ON_CARD = 3;
 
 /** @typedef {{ onOpen: (image: BatchImage) => void, onSelect: (image: BatchImage, selected: boolean) => void }} Handlers */
@@ -30,10 +30,10 @@ export function createGallery(list, { onOpen, onSelect }) {
   /** @type {Map<BatchImage, Card>} */
   const cards = new Map();
   // Boxes are drawn on cards that are on the screen, or nearly: on all two hundred it would take too long.
-  const observer = new IntersectionObserver(look, { rootMargin: "400px" });
+  const observer = new IntersectionObserver(onVisible, { rootMargin: "400px" });
 
   /** @param {IntersectionObserverEntry[]} entries */
-  function look(entries) {
+  function onVisible(entries) {
     for (const { target, isIntersecting } of entries) {
       const card = [...cards.values()].find((one) => one.card === target);
       if (!card) continue;

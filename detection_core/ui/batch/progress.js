@@ -1,4 +1,4 @@
-// How far the look at a batch is.
+// How far detection in a batch is.
 
 import { setAttribute, setText, show } from "../components/js/dom.js";
 

@@ -1,5 +1,5 @@
 // Works through images, two at a time: uploads one in a request of its own, then asks the server for it until there is an answer.
-// Knows nothing of the page, so that it goes on while the visitor looks at another tab.
+// Knows nothing of the page, so that it continues while the visitor is in another tab.
 
 const WORKERS = 2;
 const BUSY_PAUSE = 700;
@@ -9,32 +9,32 @@ const SILENCES = 4;
  * @typedef {object} Run of a batch
  * @property {string} batch
  * @property {BatchImage[]} waiting
- * @property {Set<BatchImage>} inHand
+ * @property {Set<BatchImage>} pending
  * @property {number} finished
  * @property {number} since
  */
 
 /**
- * @param {Pick<Mounting, "upload" | "server"> & { largest: number }} gradio `server` has Python's functions look_at and give_up; `largest`
+ * @param {Pick<Mounting, "upload" | "server"> & { largest: number }} gradio `server` has Python's functions detect_image and give_up; `largest`
  *   is the size of a file in bytes
- * @param {{ changed: () => void, status: (status: ViewStatus | null) => void, ended: (expired: string) => void }} tell `changed`: an
+ * @param {{ changed: () => void, status: (status: ViewStatus | null) => void, ended: (expired: string) => void }} handlers `changed`: an
  *   image's state is another; `expired` is a sentence or ""
  */
-export function createBatchQueue({ upload, server, largest }, tell) {
+export function createBatchQueue({ upload, server, largest }, handlers) {
   /** @type {Run | null} */
   let current = null;
 
   /**
-   * Puts images at the end of what is under way, or begins with them; of another batch nothing goes on.
+   * Puts images at the end of the queue, or starts one; the queue of another batch is dropped.
    * @param {string} batch
    * @param {BatchImage[]} images
    */
   function start(batch, images) {
     const known = current?.batch === batch ? current : null;
     /** @type {Run} */
-    const run = known ?? { batch, waiting: [], inHand: new Set(), finished: 0, since: performance.now() };
+    const run = known ?? { batch, waiting: [], pending: new Set(), finished: 0, since: performance.now() };
     current = run;
-    run.waiting.push(...images.filter((image) => !run.inHand.has(image) && !run.waiting.includes(image)));
+    run.waiting.push(...images.filter((image) => !run.pending.has(image) && !run.waiting.includes(image)));
     if (known) return;
     const workers = Array.from({ length: WORKERS }, () => work(run));
     Promise.all(workers).then(() => {
@@ -45,8 +45,8 @@ export function createBatchQueue({ upload, server, largest }, tell) {
   /** @param {string} expired */
   function end(expired) {
     current = null;
-    tell.status(null);
-    tell.ended(expired);
+    handlers.status(null);
+    handlers.ended(expired);
   }
 
   function stop() {
@@ -55,11 +55,11 @@ export function createBatchQueue({ upload, server, largest }, tell) {
     end("");
   }
 
-  /** Forgets images; what is in hand is not asked for again. @param {BatchImage[]} images */
+  /** Forgets images; those in progress are not requested again. @param {BatchImage[]} images */
   function drop(images) {
     if (!current) return;
     current.waiting = current.waiting.filter((image) => !images.includes(image));
-    for (const image of images) current.inHand.delete(image);
+    for (const image of images) current.pending.delete(image);
   }
 
   /** @param {Run} run */
@@ -67,29 +67,29 @@ export function createBatchQueue({ upload, server, largest }, tell) {
     while (current === run) {
       const image = run.waiting.shift();
       if (!image) return;
-      run.inHand.add(image);
-      const outcome = await look(run, image);
-      run.inHand.delete(image);
+      run.pending.add(image);
+      const outcome = await detect(run, image);
+      run.pending.delete(image);
       run.finished += 1;
       if (outcome) Object.assign(image, outcome);
-      // Another run may have it in hand already.
-      else if (!current?.inHand.has(image)) image.state = "waiting";
-      tell.changed();
+      // Another run may be processing it already.
+      else if (!current?.pending.has(image)) image.state = "waiting";
+      handlers.changed();
     }
   }
 
   function progress() {
     if (!current) return { finished: 0, left: 0, seconds: 0 };
-    const { finished, inHand, waiting, since } = current;
-    return { finished, left: inHand.size + waiting.length, seconds: (performance.now() - since) / 1000 };
+    const { finished, pending, waiting, since } = current;
+    return { finished, left: pending.size + waiting.length, seconds: (performance.now() - since) / 1000 };
   }
 
   /**
-   * What is to be changed about the image; null if it still has to be looked at.
+   * What is to be changed about the image; null if it still has to be processed.
    * @param {Run} run
    * @param {BatchImage} image
    */
-  async function look(run, image) {
+  async function detect(run, image) {
     if (image.file.size > largest) return failed(`The file has ${megabytes(image.file.size)} MB; at most ${megabytes(largest)} MB are allowed.`);
     try {
       if (!image.path) {
@@ -99,19 +99,19 @@ export function createBatchQueue({ upload, server, largest }, tell) {
     } catch {
       return failed("The upload failed. Is the file still there, and the server? Press Detect to try again.");
     }
-    advance(image, "looking");
+    advance(image, "detecting");
     return ask(run, image);
   }
 
   /** @param {Run} run @param {BatchImage} image */
   async function ask(run, image) {
-    const isWanted = () => current === run && run.inHand.has(image);
+    const isWanted = () => current === run && run.pending.has(image);
     for (let silences = 0; isWanted() && silences < SILENCES; ) {
-      const answer = await server.look_at({ batch: run.batch, id: image.id, path: image.path, name: image.name });
+      const answer = await server.detect_image({ batch: run.batch, id: image.id, path: image.path, name: image.name });
       if (answer?.result) return { state: "done", result: answer.result, error: "" };
       if (answer?.error) return failed(answer.error);
       if (answer?.expired && current === run) end(answer.expired);
-      if (answer?.status && current === run) tell.status(answer.status);
+      if (answer?.status && current === run) handlers.status(answer.status);
       // Gradio gives nothing where the server could not be reached.
       silences = answer ? 0 : silences + 1;
       if (!answer?.status) await new Promise((resolve) => setTimeout(resolve, BUSY_PAUSE));
@@ -122,7 +122,7 @@ export function createBatchQueue({ upload, server, largest }, tell) {
   /** @param {BatchImage} image @param {string} state */
   function advance(image, state) {
     image.state = state;
-    tell.changed();
+    handlers.changed();
   }
 
   // Uploaded anew when it is tried again: its file may be what is missing.

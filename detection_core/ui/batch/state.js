@@ -1,6 +1,6 @@
-// What a BatchView has: the images with their results, the model that looks, and what the visitor has set; it outlives the view.
+// What a BatchView has: the images with their results, the model, and the visitor's settings; it outlives the view.
 
-/** @typedef {{ changed: () => void, status: (status: ViewStatus | null) => void, ended: (expired: string) => void }} Tell */
+/** @typedef {{ changed: () => void, status: (status: ViewStatus | null) => void, ended: (expired: string) => void }} Handlers */
 
 export class BatchState {
   constructor() {
@@ -14,10 +14,12 @@ export class BatchState {
     this.number = 0;
     /** @type {string[]} */
     this.notes = [];
+    /** The file whose ids COCO files get. @type {{ path: string, name: string } | null} */
+    this.annotations = null;
     /** @type {ViewStatus | null} */
     this.status = null;
-    /** What the view that stands on the page now is told. @type {Tell} */
-    this.tell = { changed() {}, status() {}, ended() {} };
+    /** The functions of the view that is on the page now. @type {Handlers} */
+    this.handlers = { changed() {}, status() {}, ended() {} };
     /** @type {any} */
     this.queue = null;
   }
@@ -34,7 +36,7 @@ export class BatchState {
     return this.images.some((image) => image.name === name && image.file.size === file.size && image.file.lastModified === file.lastModified);
   }
 
-  /** Takes a model that is ready, and gives the images that it has not looked at. @param {BatchStart} start */
+  /** Takes a model that is ready, and gives the images that it has not processed. @param {BatchStart} start */
   take(start) {
     // Results of another batch are no longer valid.
     if (this.start?.batch !== start.batch) for (const image of this.images) Object.assign(image, { state: "waiting", result: null });

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,29 +9,13 @@ import numpy as np
 
 from detection_core.detections import Detections
 from detection_core.engine import Job
-from detection_core.errors import SettingsError, UserError
+from detection_core.errors import UserError
 from detection_core.models.spec import ModelSpec
 from detection_core.ui.shared.visitor_store import VisitorStore, new_token
 
-MAX_BATCH = "DETECTION_EXPLORER_MAX_BATCH"
-_DEFAULT_IMAGES = 200
 _MAX_BATCHES = 1000
 # 100 objects with masks take 0.3 MB: as much as 1,600 crowded images, or 50,000 with three objects each.
 _MAX_BYTES = 512 * 2**20
-
-
-def most_images(environ: Mapping[str, str] = os.environ) -> int:
-    """How many images a visitor may add to a batch: 200, or what DETECTION_EXPLORER_MAX_BATCH says.
-
-    Raises:
-        SettingsError: If the variable is not a positive whole number.
-    """
-    text = environ.get(MAX_BATCH, "").strip()
-    if not text:
-        return _DEFAULT_IMAGES
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise SettingsError(f"{MAX_BATCH} must be a positive whole number such as 200, not “{text}”.")
-    return int(text)
 
 
 class BatchExpiredError(UserError):

@@ -6,7 +6,7 @@ import { addCounts, inWords, visibleCount } from "../components/js/class_counts.
 import { formatMs, make, makeButton, setAttribute, setText } from "../components/js/dom.js";
 
 /** @type {Record<string, string>} */
-const ROW_STATES = { waiting: "Waiting", uploading: "Uploading …", looking: "Looking …" };
+const ROW_STATES = { waiting: "Waiting", uploading: "Uploading …", detecting: "Detecting …" };
 
 /** @param {HTMLTableElement} table @param {import("./gallery.js").Handlers} handlers */
 export function createBatchTable(table, { onOpen, onSelect }) {

@@ -1,4 +1,4 @@
-// BatchView in the browser: keeps the images and their results, has them looked at, and redraws without a server call.
+// BatchView in the browser: keeps the images and their results, has them processed, and redraws without a server call.
 //
 // Python sends messages (see view.py); images go to it one at a time, through the queue. `receive` is the entrance, `redraw` the exit.
 
@@ -10,6 +10,7 @@ import { createExportMenu } from "../components/js/export_menu.js";
 import { saveFile, showLines, writeError } from "../components/js/feedback.js";
 import { viewIdOf } from "../components/js/kept.js";
 import { isSameModel } from "../components/js/model_keys.js";
+import { createAnnotationChoice } from "./annotations.js";
 import { chosenFiles, droppedFiles, sortOut } from "./files.js";
 import { createGallery } from "./gallery.js";
 import { drawProgress } from "./progress.js";
@@ -21,16 +22,16 @@ const ANNOUNCE_DELAY = 500;
 const PACKING_PATIENCE = 600000;
 const KINDS_IN_SUMMARY = 5;
 
-/** What each view has, for when Gradio builds its component anew; its queue goes on meanwhile. @type {Map<string, BatchState>} */
+/** What each view has, for when Gradio builds its component anew; its queue continues meanwhile. @type {Map<string, BatchState>} */
 const kept = new Map();
 
 /** @param {Mounting} mounting */
 export function mount({ element, props, trigger, server, upload, watch, constants }) {
   const ui = collectRefs(element);
-  const { most, largest, readable, exportFormats, chosenFormats } = constants;
+  const { most, largest, readable, exportFormats, chosenFormats, numberedFormats } = constants;
   const viewId = viewIdOf(props);
   const state = kept.get(viewId) ?? begin();
-  state.tell = { changed: oncePerFrame(redraw), status: showStatus, ended };
+  state.handlers = { changed: oncePerFrame(redraw), status: showStatus, ended };
   kept.set(viewId, state);
 
   /** @type {import("./gallery.js").Handlers} */
@@ -38,16 +39,17 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   const gallery = createGallery(ui.gallery, handlers);
   const table = createBatchTable(ui.scroller.querySelector("table"), handlers);
   const slider = createSlider(ui.threshold, formatScore, (threshold) => change({ threshold }));
-  const menu = createExportMenu(ui.download, exportFormats, download, { several: "Download ZIP", chosen: chosenFormats });
+  const extra = createAnnotationChoice(ui, state, upload, numberedFormats, () => menu.draw());
+  const menu = createExportMenu(ui.download, exportFormats, download, { several: "Download ZIP", chosen: chosenFormats, extra });
   const announce = debounce(() => setText(ui.announcer, ui.count.textContent), ANNOUNCE_DELAY);
   const packingTimeout = debounce(() => menu.setBusy(false), PACKING_PATIENCE);
 
   function begin() {
     const fresh = new BatchState();
     fresh.queue = createBatchQueue({ upload, server, largest }, {
-      changed: () => fresh.tell.changed(),
-      status: (status) => fresh.tell.status(status),
-      ended: (expired) => fresh.tell.ended(expired),
+      changed: () => fresh.handlers.changed(),
+      status: (status) => fresh.handlers.status(status),
+      ended: (expired) => fresh.handlers.ended(expired),
     });
     return fresh;
   }
@@ -62,7 +64,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     if (message.error) menu.setBusy(false);
     if (message.notes.length) showLines(ui.notes, [...state.notes, ...message.notes]);
     if (message.download) save(message.download, message.download_name);
-    if (message.start && message.start.turn !== state.start?.turn) look(message.start);
+    if (message.start && message.start.turn !== state.start?.turn) detect(message.start);
     commit();
   }
 
@@ -70,14 +72,14 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     props.value = { batch: state.start?.batch ?? "", view: viewId };
   }
 
-  /** Has the model look at everything that it has not looked at yet. @param {BatchStart} start */
-  function look(start) {
+  /** Has the model process all images that it has not processed yet. @param {BatchStart} start */
+  function detect(start) {
     if (!isSameModel(state.start?.model.key, start.model.key)) state.threshold = start.threshold;
-    const unseen = state.take(start);
+    const remaining = state.take(start);
     showLines(ui.notes, state.notes);
     drawModel();
     if (!state.images.length) return writeError(ui, { title: "No images yet", text: "Drop some here, or choose them or a folder." });
-    if (unseen.length) state.queue.start(start.batch, unseen);
+    if (remaining.length) state.queue.start(start.batch, remaining);
     redraw();
   }
 
@@ -123,12 +125,12 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     redraw();
   }
 
-  // ---------------------------------------------------------------- while it looks
+  // ---------------------------------------------------------------- while it runs
 
   /** @param {ViewStatus | null} status */
   function showStatus(status) {
     state.status = status;
-    state.tell.changed();
+    state.handlers.changed();
   }
 
   /** @param {string} expired a sentence, or "" */
@@ -138,7 +140,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
       commit();
       writeError(ui, { title: "The results are gone", text: expired });
     }
-    trigger("settled");
+    trigger("finished");
     redraw();
   }
 
@@ -147,7 +149,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   /** @param {Partial<BatchState>} patch */
   function change(patch) {
     Object.assign(state, patch);
-    state.tell.changed();
+    state.handlers.changed();
   }
 
   function redraw() {
@@ -198,7 +200,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     const images = state.images.filter(({ selected, result }) => selected && result).map(({ id }) => id);
     menu.setBusy(true);
     packingTimeout();
-    trigger("download", { batch: state.start?.batch, images, formats, threshold: state.threshold });
+    trigger("download", { batch: state.start?.batch, images, formats, threshold: state.threshold, annotations: state.annotations });
   }
 
   let saved = "";

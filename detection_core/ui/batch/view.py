@@ -13,7 +13,7 @@ from detection_core.formats import FORMATS
 from detection_core.images.formats import READABLE
 from detection_core.models.spec import ModelSpec
 from detection_core.ui.components.base import View
-from detection_core.ui.components.client_values import bounded, items_of_type, mapping_of
+from detection_core.ui.components.client_values import bounded, items_of_type, mapping_of, text_of
 from detection_core.ui.components.export_choices import format_choices
 from detection_core.ui.components.messages import PageMessage, ViewCategory, ViewError, ViewModel
 
@@ -54,12 +54,16 @@ class BatchOrder:
         images: The browser's ids of the chosen images, in their order.
         formats: Keys of `FORMATS`, those that exist.
         threshold: Objects with a score of at least this are exported, 0–1.
+        annotations: The uploaded annotation file whose ids COCO files get, or "".
+        annotations_name: What the visitor calls it.
     """
 
     batch: str
     images: list[str]
     formats: list[str]
     threshold: float
+    annotations: str = ""
+    annotations_name: str = ""
 
     @classmethod
     def from_client(cls, sent: object) -> BatchOrder:
@@ -67,11 +71,14 @@ class BatchOrder:
         values = mapping_of(sent)
         batch = values.get("batch")
         wanted = items_of_type(values.get("formats"), str)
+        annotations = mapping_of(values.get("annotations"))
         return cls(
             batch=batch if isinstance(batch, str) else "",
             images=list(dict.fromkeys(items_of_type(values.get("images"), str))),
             formats=[key for key in FORMATS if key in wanted],
             threshold=bounded(values.get("threshold"), 0, 1, 0.5),
+            annotations=text_of(annotations.get("path")),
+            annotations_name=text_of(annotations.get("name")),
         )
 
 
@@ -79,11 +86,11 @@ class BatchView(View):
     """Many images as a gallery or a table: adding, detection with progress and cancel, threshold, selection and export.
 
     As an output it takes a `BatchMessage` (see `batch_start` and its neighbors), as an input it gives the name of its batch. Its events:
-    `begin` asks for detection, `settled` says that it has ended, `download` asks for files (its data is a `BatchOrder`), `open` asks to
+    `begin` asks for detection, `finished` says that it has ended, `download` asks for files (its data is a `BatchOrder`), `open` asks to
     see one image in full (its data has `batch` and `id`).
 
     Args:
-        look_at: Server function that detects objects in one image, see `detect_in_image`.
+        detect_image: Server function that detects objects in one image, see `detect_in_image`.
         give_up: Server function that cancels detection; it gets `batch`.
         forget: Server function that removes images; it gets `batch` and `images`, a list of ids.
         most: How many images a batch may have.
@@ -93,11 +100,11 @@ class BatchView(View):
     data_model = BatchMessage
     files = "batch/view"
     styles = ("view", "export_menu", "drop_zone")
-    browser_events = ("begin", "settled", "download", "open")
+    browser_events = ("begin", "finished", "download", "open")
 
     def __init__(
         self,
-        look_at: Callable[..., Any],
+        detect_image: Callable[..., Any],
         give_up: Callable[..., Any],
         forget: Callable[..., Any],
         *,
@@ -111,8 +118,9 @@ class BatchView(View):
             "readable": READABLE,
             "exportFormats": format_choices(),
             "chosenFormats": list(_DEFAULT_FORMATS),
+            "numberedFormats": [key for key, known in FORMATS.items() if known.numbered],
         }
-        super().__init__(constants=constants, server_functions=[look_at, give_up, forget], **kwargs)
+        super().__init__(constants=constants, server_functions=[detect_image, give_up, forget], **kwargs)
 
     def preprocess(self, payload: BatchMessage | None) -> str:
         """Name of the batch, or ""; the batch may no longer exist."""
@@ -136,6 +144,6 @@ def batch_error(title: str, text: str) -> BatchMessage:
     return BatchMessage(error=ViewError(title=title, text=text))
 
 
-def batch_download(path: str, name: str) -> BatchMessage:
-    """A file that the browser saves at once under `name`."""
-    return BatchMessage(download=FileData(path=path), download_name=name)
+def batch_download(path: str, name: str, notes: list[str]) -> BatchMessage:
+    """A file that the browser saves at once under `name`, with sentences about its contents."""
+    return BatchMessage(download=FileData(path=path), download_name=name, notes=notes)

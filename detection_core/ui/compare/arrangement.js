@@ -1,8 +1,8 @@
-// The panes of a comparison: one per model side by side, and a single one for everything else; they all look at the same place.
+// The panes of a comparison: one per model side by side, and a single one for everything else; they all show the same part of the image.
 
 import { setText, show } from "../components/js/dom.js";
 import { writeError, writeStatus } from "../components/js/feedback.js";
-import { createPane, lookOf } from "./panes.js";
+import { createPane, positionOf } from "./panes.js";
 
 /** @typedef {import("./panes.js").Pane} Pane */
 
@@ -16,7 +16,7 @@ export function createArrangement(ui, state, { onHover, onSelect }) {
   const panes = new Map();
   /** What each sheet holds. @type {WeakMap<object, Drawn[] | null>} */
   const filled = new WeakMap();
-  let look = { zoom: 1, center: [0, 0] };
+  let position = { zoom: 1, center: [0, 0] };
   let isLeading = true;
   const single = makePane();
   ui.single.append(single.ui.root);
@@ -46,7 +46,7 @@ export function createArrangement(ui, state, { onHover, onSelect }) {
     }
     if (source && isNewImage) {
       single.setImage(source);
-      look = { zoom: 1, center: [source.width / 2, source.height / 2] };
+      position = { zoom: 1, center: [source.width / 2, source.height / 2] };
     }
     const roots = ids.map((id) => paneOf(id).ui.root);
     const isRearranged = roots.some((root, i) => ui.panes.children[i] !== root);
@@ -92,26 +92,26 @@ export function createArrangement(ui, state, { onHover, onSelect }) {
   }
 
   /**
-   * All panes look where the one looks that the visitor moves.
+   * All panes show the part that the pane shows that the visitor moves.
    * @param {Pane} leader
    * @param {import("../components/js/viewport.js").Camera} camera
    */
   function lead(leader, camera) {
     if (!isLeading) return;
     isLeading = false;
-    look = lookOf(leader);
-    for (const pane of panes.values()) if (pane !== leader && pane.isVisible()) pane.viewport.look(look);
+    position = positionOf(leader);
+    for (const pane of panes.values()) if (pane !== leader && pane.isVisible()) pane.viewport.moveTo(position);
     isLeading = true;
     setText(ui.zoomFit, `${Math.round(100 * camera.zoom)}%`);
     ui.zoomOut.disabled = camera.zoom <= 1;
   }
 
-  /** Panes that come on screen have to find out their room, and where the others look. */
+  /** Panes that come on screen have to measure their room and show what the others show. */
   function bringCamerasTogether() {
     isLeading = false;
     for (const { viewport } of [...panes.values(), single]) {
       viewport.measure();
-      viewport.look(look);
+      viewport.moveTo(position);
     }
     isLeading = true;
   }

@@ -1,4 +1,4 @@
-// The comparison of several models' results under the visitor's settings; pairs are compared when somebody asks, and then remembered.
+// The comparison of several models' results under the visitor's settings; pairs are compared on first use and kept.
 
 import { agreedObjects, compareObjects } from "./matching.js";
 import { countedObjects } from "./selection.js";

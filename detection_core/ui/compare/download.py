@@ -10,7 +10,7 @@ from pathlib import Path
 
 from detection_core.comparison_report import REPORT_FILE, ComparisonReport, Found, report_stems
 from detection_core.errors import UserError
-from detection_core.formats import FORMATS, ImageResult, export
+from detection_core.formats import FORMATS, ImageResult, export, number_images
 from detection_core.formats.target import Target, safe_stem
 from detection_core.ui.compare.candidate import CandidateResult
 from detection_core.ui.compare.view import CompareSettings
@@ -48,6 +48,7 @@ def comparison_archive(kept: KeptComparison, settings: CompareSettings) -> bytes
     if not kept.results:
         raise UserError("No model has given a result yet.")
     loaded = read_upload(kept.image_path)
+    numbering = number_images([kept.image_path.name])
     style = replace(settings.style, color_by="class")
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -58,8 +59,9 @@ def comparison_archive(kept: KeptComparison, settings: CompareSettings) -> bytes
         for found in report.results:
             # The annotated image is in the archive already.
             formats = [name for name in FORMATS if name != "png" and FORMATS[name].suits(found.detections)]
-            result = ImageResult(kept.image_path.name, found.detections, found.provenance, notes=loaded.notes)
-            export([result], formats, archive, folder=found.name)
+            (image_id,) = numbering.image_ids
+            result = ImageResult(kept.image_path.name, found.detections, found.provenance, notes=loaded.notes, image_id=image_id)
+            export([result], formats, archive, folder=found.name, numbering=numbering)
     return file.getvalue()
 
 

@@ -1,4 +1,4 @@
-// Links that bring a comparison back: settings under short names in an address; link.py reads them again.
+// Links that reproduce a comparison: settings under short names in an address; link.py reads them again.
 
 import { thresholdOf } from "./selection.js";
 import { setText, show } from "../components/js/dom.js";

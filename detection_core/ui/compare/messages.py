@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from gradio.data_classes import FileData, GradioModel
 from pydantic import Field
@@ -12,16 +12,14 @@ from pydantic import Field
 from detection_core.detections import Detections
 from detection_core.ui.components.messages import (
     PageMessage,
-    ViewCategory,
     ViewError,
     ViewObject,
+    ViewResult,
     ViewStatus,
     ViewTiming,
-    view_categories,
-    view_edges,
-    view_objects,
+    view_result,
 )
-from detection_core.visualization import ColorBy, Side, resolve_color_by
+from detection_core.visualization import ColorBy
 
 
 class CompareCost(GradioModel):
@@ -39,7 +37,7 @@ class CompareCost(GradioModel):
     metrics_on: str = ""
 
 
-class CompareModel(GradioModel):
+class CompareModel(ViewResult):
     """One of the compared models; it has `objects`, or a `status` while it is waiting, or an `error`."""
 
     # Unique in a message.
@@ -47,18 +45,7 @@ class CompareModel(GradioModel):
     title: str
     # Whether a link can name it; it cannot name an imported file.
     linkable: bool = True
-    status: ViewStatus | None = None
     error: ViewError | None = None
-    threshold: float = 0.5
-    floor: float = 0.0
-    # By class id, written as a string because JSON has no other keys.
-    categories: dict[str, ViewCategory] = Field(default_factory=dict)
-    edges: list[tuple[int, int, Side]] = Field(default_factory=list)
-    keypoint_names: list[str] = Field(default_factory=list)
-    # None: not there yet.
-    objects: list[ViewObject] | None = None
-    color_by: Literal["class", "instance"] = "class"
-    timings: list[ViewTiming] = Field(default_factory=list)
     cost: CompareCost | None = None
 
 
@@ -120,20 +107,9 @@ def compare_model(
         cost: Its cost, if it has been measured.
         linkable: Whether a link can name it.
     """
-    return CompareModel(
-        id=identity,
-        title=title,
-        linkable=linkable,
-        threshold=threshold,
-        floor=floor,
-        categories=view_categories(detections),
-        edges=view_edges(detections.keypoint_names),
-        keypoint_names=list(detections.keypoint_names),
-        objects=_exact_objects(detections, color_by),
-        color_by=resolve_color_by(detections, color_by),
-        timings=[ViewTiming(name=name, ms=ms) for name, ms in (timings or {}).items()],
-        cost=cost,
-    )
+    result = view_result(detections, threshold=threshold, floor=floor, color_by=color_by, timings=timings)
+    exact = result.model_copy(update={"objects": _exact(result.objects or [], detections)})
+    return CompareModel(**dict(exact), id=identity, title=title, linkable=linkable, cost=cost)
 
 
 def waiting_model(identity: str, title: str, status: ViewStatus, cost: CompareCost | None = None) -> CompareModel:
@@ -183,8 +159,7 @@ def compare_payload(
     )
 
 
-def _exact_objects(detections: Detections, color_by: ColorBy) -> list[ViewObject]:
+def _exact(objects: list[ViewObject], detections: Detections) -> list[ViewObject]:
     """Boxes and scores unrounded, so that the browser matches them exactly as Python does."""
     boxes, scores = detections.boxes.tolist(), detections.scores.tolist()
-    drawn = view_objects(detections, color_by)
-    return [item.model_copy(update={"box": box, "score": score}) for item, box, score in zip(drawn, boxes, scores, strict=True)]
+    return [each.model_copy(update={"box": box, "score": score}) for each, box, score in zip(objects, boxes, scores, strict=True)]

@@ -67,7 +67,7 @@ export function createKindChips(container, onToggle) {
 const kindOf = (chip) => /** @type {Kind} */ (chip.dataset.kind);
 
 /**
- * {agreement, iou, difference} of two results, each null where nothing tells it; a difference is the second's score less the first's.
+ * {agreement, iou, difference} of two results, each null if it is not known; a difference is the second's score less the first's.
  * @param {PairComparison} found
  * @param {(i: number) => number} scoreA
  * @param {(j: number) => number} scoreB

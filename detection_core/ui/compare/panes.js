@@ -117,10 +117,10 @@ export function createPane(template, { onHover, onSelect, onCamera }) {
 }
 
 /**
- * What a pane's camera looks at, for the other panes to follow: {zoom, center} in image coordinates.
+ * The part of the image that a pane shows, for the other panes: {zoom, center} in image coordinates.
  * @param {Pane} pane
  */
-export function lookOf({ viewport }) {
+export function positionOf({ viewport }) {
   const { width, height } = viewport.size();
   return { zoom: viewport.camera().zoom, center: viewport.toImage([width / 2, height / 2]) };
 }

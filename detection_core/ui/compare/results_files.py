@@ -17,7 +17,7 @@ _MAX_BYTES = 20 * 2**20
 _MAX_OBJECTS = 300
 
 
-class ResultsFiles:
+class ResultsFiles(VisitorStore[tuple[str, CandidateResult, list[str]]]):
     """Keeps results from files, each with the digest of its image.
 
     Args:
@@ -25,7 +25,7 @@ class ResultsFiles:
     """
 
     def __init__(self, capacity: int) -> None:
-        self._results: VisitorStore[tuple[str, CandidateResult, list[str]]] = VisitorStore(ResultExpiredError, capacity)
+        super().__init__(ResultExpiredError, capacity)
 
     def add(
         self,
@@ -71,7 +71,7 @@ class ResultsFiles:
         notes = [f"“{title}”: {note}" for note in results.notes]
         if len(found) > _MAX_OBJECTS:
             title = f"{title} (the {_MAX_OBJECTS} highest scores of {len(found):,})"
-        return self._results.put((image.digest, imported(title, found[:_MAX_OBJECTS]), notes))
+        return self.put((image.digest, imported(title, found[:_MAX_OBJECTS]), notes))
 
     def for_image(self, names: Sequence[str], image: LoadedImage, room: int) -> tuple[dict[str, CandidateResult], list[str]]:
         """The results that belong to an image.
@@ -87,7 +87,7 @@ class ResultsFiles:
         results: dict[str, CandidateResult] = {}
         notes: list[str] = []
         for number, name in enumerate(names, start=1):
-            entry = self._results.get(name)
+            entry = self.get(name)
             if entry is None:
                 notes.append("Results from a file are no longer kept on the server. Add the file again.")
                 continue

@@ -70,6 +70,8 @@ class CompareTab:
         links: The images' names in links.
 
     Attributes:
+        comparisons: Where comparisons are kept.
+        results_files: Where results from files are kept.
         slots: The models, for the page to refresh.
         inputs: Image, models, results from files and settings from a link.
         link_outputs: Outputs of `open_link`.
@@ -82,8 +84,8 @@ class CompareTab:
         # Apart from the turns: cancelling a comparison shows the results so far, cancelling a measurement just ends it.
         self._measurement_turns = Turns()
         self._measurements = Measurements()
-        self._comparisons: VisitorStore[KeptComparison] = VisitorStore(ResultExpiredError, _KEPT)
-        self._results_files = ResultsFiles(_KEPT)
+        self.comparisons: VisitorStore[KeptComparison] = VisitorStore(ResultExpiredError, _KEPT)
+        self.results_files = ResultsFiles(_KEPT)
 
     def layout(self) -> None:
         """Adds the components to the page being built."""
@@ -199,7 +201,7 @@ class CompareTab:
                 raise ResultsFormatError("The upload has failed. Choose the file again.")
             if path is None:
                 raise ImageError("First choose the image that the results are for.")
-            name = self._results_files.add(
+            name = self.results_files.add(
                 Path(file),
                 read_upload(path),
                 image_id or "",
@@ -232,7 +234,7 @@ class CompareTab:
         turn, measurement = self._turns.begin(visitor), self._measurement_turns.begin(visitor)
         self._engine.cancel_visitor(visitor)
         states = self._engine.model_states()
-        here = [key for key in keys if states.get(key, "to download") != "to download"]
+        here = [key for key in keys if states.get(key) in ("in memory", "on disk")]
         results: dict[str, list[Result]] = {key: [] for key in here}
         try:
             if path is None or not here:
@@ -278,7 +280,7 @@ class CompareTab:
     def download(self, settings: CompareSettings, name: str) -> CompareMessage:
         """Writes everything into one archive, as the visitor sees it."""
         try:
-            comparison = self._comparisons.find(name)
+            comparison = self.comparisons.find(name)
             archive = comparison_archive(comparison, settings)
         except UserError as error:
             return _failure("The comparison cannot be saved", str(error))
@@ -334,7 +336,7 @@ class CompareTab:
             return
         run, notes = self._begin_run(Path(path), loaded, keys, files, visitor, may_download=may_download)
         image_file = shown_file(path, loaded, self._view)
-        name = self._comparisons.put(run.kept())
+        name = self.comparisons.put(run.kept())
         changed = True
         while run.is_waiting:
             if not self._turns.is_current(visitor, turn):
@@ -344,7 +346,7 @@ class CompareTab:
                 yield run.message(image_file, self._links.name(loaded), notes, link), name, *_NOTHING[2:4], _visible(True)
             changed = run.wait(_POLL_SECONDS)
             if changed:
-                self._comparisons.put(run.kept(), token=name)
+                self.comparisons.put(run.kept(), token=name)
         if not self._turns.is_current(visitor, turn):
             yield _NOTHING
             return
@@ -354,7 +356,7 @@ class CompareTab:
         self, path: Path, loaded: LoadedImage, keys: Sequence[str], files: Sequence[str], visitor: str, *, may_download: bool
     ) -> tuple[ComparisonRun, list[str]]:
         """A run with the results from files that belong to the image, and remarks on the others."""
-        imported, notes = self._results_files.for_image(files, loaded, MAX_MODELS - len(keys))
+        imported, notes = self.results_files.for_image(files, loaded, MAX_MODELS - len(keys))
         candidates = [Candidate(key, self._engine, loaded, visitor=visitor, may_download=may_download) for key in keys]
         return ComparisonRun(path, loaded, candidates, imported, self._measurements), notes
 

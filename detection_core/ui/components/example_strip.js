@@ -1,4 +1,4 @@
-// One button an example; a click tells its index.
+// One button an example; a click sends its index.
 
 /** @param {Mounting} mounting */
 export function mount({ element, props, trigger }) {

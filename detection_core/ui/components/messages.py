@@ -84,7 +84,23 @@ class PageMessage(GradioModel):
         return {} if value == "" else value
 
 
-class ViewMessage(PageMessage):
+class ViewResult(GradioModel):
+    """A model's result on one image, and the status while there is none."""
+
+    threshold: float = 0.5
+    floor: float = 0.0
+    status: ViewStatus | None = None
+    timings: list[ViewTiming] = Field(default_factory=list)
+    # By class id, written as a string because JSON has no other keys.
+    categories: dict[str, ViewCategory] = Field(default_factory=dict)
+    edges: list[tuple[int, int, Side]] = Field(default_factory=list)
+    keypoint_names: list[str] = Field(default_factory=list)
+    # None: not there yet.
+    objects: list[ViewObject] | None = None
+    color_by: Literal["class", "instance"] = "class"
+
+
+class ViewMessage(PageMessage, ViewResult):
     """A message to the view.
 
     A part that is None or empty leaves the view's part as it is, except `status` and `error`, which are removed: so a status keeps the
@@ -96,16 +112,6 @@ class ViewMessage(PageMessage):
     width: int = 0
     height: int = 0
     model: ViewModel | None = None
-    threshold: float = 0.5
-    floor: float = 0.0
-    status: ViewStatus | None = None
-    timings: list[ViewTiming] = Field(default_factory=list)
-    # By class id, written as a string because JSON has no other keys.
-    categories: dict[str, ViewCategory] = Field(default_factory=dict)
-    edges: list[tuple[int, int, Side]] = Field(default_factory=list)
-    keypoint_names: list[str] = Field(default_factory=list)
-    objects: list[ViewObject] | None = None
-    color_by: Literal["class", "instance"] = "class"
     # Keys of the export formats that can hold the result.
     formats: list[str] = Field(default_factory=list)
     # Only on the way from the browser.
@@ -136,21 +142,31 @@ def view_payload(
         notes: Remarks on this result, one line each.
     """
     height, width = detections.image_size
+    result = view_result(detections, threshold=threshold, floor=floor, color_by=color_by, timings=timings)
     return ViewMessage(
+        **dict(result),
         image=FileData(path=str(image_path)),
         width=width,
         height=height,
         model=ViewModel(key=detections.model, title=title),
+        notes=list(notes),
+        formats=suiting_formats(detections),
+    )
+
+
+def view_result(
+    detections: Detections, *, threshold: float, floor: float, color_by: ColorBy, timings: Mapping[str, float] | None
+) -> ViewResult:
+    """The fields of a result that all views of one have; the arguments are those of `view_payload`."""
+    return ViewResult(
         threshold=threshold,
         floor=floor,
-        notes=list(notes),
         timings=[ViewTiming(name=name, ms=ms) for name, ms in (timings or {}).items()],
         categories=view_categories(detections),
         edges=view_edges(detections.keypoint_names),
         keypoint_names=list(detections.keypoint_names),
         objects=view_objects(detections, color_by),
         color_by=resolve_color_by(detections, color_by),
-        formats=suiting_formats(detections),
     )
 
 

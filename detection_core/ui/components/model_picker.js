@@ -29,7 +29,7 @@ export function mount({ element, props, trigger, watch }) {
   function pillsOf({ tasks, size }, state) {
     const pills = make("div", "pills");
     for (const task of tasks) pills.append(make("span", "pill", task));
-    if (state) pills.append(make("span", state === "to download" ? "pill" : "pill ready", state === "to download" ? `${size} download` : state));
+    if (state) pills.append(make("span", state === "in memory" || state === "on disk" ? "pill ready" : "pill", state === "to download" ? `${size} download` : state));
     return pills;
   }
 

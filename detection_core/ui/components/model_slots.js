@@ -67,7 +67,7 @@ export function mount({ element, props, trigger, watch }) {
     if (!state) return NO_SUCH_PRECISION;
     const accuracy = facts.find(([name]) => name === "Box AP")?.join(" ");
     const measured = accuracy && precision === "fast" ? `${accuracy} if exact` : accuracy;
-    return [tasks.join(", "), measured, state === "to download" ? `${size} download` : ""].filter(Boolean).join(" · ");
+    return [tasks.join(", "), measured, { "to download": `${size} download`, "not on this machine": state }[state]].filter(Boolean).join(" · ");
   }
 
   /** @param {Element} slot */
@@ -104,7 +104,7 @@ export function mount({ element, props, trigger, watch }) {
     const { models, selected } = props.value;
     const names = selected.map((/** @type {string} */ key) => splitKey(key).name);
     const free = models.filter((/** @type {ModelCard} */ { key }) => !names.includes(key)).map((/** @type {ModelCard} */ { key }) => keyIn(splitKey(selected[0]).precision, key, models));
-    return free.find((/** @type {string} */ key) => lookUp(key, models).state !== "to download") ?? free[0];
+    return free.find((/** @type {string} */ key) => ["in memory", "on disk"].includes(lookUp(key, models).state ?? "")) ?? free[0];
   }
 
   add.addEventListener("click", () => {

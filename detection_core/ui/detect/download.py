@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 import numpy as np
 
 from detection_core.errors import UserError
 from detection_core.file_names import shortened
-from detection_core.formats import FORMATS, ImageResult, export
+from detection_core.formats import FORMATS, ImageResult, number_images
+from detection_core.formats.registry import export_one
 from detection_core.ui.components.client_values import plain_settings
 from detection_core.ui.detect.view import ViewSettings
 from detection_core.ui.shared.session import KeptResult
@@ -41,16 +39,10 @@ def result_file(kept: KeptResult, settings: ViewSettings, form: str) -> tuple[by
         raise UserError(f"There is no format “{form}”. Choose one from the menu.")
     if not FORMATS[form].suits(result.detections):
         raise UserError(f"{FORMATS[form].title} cannot hold this model's results. Choose another format.")
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        names = export([result], [form], archive, style=settings.style)
+    data, ending = export_one(result, form, style=settings.style)
     # Each may be as long as the file system allows.
     stem = f"{shortened(kept.image_path.stem, _LONGEST)}_{shortened(kept.detections.model, _LONGEST)}"
-    if len(names) > 1:
-        return file.getvalue(), f"{stem}_{form}.zip"
-    ending = PurePosixPath(names[0]).suffix
-    with zipfile.ZipFile(file) as archive:
-        return archive.read(names[0]), f"{stem}{ending}" if ending == f".{form}" else f"{stem}_{form}{ending}"
+    return data, f"{stem}{ending}" if ending == f".{form}" else f"{stem}_{form}{ending}"
 
 
 def seen_result(kept: KeptResult, settings: ViewSettings) -> ImageResult:
@@ -74,4 +66,5 @@ def seen_result(kept: KeptResult, settings: ViewSettings) -> ImageResult:
         # Numbers too: the table beside the image explains them.
         numbers=[int(index) + 1 for index in indices],
         notes=loaded.notes,
+        image_id=number_images([kept.image_path.name]).image_ids[0],
     )

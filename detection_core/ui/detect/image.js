@@ -8,7 +8,7 @@ import { createViewport } from "../components/js/viewport.js";
 
 /**
  * @param {Refs} ui the view's elements
- * @param {{ onActive: (indices: number[]) => void, onSelected: (index: number) => void }} handlers told which objects are emphasized, and
+ * @param {{ onActive: (indices: number[]) => void, onSelected: (index: number) => void }} handlers called with the objects that are emphasized, and
  *   which one is selected, -1 for none
  */
 export function createImage(ui, { onActive, onSelected }) {

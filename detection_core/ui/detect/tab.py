@@ -60,13 +60,14 @@ class DetectTab:
 
     Attributes:
         picker: The model picker, for the page to refresh.
+        results: Where results are kept.
         inputs: Image and picker; events that write to them end with `detect_after`.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._turns = Turns()
-        self._results: VisitorStore[KeptResult] = VisitorStore(ResultExpiredError, _KEPT)
+        self.results: VisitorStore[KeptResult] = VisitorStore(ResultExpiredError, _KEPT)
 
     def layout(self) -> None:
         """Adds the components to the page being built."""
@@ -145,7 +146,7 @@ class DetectTab:
         if not self._turns.is_current(visitor, turn):
             yield _NOTHING
             return
-        name = self._results.put(KeptResult(Path(path), result.detections, provenance_of(result.spec)))
+        name = self.results.put(KeptResult(Path(path), result.detections, provenance_of(result.spec)))
         yield message, name, *self._model_parts(key), _visible(False)
 
     def press_detect(self, path: str | None, key: str, request: gr.Request) -> Iterator[Update]:
@@ -174,7 +175,7 @@ class DetectTab:
         """Writes the result in the chosen format, as the visitor sees it."""
         wanted = str(mapping_of(event._data).get("format", "png"))
         try:
-            data, file_name = result_file(self._results.find(name), settings, wanted)
+            data, file_name = result_file(self.results.find(name), settings, wanted)
         except UserError as error:
             return error_payload("The result cannot be saved", str(error))
         return download_payload(serve_bytes(data, file_name, self._view), file_name)

@@ -1,4 +1,4 @@
-// The visitor's camera: opens it, tells which ones there are, and says in words why it cannot be used.
+// The visitor's camera: opens it, lists those there are, and explains why it cannot be used.
 
 const CAMERA_WISHES = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
 
@@ -55,7 +55,7 @@ function stopTracks(stream) {
   for (const track of stream?.getTracks() ?? []) track.stop();
 }
 
-/** Ids and names of all cameras; browsers tell them only once the visitor has allowed one. */
+/** Ids and names of all cameras; browsers give them only once the visitor has allowed one. */
 export async function listCameras() {
   const devices = await navigator.mediaDevices.enumerateDevices();
   const cameras = devices.filter(({ kind, deviceId }) => kind === "videoinput" && deviceId);

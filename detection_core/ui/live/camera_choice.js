@@ -10,7 +10,7 @@ import { listCameras } from "./camera.js";
  * @param {{ onCamera: () => void, onMirror: () => void }} handlers
  */
 export function createCameraChoice(ui, state, camera, { onCamera, onMirror }) {
-  /** People know themselves mirrored; what looks away from them is shown as it is. */
+  /** People know themselves mirrored; a camera that faces away from them is shown as it is. */
   const isMirrored = () => state.mirror ?? !camera.looksAway();
 
   function drawMirror() {

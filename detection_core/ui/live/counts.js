@@ -17,9 +17,9 @@ export function createCounts(ui) {
       /** @type {Row[]} */
       const rows = Object.keys({ ...inView, ...total }).map((name) => [name, inView[name] ?? 0, total?.[name]]);
       rows.sort((a, b) => b[1] - a[1] || (b[2] ?? 0) - (a[2] ?? 0) || a[0].localeCompare(b[0]));
-      const news = JSON.stringify([rows, total !== null]);
-      if (news === drawn) return;
-      drawn = news;
+      const content = JSON.stringify([rows, total !== null]);
+      if (content === drawn) return;
+      drawn = content;
       const parts = [`${sumOf(inView)} in view`, ...(total ? [`${sumOf(total)} in total`] : [])];
       setText(ui.count, parts.join(" · "));
       ui.counts.replaceChildren(...rows.map(rowOf));

@@ -100,9 +100,9 @@ export function createDrawing(ui, state, { isMirrored, isRunning, onDrawn }) {
     const inView = {};
     for (const { name } of visibleObjects()) inView[name] = (inView[name] ?? 0) + 1;
     counts.draw(inView, state.settings.stable ? answer?.result.total ?? {} : null);
-    const news = summary();
-    if (news === ui.overlay.dataset.summary) return;
-    ui.overlay.dataset.summary = news;
+    const text = summary();
+    if (text === ui.overlay.dataset.summary) return;
+    ui.overlay.dataset.summary = text;
     announce();
   }
 

@@ -15,7 +15,7 @@ export function createFrames(video, onFrame) {
 
   function start() {
     const mine = ++watch;
-    // Older browsers do not tell when an image is new.
+    // Older browsers do not report new images.
     const wait = (/** @type {(now: number) => void} */ next) => ("requestVideoFrameCallback" in video ? video.requestVideoFrameCallback(next) : requestAnimationFrame(next));
     const next = (/** @type {number} */ now) => {
       if (mine !== watch) return;

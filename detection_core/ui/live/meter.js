@@ -13,7 +13,7 @@ const METER_PARTS = [
 ];
 
 /**
- * Where the time of one answer went, in ms: `frame` as queue.js tells it, `drawn` when it was on screen.
+ * Where the time of one answer went, in ms: `frame` as queue.js passes it, `drawn` when it was on screen.
  * @param {{ ms: LiveTimes }} result
  * @param {{ time: number, sent: number, received: number }} frame
  * @param {number} drawn

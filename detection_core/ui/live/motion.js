@@ -5,7 +5,7 @@ import { clamp } from "../components/js/dom.js";
 const LONGEST_AHEAD_MS = 400;
 
 /**
- * @param {(index: number, dx: number, dy: number) => void} move called with an object's index and how far it has gone, in pixels of the image
+ * @param {(index: number, dx: number, dy: number) => void} move called with an object's index and how far it has moved, in pixels of the image
  */
 export function createMotion(move) {
   /** @type {{ index: number, velocity: Point }[]} */
@@ -13,7 +13,7 @@ export function createMotion(move) {
   let since = 0;
   return {
     /**
-     * Takes over what an answer tells of a frame that was taken at `time`, ms of the page's clock.
+     * Takes over an answer about a frame that was taken at `time`, ms of the page's clock.
      * @param {{ velocity: Point }[]} objects
      * @param {number} time
      */

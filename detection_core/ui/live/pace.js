@@ -52,9 +52,9 @@ export function createPace() {
       lastAnswered = answer.received;
       room = answer.room;
     },
-    /** How many frames may be under way at once. */
+    /** How many frames may be in flight at once. */
     limit: () => (room && (way ?? 0) > LONG_WAY * (service ?? 0) ? 2 : 1),
-    /** From when on another one may be sent although one is under way. */
+    /** From when on another one may be sent although one is in flight. */
     due: () => lastSent + (service ?? 0) + CORRECTION * error,
   };
 }

@@ -21,7 +21,7 @@ export function createPanel(ui, state, layers, onChange) {
   const parts = ({ tasks }) => ({ masks: tasks.includes("masks"), keypoints: tasks.includes("keypoints") });
 
   return {
-    /** Fits everything to the model that looks. */
+    /** Fits everything to the model. */
     build() {
       const { start, settings } = state;
       show(ui.panel, start !== null);
@@ -38,8 +38,8 @@ export function createPanel(ui, state, layers, onChange) {
       layerButtons.update(settings, layersFor(layers, parts(start)));
       ui.defaultThreshold.disabled = Math.abs(settings.threshold - start.threshold) < 0.005;
     },
-    /** What is sent along with a frame; what nobody sees need not be computed, and is there again with the next frame. */
-    wishes() {
+    /** What is sent along with a frame; hidden layers need not be computed, and come back with the next frame. */
+    options() {
       const { threshold, stable, masks, contours, skeletons } = state.settings;
       return { threshold, stable, tasks: [...(masks || contours ? ["masks"] : []), ...(skeletons ? ["keypoints"] : [])] };
     },

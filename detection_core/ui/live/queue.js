@@ -1,4 +1,4 @@
-// Sends frames to the server and takes the answers: the newest frame wins, and at most two are under way. Knows nothing of the page.
+// Sends frames to the server and takes the answers: the newest frame wins, and at most two are in flight. Knows nothing of the page.
 
 import { createPace } from "./pace.js";
 
@@ -13,7 +13,7 @@ const MOST_EARLY = 8;
 /**
  * @typedef {object} Run of a stream
  * @property {string} stream
- * @property {number} underWay
+ * @property {number} inFlight
  * @property {number} newestAnswer
  * @property {number} silences
  * @property {number} resumeAt
@@ -21,8 +21,8 @@ const MOST_EARLY = 8;
  */
 
 /**
- * @typedef {object} Tell after the last two nothing is sent any more
- * @property {() => LiveWishes} wishes what the visitor wants, sent along
+ * @typedef {object} Handlers after the last two, nothing more is sent
+ * @property {() => LiveOptions} options the visitor's settings, sent with each frame
  * @property {(result: LiveResult, frame: LiveFrame & { received: number }) => void} result
  * @property {(status: ViewStatus) => void} status
  * @property {(sentence: string) => void} expired
@@ -32,9 +32,9 @@ const MOST_EARLY = 8;
 /**
  * @param {Mounting["server"]} server Python's functions frame and end
  * @param {{ isFresh: () => boolean, take: () => { image: string, time: number, sent: number } }} frames where frames come from, see frames.js
- * @param {Tell} tell
+ * @param {Handlers} handlers
  */
-export function createLiveQueue(server, frames, tell) {
+export function createLiveQueue(server, frames, handlers) {
   /** @type {{ answers: number, latencies: number[], modelMs: number[], sent: number, dropped: number }} */
   const stats = { answers: 0, latencies: [], modelMs: [], sent: 0, dropped: 0 };
   const pace = createPace();
@@ -46,7 +46,7 @@ export function createLiveQueue(server, frames, tell) {
   function start(stream) {
     stop();
     pace.reset();
-    run = { stream, underWay: 0, newestAnswer: 0, silences: 0, resumeAt: 0, timer: undefined };
+    run = { stream, inFlight: 0, newestAnswer: 0, silences: 0, resumeAt: 0, timer: undefined };
     sendWhenDue();
   }
 
@@ -64,9 +64,9 @@ export function createLiveQueue(server, frames, tell) {
 
   /** Sends a frame if it is time, or sees to it that it will be; called whenever something has changed. */
   function sendWhenDue() {
-    if (!run || run.underWay >= pace.limit() || !frames.isFresh()) return;
+    if (!run || run.inFlight >= pace.limit() || !frames.isFresh()) return;
     const now = performance.now();
-    const delay = Math.max(run.underWay ? pace.due() : now, run.resumeAt) - now;
+    const delay = Math.max(run.inFlight ? pace.due() : now, run.resumeAt) - now;
     clearTimeout(run.timer);
     // The next image will be fresher than this one is then; the timer is for cameras that give few.
     if (delay > MOST_EARLY) run.timer = setTimeout(sendWhenDue, delay + IMAGE_INTERVAL);
@@ -75,13 +75,13 @@ export function createLiveQueue(server, frames, tell) {
 
   /** @param {Run} mine */
   async function send(mine) {
-    mine.underWay += 1;
-    const frame = { ...frames.take(), id: ++lastId, ...tell.wishes() };
+    mine.inFlight += 1;
+    const frame = { ...frames.take(), id: ++lastId, ...handlers.options() };
     pace.sent(frame.sent);
     stats.sent += 1;
     const answer = await follow(mine, frame);
     if (run !== mine) return;
-    mine.underWay -= 1;
+    mine.inFlight -= 1;
     take(mine, frame, answer);
     sendWhenDue();
   }
@@ -91,7 +91,7 @@ export function createLiveQueue(server, frames, tell) {
     const { stream } = mine;
     let answer = await patiently(server.frame({ stream, id, image, time, threshold, stable, tasks }));
     while (run === mine && answer?.status) {
-      tell.status(answer.status);
+      handlers.status(answer.status);
       answer = await patiently(server.frame({ stream, id }));
     }
     return answer;
@@ -106,15 +106,15 @@ export function createLiveQueue(server, frames, tell) {
     if (answer.busy) {
       mine.resumeAt = performance.now() + BUSY_PAUSE;
       pace.reset();
-      return tell.status({ stage: "queue", text: answer.busy });
+      return handlers.status({ stage: "queue", text: answer.busy });
     }
     if (answer.dropped) {
       stats.dropped += 1;
       return;
     }
     halt();
-    if (answer.expired) tell.expired(answer.expired);
-    else tell.failed(answer.error ?? { title: "The server refused the camera's image", text: answer.refused ?? "It gave no reason." });
+    if (answer.expired) handlers.expired(answer.expired);
+    else handlers.failed(answer.error ?? { title: "The server refused the camera's image", text: answer.refused ?? "It gave no reason." });
   }
 
   /** @param {Run} mine */
@@ -123,7 +123,7 @@ export function createLiveQueue(server, frames, tell) {
     mine.resumeAt = performance.now() + SILENCE_PAUSE * mine.silences;
     if (mine.silences < MOST_SILENCES) return;
     stop();
-    tell.failed({ title: "The server does not answer", text: "Is the connection still there? Press Start to try again." });
+    handlers.failed({ title: "The server does not answer", text: "Is the connection still there? Press Start to try again." });
   }
 
   /** @param {Run} mine @param {LiveFrame} frame @param {LiveResult} result */
@@ -135,7 +135,7 @@ export function createLiveQueue(server, frames, tell) {
       return;
     }
     mine.newestAnswer = frame.id;
-    tell.result(result, { ...frame, image: null, received: performance.now() });
+    handlers.result(result, { ...frame, image: null, received: performance.now() });
   }
 
   return { start, stop, sendWhenDue, stats, stream: () => run?.stream ?? "" };

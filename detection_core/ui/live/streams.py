@@ -15,8 +15,6 @@ from detection_core.models.families import Task
 from detection_core.models.spec import ModelSpec
 from detection_core.ui.shared.visitor_store import VisitorStore, new_token
 
-# With more, each would get less than one frame a second from a light model on two cores.
-_MAX_SERVED = 12
 _MAX_WAITING = 88
 # Waiting pages ask every two seconds.
 _MAX_SILENCE = 12.0
@@ -103,10 +101,9 @@ class LiveStreams(VisitorStore[LiveStream]):
         clock: Gives the time in seconds.
     """
 
-    def __init__(self, most: int = _MAX_SERVED, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(StreamEndedError, most + _MAX_WAITING)
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(StreamEndedError, most + _MAX_WAITING, clock)
         self._most = most
-        self._clock = clock
         self._numbers = itertools.count()
 
     def __len__(self) -> int:
@@ -114,6 +111,10 @@ class LiveStreams(VisitorStore[LiveStream]):
         with self._lock:
             self._remove_silent()
             return len(self._entries)
+
+    def served(self) -> int:
+        """How many are served now; the others wait."""
+        return min(len(self), self._most)
 
     def begin(self, visitor: str, spec: ModelSpec) -> LiveStream:
         """Begins a stream, in place of the visitor's earlier one: with another model it keeps its place in the queue.

@@ -64,7 +64,7 @@ class LiveTab:
         )
         chosen.then(self.refresh, self.picker, self.picker, queue=False, **QUIET)
         # A stream may have downloaded the model, and its speed is known now.
-        self.view.settled(self.refresh, self.picker, self.picker, queue=False, **QUIET)
+        self.view.finished(self.refresh, self.picker, self.picker, queue=False, **QUIET)
         page.unload(self.leave)
 
     async def frame(self, sent: Any) -> Response:

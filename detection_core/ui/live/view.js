@@ -1,4 +1,4 @@
-// LiveView in the browser: shows the camera, has its frames looked at, and draws what comes back over the moving image.
+// LiveView in the browser: shows the camera, has its frames processed, and draws the results over the moving image.
 //
 // Python sends messages (see messages.py); frames go to it one at a time, through the queue. What runs is in one of these phases: "idle";
 // "opening" (the browser asks for the camera); "waiting" (for Python's word that a model is ready); "running".
@@ -44,7 +44,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   const drawing = createDrawing(ui, state, { isMirrored: cameraChoice.isMirrored, isRunning: () => phase === "running", onDrawn });
   const frames = createFrames(ui.video, onFrame);
   const panel = createPanel(ui, state, constants.layers, change);
-  const queue = createLiveQueue(server, frames, { wishes: panel.wishes, result: drawing.take, status: showStatus, expired: expire, failed: fail });
+  const queue = createLiveQueue(server, frames, { options: panel.options, result: drawing.take, status: showStatus, expired: expire, failed: fail });
   const redrawSoon = oncePerFrame(redraw);
   const beginTimeout = debounce(() => phase === "waiting" && fail({ title: "The server does not answer", text: "Press Start to try again." }), BEGIN_PATIENCE);
 
@@ -65,7 +65,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     props.value = { stream: queue.stream(), view: viewId };
   }
 
-  /** A model is ready. Nobody may want it any more, or not yet. @param {LiveStart} start */
+  /** A model is ready. The visitor may have stopped, or not started yet. @param {LiveStart} start */
   function takeStart(start) {
     if (!isSameModel(state.start?.model.key, start.model.key)) state.settings.threshold = start.threshold;
     state.start = start;
@@ -128,7 +128,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     setText(ui.invitation, why || "See what the model sees, live");
     drawPhase();
     commit();
-    if (hadStream) trigger("settled");
+    if (hadStream) trigger("finished");
   }
 
   /** @param {ViewError} error */
@@ -155,11 +155,11 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     commit();
     clearInterval(meterTimer);
     if (!isOn) return;
-    meterTimer = setInterval(look, METER_INTERVAL);
+    meterTimer = setInterval(check, METER_INTERVAL);
   }
 
-  /** Now and then: the meter, and whether anybody sees this. */
-  function look() {
+  /** At intervals: updates the meter, and stops if the view is out of sight. */
+  function check() {
     if (!ui.root.isConnected || ui.root.offsetParent === null) stop("Stopped, because you looked elsewhere");
     else meter.draw(performance.now());
   }
@@ -173,7 +173,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
 
   /** @param {ViewStatus} status */
   function showStatus(status) {
-    // A slow model is told by the meter, not over the image again and again.
+    // The meter reports a slow model; a message over the image would come again and again.
     if (status.stage === "run" && drawing.hasAnswer()) return;
     writeStatus(ui, status);
   }
@@ -187,8 +187,8 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   /** @param {LiveResult} result @param {import("./drawing.js").Answered} frame @param {number} now */
   function onDrawn(result, frame, now) {
     const latency = now - frame.time;
-    for (const [list, news] of /** @type {[number[], number][]} */ ([[queue.stats.latencies, latency], [queue.stats.modelMs, result.ms.network + result.ms.post]])) {
-      list.push(news);
+    for (const [list, value] of /** @type {[number[], number][]} */ ([[queue.stats.latencies, latency], [queue.stats.modelMs, result.ms.network + result.ms.post]])) {
+      list.push(value);
       if (list.length > STATS_KEPT) list.shift();
     }
     meter.add(now, latency, partsOf(result, frame, now));

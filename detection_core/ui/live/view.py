@@ -16,7 +16,7 @@ class LiveView(View):
     """The visitor's camera with an overlay: start and stop, camera, mirror, threshold, layers, counts, and a meter.
 
     As an output it takes a `LiveMessage`, as an input it gives the name of the running stream, or "". Its events: `begin` asks for a
-    stream (return `live_start` or `live_error`), `settled` says that the stream has ended, `snapshot` asks to see one frame in full (its
+    stream (return `live_start` or `live_error`), `finished` says that the stream has ended, `snapshot` asks to see one frame in full (its
     data has `path`, the uploaded file).
 
     Args:
@@ -40,7 +40,7 @@ class LiveView(View):
     files = "live/view"
     styles = ("view",)
     declarations = SKELETON_COLORS
-    browser_events = ("begin", "settled", "snapshot")
+    browser_events = ("begin", "finished", "snapshot")
 
     def __init__(self, frame: Callable[..., Any], end: Callable[..., Any], **kwargs: Any) -> None:
         super().__init__(constants=drawing_constants(), server_functions=[frame, end], **kwargs)

@@ -21,7 +21,7 @@ def table_value(states: dict[str, str]) -> dict[str, Any]:
     """The table's value: the models that exist at this moment, and the files in the models folder that cannot be used.
 
     Args:
-        states: Where each model is ("in memory", "on disk", "to download"), by its key; a model without a state has just been
+        states: Where each model is, by its key, as from `Engine.model_states`; a model without a state has just been
             added or removed, and is left out.
     """
     return {

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from pathlib import Path
 
 from detection_core.images.reading import ImageError, LoadedImage, read_image
 from detection_core.models.download import sha256
 from detection_core.ui.shared.examples import EXAMPLES
 from detection_core.ui.shared.kept_images import KeptImages
+from detection_core.ui.shared.visitor_store import VisitorStore
 
 _KNOWN = 10_000
+
+
+class _Names(VisitorStore[str]):
+    """Names of images by their digests; those of examples always stay."""
+
+    def _may_be_evicted(self, entry: str) -> bool:
+        return not entry.startswith("example:")
 
 
 class ImageLinks:
@@ -24,10 +30,9 @@ class ImageLinks:
     def __init__(self, kept: KeptImages | None = None) -> None:
         self._kept = kept
         self._examples = {name.lower().replace(" ", "-"): path for name, path in EXAMPLES.items()}
-        self._names: OrderedDict[str, str] = OrderedDict()
-        self._lock = threading.Lock()
+        self._names = _Names(KeyError, _KNOWN)
         for name, path in self._examples.items():
-            self._know(sha256(path), f"example:{name}")
+            self._names.put(f"example:{name}", token=sha256(path))
 
     @property
     def can_keep(self) -> bool:
@@ -36,7 +41,7 @@ class ImageLinks:
 
     def name(self, image: LoadedImage) -> str:
         """The name of an image in links, or "" if it has none."""
-        name = self._names.get(image.digest, "")
+        name = self._names.get(image.digest) or ""
         # A kept image may have been deleted to make room for others.
         return name if self._file(name) else ""
 
@@ -52,7 +57,7 @@ class ImageLinks:
         if (known := self.name(image)) or self._kept is None:
             return known
         name = self._kept.keep(image.image)
-        self._know(image.digest, f"kept:{name}")
+        self._names.put(f"kept:{name}", token=image.digest)
         return f"kept:{name}"
 
     def find(self, name: str) -> Path | None:
@@ -61,7 +66,7 @@ class ImageLinks:
         if path is None or path in self._examples.values():
             return path
         try:
-            self._know(read_image(path).digest, name)
+            self._names.put(name, token=read_image(path).digest)
         except ImageError:  # The file is damaged.
             return None
         return path
@@ -71,10 +76,3 @@ class ImageLinks:
         if kind == "example":
             return self._examples.get(rest)
         return self._kept.find(rest) if kind == "kept" and self._kept else None
-
-    def _know(self, digest: str, name: str) -> None:
-        with self._lock:
-            self._names[digest] = name
-            while len(self._names) > _KNOWN:
-                # Examples always stay.
-                del self._names[next(digest for digest, name in self._names.items() if not name.startswith("example:"))]

@@ -7,11 +7,23 @@ import json
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-IMAGE_LIMIT = 50 * 2**20
+from detection_core.settings import read_setting
+
 _JSON_LIMIT = 2 * 2**20
+# Takes images in requests of its own.
+_HTTP_API = "/api/v1/"
 _UPLOAD_PATH = "/gradio_api/upload"
 # What a form adds to the file in it.
 _FORM_OVERHEAD = 2**20
+
+
+def image_limit() -> int:
+    """Size of the largest image file that is accepted, in bytes.
+
+    Raises:
+        SettingsError: If the setting is not a positive number.
+    """
+    return int(read_setting("max_image_megabytes") * 2**20)
 
 
 class BodyLimit:
@@ -19,20 +31,24 @@ class BodyLimit:
 
     Args:
         app: The application behind it.
-        largest_file: Size of the largest file accepted, in bytes.
+        largest_file: Size of the largest file accepted, in bytes; None is that of the largest image.
     """
 
-    def __init__(self, app: ASGIApp, largest_file: int = IMAGE_LIMIT) -> None:
+    def __init__(self, app: ASGIApp, largest_file: int | None = None) -> None:
         self._app = app
-        self._largest_file = largest_file
+        self._largest_image = image_limit()
+        self._largest_file = largest_file or self._largest_image
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or responds with 413."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_upload = scope["path"].rstrip("/").endswith(_UPLOAD_PATH)
-        limit = self._largest_file + _FORM_OVERHEAD if is_upload else _JSON_LIMIT
+        path = scope["path"].rstrip("/")
+        is_upload = path.endswith(_UPLOAD_PATH)
+        limit = (
+            self._largest_image + _FORM_OVERHEAD if _HTTP_API in path else self._largest_file + _FORM_OVERHEAD if is_upload else _JSON_LIMIT
+        )
         length = dict(scope["headers"]).get(b"content-length", b"")
         if length.isdigit() and int(length) > limit:
             await self._refuse(send)
@@ -62,7 +78,8 @@ class BodyLimit:
                 raise
 
     async def _refuse(self, send: Send) -> None:
-        largest = self._largest_file / 2**20
-        text = f"This request is too large. Upload files one at a time, images of at most 50 MB, videos of at most {largest:.0f} MB."
-        await send({"type": "http.response.start", "status": 413, "headers": [(b"content-type", b"application/json")]})
-        await send({"type": "http.response.body", "body": json.dumps({"detail": text}).encode()})
+        image, video = self._largest_image / 2**20, self._largest_file / 2**20
+        text = f"This request is too large. Upload files one at a time, images of at most {image:g} MB, videos of at most {video:.0f} MB."
+        problem = {"type": "docs#too-large", "title": "The request is too large", "status": 413, "detail": text}
+        await send({"type": "http.response.start", "status": 413, "headers": [(b"content-type", b"application/problem+json")]})
+        await send({"type": "http.response.body", "body": json.dumps(problem).encode()})

@@ -10,7 +10,7 @@ from gradio.utils import get_upload_folder
 
 from detection_core.images.reading import ImageError, LoadedImage, read_image
 from detection_core.ui.components.client_values import text_of
-from detection_core.ui.shared.limits import IMAGE_LIMIT
+from detection_core.ui.shared.limits import image_limit
 
 _LONGEST_NAME = 240
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -26,19 +26,31 @@ def read_upload(path: str | Path) -> LoadedImage:
         size = Path(path).stat().st_size
     except OSError:
         raise ImageError("The image is no longer on the server. Choose it again.") from None
-    if size > IMAGE_LIMIT:
-        raise ImageError(f"The file has {size / 2**20:.0f} MB; at most {IMAGE_LIMIT / 2**20:.0f} MB are allowed for an image.")
+    if size > (limit := image_limit()):
+        raise ImageError(f"The file has {size / 2**20:.0f} MB; at most {limit / 2**20:.0f} MB are allowed for an image.")
     return read_image(path)
 
 
 def uploaded_path(sent: object) -> Path | None:
     """The file that a browser says it has uploaded; None if it is outside Gradio's upload folder, or does not exist any more."""
+    file = _in_upload_folder(sent)
+    return file if file is not None and file.is_file() else None
+
+
+def is_in_upload_folder(sent: object) -> bool:
+    """Whether a path leads into Gradio's upload folder; the file may have been deleted."""
+    return _in_upload_folder(sent) is not None
+
+
+def _in_upload_folder(sent: object) -> Path | None:
     folder = Path(get_upload_folder()).resolve()
     try:
         file = Path(sent if isinstance(sent, str) else "").resolve()
-        return file if file.is_relative_to(folder) and file.is_file() else None
+        # Raises the error of a name that is too long.
+        file.is_file()
     except (OSError, ValueError):  # Not a path, or too long for one.
         return None
+    return file if file.is_relative_to(folder) else None
 
 
 def image_name(sent: object, path: Path) -> str:

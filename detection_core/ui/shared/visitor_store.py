@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -24,13 +25,16 @@ class VisitorStore(Generic[_Entry]):
     Args:
         expired: Makes the error for a token that has no entry, or no longer.
         capacity: How many entries are kept; beyond that, the least recently used one is evicted.
+        clock: Gives the time in seconds; it never jumps.
     """
 
-    def __init__(self, expired: Callable[[], Exception], capacity: int) -> None:
+    def __init__(self, expired: Callable[[], Exception], capacity: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._expired = expired
         self._capacity = capacity
+        self._clock = clock
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._visitors: dict[str, str] = {}
+        self._used: dict[str, float] = {}
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
@@ -53,6 +57,7 @@ class VisitorStore(Generic[_Entry]):
             self._entries[token] = entry
             self._entries.move_to_end(token)
             self._visitors[token] = visitor
+            self._used[token] = self._clock()
             if (surplus := len(self._entries) - self._capacity) > 0:
                 others = [each for each, kept in self._entries.items() if each != token and self._may_be_evicted(kept)]
                 for other in others[:surplus]:
@@ -65,6 +70,7 @@ class VisitorStore(Generic[_Entry]):
             if not isinstance(token, str) or token not in self._entries:
                 return None
             self._entries.move_to_end(token)
+            self._used[token] = self._clock()
             return self._entries[token]
 
     def find(self, token: object) -> _Entry:
@@ -84,6 +90,7 @@ class VisitorStore(Generic[_Entry]):
         with self._lock:
             entry = self._entries.pop(token, None)
             self._visitors.pop(token, None)
+            self._used.pop(token, None)
             if entry is not None:
                 self._on_removed(entry, evicted=evicted)
 
@@ -91,6 +98,13 @@ class VisitorStore(Generic[_Entry]):
         """Removes the entries of a visitor who has gone."""
         with self._lock:
             for token in [token for token, owner in self._visitors.items() if owner == visitor]:
+                self.remove(token)
+
+    def remove_unused(self, seconds: float) -> None:
+        """Removes entries that nobody has used for so long, unless something is still at work on them."""
+        with self._lock:
+            latest = self._clock() - seconds
+            for token in [token for token, used in self._used.items() if used < latest and self._may_be_evicted(self._entries[token])]:
                 self.remove(token)
 
     def _may_be_evicted(self, entry: _Entry) -> bool:

@@ -13,15 +13,15 @@ export function createArrival(state, { server, upload }, mostBytes) {
   function take(file) {
     if (!file) return;
     const tooLarge = file.size > mostBytes;
-    state.tell.error(tooLarge ? { title: "This video is too large", text: `It has ${fileSize(file.size)}; at most ${fileSize(mostBytes)} are allowed. Cut it or compress it first.` } : null);
+    state.handlers.error(tooLarge ? { title: "This video is too large", text: `It has ${fileSize(file.size)}; at most ${fileSize(mostBytes)} are allowed. Cut it or compress it first.` } : null);
     if (tooLarge) return;
     const source = setSource({ name: file.name, size: file.size, url: URL.createObjectURL(file), path: "" });
     const sending = sendVideo(file, upload, (share) => {
       if (state.sending) state.sending.share = share;
-      state.tell.news();
+      state.handlers.progressed();
     });
     state.sending = { share: 0, stop: sending.stop };
-    state.tell.news();
+    state.handlers.progressed();
     sending.done.then((path) => arrived(source, path), ({ message }) => lost(source, "The video could not be sent", message));
   }
 
@@ -42,7 +42,7 @@ export function createArrival(state, { server, upload }, mostBytes) {
     if (state.source?.url.startsWith("blob:")) URL.revokeObjectURL(state.source.url);
     const source = { facts: null, pace: null, ...found };
     Object.assign(state, { source, sending: null, work: null, outcome: null, shown: "original", notes: [], time: 0, waits: "" });
-    // Nobody should miss what another video had too much of.
+    // The visitor should not miss a class because it was hidden for another video.
     state.settings.hidden_classes = [];
     return /** @type {VideoSource} */ (source);
   }
@@ -52,13 +52,13 @@ export function createArrival(state, { server, upload }, mostBytes) {
     if (state.source !== source) return;
     source.path = path;
     state.sending = null;
-    state.tell.news();
+    state.handlers.progressed();
     const answer = await server.inspect({ path }).catch(() => null);
     if (state.source !== source) return;
     if (!answer?.facts) return lost(source, "This video cannot be used", answer?.error ?? "The server does not answer. Choose the video again.");
     source.facts = answer.facts;
     state.notes = answer.facts.notes;
-    state.tell.news();
+    state.handlers.progressed();
     measurePace();
   }
 
@@ -67,11 +67,11 @@ export function createArrival(state, { server, upload }, mostBytes) {
     if (state.source !== source) return;
     setSource({ name: "", size: 0, url: "", path: "" });
     state.source = null;
-    if (text) state.tell.error({ title, text });
-    state.tell.news();
+    if (text) state.handlers.error({ title, text });
+    state.handlers.progressed();
   }
 
-  /** Asks how long the model takes for a frame; what nobody knows stays unsaid. */
+  /** Asks how long the model takes for a frame; an unknown time is not shown. */
   async function measurePace() {
     const { source, model } = state;
     if (!source?.facts || !model || source.pace?.key === model.key || state.work) return;
@@ -80,7 +80,7 @@ export function createArrival(state, { server, upload }, mostBytes) {
     source.pace = pace;
     const answer = await server.pace({ path: source.path, model: model.key }).catch(() => null);
     pace.seconds = answer?.seconds ?? 0;
-    state.tell.news();
+    state.handlers.progressed();
   }
 
   return { take, takeExample, measurePace };

@@ -67,7 +67,7 @@ export function createVideoCounts(ui, state, { onSeek, onToggle, onChange }) {
   return { draw, setTime };
 }
 
-/** How many of a class there are in the video, or the most at a time where nobody followed them. @param {VideoClass} found */
+/** How many of a class there are in the video, or the most at a time if they are not tracked. @param {VideoClass} found */
 function numberOf({ counts, total }) {
   return total ?? counts.reduce((most, n) => Math.max(most, n), 0);
 }
@@ -84,7 +84,7 @@ function makeLegendItem(line) {
 }
 
 /**
- * "3 persons and 1 dog in the video", or the most at a time where nobody followed them.
+ * "3 persons and 1 dog in the video", or the most at a time if they are not tracked.
  * @param {VideoClass[]} classes
  * @param {boolean} track whether objects were followed
  */

@@ -1,15 +1,15 @@
-// Asks the server how far the work on a video is, until it is over. Knows nothing of the page, so that it goes on while the visitor looks
-// at another tab.
+// Asks the server how far the work on a video is, until it is over. Knows nothing of the page, so that it continues while the visitor is
+// in another tab.
 
 const FOLLOW_PAUSE = 1000;
 const FOLLOW_SILENCES = 5;
 
 /**
  * @param {Mounting["server"]} server Python's functions watch and stop
- * @param {{ news: (answer: VideoNews) => void, ended: (stage: string, sentence: string) => void }} tell `news` gets an answer of `watch`,
+ * @param {Pick<VideoHandlers, "progressed" | "ended">} handlers `progressed` gets an answer of `watch`,
  *   `ended` a stage, or "expired" or "silent", and a sentence
  */
-export function createVideoFollower(server, tell) {
+export function createVideoFollower(server, handlers) {
   /** @type {string | null} */
   let video = null;
   let last = "";
@@ -17,7 +17,7 @@ export function createVideoFollower(server, tell) {
   /** @param {string} followed */
   async function follow(followed) {
     video = last = followed;
-    /** @type {VideoNews | null} */
+    /** @type {VideoProgress | null} */
     let seen = null;
     for (let silences = 0; video === followed; ) {
       /** @type {any} */
@@ -28,7 +28,7 @@ export function createVideoFollower(server, tell) {
       if (answer?.expired) return end("expired", answer.expired);
       if (["done", "failed", "cancelled"].includes(answer?.stage)) return end(answer.stage, answer.error ?? "");
       if (silences >= FOLLOW_SILENCES) return end("silent", "The server does not answer. Is it still running? The work may go on there.");
-      if (answer) tell.news((seen = answer));
+      if (answer) handlers.progressed((seen = answer));
       else await new Promise((resolve) => setTimeout(resolve, FOLLOW_PAUSE));
     }
   }
@@ -36,7 +36,7 @@ export function createVideoFollower(server, tell) {
   /** @param {string} stage @param {string} text */
   function end(stage, text) {
     video = null;
-    tell.ended(stage, text);
+    handlers.ended(stage, text);
   }
 
   return {

@@ -74,7 +74,7 @@ async def time_model(sent: object, engine: Engine, times: FrameTimes, limits: Vi
         spec = get_model_spec(key)
         video = await to_thread.run_sync(uploaded_video, request.get("path"), limits)
         known = times.get(spec, video.size)
-        if known is None and engine.model_states().get(spec.key) != "to download":
+        if known is None and engine.model_states().get(spec.key) in ("in memory", "on disk"):
             known = await _measure(engine, spec, await to_thread.run_sync(_first_frame, video))
             times.put(spec, video.size, known)
     except (UserError, CancelledError):

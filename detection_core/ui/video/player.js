@@ -4,23 +4,23 @@ import { clamp } from "../components/js/dom.js";
 
 /**
  * @param {HTMLVideoElement} video the element
- * @param {(seconds: number) => void} onTime told the time in seconds whenever it is another, as often as the page is drawn
- * @param {() => void} onFailure told that the browser cannot play what it was given
+ * @param {(seconds: number) => void} onTime called with the time in seconds whenever it changes, at most once per frame of the page
+ * @param {() => void} onFailure called if the browser cannot play the file
  */
 export function createVideoPlayer(video, onTime, onFailure) {
-  let told = -1;
+  let reported = -1;
 
-  function tell() {
-    if (video.currentTime !== told) onTime((told = video.currentTime));
+  function report() {
+    if (video.currentTime !== reported) onTime((reported = video.currentTime));
   }
 
   function run() {
-    tell();
+    report();
     if (!video.paused && !video.ended && video.isConnected) requestAnimationFrame(run);
   }
 
   video.addEventListener("play", run);
-  for (const event of ["seeking", "seeked", "timeupdate", "loadedmetadata"]) video.addEventListener(event, tell);
+  for (const event of ["seeking", "seeked", "timeupdate", "loadedmetadata"]) video.addEventListener(event, report);
   video.addEventListener("error", () => video.getAttribute("src") && onFailure());
   return {
     /** Plays another file from where the last one was. @param {string} url */
@@ -28,7 +28,7 @@ export function createVideoPlayer(video, onTime, onFailure) {
       if (video.getAttribute("src") === url) return;
       const wasPlaying = !video.paused && !video.ended;
       video.src = url;
-      told = -1;
+      reported = -1;
       video.addEventListener("loadedmetadata", () => {
         video.currentTime = time;
         if (wasPlaying) video.play().catch(() => {});
@@ -43,7 +43,7 @@ export function createVideoPlayer(video, onTime, onFailure) {
     /** @param {number} time */
     seek(time) {
       video.currentTime = clamp(time, 0, Number.isFinite(video.duration) ? video.duration : time);
-      tell();
+      report();
     },
     toggle() {
       if (video.paused) video.play().catch(() => {});

@@ -6,20 +6,20 @@ import { seriesEnd } from "./series.js";
 import { clockTime, fileSize, framesAt, roughly } from "./words.js";
 
 /** @typedef {import("./state.js").VideoState} VideoState */
-/** @typedef {{ text: string, share: number | null }} Progress `share` 0–1, or null where nobody knows */
+/** @typedef {{ text: string, share: number | null }} Progress `share` 0–1, or null if it is not known */
 
 /**
  * What stands beside the button that begins the work.
  * @param {string} kind of work that is wanted, as `VideoState.wanted` has it
  * @param {VideoState} state with the facts of a video
- * @param {number} longest seconds of a video that are looked at
+ * @param {number} longest the most seconds of a video that are processed
  */
 export function wordsFor(kind, { source, settings, outcome }, longest) {
   if (!source?.facts) return "";
   if (kind === "draw") return "The settings have changed. Drawing again is quick: the model is not needed.";
   if (kind === "detect" || !outcome) return estimate(framesAt(source.facts, settings.rate, longest), settings.rate, source.facts, source.pace);
-  const looked = `${counted(outcome.frames, "frame")} processed in ${roughly(outcome.seconds)}.`;
-  return outcome.complete ? looked : `${looked} It ended early: ${clockTime(seriesEnd(outcome.times), true)} of ${clockTime(source.facts.seconds, true)} are annotated.`;
+  const text = `${counted(outcome.frames, "frame")} processed in ${roughly(outcome.seconds)}.`;
+  return outcome.complete ? text : `${text} It ended early: ${clockTime(seriesEnd(outcome.times), true)} of ${clockTime(source.facts.seconds, true)} are annotated.`;
 }
 
 /**
@@ -57,15 +57,15 @@ export function progressOf({ sending, work, source, model }) {
 }
 
 /** @param {NonNullable<VideoState["work"]>} work @param {string} title the model's @returns {Progress} */
-function workingNow({ kind, news, stopping }, title) {
+function workingNow({ kind, answer, stopping }, title) {
   if (stopping) return { text: "Ending after this frame", share: null };
-  if (!news) return { text: kind === "draw" ? "Drawing again" : "Beginning", share: null };
-  if (news.stage === "waiting") return { text: news.ahead === 1 ? "1 video is before yours" : `${news.ahead} videos are before yours`, share: null };
-  const { status, progress } = news;
+  if (!answer) return { text: kind === "draw" ? "Drawing again" : "Beginning", share: null };
+  if (answer.stage === "waiting") return { text: answer.ahead === 1 ? "1 video is before yours" : `${answer.ahead} videos are before yours`, share: null };
+  const { status, progress } = answer;
   if (status) return { text: status.text, share: status.total ? clamp((status.done ?? 0) / status.total, 0, 1) : null };
-  if (!progress) return { text: kind === "draw" ? "Drawing again" : `${title} is looking`, share: null };
+  if (!progress) return { text: kind === "draw" ? "Drawing again" : `${title} is starting`, share: null };
   const { done, total, fps, left } = progress;
   const pace = fps > 0 ? ` · ${fps >= 10 ? Math.round(fps) : fps.toFixed(1)} frames/s` : "";
   const rest = left !== null && done < total ? ` · about ${roughly(left)} left` : "";
-  return { text: `${kind === "draw" ? "Drawn" : "Looked at"} ${done.toLocaleString("en")} of ${counted(total, "frame")}${pace}${rest}`, share: done / total };
+  return { text: `${kind === "draw" ? "Drawn" : "Processed"} ${done.toLocaleString("en")} of ${counted(total, "frame")}${pace}${rest}`, share: done / total };
 }

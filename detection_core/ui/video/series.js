@@ -18,7 +18,7 @@ export function frameAt(times, time) {
   return low;
 }
 
-/** When the last frame ends, as far as the others tell. @param {number[]} times */
+/** When the last frame ends, estimated from the others. @param {number[]} times */
 export function seriesEnd(times) {
   const step = times.length > 1 ? (times[times.length - 1] - times[0]) / (times.length - 1) : 0.04;
   return (times.at(-1) ?? 0) + step;

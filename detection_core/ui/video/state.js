@@ -17,7 +17,7 @@ export class VideoState {
     this.source = null;
     /** On its way to the server. @type {{ share: number, stop: () => void } | null} */
     this.sending = null;
-    /** @type {{ kind: string, video: string, news: VideoNews | null, stopping?: boolean } | null} */
+    /** @type {{ kind: string, video: string, answer: VideoProgress | null, stopping?: boolean } | null} */
     this.work = null;
     /** @type {Outcome | null} */
     this.outcome = null;
@@ -36,8 +36,8 @@ export class VideoState {
     this.turns = new Set();
     /** @type {any} */
     this.follower = null;
-    /** What the view that stands on the page now is told. @type {any} */
-    this.tell = null;
+    /** The functions of the view that is on the page now. @type {VideoHandlers} */
+    this.handlers = { progressed() {}, ended() {}, error() {} };
   }
 
   /** Gradio sends an event's last message twice. @param {{ turn: string }} message */

@@ -49,6 +49,7 @@ class VideoTab:
     Attributes:
         picker: The model picker, for the page to refresh.
         view: The video, for the page to refresh with `model_message`.
+        videos: Where videos are kept, once the page is wired.
 
     Raises:
         SettingsError: If a limit in the environment is not a positive number.
@@ -76,7 +77,7 @@ class VideoTab:
             page: The page; the videos of visitors who leave it are removed.
         """
         folder = Path(self.view.GRADIO_CACHE)
-        self._videos = VideoStore(folder, page.upload_file_set)
+        self.videos = VideoStore(folder, page.upload_file_set)
         # Not one that an earlier version has made.
         self._example_path = folder / f"example-{secrets.token_hex(8)}" / EXAMPLE_NAME
         model = [self.picker, self.view]
@@ -84,7 +85,7 @@ class VideoTab:
         self.picker.select(self.show_model, self.picker, model, queue=False, trigger_mode="always_last", **QUIET)
         self.view.begin(self.begin, self.picker, self.view, concurrency_limit=4, **QUIET)
         self.view.redraw(self.redraw, None, self.view, queue=False, **QUIET)
-        self.view.settled(self.show_outcome, self.picker, model, queue=False, **QUIET)
+        self.view.finished(self.show_outcome, self.picker, model, queue=False, **QUIET)
         self.view.example(self.example, None, self.view, concurrency_limit=1, **QUIET)
         self.view.download(self.download, None, self.view, concurrency_limit=2, **QUIET)
         page.unload(self.leave)
@@ -99,11 +100,11 @@ class VideoTab:
 
     async def watch(self, sent: Any) -> Response:
         """Server function: the progress of a video's job."""
-        return await job_progress(sent, self._videos)
+        return await job_progress(sent, self.videos)
 
     async def stop(self, sent: Any) -> None:
         """Server function: cancels a video's job."""
-        video = self._videos.get(mapping_of(sent).get("video"))
+        video = self.videos.get(mapping_of(sent).get("video"))
         if video is not None and video.job is not None:
             self._jobs.cancel(video.job)
 
@@ -119,7 +120,7 @@ class VideoTab:
             upload = uploaded_video(order.path, self._limits)
             self._jobs.leave(visitor)
             self._engine.cancel_visitor(visitor)
-            video = self._videos.begin(visitor, spec, upload, image_name(order.name, upload.path))
+            video = self.videos.begin(visitor, spec, upload, image_name(order.name, upload.path))
             detect = partial(detect_objects, video, order.options(spec), self._engine, self._frame_times)
             video.job = self._jobs.submit(visitor, detect)
         except UnknownModelError:
@@ -136,7 +137,7 @@ class VideoTab:
         """Queues drawing a video's detections with other options."""
         order, visitor = VideoOrder.from_client(event._data), visitor_of(request, "video")
         try:
-            video = self._videos.find(order.video)
+            video = self.videos.find(order.video)
             if video.drawn is None:
                 raise VideoExpiredError
             # At another rate, there would be frames without detections.
@@ -148,7 +149,7 @@ class VideoTab:
 
     def show_outcome(self, key: str, event: gr.EventData) -> tuple[dict[str, Any], VideoMessage]:
         """Shows the outcome of a job, which may have downloaded the model."""
-        video = self._videos.get(mapping_of(event._data).get("video"))
+        video = self.videos.get(mapping_of(event._data).get("video"))
         picker, message = self.show_model(key)
         if video is not None and video.drawn is not None:
             self.view.temp_files.add(str(video.drawn.path))
@@ -171,7 +172,7 @@ class VideoTab:
         """Writes everything chosen into one file."""
         order = VideoOrder.from_client(event._data)
         try:
-            path, name = save_video(self._videos.find(order.video), order.formats)
+            path, name = save_video(self.videos.find(order.video), order.formats)
         except UserError as error:
             return video_error("The files cannot be written", str(error))
         except OSError as error:
@@ -183,7 +184,7 @@ class VideoTab:
         """Cancels the job and removes the video of a visitor who has gone."""
         visitor = visitor_of(request, "video")
         self._jobs.leave(visitor)
-        self._videos.leave(visitor)
+        self.videos.leave(visitor)
 
     def model_message(self, key: str) -> VideoMessage:
         """The message to the view about a model; an empty one if the model no longer exists."""

@@ -3,7 +3,7 @@
 /**
  * @param {File} file
  * @param {Mounting["upload"]} upload Gradio's function, where the page does not say where it sends files
- * @param {(share: number) => void} onShare told how much has been sent, 0–1
+ * @param {(share: number) => void} onShare called with the share that has been sent, 0–1
  * @returns {{ done: Promise<string>, stop: () => void }} `done` gives the file's path on the server; it is rejected with an Error whose message is for people
  */
 export function sendVideo(file, upload, onShare) {

@@ -19,7 +19,7 @@ import { fileSize, roughly } from "./words.js";
 
 const PACKING_PATIENCE = 600000;
 
-/** What each view has, for when Gradio builds its component anew; its work goes on meanwhile. @type {Map<string, VideoState>} */
+/** What each view has, for when Gradio builds its component anew; its work continues meanwhile. @type {Map<string, VideoState>} */
 const kept = new Map();
 
 /** @param {Mounting} mounting */
@@ -28,7 +28,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   const { limits, exportFormats } = constants;
   const viewId = viewIdOf(props);
   const state = kept.get(viewId) ?? begin();
-  state.tell = { news, ended, error: tellError };
+  state.handlers = { progressed, ended, error: showError };
   kept.set(viewId, state);
 
   const arrival = createArrival(state, { server, upload }, limits.bytes);
@@ -42,8 +42,8 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   function begin() {
     const fresh = new VideoState(constants);
     fresh.follower = createVideoFollower(server, {
-      news: (answer) => fresh.tell.news(answer),
-      ended: (stage, text) => fresh.tell.ended(stage, text),
+      progressed: (answer) => fresh.handlers.progressed(answer),
+      ended: (stage, text) => fresh.handlers.ended(stage, text),
     });
     return fresh;
   }
@@ -55,8 +55,8 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     const isOurOwn = !message || message.notes === undefined;
     if (isOurOwn) return;
     const { error, start, outcome, example, download: file } = message;
-    // News of the model alone leaves what went wrong before.
-    if (error || start || outcome || example || file) tellError(error);
+    // A message about the model alone leaves the error.
+    if (error || start || outcome || example || file) showError(error);
     if (error) {
       state.waits = "";
       menu.setBusy(false);
@@ -72,7 +72,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   }
 
   /** Kept, because Gradio may build the component anew. @param {ViewError | null} error */
-  function tellError(error) {
+  function showError(error) {
     state.error = error;
     writeError(ui, error);
   }
@@ -91,12 +91,12 @@ export function mount({ element, props, trigger, server, upload, watch, constant
 
   // ---------------------------------------------------------------- work
 
-  /** Has the model look, or what it found drawn again: whichever the settings call for. */
+  /** Runs the model, or draws its results again: whichever the settings require. */
   function go() {
     const kind = state.wanted();
     state.waits = kind;
     state.asked = { ...state.settings };
-    tellError(null);
+    showError(null);
     redraw();
     trigger(kind === "draw" ? "redraw" : "begin", state.order());
   }
@@ -104,15 +104,15 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   /** @param {{ kind: string, video: string }} start */
   function follow({ kind, video }) {
     state.waits = "";
-    state.work = { kind, video, news: null };
-    // The server lets go of what came before.
+    state.work = { kind, video, answer: null };
+    // The server drops the former results.
     if (kind === "detect") Object.assign(state, { outcome: null, shown: "original", notes: state.source?.facts?.notes ?? [] });
     state.follower.follow(video);
   }
 
-  /** @param {VideoNews} [answer] */
-  function news(answer) {
-    if (state.work && answer) state.work.news = answer;
+  /** @param {VideoProgress} [answer] */
+  function progressed(answer) {
+    if (state.work && answer) state.work.answer = answer;
     redrawSoon();
   }
 
@@ -120,12 +120,12 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   function ended(stage, text) {
     const kind = state.work?.kind;
     state.work = null;
-    if (stage === "failed") tellError({ title: kind === "draw" ? "The video could not be drawn" : "The video could not be processed", text });
-    if (stage === "expired" || stage === "silent") tellError({ title: stage === "silent" ? "No answer" : "The results are gone", text });
+    if (stage === "failed") showError({ title: kind === "draw" ? "The video could not be drawn" : "The video could not be processed", text });
+    if (stage === "expired" || stage === "silent") showError({ title: stage === "silent" ? "No answer" : "The results are gone", text });
     if (stage === "expired") Object.assign(state, { outcome: null, shown: "original" });
     if (stage === "cancelled") state.notes = ["Cancelled."];
     const isShown = kind === "draw" && stage !== "done";
-    if (!isShown && stage !== "silent") trigger("settled", { video: state.follower.last() });
+    if (!isShown && stage !== "silent") trigger("finished", { video: state.follower.last() });
     // By now more is known.
     if (state.source) state.source.pace = null;
     arrival.measurePace();
@@ -208,7 +208,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     if (saved === file) return;
     saved = file;
     const failure = await saveFile(file, name);
-    if (failure) tellError(failure);
+    if (failure) showError(failure);
     saved = null;
     menu.setBusy(false);
   }

@@ -17,7 +17,7 @@ class VideoView(View):
 
     As an output it takes a `VideoMessage`, as an input it gives the `VideoOrder`. Its events: `begin` asks for detection, `redraw` for
     drawing the detections with other options, `example` for the example video, `download` for files (its data is an order, too);
-    `settled` says that a job has ended (its data has `video`).
+    `finished` says that a job has ended (its data has `video`).
 
     Args:
         inspect: Server function that reads a video's header; it gets `path`.
@@ -31,7 +31,7 @@ class VideoView(View):
     data_model = VideoMessage
     files = "video/view"
     styles = ("view", "export_menu", "drop_zone")
-    browser_events = ("begin", "redraw", "settled", "example", "download")
+    browser_events = ("begin", "redraw", "finished", "example", "download")
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-// Videos in words: times, sizes, how many frames will be looked at, and how long that takes.
+// Videos in words: times, sizes, how many frames will be processed, and how long that takes.
 
 /** "0:03", "12:30", "1:02:03"; with `tenths` "0:03.2". @param {number} seconds */
 export function clockTime(seconds, tenths = false) {
@@ -9,7 +9,7 @@ export function clockTime(seconds, tenths = false) {
   return `${h ? `${h}:${pad(m)}` : m}:${pad(s)}${tenths ? `.${units % 10}` : ""}`;
 }
 
-/** "12 s", "3 min", "1 h 20 min": as exact as anybody wants to wait. @param {number} seconds */
+/** "12 s", "3 min", "1 h 20 min": as exact as a waiting visitor needs. @param {number} seconds */
 export function roughly(seconds) {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
   const minutes = Math.round(seconds / 60);
@@ -28,7 +28,7 @@ export function factsInWords({ width, height, seconds, fps, sound }) {
 }
 
 /**
- * How many frames a model looks at; `rate` is "all" or a number of frames a second.
+ * How many frames a model processes; `rate` is "all" or a number of frames a second.
  * @param {Pick<VideoFacts, "seconds" | "fps" | "frames">} facts
  * @param {string} rate
  * @param {number} longest

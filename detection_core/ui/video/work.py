@@ -127,6 +127,15 @@ class VideoStore(VisitorStore[VisitorVideo]):
             self.put(video, token=video.token, visitor=visitor)
             return video
 
+    def files(self) -> dict[Path, str | None]:
+        """Uploads and folders of the videos, each with the token of its video, or None while something is at work on it."""
+        with self._lock:
+            return {
+                path: token if self._may_be_evicted(video) else None
+                for token, video in self._entries.items()
+                for path in (video.video.path, video.folder)
+            }
+
     def _may_be_evicted(self, entry: VisitorVideo) -> bool:
         return entry.job is None or entry.job.state.is_over
 
@@ -140,7 +149,9 @@ class VideoStore(VisitorStore[VisitorVideo]):
         if video.job is not None:
             video.job.wait()
         if video.records is not None:
-            video.records.close()
+            # On a full disk the rest cannot be written; it is deleted anyway, which makes room.
+            with suppress(OSError):
+                video.records.close()
         shutil.rmtree(video.folder, ignore_errors=True)
         if with_upload and is_upload(video.video.path, self._uploads):
             self._delete_upload(video)

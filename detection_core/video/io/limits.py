@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from detection_core.environment import positive_number
 from detection_core.errors import UserError
 from detection_core.images.limits import ImageError, ImageLimits
+from detection_core.settings import read_setting
 
 
 class VideoError(UserError, ValueError):
@@ -41,9 +41,9 @@ class VideoLimits:
             SettingsError: If a variable is not a positive number.
         """
         default = default or cls()
-        seconds = positive_number(environ, "DETECTION_EXPLORER_MAX_VIDEO_SECONDS", 600)
-        megabytes = positive_number(environ, "DETECTION_EXPLORER_MAX_VIDEO_MEGABYTES", 200)
-        return cls(seconds or default.max_seconds, int(megabytes * 1e6) if megabytes else default.max_bytes, default.frame)
+        seconds = read_setting("max_video_seconds", environ, default.max_seconds)
+        megabytes = read_setting("max_video_megabytes", environ, None)
+        return cls(seconds, default.max_bytes if megabytes is None else int(megabytes * 1e6), default.frame)
 
     def check_bytes(self, size: int) -> None:
         """Checks a file's size in bytes.

@@ -41,7 +41,7 @@ def outcome(module: nn.Module, key: str, *sizes: tuple[int, int]) -> list[Detect
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_detections_are_torchvisions(key, size):
     (found,), (expected,) = outcome(optimized(key), key, size), outcome(calibrated_module(key), key, size)
-    # Nobody can be seen in the smallest, and random networks see something in all others.
+    # Nothing is found in the smallest, and random networks find something in all others.
     assert len(expected) > 0 or min(size) <= (16 if get_model_spec(key).source == "torchvision" else 33)
     apart = distance(found, expected)
     assert apart.is_small, apart
@@ -50,7 +50,7 @@ def test_detections_are_torchvisions(key, size):
 @pytest.mark.slow
 @pytest.mark.parametrize("key", FAMILIES)
 def test_detections_in_twelve_megapixels_are_torchvisions(key):
-    # Light ones as they are used: where a model looks at 128 px of them, its last digit is magnified twentyfold.
+    # Light ones as they are used: where a model sees 128 px of them, its last digit is magnified twentyfold.
     size = 128 if "resnet50" in key else None
     stock = calibrated_module(key, size)
     (found,), (expected,) = outcome(optimize(stock), key, (4000, 3000)), outcome(stock, key, (4000, 3000))

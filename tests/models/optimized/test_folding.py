@@ -79,7 +79,7 @@ def test_all_norms_of_torchvisions_backbones_go(network):
         np.testing.assert_allclose(ours_here, stock_here, atol=1e-4 * float(stock_here.abs().max()))
 
 
-def test_a_convolution_that_is_looked_at_stays():
+def test_a_convolution_with_a_hook_stays():
     body = shaken(IntermediateLayerGetter(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)), {"0": "raw", "1": "normed"}))
     images = torch.randn(1, 3, 4, 4)
     expected = body(images)

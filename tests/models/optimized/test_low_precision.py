@@ -82,7 +82,7 @@ def test_anchors_are_as_exact_as_ever(key):
 
 
 def give_instructions(monkeypatch: pytest.MonkeyPatch, *, amx: bool, avx: bool, onednn: bool) -> None:
-    """Makes this CPU one that has these instructions and no others, as far as torch tells."""
+    """Makes this CPU one that has these instructions and no others, as far as torch reports."""
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx)
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: onednn)
@@ -135,18 +135,18 @@ def test_with_the_instructions_nothing_is_skipped(monkeypatch, request):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="only there oneDNN can be told to leave instructions alone")
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="only there oneDNN can be made to avoid instructions")
 def test_what_needs_the_instructions_is_marked():
-    # A CPU that has them hides that a mark is missing, so oneDNN is told to leave them alone.
+    # A CPU that has them hides that a mark is missing, so oneDNN is made to avoid them.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     files = [str(file) for file in TESTS.rglob("test_*.py") if "torch.bfloat16" in file.read_text(encoding="utf-8")]
     assert __file__ in files
     command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", *files]
-    told = subprocess.run(
+    done = subprocess.run(
         command, env=environment | {"ONEDNN_MAX_CPU_ISA": "AVX2"}, cwd=TESTS.parent, capture_output=True, text=True, check=False
     )
-    assert told.returncode == 0, told.stdout
-    assert re.search(rf"^SKIPPED .*{NO_INSTRUCTIONS}", told.stdout, re.MULTILINE)
+    assert done.returncode == 0, done.stdout
+    assert re.search(rf"^SKIPPED .*{NO_INSTRUCTIONS}", done.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("device", "expected"), [("cuda", torch.float16), ("mps", None)])

@@ -39,9 +39,9 @@ def test_equal_scores(steps):
     np.testing.assert_array_equal(scores[best_survivors(boxes, scores, groups, 0.7, 50)], scores[expected])
 
 
-def test_only_the_best_are_looked_at(monkeypatch):
-    looked_at = []
+def test_only_the_best_are_considered(monkeypatch):
+    considered = []
     stock = box_ops.nms
-    monkeypatch.setattr(box_ops, "nms", lambda boxes, *rest: looked_at.append(len(boxes)) or stock(boxes, *rest))
+    monkeypatch.setattr(box_ops, "nms", lambda boxes, *rest: considered.append(len(boxes)) or stock(boxes, *rest))
     best_survivors(*candidates(0, 2000, 500.0), 0.7, 50)
-    assert looked_at == [200]
+    assert considered == [200]

@@ -39,7 +39,7 @@ def batches() -> BatchStore:
 
 @pytest.fixture
 def batch(batches: BatchStore) -> Batch:
-    return batches.begin("somebody", get_model_spec(PERSON_MODEL))
+    return batches.begin("visitor", get_model_spec(PERSON_MODEL))
 
 
 def put_image(folder: Path, name: str = "a.png", size: tuple[int, int] = (640, 320)) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from detection_core.engine import Job
 from detection_core.models.catalog import PERSON_MODEL, get_model_spec
-from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchFullError, BatchImage, BatchStore, RunningImage, most_images
+from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchFullError, BatchImage, BatchStore, RunningImage
 from tests.factories import make_detections
 
 SPEC = get_model_spec(PERSON_MODEL)
@@ -22,7 +22,7 @@ def make_image(name: str = "a.png") -> BatchImage:
 
 def test_a_batch_is_found_by_its_name_only():
     store = BatchStore()
-    batch = store.begin("somebody", SPEC)
+    batch = store.begin("visitor", SPEC)
     assert store.find(batch.token) is batch
     with pytest.raises(BatchExpiredError, match="Press Detect"):
         store.find("guessed")
@@ -30,18 +30,18 @@ def test_a_batch_is_found_by_its_name_only():
 
 def test_the_same_model_goes_on_and_another_begins_anew():
     store = BatchStore()
-    batch = store.begin("somebody", SPEC)
+    batch = store.begin("visitor", SPEC)
     store.keep(batch, "1", make_image())
-    assert store.begin("somebody", SPEC, batch.token) is batch
-    other = store.begin("somebody", get_model_spec("ssd300_vgg16"), batch.token)
+    assert store.begin("visitor", SPEC, batch.token) is batch
+    other = store.begin("visitor", get_model_spec("ssd300_vgg16"), batch.token)
     assert other.images == {}
     with pytest.raises(BatchExpiredError):
         store.find(batch.token)
 
 
-def test_nobody_goes_on_with_another_visitors_batch():
+def test_a_batch_is_continued_only_by_its_visitor():
     store = BatchStore()
-    batch = store.begin("somebody", SPEC)
+    batch = store.begin("visitor", SPEC)
     assert store.begin("another", SPEC, batch.token) is not batch
     assert store.find(batch.token) is batch
 
@@ -60,7 +60,7 @@ def test_the_batch_not_used_for_longest_makes_room():
 
 def test_a_batch_that_is_too_large_alone_says_so_and_stays():
     store = BatchStore(max_bytes=2 * BYTES)
-    batch = store.begin("somebody", SPEC)
+    batch = store.begin("visitor", SPEC)
     for key in "12":
         store.keep(batch, key, make_image())
     with pytest.raises(BatchFullError, match="no room"):
@@ -74,10 +74,10 @@ def test_a_batch_that_is_too_large_alone_says_so_and_stays():
 
 def test_a_visitor_who_leaves_leaves_nothing():
     store = BatchStore()
-    batch, other = store.begin("somebody", SPEC), store.begin("another", SPEC)
+    batch, other = store.begin("visitor", SPEC), store.begin("another", SPEC)
     job = Job(SPEC)
     batch.running["1"] = RunningImage(Path("a.png"), "a.png", job)
-    store.leave("somebody")
+    store.leave("visitor")
     assert job.cancelled
     assert store.find(other.token) is other
     with pytest.raises(BatchExpiredError):
@@ -86,7 +86,7 @@ def test_a_visitor_who_leaves_leaves_nothing():
 
 def test_removing_an_image_cancels_its_job():
     store = BatchStore()
-    batch = store.begin("somebody", SPEC)
+    batch = store.begin("visitor", SPEC)
     jobs = {key: Job(SPEC) for key in "12"}
     batch.running |= {key: RunningImage(Path("a.png"), "a.png", job) for key, job in jobs.items()}
     store.forget(batch, ["1"])
@@ -96,26 +96,15 @@ def test_removing_an_image_cancels_its_job():
 
 def test_empty_batches_do_not_pile_up():
     store = BatchStore(capacity=2)
-    first, second, third = (store.begin("somebody", SPEC) for _ in range(3))
+    first, second, third = (store.begin("visitor", SPEC) for _ in range(3))
     assert [store.find(batch.token) for batch in (second, third)] == [second, third]
     with pytest.raises(BatchExpiredError):
         store.find(first.token)
 
 
 def test_cancelling_keeps_results():
-    batch = Batch("somebody", SPEC)
+    batch = Batch("visitor", SPEC)
     batch.images["1"] = make_image()
     batch.running["2"] = RunningImage(Path("b.png"), "b.png")
     batch.cancel()
     assert (batch.images.keys(), batch.running) == ({"1"}, {})
-
-
-@pytest.mark.parametrize(("text", "number"), [("", 200), (" 50 ", 50)])
-def test_how_many_images_there_may_be(text, number):
-    assert most_images({"DETECTION_EXPLORER_MAX_BATCH": text}) == number
-
-
-@pytest.mark.parametrize("text", ["0", "-3", "many", "1.5", "²"])
-def test_a_wrong_number_is_an_error(text):
-    with pytest.raises(ValueError, match="DETECTION_EXPLORER_MAX_BATCH must be"):
-        most_images({"DETECTION_EXPLORER_MAX_BATCH": text})

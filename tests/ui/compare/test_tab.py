@@ -85,7 +85,7 @@ def test_models_side_by_side():
     assert {point.id for point in message.points} == {PERSON_MODEL, SSD}
 
 
-def test_one_that_fails_says_why_and_harms_nobody():
+def test_one_that_fails_says_why_and_does_not_affect_the_others():
     message = Visit().compare(PERSON_MODEL, FCOS, "gone", SSD)
     assert [model.objects is not None for model in message.models] == [True, False, False, True]
     assert message.models[1].error.text == "It cannot be downloaded."

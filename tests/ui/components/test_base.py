@@ -29,9 +29,9 @@ def test_messages_are_validated():
 
 
 def test_only_its_own_events_exist():
-    view = Example(constants={"settled": True})
+    view = Example(constants={"finished": True})
     assert callable(view.begin)
-    for name in ("settled", "element"):
+    for name in ("finished", "element"):
         with pytest.raises(AttributeError, match=name):
             getattr(view, name)
 

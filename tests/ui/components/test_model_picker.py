@@ -78,7 +78,7 @@ def test_a_card_has_the_facts_for_a_choice():
     assert shown["recipe"].startswith("https://")
 
 
-def test_a_card_leaves_out_what_nobody_knows(models_folder):
+def test_a_card_leaves_out_what_is_not_known(models_folder):
     put_model(models_folder / "pets.pt")
     shown = card(get_model_spec("pets"))
     assert [name for name, _ in shown["facts"]] == ["Parameters", "File"]

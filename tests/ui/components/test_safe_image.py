@@ -19,13 +19,18 @@ from tests.ui.asynchronous import finish
         (None, None),
         (ImageData(path="/cache/a.tiff", orig_name="a.tiff"), "/cache/a.tiff"),
         (ImageData(path="/cache/not an image.svg"), "/cache/not an image.svg"),
-        (ImageData(url="data:image/png;base64,AAAA"), None),
         (ImageData(path="/cache/a.png", url="data:image/png;base64,AAAA"), "/cache/a.png"),
     ],
-    ids=["nothing", "file", "any file", "data address", "file and data address"],
+    ids=["nothing", "file", "any file", "file and data address"],
 )
 def test_hands_on_files_and_nothing_else(payload, path):
     assert SafeImage().preprocess(payload) == path
+
+
+@pytest.mark.parametrize("payload", [ImageData(), ImageData(url="data:image/png;base64,AAAA")], ids=["no file", "data address"])
+def test_says_how_an_image_is_sent(payload):
+    with pytest.raises(gr.Error, match="Send the portrait as an uploaded file"):
+        SafeImage(label="Portrait").preprocess(payload)
 
 
 @pytest.mark.parametrize("component", [SafeImage, DetectionView, partial(ModelSlots, [], {}), partial(ModelPicker, {})])

@@ -117,3 +117,12 @@ def test_what_cannot_be_written_is_an_error(kept, form, message: str):
     boxes_only = KeptResult(kept.image_path, make_detections(3, model="some_model"), PROVENANCE)
     with pytest.raises(UserError, match=message):
         result_file(boxes_only, BARE, form)
+
+
+@pytest.mark.parametrize(("name", "number"), [("000000000139.png", 139), ("gray.png", 1)])
+def test_coco_files_have_the_number_of_the_files_name(kept, name: str, number: int):
+    named = replace(kept, image_path=kept.image_path.rename(kept.image_path.with_name(name)))
+    with zipfile.ZipFile(io.BytesIO(result_file(named, BARE, "coco")[0])) as archive:
+        assert {entry["image_id"] for entry in json.loads(archive.read("coco_results.json"))} == {number}
+        assert "numbering" in json.loads(archive.read("provenance.json"))[0]
+    assert json.loads(result_file(named, BARE, "coco-dataset")[0])["images"][0]["id"] == number

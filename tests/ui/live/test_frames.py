@@ -62,7 +62,7 @@ def streams() -> LiveStreams:
 
 @pytest.fixture
 def stream(streams: LiveStreams) -> LiveStream:
-    return streams.begin("somebody", SPEC)
+    return streams.begin("visitor", SPEC)
 
 
 def ask(engine: FakeEngine, streams: LiveStreams, sent: object) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def test_a_tracked_object_has_an_identity_a_motion_and_a_color_that_stay(engine,
     assert (answers[-1]["in_view"], answers[-1]["total"]) == ({"person": 1}, {"person": 1})
 
 
-def test_without_stable_boxes_nobody_has_an_identity(engine, streams, stream):
+def test_without_stable_boxes_no_object_has_an_identity(engine, streams, stream):
     *_, answer = results(engine, streams, stream, range(1, 4), stable=False)
     assert [thing["track"] for thing in answer["objects"]] == [0, 0]
     assert (answer["in_view"], answer["total"]) == ({}, {})
@@ -120,10 +120,10 @@ def test_the_threshold_decides_what_is_tracked_and_what_is_sent(engine, streams,
 
 
 @pytest.mark.parametrize(("others", "second_stream", "room"), [(0, False, True), (1, False, False), (0, True, False)])
-def test_room_is_where_nobody_else_is(engine, streams, stream, others: int, second_stream: bool, room: bool):
+def test_there_is_room_if_no_other_stream_runs(engine, streams, stream, others: int, second_stream: bool, room: bool):
     engine.others = others
     if second_stream:
-        streams.begin("somebody else", SPEC)
+        streams.begin("another visitor", SPEC)
     assert ask(engine, streams, frame(stream, 1))["result"]["room"] is room
 
 
@@ -151,7 +151,7 @@ def test_two_frames_are_under_way_at_most(engine, streams, stream):
 
 
 def test_a_waiting_stream_gets_its_place(engine, streams, stream):
-    second = streams.begin("somebody else", SPEC)
+    second = streams.begin("another visitor", SPEC)
     assert ask(engine, streams, frame(second, 1)) == {"busy": "The camera view is busy. You are number 1 in the queue."}
     streams.remove(stream.token)
     assert "result" in ask(engine, streams, frame(second, 2))
@@ -160,7 +160,7 @@ def test_a_waiting_stream_gets_its_place(engine, streams, stream):
 def test_a_stream_that_ends_takes_its_frames_along(engine, streams, stream):
     engine.holds = True
     ask(engine, streams, frame(stream, 1))
-    streams.leave("somebody")
+    streams.leave("visitor")
     assert engine.jobs[0].cancelled
     assert "has ended" in ask(engine, streams, {"stream": stream.token, "id": 1})["expired"]
 

@@ -52,7 +52,7 @@ def test_what_has_been_measured_comes_before_what_is_estimated():
     assert "· about 0.7 s per frame" in str(listed({PERSON_MODEL: 0.7})[PERSON_MODEL]["title"])
 
 
-def test_what_nobody_knows_is_not_promised():
+def test_an_unknown_speed_is_not_promised():
     models = listed({})
     assert {model["group"] for model in models.values()} == {"Built in, no download", "Slower here"}
     assert not any("about" in str(model["title"]) for model in models.values())

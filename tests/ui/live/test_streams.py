@@ -30,7 +30,7 @@ def streams(clock: Clock) -> LiveStreams:
     return LiveStreams(most=2, clock=clock)
 
 
-def under_way(stream) -> Job:
+def in_flight(stream) -> Job:
     job = Job(stream.spec, stream.visitor)
     stream.frames[1] = LiveFrame(0.0, 0.5, True, job=job)
     return job
@@ -46,7 +46,7 @@ def test_the_first_are_served_and_the_others_wait(streams):
 
 def test_a_visitor_has_one_stream_and_keeps_the_place_with_another_model(streams):
     first, _, third = (streams.begin(visitor, SPEC) for visitor in "abc")
-    job = under_way(first)
+    job = in_flight(first)
     again = streams.begin("a", OTHER)
     assert (again.spec, streams.place(again), streams.place(third), len(streams)) == (OTHER, 0, 1, 3)
     assert job.cancelled
@@ -66,7 +66,7 @@ def test_silence_ends_a_stream(streams, clock):
 
 def test_waiting_for_a_slow_model_is_no_silence(streams, clock):
     stream = streams.begin("a", SPEC)
-    under_way(stream)
+    in_flight(stream)
     clock.now += 60
     assert streams.find(stream.token) is stream
 
@@ -74,12 +74,12 @@ def test_waiting_for_a_slow_model_is_no_silence(streams, clock):
 @pytest.mark.parametrize("how", ["remove", "leave"])
 def test_what_ends_frees_the_engine(streams, how: str):
     stream = streams.begin("a", SPEC)
-    job = under_way(stream)
+    job = in_flight(stream)
     streams.remove(stream.token) if how == "remove" else streams.leave("a")
     assert job.cancelled
     assert (stream.frames, len(streams)) == ({}, 0)
     streams.remove("unknown")
-    streams.leave("nobody")
+    streams.leave("unknown")
 
 
 def test_names_cannot_be_guessed_and_unknown_ones_are_refused(streams):

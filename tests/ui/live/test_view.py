@@ -53,7 +53,7 @@ def test_component_speaks_messages_and_names_of_streams() -> None:
     assert "stream" in view.api_info()["properties"]
 
 
-@pytest.mark.parametrize("event", ["begin", "settled", "snapshot"])
+@pytest.mark.parametrize("event", ["begin", "finished", "snapshot"])
 def test_component_has_the_event(event: str) -> None:
     assert callable(getattr(LiveView(frame, end), event))
 

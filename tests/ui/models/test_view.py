@@ -17,7 +17,7 @@ def test_has_a_row_for_every_model():
     assert value["rejected"] == []
 
 
-def test_a_users_model_is_marked_and_what_nobody_knows_is_none(models_folder):
+def test_a_users_model_is_marked_and_unknown_facts_are_none(models_folder):
     put_model(models_folder / "pets.pt", metrics={"box_map": 31.2}, training={"metrics_on": "my garden"})
     yours = [row for row in table_value(states())["rows"] if row["yours"]]
     expected = {"title": "pets", "box_map": 31.2, "metrics_on": "my garden", "mask_map": None, "kp_map": None, "gflops": None, "recipe": ""}

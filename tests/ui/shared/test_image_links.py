@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from detection_core.images.reading import read_image
+from detection_core.ui.shared import image_links
 from detection_core.ui.shared.examples import EXAMPLE_PATHS, EXAMPLES
 from detection_core.ui.shared.image_links import ImageLinks
 from detection_core.ui.shared.kept_images import KeptImages
@@ -56,6 +57,15 @@ def test_a_kept_image_that_is_gone_can_be_kept_again(tmp_path):
     assert links.name(own()) == ""
     assert links.keep(own()) == name
     assert links.find(name) is not None
+
+
+def test_beyond_the_capacity_kept_images_are_forgotten_and_examples_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_links, "_KNOWN", len(EXAMPLES) + 1)
+    links = ImageLinks(KeptImages(tmp_path))
+    links.keep(own(1))
+    name = links.keep(own(2))
+    assert [links.name(own(1)), links.name(own(2))] == ["", name]
+    assert all(links.name(read_image(path)) for path in EXAMPLE_PATHS)
 
 
 @pytest.mark.parametrize("name", ["", "example:", "example:moon", "kept:", "kept:../x", "file:/etc/passwd", "/etc/passwd"])

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from detection_core.images.reading import ImageError
-from detection_core.ui.shared import uploads
 from detection_core.ui.shared.uploads import read_upload
 
 
@@ -23,7 +22,7 @@ def test_says_what_is_gone(tmp_path: Path):
 
 
 def test_an_image_may_not_be_as_large_as_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(uploads, "IMAGE_LIMIT", 2**20)
+    monkeypatch.setenv("DETECTION_EXPLORER_MAX_IMAGE_MEGABYTES", "1")
     (tmp_path / "a.jpg").write_bytes(b"x" * 3 * 2**20)
     with pytest.raises(ImageError, match="has 3 MB; at most 1 MB"):
         read_upload(tmp_path / "a.jpg")

@@ -93,3 +93,15 @@ def test_entries_in_use_are_not_evicted():
     store.put("new")
     assert store.removed == [("idle", True), ("idle too", True)]
     assert len(store) == 3
+
+
+def test_entries_that_nobody_uses_are_removed_after_their_time():
+    now = [0.0]
+    store: VisitorStore[str] = VisitorStore(ResultExpiredError, 10, lambda: now[0])
+    old, used, replaced = store.put("old"), store.put("used"), store.put("replaced")
+    now[0] = 50
+    store.get(used)
+    store.put("new", token=replaced)
+    now[0] = 101
+    store.remove_unused(100)
+    assert [store.get(token) for token in (old, used, replaced)] == [None, "used", "new"]

@@ -19,8 +19,8 @@ from tests.video.io.videos import make_video
 
 def detected(tmp_path, *, track: bool = True) -> VisitorVideo:
     store = VideoStore(tmp_path / "cache")
-    video = store.begin("somebody", get_model_spec(PERSON_MODEL), open_video(make_video(tmp_path / "a.mp4", 6)), "Holiday/my walk.mov")
-    detect_objects(video, VideoOptions(0.5, track=track), FakeEngine(growing_crowd), FrameTimes(), VideoJob("somebody", lambda job: None))
+    video = store.begin("visitor", get_model_spec(PERSON_MODEL), open_video(make_video(tmp_path / "a.mp4", 6)), "Holiday/my walk.mov")
+    detect_objects(video, VideoOptions(0.5, track=track), FakeEngine(growing_crowd), FrameTimes(), VideoJob("visitor", lambda job: None))
     return video
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
+
+try:
+    import resource
+except ImportError:  # Not on this system.
+    resource = None
 
 from detection_core.engine import EngineBusyError, EngineError
 from detection_core.models.catalog import PERSON_MODEL, get_model_spec
@@ -33,7 +41,7 @@ def store(tmp_path):
 @pytest.fixture
 def video(store, tmp_path) -> VisitorVideo:
     """Twenty frames of two seconds; from the tenth on there are two persons."""
-    return store.begin("somebody/video", SPEC, open_video(make_video(tmp_path / "walk.mp4")), "walk.mp4")
+    return store.begin("visitor/video", SPEC, open_video(make_video(tmp_path / "walk.mp4")), "walk.mp4")
 
 
 def make_engine() -> FakeEngine:
@@ -41,7 +49,7 @@ def make_engine() -> FakeEngine:
 
 
 def job() -> VideoJob:
-    return VideoJob("somebody/video", lambda job: None)
+    return VideoJob("visitor/video", lambda job: None)
 
 
 def test_detection_gives_a_video_and_counts(video):
@@ -185,7 +193,7 @@ def test_what_was_sent_stays_for_another_video_of_the_same_file(tmp_path, sent):
     assert not still_there(again)
 
 
-def test_what_somebody_has_just_sent_again_stays(tmp_path, sent):
+def test_a_file_that_was_just_sent_again_stays(tmp_path, sent):
     store = VideoStore(tmp_path / "cache", {str(sent)})
     video = store.begin("a", SPEC, open_video(sent), "walk.mp4")
     shutil.copy(sent, tmp_path / "sending")
@@ -201,7 +209,7 @@ def test_what_was_sent_is_kept_while_its_visitor_is_there(tmp_path, sent):
     assert still_there(video)
 
 
-def test_what_nobody_sent_is_never_deleted(tmp_path, sent):
+def test_a_file_that_was_not_uploaded_is_never_deleted(tmp_path, sent):
     elsewhere = make_video(tmp_path / "walk.mp4", 4)
     for file, sent_files in ((sent, {str(tmp_path / "uploads" / "a.mp4")}), (elsewhere, {str(elsewhere)})):
         store = VideoStore(tmp_path / "cache", sent_files)
@@ -222,3 +230,41 @@ def test_videos_do_not_pile_up(tmp_path, video):
     assert [store.find(each.token) for each in (second, third)] == [second, third]
     with pytest.raises(VideoExpiredError):
         store.find(first.token)
+
+
+def test_files_in_use_are_known_by_their_video(tmp_path, video):
+    store = VideoStore(tmp_path / "kept")
+    kept = store.begin("someone", SPEC, video.video, "walk.mp4")
+    assert store.files() == {video.video.path: kept.token, kept.folder: kept.token}
+    kept.job = VideoJob("someone", lambda job: None)
+    assert set(store.files().values()) == {None}
+
+
+@contextmanager
+def full_disk(most: int) -> Iterator[None]:
+    """No file of this process can become larger, as on a disk that is full; without being root."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.skipif(resource is None, reason="needs limits on files")
+@pytest.mark.parametrize("most", [0, 300, 2000])
+def test_a_disk_that_is_full_is_said_and_the_next_job_succeeds(store, video, most):
+    engine, jobs = make_engine(), VideoJobs()
+    work = partial(detect_objects, video, VideoOptions(0.5), engine, FrameTimes())
+    with full_disk(most):
+        failed = jobs.submit(video.visitor, work)
+        assert failed.wait(PATIENCE)
+    assert failed.state.stage == "failed"
+    assert re.search("could not be written|cannot write its files", str(failed.state.error))
+    assert not list(video.folder.glob("*.mp4")) + list(video.folder.glob(".*.part"))
+    again = jobs.submit(video.visitor, work)
+    assert again.wait(PATIENCE)
+    assert again.state.stage == "done"
+    store.leave(video.visitor)
+    # Only the visitor's own file, which was not uploaded here.
+    assert still_there(video)

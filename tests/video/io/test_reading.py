@@ -46,7 +46,7 @@ def test_every_format_gives_all_frames_at_their_times(tmp_path, name, how):
 
 
 @pytest.mark.parametrize("pixels", ["yuv420p", "yuv420p10le"])
-def test_colors_are_those_that_were_filmed(tmp_path, pixels):
+def test_colors_are_those_of_the_video(tmp_path, pixels):
     for frame in open_video(make_video(tmp_path / "a.mp4", pixels=pixels)).frames():
         assert frame.image.dtype == np.uint8
         assert frame.image.flags.c_contiguous
@@ -244,7 +244,7 @@ def test_an_address_is_no_file():
     ],
     ids=["length", "bytes", "pixels", "side"],
 )
-def test_limits_are_told_before_the_work(tmp_path, limits, message):
+def test_limits_are_checked_before_the_work(tmp_path, limits, message):
     path = make_video(tmp_path / "a.mp4")
     with pytest.raises(VideoError, match=message):
         open_video(path, limits)

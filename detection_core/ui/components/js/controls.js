@@ -43,7 +43,7 @@ export function createSlider(row, format, onInput) {
  */
 
 /**
- * The sliders for how masks and skeletons look, where a result has them.
+ * The sliders for masks and skeletons, if a result has them.
  * @param {Refs} ui
  * @param {(patch: Partial<Style>) => void} onChange
  */

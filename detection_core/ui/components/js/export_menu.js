@@ -1,6 +1,13 @@
 // A button that opens a small menu of export formats: one to be had at once, or several to be ticked and then taken together.
 
-import { clamp, make, makeButton, setAttribute } from "./dom.js";
+import { clamp, make, makeButton, setAttribute, setText, show } from "./dom.js";
+
+/**
+ * @typedef {object} Extra an item under the formats that changes what is in some of them
+ * @property {string[]} keys the formats; it is there while one of them is ticked
+ * @property {() => { title: string, description: string, ticked: boolean }} look
+ * @property {() => void} toggle
+ */
 
 /**
  * @param {HTMLButtonElement} button opens the menu; the menu is put behind it
@@ -9,17 +16,19 @@ import { clamp, make, makeButton, setAttribute } from "./dom.js";
  * @param {object} options
  * @param {string} [options.several] what the entry under the ticks says, such as "Download ZIP"; without it, choosing one format is enough
  * @param {string[]} [options.chosen] keys ticked at first
+ * @param {Extra} [options.extra]
  */
-export function createExportMenu(button, formats, onChoose, { several = "", chosen = [] } = {}) {
+export function createExportMenu(button, formats, onChoose, { several = "", chosen = [], extra } = {}) {
   const menu = make("div", "dv-menu");
   const ticked = new Set(chosen);
   /** @type {Map<string, HTMLButtonElement>} */
-  const items = new Map(formats.map((format) => [format.key, makeItem(format)]));
+  const items = new Map(formats.map((format) => [format.key, makeItem(format, () => (several ? tick(format.key) : choose([format.key])))]));
+  const extraItem = extra && makeItem({ title: "", description: "" }, () => extra.toggle());
   const confirm = makeButton("dv-menu-confirm", several, () => choose([...items.keys()].filter((key) => ticked.has(key) && isAvailable(key))));
 
-  /** @param {ExportFormat} format */
-  function makeItem({ key, title, description }) {
-    const item = makeButton("dv-menu-item", "", () => (several ? tick(key) : choose([key])));
+  /** @param {{ title: string, description: string }} words @param {() => void} onClick */
+  function makeItem({ title, description }, onClick) {
+    const item = makeButton("dv-menu-item", "", onClick);
     const words = make("span", "dv-menu-words");
     words.append(make("span", "dv-menu-title", title), make("span", "dv-menu-description", description));
     item.setAttribute("role", several ? "menuitemcheckbox" : "menuitem");
@@ -47,6 +56,17 @@ export function createExportMenu(button, formats, onChoose, { several = "", chos
   function draw() {
     for (const [key, item] of items) if (several) setAttribute(item, "aria-checked", ticked.has(key) && isAvailable(key));
     setAttribute(confirm, "aria-disabled", ![...ticked].some(isAvailable));
+    if (extra && extraItem) drawExtra(extra, extraItem);
+  }
+
+  /** @param {Extra} extra @param {HTMLButtonElement} item */
+  function drawExtra({ keys, look }, item) {
+    const { title, description, ticked: isTicked } = look();
+    setText(/** @type {Element} */ (item.querySelector(".dv-menu-title")), title);
+    setText(/** @type {Element} */ (item.querySelector(".dv-menu-description")), description);
+    setAttribute(item, "aria-checked", isTicked);
+    show(item, keys.some((key) => ticked.has(key) && isAvailable(key)));
+    if (menu.matches(":popover-open")) place();
   }
 
   /** Under the button, or over it where there is more room; never out of the window. */
@@ -61,7 +81,7 @@ export function createExportMenu(button, formats, onChoose, { several = "", chos
 
   /** @param {KeyboardEvent} event */
   function move(event) {
-    const all = [...menu.querySelectorAll("button")];
+    const all = [...menu.querySelectorAll("button")].filter((item) => !item.hidden);
     const at = all.findIndex((item) => item === document.activeElement);
     /** @type {Record<string, number>} */
     const goals = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 };
@@ -76,6 +96,7 @@ export function createExportMenu(button, formats, onChoose, { several = "", chos
   menu.setAttribute("role", "menu");
   menu.setAttribute("aria-label", "Formats");
   menu.append(...items.values());
+  if (extraItem) menu.append(extraItem);
   if (several) {
     confirm.setAttribute("role", "menuitem");
     menu.append(confirm);
@@ -98,6 +119,7 @@ export function createExportMenu(button, formats, onChoose, { several = "", chos
   draw();
 
   return {
+    draw,
     /** Grays out all formats but these; `why` is what those then say on hover. @param {string[]} keys */
     setAvailable(keys, why = "") {
       for (const [key, item] of items) {

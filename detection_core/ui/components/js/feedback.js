@@ -1,4 +1,4 @@
-// What the view tells in words: what is waited for, what went wrong, remarks; and files on their way to the visitor's disk.
+// The view's messages: statuses, errors, notes; and files on their way to the visitor's disk.
 
 import { clamp, debounce, make, setAttribute, setText, show } from "./dom.js";
 
@@ -10,7 +10,7 @@ export function writeStatus(ui, status) {
   if (status) writeShare(ui, status.total ? clamp((status.done ?? 0) / status.total, 0, 1) : null);
 }
 
-/** How much is done, 0–1; null where nobody knows. @param {Refs} ui @param {number | null} share */
+/** How much is done, 0–1; null if it is not known. @param {Refs} ui @param {number | null} share */
 export function writeShare(ui, share) {
   setText(ui.statusShare, share === null ? "" : `${Math.round(100 * share)}%`);
   ui.progress.classList.toggle("dv-indeterminate", share === null);

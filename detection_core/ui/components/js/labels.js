@@ -1,5 +1,5 @@
 // Labels of constant screen size that stay in the frame and off each other: above the box, inside, below, else only a number.
-// A coarse grid remembers what is taken, so that placing a label does not look at the others.
+// A coarse grid remembers what is taken, so that placing a label does not have to check the others.
 
 import { clamp, formatScore, inkOn, make, setText, shorten, show } from "./dom.js";
 

@@ -11,7 +11,7 @@ const PRECISIONS = {
 export const NO_SUCH_PRECISION = "This machine cannot compute in it. Choose another precision.";
 
 /**
- * The buttons as a `node`, to be put somewhere; `onChoose` is told which was chosen.
+ * The buttons as a `node`, to be put somewhere; `onChoose` is called with the choice.
  * @param {(precision: string) => void} onChoose
  */
 export function createPrecisionChoice(onChoose) {

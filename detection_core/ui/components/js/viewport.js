@@ -28,7 +28,7 @@ export function createViewport(frame, onChange, onTap) {
   const camera = () => ({ scale: scale(), x: view.x, y: view.y, zoom: view.zoom });
 
   /** Keeps the image over the frame, or in its middle where it is the smaller. */
-  function settle() {
+  function update() {
     const along = (/** @type {number} */ offset, /** @type {number} */ size, /** @type {number} */ space) => (size <= space ? (space - size) / 2 : clamp(offset, space - size, 0));
     view.x = along(view.x, image.width * scale(), room.width);
     view.y = along(view.y, image.height * scale(), room.height);
@@ -44,13 +44,13 @@ export function createViewport(frame, onChange, onTap) {
     const ratio = before > 0 ? scale() / before : 1;
     view.x = px - (px - view.x) * ratio;
     view.y = py - (py - view.y) * ratio;
-    settle();
+    update();
   }
 
   /** Fits the image again where the frame may have changed. */
   function measure() {
     Object.assign(room, { width: frame.clientWidth, height: frame.clientHeight });
-    settle();
+    update();
   }
 
   /** @param {MouseEvent} event @returns {Point} */
@@ -86,7 +86,7 @@ export function createViewport(frame, onChange, onTap) {
     view.x += after.center[0] - before.center[0];
     view.y += after.center[1] - before.center[1];
     if (pointers.size > 1 && before.spread > 0) zoomTo((view.zoom * after.spread) / before.spread, after.center);
-    else if (view.zoom > 1) settle();
+    else if (view.zoom > 1) update();
   }
 
   /** @param {PointerEvent} event */
@@ -108,7 +108,7 @@ export function createViewport(frame, onChange, onTap) {
     if (zoom) return zoomTo(zoom);
     view.x += pan[0] * KEY_STEP;
     view.y += pan[1] * KEY_STEP;
-    settle();
+    update();
   }
 
   frame.addEventListener("keydown", steer);
@@ -144,13 +144,13 @@ export function createViewport(frame, onChange, onTap) {
     zoomIn: () => zoomTo(view.zoom * ZOOM_STEP),
     zoomOut: () => zoomTo(view.zoom / ZOOM_STEP),
     fit: () => zoomTo(1),
-    /** Looks at the same part of the image as another viewport: `center` in image coordinates. */
+    /** Shows the same part of the image as another viewport: `center` in image coordinates. */
     /** @param {{ zoom: number, center: number[] }} goal */
-    look({ zoom, center }) {
+    moveTo({ zoom, center }) {
       view.zoom = clamp(zoom, 1, MAX_ZOOM);
       view.x = room.width / 2 - center[0] * scale();
       view.y = room.height / 2 - center[1] * scale();
-      settle();
+      update();
     },
     framePoint,
     isDragging: () => pointers.size > 0 && traveled > TAP_SLOP,

@@ -57,7 +57,7 @@ class ImageFinder:
         for base in (self._images, self.folder):
             if _is_file(base / name):
                 return FoundImage(base / name)
-        ways = _ways_to_write(name)
+        ways = ways_to_write(name)
         for parts in ways:
             for base in (self._images, self.folder):
                 if _is_file(base.joinpath(*parts)):
@@ -77,10 +77,10 @@ class ImageFinder:
 
     def _fitting(self, parts: Parts, *, strict: bool) -> list[Parts]:
         """The files that fit, by the most of the name's last parts that any fits by."""
-        alike = self._by_last_part.get(_folded(parts[-1]), [])
+        alike = self._by_last_part.get(folded(parts[-1]), [])
         for length in range(len(parts), 0, -1):
-            wanted = tuple(map(_folded, parts[-length:]))
-            same = [each for each in alike if tuple(map(_folded, each)) == wanted]
+            wanted = tuple(map(folded, parts[-length:]))
+            same = [each for each in alike if tuple(map(folded, each)) == wanted]
             # Of a name's own folders none is left out lightly: the rest may name another image.
             if same and not (strict and parts[:-length] not in ((), ("images",)) and len(alike) > 1):
                 exact = [each for each in same if each == parts[-length:]]
@@ -101,7 +101,7 @@ class ImageFinder:
             folders.sort()
             inner = Path(place).relative_to(self._root).parts
             for name in sorted(names):
-                files[_folded(name)].append((*inner, name))
+                files[folded(name)].append((*inner, name))
         return files
 
 
@@ -117,7 +117,7 @@ def _is_elsewhere(name: str) -> bool:
     return bool(_URL.match(name) or _DRIVE.match(name) or name[:1] in ("/", "\\") or ".." in re.split(r"[/\\]", name))
 
 
-def _ways_to_write(name: str) -> list[Parts]:
+def ways_to_write(name: str) -> list[Parts]:
     """The folders and the name that are meant, as they stand and with escapes replaced."""
     if found := _LOCAL_FILE.search(name) or _URL.match(name):
         name = found[1]
@@ -135,5 +135,6 @@ def _ways_to_write(name: str) -> list[Parts]:
     return ways
 
 
-def _folded(part: str) -> str:
+def folded(part: str) -> str:
+    """A name as it is compared: without the case of letters, and with accents composed."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", part).casefold())

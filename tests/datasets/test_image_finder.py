@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from detection_core.datasets.checks import check, without_faults
 from detection_core.datasets.coco import read_coco
-from detection_core.datasets.file_names import ImageFinder
+from detection_core.datasets.image_finder import ImageFinder
 from tests.coco_folders import coco_folder, edit
 
 FILES = ["a.jpg", "sub/b.jpg", "one/c.jpg", "two/c.jpg", "Füße 1.jpg", "d.jpg", "deep/d.jpg", "50%25.png", "E.jpg", "e.jpg"]

@@ -1,0 +1,98 @@
+"""Reads annotated images in any format that is known, from a folder, a file or a zip archive."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from detection_core.datasets.coco import CocoDataset, read_coco
+from detection_core.datasets.coco_json import DataError
+from detection_core.datasets.voc import read_voc
+from detection_core.datasets.yolo import Split, read_yolo
+
+# The names under which COCO's annotations are found: this project's, and Roboflow's.
+_COCO_FILES = ("annotations.json", "_annotations.coco.json")
+_YOLO_FILES = ("data.yaml", "data.yml", "dataset.yaml")
+# What archives have beside the data.
+_JUNK = {"__MACOSX"}
+_DEEPEST = 3
+_MOST_BYTES = 20 * 2**30
+_ADVICE = "Give COCO's annotations.json with images/, YOLO's data.yaml with images/ and labels/, or Pascal VOC's XML files."
+
+
+def read_dataset(source: Path, *, split: Split | None = None) -> CocoDataset:
+    """Reads annotations in COCO's, YOLO's or Pascal VOC's format; which one it is follows from the files.
+
+    Args:
+        source: A folder, or a file `.json` or `.yaml`. For an archive, see `unpacked`.
+        split: The part of YOLO's data to read; None for `val`, or else `test` or `train`.
+
+    Raises:
+        DataError: If there is nothing of these formats, or it cannot be used.
+    """
+    if not source.exists():
+        raise DataError(f"There is no {source}. {_ADVICE}")
+    if source.is_file():
+        if source.suffix.lower() == ".json":
+            return read_coco(source)
+        if source.suffix.lower() in (".yaml", ".yml"):
+            return read_yolo(source, split=split)
+        raise DataError(f"{source} is neither a folder nor a .json, .yaml or .zip file. {_ADVICE}")
+    folder = _inner(source)
+    for name in _COCO_FILES:
+        if (folder / name).is_file():
+            return read_coco(folder / name)
+    for name in _YOLO_FILES:
+        if (folder / name).is_file():
+            return read_yolo(folder / name, split=split)
+    if next(folder.rglob("*.xml"), None) is not None:
+        return read_voc(folder)
+    raise DataError(f"There are no annotations in {source}. {_ADVICE}")
+
+
+@contextmanager
+def unpacked(source: Path) -> Iterator[Path]:
+    """Unpacks an archive into a temporary folder for as long as the context lasts; anything else is given back as it is.
+
+    Args:
+        source: A `.zip` file, or what `read_dataset` takes.
+
+    Yields:
+        What `read_dataset` takes.
+
+    Raises:
+        DataError: If the archive cannot be unpacked.
+    """
+    if source.suffix.lower() != ".zip" or not source.is_file():
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="annotated-images-") as folder:
+        try:
+            with zipfile.ZipFile(source) as archive:
+                size = sum(entry.file_size for entry in archive.infolist())
+                free = shutil.disk_usage(folder).free
+                if size > min(_MOST_BYTES, free):
+                    raise DataError(
+                        f"{source} takes {size / 2**30:.1f} GiB unpacked, which is too much. Unpack it yourself, and give the folder."
+                    )
+                # Names that lead out of the folder are changed by zipfile.
+                archive.extractall(folder)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+            raise DataError(f"{source} cannot be unpacked ({error}). Pack it again as a plain zip archive.") from None
+        except OSError as error:
+            raise DataError(f"{source} cannot be unpacked ({error.strerror}). Unpack it yourself, and give the folder.") from None
+        yield Path(folder)
+
+
+def _inner(folder: Path) -> Path:
+    """The folder with the annotations: archives often have all in one folder of their own."""
+    for _ in range(_DEEPEST):
+        entries = [entry for entry in folder.iterdir() if entry.name not in _JUNK and not entry.name.startswith(".")]
+        if len(entries) != 1 or not entries[0].is_dir() or entries[0].name == "Annotations":
+            break
+        folder = entries[0]
+    return folder

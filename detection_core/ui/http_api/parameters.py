@@ -1,0 +1,116 @@
+"""The parameters of the HTTP API's operations, in the query or in fields of a form: read, checked and described for OpenAPI."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from detection_core.formats import FORMATS
+from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL
+from detection_core.ui.http_api.problems import ProblemError
+from detection_core.visualization import AnnotationStyle
+
+_MODEL = "Key of the model, as `/models` lists them; with “@” and the name of a precision appended, the model in that precision."
+# What a short name stands for, besides the formats themselves.
+ALIASES = {"yolo": "yolo-detect"}
+DetectFormat = StrEnum("DetectFormat", {name: name for name in (*FORMATS, *ALIASES)})  # type: ignore[misc]
+_Parameters = TypeVar("_Parameters", bound=BaseModel)
+
+
+class CompareFormat(StrEnum):
+    """What a comparison is returned as."""
+
+    JSON = "json"
+    PNG = "png"
+
+
+class DetectParameters(BaseModel):
+    """What `/detect` takes besides the image."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    model: str = Field(COCO_MODEL, description=_MODEL)
+    threshold: float | None = Field(None, ge=0, le=1, description="Lowest score wanted; without it, the model's default.")
+    keypoint_threshold: float = Field(
+        AnnotationStyle.keypoint_threshold, ge=0, le=10, description="Lowest logit of keypoints that are drawn, or visible in `yolo-pose`."
+    )
+    classes: list[str] = Field([], description="Names of the classes wanted, separated by commas or repeated; without any, all.")
+    format: DetectFormat = Field(DetectFormat("json"), description="What the response is; YOLO's is a ZIP archive of label files.")
+
+
+class CompareParameters(BaseModel):
+    """What `/compare` takes besides the image."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    models: list[str] = Field([COCO_MODEL, PERSON_MODEL], description="Keys of two to four models, separated by commas or repeated.")
+    threshold: float | None = Field(None, ge=0, le=1, description="Lowest score that counts; without it, each model's default.")
+    iou: float = Field(0.5, ge=0.05, le=0.95, description="Lowest overlap of two boxes that are in the same place.")
+    format: CompareFormat = Field(CompareFormat.JSON, description="JSON, or an image of the difference between the first two models.")
+
+
+class TrackParameters(BaseModel):
+    """What `/track` takes besides the frame."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    model: str = Field(COCO_MODEL, description=f"{_MODEL} It counts in the first frame of a stream only.")
+    threshold: float | None = Field(None, ge=0, le=1, description="Lowest score of objects that are tracked.")
+    stream: str = Field("", description="The `stream` of the response to the frame before; nothing for the first frame.")
+
+
+def read_parameters(kind: type[_Parameters], sent: Iterable[tuple[str, str]]) -> _Parameters:
+    """Reads the parameters of a request.
+
+    Args:
+        kind: What they are.
+        sent: Names and values in the query and the form.
+
+    Raises:
+        ProblemError: If a parameter is unknown, given twice, or has a value that it cannot have.
+    """
+    values: dict[str, list[str]] = defaultdict(list)
+    for name, value in sent:
+        values[name].append(value)
+    if "url" in values:
+        raise ProblemError("This server fetches no URLs. Send the image itself: curl -F image=@photo.jpg.", "url-not-fetched")
+    lists = {name for name, field in kind.model_fields.items() if field.annotation == list[str]}
+    twice = [name for name, given in values.items() if len(given) > 1 and name not in lists]
+    if twice:
+        raise _invalid([(name[:_LONGEST_NAME], "It is given more than once.") for name in twice])
+    split = {name: [each.strip() for each in ",".join(given).split(",") if each.strip()] for name, given in values.items() if name in lists}
+    try:
+        return kind.model_validate({name: given[0] for name, given in values.items()} | split)
+    except ValidationError as error:
+        unknown = f"There is no such parameter. The parameters are {', '.join(kind.model_fields)}."
+        raise _invalid(
+            [
+                (str(each["loc"][0])[:_LONGEST_NAME], unknown if each["type"] == "extra_forbidden" else f"{each['msg']}.")
+                for each in error.errors()
+            ]
+        ) from error
+
+
+# Of names that a response repeats.
+_LONGEST_NAME = 60
+
+
+def openapi_parameters(kind: type[BaseModel]) -> list[dict[str, Any]]:
+    """The parameters for OpenAPI's description of an operation."""
+    schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
+    choices = schema.get("$defs", {})
+    described = []
+    for name, field in schema["properties"].items():
+        reference = field.pop("$ref", "").rpartition("/")[2]
+        field |= {key: value for key, value in choices.get(reference, {}).items() if key in {"type", "enum"}}
+        field.pop("title", None)
+        described.append({"name": name, "in": "query", "required": False, "description": field.pop("description"), "schema": field})
+    return described
+
+
+def _invalid(errors: list[tuple[str, str]]) -> ProblemError:
+    return ProblemError(" ".join(f"“{name}”: {detail}" for name, detail in errors), "invalid-parameters", errors)

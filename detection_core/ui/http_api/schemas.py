@@ -1,0 +1,87 @@
+"""The JSON of the HTTP API's responses, for OpenAPI: what is sent comes from `formats`, and may have more fields than these."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class DetectedObject(_Open):
+    """One object."""
+
+    label: str
+    class_id: int
+    score: float
+    box: list[float] = Field(description="Left, top, right and bottom in pixels of the upright image.")
+    polygons: list[list[list[float]]] | None = Field(None, description="Rings of [x, y], by the even-odd rule.")
+    keypoints: dict[str, Any] | None = Field(None, description="By name: x, y and the logit `score`.")
+
+
+class Detections(_Open):
+    """What a model sees in an image, in the project's own format, which `from_json` reads."""
+
+    format: str
+    file_name: str
+    model: str
+    width: int
+    height: int
+    summary: str
+    notes: list[str] | None = Field(None, description="Remarks on the image, for example that its file is cut off.")
+    provenance: dict[str, Any]
+    categories: list[str]
+    objects: list[DetectedObject]
+
+
+class Comparison(_Open):
+    """What several models see in an image; indices count a model's `objects`, and `members` the models, from 0."""
+
+    image: str
+    iou_threshold: float
+    models: list[dict[str, Any]]
+    pairs: list[dict[str, Any]]
+    consensus: list[dict[str, Any]]
+    failed: dict[str, str]
+
+
+class Frame(_Open):
+    """One frame of a stream."""
+
+    stream: str = Field(description="Send it with the next frame.")
+    width: int
+    height: int
+    objects: list[dict[str, Any]] = Field(description="`track` is the same number as long as it is the same object; 0 is not tracked.")
+    in_view: dict[str, int]
+    total: dict[str, int]
+    ms: dict[str, float] = Field(description="Where the time went, in milliseconds.")
+
+
+class Model(_Open):
+    """A model."""
+
+    key: str
+    title: str
+    state: str = Field(description="“in memory”, “on disk” or “to download”.")
+    precisions: list[str]
+    categories: list[str]
+
+
+class ParameterError(BaseModel):
+    """What is wrong with one parameter."""
+
+    parameter: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 describes it."""
+
+    type: str = Field(description="Where the kind of problem is described, relative to the request's address.")
+    title: str
+    status: int
+    detail: str = Field(description="What is wrong with this request, and what to do.")
+    errors: list[ParameterError] | None = None

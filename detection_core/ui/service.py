@@ -1,0 +1,187 @@
+"""What programs can ask for over HTTP, whichever interface they use: detect, compare, track and list models, in plain values."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from anyio import to_thread
+
+from detection_core.comparison_report import ComparisonReport, Found
+from detection_core.detections.comparison import select
+from detection_core.engine import Engine, EngineBusyError, EngineError, Result
+from detection_core.errors import UserError
+from detection_core.formats import provenance_of
+from detection_core.images.reading import LoadedImage
+from detection_core.models.catalog import ModelSpec, get_model_spec, list_models, list_specs
+from detection_core.models.precision import precisions_in
+from detection_core.ui.components.model_slots import FEWEST, MOST
+from detection_core.ui.live.frames import frame_response
+from detection_core.ui.live.streams import LiveFrame, LiveStreams
+
+_PATIENCE = 15 * 60
+# Seconds after which a stream that waits for its turn is to send its next frame.
+STREAM_PAUSE = 2
+
+
+class RequestError(UserError):
+    """A value in a request cannot be used."""
+
+
+class StreamWaitsError(UserError):
+    """The stream is not served yet, because others came before."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(f"The server is busy. You are number {place} in the queue: send the next frame in {STREAM_PAUSE} seconds.")
+
+
+class FrameOvertakenError(UserError):
+    """A later frame has been tracked already."""
+
+    def __init__(self) -> None:
+        super().__init__("A later frame has overtaken this one. Send one at a time.")
+
+
+class TooFewModelsError(UserError):
+    """Fewer than two of the models could detect anything."""
+
+    def __init__(self, failed: dict[str, str]) -> None:
+        super().__init__("Fewer than two models are left to compare. " + " ".join(failed.values()))
+
+
+class TooSlowError(EngineError):
+    """The result has not come in time."""
+
+    def __init__(self) -> None:
+        super().__init__("This takes too long. What has been downloaded so far is kept: try again later.")
+
+
+class Service:
+    """Serves the requests of programs. Its methods raise `UserError` with a message that says what to do.
+
+    Args:
+        engine: Where detection runs.
+        streams: The live streams of all visitors.
+    """
+
+    def __init__(self, engine: Engine, streams: LiveStreams) -> None:
+        self._engine = engine
+        self._streams = streams
+
+    async def detect(self, image: LoadedImage, model: object, threshold: float | None, visitor: str) -> Found:
+        """Detects objects in an image.
+
+        Args:
+            image: The image.
+            model: The model's key.
+            threshold: Lowest score wanted; None takes the model's default.
+            visitor: Who asks, for the engine's fairness.
+        """
+        spec = _spec(model)
+        result = await self._run(image, spec, visitor)
+        lowest = spec.default_threshold if threshold is None else threshold
+        seconds = result.timings.network + result.timings.post
+        return Found(str(model), select(result.detections, threshold=lowest), provenance_of(result.spec, threshold=lowest), seconds)
+
+    async def compare(
+        self, image: LoadedImage, name: str, models: Sequence[str], threshold: float | None, iou: float | None, visitor: str
+    ) -> ComparisonReport:
+        """Compares what two to four models find in an image; models that fail are in the report, as long as two are left.
+
+        Args:
+            image: The image.
+            name: The image's name.
+            models: The models' keys, as of `checked_models`.
+            threshold: Lowest score that counts; None takes each model's default.
+            iou: Lowest overlap of two boxes that are in the same place; None is 0.5.
+            visitor: Who asks.
+        """
+        jobs = (self.detect(image, model, threshold, visitor) for model in models)
+        outcomes = await asyncio.gather(*jobs, return_exceptions=True)
+        report = ComparisonReport(name, 0.5 if iou is None else iou, notes=image.notes)
+        for model, outcome in zip(models, outcomes, strict=True):
+            if isinstance(outcome, UserError):
+                report.failed[model] = str(outcome)
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                report.results.append(outcome)
+        if len(report.results) < FEWEST:
+            # Unlike the other reasons, this one passes.
+            for outcome in outcomes:
+                if isinstance(outcome, EngineBusyError):
+                    raise outcome
+            raise TooFewModelsError(report.failed)
+        return report
+
+    async def track(
+        self, image: LoadedImage, model: object, threshold: float | None, stream: str, visitor: str, owner: str
+    ) -> dict[str, Any]:
+        """Detects objects in one frame of a stream and tracks them from frame to frame.
+
+        Args:
+            image: The frame.
+            model: The model's key; it counts in the first frame of a stream only.
+            threshold: Lowest score of objects that are tracked; None takes the model's default.
+            stream: The `stream` of the response to the frame before; "" begins a stream.
+            visitor: Who asks, for the engine's fairness.
+            owner: Whose stream it is; a new one takes the place of the owner's earlier one.
+        """
+        known = self._streams.find(stream) if stream else self._streams.begin(owner, _spec(model))
+        if place := self._streams.place(known):
+            raise StreamWaitsError(place)
+        frame = LiveFrame(time.monotonic(), known.spec.default_threshold if threshold is None else threshold, stable=True)
+        result = await self._run(image, known.spec, visitor, keep=False)
+        response = await to_thread.run_sync(frame_response, result, frame, known)
+        if response is None:
+            raise FrameOvertakenError
+        return response | {"stream": known.token}
+
+    def models(self) -> list[dict[str, Any]]:
+        """All models with their facts, their `state`, and the `precisions` in which each can run."""
+        states = self._engine.model_states()
+        # A model without a state has just been added or removed.
+        here = [spec for spec in list_specs() if spec.key in states]
+        return [spec.facts() | {"state": states[spec.key], "precisions": list(map(str, precisions_in(states, spec.key)))} for spec in here]
+
+    async def _run(self, image: LoadedImage, spec: ModelSpec, visitor: str, *, keep: bool = True) -> Result:
+        try:
+            # Waiting must not occupy one of the server's few threads: a slow download would block all other visitors.
+            job = self._engine.submit(image, spec, visitor=visitor, keep=keep)
+            return await asyncio.wait_for(asyncio.wrap_future(job.future), _PATIENCE)
+        except TimeoutError as error:
+            raise TooSlowError from error
+        except asyncio.CancelledError as error:
+            raise EngineError("Cancelled.") from error
+
+
+def checked_models(models: object) -> list[str]:
+    """The keys of the models to compare.
+
+    Raises:
+        RequestError: If it is not a list of two to four different texts.
+    """
+    keys = [model for model in models if isinstance(model, str)] if isinstance(models, list) else []
+    if not isinstance(models, list) or not FEWEST <= len(set(keys)) == len(models) <= MOST:
+        raise RequestError(f"Send a list of {FEWEST} to {MOST} different models' keys.")
+    return keys
+
+
+def checked_number(name: str, value: Any, low: float, high: float) -> float | None:
+    """A number within its bounds, or None.
+
+    Raises:
+        RequestError: If it is anything else.
+    """
+    # True is a number to Python, and NaN is one to JSON as Python reads it.
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high):
+        return value
+    raise RequestError(f"The {name} must be a number from {low} to {high}, or null.")
+
+
+def _spec(model: object) -> ModelSpec:
+    if not isinstance(model, str) or not model:
+        raise RequestError(f"Send the key of a model as text. The models are: {', '.join(list_models())}.")
+    return get_model_spec(model)
