@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from ray import serve
 
-from detection_core.engine.base import Stage
+from detection_core.engine.base import JobState, Stage
 from detection_core.engine.local import LocalEngine
 from detection_core.engine.ray.messages import Answer, Call, DetectorReport, FromDetector
 from detection_core.engine.ray.settings import DEPLOYMENT
@@ -66,11 +66,13 @@ class Detector:
             spec = await asyncio.to_thread(local_copy, call.spec, weights)
             image = LoadedImage(Image.fromarray(pixels), (), "array", False, "")
             job = self._engine.submit(image, spec, measure=call.measure, keep=False, tasks=call.tasks)
-            result, seen = asyncio.wrap_future(job.future), None
+            result = asyncio.wrap_future(job.future)
+            seen: JobState | None = None
             while not result.done():
                 await asyncio.wait({result}, timeout=_REPORT_SECONDS)
                 state = job.state
-                if state not in (seen, seen := state) and state.stage is not Stage.DONE:
+                if state != seen and state.stage is not Stage.DONE:
+                    seen = state
                     yield state
             yield Answer(result.result(), await self.report())
         except UserError as error:

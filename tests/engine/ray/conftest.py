@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 # Before Ray is imported. Other processes of this machine may take much memory; Ray would end the detectors for it.
-os.environ["RAY_memory_monitor_refresh_ms"] = "0"
-os.environ["RAY_DEDUP_LOGS"] = "0"
+os.environ |= {"RAY_memory_monitor_refresh_ms": "0", "RAY_AUTH_MODE": "disabled"}
 
 # A node with so many cores has room for one detector.
 NODE = {"num_cpus": 1, "object_store_memory": 150 * 2**20}

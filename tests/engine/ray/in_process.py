@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import wait
 from typing import Any
 
 from PIL import Image
 
-from detection_core.engine import Job, LocalEngine
+from detection_core.engine import Job, JobState, LocalEngine, Stage
 from detection_core.engine.ray.messages import Answer, Cancel, ClusterState, DetectorReport, Lost, Submit, Update
 from detection_core.errors import UserError
 from detection_core.images.reading import LoadedImage
@@ -48,10 +49,12 @@ class InProcessLink:
         self.engine.close()
 
     def _report_on(self, number: int, job: Job) -> None:
-        state = job.state
-        while not job.future.done():
-            self.on_message(Update(number, state))
-            state = job.wait_for_change(state, 10)
+        seen: JobState | None = None
+        while wait([job.future], timeout=0.02).not_done:
+            state = job.state
+            if state != seen and state.stage is not Stage.DONE:
+                seen = state
+                self.on_message(Update(number, state))
         if job.cancelled:
             return
         error = job.future.exception()
