@@ -183,10 +183,10 @@ class RayEngine:
                 elif flight := self._flight_for(request):
                     flight.followers.append(self._queue.pop())
                 elif self._busy() < self.max_in_flight and self._detectors.running:
+                    # Until the detector says so itself, or that it loads the model first. It keeps one image more than it runs.
+                    waits = self._busy() >= self.max_in_flight - self._detectors.running
                     number = next(self._numbers)
                     flight = self._flights[number] = _Flight(self._queue.pop(), time.perf_counter())
-                    # Until the detector says so itself, or that it loads the model first. It keeps one image more than it runs.
-                    waits = self._busy() > self.max_in_flight - self._detectors.running
                     flight.waiting.job.update(JobState(Stage.QUEUE if waits else Stage.RUN))
                     call = Call(request.spec, request.tasks, request.measure)
                     sent.append(Submit(number, call, np.asarray(request.image.image)))
