@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -118,9 +119,12 @@ class _Gateway:
             if isinstance(message, Submit):
                 task = asyncio.create_task(self._call(message))
                 self._calls[message.number] = task
-                task.add_done_callback(lambda _, number=message.number: self._calls.pop(number, None))
-            elif task := self._calls.get(message.number):
-                task.cancel()
+                task.add_done_callback(partial(self._forget, message.number))
+            elif message.number in self._calls:
+                self._calls[message.number].cancel()
+
+    def _forget(self, number: int, _: asyncio.Task[None]) -> None:
+        self._calls.pop(number, None)
 
     async def _watch(self) -> None:
         """Tells the page how many detectors run, and what one of them has as soon as there is one."""
