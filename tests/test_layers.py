@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("formats", "inputs"),
     ("models", "comparison_report", "video"),
     ("batch", "datasets", "engine"),
-    ("evaluation",),
+    ("evaluation", "cluster_batch"),
     ("training",),
     ("ui.theme", "ui.components"),
     ("ui.shared",),

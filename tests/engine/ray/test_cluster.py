@@ -20,7 +20,7 @@ from detection_core.engine import EngineError, LocalEngine, Stage
 from detection_core.engine.ray import DetectorSettings, RayEngine
 from detection_core.images.reading import LoadedImage, read_image
 from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_model_spec
-from tests.engine.ray.conftest import NODE
+from tests.ray_nodes import NODE, WITHOUT_DASHBOARD
 
 pytestmark = pytest.mark.ray
 
@@ -149,7 +149,7 @@ def test_a_lost_head_is_said_until_there_is_another(start, cluster):
         engine.submit(an_image(99), COCO)
     for node in list(cluster.worker_nodes):
         node.kill_all_processes(check_alive=False, allow_graceful=False)
-    other = type(cluster)(initialize_head=True, head_node_args={**NODE, "num_cpus": 2, "include_dashboard": False, "gcs_server_port": port})
+    other = type(cluster)(initialize_head=True, head_node_args={**WITHOUT_DASHBOARD, "num_cpus": 2, "gcs_server_port": port})
     try:
         wait_for(lambda: engine.status().waiting == 0 and is_back(engine))
     finally:
