@@ -76,5 +76,5 @@ def detect_on_cluster(
     fetch_weights(spec, on_progress=lambda done, total: report(LoadProgress("download", done, total)))
     with on_cluster(args.ray_address):
         cluster = ClusterBatch(spec, args.device, args.workers)
-        process = {"process": lambda batch: batch.run_by(cluster.run), "side_by_side": True}
+        process: dict[str, Any] = {"process": lambda batch: batch.run_by(cluster.run), "side_by_side": True}
         return detect_in_images(images, folder.absolute(), provenance=provenance(), formats=formats, numbering=numbering, **process, **how)
