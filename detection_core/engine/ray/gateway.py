@@ -14,9 +14,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
-import numpy as np
 import ray
-from numpy.typing import NDArray
 from ray import serve
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
@@ -25,6 +23,7 @@ from detection_core.engine.base import EngineError, JobState, Stage
 from detection_core.engine.ray.messages import Answer, Call, Cancel, ClusterState, FromDetector, Lost, Submit, Update
 from detection_core.engine.ray.settings import APPLICATION, DEPLOYMENT, DetectorSettings, worker_environment
 from detection_core.engine.ray.user_weights import read_weights
+from detection_core.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +33,8 @@ _PATIENCE_SECONDS = 30.0
 # So often is an image sent again whose detector has died: more, and the image itself may be what kills them.
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 0.5
+# So many of users' model files stay in the object store; detectors that have copied them need them there no more.
+_USER_MODELS = 4
 
 
 def run_gateway(connection: Connection, address: str, detectors: DetectorSettings) -> None:
@@ -148,6 +149,8 @@ class _Gateway:
     async def _call(self, submit: Submit) -> None:
         try:
             outcome = await self._answer(submit)
+        except UserError as error:
+            outcome = error
         except Exception as error:
             logger.exception("calling a detector failed", exc_info=error)
             outcome = EngineError(f"Detection with {submit.call.spec.title} failed unexpectedly; the server's log has the details.")
@@ -186,8 +189,9 @@ class _Gateway:
         """Returns a user's model file in the object store, from where each machine takes it once; None for other models."""
         identity = call.spec.identity
         if call.spec.file is not None and identity not in self._weights:
-            content: NDArray[np.uint8] | None = read_weights(call.spec)
-            self._weights[identity] = ray.put(content)
+            self._weights[identity] = ray.put(read_weights(call.spec))
+            while len(self._weights) > _USER_MODELS:
+                self._weights.pop(next(iter(self._weights)))
         return self._weights.get(identity)
 
     def _send(self, message: Update | ClusterState) -> None:

@@ -12,6 +12,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from detection_core.models.spec import ModelSpec
+from detection_core.models.weights import fetch_weights
 
 # In torch.hub's folder: files that the page has sent.
 _FOLDER = "detection-explorer-models"
@@ -21,9 +22,10 @@ def read_weights(spec: ModelSpec) -> NDArray[np.uint8] | None:
     """Reads a user's model file as it is sent to the detectors; None for other models, which each machine has or downloads itself.
 
     Raises:
+        WeightsError: If the file has been removed.
         OSError: If it cannot be read.
     """
-    return None if spec.file is None else np.fromfile(spec.file, np.uint8)
+    return None if spec.file is None else np.fromfile(fetch_weights(spec), np.uint8)
 
 
 def local_copy(spec: ModelSpec, weights: NDArray[np.uint8] | None) -> ModelSpec:
