@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 _PAUSE_SECONDS = 3.0
 _END_SECONDS = 10.0
 # A gateway reports every second once it is connected; Ray itself would wait for minutes for an address that nothing listens on.
-_SILENCE_SECONDS = 60.0
+_SILENCE_SECONDS = 120.0
 
 
 class ClusterLink:
