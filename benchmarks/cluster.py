@@ -12,6 +12,7 @@ import threading
 import time
 
 import numpy as np
+import torch
 
 from benchmarks.common import cpu_model
 from benchmarks.queueing import Load, detectors_for, simulate
@@ -72,6 +73,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15, help="how long each load is measured")
     args = parser.parse_args()
     print(f"{cpu_model()}; {COCO_MODEL} at 640x480, detectors of {_CORES_PER_DETECTOR} core")
+    # As in a detector; threads that wait for each other are slow on a busy machine.
+    torch.set_num_threads(_CORES_PER_DETECTOR)
     local, cluster = LocalEngine(cores=1), RayEngine(detectors=DetectorSettings(max_replicas=1, cpus=_CORES_PER_DETECTOR))
     try:
         print("engine   in the model   overhead   (ms, median)")

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from detection_core.cli.main import main
+from detection_core.formats.registry import PROVENANCE_FILE
 from detection_core.models.catalog import ASSETS, COCO_MODEL
 from tests.ray_nodes import NODE
 
@@ -41,9 +42,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, Any]:
-    """All files of results; times and durations in them differ."""
+    """All files of results, without their provenance, in which times differ."""
     found: dict[str, Any] = {}
-    for path in sorted(file for file in folder.rglob("*") if file.is_file()):
+    for path in sorted(file for file in folder.rglob("*.*") if file.is_file() and file.name != PROVENANCE_FILE):
         name = str(path.relative_to(folder))
         if path.suffix == ".json":
             data = json.loads(path.read_text("utf-8"))
@@ -124,7 +125,11 @@ def test_a_killed_worker_loses_nothing(folder: Path, tmp_path: Path, cluster, ca
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [([], "Add --out DIR"), (["--out", "out", "--device", "mps"], "run on cpu or cuda")],
+    [
+        ([], "Add --out DIR"),
+        (["--out", "out", "--device", "mps"], "run on cpu or cuda"),
+        (["--ray-address", "ray://a:1"], "auto, or HOST:PORT"),
+    ],
 )
 def test_what_a_cluster_cannot_do_is_said_first(folder: Path, options: list[str], message: str, capsys, monkeypatch):
     monkeypatch.setattr("detection_core.engine.ray.require_ray", lambda: None)

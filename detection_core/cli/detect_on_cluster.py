@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from detection_core.cli.common import LoadReport, UsageError, count
 from detection_core.cli.detect_images import detect_in_images
+from detection_core.settings.parsers import ray_address
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +22,7 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options to a parser."""
     group = parser.add_argument_group("clusters", "All nodes need the images, and the folder for results, under the same paths.")
     group.add_argument("--engine", choices=["local", "ray"], default="local", help="local, or ray for a Ray cluster")
-    group.add_argument("--ray-address", default="", metavar="A", help="auto, HOST:PORT or ray://HOST:PORT; default: start a cluster here")
+    group.add_argument("--ray-address", default="", metavar="A", help="auto or HOST:PORT; default: start a cluster here")
     group.add_argument("--workers", type=count, default=4, metavar="N", help="most workers on the cluster; default: 4")
 
 
@@ -35,6 +36,11 @@ def check_for_cluster(args: argparse.Namespace, videos: Sequence[InputFile]) -> 
     from detection_core.engine.ray import require_ray
 
     require_ray()
+    if args.ray_address:
+        try:
+            ray_address(args.ray_address)
+        except ValueError as error:
+            raise UsageError(f"--ray-address {error}.") from error
     if videos:
         raise UsageError("A cluster processes images only. Leave out --engine ray for videos.")
     if args.out is None:

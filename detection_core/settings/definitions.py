@@ -167,7 +167,7 @@ class Settings:
         "local", "--engine", "ENGINE", parsers.choice("local", "ray"), "where detection runs: local, or ray for a Ray cluster", "ENGINE"
     )
     ray_address: str = _setting(
-        "", "--ray-address", "RAY_ADDRESS", str, "the Ray cluster: auto, HOST:PORT or ray://HOST:PORT", "ADDRESS", "one is started here"
+        "", "--ray-address", "RAY_ADDRESS", parsers.ray_address, "the Ray cluster: auto or HOST:PORT", "ADDRESS", "one is started here"
     )
     workers: int = _setting(4, "--workers", "WORKERS", parsers.whole(4), "most detectors that are started on a Ray cluster", "NUMBER")
     # Limits.

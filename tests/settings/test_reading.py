@@ -113,6 +113,7 @@ WRONG = [
     ("memory_budget", ["much", "-1GB", "4 Gigs", "1e9", "GB"]),
     ("log_format", ["xml"]),
     ("engine", ["spark"]),
+    ("ray_address", ["ray://host:10001", "host", ":6379", "host:port"]),
     ("workers", ["0"]),
     ("precision", ["half", "EXACT"]),
     ("root_path", ["detection", "//host", "/a?b", "ftp://host/a"]),

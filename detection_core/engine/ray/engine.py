@@ -54,7 +54,7 @@ class RayEngine:
     another one. If the cluster is gone, jobs fail with a sentence that says so, until it is back.
 
     Args:
-        address: An address for `ray.init`, such as "auto", "host:6379" or "ray://host:10001"; "" starts a cluster on this machine.
+        address: An address for `ray.init`, "auto" or "host:6379"; "" starts a cluster on this machine.
         detectors: The detectors to start, unless the cluster runs them already.
         kept_results: How many results are kept.
 
