@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from detection_core.detections.tracking import TrackedDetections, Tracker
     from detection_core.errors import UserError
     from detection_core.evaluation import Evaluated, Evaluation, EvaluationError, EvaluationOptions, evaluate
+    from detection_core.explanation import Explanation, explain
     from detection_core.formats import (
         ImageResult,
         ImportedResults,
@@ -63,6 +64,7 @@ __all__ = [
     "Evaluation",
     "EvaluationError",
     "EvaluationOptions",
+    "Explanation",
     "FrameResults",
     "ImageError",
     "ImageResult",
@@ -88,6 +90,7 @@ __all__ = [
     "detect_video",
     "detector_on_backbone",
     "evaluate",
+    "explain",
     "export",
     "export_video",
     "find_images",
@@ -130,6 +133,7 @@ _HOMES = {
     "Evaluation": "evaluation",
     "EvaluationError": "evaluation",
     "EvaluationOptions": "evaluation",
+    "Explanation": "explanation",
     "ImageError": "images.reading",
     "ResultsFormatError": "formats",
     "ModelSpec": "models.spec",
@@ -153,6 +157,7 @@ _HOMES = {
     "annotate_comparison": "visualization",
     "evaluate": "evaluation",
     "export": "formats",
+    "explain": "explanation",
     "export_video": "video",
     "find_images": "inputs",
     "from_json": "formats",

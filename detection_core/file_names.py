@@ -31,6 +31,11 @@ def shortened(name: str, most: int) -> str:
     return kept
 
 
+def without_unprintable(text: str) -> str:
+    """Removes line breaks, and other characters that would garble a line, or that no file and no page can hold."""
+    return _UNPRINTABLE.sub("", text)
+
+
 def on_one_line(text: str) -> str:
     """Writes line breaks, and other characters that would garble a line of a terminal, as Python's escapes."""
     return _UNPRINTABLE.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)

@@ -49,6 +49,7 @@ INTERNAL = {
     "DownloadCancelled": "nothing went wrong: the caller no longer wants the file",
     "DownloadError": "a reason within the sentence of a WeightsError",
     "TrainingInterrupted": "nothing went wrong: the user stopped the training",
+    "SaliencyCancelled": "nothing went wrong: the caller no longer wants the map",
     "UnknownFamilyError": "a reason within the sentence of a CheckpointError",
 }
 NOWHERE = Path("nowhere")

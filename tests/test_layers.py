@@ -20,14 +20,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("formats", "inputs"),
     ("models", "comparison_report", "video"),
     ("batch", "datasets", "engine"),
-    ("evaluation", "cluster_batch"),
+    ("evaluation", "explanation", "cluster_batch"),
     ("training",),
     ("ui.theme", "ui.components"),
     ("ui.shared",),
     # Tabs do not know each other; what two of them need lies below.
     ("ui.detect", "ui.compare", "ui.live", "ui.video", "ui.batch", "ui.models"),
     ("ui.service",),
-    ("ui.api", "ui.http_api", "ui.hosting"),
+    ("ui.api", "ui.http_api", "ui.mcp", "ui.hosting"),
     ("ui.app",),
     ("cli",),
     ("__main__",),
@@ -35,8 +35,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}
 # Libraries that take seconds to import, or that tie a package to one use: who may import them at all.
 LIBRARIES = {
-    "torch": {"models", "engine", "evaluation", "training", "cli"},
-    "torchvision": {"models", "training"},
+    "torch": {"models", "engine", "evaluation", "explanation", "training", "cli"},
+    "torchvision": {"models", "explanation", "training"},
     "gradio": {"ui"},
     "PIL": {
         "visualization",
@@ -48,6 +48,7 @@ LIBRARIES = {
         "batch",
         "datasets",
         "engine",
+        "explanation",
         "training",
         "ui",
         "cli",

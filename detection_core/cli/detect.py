@@ -161,6 +161,7 @@ def _formats(args: argparse.Namespace, spec: ModelSpec, *, videos: bool, images:
         UsageError: If a format is unknown, or cannot be written for this model or to standard output.
     """
     from detection_core.formats import FORMATS
+    from detection_core.models.example import example_of
     from detection_core.video import VIDEO_FORMATS
 
     if args.format is None:
@@ -171,7 +172,7 @@ def _formats(args: argparse.Namespace, spec: ModelSpec, *, videos: bool, images:
     for name in formats:
         if name not in known:
             raise UsageError(f"There is no format “{name}”. The formats are: {', '.join(known)}.")
-        if name in FORMATS and name not in of_videos and not FORMATS[name].suits(_example_of(spec)):
+        if name in FORMATS and name not in of_videos and not FORMATS[name].suits(example_of(spec)):
             raise UsageError(f"{spec.title} predicts {', '.join(spec.tasks)} only, which is not enough for the format “{name}”.")
     if "mot" in formats and args.no_track:
         raise UsageError("The format “mot” contains tracks: leave out --no-track.")
@@ -189,21 +190,6 @@ def _stems(videos: Sequence[InputFile], images: Sequence[InputFile], folder: Pat
     inputs = {found for file in (*videos, *images) if (found := identity(Path(file.path)))}
     taken = free_stems(images, folder, inputs, (ANNOTATED, RECORD)).values()
     return free_stems(videos, folder, inputs, (ANNOTATED_VIDEO, *(f"_{name}" for name in VIDEO_FILES)), taken)
-
-
-def _example_of(spec: ModelSpec) -> Detections:
-    """Returns a result with one object and everything that the model predicts."""
-    import numpy as np
-
-    from detection_core.detections import Detections
-
-    example = Detections(np.zeros((1, 4)), np.zeros(1), np.zeros(1), (1, 1), spec.categories)  # type: ignore[arg-type]
-    if "masks" in spec.tasks:
-        example = replace(example, masks=np.zeros((1, 28, 28), np.float32))
-    if "keypoints" in spec.tasks:
-        keypoints = np.zeros((1, len(spec.keypoint_names), 3), np.float32)
-        example = replace(example, keypoints=keypoints[..., :2], keypoint_scores=keypoints[..., 2], keypoint_names=spec.keypoint_names)
-    return example
 
 
 @contextmanager

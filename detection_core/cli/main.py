@@ -17,6 +17,7 @@ from detection_core.cli.common import escape_unsupported_characters, print_json,
 from detection_core.cli.compare import add_compare
 from detection_core.cli.detect import add_detect
 from detection_core.cli.evaluate import add_evaluate
+from detection_core.cli.explain import add_explain
 from detection_core.cli.serve import add_serve
 from detection_core.cli.train import add_train
 from detection_core.errors import UserError
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add_detect(commands)
     add_compare(commands)
     add_evaluate(commands)
+    add_explain(commands)
     add_train(commands)
     add_serve(commands)
     return parser

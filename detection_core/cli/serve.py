@@ -51,10 +51,15 @@ def serve(args: argparse.Namespace) -> int:
     """Starts the engine, and serves the page until interrupted.
 
     Raises:
-        SettingsError: If a flag or an environment variable is invalid.
+        SettingsError: If a flag or an environment variable is invalid, or a package for it is missing.
         UsageError: If the page cannot be served with these settings on this machine.
     """
     settings = read_settings(export_flags(args))
+    if settings.mcp:
+        from detection_core.ui.mcp.package import require_mcp
+
+        # Now, rather than after the imports, which take seconds.
+        require_mcp()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True)
     # The page works without outside connections, and makes none.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")

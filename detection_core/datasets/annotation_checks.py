@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -151,7 +151,8 @@ def _keypoint_problems(keypoints: Any, count: int, size: tuple[int, int]) -> Ite
 
 
 def _finite_numbers(values: Any) -> NDArray[np.float64] | None:
-    if not isinstance(values, list) or not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+    # Whole numbers in JSON may be larger than any float.
+    if not isinstance(values, list) or not all(isinstance(value, int | float) and abs(value) <= sys.float_info.max for value in values):
         return None
     return np.array(values, np.float64)
 

@@ -29,6 +29,9 @@ _KIND_NAMES: dict[_Kind, str] = {int: "a whole number", str: "a text"}
 _IMAGE: dict[str, _Kind] = {"id": int, "file_name": str, "width": int, "height": int}
 _ANNOTATION: dict[str, _Kind] = {"id": int, "image_id": int, "category_id": int}
 _CATEGORY: dict[str, _Kind] = {"id": int, "name": str}
+_SIDES = {"width", "height"}
+# What pycocotools can compute with, and what a message can show: JSON allows thousands of digits.
+_LARGEST_SIDE, _LARGEST_ID = 2**31, 10**40
 
 
 class DataError(UserError, ValueError):
@@ -206,9 +209,13 @@ def _without_nulls(entry: Any, fields: dict[str, _Kind]) -> Any:
 def _problem(entry: Any, fields: dict[str, _Kind]) -> str | None:
     if not isinstance(entry, dict):
         return "it is not an object"
-    wrong = {name: kind for name, kind in fields.items() if type(entry.get(name)) is not kind}
+    wrong = {name: kind for name, kind in fields.items() if not _is_usable(name, entry.get(name), kind)}
     needs = (f'"{name}", {_KIND_NAMES[kind]} (it has {repr(entry.get(name))[:60]})' for name, kind in wrong.items())
     return f"it needs {' and '.join(needs)}" if wrong else None
+
+
+def _is_usable(name: str, value: Any, kind: _Kind) -> bool:
+    return type(value) is kind and not (isinstance(value, int) and abs(value) >= (_LARGEST_SIDE if name in _SIDES else _LARGEST_ID))
 
 
 def _categories(file: Path, data: Entry, annotations: list[Entry], notes: list[str]) -> tuple[list[Entry], list[Entry], list[Entry]]:

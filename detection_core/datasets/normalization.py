@@ -182,7 +182,7 @@ def one_line(name: str) -> str:
 
 def is_missing(size: Any) -> bool:
     """Whether a width or height says nothing: it is absent, no number, or not above 0."""
-    return not isinstance(size, int | float) or isinstance(size, bool) or not math.isfinite(size) or size <= 0
+    return not isinstance(size, int | float) or isinstance(size, bool) or not 0 < size < math.inf
 
 
 def _listed(names: list[str], ids: Iterable[int] = ()) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from detection_core.datasets.coco_json import DataError, json_object, listed_entries
 from detection_core.datasets.matching import ListedImage, match_images
@@ -71,11 +71,16 @@ def _with_ids(data: dict[str, Any], part: str, named: str, title: str) -> list[t
         number = entry.get("id") if isinstance(entry, dict) else None
         # To Python and pycocotools, 5.0 is the same as 5.
         number = int(number) if isinstance(number, float) and number.is_integer() else number
-        if isinstance(number, int | str) and not isinstance(number, bool) and isinstance(entry.get(named), str) and entry[named]:
+        if _is_id(number) and isinstance(entry.get(named), str) and entry[named]:
             usable.append((entry, number))
     if not usable:
         raise DataError(f'{title}: no entry of "{part}" has both an "id" and a "{named}". Export the annotations again as COCO JSON.')
     return usable
+
+
+def _is_id(value: Any) -> TypeGuard[Id]:
+    # JSON allows thousands of digits, which no message can show.
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**40)
 
 
 def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
@@ -134,7 +139,9 @@ def _on_classes(numbering: Numbering, classes: Sequence[str]) -> list[str]:
     notes = []
     if other := [f"{one_line(category.name)} for {one_line(name)}" for name, category in found.items() if category.name != name]:
         notes.append(f"Categories of {title} that are written otherwise than the model's classes count as these: {shortened_list(other)}.")
-    if double := [f"{one_line(category.name)} (id {category.id})" for category in found.values() if theirs.count(category.name) > 1]:
+    if double := [
+        f"{one_line(category.name)} (id {one_line(str(category.id))})" for category in found.values() if theirs.count(category.name) > 1
+    ]:
         notes.append(f"Of categories of the same name in {title}, the first is used: {shortened_list(double)}.")
     return notes
 

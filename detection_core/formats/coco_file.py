@@ -129,7 +129,8 @@ def _parsed(content: bytes) -> Any:
 def _parsed_lines(content: bytes) -> list[Any] | None:
     """Parses JSON lines, an entry each; None if the first line is none."""
     # `splitlines` would also break at characters that may stand in texts.
-    lines = content.decode(json.detect_encoding(content)).split("\n")
+    # Decoded as `json.loads` does.
+    lines = content.decode(json.detect_encoding(content), "surrogatepass").split("\n")
     entries: list[Any] = []
     for number, line in enumerate(lines, start=1):
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection_core.detections import Detections
+from detection_core.file_names import on_one_line
 from detection_core.formats.errors import ResultsFormatError
 from detection_core.formats.json_writing import shortest
 from detection_core.formats.provenance import Provenance
@@ -22,6 +24,8 @@ _COMPRESSION = 1
 _LARGEST_GRID = 1024
 # In pixels; resampling a mask takes memory in proportion to its box's sides.
 _FARTHEST = 100_000
+_LONGEST_REASON = 200
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def to_json(
@@ -117,7 +121,7 @@ def from_json(data: Any) -> Detections:
                 if not np.isfinite(points[index]).all():
                     raise ValueError("a keypoint is not finite")
         except (KeyError, TypeError, ValueError, OverflowError, zlib.error) as error:
-            raise ResultsFormatError(f"objects[{index}] cannot be read: {type(error).__name__} ({error}).") from error
+            raise ResultsFormatError(f"objects[{index}] cannot be read: {type(error).__name__} ({_shortened(error)}).") from error
     try:
         return Detections(
             boxes=boxes,
@@ -133,7 +137,13 @@ def from_json(data: Any) -> Detections:
             category_ids=tuple(data.get("category_ids", ())),
         )
     except ValueError as error:
-        raise ResultsFormatError(f"The result is not consistent: {error}.") from error
+        raise ResultsFormatError(f"The result is not consistent: {_shortened(error)}.") from error
+
+
+def _shortened(error: Exception) -> str:
+    """An error's text, which may contain any of the file's."""
+    text = on_one_line(str(error))
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
 
 
 def _check_header(data: Any) -> None:
@@ -142,11 +152,11 @@ def _check_header(data: Any) -> None:
         raise ResultsFormatError(f"This is not a result in the format “{FORMAT}”: its “format” differs.")
     size, names = data.get("mask_size"), data.get("keypoint_names")
     right = {
-        "model": (isinstance(data.get("model"), str), "a text"),
+        "model": (_are_texts([data.get("model")]), "a text in valid Unicode"),
         "objects": (isinstance(data.get("objects"), list), "a list"),
-        "categories": (_are_texts(data.get("categories")), "a list of texts"),
+        "categories": (_are_texts(data.get("categories")), "a list of texts in valid Unicode"),
         "category_ids": (_are_whole_numbers(data.get("category_ids", [])), "a list of whole numbers"),
-        "keypoint_names": ("keypoint_names" in data and (names is None or _are_texts(names)), "a list of texts, or null"),
+        "keypoint_names": ("keypoint_names" in data and (names is None or _are_texts(names)), "a list of texts in valid Unicode, or null"),
         "mask_size": ("mask_size" in data and (size is None or _is_whole(size, _LARGEST_GRID)), f"from 1 to {_LARGEST_GRID}, or null"),
         "width": (_is_whole(data.get("width"), _FARTHEST), f"a whole number from 1 to {_FARTHEST:,}"),
         "height": (_is_whole(data.get("height"), _FARTHEST), f"a whole number from 1 to {_FARTHEST:,}"),
@@ -161,7 +171,8 @@ def _is_whole(value: Any, most: int) -> bool:
 
 
 def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    # JSON can hold halves of surrogate pairs, which no file and no page can.
+    return isinstance(value, list) and all(isinstance(item, str) and not _SURROGATES.search(item) for item in value)
 
 
 def _are_whole_numbers(value: Any) -> bool:

@@ -244,7 +244,7 @@ class TiffPage:
     def _unknown(self) -> ImageError:
         if self.tags.get(_PHOTOMETRIC) in _SENSOR:
             return ImageError(RAW_IMAGE)
-        bits = ", ".join(map(str, sorted(set(self._bits))))
+        bits = ", ".join(map(str, sorted(set(self._bits))[:_MOST_PLANES]))
         return ImageError(
             f"This TIFF stores its pixels in a way that cannot be read here ({self._samples} × {bits} bits). "
             "Export it as PNG, or as TIFF with 8 bits."

@@ -215,7 +215,7 @@ def _bare(content: Content) -> Checkpoint:
 def _plain(content: Any) -> dict[str, Tensor] | None:
     """Weights without any wrapper; None if there is more in the file."""
     is_plain = isinstance(content, Mapping) and all(isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items())
-    return dict(content) if is_plain else None
+    return dict(content) if is_plain and content else None
 
 
 def _of_state(state: dict[str, Tensor]) -> Checkpoint:

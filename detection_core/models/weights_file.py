@@ -9,6 +9,7 @@ import re
 import threading
 import zipfile
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -195,7 +196,8 @@ def _reason(path: Path, message: str, names: tuple[str, ...]) -> str:
     if names:
         return objects_beside(names)
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
+        # Its end may be intact, but not its directory.
+        with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
             if not any(name.endswith("data.pkl") for name in archive.namelist()):
                 return f"is no file of PyTorch weights but a zip archive of other files. {_ANOTHER}"
         return f"is damaged: its content cannot be read. {_COPY_AGAIN}"

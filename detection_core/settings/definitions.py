@@ -105,6 +105,10 @@ class Settings:
         "ORIGINS",
         "none, or huggingface.co on a Space",
     )
+    allow_urls: bool = _switch(
+        False, "--allow-urls", "ALLOW_URLS", "let programs send the URL of an image on a public host, which the server then fetches"
+    )
+    mcp: bool = _switch(False, "--mcp", "MCP", "offer tools for AI assistants (Model Context Protocol) at /mcp")
     # Models.
     device: str = _setting("cpu", "--device", "DEVICE", str, "device for the models: cpu, cuda, cuda:1, mps", "DEVICE")
     precision: str = _setting(

@@ -123,7 +123,8 @@ class Api:
 
         Returns:
             `stream`, the `objects` with their `track` (the same number as long as it is the same object), box, velocity in pixels a second,
-            polygons and keypoints, how many are `in_view` and have been in `total`, and where the time went in `ms`.
+            polygons and keypoints, how many are `in_view` and have been in `total`, where the time went in `ms`, and if
+            there are any, `notes` on the image, for example that its file is cut off.
         """
         visitor = visitor_of(request, "api")
         with _errors_in_words():

@@ -17,7 +17,6 @@ from detection_core.ui.components.model_picker import picker_value
 from detection_core.ui.components.model_slots import slots_value
 from detection_core.ui.components.modules import MODULES, preloading_head
 from detection_core.ui.detect.tab import DetectTab
-from detection_core.ui.hosting.full_disk import answer_full_disk
 from detection_core.ui.hosting.middleware import middleware
 from detection_core.ui.hosting.monitor import Monitor
 from detection_core.ui.hosting.retention import Retention
@@ -25,12 +24,15 @@ from detection_core.ui.http_api.app import build_http_api, http_api_route
 from detection_core.ui.live.model_speed import live_picker_value
 from detection_core.ui.live.streams import LiveStreams
 from detection_core.ui.live.tab import LiveTab
+from detection_core.ui.mcp.server import McpServer, mcp_route
 from detection_core.ui.models.tab import ModelsTab
 from detection_core.ui.models.view import table_value
 from detection_core.ui.service import Service
 from detection_core.ui.shared.checked_blocks import CheckedBlocks
 from detection_core.ui.shared.events import QUIET
+from detection_core.ui.shared.full_disk import answer_full_disk
 from detection_core.ui.shared.image_links import ImageLinks
+from detection_core.ui.shared.image_urls import ImageFetcher
 from detection_core.ui.shared.kept_images import KeptImages
 from detection_core.ui.shared.limits import image_limit
 from detection_core.ui.shared.request_errors import EXCEPTION_HANDLERS
@@ -42,6 +44,8 @@ from detection_core.video.io import VideoLimits
 
 # Gradio deletes its files when the server ends; before that, `Retention` does. It asks for a frequency and an age, in seconds.
 _ONLY_AT_THE_END = (24 * 3600, 100 * 365 * 24 * 3600)
+# Open pages whose state is kept; each takes 150 kB, as does each call of an endpoint without a session.
+_SESSIONS = 1000
 _MASTHEAD = "<h1>Detection Explorer</h1><p>See what torchvision's detection models see, in your own images.</p>"
 
 
@@ -170,7 +174,7 @@ def build_app(
         The page; serve it with `app.launch(**launch_options(monitor, settings))`.
 
     Raises:
-        SettingsError: If the environment has a setting without a usable value.
+        SettingsError: If the environment has a setting without a usable value, or a package for a setting is missing.
     """
     settings = settings or read_settings()
     streams = LiveStreams(settings.max_live_visitors)
@@ -179,7 +183,10 @@ def build_app(
         page.layout()
         page.wire(app)
         app.queue(max_size=settings.max_queue)
-        app.http_api = build_http_api(page.service)
+        # Offline, nothing is fetched.
+        fetcher = ImageFetcher() if settings.allow_urls and not settings.offline else None
+        app.http_api = build_http_api(page.service, fetcher)
+        app.mcp_tools = McpServer(page.service, fetcher) if settings.mcp else None
     retention = page.retention(app, settings.keep_uploads_seconds, settings.temp_quota_bytes)
     app.extra_startup_events.append(retention.start)
     if monitor is not None:
@@ -211,10 +218,13 @@ def launch_options(monitor: Monitor | None = None, settings: Settings | None = N
         "footer_links": ["api", "settings"] if settings.show_links else [],
         "run_history": False,
         "show_error": False,
+        # Gradio's own, which an environment variable would start, calls the page without a password and for all visitors as one.
+        "mcp_server": False,
         "max_file_size": largest,
+        "state_session_capacity": _SESSIONS,
         "app_kwargs": {
             "middleware": guards,
-            "routes": [MODULES.route(), http_api_route(), *(monitor.routes() if monitor else [])],
+            "routes": [MODULES.route(), http_api_route(), *([mcp_route()] if settings.mcp else []), *(monitor.routes() if monitor else [])],
             "exception_handlers": {OSError: answer_full_disk, **EXCEPTION_HANDLERS},
         },
     }

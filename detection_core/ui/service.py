@@ -137,7 +137,7 @@ class Service:
         response = await to_thread.run_sync(frame_response, result, frame, known)
         if response is None:
             raise FrameOvertakenError
-        return response | {"stream": known.token}
+        return response | {"stream": known.token} | ({"notes": list(image.notes)} if image.notes else {})
 
     def models(self) -> list[dict[str, Any]]:
         """All models with their facts, their `state`, and the `precisions` in which each can run."""

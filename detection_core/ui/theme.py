@@ -18,7 +18,7 @@ def theme() -> Soft:
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
         button_primary_background_fill_dark="*primary_600",
-        button_primary_background_fill_hover_dark="*primary_500",
+        button_primary_background_fill_hover_dark="*primary_700",
         body_background_fill="*neutral_50",
         # Soft's neutral_400 has a contrast of 2.6 on white.
         body_text_color_subdued="*neutral_500",
@@ -38,7 +38,7 @@ CSS = """
   padding: 12px 24px 24px;
   @media (max-width: 640px) { padding: 8px 12px 24px; }
 }
-.tab-container > button { @media (max-width: 640px) { padding: 0 2vw; } }
+.tab-container > button { @media (max-width: 640px) { padding: 0 2vw; } @media (max-width: 360px) { padding: 0 4px; font-size: 13px; } }
 .gradio-container .html-container { padding: 0; }
 .workbench { gap: 20px; }
 .workbench > .inputs {
@@ -57,5 +57,9 @@ CSS = """
 #accuracy-cost .wide { @media (max-width: 1160px) { display: none; } }
 #accuracy-cost .middle { @media (max-width: 640px) or (min-width: 1160.02px) { display: none; } }
 #accuracy-cost .narrow { @media (min-width: 640.02px) { display: none; } }
+.gradio-container button:is(.icon, .icon-button, .label-wrap) { min-width: 24px; min-height: 24px; }
+.gradio-container *, .gradio-container *::before, .gradio-container *::after {
+  @media (prefers-reduced-motion: reduce) { animation: none !important; transition: none !important; scroll-behavior: auto !important; }
+}
 footer .divider { @media (max-width: 640px) { display: none; } }
 """

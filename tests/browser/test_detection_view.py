@@ -267,6 +267,25 @@ def test_zoom_keeps_label_size_and_fit_resets(page: Page, view: Locator) -> None
     assert image.bounding_box()["width"] == pytest.approx(width)
 
 
+def test_keys_choose_objects_in_the_image(page: Page, view: Locator) -> None:
+    frame, said = view.locator(".dv-frame"), view.get_by_role("status").last
+    chosen = view.locator("tr[aria-selected=true]")
+    frame.press("ArrowRight")
+    expect(chosen.locator(".dv-cell-rank")).to_have_text("1")
+    expect(said).to_have_text("person 0.95, 1 of 3")
+    frame.press("ArrowLeft")
+    expect(chosen.locator(".dv-cell-rank")).to_have_text("3")
+    expect(view.locator(".dv-label.dv-active")).to_have_count(1)
+    frame.press("Escape")
+    expect(chosen).to_have_count(0)
+    # In a zoomed image, arrows pan.
+    frame.press("+")
+    before = view.locator(".dv-image").bounding_box()["x"]
+    frame.press("ArrowRight")
+    expect(chosen).to_have_count(0)
+    assert view.locator(".dv-image").bounding_box()["x"] < before
+
+
 def test_labels_stay_in_the_frame_and_apart(view: Locator) -> None:
     set_slider(view.get_by_label("Threshold"), 0.05)
     expect(view.locator(".dv-label:not([hidden])")).to_have_count(4)

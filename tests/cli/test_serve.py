@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from unittest.mock import patch
 
@@ -155,6 +156,15 @@ def test_what_cannot_be_is_said(capsys, monkeypatch, flags, environment, message
 
 
 @pytest.mark.usefixtures("_in_this_process")
+def test_tools_for_assistants_without_their_package_are_said_before_anything_starts(capsys, monkeypatch):
+    def find(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", find)
+    assert main(["serve", "--port", "0", "--mcp"]) == 2
+    assert capsys.readouterr() == ("", "--mcp needs the package mcp 2. Install it: pip install -r requirements-mcp.txt.\n")
+
+
 def test_a_precision_that_the_device_has_not_is_said(capsys, monkeypatch):
     monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", "exact")
     monkeypatch.setattr("detection_core.models.optimized.sixteen_bits", lambda device: None)

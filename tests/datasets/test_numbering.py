@@ -144,6 +144,7 @@ def test_what_does_not_fit_exactly_is_said(
         ({"images": [{"id": 1, "file_name": "a.jpg"}]}, r"own.json has no list \"categories\""),
         ({"images": [{"id": 1}, 5, None], "categories": []}, r"own.json: no entry of \"images\" has both an \"id\" and a \"file_name\""),
         ({"images": [{"id": True, "file_name": "a.jpg"}], "categories": []}, r"no entry of \"images\""),
+        ({"images": [{"id": 10**4200, "file_name": "a.jpg"}], "categories": []}, r"no entry of \"images\""),
         ({"images": [{"id": 1, "file_name": "a.jpg"}], "categories": []}, r"no entry of \"categories\" has both an \"id\" and a \"name\""),
         (
             {"images": [{"id": 1, "file_name": "b.jpg"}], "categories": [{"id": 1, "name": "person"}]},
@@ -154,7 +155,18 @@ def test_what_does_not_fit_exactly_is_said(
             r"own.json has none of the model's classes \(person, traffic light\): its categories are cat. Choose a model",
         ),
     ],
-    ids=["YOLO", "results", "no images", "no categories", "no names", "no id", "no category", "other images", "other classes"],
+    ids=[
+        "YOLO",
+        "results",
+        "no images",
+        "no categories",
+        "no names",
+        "no id",
+        "id of 4200 digits",
+        "no category",
+        "other images",
+        "other classes",
+    ],
 )
 def test_a_file_that_cannot_number_them_is_an_error(tmp_path: Path, content: Any, message: str):
     file = tmp_path / "own.json"

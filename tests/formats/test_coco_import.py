@@ -107,6 +107,11 @@ TOLERATED_FILES: dict[str, tuple[Any, int, list[str]]] = {
     "byte-order mark": (b"\xef\xbb\xbf" + as_bytes([GOOD]), 1, []),
     "UTF-16": (json.dumps([GOOD]).encode("utf-16"), 1, []),
     "gzip": (gzip.compress(as_bytes([GOOD])), 1, []),
+    "JSON lines with half of a pair": (
+        as_bytes(GOOD) + b"\n" + as_bytes(GOOD)[:-1] + b', "note": "\xed\xa0\x80"}' + b"\n",
+        2,
+        [],
+    ),
     "JSON lines": (as_bytes(GOOD) + b"\r\n" + as_bytes(GOOD) + b"\n", 2, []),
     "one line": (as_bytes(GOOD), 1, []),
     "array of objects": (np.array([GOOD, GOOD], dtype=object), 2, []),

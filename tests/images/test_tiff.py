@@ -142,6 +142,11 @@ UNKNOWN = {
 }
 
 
+def test_a_refusal_does_not_list_hundreds_of_numbers():
+    with pytest.raises(ImageError, match=r"cannot be read here \(1 × [\d, ]{,30} bits\)"):
+        read_image(tiff(WIDE[..., 0], tags=[{258: list(range(17, 400))}]))
+
+
 @pytest.mark.parametrize("data", UNKNOWN.values(), ids=UNKNOWN)
 def test_other_kinds_are_refused_in_a_true_sentence(data):
     with pytest.raises(ImageError, match=r"cannot be read here|damaged, incomplete or of a rare kind"):

@@ -143,6 +143,8 @@ def test_the_two_keypoint_weights_differ():
 def test_an_unknown_model_is_reported_with_those_that_exist():
     with pytest.raises(UnknownModelError, match=r"no model “yolo”.*maskrcnn_resnet50_fpn_v2"):
         get_model_spec("yolo")
+    with pytest.raises(UnknownModelError, match=r"no model “x\\nx{,300}”"):
+        get_model_spec("x\n" + "x" * 20_000)
 
 
 class TestLaterTorchvision:

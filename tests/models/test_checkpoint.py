@@ -315,17 +315,27 @@ def cut_short_in_the_older_format(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:1_000_000])
 
 
+def with_a_damaged_directory(path: Path) -> None:
+    """Writes an archive of a damaged pickle whose directory is not where its end says; zipfile recognizes it all the same."""
+    torch.save({}, path)
+    content = path.read_bytes().replace(b"\x80\x02}", b"\x02\x02}")
+    end = content.rindex(b"PK\x05\x06")
+    path.write_bytes(content[:end] + content[end : end + 12] + b"\xff\xff\xff\x7f" + content[end + 16 :])
+
+
 REFUSED = {
     "empty": (lambda path: path.write_bytes(b""), "is empty.*copy it again"),
     "text": (lambda path: path.write_text("hello"), "no file of PyTorch weights"),
     "web page": (lambda path: path.write_text("<html>Log in</html>"), "is a web page.*Download the file itself"),
     "zip of others": (lambda path: path.write_bytes(b"PK\x05\x06" + bytes(18)), "no file of PyTorch weights"),
     "cut short": (cut_short, "cut short.*If it is still being written, wait"),
+    "damaged directory": (with_a_damaged_directory, "is damaged: its content cannot be read"),
     "cut short, older format": (cut_short_in_the_older_format, "it is damaged"),
     "code": (lambda path: torch.save({"a": Dangerous(path.with_name("touched"))}, path), r"could run any code.*torch\.save\(model\.state"),
     "code in a bare pickle": (lambda path: path.write_bytes(pickle.dumps(Dangerous(path.with_name("touched")))), "could run any code"),
     "whole module": (lambda path: torch.save(nn.Linear(2, 2), path), r"\(torch\.nn\.modules\.linear\.Linear\).*Save its weights alone"),
     "tensor": (lambda path: torch.save(torch.zeros(3), path), "is not a state dict.*Save its weights alone"),
+    "no weights at all": (lambda path: torch.save({}, path), "weights by name and nothing else"),
     "settings": (lambda path: torch.save({"lr": 0.1}, path), "weights by name and nothing else"),
     "another network": (
         lambda path: torch.save(nn.Linear(2, 2).state_dict(), path),

@@ -57,6 +57,8 @@ GIVEN: dict[str, tuple[str, object]] = {
     "log_format": ("json", "json"),
     "auth": ("ada:p:w, bob:x", (("ada", "p:w"), ("bob", "x"))),
     "allowed_origins": ("https://a.example, http://b.example:81", ("https://a.example", "http://b.example:81")),
+    "allow_urls": ("yes", True),
+    "mcp": ("1", True),
     "frame_ancestors": ("https://a.example *", ("https://a.example", "*")),
     "device": ("cuda:1", "cuda:1"),
     "precision": ("stock", "stock"),

@@ -59,6 +59,8 @@ def test_says_that_an_image_is_cut_off(client, tmp_path):
     path = tmp_path / "cut.jpg"
     path.write_bytes(Path(IMAGE).read_bytes()[:-9000])
     response, _ = client.predict(handle_file(path), PERSON_MODEL, 0.3, api_name="/detect")
+    frame = client.predict(handle_file(path), PERSON_MODEL, 0.3, "", api_name="/live")
+    assert response["notes"] == frame["notes"]
     (note,) = response["notes"]
     assert "of the image is missing" in note
 

@@ -3,6 +3,7 @@
 import { setText, show } from "../components/js/dom.js";
 import { writeError, writeStatus } from "../components/js/feedback.js";
 import { createPane, positionOf } from "./panes.js";
+import { FRAME_KEYS } from "./words.js";
 
 /** @typedef {import("./panes.js").Pane} Pane */
 
@@ -26,6 +27,7 @@ export function createArrangement(ui, state, { onHover, onSelect }) {
       onHover: (object) => onHover(object?.refs[0] ?? null),
       onSelect: (object) => onSelect(object?.refs[0] ?? null),
       onCamera: lead,
+      onSay: (words) => setText(ui.announcer, words),
     });
   }
 
@@ -70,7 +72,7 @@ export function createArrangement(ui, state, { onHover, onSelect }) {
     setText(pane.ui.letter, model.letter);
     setText(pane.ui.title, model.title);
     pane.ui.title.title = model.title;
-    pane.ui.frame.setAttribute("aria-label", `${model.title}; plus and minus zoom, arrows pan`);
+    pane.ui.frame.setAttribute("aria-label", `${model.title}; ${FRAME_KEYS}`);
     writeStatus(pane.ui, model.status);
     writeError(pane.ui, model.error);
     fill(pane, 0, model);

@@ -38,7 +38,7 @@ export function createNumbers(ui, state, { onHover, onSelect, onToggleKind }) {
     const letters = [a.letter, b.letter];
     kindChips.update({ matched: found.matched.length, onlyA: found.onlyA.length, onlyB: found.onlyB.length, other: found.other.length }, state.kinds, letters);
     const { agreement, iou, difference } = agreementOf(found, (i) => a.objects[i].score, (j) => b.objects[j].score);
-    setText(ui.agreement, agreement === null ? "–" : `${Math.round(100 * agreement)} %`);
+    setText(ui.agreement, agreement === null ? "–" : `${Math.round(100 * agreement)}%`);
     setText(ui.meanIou, iou === null ? "–" : formatScore(iou));
     setText(ui.meanDifference, difference === null ? "–" : formatDifference(difference));
     pairTable.setRows(pairRows(found, a, b).filter(({ kind }) => state.kinds.has(kind)), letters);

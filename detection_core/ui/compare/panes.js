@@ -2,6 +2,7 @@
 
 import { createSheet } from "./sheet.js";
 import { clamp, collectRefs, formatScore, oncePerFrame, setText, shorten, show } from "../components/js/dom.js";
+import { listenForObjectKeys } from "../components/js/object_keys.js";
 import { createViewport } from "../components/js/viewport.js";
 
 /** @typedef {import("../components/js/viewport.js").Camera} Camera */
@@ -23,10 +24,10 @@ import { createViewport } from "../components/js/viewport.js";
 
 /**
  * @param {HTMLTemplateElement} template the pane's markup
- * @param {{ onHover: (object: Compared | null) => void, onSelect: (object: Compared | null) => void, onCamera: (pane: Pane, camera: Camera) => void }} handlers; `onHover` called with the object under the pointer, or null; `onSelect` called with the object that was clicked, or null; `onCamera` called when the visitor moves this pane's camera, or its room changes
+ * @param {{ onHover: (object: Compared | null) => void, onSelect: (object: Compared | null) => void, onCamera: (pane: Pane, camera: Camera) => void, onSay: (words: string) => void }} handlers; `onHover` called with the object under the pointer, or null; `onSelect` called with the object that was clicked, or null; `onCamera` called when the visitor moves this pane's camera, or its room changes; `onSay` called with what screen readers shall say
  * @returns {Pane}
  */
-export function createPane(template, { onHover, onSelect, onCamera }) {
+export function createPane(template, { onHover, onSelect, onCamera, onSay }) {
   const root = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
   /** @type {Refs} */
   const ui = { ...collectRefs(root), root };
@@ -35,6 +36,8 @@ export function createPane(template, { onHover, onSelect, onCamera }) {
   const layLabelsSoon = oncePerFrame(() => isVisible() && sheets.forEach((sheet) => sheet.layLabels(viewport)));
   /** @type {number | null} */
   let split = null;
+  /** The object that the keys chose last. @type {Compared | undefined} */
+  let reached;
 
   const isVisible = () => viewport.size().width > 1;
 
@@ -51,6 +54,12 @@ export function createPane(template, { onHover, onSelect, onCamera }) {
     const slack = 4 / viewport.camera().scale;
     const isRight = split !== null && point[0] > split * viewport.size().width;
     return sheets[Number(isRight)].objectUnder(viewport.toImage(point), slack);
+  }
+
+  /** An object that the keys chose is emphasized together with its partners. */
+  function current() {
+    const active = sheets.flatMap((sheet) => sheet.activeObjects());
+    return reached && active.includes(reached) ? reached : active[0];
   }
 
   /** @param {any} event */
@@ -81,6 +90,15 @@ export function createPane(template, { onHover, onSelect, onCamera }) {
 
   ui.frame.addEventListener("pointermove", pointAt);
   ui.frame.addEventListener("pointerleave", leave);
+  listenForObjectKeys(ui.frame, viewport, {
+    shown: () => sheets.flatMap((sheet) => sheet.shownObjects()),
+    current,
+    choose(object, place) {
+      reached = object;
+      onSelect(object);
+      onSay(`${object.tip ?? object.label}, ${place}`);
+    },
+  });
 
   /** @type {Pane} */
   const pane = {

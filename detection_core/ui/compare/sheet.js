@@ -76,6 +76,8 @@ export function createSheet(parent) {
     draw,
     setActive,
     layLabels,
+    shownObjects: () => [...shown].map((i) => objects[i]),
+    activeObjects: () => active.flatMap((i) => (shown.has(i) ? [objects[i]] : [])),
     setCamera: overlay.setCamera,
     objectUnder: (/** @type {number[]} */ [x, y], /** @type {number} */ slack) => objects[objectAt(objects, (i) => shown.has(i), x, y, slack)] ?? null,
   };

@@ -2,7 +2,7 @@
 
 import { make, setText, show } from "../components/js/dom.js";
 import { consensusObjects, differenceObjects } from "./derived.js";
-import { calloutFor, differenceText, factsOf, missingText, plainCount, summaryOf } from "./words.js";
+import { FRAME_KEYS, calloutFor, differenceText, factsOf, missingText, plainCount, summaryOf } from "./words.js";
 
 /**
  * @param {Refs} ui
@@ -62,7 +62,7 @@ export function createStage(ui, state, arrangement, layers) {
       drawSheet(single, place, state.countedOf(model));
     });
     single.ui.image.alt = pair.filter(({ objects }) => objects).map((model) => `${model.title}: ${summaryOf(model, state.countedOf(model))}`).join("; ");
-    single.ui.frame.setAttribute("aria-label", `${pair.map(({ title }) => title).join(" and ")}; plus and minus zoom, arrows pan`);
+    single.ui.frame.setAttribute("aria-label", `${pair.map(({ title }) => title).join(" and ")}; ${FRAME_KEYS}`);
     single.setCallout(missingText(pair));
   }
 
@@ -93,7 +93,7 @@ export function createStage(ui, state, arrangement, layers) {
     arrangement.fill(single, 1, null);
     drawSheet(single, 0, objects.keys(), state.settings.labels ? ["boxes", "labels"] : ["boxes"]);
     single.ui.image.alt = description;
-    single.ui.frame.setAttribute("aria-label", "Image; plus and minus zoom, arrows pan");
+    single.ui.frame.setAttribute("aria-label", `Image; ${FRAME_KEYS}`);
   }
 
   return { draw };

@@ -5,6 +5,9 @@ import { thresholdOf } from "./selection.js";
 
 /** @typedef {import("./state.js").CompareState} CompareState */
 
+/** What an image with the focus does on keys. */
+export const FRAME_KEYS = "left and right choose objects, plus and minus zoom, arrows pan while zoomed";
+
 /** Why objects count that count, by rule. @type {Record<string, string>} */
 export const WHY = {
   default: "Scores of different families mean different things: 0.5 from one can be as sure as 0.3 from another. So each model is cut at its default threshold.",

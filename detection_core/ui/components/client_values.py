@@ -11,6 +11,7 @@ from detection_core.visualization import LAYERS, AnnotationStyle
 
 # More classes than any model has.
 _MAX_CLASSES = 10_000
+_LONGEST_KEY = 300
 _Item = TypeVar("_Item")
 
 
@@ -33,6 +34,11 @@ def mapping_of(value: object) -> Mapping[str, Any]:
 def text_of(value: object) -> str:
     """A text; "" for anything else."""
     return value if isinstance(value, str) else ""
+
+
+def is_model_key(value: object) -> bool:
+    """Whether it can be a model's key, which messages may show: a text of one line, no longer than a file's name."""
+    return isinstance(value, str) and value.isprintable() and len(value) <= _LONGEST_KEY
 
 
 def read_style(values: Mapping[str, object]) -> AnnotationStyle:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 _UI = Path(__file__).parent.parent
 _SHARED = _UI / "components"
-# A line of a template that stands for a file in `html/`.
-_PART = re.compile(r"^( *)<!-- part (\w+) -->\n", re.MULTILINE)
+# A line of a template that stands for a file in `html/`; what follows the name replaces `[words]` in it.
+_PART = re.compile(r"^( *)<!-- part (\w+)(?:: (.+))? -->\n", re.MULTILINE)
 
 
 def read_template(name: str) -> str:
     """Reads `name.html`; where a line of it says `<!-- part error -->`, `components/html/error.html` is put in.
+
+    `<!-- part zoom: Fit all images -->` also puts "Fit all images" in place of `[words]` in `zoom.html`.
 
     Args:
         name: The component's files in `ui/`, such as `detect/view`.
@@ -34,5 +36,8 @@ def read_style(name: str, shared: Sequence[str] = (), declarations: Sequence[str
 
 
 def _read_part(found: re.Match[str]) -> str:
-    indent, part = found.groups()
-    return "".join(indent + line for line in (_SHARED / "html" / f"{part}.html").read_text("utf-8").splitlines(keepends=True))
+    indent, part, words = found.groups()
+    text = (_SHARED / "html" / f"{part}.html").read_text("utf-8")
+    if words:
+        text = text.replace("[words]", words)
+    return "".join(indent + line for line in text.splitlines(keepends=True))

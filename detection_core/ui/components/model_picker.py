@@ -9,6 +9,7 @@ import gradio as gr
 from detection_core.models.catalog import COCO_MODEL, ModelSpec, get_model_spec, list_specs
 from detection_core.models.precision import join_key, precisions_in, usual_key
 from detection_core.ui.components.base import BrowserComponent
+from detection_core.ui.components.client_values import is_model_key
 
 _METRIC_NAMES = {"box_map": "Box AP", "mask_map": "Mask AP", "kp_map": "Keypoint AP"}
 BUILT_IN = "Built in, no download"
@@ -37,9 +38,9 @@ class ModelPicker(BrowserComponent):
             gr.Error: If the browser sent something else.
         """
         selected = payload.get("selected") if isinstance(payload, dict) else payload
-        if not isinstance(selected, str):
+        if not is_model_key(selected):
             raise gr.Error("Choose a model from the list.", print_exception=False)
-        return selected
+        return str(selected)
 
 
 def picker_value(selected: str, states: dict[str, str], *, choose: bool = False) -> dict[str, Any]:

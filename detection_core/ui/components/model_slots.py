@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from detection_core.ui.components.base import BrowserComponent
+from detection_core.ui.components.client_values import is_model_key
 from detection_core.ui.components.model_picker import cards
 
 FEWEST, MOST = 2, 4
@@ -32,7 +33,7 @@ class ModelSlots(BrowserComponent):
             gr.Error: If the browser sent something else.
         """
         selected = payload.get("selected") if isinstance(payload, dict) else None
-        if not isinstance(selected, list) or not FEWEST <= len(selected) <= MOST or not all(isinstance(key, str) for key in selected):
+        if not isinstance(selected, list) or not FEWEST <= len(selected) <= MOST or not all(map(is_model_key, selected)):
             raise gr.Error("Choose two to four models from the lists.", print_exception=False)
         if len(set(selected)) < len(selected):
             raise gr.Error("Choose each model only once.", print_exception=False)

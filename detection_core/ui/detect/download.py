@@ -9,6 +9,7 @@ import numpy as np
 from detection_core.errors import UserError
 from detection_core.file_names import shortened
 from detection_core.formats import FORMATS, ImageResult, number_images
+from detection_core.formats.coco_values import shown
 from detection_core.formats.registry import export_one
 from detection_core.ui.components.client_values import plain_settings
 from detection_core.ui.detect.view import ViewSettings
@@ -36,7 +37,7 @@ def result_file(kept: KeptResult, settings: ViewSettings, form: str) -> tuple[by
     """
     result = seen_result(kept, settings)
     if form not in FORMATS:
-        raise UserError(f"There is no format “{form}”. Choose one from the menu.")
+        raise UserError(f"There is no format {shown(form)}. Choose one from the menu.")
     if not FORMATS[form].suits(result.detections):
         raise UserError(f"{FORMATS[form].title} cannot hold this model's results. Choose another format.")
     data, ending = export_one(result, form, style=settings.style)

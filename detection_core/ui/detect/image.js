@@ -3,6 +3,7 @@
 import { clamp, formatScore, oncePerFrame, setText, shorten, show } from "../components/js/dom.js";
 import { objectAt } from "../components/js/geometry.js";
 import { createLabels, labelText } from "../components/js/labels.js";
+import { listenForObjectKeys } from "../components/js/object_keys.js";
 import { OVERLAY_LAYERS, createOverlay } from "../components/js/overlay.js";
 import { createViewport } from "../components/js/viewport.js";
 
@@ -30,6 +31,8 @@ export function createImage(ui, { onActive, onSelected }) {
     return objectAt(objects, (i) => shown[i], x, y, 4 / viewport.camera().scale);
   }
 
+  const visibleOnes = () => shown.flatMap((isShown, i) => (isShown ? [i] : []));
+
   /** @param {number} index */
   function hover(index) {
     if (index === hovered) return;
@@ -55,7 +58,7 @@ export function createImage(ui, { onActive, onSelected }) {
 
   function layLabels() {
     if (!objects.length) return;
-    const visible = shown.flatMap((isShown, i) => (isShown ? [i] : []));
+    const visible = visibleOnes();
     const first = [hovered, selected].filter((index) => index >= 0 && shown[index]);
     const order = hasLabels ? [...new Set([...first, ...visible])] : [];
     const { width, height } = viewport.size();
@@ -96,6 +99,14 @@ export function createImage(ui, { onActive, onSelected }) {
 
   ui.frame.addEventListener("pointermove", pointAt);
   ui.frame.addEventListener("pointerleave", leave);
+  listenForObjectKeys(ui.frame, viewport, {
+    shown: visibleOnes,
+    current: () => selected,
+    choose(index, place) {
+      select(index);
+      setText(ui.announcer, `${labelText(objects[index])}, ${place}`);
+    },
+  });
   ui.zoomIn.addEventListener("click", viewport.zoomIn);
   ui.zoomOut.addEventListener("click", viewport.zoomOut);
   ui.zoomFit.addEventListener("click", viewport.fit);

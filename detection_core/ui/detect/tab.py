@@ -16,7 +16,7 @@ from detection_core.errors import UserError
 from detection_core.formats import provenance_of
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import ModelSpec, get_model_spec
-from detection_core.ui.components.client_values import mapping_of
+from detection_core.ui.components.client_values import mapping_of, text_of
 from detection_core.ui.components.example_strip import ExampleStrip
 from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
 from detection_core.ui.components.safe_image import SafeImage
@@ -173,7 +173,7 @@ class DetectTab:
 
     def download(self, settings: ViewSettings, name: str, event: gr.EventData) -> ViewMessage:
         """Writes the result in the chosen format, as the visitor sees it."""
-        wanted = str(mapping_of(event._data).get("format", "png"))
+        wanted = text_of(mapping_of(event._data).get("format", "png"))
         try:
             data, file_name = result_file(self.results.find(name), settings, wanted)
         except UserError as error:

@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 
 from detection_core.ui.hosting.auth import BasicAuth
 from detection_core.ui.hosting.closed_routes import ClosedRoutes
+from detection_core.ui.hosting.event_streams import EventStreams
 from detection_core.ui.hosting.headers import SecurityHeaders
 from detection_core.ui.hosting.monitor import Monitor
 from detection_core.ui.hosting.origins import OriginCheck
@@ -39,4 +40,5 @@ def middleware(
         *([Middleware(BasicAuth, auth=auth)] if auth else []),
         Middleware(ClosedRoutes),
         Middleware(BodyLimit, largest_file=largest_file),
+        Middleware(EventStreams),
     ]

@@ -27,10 +27,13 @@ _KINDS = {
     "/gradio_api/call": "action",
     "/gradio_api/info": "page",
     "/api/": "api",
+    "/mcp": "api",
     "/healthz": "health",
     "/readyz": "health",
     "/metrics": "metrics",
 }
+# As proxies count requests whose client went before there was a response.
+_CLIENT_GONE = 499
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -58,7 +61,7 @@ class RequestRecorder:
         if scope["type"] != "http" or scope["path"].endswith(_STARTUP):
             await self._app(scope, receive, send)
             return
-        request_id, started, status = new_request_id(), time.monotonic(), 500
+        request_id, started, status = new_request_id(), time.monotonic(), 0
 
         async def with_id(message: Message) -> None:
             nonlocal status
@@ -70,7 +73,9 @@ class RequestRecorder:
         kind = kind_of_address(scope["path"])
         try:
             await self._app(scope, receive, with_id)
+            status = status or _CLIENT_GONE
         finally:
+            status = status or 500
             if self._metrics is not None:
                 self._metrics.responses.labels(kind, str(status)).inc()
             method = scope["method"] if scope["method"] in _METHODS else "other"

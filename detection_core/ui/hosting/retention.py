@@ -23,6 +23,8 @@ KEEP_SECONDS = 6 * 3600.0
 # A quota is exceeded by what is uploaded within this time, in seconds.
 _LONGEST_PAUSE = 15.0
 _SHARE_OF_TIME = 1 / 4
+# Seconds without a byte after which an upload has been broken off.
+_BROKEN_OFF = 60.0
 
 
 class FileOwner(Protocol):
@@ -51,7 +53,7 @@ class Retention:
     Args:
         folder: Where visitors' files are; all in it belongs to this server.
         keep_seconds: How long uploads, results and archives are kept after they were last written, and entries of stores after they were
-            last used.
+            last used. Uploads that were broken off are kept for a minute at most.
         quota_bytes: How large the files may be together; beyond that, the oldest are deleted. None sets no limit.
         stores: What is kept in memory.
         owner: The store that owns files.
@@ -94,11 +96,15 @@ class Retention:
         essential = {Path(path).resolve() for path in self._essential()}
         files = [file for file in self._look() if file.path not in essential]
         now = self._clock()
-        kept = [file for file in files if _owner_of(file, owned) or not (now - file.since > self._keep_seconds and _delete(file))]
+        kept = [file for file in files if _owner_of(file, owned) or not (now - file.since > self._time_of(file) and _delete(file))]
         self.bytes = sum(file.size for file in kept)
         if self._quota is not None and self.bytes > self._quota:
             self._make_room(kept, owned, self._quota)
         self._remove_empty_folders()
+
+    def _time_of(self, file: _File) -> float:
+        # Gradio writes an upload into the folder itself, and moves it into one of its own once it is complete.
+        return min(self._keep_seconds, _BROKEN_OFF) if file.path.parent == self._folder.resolve() else self._keep_seconds
 
     def _look(self) -> list[_File]:
         """All files, the oldest first."""

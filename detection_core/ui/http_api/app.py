@@ -24,8 +24,9 @@ from detection_core.engine import EngineError
 from detection_core.formats import FORMATS, ImageResult, number_images
 from detection_core.formats.registry import export_one
 from detection_core.models.catalog import ModelSpec, get_model_spec
+from detection_core.models.example import example_of
 from detection_core.ui.http_api import schemas
-from detection_core.ui.http_api.bodies import OPENAPI_BODY, read_body
+from detection_core.ui.http_api.bodies import OPENAPI_BODY, OPENAPI_URL, read_body
 from detection_core.ui.http_api.documentation import documentation_page
 from detection_core.ui.http_api.parameters import (
     ALIASES,
@@ -38,6 +39,8 @@ from detection_core.ui.http_api.parameters import (
 )
 from detection_core.ui.http_api.problems import KINDS, MEDIA_TYPE, ProblemError, install
 from detection_core.ui.service import Service, checked_models
+from detection_core.ui.shared.image_urls import ImageFetcher
+from detection_core.ui.shared.session import program_of
 from detection_core.visualization import AnnotationStyle
 
 PREFIX = "/api/v1"
@@ -50,12 +53,14 @@ _FILES = ("text/csv", "image/png", "application/zip")
 _MEDIA_TYPES = {".json": "application/json", ".csv": "text/csv; charset=utf-8", ".png": "image/png", ".zip": "application/zip"}
 
 
-def build_http_api(service: Service) -> FastAPI:
+def build_http_api(service: Service, fetcher: ImageFetcher | None = None) -> FastAPI:
     """Builds the application.
 
     Args:
         service: Serves the requests.
+        fetcher: What fetches images from URLs; None refuses them.
     """
+    described = partial(_described, by_url=fetcher is not None)
     app = FastAPI(
         title="Detection Explorer",
         version=__version__,
@@ -70,43 +75,45 @@ def build_http_api(service: Service) -> FastAPI:
     install(app)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
 
-    @app.post("/detect", summary="Find objects in an image", **_described(DetectParameters, schemas.Detections, binary=True))
+    @app.post("/detect", summary="Find objects in an image", **described(DetectParameters, schemas.Detections, binary=True))
     async def detect(request: Request) -> Response:
-        sent = await read_body(request)
+        sent = await read_body(request, fetcher, program_of(request))
         parameters = read_parameters(DetectParameters, sent.fields)
         spec = get_model_spec(parameters.model)
         _check_classes(parameters.classes, spec)
+        form = ALIASES.get(parameters.format, str(parameters.format))
+        _check_format(form, spec)
         image = await sent.image()
-        found = await unless_gone(request, service.detect(image, parameters.model, parameters.threshold, visitor_of(request)))
+        found = await unless_gone(request, service.detect(image, parameters.model, parameters.threshold, program_of(request)))
         detections = found.detections
         if parameters.classes:
             detections = detections[np.isin(np.asarray(detections.names, dtype=object), parameters.classes)]
         number = number_images([sent.name]).image_ids[0]
         result = ImageResult(sent.name, detections, found.provenance, lambda: image.image, notes=image.notes, image_id=number)
         style = AnnotationStyle(keypoint_threshold=parameters.keypoint_threshold)
-        return await to_thread.run_sync(_file_response, result, ALIASES.get(parameters.format, str(parameters.format)), style)
+        return await to_thread.run_sync(_file_response, result, form, style)
 
-    @app.post("/compare", summary="Compare what models find in an image", **_described(CompareParameters, schemas.Comparison, binary=True))
+    @app.post("/compare", summary="Compare what models find in an image", **described(CompareParameters, schemas.Comparison, binary=True))
     async def compare(request: Request) -> Response:
-        sent = await read_body(request)
+        sent = await read_body(request, fetcher, program_of(request))
         parameters = read_parameters(CompareParameters, sent.fields)
         keys = checked_models(parameters.models)
         for key in keys:
             get_model_spec(key)
         image = await sent.image()
-        comparison = service.compare(image, sent.name, keys, parameters.threshold, parameters.iou, visitor_of(request))
+        comparison = service.compare(image, sent.name, keys, parameters.threshold, parameters.iou, program_of(request))
         report = await unless_gone(request, comparison)
         if parameters.format is CompareFormat.JSON:
             return JSONResponse(await to_thread.run_sync(report.to_json))
         first, second = (result.name for result in report.results[:2])
         return Response(await to_thread.run_sync(report.difference_png, image.image, first, second), media_type="image/png")
 
-    @app.post("/track", summary="Track objects from frame to frame of a stream", **_described(TrackParameters, schemas.Frame))
+    @app.post("/track", summary="Track objects from frame to frame of a stream", **described(TrackParameters, schemas.Frame))
     async def track(request: Request) -> Response:
         """Send a frame after the response to the last, with its `stream`. A stream ends after ten seconds of silence."""
-        sent = await read_body(request)
+        sent = await read_body(request, fetcher, program_of(request))
         parameters = read_parameters(TrackParameters, sent.fields)
-        visitor = visitor_of(request)
+        visitor = program_of(request)
         # Clients behind one address have streams of their own; they share the engine's time.
         owner = f"{visitor}/{secrets.token_hex(8)}"
         image = await sent.image()
@@ -136,11 +143,6 @@ async def _of_the_page(scope: Scope, receive: Receive, send: Send) -> None:
     await scope["app"].get_blocks().http_api({**scope, "path": path, "root_path": PREFIX}, receive, send)
 
 
-def visitor_of(request: Request) -> str:
-    """The name of whoever asks, in the engine: the address, because these requests have no session."""
-    return f"{request.client.host if request.client else ''}/http"
-
-
 async def unless_gone(request: Request, work: Coroutine[Any, Any, _Value]) -> _Value:
     """Awaits something on behalf of a client, and cancels it if the client goes.
 
@@ -167,9 +169,13 @@ def _check_classes(classes: list[str], spec: ModelSpec) -> None:
             raise ProblemError(sentence, "invalid-parameters", [("classes", sentence)])
 
 
+def _check_format(form: str, spec: ModelSpec) -> None:
+    if not FORMATS[form].suits(example_of(spec)):
+        reason = f"{spec.title} predicts {', '.join(spec.tasks)} only, which is not enough for the format “{form}”"
+        raise ProblemError(f"{reason}. Choose another format.", "unsuitable-format")
+
+
 def _file_response(result: ImageResult, form: str, style: AnnotationStyle) -> Response:
-    if not FORMATS[form].suits(result.detections):
-        raise ProblemError(f"{FORMATS[form].title} cannot hold this model's results. Choose another format.", "unsuitable-format")
     # COCO's results have no place for their provenance, and one file is easier to read than an archive of two.
     headers = {}
     if form == "coco" and result.provenance is not None:
@@ -187,7 +193,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     return description
 
 
-def _described(parameters: type[Any], response: type[Any], *, binary: bool = False) -> dict[str, Any]:
+def _described(parameters: type[Any], response: type[Any], *, by_url: bool, binary: bool = False) -> dict[str, Any]:
     """What OpenAPI says of an operation that takes an image."""
     files = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _FILES} if binary else {}
     problems: dict[int | str, dict[str, Any]] = {}
@@ -198,5 +204,8 @@ def _described(parameters: type[Any], response: type[Any], *, binary: bool = Fal
     return {
         "response_model": response,
         "responses": {200: {"content": files}, **problems},
-        "openapi_extra": {"parameters": openapi_parameters(parameters), "requestBody": OPENAPI_BODY},
+        "openapi_extra": {
+            "parameters": [*openapi_parameters(parameters), *([OPENAPI_URL] if by_url else [])],
+            "requestBody": OPENAPI_BODY | {"required": not by_url},
+        },
     }

@@ -76,8 +76,6 @@ def read_parameters(kind: type[_Parameters], sent: Iterable[tuple[str, str]]) ->
     values: dict[str, list[str]] = defaultdict(list)
     for name, value in sent:
         values[name].append(value)
-    if "url" in values:
-        raise ProblemError("This server fetches no URLs. Send the image itself: curl -F image=@photo.jpg.", "url-not-fetched")
     lists = {name for name, field in kind.model_fields.items() if field.annotation == list[str]}
     twice = [name for name, given in values.items() if len(given) > 1 and name not in lists]
     if twice:

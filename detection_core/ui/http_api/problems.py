@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from detection_core.engine import EngineBusyError, VisitorBusyError
@@ -25,6 +25,8 @@ from detection_core.ui.service import (
     TooFewModelsError,
     TooSlowError,
 )
+from detection_core.ui.shared.full_disk import FULL_DISK, is_full_disk
+from detection_core.ui.shared.image_urls import FetchesBusyError, ImageUrlError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -52,6 +54,7 @@ KINDS: dict[str, Kind] = {
     "unknown-stream": Kind(404, "There is no such stream"),
     "unknown-path": Kind(404, "There is no such path"),
     "wrong-method": Kind(405, "The path does not allow this method"),
+    "too-slow": Kind(408, "The request has come too slowly"),
     "overtaken-frame": Kind(409, "A later frame has been tracked already"),
     "too-large": Kind(413, "The image is too large"),
     "wrong-content-type": Kind(415, "The body is not sent as an image"),
@@ -59,6 +62,7 @@ KINDS: dict[str, Kind] = {
     "unreadable-image": Kind(422, "The image cannot be used"),
     "unsuitable-format": Kind(422, "The format cannot hold the model's results"),
     "url-not-fetched": Kind(422, "The server fetches no URLs"),
+    "unusable-url": Kind(422, "The image cannot be fetched from its URL"),
     "too-few-models": Kind(422, "Fewer than two models are left to compare"),
     "too-many-requests": Kind(429, "Too many of this client's images are waiting", 2),
     "stream-waits": Kind(429, "The stream waits for its turn", STREAM_PAUSE),
@@ -66,12 +70,15 @@ KINDS: dict[str, Kind] = {
     "detection-failed": Kind(500, "Detection failed"),
     "busy": Kind(503, "The server is busy", 5),
     "model-unavailable": Kind(503, "The model's weights are not available", 60),
+    "full-disk": Kind(507, "The server's disk is full", 60),
 }
 _KIND_OF: tuple[tuple[type[UserError], str], ...] = (
     (UnknownModelError, "unknown-model"),
     (StreamEndedError, "unknown-stream"),
     (FrameOvertakenError, "overtaken-frame"),
     (ImageError, "unreadable-image"),
+    (ImageUrlError, "unusable-url"),
+    (FetchesBusyError, "busy"),
     (RequestError, "invalid-parameters"),
     (TooFewModelsError, "too-few-models"),
     (StreamWaitsError, "stream-waits"),
@@ -103,6 +110,8 @@ def install(app: FastAPI) -> None:
     """Has an application respond to all errors with problem details."""
     app.add_exception_handler(UserError, _of_user_error)
     app.add_exception_handler(HTTPException, _of_status)
+    app.add_exception_handler(ClientDisconnect, _of_nobody)
+    app.add_exception_handler(OSError, _of_full_disk)
     app.add_exception_handler(Exception, _of_defect)
 
 
@@ -119,6 +128,18 @@ async def _of_status(request: Request, error: Exception) -> Response:
     response = _response(kind, detail)
     response.headers.update(error.headers or {})
     return response
+
+
+async def _of_nobody(request: Request, error: Exception) -> Response:
+    # The client has gone in the middle of its request: only logs and metrics see this, with the status that proxies use.
+    return Response(status_code=499)
+
+
+async def _of_full_disk(request: Request, error: Exception) -> Response:
+    # Large images in forms are spooled to the disk.
+    if is_full_disk(error):
+        return _response("full-disk", FULL_DISK)
+    raise error
 
 
 async def _of_defect(request: Request, error: Exception) -> Response:

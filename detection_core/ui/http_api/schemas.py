@@ -6,6 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+# Of a field that is there only if there are any.
+_NOTES = Field(None, description="Remarks on the image, for example that its file is cut off.")
+
 
 class _Open(BaseModel):
     model_config = ConfigDict(extra="allow")
@@ -31,7 +34,7 @@ class Detections(_Open):
     width: int
     height: int
     summary: str
-    notes: list[str] | None = Field(None, description="Remarks on the image, for example that its file is cut off.")
+    notes: list[str] | None = _NOTES
     provenance: dict[str, Any]
     categories: list[str]
     objects: list[DetectedObject]
@@ -46,6 +49,7 @@ class Comparison(_Open):
     pairs: list[dict[str, Any]]
     consensus: list[dict[str, Any]]
     failed: dict[str, str]
+    notes: list[str] | None = _NOTES
 
 
 class Frame(_Open):
@@ -58,6 +62,7 @@ class Frame(_Open):
     in_view: dict[str, int]
     total: dict[str, int]
     ms: dict[str, float] = Field(description="Where the time went, in milliseconds.")
+    notes: list[str] | None = _NOTES
 
 
 class Model(_Open):

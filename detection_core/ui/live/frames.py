@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import math
 import time
 from collections.abc import Mapping
@@ -138,7 +137,7 @@ def read_frame(image: object) -> LoadedImage:
         raise ImageError(f"A frame may have at most {MAX_FRAME_BYTES / 1e6:.0f} MB.")
     try:
         data = base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # Also for letters beyond ASCII.
         raise ImageError("A frame must be a JPEG file in base64.") from error
     if not data.startswith(_JPEG_BEGINS):
         raise ImageError("A frame must be a JPEG file in base64.")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import gradio as gr
+from starlette.requests import Request
 
 from detection_core.detections import Detections
 from detection_core.engine import Engine
@@ -22,6 +23,11 @@ Place = Literal["detect", "compare", "batch", "live", "video", "api"]
 def visitor_of(request: gr.Request, place: Place) -> str:
     """The name of a visitor in the engine; it differs by place, so that cancelling jobs of one tab leaves those of the others alone."""
     return f"{request.session_hash or ''}/{place}"
+
+
+def program_of(request: Request) -> str:
+    """The name of a program in the engine: its address, because its requests have no session."""
+    return f"{request.client.host if request.client else ''}/http"
 
 
 def cancel_all(engine: Engine, request: gr.Request) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from gradio.utils import get_upload_folder
 
+from detection_core.file_names import without_unprintable
 from detection_core.images.reading import ImageError, LoadedImage, read_image
 from detection_core.ui.components.client_values import text_of
 from detection_core.ui.shared.limits import image_limit
 
 _LONGEST_NAME = 240
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def read_upload(path: str | Path) -> LoadedImage:
@@ -55,7 +55,7 @@ def _in_upload_folder(sent: object) -> Path | None:
 
 def image_name(sent: object, path: Path) -> str:
     """The visitor's name of an image, as a relative path that cannot lead out of a folder."""
-    parts = [part for part in re.split(r"[/\\]+", _CONTROL.sub("", text_of(sent))) if part.strip(". ")]
+    parts = [part for part in re.split(r"[/\\]+", without_unprintable(text_of(sent))) if part.strip(". ")]
     return "/".join(parts)[-_LONGEST_NAME:] or path.name
 
 

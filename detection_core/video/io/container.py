@@ -30,8 +30,8 @@ def open_media(path: str | os.PathLike[str]) -> Iterator[InputContainer]:
     """
     file = _existing(path)
     try:
-        # With an explicit protocol, no file name is interpreted as an address.
-        container = av.open(f"file:{file}", container_options=_OPTIONS)
+        # With an explicit protocol, no file name is interpreted as an address. Titles may be in any encoding, and are not used.
+        container = av.open(f"file:{file}", container_options=_OPTIONS, metadata_errors="replace")
     except av.error.FFmpegError as error:
         raise VideoError(_why_unreadable(file)) from error
     with container:

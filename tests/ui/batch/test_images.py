@@ -147,6 +147,7 @@ def test_a_link_out_of_the_uploads_is_not_followed(uploads):
         ("..\\..\\a.png", "a.png"),
         ("C:\\a.png", "C:/a.png"),
         ("line\nbreak\0.png", "linebreak.png"),
+        ("\ud800a\u202egnp.png", "agnp.png"),
         ("x" * 300 + ".png", "x" * 236 + ".png"),
         ("", "upload.png"),
         ("../..", "upload.png"),

@@ -32,6 +32,12 @@ def test_puts_parts_in(folder: Path):
     assert read_style("tab/view", ["base"], ["--size: 1px;"]) == "--size: 1px;\nb {}\na {}"
 
 
+def test_a_part_may_take_words(folder: Path):
+    (folder / "tab" / "view.html").write_text("<!-- part fit: Fit all images -->\n")
+    (folder / "components" / "html" / "fit.html").write_text('<a title="[words].">[words]</a>\n')
+    assert read_template("tab/view") == '<a title="Fit all images.">Fit all images</a>\n'
+
+
 def test_a_part_that_is_not_there_is_a_fault(folder: Path):
     (folder / "components" / "html" / "error.html").unlink()
     with pytest.raises(FileNotFoundError):
@@ -42,4 +48,6 @@ def test_a_part_that_is_not_there_is_a_fault(folder: Path):
     "template", sorted([*UI.glob("*/view.html"), *(UI / "components").glob("*.html")]), ids=lambda path: path.relative_to(UI).as_posix()
 )
 def test_all_parts_of_our_templates_are_there(template: Path):
-    assert "<!-- part" not in read_template(template.relative_to(UI).with_suffix("").as_posix())
+    text = read_template(template.relative_to(UI).with_suffix("").as_posix())
+    assert "<!-- part" not in text
+    assert "[words]" not in text

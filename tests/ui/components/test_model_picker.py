@@ -85,7 +85,7 @@ def test_a_card_leaves_out_what_is_not_known(models_folder):
     assert (shown["metrics_on"], shown["recipe"]) == ("", "")
 
 
-@pytest.mark.parametrize("sent", [None, ["yolo"], {}, {"selected": None}, {"selected": ["a"]}, 7], ids=repr)
+@pytest.mark.parametrize("sent", [None, ["yolo"], {}, {"selected": None}, {"selected": ["a"]}, 7, "a\ud800", "a\0", "a" * 301], ids=ascii)
 def test_refuses_what_is_no_choice(sent):
     with pytest.raises(gr.Error, match="Choose a model"):
         ModelPicker(STATES).preprocess(sent)

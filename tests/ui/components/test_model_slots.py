@@ -25,8 +25,18 @@ def test_a_model_in_two_precisions_is_two():
 
 @pytest.mark.parametrize(
     "sent",
-    [None, 7, {}, {"selected": "ab"}, {"selected": ["a"]}, {"selected": list("abcde")}, {"selected": ["a", 7]}, {"selected": [["a"], "b"]}],
-    ids=repr,
+    [
+        None,
+        7,
+        {},
+        {"selected": "ab"},
+        {"selected": ["a"]},
+        {"selected": list("abcde")},
+        {"selected": ["a", 7]},
+        {"selected": [["a"], "b"]},
+        {"selected": ["a", "b\ud800"]},
+    ],
+    ids=ascii,
 )
 def test_refuses_what_is_no_choice(sent):
     with pytest.raises(gr.Error, match="two to four"):

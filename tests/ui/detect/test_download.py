@@ -112,7 +112,9 @@ def test_every_format_holds_what_is_seen(kept):
         assert any(entry.endswith(".txt") for entry in archive.namelist())
 
 
-@pytest.mark.parametrize(("form", "message"), [("docx", "no format"), ("yolo-segment", "cannot hold"), (None, "no format")])
+@pytest.mark.parametrize(
+    ("form", "message"), [("docx", "no format"), ("yolo-segment", "cannot hold"), (None, "no format"), ("x" * 20_000, r"^.{,120}$")]
+)
 def test_what_cannot_be_written_is_an_error(kept, form, message: str):
     boxes_only = KeptResult(kept.image_path, make_detections(3, model="some_model"), PROVENANCE)
     with pytest.raises(UserError, match=message):

@@ -69,6 +69,18 @@ def write(folder: Path, clock: Clock) -> Callable[..., Path]:
     return write
 
 
+def test_uploads_that_were_broken_off_are_deleted_soon(folder, clock, write):
+    """Gradio leaves them in the folder itself; while one is written, it changes."""
+    retention = Retention(folder, 3600, clock=clock)
+    complete, broken_off, slow = write("a.jpg"), write("tmpa", parent="."), write("tmpb", parent=".")
+    retention.sweep()
+    for _ in range(3):
+        clock.now += 40
+        os.utime(slow, (clock.now, clock.now))
+        retention.sweep()
+    assert [path.exists() for path in (complete, broken_off, slow)] == [True, False, True]
+
+
 def test_files_are_deleted_after_their_time_and_not_before(folder, clock, write):
     retention = Retention(folder, KEEP, clock=clock)
     old = write("old.jpg")

@@ -8,12 +8,14 @@ import logging
 import re
 import sys
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from gradio.state_holder import SessionState
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from starlette.routing import Mount
@@ -273,6 +275,18 @@ def test_every_metric_of_the_dashboard_exists(web: httpx.Client, client: Client)
     assert {name for name in described if name.startswith("detection_explorer") and not name.endswith("_created")} <= {
         re.sub("_(bucket|count|sum)$", "", name) for name in asked
     } | asked
+
+
+def test_states_of_pages_take_a_bounded_amount_of_memory(app: Any):
+    holder, count = app.app.state_holder, 10
+    SessionState(app)
+    tracemalloc.start()
+    try:
+        states = [SessionState(app) for _ in range(count)]
+        each = tracemalloc.get_traced_memory()[0] / len(states)
+    finally:
+        tracemalloc.stop()
+    assert each * holder.capacity < 300e6
 
 
 def test_guessed_tokens_give_nothing(app: Any, web: httpx.Client):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import tempfile
 from typing import Any
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 from PIL import Image
+from starlette import formparsers
 from starlette.testclient import TestClient
 
 from detection_core.engine import EngineBusyError, EngineError, VisitorBusyError
-from detection_core.models.catalog import PERSON_MODEL
+from detection_core.models.catalog import ASSETS, PERSON_MODEL
 from detection_core.models.weights import WeightsError
 from detection_core.ui.http_api.app import PREFIX, build_http_api, http_api_route
 from detection_core.ui.live.streams import LiveStreams
@@ -30,6 +32,7 @@ def png(side: int) -> bytes:
 
 
 SMALL = png(64)
+SSD = "ssd300_vgg16"
 
 
 def client(engine: FakeEngine, streams: LiveStreams | None = None, host: str = "10.0.0.1") -> TestClient:
@@ -92,6 +95,40 @@ def test_leaves_no_files(tmp_path, monkeypatch, as_form):
     response = post(api, data=data) if as_form else api.post("/detect", content=data, headers={"content-type": "image/png"})
     assert response.json()["width"] == 800
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "kind", "retry_after"), [(errno.ENOSPC, 507, "full-disk", "60"), (errno.EIO, 500, "defect", None)]
+)
+def test_a_full_disk_is_said_and_the_next_form_is_read(monkeypatch, number, status, kind, retry_after):
+    class Full(tempfile.SpooledTemporaryFile):
+        def rollover(self) -> None:
+            raise OSError(number, "secret")
+
+    api = client(FakeEngine())
+    with monkeypatch.context() as patch:
+        patch.setattr(formparsers, "SpooledTemporaryFile", Full)
+        response = post(api, data=png(800))
+    assert (response.status_code, response.json()["type"]) == (status, f"docs#{kind}")
+    assert response.headers.get("retry-after") == retry_after
+    assert "secret" not in response.text
+    assert post(api, data=png(800)).status_code == 200
+
+
+def test_a_frame_says_that_it_is_cut_off():
+    api = client(FakeEngine())
+    data = (ASSETS / "examples" / "grace_hopper.jpg").read_bytes()
+    (note,) = post(api, "/track", data[: len(data) // 2]).json()["notes"]
+    assert "cut off" in note
+    assert "notes" not in post(api, "/track", data).json()
+
+
+def test_no_model_runs_for_a_format_that_does_not_suit_it():
+    engine = FakeEngine()
+    response = post(client(engine), f"/detect?model={SSD}&format=yolo-pose")
+    assert (response.status_code, response.json()["type"]) == (422, "docs#unsuitable-format")
+    assert "predicts boxes only" in response.json()["detail"]
+    assert not engine.submissions
 
 
 @pytest.mark.parametrize(("path", "jobs"), [("/detect", 1), ("/track", 1), ("/compare", 2)])

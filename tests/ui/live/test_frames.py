@@ -185,8 +185,8 @@ def test_errors_are_sent_and_nothing_keeps_running(engine, streams, stream, erro
 
 @pytest.mark.parametrize(
     "image",
-    [None, 7, "", "???", encoded(kind="PNG"), BROKEN, encoded((2000, 100)), "A" * 1_400_000],
-    ids=["nothing", "a number", "empty", "no base64", "a PNG", "a broken JPEG", "too wide", "too many bytes"],
+    [None, 7, "", "???", "ß", encoded(kind="PNG"), BROKEN, encoded((2000, 100)), "A" * 1_400_000],
+    ids=["nothing", "a number", "empty", "no base64", "no ASCII", "a PNG", "a broken JPEG", "too wide", "too many bytes"],
 )
 def test_what_is_no_frame_is_refused(engine, streams, stream, image: object):
     assert set(ask(engine, streams, frame(stream, 1, image=image))) == {"refused"}

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -60,3 +62,42 @@ def test_uploads_may_be_as_large_as_videos():
     answer = client.post("/gradio_api/upload", content=b"x" * 62 * MEGABYTE)
     assert answer.status_code == 413
     assert "videos of at most 60 MB" in answer.json()["detail"]
+
+
+def sent_slowly(parts: list[tuple[float, Any]], **limits: Any) -> list[int]:
+    """The statuses of the responses to a body whose parts come after pauses; None is a client that goes."""
+    app = Starlette(routes=[Route("/gradio_api/upload", count, methods=["POST"])], middleware=[Middleware(BodyLimit, **limits)])
+    statuses = []
+    waiting = list(parts)
+
+    async def receive() -> dict[str, Any]:
+        pause, body = waiting.pop(0) if waiting else (60, b"")
+        await asyncio.sleep(pause)
+        return {"type": "http.disconnect"} if body is None else {"type": "http.request", "body": body, "more_body": body != b"."}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "query_string": b"", "headers": []}
+    asyncio.run(app(scope, receive, send))
+    return statuses
+
+
+@pytest.mark.parametrize(
+    ("parts", "statuses"),
+    [
+        ([(0, b"."), (60, b"")], [200]),
+        ([(0.01, b"x"), (0.01, b"."), (60, b"")], [200]),
+        ([(60, b".")], [408]),
+        ([(0, b"x"), (60, b".")], [408]),
+        # Never silent for long, and yet too slow.
+        ([(0.02, b"x")] * 1000, [408]),
+        # 400 kB earn 100 seconds more.
+        ([(0, b"x" * 400_000), (0.5, b".")], [200]),
+        ([(0, b"x"), (0, None)], []),
+    ],
+    ids=["at once", "in parts", "nothing", "half", "drops", "large and late", "gone"],
+)
+def test_bounds_the_time_of_requests(parts, statuses):
+    assert sent_slowly(parts, patience=0.2) == statuses

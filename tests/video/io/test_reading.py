@@ -229,6 +229,17 @@ def test_what_cannot_be_read_is_explained(tmp_path, name, make, message):
     assert str(caught.value).endswith(".")
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.webm", "a.avi"])
+def test_titles_may_be_in_any_encoding(tmp_path, name):
+    codec = {"a.webm": "libvpx-vp9", "a.avi": "mpeg4"}.get(name, "libx264")
+    path = make_video(tmp_path / name, 5, codec=codec)
+    data = path.read_bytes()
+    # FFmpeg writes its own name into every file.
+    assert b"Lavf" in data
+    path.write_bytes(data.replace(b"Lavf", b"\xe4\xff\xf6f"))
+    assert len(list(open_video(path).frames())) == 5
+
+
 def test_an_address_is_no_file():
     with pytest.raises(VideoError, match="no such file"):
         open_video("http://127.0.0.1:9/a.mp4")

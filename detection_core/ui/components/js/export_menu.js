@@ -101,7 +101,6 @@ export function createExportMenu(button, formats, onChoose, { several = "", chos
     confirm.setAttribute("role", "menuitem");
     menu.append(confirm);
   }
-  for (const item of menu.querySelectorAll("button")) item.tabIndex = -1;
   menu.addEventListener("keydown", move);
   menu.addEventListener("toggle", (event) => {
     const { newState } = /** @type {ToggleEvent} */ (event);
@@ -110,8 +109,8 @@ export function createExportMenu(button, formats, onChoose, { several = "", chos
     place();
     menu.querySelector("button")?.focus({ preventScroll: true });
   });
-  // A page that scrolls leaves the menu behind.
-  window.addEventListener("scroll", () => menu.matches(":popover-open") && place(), { passive: true });
+  // A page that scrolls or is resized leaves the menu behind.
+  for (const event of ["scroll", "resize"]) window.addEventListener(event, () => menu.matches(":popover-open") && place(), { passive: true });
   button.setAttribute("aria-haspopup", "menu");
   button.setAttribute("aria-expanded", "false");
   button.popoverTargetElement = menu;

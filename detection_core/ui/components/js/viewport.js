@@ -102,7 +102,7 @@ export function createViewport(frame, onChange, onTap) {
     /** @type {Record<string, number>} */
     const zooms = { "+": view.zoom * ZOOM_STEP, "-": view.zoom / ZOOM_STEP, 0: 1 };
     const zoom = zooms[event.key];
-    const isOurs = event.target === frame && !event.ctrlKey && !event.metaKey && (zoom || (pan && view.zoom > 1));
+    const isOurs = event.target === frame && !event.altKey && !event.ctrlKey && !event.metaKey && (zoom || (pan && view.zoom > 1));
     if (!isOurs) return;
     event.preventDefault();
     if (zoom) return zoomTo(zoom);

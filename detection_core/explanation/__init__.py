@@ -1,0 +1,36 @@
+"""Explanations: what happened inside a model on one image, and so why it found an object, or why it did not."""
+
+from detection_core.explanation.record import Recording
+from detection_core.explanation.recorder import record
+from detection_core.explanation.report import Explanation, explain
+from detection_core.explanation.saliency import SaliencyCancelled, SaliencyProgress, drise, faithfulness
+from detection_core.explanation.selection import Fate, Rules
+from detection_core.explanation.stages import Stage, stages
+from detection_core.explanation.what_if import NEEDS_A_NEW_RUN, WhatIf, WhatIfError, what_if
+from detection_core.explanation.why import Why, why
+from detection_core.explanation.why_not import Query, QueryError, WhyNot, why_not
+
+__all__ = [
+    "NEEDS_A_NEW_RUN",
+    "Explanation",
+    "Fate",
+    "Query",
+    "QueryError",
+    "Recording",
+    "Rules",
+    "SaliencyCancelled",
+    "SaliencyProgress",
+    "Stage",
+    "WhatIf",
+    "WhatIfError",
+    "Why",
+    "WhyNot",
+    "drise",
+    "explain",
+    "faithfulness",
+    "record",
+    "stages",
+    "what_if",
+    "why",
+    "why_not",
+]

@@ -1,0 +1,96 @@
+"""Turns the tensors of a detector's last layers into bounded NumPy arrays: places, candidates and maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, adaptive_max_pool2d
+
+from detection_core.explanation.record import Places
+from detection_core.explanation.selection import Candidates, Rules
+
+# Candidates kept of all classes at all places, unless more of them are above the score floor.
+MAX_CANDIDATES = 50_000
+# Longest side of a map in cells.
+MAX_CELLS = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """The part of a recording that the network's last layers determine; see `Recording` for the attributes."""
+
+    places: Places
+    candidates: Candidates
+    kept_floor: float
+    rules: Rules
+
+
+def gather(
+    scores: Tensor, first_label: int, background: Tensor | None, boxes: Tensor, sources: Tensor, levels: Tensor, rules: Rules
+) -> Gathered:
+    """Gathers the places and the best candidates.
+
+    Args:
+        scores: [P,C] without the background.
+        first_label: The label of the first column.
+        background: [P], or None.
+        boxes: [P,4], or [P,C,4] where each class has its own box, clipped.
+        sources: [P,4], the anchors or proposals.
+        levels: int64 [P].
+        rules: The settings of the selection.
+    """
+    best, columns = scores.max(dim=1) if len(scores) else (scores.new_zeros(0), levels[:0])
+    own = boxes if boxes.ndim == 2 else boxes[torch.arange(len(boxes)), columns]
+    places = Places(
+        _array(sources),
+        _array(own),
+        _array(columns + first_label),
+        _array(best),
+        _array(levels),
+        None if background is None else _array(background),
+    )
+    flat = scores.flatten()
+    count = max(MAX_CANDIDATES, int((flat > rules.floor).sum()))
+    kept_floor = 0.0
+    if len(flat) > count:
+        # In their original order, on which the order of equal scores in torchvision depends.
+        index = flat.topk(count).indices.sort().values
+        kept_floor = float(flat[index].min())
+    else:
+        index = torch.arange(len(flat), device=flat.device)
+    at = index // scores.shape[1]
+    columns = index % scores.shape[1]
+    candidates = Candidates(
+        _array(at),
+        _array(columns + first_label),
+        _array(flat[index]),
+        _array(boxes[at] if boxes.ndim == 2 else boxes[at, columns]),
+        _array(levels[at]),
+    )
+    return Gathered(places, candidates, kept_floor, rules)
+
+
+def heat_map(scores: Tensor, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Returns the best score in each cell of a level from the scores of its anchors [h·w·a], reduced to at most 128 cells a side."""
+    grid = scores.reshape(*shape, -1).amax(dim=2)
+    return _array(adaptive_max_pool2d(grid[None, None].float(), _reduced(shape))[0, 0])
+
+
+def energy_map(features: Tensor) -> NDArray[np.float32]:
+    """Returns the root mean square over the channels of one image's features [C,h,w], reduced to at most 128 cells a side."""
+    energy = features.float().square().mean(dim=0).sqrt()
+    return _array(adaptive_avg_pool2d(energy[None, None], _reduced((energy.shape[0], energy.shape[1])))[0, 0])
+
+
+def _reduced(shape: tuple[int, int]) -> tuple[int, int]:
+    factor = max(1.0, max(shape) / MAX_CELLS)
+    return max(1, round(shape[0] / factor)), max(1, round(shape[1] / factor))
+
+
+def _array(tensor: Tensor) -> NDArray:
+    # A copy: tensors of inference mode, and views into larger ones, must not live as long as a recording.
+    return np.array(tensor.cpu().numpy())

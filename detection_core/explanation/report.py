@@ -1,0 +1,193 @@
+"""explain: why a model found an object, or why it found none, as one report with its JSON and images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import nn
+
+from detection_core.detections import Detections
+from detection_core.explanation.drawing import draw_level, draw_map, draw_why, draw_why_not
+from detection_core.explanation.record import Recording
+from detection_core.explanation.recorder import record
+from detection_core.explanation.saliency import SaliencyProgress, drise
+from detection_core.explanation.stages import stages
+from detection_core.explanation.why import Why, why
+from detection_core.explanation.why_not import Box, Query, QueryError, WhyNot, why_not
+from detection_core.images.reading import load_image
+from detection_core.models.catalog import get_model_spec
+from detection_core.models.detector import ImageInput, run
+from detection_core.models.families import Task
+from detection_core.models.loader import ModelLoader
+from detection_core.models.precision import Precision
+from detection_core.models.spec import ModelSpec
+from detection_core.visualization import annotate
+
+FORMAT = "detection-explorer explanation 1"
+_DIGITS = 6
+_ONLY_BOXES: tuple[Task, ...] = ("boxes",)
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """The explanation of an object, or of its absence.
+
+    Attributes:
+        recording: What happened inside the model; `what_if` and `stages` take it too.
+        threshold: The threshold that it was explained for.
+        answer: The answer.
+        query: The place, or None if an object is explained.
+        image: The image.
+        saliency: float32 [H,W] in 0–1, the pixels that support the object, or None if it was not asked for.
+    """
+
+    recording: Recording
+    threshold: float
+    answer: WhyNot | Why
+    query: Query | None
+    image: Image.Image
+    saliency: NDArray[np.float32] | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The answer in a few sentences."""
+        return self.answer.sentence
+
+    def to_json(self) -> dict[str, Any]:
+        """Converts the explanation to plain types; maps are left out, see `images`."""
+        recording = self.recording
+        kind = "why" if isinstance(self.answer, Why) else "why_not"
+        return {
+            "format": FORMAT,
+            "model": recording.spec.key,
+            "width": recording.image_size[1],
+            "height": recording.image_size[0],
+            "threshold": self.threshold,
+            "sentence": self.sentence,
+            "notes": list(recording.notes),
+            kind: _plain(asdict(self.answer)),
+            "settings": _plain(asdict(recording.rules)),
+            "first_stage_settings": None if recording.proposals is None else _plain(asdict(recording.proposals.rules)),
+            "stages": [
+                {"name": stage.name, "text": stage.text, "count": stage.count, "seconds": _plain(stage.seconds)}
+                for stage in stages(recording)
+            ],
+            "levels": [{"name": level.name, "shape": list(level.shape), "best": _plain(level.heat.max())} for level in recording.levels],
+        }
+
+    def images(self) -> dict[str, Image.Image]:
+        """Draws the explanation: images by name, such as "answer", "result", "input", "features_0", "scores_0" and "saliency"."""
+        recording = self.recording
+        found = recording.detections
+        if isinstance(self.answer, Why):
+            drawn = {"answer": draw_why(self.image, recording, self.answer)}
+        else:
+            assert self.query is not None
+            drawn = {"answer": draw_why_not(self.image, recording, self.answer, self.query)}
+        drawn["result"] = annotate(self.image, found[found.scores >= self.threshold])
+        drawn["input"] = Image.fromarray(recording.network_image)
+        for level in recording.levels:
+            drawn[f"features_{level.name}"] = draw_level(recording, level.energy)
+            drawn[f"scores_{level.name}"] = draw_level(recording, level.heat)
+        if self.saliency is not None:
+            drawn["saliency"] = draw_map(self.image, self.saliency)
+        return drawn
+
+
+def explain(
+    image: ImageInput,
+    model: str | ModelSpec,
+    *,
+    at: tuple[float, float] | None = None,
+    box: Box | None = None,
+    number: int | None = None,
+    label: str | None = None,
+    threshold: float | None = None,
+    saliency_masks: int = 0,
+    loader: ModelLoader | None = None,
+    on_progress: Callable[[SaliencyProgress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Explanation:
+    """Explains why a model found an object, or why it found none at a place.
+
+    Args:
+        image: A PIL image, an RGB uint8 array [H,W,3], or a path.
+        model: A key from the catalog, or a spec, in any precision; torchvision's own module is explained.
+        at: Why is there no object at (x, y), in pixels of the image?
+        box: Why is there no object in this box, XYXY in pixels of the image?
+        number: Why is there this object? Its index in the model's result, from 0, the best score first.
+        label: With `at` or `box`, explain this class only.
+        threshold: The threshold, 0–1; None takes the model's default.
+        saliency_masks: Runs of the model for a saliency map of the object, such as 500; 0 for none. Only with `number`.
+        loader: Keeps models in memory; None creates a new one.
+        on_progress: Called after each run for the saliency map.
+        cancelled: Asked before each such run whether the caller has lost interest.
+
+    Raises:
+        QueryError: If not exactly one of `at`, `box` and `number` is given, or the image or result does not contain it.
+        UnknownModelError: If there is no such model.
+        WeightsError: If its weights cannot be found or downloaded.
+        ImageError: If the image cannot be read.
+        SaliencyCancelled: If `cancelled` said so.
+    """
+    spec = get_model_spec(model) if isinstance(model, str) else model
+    if sum(each is not None for each in (at, box, number)) != 1:
+        raise QueryError("Give exactly one of a point, a box and an object's number.")
+    if number is not None and label is not None:
+        raise QueryError("An object has its class: give a class only with a point or a box.")
+    if number is None and saliency_masks:
+        raise QueryError("A saliency map shows what an object rests on: give the object's number.")
+    query = None if number is not None else Query(at, box, _label(spec, label))
+    loader = loader or ModelLoader()
+    module = loader.load(spec.in_precision(Precision.STOCK))
+    rgb = load_image(image)
+    recording = record(module, spec, rgb)
+    threshold = spec.default_threshold if threshold is None else threshold
+    if query is not None:
+        return Explanation(recording, threshold, why_not(recording, query, threshold), query, rgb)
+    assert number is not None
+    answer = why(recording, number)
+    heat = None
+    if saliency_masks:
+        found = recording.detections
+        heat = drise(
+            np.asarray(rgb),
+            partial(_boxes, module, recording.spec, loader.device),
+            answer.refinements[-1].box,
+            int(found.labels[number]),
+            masks=saliency_masks,
+            on_progress=on_progress,
+            cancelled=cancelled,
+        )
+    return Explanation(recording, threshold, answer, None, rgb, heat)
+
+
+def _label(spec: ModelSpec, name: str | None) -> int | None:
+    if name is None:
+        return None
+    if name not in spec.class_names:
+        raise QueryError(f"{spec.title} does not know the class “{name}”. Its classes are: {', '.join(spec.class_names)}.")
+    return spec.categories.index(name)
+
+
+def _boxes(module: nn.Module, spec: ModelSpec, device: torch.device, pixels: NDArray[np.uint8]) -> Detections:
+    return run(module, spec, [pixels], device, tasks=_ONLY_BOXES)[0][0]
+
+
+def _plain(value: Any) -> Any:
+    """Converts NumPy's numbers to Python's, rounded to a readable length."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return round(value, _DIGITS) if isinstance(value, float) and math.isfinite(value) else value

@@ -1,0 +1,162 @@
+"""Why? The evidence for one object: its proposal and anchor, how its box was refined, all class scores, and the rivals it suppressed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from detection_core.explanation.reasons import number
+from detection_core.explanation.record import Recording
+from detection_core.explanation.why_not import Box, QueryError, box_of
+
+_MAX_CLASSES = 10
+_MAX_RIVALS = 20
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """One step on the way from an anchor to an object's box.
+
+    Attributes:
+        name: "anchor", "proposal" or "box".
+        box: XYXY in pixels of the image.
+        moved: How far its center moved in this step, in pixels of the image.
+        scaled: The factors by which its width and height changed.
+    """
+
+    name: str
+    box: Box
+    moved: float = 0.0
+    scaled: tuple[float, float] = (1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A candidate that an object suppressed.
+
+    Attributes:
+        name: Its class.
+        score: Its score.
+        box: XYXY in pixels of the image.
+        iou: Its IoU with the object.
+    """
+
+    name: str
+    score: float
+    box: Box
+    iou: float
+
+
+@dataclass(frozen=True)
+class Why:
+    """The answer to "why?".
+
+    Attributes:
+        sentence: The answer in a few sentences.
+        number: The object's index among the detections.
+        name: Its class.
+        score: Its score.
+        level: Name of the feature level of its anchor.
+        cells: (height, width) of that level in cells.
+        objectness: The RPN's score of its proposal, or None for one-stage models.
+        refinements: From its anchor to its box.
+        scores: The best classes at its place by name, best first.
+        background: The score of the background there, or None.
+        rivals: The best candidates that it suppressed.
+        suppressed: How many candidates it suppressed.
+    """
+
+    sentence: str
+    number: int
+    name: str
+    score: float
+    level: str
+    cells: tuple[int, int]
+    objectness: float | None
+    refinements: tuple[Refinement, ...]
+    scores: dict[str, float]
+    background: float | None
+    rivals: tuple[Rival, ...]
+    suppressed: int
+
+
+def why(recording: Recording, index: int) -> Why:
+    """Explains one object.
+
+    Args:
+        recording: What happened inside.
+        index: The object's index among `recording.detections`, from 0.
+
+    Raises:
+        QueryError: If there is no such object.
+    """
+    selection, candidates, proposals = recording.selection, recording.candidates, recording.proposals
+    if not 0 <= index < len(selection.kept):
+        count = len(selection.kept)
+        which = f"from 0 to {count - 1}" if count else "none at all"
+        raise QueryError(f"There is no object {index}: the model found {count} objects, with numbers {which}.")
+    own = int(selection.kept[index])
+    place = int(candidates.places[own])
+    sources = [("anchor", recording.places.sources[place])]
+    objectness, level = None, int(recording.places.levels[place])
+    if proposals is not None:
+        anchor = int(proposals.selection.kept[place])
+        sources = [("anchor", proposals.anchors[anchor]), ("proposal", recording.places.sources[place])]
+        objectness, level = float(proposals.candidates.scores[anchor]), int(proposals.candidates.levels[anchor])
+    boxes = recording.in_image(np.array([box for _, box in [*sources, ("box", candidates.boxes[own])]]))
+    refinements = _refinements([*(name for name, _ in sources), "box"], [box_of(box) for box in boxes])
+    of_place = recording.of_place(place)
+    order = np.argsort(-candidates.scores[of_place], kind="stable")[:_MAX_CLASSES] + of_place.start
+    lost = np.flatnonzero(selection.suppressors == own)
+    best = lost[np.argsort(-candidates.scores[lost], kind="stable")][:_MAX_RIVALS]
+    rival_boxes = recording.in_image(candidates.boxes[best])
+    background = None if recording.places.background is None else float(recording.places.background[place])
+    answer = Why(
+        sentence="",
+        number=index,
+        name=recording.name(int(candidates.labels[own])),
+        score=float(candidates.scores[own]),
+        level=recording.levels[level].name,
+        cells=recording.levels[level].shape,
+        objectness=objectness,
+        refinements=refinements,
+        scores={recording.name(int(candidates.labels[each])): float(candidates.scores[each]) for each in order},
+        background=background,
+        rivals=tuple(
+            Rival(recording.name(int(candidates.labels[each])), float(candidates.scores[each]), box_of(box), float(selection.ious[each]))
+            for each, box in zip(best, rival_boxes, strict=True)
+        ),
+        suppressed=len(lost),
+    )
+    return _with_sentence(answer)
+
+
+def _refinements(names: list[str], boxes: list[Box]) -> tuple[Refinement, ...]:
+    found = [Refinement(names[0], boxes[0])]
+    for name, before, after in zip(names[1:], boxes, boxes[1:], strict=False):
+        (x, y, width, height), (new_x, new_y, new_width, new_height) = _center(before), _center(after)
+        moved = float(np.hypot(new_x - x, new_y - y))
+        found.append(Refinement(name, after, moved, (new_width / max(width, 1e-6), new_height / max(height, 1e-6))))
+    return tuple(found)
+
+
+def _center(box: Box) -> Box:
+    left, top, right, bottom = box
+    return (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
+
+
+def _with_sentence(answer: Why) -> Why:
+    _, _, width, height = _center(answer.refinements[0].box)
+    source = f"an anchor of {width:.0f}×{height:.0f} pixels on level {answer.level} ({answer.cells[1]}×{answer.cells[0]} cells)"
+    if answer.objectness is not None:
+        source += f", whose box the first stage (RPN) gave an objectness of {number(answer.objectness)},"
+    sentence = f"This {answer.name} {number(answer.score)} began as {source} and was refined to its box."
+    second = next(((name, score) for name, score in answer.scores.items() if name != answer.name), None)
+    if second is not None:
+        sentence += f" The next best class there was {second[0]} {number(second[1])}"
+        sentence += "." if answer.background is None else f", and background had {number(answer.background)}."
+    if answer.suppressed:
+        sentence += f" It suppressed {answer.suppressed:,} weaker candidate{'' if answer.suppressed == 1 else 's'}"
+        sentence += f", the best of them {answer.rivals[0].name} {number(answer.rivals[0].score)}."
+    return Why(**{**vars(answer), "sentence": sentence})

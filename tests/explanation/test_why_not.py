@@ -1,0 +1,200 @@
+"""Tests of the sentences, on recordings made by hand, and of questions that make no sense."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detection_core.detections import Detections
+from detection_core.explanation import Query, QueryError, Recording, Rules, why, why_not
+from detection_core.explanation.reasons import number
+from detection_core.explanation.record import Level, Places, Proposals
+from detection_core.explanation.selection import Candidates, select
+from detection_core.models.catalog import COCO_MODEL, get_model_spec
+
+DOG, CAT = 18, 17
+BOX = (10.0, 10.0, 30.0, 30.0)
+NEAR = (12.0, 10.0, 32.0, 30.0)
+FAR = (60.0, 60.0, 90.0, 90.0)
+ANCHORS = ((11.0, 11.0, 29.0, 29.0), (62.0, 62.0, 88.0, 88.0))
+RULES = Rules(floor=0.05, nms_iou=0.5, limit=2, top_k=3, top_k_within="level")
+
+
+def recording_of(rows: list[tuple], rules: Rules = RULES, first: Proposals | None = None, background: float | None = None) -> Recording:
+    """A recording of (box, label, score) at one place each, in an image of 200×100 that the network sees at half its size."""
+    boxes = np.array([row[0] for row in rows], np.float32).reshape(-1, 4)
+    labels, scores = np.array([row[1] for row in rows], np.int64), np.array([row[2] for row in rows], np.float32)
+    levels = np.zeros(len(rows), np.int64)
+    order = np.arange(len(rows))
+    candidates = Candidates(order, labels, scores, boxes / 2, levels)
+    places = Places(
+        boxes / 2, boxes / 2, labels, scores, levels, None if background is None else np.full(len(rows), background, np.float32)
+    )
+    selection = select(candidates, rules)
+    spec, kept = get_model_spec(COCO_MODEL), selection.kept
+    found = Detections(boxes[kept], labels[kept], scores[kept], (100, 200), spec.categories)
+    level = Level("16", (6, 12), np.ones((6, 12), np.float32), np.ones((6, 12), np.float32))
+    image = np.zeros((50, 100, 3), np.uint8)
+    return Recording(spec, (100, 200), (50, 100), (50, 100), image, (level,), (), first, places, candidates, 0.0, rules, selection, found)
+
+
+def first_stage(scores: list[float], boxes: list[tuple], **rules: float) -> Proposals:
+    own = np.array(boxes, np.float32) / 2
+    zeros = np.zeros(len(boxes), np.int64)
+    candidates = Candidates(np.arange(len(boxes)), zeros, np.array(scores, np.float32), own, zeros, np.array(scores, np.float32))
+    settings = Rules(**{"floor": 0.0, "nms_iou": 0.7, "limit": 1, "top_k": 2, "min_size": 1e-3, "inclusive": True, **rules})
+    return Proposals(own, candidates, settings, select(candidates, settings))
+
+
+@pytest.mark.parametrize(
+    ("rows", "threshold", "expected"),
+    [
+        ([(BOX, DOG, 0.9)], 0.5, "The model found an object here: dog 0.90."),
+        (
+            [(BOX, DOG, 0.31)],
+            0.5,
+            "The best candidate here was dog 0.31. It is part of the model's result, but below your threshold of 0.50.",
+        ),
+        (
+            [(BOX, DOG, 0.03)],
+            0.5,
+            "The best candidate here was dog 0.03. It is not above the score floor of 0.05, under which the model drops everything.",
+        ),
+        (
+            [((0.0, 10.0, 22.0, 30.0), DOG, 0.9), ((4.0, 10.0, 26.0, 30.0), CAT, 0.8), ((8.0, 10.0, 28.0, 30.0), DOG, 0.7)],
+            0.95,
+            "The best candidate here was cat 0.80. It is part of the model's result, but below your threshold of 0.95.",
+        ),
+        (
+            [(FAR, DOG, 0.9), (FAR, CAT, 0.8), (BOX, DOG, 0.7)],
+            0.5,
+            "The best candidate here was dog 0.70. It survived NMS as number 3, but the model returns only the best 2.",
+        ),
+        (
+            [(FAR, DOG, 0.9), (FAR, CAT, 0.8), (FAR, DOG, 0.75), (BOX, DOG, 0.7)],
+            0.5,
+            "The best candidate here was dog 0.70. "
+            "It is number 4 among the candidates of its level, of which only the best 3 go on to NMS.",
+        ),
+    ],
+)
+def test_sentences_of_one_stage_models(rows: list[tuple], threshold: float, expected: str):
+    assert why_not(recording_of(rows), Query(box=(10, 10, 30, 30)), threshold).sentence == expected
+
+
+@pytest.mark.parametrize(("threshold", "then"), [(0.5, "."), (0.95, ". That one is itself below your threshold of 0.95.")])
+def test_the_suppressor_is_named(threshold: float, then: str):
+    # The point lies in the middle half of the suppressed box only.
+    rows = [((0.0, 10.0, 24.0, 30.0), DOG, 0.9), ((7.0, 10.0, 31.0, 30.0), DOG, 0.7)]
+    answer = why_not(recording_of(rows), Query(at=(23, 20)), threshold)
+    assert answer.sentence == (
+        "The best candidate here was dog 0.70, with a box of 24×20 pixels. It was suppressed by dog 0.90, which it overlaps with an IoU of "
+        "0.55: of two boxes of the "
+        f"same class with an IoU above 0.50, NMS keeps the one with the better score{then}"
+    )
+    assert answer.places[0].classes[0].suppressor == {
+        "name": "dog",
+        "score": pytest.approx(0.9),
+        "box": (0.0, 10.0, 24.0, 30.0),
+        "iou": pytest.approx(17 / 31),
+    }
+
+
+def test_boxes_of_other_classes_suppress_nothing():
+    assert "found an object" in why_not(recording_of([(BOX, DOG, 0.9), (BOX, CAT, 0.7)]), Query(box=BOX, label=CAT), 0.5).sentence
+
+
+def test_background_is_named_where_it_won():
+    sentence = why_not(recording_of([(BOX, DOG, 0.03)], background=0.93), Query(at=(20, 20)), 0.5).sentence
+    assert sentence.endswith("drops everything, because the model took this place for background (0.93).")
+
+
+def test_nothing_fits():
+    answer = why_not(recording_of([(BOX, DOG, 0.9)]), Query(box=(10, 10, 90, 90)), 0.5)
+    assert answer.sentence == "No candidate of the model fits this box. The closest, dog 0.90, overlaps it with an IoU of 0.06 only."
+    assert why_not(recording_of([(BOX, DOG, 0.9)]), Query(at=(150, 50)), 0.5).sentence == (
+        "The model had no candidate here with a score above 0.00."
+    )
+    assert "no candidate of the class cat here" in why_not(recording_of([(BOX, DOG, 0.9)]), Query(at=(20, 20), label=CAT), 0.5).sentence
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        (
+            first_stage([0.9, 0.8, 0.1], [FAR, (0, 60, 20, 90), BOX]),
+            "with an objectness of 0.10, is number 3 at its level, of which only the best 2 go on to NMS",
+        ),
+        (
+            first_stage([0.9, 0.1], [FAR, BOX]),
+            "with an objectness of 0.10, survived NMS as number 2, but only the best 1 become proposals",
+        ),
+        (first_stage([0.9, 0.1], [FAR, BOX], floor=0.2), "with an objectness of 0.10, is below the lowest objectness of 0.20"),
+    ],
+)
+def test_what_the_first_stage_lost(first: Proposals, expected: str):
+    answer = why_not(recording_of([(FAR, DOG, 0.9)], first=first), Query(box=BOX), 0.5)
+    assert answer.sentence == (
+        f"The first stage (RPN) lost it: its best box here, {expected}. So the box head, which names the classes, never saw it."
+    )
+    assert answer.first_stage is not None
+    assert answer.first_stage.proposals == 0
+
+
+def test_what_the_box_head_rejected():
+    answer = why_not(recording_of([(BOX, DOG, 0.04)], first=first_stage([0.9], [BOX]), background=0.93), Query(box=BOX), 0.5)
+    assert answer.sentence == (
+        "1 proposal of the first stage reached the box head here. The best candidate here was dog 0.04. It is not above the score floor of "
+        "0.05, under which the model drops everything, because the model took this place for background (0.93)."
+    )
+
+
+def test_why_names_the_next_class_and_the_rivals():
+    answer = why(recording_of([(BOX, DOG, 0.9), (NEAR, DOG, 0.7)], background=0.05), 0)
+    assert answer.suppressed == 1
+    assert answer.sentence == (
+        "This dog 0.90 began as an anchor of 20×20 pixels on level 16 (12×6 cells) and was refined to its box. "
+        "It suppressed 1 weaker candidate, the best of them dog 0.70."
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (Query(), "either a point or a box"),
+        (Query(at=(1, 1), box=BOX), "either a point or a box"),
+        (Query(at=(201, 50)), "outside the image of 200×100 pixels"),
+        (Query(box=(30, 10, 10, 30)), "X0 < X1"),
+        (Query(box=(300, 10, 310, 30)), "outside the image"),
+    ],
+)
+def test_questions_without_sense(query: Query, message: str):
+    with pytest.raises(QueryError, match=message):
+        why_not(recording_of([(BOX, DOG, 0.9)]), query, 0.5)
+
+
+@pytest.mark.parametrize("index", [-1, 1])
+def test_objects_that_do_not_exist(index: int):
+    with pytest.raises(QueryError, match=f"There is no object {index}: the model found 1"):
+        why(recording_of([(BOX, DOG, 0.9)]), index)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.314, "0.31"), (0.998, "0.998"), (1.0, "1.00"), (0.0012, "0.001"), (0.0, "0.00"), (1e-9, "1e-09")]
+)
+def test_scores_in_words(value: float, text: str):
+    assert number(value) == text
+
+
+def test_scores_are_told_apart_from_their_limit():
+    assert number(0.196, 0.2) == "0.196"
+    sentence = why_not(recording_of([(BOX, DOG, 0.498)]), Query(box=BOX), 0.5).sentence
+    assert sentence.startswith("The best candidate here was dog 0.498. It is part")
+
+
+def test_the_box_head_saw_what_it_refined_to_the_place():
+    # No proposal fits, but a box that the box head made of another one does.
+    answer = why_not(recording_of([(BOX, DOG, 0.04)], first=first_stage([0.9], [FAR])), Query(box=BOX), 0.5)
+    assert answer.first_stage is not None
+    assert answer.first_stage.proposals == 0
+    assert answer.sentence.startswith("The best candidate here was dog 0.04. It is not above the score floor of 0.05")

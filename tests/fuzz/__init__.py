@@ -1,0 +1,1 @@
+"""Fuzzing of everything that reads what users and browsers send: `python -m tests.fuzz --help`."""
