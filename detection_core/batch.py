@@ -59,6 +59,77 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class BatchStep:
+    """Processes one image and writes its files; it can be sent to another process.
+
+    Attributes:
+        folder: The folder for results.
+        provenance: Provenance of the results.
+        overwrite: Whether to ignore existing records.
+        annotate: Whether to write an annotated PNG beside each record.
+        limits: Accepted sizes of images.
+    """
+
+    folder: Path
+    provenance: Provenance
+    overwrite: bool
+    annotate: bool
+    limits: ImageLimits
+
+    def process(self, image: InputFile, stem: str, detect: Callable[[Image.Image], Detections]) -> Outcome:
+        """Processes an image unless that is done already.
+
+        Args:
+            image: The image.
+            stem: The stem of its files.
+            detect: Finds objects in an RGB image; those with scores below the provenance's threshold are left out.
+        """
+        started = time.perf_counter()
+        try:
+            found, notes, reused = self._do(image, stem, detect)
+        except (UserError, OSError, RuntimeError, MemoryError) as error:
+            return Outcome(image, None, error, False, time.perf_counter() - started)
+        return Outcome(image, found, None, reused, time.perf_counter() - started, notes)
+
+    def _do(self, image: InputFile, stem: str, detect: Callable[[Image.Image], Detections]) -> tuple[Detections, tuple[str, ...], bool]:
+        if record := self._usable_record(image, stem):
+            if self.annotate and not self._is_annotated(stem, record.provenance):
+                self._draw(stem, read_image(image.path, limits=self.limits).image, record.found, record.provenance)
+            return record.found, record.notes, True
+        loaded = read_image(image.path, limits=self.limits)
+        found = detect(loaded.image)
+        found = found[found.scores >= (self.provenance.threshold or 0)]
+        self._keep(image, stem, loaded, found)
+        return found, loaded.notes, False
+
+    def _keep(self, image: InputFile, stem: str, loaded: LoadedImage, found: Detections) -> None:
+        # The record is written first: after an interruption between the two files, the next run draws the missing image.
+        data = to_json(found, file_name=image.name, provenance=self.provenance, notes=loaded.notes)
+        record = {_DIGEST: loaded.digest, **data}
+        Target(self.folder).write(f"{stem}{RECORD}", json.dumps(record).encode())
+        if self.annotate:
+            self._draw(stem, loaded.image, found, self.provenance)
+
+    def _draw(self, stem: str, image: Image.Image, found: Detections, provenance: Provenance) -> None:
+        Target(self.folder).write(f"{stem}{ANNOTATED}", annotated_png(image, found, provenance=provenance))
+
+    def _usable_record(self, image: InputFile, stem: str) -> _Record | None:
+        """Returns the record if it is for the same image and settings."""
+        record = None if self.overwrite else _Record.read(self.folder / f"{stem}{RECORD}")
+        if record is None or record.file_name != image.name or not record.provenance.same_run(self.provenance):
+            return None
+        return record if record.digest == sha256(Path(image.path)) else None
+
+    def _is_annotated(self, stem: str, provenance: Provenance) -> bool:
+        """Returns whether the annotated image shows the record: its provenance is the same, including the time of the run."""
+        try:
+            with PngImagePlugin.PngImageFile(self.folder / f"{stem}{ANNOTATED}") as png:
+                return bool(json.loads(png.info["Settings"])["provenance"] == provenance.to_json())
+        except (OSError, SyntaxError, ValueError, KeyError, TypeError):
+            return False
+
+
 class BatchRun:
     """Runs detection on many images, one in memory at a time, and writes the results to a folder.
 
@@ -90,11 +161,7 @@ class BatchRun:
     ) -> None:
         self.images = tuple(images)
         self.folder = folder
-        self._target = Target(folder)
-        self._provenance = provenance
-        self._overwrite = overwrite
-        self._annotate = annotate
-        self._limits = limits or ImageLimits.from_environment()
+        self._step = BatchStep(folder, provenance, overwrite, annotate, limits or ImageLimits.from_environment())
         self._inputs = {found for image in images if (found := identity(Path(image.path)))}
         self._stems = free_stems(self.images, folder, self._inputs, (ANNOTATED, RECORD))
         self._done: set[str] = set()
@@ -105,15 +172,18 @@ class BatchRun:
         Args:
             detect: Finds objects in an RGB image; those with scores below the provenance's threshold are left out.
         """
-        for image in self.images:
-            started = time.perf_counter()
-            try:
-                found, notes, reused = self._do(image, detect)
-            except (UserError, OSError, RuntimeError, MemoryError) as error:
-                yield Outcome(image, None, error, False, time.perf_counter() - started)
-            else:
-                self._done.add(image.path)
-                yield Outcome(image, found, None, reused, time.perf_counter() - started, notes)
+        return self.run_by(lambda step, images: (step.process(image, stem, detect) for image, stem in images))
+
+    def run_by(self, process: Callable[[BatchStep, Iterator[tuple[InputFile, str]]], Iterator[Outcome]]) -> Iterator[Outcome]:
+        """Has the images processed elsewhere, and yields each outcome as it comes.
+
+        Args:
+            process: Gets the step to carry out, and all images with the stems of their files; yields the outcomes in any order.
+        """
+        for outcome in process(self._step, ((image, self._stems[image]) for image in self.images)):
+            if outcome.error is None:
+                self._done.add(outcome.image.path)
+            yield outcome
 
     def results(self, numbering: Numbering | None = None) -> Iterator[ImageResult]:
         """Yields the results of all images that this run has processed or reused, read from their records one at a time.
@@ -123,7 +193,7 @@ class BatchRun:
         """
         ids = [None] * len(self.images) if numbering is None else numbering.image_ids
         for source, image_id in zip(self.images, ids, strict=True):
-            if source.path in self._done and (record := _Record.read(self._record_of(source))):
+            if source.path in self._done and (record := _Record.read(self.folder / f"{self._stems[source]}{RECORD}")):
                 image = partial(self._image, source)
                 facts: dict[str, Any] = {"stem": self._stems[source], "notes": record.notes, "image_id": image_id}
                 yield ImageResult(source.name, record.found, record.provenance, image, **facts)
@@ -167,47 +237,7 @@ class BatchRun:
         return str(free)
 
     def _image(self, source: InputFile) -> Image.Image:
-        return read_image(source.path, limits=self._limits).image
-
-    def _do(self, image: InputFile, detect: Callable[[Image.Image], Detections]) -> tuple[Detections, tuple[str, ...], bool]:
-        if record := self._usable_record(image):
-            if self._annotate and not self._is_annotated(image, record.provenance):
-                self._draw(image, self._image(image), record.found, record.provenance)
-            return record.found, record.notes, True
-        loaded = read_image(image.path, limits=self._limits)
-        found = detect(loaded.image)
-        found = found[found.scores >= (self._provenance.threshold or 0)]
-        self._keep(image, loaded, found)
-        return found, loaded.notes, False
-
-    def _keep(self, image: InputFile, loaded: LoadedImage, found: Detections) -> None:
-        # The record is written first: after an interruption between the two files, the next run draws the missing image.
-        data = to_json(found, file_name=image.name, provenance=self._provenance, notes=loaded.notes)
-        record = {_DIGEST: loaded.digest, **data}
-        self._target.write(f"{self._stems[image]}{RECORD}", json.dumps(record).encode())
-        if self._annotate:
-            self._draw(image, loaded.image, found, self._provenance)
-
-    def _draw(self, source: InputFile, image: Image.Image, found: Detections, provenance: Provenance) -> None:
-        self._target.write(f"{self._stems[source]}{ANNOTATED}", annotated_png(image, found, provenance=provenance))
-
-    def _record_of(self, image: InputFile) -> Path:
-        return self.folder / f"{self._stems[image]}{RECORD}"
-
-    def _usable_record(self, image: InputFile) -> _Record | None:
-        """Returns the record if it is for the same image and settings."""
-        record = None if self._overwrite else _Record.read(self._record_of(image))
-        if record is None or record.file_name != image.name or not record.provenance.same_run(self._provenance):
-            return None
-        return record if record.digest == sha256(Path(image.path)) else None
-
-    def _is_annotated(self, image: InputFile, provenance: Provenance) -> bool:
-        """Returns whether the annotated image shows the record: its provenance is the same, including the time of the run."""
-        try:
-            with PngImagePlugin.PngImageFile(self.folder / f"{self._stems[image]}{ANNOTATED}") as png:
-                return bool(json.loads(png.info["Settings"])["provenance"] == provenance.to_json())
-        except (OSError, SyntaxError, ValueError, KeyError, TypeError):
-            return False
+        return read_image(source.path, limits=self._step.limits).image
 
 
 @dataclass(frozen=True)

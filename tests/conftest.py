@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 # Before torch reads it: processes that test side by side must not all take all cores. Those that tests start inherit it.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -16,6 +17,7 @@ from hypothesis import settings
 
 from benchmarks.common import cpu_model
 from tests.machine import NO_INSTRUCTIONS, fast_dtype
+from tests.ray_nodes import start_head
 
 # The default run tries the same examples each time, so that it fails because of a change and never by chance; a slow machine is no
 # failure. `pytest --hypothesis-profile=explore` tries many new examples: what it finds becomes a row of a table.
@@ -48,6 +50,14 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A Ray cluster without a node that could run detectors; tests add nodes."""
+    made = start_head()
+    yield made
+    made.shutdown()
 
 
 def pytest_report_header() -> str:

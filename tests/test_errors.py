@@ -62,7 +62,14 @@ def exception_classes() -> dict[str, type[BaseException]]:
     for info in pkgutil.walk_packages(detection_core.__path__, "detection_core."):
         if info.name == "detection_core.__main__":
             continue
-        for name, each in inspect.getmembers(importlib.import_module(info.name), inspect.isclass):
+        try:
+            module = importlib.import_module(info.name)
+        except ModuleNotFoundError as error:
+            # Which only the processes of a cluster import.
+            if error.name == "ray":
+                continue
+            raise
+        for name, each in inspect.getmembers(module, inspect.isclass):
             if issubclass(each, BaseException) and each.__module__ == info.name:
                 found[name] = each
     return found

@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("formats", "inputs"),
     ("models", "comparison_report", "video"),
     ("batch", "datasets", "engine"),
-    ("evaluation", "explanation"),
+    ("evaluation", "explanation", "cluster_batch"),
     ("training",),
     ("ui.theme", "ui.components"),
     ("ui.shared",),
@@ -54,6 +54,7 @@ LIBRARIES = {
         "cli",
     },
     "av": {"video"},
+    "ray": {"engine", "cluster_batch"},
 }
 
 

@@ -38,6 +38,18 @@ def fraction(text: str) -> float:
     return value
 
 
+def count(text: str) -> int:
+    """Parses an argument that is a number of things, at least one.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is not above 0.
+    """
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
 def escape_unsupported_characters() -> None:
     """Makes standard output escape characters that the terminal's encoding, such as ASCII, does not support, as stderr does."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":

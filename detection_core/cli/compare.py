@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from detection_core.cli.common import (
     LoadReport,
     UsageError,
+    count,
     find_spec,
     fraction,
     in_a_line,
@@ -64,7 +65,7 @@ def add_compare(commands: Any) -> None:
     parser.add_argument("--iou", type=_overlap, default=0.5, metavar="IOU", help="lowest IoU of two boxes at the same place; default: 0.5")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--threshold", type=fraction, metavar="T", help="lowest score, 0–1; default: each model's own")
-    which.add_argument("--top", type=_count, metavar="K", help="use the K best objects of each model instead")
+    which.add_argument("--top", type=count, metavar="K", help="use the K best objects of each model instead")
     parser.add_argument("--image-id", metavar="ID", help="the image's id or file name in COCO results that cover several images")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for images and comparison.json")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="format of the output on stdout")
@@ -77,13 +78,6 @@ def _overlap(text: str) -> float:
     value = float(text)
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
     return value
 
 

@@ -23,6 +23,7 @@ from detection_core.cli.common import (
     use_models_folder,
 )
 from detection_core.cli.detect_images import detect_in_images, numbering_of
+from detection_core.cli.detect_on_cluster import add_cluster_options, check_for_cluster, detect_on_cluster
 from detection_core.cli.detect_videos import VIDEO, VideoRun, add_video_options, limits_of_videos, moves, options_of_videos
 from detection_core.errors import UserError
 
@@ -85,6 +86,7 @@ def add_detect(commands: Any) -> None:
     add_precision(parser)
     parser.add_argument("--device", default="cpu", metavar="D", help="device for the model: cpu, cuda, cuda:1, mps")
     parser.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, if it exists")
+    add_cluster_options(parser)
     add_video_options(parser)
     parser.set_defaults(command=_detect)
 
@@ -95,7 +97,7 @@ def _detect(args: argparse.Namespace) -> int:
     video_limits = limits_of_videos()
     videos, images = _find(args, video_limits)
     formats, video_formats = _formats(args, spec, videos=bool(videos), images=bool(images))
-    limits, loader = settings(args.device)
+    limits, loader = settings("cpu" if args.engine == "ray" else args.device)
     from detection_core.video import lowest_kept
     from detection_core.video.export import FRAME_IDS
 
@@ -105,15 +107,18 @@ def _detect(args: argparse.Namespace) -> int:
     if "coco" in video_formats and videos:
         say(FRAME_IDS.sentence(spec.categories, spec.category_ids))
     numbering = numbering_of(images, args.annotations, spec, formats)
+    how = {"limits": limits, "overwrite": args.overwrite, "on_stdout": args.out is None, "raw_tables": args.raw_csv}
     with _folder(args.out) as folder:
+        if args.engine == "ray":
+            fine = detect_on_cluster(images, folder, spec, lambda: _provenance(spec, threshold), formats, numbering, args, how)
+            return 0 if fine else 1
         detector = _load(spec, args.device, loader)
         if detector is None:
             return 1
         provenance = _provenance(spec, threshold)
         fine = True
         if images:
-            how = {"limits": limits, "overwrite": args.overwrite, "on_stdout": args.out is None, "raw_tables": args.raw_csv}
-            fine = detect_in_images(images, folder, detector.detect, provenance, formats, numbering, **how)
+            fine = detect_in_images(images, folder, lambda batch: batch.run(detector.detect), provenance, formats, numbering, **how)
         if videos:
             floor = lowest_kept(spec.min_score, spec.default_threshold, in_videos)
             with _frame_detector(spec, args.device, loader) as (detect, max_in_flight):
@@ -138,6 +143,8 @@ def _find(args: argparse.Namespace, limits: VideoLimits) -> tuple[list[InputFile
     still = [video.path for video in videos if is_gif(video.path) and not moves(video.path, limits)]
     images = find_images([*others, *still])
     videos = [video for video in videos if video.path not in still]
+    if args.engine == "ray":
+        check_for_cluster(args, videos)
     if videos and args.out is None:
         raise UsageError("Results of videos cannot go to standard output. Add --out DIR.")
     if args.annotations is not None and not images:

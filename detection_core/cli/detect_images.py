@@ -6,7 +6,8 @@ import codecs
 import json
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +15,7 @@ from typing import TYPE_CHECKING
 from detection_core.cli.common import UsageError, duration, in_a_line, say
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from detection_core.batch import BatchRun, Outcome
-    from detection_core.detections import Detections
     from detection_core.formats import Numbering, Provenance
     from detection_core.images.limits import ImageLimits
     from detection_core.inputs import InputFile
@@ -60,7 +58,7 @@ def numbering_of(images: Sequence[InputFile], annotations: Path | None, spec: Mo
 def detect_in_images(
     images: Sequence[InputFile],
     folder: Path,
-    detect: Callable[[Image.Image], Detections],
+    process: Callable[[BatchRun], Iterator[Outcome]],
     provenance: Provenance,
     formats: Sequence[str],
     numbering: Numbering,
@@ -69,13 +67,14 @@ def detect_in_images(
     overwrite: bool,
     on_stdout: bool,
     raw_tables: bool = False,
+    side_by_side: bool = False,
 ) -> bool:
     """Runs detection on all images, reports each outcome, and writes the results.
 
     Args:
         images: The images.
         folder: Folder for results; a temporary one if they are printed.
-        detect: Finds objects in an RGB image.
+        process: Has the images processed, and yields the outcomes.
         provenance: Provenance of the results.
         formats: Keys of `formats.FORMATS`.
         numbering: The ids of images and classes in COCO's formats.
@@ -83,6 +82,7 @@ def detect_in_images(
         overwrite: Whether images that are already done are processed again.
         on_stdout: Whether results are printed.
         raw_tables: Whether CSV is written for programs instead of spreadsheets.
+        side_by_side: Whether several images are processed at a time.
 
     Returns:
         Whether nothing failed.
@@ -90,9 +90,9 @@ def detect_in_images(
     from detection_core.batch import BatchRun
 
     batch = BatchRun(images, folder, provenance, overwrite=overwrite, annotate="png" in formats, limits=limits)
-    report = _Report(len(images))
+    report = _Report(len(images), side_by_side)
     try:
-        for outcome in batch.run(detect):
+        for outcome in process(batch):
             report.add(outcome)
     finally:  # After an interruption, too: the results so far are not lost.
         report.finish(resumable=not on_stdout)
@@ -103,7 +103,8 @@ def detect_in_images(
 class _Report:
     """Reports on stderr the outcome of each image, and the time that is left."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, side_by_side: bool) -> None:
+        self._started = time.perf_counter() if side_by_side else None
         self.failed = 0
         self._total = total
         self._detected = 0
@@ -130,7 +131,8 @@ class _Report:
     def _pace(self, number: int) -> str:
         if self._total == 1:
             return ""
-        each = self._seconds / self._detected
+        seconds = self._seconds if self._started is None else time.perf_counter() - self._started
+        each = seconds / self._detected
         return f"; {1 / each:.1f} images/s, {duration(each * (self._total - number))} left"
 
     def finish(self, *, resumable: bool) -> None:

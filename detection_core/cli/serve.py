@@ -77,7 +77,7 @@ def serve(args: argparse.Namespace) -> int:
 
     with _no_garbage_collection():
         keep = _kept_images(settings)
-        engine = _start_engine(settings.device)
+        engine = _start_engine(settings.device) if settings.engine == "local" else _join_cluster(settings)
         from detection_core.ui.app import build_app, launch_options
         from detection_core.ui.hosting.logs import set_up_logs
         from detection_core.ui.hosting.monitor import Monitor
@@ -178,6 +178,20 @@ def _start_engine(device: str) -> Engine:
         return engine
     except RuntimeError as error:  # torch, of a device that there is not.
         raise UsageError(str(error)) from error
+
+
+def _join_cluster(settings: Settings) -> Engine:
+    """Starts the engine on a Ray cluster; each detector has a GPU, or two cores.
+
+    Raises:
+        RayMissingError: If Ray is not installed.
+        UsageError: If a Ray detector cannot use the device.
+    """
+    from detection_core.engine.ray import DetectorSettings, RayEngine
+
+    if settings.device not in ("cpu", "cuda"):
+        raise UsageError(f"Detectors on a Ray cluster run on cpu or cuda, not on {settings.device}.")
+    return RayEngine(settings.ray_address, DetectorSettings(max_replicas=settings.workers, gpus=float(settings.device == "cuda")))
 
 
 def _report_warm_up(example: Future[Result]) -> None:

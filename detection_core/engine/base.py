@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -115,6 +116,14 @@ class Job:
         with self._changed:
             self._state = state
             self._changed.notify_all()
+
+    def complete(self, outcome: Result | Exception) -> None:
+        """Sets its outcome, unless it was cancelled meanwhile; for the engine."""
+        with suppress(InvalidStateError):
+            if isinstance(outcome, Result):
+                self.future.set_result(outcome)
+            else:
+                self.future.set_exception(outcome)
 
     def wait_for_change(self, seen: JobState, timeout: float) -> JobState:
         """Waits until the state is another than `seen`, or for `timeout` seconds.

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import statistics
 import threading
 import time
-from collections import OrderedDict, deque
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import InvalidStateError, ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from weakref import WeakSet
 
@@ -21,6 +19,8 @@ from detection_core.engine.base import EngineBusyError, EngineError, EngineStatu
 from detection_core.engine.cores import CoreAllocation, Cores
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.peak_memory import peak_memory
+from detection_core.engine.result_cache import KEPT_RESULTS, Request, ResultCache
+from detection_core.engine.run_times import RunTimes
 from detection_core.errors import UserError
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import list_specs
@@ -34,35 +34,10 @@ from detection_core.models.spec import ModelSpec
 
 logger = logging.getLogger(__name__)
 
-_KEPT_RESULTS = 128
 _MAX_JOBS = 64
 _MAX_JOBS_PER_VISITOR = 8
-# What an image is taken to cost until its model has run.
-_UNKNOWN_SECONDS = 0.5
-# No clock is finer.
-_LEAST_SECONDS = 1e-6
-# Number of runs whose median is taken as what a model takes here.
-_LATEST_RUNS = 15
 # On an H100 an image takes a third to two thirds of the time in a pass of eight; hardly less in a larger one.
 _GPU_BATCH = 8
-
-_Key = tuple[str, tuple[str, str], frozenset[Task]]
-
-
-@dataclass(frozen=True)
-class _Request:
-    """What a job is to do."""
-
-    image: LoadedImage
-    spec: ModelSpec
-    measure: bool
-    keep: bool
-    tasks: frozenset[Task]
-
-    @property
-    def key(self) -> _Key:
-        """Under which the result is kept: the image, the model, the revision of its weights, and the tasks."""
-        return self.image.digest, self.spec.identity, self.tasks
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +45,7 @@ class _QueuedJob:
     """A job whose model is loaded: it waits for the device since `queued`."""
 
     job: Job
-    request: _Request
+    request: Request
     module: nn.Module
     load_time: float
     queued: float
@@ -103,7 +78,7 @@ class LocalEngine:
         device: str = "cpu",
         *,
         loader: ModelLoader | None = None,
-        kept_results: int = _KEPT_RESULTS,
+        kept_results: int = KEPT_RESULTS,
         max_jobs: int = _MAX_JOBS,
         max_jobs_per_visitor: int = _MAX_JOBS_PER_VISITOR,
         cores: int | None = None,
@@ -118,16 +93,15 @@ class LocalEngine:
         self._runs = ThreadPoolExecutor(self._cores.count, thread_name_prefix="run")
         self._lock = threading.Lock()
         self._closed = False
-        self._jobs: dict[Job, _Request] = {}
+        self._jobs: dict[Job, Request] = {}
         self._queue: FairQueue[_QueuedJob] = FairQueue()
         self._running: set[_QueuedJob] = set()
-        self._kept: OrderedDict[_Key, Result] = OrderedDict()
-        self._max_kept = kept_results
+        self._kept = ResultCache(kept_results)
         self._max_jobs = max_jobs
         self._max_jobs_per_visitor = max_jobs_per_visitor
         self._modules_run: WeakSet[nn.Module] = WeakSet()
-        self._seconds: dict[str, deque[float]] = {}
-        self._costs: dict[str, deque[float]] = {}
+        self._seconds = RunTimes()
+        self._costs = RunTimes()
 
     def submit(
         self,
@@ -154,11 +128,10 @@ class LocalEngine:
             EngineBusyError: If too many images are waiting already.
             EngineError: If the engine has been closed.
         """
-        wanted = frozenset(task for task in spec.tasks if tasks is None or task == "boxes" or task in tasks)
-        request = _Request(image, spec, measure, keep, wanted)
+        request = Request.create(image, spec, measure=measure, keep=keep, tasks=tasks)
         job = Job(spec, visitor)
         with self._lock:
-            kept = self._find_kept(request)
+            kept = self._kept.find(request)
             if kept is None:
                 self._admit(job, request)
         if kept is not None:
@@ -199,7 +172,7 @@ class LocalEngine:
     def run_seconds(self) -> dict[str, float]:
         """What an image takes here: the median of the latest runs, without the first since the model was loaded."""
         with self._lock:
-            return {key: statistics.median(seconds) for key, seconds in self._seconds.items()}
+            return self._seconds.medians()
 
     def jobs_of_others(self, visitor: str) -> int:
         """How many jobs of other visitors are in progress."""
@@ -222,13 +195,7 @@ class LocalEngine:
             job.cancel()
         self._runs.shutdown()
 
-    def _find_kept(self, request: _Request) -> Result | None:
-        kept = None if request.measure or not request.keep else self._kept.get(request.key)
-        if kept is not None:
-            self._kept.move_to_end(request.key)
-        return kept
-
-    def _admit(self, job: Job, request: _Request) -> None:
+    def _admit(self, job: Job, request: Request) -> None:
         if self._closed:
             raise EngineError("The server is shutting down. Try again in a moment.")
         of_visitor = sum(other.visitor == job.visitor for other in self._jobs) if job.visitor else 0
@@ -242,17 +209,15 @@ class LocalEngine:
         if isinstance(outcome, nn.Module):
             self._enqueue(job, outcome, load_time)
         elif not job.cancelled:
-            _complete(job, _readable(outcome, job.spec))
+            job.complete(_readable(outcome, job.spec))
 
     def _enqueue(self, job: Job, module: nn.Module, load_time: float) -> None:
         with self._lock:
             request = self._jobs.get(job)
             if request is None:
                 return
-            costs = self._costs.get(job.spec.key)
-            cost = max(statistics.median(costs), _LEAST_SECONDS) if costs else _UNKNOWN_SECONDS
             # The module goes along: it could be let go before its turn comes, and the device must not wait for a load.
-            self._queue.put(_QueuedJob(job, request, module, load_time, time.perf_counter()), job.visitor, cost)
+            self._queue.put(_QueuedJob(job, request, module, load_time, time.perf_counter()), job.visitor, self._costs.cost(job.spec.key))
         self._start_runs()
 
     def _start_runs(self) -> None:
@@ -265,14 +230,14 @@ class LocalEngine:
                 else:
                     answered.append((batch[0].job, outcome))
         for job, kept in answered:
-            _complete(job, kept)
+            job.complete(kept)
         self._report_positions()
 
     def _next_batches(self) -> Iterator[tuple[list[_QueuedJob], CoreAllocation | Result]]:
         """Takes out of the line who can be served now, with their cores or with a result that is kept."""
         while len(self._queue) and not self._closed:
             request = self._queue.peek().request
-            kept = self._find_kept(request)
+            kept = self._kept.find(request)
             if kept is not None:
                 yield [self._queue.pop()], kept
                 continue
@@ -294,7 +259,7 @@ class LocalEngine:
         size, tasks = first.request.image.image.size, first.request.tasks
         alike = queued.module is first.module and request.image.image.size == size and request.tasks == tasks
         again = request.keep and any(request.key == other.request.key for other in batch)
-        return alike and not again and not (request.measure or first.request.measure) and self._find_kept(request) is None
+        return alike and not again and not (request.measure or first.request.measure) and self._kept.find(request) is None
 
     def _run(self, batch: list[_QueuedJob], allocation: CoreAllocation) -> None:
         started = time.perf_counter()
@@ -329,7 +294,7 @@ class LocalEngine:
             if isinstance(outcome, Result):
                 timings = replace(outcome.timings, load=queued.load_time, wait=started - queued.queued)
                 outcome = replace(outcome, timings=timings)
-            _complete(queued.job, outcome)
+            queued.job.complete(outcome)
 
     def _run_model(self, batch: list[_QueuedJob], first_run: bool) -> Sequence[Result | Exception]:
         """Runs the model once on some images."""
@@ -345,16 +310,12 @@ class LocalEngine:
         memory = None if run_memory is None else run_memory + size_in_memory(module)
         return [Result(detections, timings, request.spec, first_run, memory=memory) for detections in found]
 
-    def _record(self, request: _Request, result: Result, cost: float) -> None:
+    def _record(self, request: Request, result: Result, cost: float) -> None:
         """Keeps a result, and remembers what it cost: seconds, and its share of all the device's time."""
         if not result.first_run:
-            seconds = result.timings.network + result.timings.post
-            self._seconds.setdefault(request.spec.key, deque(maxlen=_LATEST_RUNS)).append(seconds)
-            self._costs.setdefault(request.spec.key, deque(maxlen=_LATEST_RUNS)).append(cost)
-        if request.keep:
-            self._kept[request.key] = replace(result, kept=True, first_run=False, memory=None)
-        while len(self._kept) > self._max_kept:
-            self._kept.popitem(last=False)
+            self._seconds.record(request.spec.key, result.timings.network + result.timings.post)
+            self._costs.record(request.spec.key, cost)
+        self._kept.add(request, result)
 
     def _report_positions(self) -> None:
         # Within the lock: a job that starts to run meanwhile must not be reported as queued afterwards.
@@ -391,12 +352,3 @@ def _readable(error: BaseException, spec: ModelSpec) -> Exception:
 
 def _ran_out_of_memory(outcome: Result | Exception) -> bool:
     return isinstance(outcome, Exception) and outcome.__cause__ is not None and is_lack_of_memory(outcome.__cause__)
-
-
-def _complete(job: Job, outcome: Result | Exception) -> None:
-    """Sets a job's outcome, unless it was cancelled meanwhile."""
-    with suppress(InvalidStateError):
-        if isinstance(outcome, Result):
-            job.future.set_result(outcome)
-        else:
-            job.future.set_exception(outcome)

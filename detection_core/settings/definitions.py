@@ -166,6 +166,14 @@ class Settings:
         secret=True,  # It may contain a password.
     )
     offline: bool = _switch(False, "--offline", "OFFLINE", "never download anything: only models that are on this machine can be used")
+    # Where detection runs.
+    engine: Literal["local", "ray"] = _setting(
+        "local", "--engine", "ENGINE", parsers.choice("local", "ray"), "where detection runs: local, or ray for a Ray cluster", "ENGINE"
+    )
+    ray_address: str = _setting(
+        "", "--ray-address", "RAY_ADDRESS", parsers.ray_address, "the Ray cluster: auto or HOST:PORT", "ADDRESS", "one is started here"
+    )
+    workers: int = _setting(4, "--workers", "WORKERS", parsers.whole(4), "most detectors that are started on a Ray cluster", "NUMBER")
     # Limits.
     max_megapixels: float = _setting(
         50.0, "--max-megapixels", "MAX_MEGAPIXELS", parsers.positive(50), "largest accepted image in megapixels", "NUMBER", "50"

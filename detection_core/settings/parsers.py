@@ -93,6 +93,16 @@ def address(text: str) -> str:
     return text.rstrip("/")
 
 
+def ray_address(text: str) -> str:
+    """Parses the address of a Ray cluster."""
+    host, _, port = text.rpartition(":")
+    if text != "auto" and not (host and "/" not in host and port.isascii() and port.isdigit()):
+        raise ValueError(
+            "must be auto, or HOST:PORT of a cluster that this machine has joined (ray:// does not carry results as they come)"
+        )
+    return text
+
+
 def root_path(text: str) -> str:
     """Parses a path below which the page is served, or its whole address; returns it without a slash at its end."""
     if not _is_http(text) and not (text.startswith("/") and not text.startswith("//") and text == urlsplit(text).path):

@@ -1,0 +1,106 @@
+"""What the page, the gateway and the detectors say to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection_core.engine.base import JobState, Result
+from detection_core.models.families import Task
+from detection_core.models.loader import ResidentModel
+from detection_core.models.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Call:
+    """An image for a detector, without its pixels, which travel by themselves.
+
+    Attributes:
+        spec: The model, looked up once by the page.
+        tasks: What is wanted of what it gives.
+        measure: Whether nothing may run beside it, and its memory is watched.
+    """
+
+    spec: ModelSpec
+    tasks: frozenset[Task]
+    measure: bool
+
+    @property
+    def model_id(self) -> str:
+        """Identifies the model and the content of its file in Ray Serve."""
+        return "#".join(self.spec.identity)
+
+
+@dataclass(frozen=True)
+class DetectorReport:
+    """What a detector has.
+
+    Attributes:
+        name: The replica's name.
+        states: Where each model is, as `Engine.model_states` says.
+        models: Models in memory.
+        max_in_flight: With how many images it is busy.
+    """
+
+    name: str
+    states: Mapping[str, str]
+    models: tuple[ResidentModel, ...]
+    max_in_flight: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A result, and what the detector has after it."""
+
+    result: Result
+    report: DetectorReport
+
+
+FromDetector = JobState | Answer | Exception
+
+
+@dataclass(frozen=True)
+class Submit:
+    """The page's message to the gateway: a call under a number, with its pixels, RGB uint8 [H,W,3]."""
+
+    number: int
+    call: Call
+    pixels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """The page's message that nobody waits for a call any more."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Update:
+    """The gateway's message about a call: its state, or its end as an answer or an error."""
+
+    number: int
+    content: FromDetector
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    """The gateway's message about the cluster.
+
+    Attributes:
+        detectors: How many detectors run.
+        report: What one of them has, if it was asked.
+    """
+
+    detectors: int
+    report: DetectorReport | None = None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The gateway's last message: why there is no cluster."""
+
+    reason: str

@@ -1,0 +1,172 @@
+"""The engine on a real cluster of several nodes: results as the local engine's, and nothing lost when parts of the cluster are."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.random_models import random_module
+from detection_core.detections import Detections
+from detection_core.engine import EngineError, LocalEngine, Stage
+from detection_core.engine.ray import DetectorSettings, RayEngine
+from detection_core.images.reading import LoadedImage, read_image
+from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_model_spec
+from tests.ray_nodes import NODE, WITHOUT_DASHBOARD
+
+pytestmark = pytest.mark.ray
+
+# One of each family, and the built-in models.
+MODELS = [
+    COCO_MODEL,
+    PERSON_MODEL,
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "maskrcnn_resnet50_fpn",
+    "keypointrcnn_resnet50_fpn",
+    "retinanet_resnet50_fpn",
+    "fcos_resnet50_fpn",
+    "ssd300_vgg16",
+    "ssdlite320_mobilenet_v3_large",
+]
+COCO = get_model_spec(COCO_MODEL)
+PATIENCE = 120
+
+
+@pytest.fixture
+def start(cluster: Any) -> Iterator[Callable[[int], RayEngine]]:
+    """Makes an engine on a cluster with so many nodes, each with room for one detector."""
+    engines = []
+
+    def make(nodes: int) -> RayEngine:
+        for _ in range(nodes):
+            cluster.add_node(**NODE)
+        engine = RayEngine(cluster.address, DetectorSettings(min_replicas=2, max_replicas=2, cpus=1))
+        engines.append(engine)
+        engine.submit(an_image(255), COCO).result(PATIENCE)
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.close()
+
+
+def an_image(number: int) -> LoadedImage:
+    """A real image, made different by its number."""
+    pixels = np.array(read_image(ASSETS / "examples" / "astronaut.jpg").image.resize((160, 160)))
+    pixels[0, 0] = number
+    return read_image(pixels)
+
+
+def assert_equal(found: Detections, expected: Detections) -> None:
+    for name in ("boxes", "labels", "scores", "masks", "keypoints", "keypoint_scores"):
+        ours, theirs = getattr(found, name), getattr(expected, name)
+        assert (ours is None) == (theirs is None), name
+        assert ours is None or np.array_equal(ours, theirs, equal_nan=True), name
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_results_are_those_of_the_local_engine(start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DETECTION_EXPLORER_WEIGHTS_DIR", str(tmp_path))
+    local = LocalEngine(cores=1)
+    specs = [get_model_spec(key) for key in MODELS]
+    for spec in specs:
+        if spec.source == "torchvision":
+            torch.save(random_module(spec.key).state_dict(), tmp_path / spec.file_name)
+    engine = start(1)
+    for spec in specs:
+        on_cluster, here = (each.submit(an_image(1), spec).result(PATIENCE) for each in (engine, local))
+        assert len(here.detections) > 0 or spec.key == PERSON_MODEL
+        assert_equal(on_cluster.detections, here.detections)
+        assert on_cluster.spec is spec
+    assert engine.model_states()[specs[-1].key] == "in memory"
+    local.close()
+
+
+def replicas() -> list[int]:
+    """The processes of the detectors on this machine."""
+    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [int(line.split()[0]) for line in listed.splitlines() if "ray::ServeReplica:detection-explorer:" in line]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def under_load(engine: RayEngine, fault: Callable[[], None]) -> None:
+    """Sends images, lets something fail meanwhile, and checks that each is answered once, and right."""
+    answers: list[int] = []
+    jobs = []
+    for number in range(40):
+        jobs.append(engine.submit(an_image(number), COCO, keep=False))
+        jobs[-1].future.add_done_callback(lambda _, number=number: answers.append(number))
+    jobs[2].result(PATIENCE)
+    fault()
+    results = [job.result(PATIENCE) for job in jobs]
+    assert sorted(answers) == list(range(40))
+    local = LocalEngine(cores=1)
+    for number in (0, 17, 39):
+        expected = local.submit(an_image(number), COCO).result(PATIENCE).detections
+        assert_equal(results[number].detections, expected)
+    local.close()
+    assert engine.status().waiting == engine.status().running == 0
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_killed_detectors_and_nodes_lose_nothing_and_new_nodes_take_work(start, cluster):
+    engine = start(1)
+    # The second detector has no room yet.
+    assert engine.max_in_flight == 2
+    added = cluster.add_node(**NODE)
+    wait_for(lambda: engine.max_in_flight == 4)
+    wait_for(lambda: len(replicas()) == 2)
+    under_load(engine, lambda: os.kill(replicas()[0], signal.SIGKILL))
+    wait_for(lambda: len(replicas()) == 2 and engine.max_in_flight == 4)
+    under_load(engine, lambda: cluster.remove_node(added, allow_graceful=False))
+
+
+def test_a_lost_head_is_said_until_there_is_another(start, cluster):
+    engine = start(1)
+    port = int(cluster.address.rpartition(":")[2])
+    waiting = [engine.submit(an_image(number), COCO, keep=False) for number in range(20)]
+    cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+    # Those that were answered before are; the others hear of it.
+    for job in waiting:
+        if (error := job.future.exception(PATIENCE)) is not None:
+            assert isinstance(error, EngineError)
+            assert "cluster" in str(error)
+    with pytest.raises(EngineError, match="cannot be reached at present"):
+        engine.submit(an_image(99), COCO)
+    for node in list(cluster.worker_nodes):
+        node.kill_all_processes(check_alive=False, allow_graceful=False)
+    other = type(cluster)(initialize_head=True, head_node_args={**WITHOUT_DASHBOARD, "num_cpus": 2, "gcs_server_port": port})
+    try:
+        wait_for(lambda: engine.status().waiting == 0 and is_back(engine))
+    finally:
+        engine.close()
+        other.shutdown()
+
+
+def is_back(engine: RayEngine) -> bool:
+    try:
+        return len(engine.submit(an_image(7), COCO, keep=False).result(PATIENCE).detections) > 0
+    except EngineError:
+        return False
+
+
+def test_a_cancelled_job_leaves_room_for_others(start):
+    engine = start(1)
+    jobs = [engine.submit(an_image(number), COCO, visitor="gone", keep=False) for number in range(4)]
+    engine.cancel_visitor("gone")
+    assert all(job.cancelled or job.state.stage is Stage.DONE for job in jobs)
+    assert len(engine.submit(an_image(5), COCO, visitor="stays").result(PATIENCE).detections) > 0
