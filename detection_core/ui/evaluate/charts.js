@@ -3,7 +3,7 @@
 import { makeSvg } from "../components/js/dom.js";
 
 const HEIGHT = 260;
-const EDGE = { left: 44, right: 14, top: 12, bottom: 40 };
+const EDGE = { left: 44, right: 14, top: 28, bottom: 40 };
 const TICKS = [0, 0.2, 0.4, 0.6, 0.8, 1];
 
 /** @typedef {{ name: string, x: number[], y: number[], place: number, mark?: Point | null, best?: Point | null }} Line marks: a dot at the threshold, a ring at the best one */
@@ -45,7 +45,7 @@ function drawLines(svg, { title, xLabel, yLabel, lines, diagonal }, width) {
     addText(svg, String(tick), EDGE.left - 8, y(tick) + 4, "end");
   }
   addText(svg, xLabel, x(1), HEIGHT - 6, "end");
-  addText(svg, yLabel, EDGE.left + 6, EDGE.top + 12, "start");
+  addText(svg, yLabel, EDGE.left - 26, 12, "start");
   if (diagonal) addLine(svg, [x(0), y(0)], [x(1), y(1)], "ev-diagonal");
   for (const { name, x: xs, y: ys, place } of lines) {
     const points = xs.map((value, i) => [value, ys[i]]).filter(([a, b]) => Number.isFinite(a) && Number.isFinite(b));
@@ -75,7 +75,7 @@ export function drawHistogram(svg, title, right, wrong, width) {
   addText(svg, most.toLocaleString("en"), EDGE.left - 8, y(1) + 4, "end");
   addText(svg, "0", EDGE.left - 8, y(0) + 4, "end");
   addText(svg, "Score", x(1), HEIGHT - 6, "end");
-  addText(svg, "Detections", EDGE.left + 6, EDGE.top + 12, "start");
+  addText(svg, "Detections", EDGE.left - 26, 12, "start");
   right.forEach((count, i) => {
     const [from, to] = [x(i / right.length) + 1, x((i + 1) / right.length) - 1];
     addRect(svg, from, y((count + wrong[i]) / most), to - from, y(count / most) - y((count + wrong[i]) / most), "ev-wrong");
@@ -105,7 +105,7 @@ export function drawAccuracyTime(svg, dots, width) {
     addText(svg, String(tick), EDGE.left - 8, y(tick) + 4, "end");
   }
   addText(svg, "Time of an image", width - EDGE.right, HEIGHT - 6, "end");
-  addText(svg, "AP", EDGE.left + 6, EDGE.top + 12, "start");
+  addText(svg, "AP", EDGE.left - 26, 12, "start");
   for (const { place, letter, ms, ap, title } of dots) {
     const dot = addDot(svg, x(ms), y(ap), 6, `ev-mark ev-model-${place}`);
     makeSvg("title", "", dot).textContent = title;

@@ -36,11 +36,13 @@ export function createDetails(ui, state) {
         const row = make("tr");
         const head = make("th", "ev-row-head", KINDS[kind] ?? kind);
         head.scope = "row";
-        const bar = make("td", "ev-gain");
+        const cell = make("td");
+        const bar = make("div", "ev-gain");
         const fill = make("span", "ev-gain-bar");
         fill.style.setProperty("--share", String(gain / most));
         bar.append(fill, make("span", "", `+${gain.toFixed(3)}`));
-        row.append(head, make("td", "ev-number", count.toLocaleString("en")), bar);
+        cell.append(bar);
+        row.append(head, make("td", "ev-number", count.toLocaleString("en")), cell);
         return row;
       }),
     );

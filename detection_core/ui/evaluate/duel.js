@@ -1,19 +1,21 @@
 // Two models on the same objects: what only one of them finds, whether that is more than chance, and the images with the largest difference.
 
-import { formatScore, make, makeButton, setAttribute, setText, show } from "../components/js/dom.js";
+import { counted, formatScore, make, setAttribute, setText, show } from "../components/js/dom.js";
 import { compareOutcomes } from "./paired.js";
-import { interval, modelName } from "./tables.js";
+import { interval } from "./tables.js";
 import { letterOf } from "./state.js";
 
 const MOST_IMAGES = 8;
 
+/** @typedef {{ set: (words: string, shown: import("./gallery.js").Shown[], source: EvaluationResult) => void }} Gallery */
+
 /**
  * @param {Refs} ui
  * @param {import("./state.js").EvaluateState} state
- * @param {{ set: (words: string, shown: import("./gallery.js").Shown[], source: any) => void }} gallery
- * @param {{ onChange: () => void, onOpen: (image: number, place: number) => void }} handlers
+ * @param {{ pairs: Gallery, images: Gallery }} galleries of objects that are found or not, and of images
+ * @param {() => void} onChange
  */
-export function createDuel(ui, state, gallery, { onChange, onOpen }) {
+export function createDuel(ui, state, galleries, onChange) {
   function build() {
     const { models } = state;
     show(ui.duel, models.length > 1);
@@ -43,8 +45,9 @@ export function createDuel(ui, state, gallery, { onChange, onOpen }) {
     }
     setText(ui.duelWords, `${difference(a, b)} Wrong detections: ${found.wrongA.toLocaleString("en")} of ${letterOf(a)}, ${found.wrongB.toLocaleString("en")} of ${letterOf(b)}. McNemar's test: p = ${shortly(found.pValue)}${found.pValue < 0.05 ? "" : ", which may be chance"}.`);
     const chosen = kinds[state.kindOfPair];
-    gallery.set(chosen.text, chosen.objects.map((object) => shownObject(result, object)), result);
-    writeImages(found.images.slice(0, MOST_IMAGES));
+    galleries.pairs.set(`${chosen.text}: ${counted(chosen.objects.length, "object")}`, chosen.objects.map((object) => shownObject(result, object)), result);
+    const images = found.images.slice(0, MOST_IMAGES).map((each) => shownImage(result, each, [a, b]));
+    galleries.images.set("Images with the largest difference", images, result);
   }
 
   /** @param {number} a @param {number} b */
@@ -57,25 +60,6 @@ export function createDuel(ui, state, gallery, { onChange, onOpen }) {
     const isClear = bounds && (bounds[0] > 0 || bounds[1] < 0);
     const range = bounds ? ` (${interval(bounds)}), ${isClear ? "which is clear" : "which is not clear: the interval contains 0"}` : "";
     return `AP of ${letterOf(a)} − ${letterOf(b)}: ${(sign * known.ap).toFixed(3)}${range}.`;
-  }
-
-  /** @param {import("./paired.js").ImageDifference[]} images */
-  function writeImages(images) {
-    const [a, b] = state.pair;
-    show(ui.imageTable, images.length > 0);
-    const heads = [...ui.imageTable.querySelectorAll("thead th")];
-    heads[1].replaceChildren(modelName("errors", a));
-    heads[2].replaceChildren(modelName("errors", b));
-    ui.imageRows.replaceChildren(
-      ...images.map(({ image, errorsA, errorsB }) => {
-        const row = make("tr");
-        const head = make("th", "ev-row-head");
-        head.scope = "row";
-        head.append(makeButton("dv-link", state.result?.images[image].name ?? "", () => onOpen(image, errorsA < errorsB ? b : a)));
-        row.append(head, make("td", "ev-number", String(errorsA)), make("td", "ev-number", String(errorsB)));
-        return row;
-      }),
-    );
   }
 
   for (const [side, select] of [ui.pairA, ui.pairB].entries()) {
@@ -99,6 +83,18 @@ export function createDuel(ui, state, gallery, { onChange, onOpen }) {
 /** @param {EvaluationResult} result @param {number} object @returns {import("./gallery.js").Shown} */
 function shownObject({ objects, categories }, object) {
   return { image: objects.image[object], annotated: objects.box[object], detected: null, label: categories[objects.label[object]], score: null };
+}
+
+/**
+ * @param {EvaluationResult} result
+ * @param {import("./paired.js").ImageDifference} difference
+ * @param {number[]} pair
+ * @returns {import("./gallery.js").Shown}
+ */
+function shownImage({ images }, { image, errorsA, errorsB }, [a, b]) {
+  const { name, width, height } = images[image];
+  const label = `${name}: errors ${letterOf(a)} ${errorsA}, ${letterOf(b)} ${errorsB}`;
+  return { image, annotated: null, detected: null, label, score: null, part: [0, 0, width, height] };
 }
 
 /** @param {number} p */

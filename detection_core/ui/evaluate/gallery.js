@@ -1,8 +1,8 @@
 // Objects as crops of their images, with the annotated box (solid) and the detected one (dashed); they are fetched as they are shown.
 
-import { counted, formatScore, make, makeButton, makeSvg, setText, show } from "../components/js/dom.js";
+import { formatScore, make, makeButton, makeSvg, setText, show } from "../components/js/dom.js";
 
-/** @typedef {{ image: number, annotated: Box | null, detected: Box | null, label: string, score: number | null }} Shown boxes are [x, y, width, height] */
+/** @typedef {{ image: number, annotated: Box | null, detected: Box | null, label: string, score: number | null, part?: Box }} Shown boxes are [x, y, width, height]; `part` of the image if it is not that of the boxes */
 
 /**
  * @param {{ section: HTMLElement, title: HTMLElement, list: HTMLElement, more: HTMLElement }} parts
@@ -28,7 +28,7 @@ export function createGallery({ section, title, list, more }, server, most, onOp
     key = wanted;
     objects = next;
     order = { evaluation: source.evaluation, iou_type: source.iou_type };
-    setText(title, `${words}: ${counted(next.length, "object")}`);
+    setText(title, words);
     list.replaceChildren();
     add();
   }
@@ -40,7 +40,7 @@ export function createGallery({ section, title, list, more }, server, most, onOp
     list.append(...cards.map(({ item }) => item));
     show(more, list.children.length < objects.length);
     if (!next.length) return;
-    const items = next.map(({ image, annotated, detected }) => [image, ...unionOf(annotated, detected)]);
+    const items = next.map(({ image, annotated, detected, part }) => [image, ...(part ?? unionOf(annotated, detected))]);
     const asked = key;
     const answer = await server.crops({ ...order, items }).catch(() => null);
     if (asked !== key) return;

@@ -114,8 +114,11 @@ export function writeClasses(table, state, onSort) {
   writeTable(table, columns, rows, state.sort, onSort);
 }
 
-/** @param {number[] | null | undefined} bounds */
-export const interval = (bounds) => (bounds ? `${figure(bounds[0])} – ${figure(bounds[1])}` : "");
+/** Objects of a single image are resampled to what they were, which says nothing. @param {number[] | null | undefined} bounds */
+export function interval(bounds) {
+  const [low, high] = (bounds ?? []).map((value) => figure(value));
+  return low === high ? "" : `${low} – ${high}`;
+}
 
 /** A model's letter in its color, and its title. @param {string} title @param {number} place */
 export function modelName(title, place) {

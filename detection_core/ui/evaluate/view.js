@@ -1,7 +1,7 @@
 // EvaluateView in the browser: takes the results from Python, and computes and draws everything that depends on a threshold without it.
 
 import { createChoice } from "../components/js/controls.js";
-import { collectRefs, debounce, formatScore, make, makeButton, oncePerFrame, setAttribute, setText, show } from "../components/js/dom.js";
+import { collectRefs, counted, debounce, formatScore, make, makeButton, oncePerFrame, setAttribute, setText, show } from "../components/js/dom.js";
 import { createExportMenu } from "../components/js/export_menu.js";
 import { bringIntoView, saveFile, showLines, writeError, writeStatus } from "../components/js/feedback.js";
 import { viewIdOf } from "../components/js/kept.js";
@@ -43,7 +43,9 @@ export function mount({ element, props, trigger, server, watch, constants }) {
   const thresholds = createThresholds(ui, state, { onChange: redrawSoon, onUse: useThreshold });
   const matrix = createMatrix(ui, state, drawCell);
   const details = createDetails(ui, state);
-  const duel = createDuel(ui, state, pairGallery, { onChange: redrawSoon, onOpen: photo.open });
+  const imageParts = { section: ui.imageSection, title: ui.imageTitle, list: ui.imageList, more: ui.imageMore };
+  const imageGallery = createGallery(imageParts, server, constants.mostCrops, ({ image }) => photo.open(image, state.pair[1]));
+  const duel = createDuel(ui, state, { pairs: pairGallery, images: imageGallery }, redrawSoon);
   const mapping = createMapping(ui, state, () => ask("again"));
   const menu = createExportMenu(ui.download, constants.exportFormats, ([format]) => download(format));
   const packingTimeout = debounce(() => menu.setBusy(false), PATIENCE);
@@ -187,7 +189,7 @@ export function mount({ element, props, trigger, server, watch, constants }) {
       label: categories[detection >= 0 ? detections.label[detection] : objects.label[object]],
       score: detection >= 0 ? detections.score[detection] : null,
     }));
-    cellGallery.set(matrix.title(), items, result);
+    cellGallery.set(`${matrix.title()}: ${counted(items.length, "object")}`, items, result);
   }
 
   // ---------------------------------------------------------------- requests
