@@ -1,8 +1,10 @@
-// Objects as crops of their images, with the annotated box (solid) and the detected one (dashed); they are fetched as they are shown.
+// Objects as crops of their images, with the annotated box (solid) and the detected one (dashed); they are fetched
+// when they come into view, so that a move of a threshold asks the server for nothing.
 
 import { formatScore, make, makeButton, makeSvg, setText, show } from "../components/js/dom.js";
 
 /** @typedef {{ image: number, annotated: Box | null, detected: Box | null, label: string, score: number | null, part?: Box }} Shown boxes are [x, y, width, height]; `part` of the image if it is not that of the boxes */
+/** @typedef {{ url?: string, part?: number[], error?: string }} Crop */
 
 /**
  * @param {{ section: HTMLElement, title: HTMLElement, list: HTMLElement, more: HTMLElement }} parts
@@ -14,7 +16,12 @@ export function createGallery({ section, title, list, more }, server, most, onOp
   let key = "";
   /** @type {Shown[]} */
   let objects = [];
-  let order = {};
+  let order = { evaluation: "", iou_type: "" };
+  /** @type {{ key: string, item: (number | null)[], fill: (crop: Crop) => void }[]} */
+  let pending = [];
+  let isInView = false;
+  /** What has been fetched, by image and part. @type {Map<string, Crop>} */
+  const known = new Map();
 
   /**
    * @param {string} words
@@ -23,29 +30,49 @@ export function createGallery({ section, title, list, more }, server, most, onOp
    */
   function set(words, next, source) {
     show(section, next.length > 0);
-    const wanted = JSON.stringify([words, next, source.evaluation]);
+    const wanted = [source.evaluation, words, next.reduce(digest, 7)].join();
     if (wanted === key) return;
     key = wanted;
     objects = next;
+    pending = [];
+    if (order.evaluation !== source.evaluation) known.clear();
     order = { evaluation: source.evaluation, iou_type: source.iou_type };
     setText(title, words);
     list.replaceChildren();
     add();
   }
 
-  async function add() {
-    const from = list.children.length;
-    const next = objects.slice(from, from + most);
-    const cards = next.map(cardOf);
-    list.append(...cards.map(({ item }) => item));
+  function add() {
+    const next = objects.slice(list.children.length, list.children.length + most);
+    for (const shown of next) {
+      const { item, fill } = cardOf(shown);
+      list.append(item);
+      const part = [shown.image, ...(shown.part ?? unionOf(shown.annotated, shown.detected))];
+      const crop = known.get(part.join());
+      if (crop) fill(crop);
+      else pending.push({ key: part.join(), item: part, fill });
+    }
     show(more, list.children.length < objects.length);
-    if (!next.length) return;
-    const items = next.map(({ image, annotated, detected, part }) => [image, ...(part ?? unionOf(annotated, detected))]);
-    const asked = key;
-    const answer = await server.crops({ ...order, items }).catch(() => null);
-    if (asked !== key) return;
-    cards.forEach((card, i) => card.fill(answer?.crops?.[i] ?? { error: answer?.error ?? "The server does not answer." }));
+    if (isInView) load();
   }
+
+  async function load() {
+    const asked = pending.splice(0);
+    for (let i = 0; i < asked.length; i += most) {
+      const part = asked.slice(i, i + most);
+      const answer = await server.crops({ ...order, items: part.map(({ item }) => item) }).catch(() => null);
+      part.forEach(({ key: name, fill }, j) => {
+        const crop = answer?.crops?.[j] ?? { error: answer?.error ?? "The server does not answer." };
+        if (crop.url) known.set(name, crop);
+        fill(crop);
+      });
+    }
+  }
+
+  new IntersectionObserver((entries) => {
+    isInView = entries[entries.length - 1].isIntersecting;
+    if (isInView) load();
+  }).observe(list);
 
   /** @param {Shown} shown */
   function cardOf(shown) {
@@ -57,7 +84,7 @@ export function createGallery({ section, title, list, more }, server, most, onOp
     item.append(button);
     return {
       item,
-      /** @param {{ url?: string, part?: number[], error?: string }} crop */
+      /** @param {Crop} crop */
       fill({ url, part, error }) {
         if (!url || !part) return frame.append(make("span", "ev-crop-error", error));
         const image = make("img");
@@ -75,6 +102,12 @@ export function createGallery({ section, title, list, more }, server, most, onOp
 
   more.addEventListener("click", add);
   return { set };
+}
+
+/** A number that differs for other objects; writing thousands of them as text at each move would be slow. @param {number} sum @param {Shown} shown */
+function digest(sum, { image, annotated, detected, label }) {
+  const numbers = [image, ...(annotated ?? [-1]), ...(detected ?? [-2]), label.length, label.charCodeAt(label.length - 1)];
+  return numbers.reduce((total, number) => (total * 31 + Math.round(10 * number)) % 2147483647, sum);
 }
 
 /** @param {SVGElement} svg @param {Box} box @param {string} className */

@@ -143,6 +143,7 @@ export function mount({ element, props, trigger, server, watch, constants }) {
           state.shown = place;
           for (const [i, other] of [...ui.shown.children].entries()) setAttribute(other, "aria-pressed", i === place);
           drawTables();
+          details.draw();
           redraw();
         });
         setAttribute(button, "aria-pressed", place === state.shown);
@@ -159,7 +160,6 @@ export function mount({ element, props, trigger, server, watch, constants }) {
     thresholds.draw();
     drawMatrix();
     duel.draw();
-    details.draw();
     commitSoon();
     hook.lastRedrawMs = performance.now() - start;
     hook.redraws += 1;
