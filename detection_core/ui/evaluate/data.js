@@ -134,6 +134,6 @@ export function mount({ element, props, trigger, upload, watch, constants }) {
 function wordsOf(facts) {
   if (!facts) return "The built-in sample: eight photos with hand-drawn annotations. Too few to judge a model by.";
   const { name, images, objects, classes, tasks, fault_count } = facts;
-  const size = `${name}: ${counted(images, "image")}, ${counted(objects, "object")}, ${classes.toLocaleString("en")} ${classes === 1 ? "class" : "classes"}, with ${tasks.join(" and ")}.`;
+  const size = `${name}: ${counted(images, "image")}, ${counted(objects, "object")}, ${classes.toLocaleString("en")} ${classes === 1 ? "class" : "classes"}, with ${tasks.join(", ")}.`;
   return fault_count ? `${size} The data has ${counted(fault_count, "fault")}:` : size;
 }

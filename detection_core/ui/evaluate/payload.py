@@ -106,12 +106,7 @@ def detection_columns(matches: Matches, index: int, most: int = MOST_DETECTIONS)
         Columns: `score`, `label`, `image`, `box`, `partner` (the object that it finds, or -1), `ignored`; and `pairs`, a flat list of a
         detection and an object of another class that overlap, the highest IoU first.
     """
-    order = np.argsort(-matches.scores, kind="stable")
-    floor = 0.0
-    if len(order) > most:
-        # Detections of one score stay together.
-        floor = float(np.nextafter(matches.scores[order[most]], 2))
-        order = order[matches.scores[order] >= floor]
+    order, floor = shown_order(matches, most)
     place = np.full(len(matches.found), -1)
     place[matches.detection[order]] = np.arange(len(order))
     detections, objects = crossing_pairs(matches, index)
@@ -127,6 +122,16 @@ def detection_columns(matches: Matches, index: int, most: int = MOST_DETECTIONS)
         "pairs": np.column_stack([place[detections[kept]], objects[kept]]).ravel().tolist(),
     }
     return columns, floor
+
+
+def shown_order(matches: Matches, most: int = MOST_DETECTIONS) -> tuple[NDArray[np.int64], float]:
+    """The detections that the browser gets, by falling score, and the lowest threshold down to which they are complete."""
+    order = np.argsort(-matches.scores, kind="stable")
+    if len(order) <= most:
+        return order, 0.0
+    # Detections of one score stay together.
+    floor = float(np.nextafter(matches.scores[order[most]], 2))
+    return order[matches.scores[order] >= floor], floor
 
 
 def _boxes(boxes: NDArray[np.float64]) -> list[list[float] | None]:

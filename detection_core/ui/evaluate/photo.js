@@ -8,6 +8,9 @@ import { createViewport } from "../components/js/viewport.js";
 const ANNOTATED = "#0072B2";
 const DETECTED = "#E69F00";
 
+/** @typedef {{ polygons?: number[][], keypoints?: number[][] }} Shape */
+/** @typedef {{ objects: Record<number, Shape>, detections: Record<number, Shape>, edges: Edge[], keypoint_names: string[] }} PhotoShapes */
+
 /**
  * @param {HTMLDialogElement} dialog
  * @param {import("./state.js").EvaluateState} state
@@ -48,33 +51,41 @@ export function createPhoto(dialog, state, server) {
     setText(ui.photoWords, "");
     Object.assign(ui.photoImage.style, { width: `${width}px`, height: `${height}px` });
     ui.photoImage.removeAttribute("src");
+    show(ui.photoImage, false);
     objects = [];
     overlay.setObjects(null);
     labels.setObjects([], () => "");
     if (!dialog.open) dialog.showModal();
-    const answer = await server.photo({ evaluation: result.evaluation, iou_type: result.iou_type, image }).catch(() => null);
+    const { all, byLabel } = state.thresholdsOf(model);
+    const wanted = { image, model: result.models[model].name, lowest: Math.min(all, ...byLabel.values()) };
+    const answer = await server.photo({ evaluation: result.evaluation, iou_type: result.iou_type, ...wanted }).catch(() => null);
     if (opened.image !== image || opened.place !== model) return;
     if (!answer?.url) return setText(ui.photoWords, answer?.error ?? "The server does not answer.");
     ui.photoImage.src = answer.url;
+    show(ui.photoImage, true);
     ui.photoImage.alt = `${name} with what is annotated and what ${result.models[model].title} detects`;
     viewport.setImage(width, height);
-    build(result, image, model);
+    build(result, image, model, answer);
   }
 
-  /** @param {EvaluationResult} result @param {number} image @param {number} model */
-  function build(result, image, model) {
+  /** @param {EvaluationResult} result @param {number} image @param {number} model @param {PhotoShapes} shapes */
+  function build(result, image, model, shapes) {
     const { detections, title } = result.models[model];
     const { label, box, image: images } = result.objects;
     const thresholdOf = state.thresholdOf(model);
     objects = [];
     images.forEach((each, i) => {
-      if (each === image && box[i]) objects.push(drawn(result.categories[label[i]], box[i], null));
+      if (each === image && box[i]) objects.push({ ...drawn(result.categories[label[i]], box[i], null), ...shapes.objects[i] });
     });
     const annotated = objects.length;
     detections.image.forEach((each, i) => {
-      if (each === image && detections.box[i] && detections.score[i] >= thresholdOf(detections.label[i])) objects.push(drawn(result.categories[detections.label[i]], detections.box[i], detections.score[i]));
+      if (each === image && detections.box[i] && detections.score[i] >= thresholdOf(detections.label[i])) objects.push({ ...drawn(result.categories[detections.label[i]], detections.box[i], detections.score[i]), ...shapes.detections[i] });
     });
-    overlay.setObjects({ objects, edges: [], keypoint_names: [] });
+    overlay.setObjects({ objects, edges: shapes.edges, keypoint_names: shapes.keypoint_names });
+    // Outlines say more, and boxes would hide them.
+    overlay.setLayer("boxes", result.iou_type !== "segm");
+    overlay.setOpacity(0.3);
+    overlay.setKeypointThreshold(0);
     labels.setObjects(objects, (object) => object.label);
     setText(ui.photoWords, `${counted(annotated, "object")} annotated, ${objects.length - annotated} detected by ${title}.`);
     draw();
@@ -95,7 +106,6 @@ export function createPhoto(dialog, state, server) {
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close();
   });
-  show(ui.photoFrame, true);
   return { open };
 }
 

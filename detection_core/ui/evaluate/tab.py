@@ -21,12 +21,13 @@ from detection_core.evaluation.ground_truth import IouType
 from detection_core.evaluation.report import write_report
 from detection_core.models.catalog import ASSETS, COCO_MODEL
 from detection_core.models.precision import usual_key
-from detection_core.ui.components.client_values import mapping_of
+from detection_core.ui.components.client_values import bounded, mapping_of, text_of
 from detection_core.ui.components.messages import ViewError, ViewStatus
 from detection_core.ui.components.model_slots import ModelSlots
 from detection_core.ui.evaluate.messages import DataFacts, DataMessage, DataOrder, EvaluateMessage, EvaluateOrder
 from detection_core.ui.evaluate.payload import result_payload
 from detection_core.ui.evaluate.pictures import MOST_CROPS, crop, photo, sent_box
+from detection_core.ui.evaluate.shapes import image_shapes
 from detection_core.ui.evaluate.store import EvaluationStore, VisitorEvaluation
 from detection_core.ui.evaluate.uploads import read_uploads, uploaded_files
 from detection_core.ui.evaluate.view import FILES, DataView, EvaluateView
@@ -197,17 +198,22 @@ class EvaluateTab:
         return {"crops": crops}
 
     async def photo(self, sent: Any) -> dict[str, Any]:
-        """Server function: a whole image of the data."""
+        """Server function: a whole image of the data, and the shapes of its objects and of what a `model` detects."""
         request = mapping_of(sent)
         order = EvaluateOrder.from_client(request)
         entry = self.evaluations.get(order.evaluation)
-        image = None if entry is None else entry.image(order.iou_type, request.get("image"))
-        if image is None:
+        place = request.get("image")
+        image = None if entry is None else entry.image(order.iou_type, place)
+        evaluated = None if entry is None else entry.results.get(order.iou_type)
+        if evaluated is None or image is None or not isinstance(place, int):
             return {"error": "This image is no longer kept on the server. Evaluate again."}
         try:
-            return await to_thread.run_sync(photo, image)
+            picture = await to_thread.run_sync(photo, image)
         except DataError as error:
             return {"error": str(error)}
+        name, lowest = text_of(request.get("model")), bounded(request.get("lowest"), 0, 1, 0)
+        shapes = await to_thread.run_sync(image_shapes, evaluated, name, place, lowest)
+        return picture | shapes
 
     def cancel(self, request: gr.Request) -> Update:
         """Cancels the visitor's evaluation; what is done is kept for the next one."""

@@ -50,7 +50,7 @@ class EvaluateView(View):
 
     Args:
         crops: Server function that gives objects as small images; it gets `evaluation`, `iou_type` and `items`.
-        photo: Server function that gives a whole image; it gets `evaluation`, `iou_type` and `image`.
+        photo: Server function that gives a whole image; it gets `evaluation`, `iou_type`, `image`, `model` and `lowest`, a score.
     """
 
     data_model = EvaluateMessage

@@ -197,9 +197,23 @@ def test_crops_and_images(visit):
     assert [sorted(each) for each in answer[1:]] == [["error"]] * 3
     image = finish(visit.tab.photo({**visit.order(), "image": 0}))
     assert (image["width"], image["height"]) == (1024, 664)
+    assert image["objects"] == image["detections"] == {}
     for wrong in (-1, IMAGES, True, "0", None):
         assert "error" in finish(visit.tab.photo({**visit.order(), "image": wrong}))
     assert "error" in finish(visit.tab.crops({"evaluation": "other", "items": []}))
+
+
+def test_an_image_has_the_outlines_of_masks(visit):
+    visit.result([COCO_MODEL], iou_type="segm")
+    image = finish(visit.tab.photo({**visit.order(iou_type="segm"), "image": 0, "model": COCO_MODEL}))
+    # What Gradio sends has no other keys.
+    assert json.loads(json.dumps(image)) == image
+    first = read_dataset(SAMPLE).images[0]
+    assert len(image["objects"]) == len(first.annotations)
+    for shape, entry in zip(image["objects"].values(), first.annotations, strict=True):
+        points = np.concatenate([np.reshape(ring, (-1, 2)) for ring in shape["polygons"]])
+        x, y, width, height = entry["bbox"]
+        np.testing.assert_allclose([*points.min(0), *points.max(0)], [x, y, x + width, y + height], atol=4)
 
 
 @pytest.mark.parametrize("file", ["report", "metrics", "classes"])
