@@ -3,11 +3,11 @@
 import { chosenFiles, droppedFiles } from "../components/js/chosen_files.js";
 import { collectRefs, counted, make, makeButton, setAttribute, setText, show } from "../components/js/dom.js";
 import { createDropZone } from "../components/js/drop_zone.js";
-import { writeError } from "../components/js/feedback.js";
+import { showLines, writeError } from "../components/js/feedback.js";
 import { viewIdOf } from "../components/js/kept.js";
 
 /** @typedef {{ path: string, name: string }} Sent */
-/** @typedef {{ facts: DataFacts | null, results: Sent[], busy: string }} DataState */
+/** @typedef {{ facts: DataFacts | null, results: Sent[], notes: string[], busy: string }} DataState */
 
 /** What each view has, for when Gradio builds its component anew. @type {Map<string, DataState>} */
 const kept = new Map();
@@ -17,7 +17,7 @@ export function mount({ element, props, trigger, upload, watch, constants }) {
   const ui = collectRefs(element);
   const viewId = viewIdOf(props);
   /** @type {DataState} */
-  const state = kept.get(viewId) ?? { facts: null, results: [], busy: "" };
+  const state = kept.get(viewId) ?? { facts: null, results: [], notes: [], busy: "" };
   kept.set(viewId, state);
 
   function receive() {
@@ -26,7 +26,7 @@ export function mount({ element, props, trigger, upload, watch, constants }) {
     if (isOurOwn) return;
     state.busy = "";
     writeError(ui, message.error);
-    if (message.facts) state.facts = message.facts;
+    if (message.facts) Object.assign(state, { facts: message.facts, notes: message.notes });
     draw();
     commit();
   }
@@ -40,6 +40,7 @@ export function mount({ element, props, trigger, upload, watch, constants }) {
     setText(ui.facts, busy || wordsOf(facts));
     setAttribute(ui.sample, "aria-pressed", !facts || facts.is_sample);
     for (const button of [ui.sample, ui.archive, ui.folder, ui.addResults, ui.skip]) button.disabled = Boolean(busy);
+    showLines(ui.notes, state.notes);
     show(ui.faultBox, Boolean(facts?.fault_count));
     ui.faults.replaceChildren(...(facts?.faults ?? []).map((text) => make("li", "", text)));
     if (facts && facts.fault_count > facts.faults.length) ui.faults.append(make("li", "", `and ${counted(facts.fault_count - facts.faults.length, "more fault")}`));

@@ -42,7 +42,7 @@ class VisitorEvaluation:
         titles: Names of the models for people, by their names.
         run: The latest finished run.
         results: What has been computed from it, by what is compared.
-        running: Whether models are running on it.
+        running: How many runs of models on it are in progress.
         token: Its name, which nobody can guess: whoever knows it may see the results.
     """
 
@@ -58,7 +58,7 @@ class VisitorEvaluation:
     titles: dict[str, str] = field(default_factory=dict)
     run: EvaluationRun | None = None
     results: dict[IouType, Evaluated] = field(default_factory=dict)
-    running: bool = False
+    running: int = 0
     token: str = field(default_factory=new_token)
 
     def image(self, iou_type: IouType, index: object) -> AnnotatedImage | None:

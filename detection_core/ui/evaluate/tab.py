@@ -24,7 +24,7 @@ from detection_core.models.precision import usual_key
 from detection_core.ui.components.client_values import bounded, mapping_of, text_of
 from detection_core.ui.components.messages import ViewError, ViewStatus
 from detection_core.ui.components.model_slots import ModelSlots
-from detection_core.ui.evaluate.messages import DataFacts, DataMessage, DataOrder, EvaluateMessage, EvaluateOrder
+from detection_core.ui.evaluate.messages import MOST_FAULTS, DataFacts, DataMessage, DataOrder, EvaluateMessage, EvaluateOrder
 from detection_core.ui.evaluate.payload import result_payload
 from detection_core.ui.evaluate.pictures import MOST_CROPS, crop, photo, sent_box
 from detection_core.ui.evaluate.shapes import image_shapes
@@ -50,6 +50,8 @@ _HELP = "Models run once on your annotated images. Thresholds, classes and error
 
 # Data's view, results' view, cancel button.
 Update = tuple[Any, Any, Any]
+# Gradio takes a generator that yields nothing for an error.
+_NOTHING: Update = (gr.skip(),) * 3
 
 
 class EvaluateTab:
@@ -108,7 +110,7 @@ class EvaluateTab:
             entry, facts = self._read(visitor, sent.get("files"))
         except (UserError, OSError) as error:
             return DataMessage(error=_error("This data cannot be used", error))
-        return DataMessage(facts=facts, notes=entry.notes)
+        return DataMessage(facts=facts, notes=entry.notes[:MOST_FAULTS])
 
     def skip(self, order: DataOrder) -> DataMessage:
         """Leaves out what is faulty in the visitor's data."""
@@ -117,13 +119,13 @@ class EvaluateTab:
             facts = check_data(entry, skip=True)
         except UserError as error:
             return DataMessage(error=_error("This data cannot be used", error))
-        return DataMessage(facts=facts, notes=entry.notes)
+        return DataMessage(facts=facts, notes=entry.notes[:MOST_FAULTS])
 
     def evaluate(self, keys: list[str], data: DataOrder, order: EvaluateOrder, request: gr.Request) -> Iterator[Update]:
         """Runs the models on the data, reporting progress; results of an earlier run are reused. The visitor's next request ends it."""
         visitor = visitor_of(request, "evaluate")
         turn = self._stop(visitor)
-        entry: VisitorEvaluation | None = None
+        running: VisitorEvaluation | None = None
         try:
             if data.evaluation:
                 entry = self.evaluations.find(data.evaluation)
@@ -135,10 +137,11 @@ class EvaluateTab:
             candidates, titles = candidates_of(keys, data, order)
             run = EvaluationRun(entry.dataset, candidates, self._engine, entry.folder, tasks=tasks_of(entry.dataset), visitor=visitor)
             iou_type = prepare_run(run, entry, order)
-            entry.running = True
+            entry.running += 1
+            running = entry
             first = titles[candidates[0].name]
             starting = ViewStatus(stage="load", text=f"{first} is starting. Weights that are not here yet are downloaded first.")
-            yield DataMessage(facts=facts, notes=entry.notes), EvaluateMessage(status=starting), _visible(True)
+            yield DataMessage(facts=facts, notes=entry.notes[:MOST_FAULTS]), EvaluateMessage(status=starting), _visible(True)
             for status in run_models(run, titles):
                 if not self._turns.is_current(visitor, turn):
                     return
@@ -147,16 +150,15 @@ class EvaluateTab:
             entry.run, entry.titles, entry.results = run, titles, {}
             message = self._results(entry, iou_type, order.iou)
         except Cancelled:
-            if self._turns.is_current(visitor, turn):
-                yield gr.skip(), EvaluateMessage(), _visible(False)
+            yield (gr.skip(), EvaluateMessage(), _visible(False)) if self._turns.is_current(visitor, turn) else _NOTHING
             return
         except (UserError, OSError) as error:
-            if self._turns.is_current(visitor, turn):
-                yield gr.skip(), EvaluateMessage(error=_error("The evaluation has failed", error)), _visible(False)
+            failure = gr.skip(), EvaluateMessage(error=_error("The evaluation has failed", error)), _visible(False)
+            yield failure if self._turns.is_current(visitor, turn) else _NOTHING
             return
         finally:
-            if entry is not None:
-                entry.running = False
+            if running is not None:
+                running.running -= 1
         yield gr.skip(), message, _visible(False)
 
     def look(self, event: gr.EventData) -> EvaluateMessage:

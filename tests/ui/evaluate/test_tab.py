@@ -262,6 +262,7 @@ def test_data_with_faults_is_listed_and_can_be_evaluated_without_them(visit, upl
     assert "faults" in visit.evaluate([COCO_MODEL])[-1].error.text
     skipped = visit.tab.skip(DataOrder(facts.evaluation))
     assert not skipped.facts.fault_count
+    assert skipped.notes[-1].startswith("Going on without")
     assert skipped.facts.objects == facts.objects - 1
     assert visit.result([COCO_MODEL])["name"] == "data"
 
