@@ -92,7 +92,7 @@ class EvaluateTab:
         self.evaluations = EvaluationStore(Path(self._view.GRADIO_CACHE))
         inputs: list[Component] = [self.slots, self._data, self._view]
         outputs: list[Component] = [self._data, self._view, self._cancel_button]
-        self._data.load(self.load, None, self._data, concurrency_limit=4, **QUIET)
+        self._data.load(self.load, None, outputs, concurrency_limit=4, **QUIET)
         self._data.skip(self.skip, self._data, self._data, concurrency_limit=4, **QUIET)
         for event in (self._button.click, self._view.again):
             event(self.evaluate, inputs, outputs, **CONCURRENT, **QUIET)
@@ -101,16 +101,16 @@ class EvaluateTab:
         self._cancel_button.click(self.cancel, None, outputs, queue=False, **QUIET)
         page.unload(self.leave)
 
-    def load(self, event: gr.EventData, request: gr.Request) -> DataMessage:
-        """Reads and checks the visitor's data, or the sample."""
+    def load(self, event: gr.EventData, request: gr.Request) -> Update:
+        """Reads and checks the visitor's data, or the sample, which ends an evaluation of other data."""
         sent = mapping_of(event._data)
         visitor = visitor_of(request, "evaluate")
         self._stop(visitor)
         try:
             entry, facts = self._read(visitor, sent.get("files"))
         except (UserError, OSError) as error:
-            return DataMessage(error=_error("This data cannot be used", error))
-        return DataMessage(facts=facts, notes=entry.notes[:MOST_FAULTS])
+            return DataMessage(error=_error("This data cannot be used", error)), EvaluateMessage(), _visible(False)
+        return DataMessage(facts=facts, notes=entry.notes[:MOST_FAULTS]), EvaluateMessage(), _visible(False)
 
     def skip(self, order: DataOrder) -> DataMessage:
         """Leaves out what is faulty in the visitor's data."""
@@ -144,6 +144,8 @@ class EvaluateTab:
             yield DataMessage(facts=facts, notes=entry.notes[:MOST_FAULTS]), EvaluateMessage(status=starting), _visible(True)
             for status in run_models(run, titles):
                 if not self._turns.is_current(visitor, turn):
+                    # A newer run shows its own status, and needs the button.
+                    yield gr.skip(), EvaluateMessage(), gr.skip()
                     return
                 yield gr.skip(), EvaluateMessage(status=status), gr.skip()
             yield gr.skip(), EvaluateMessage(status=ViewStatus(stage="run", text="Computing the figures")), gr.skip()

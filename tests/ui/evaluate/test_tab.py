@@ -59,7 +59,7 @@ class Visit:
 
     def load(self, *paths: Path, root: Path | None = None) -> DataMessage:
         files = [{"path": str(path), "name": str(path.relative_to(root)) if root else path.name} for path in paths]
-        self.data = self.tab.load(event(files=files), REQUEST)
+        self.data, *_ = self.tab.load(event(files=files), REQUEST)
         return self.data
 
     def evaluate(self, keys: list[str], results: list[dict[str, str]] | None = None, **order: Any) -> list[EvaluateMessage]:
