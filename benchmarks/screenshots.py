@@ -19,7 +19,7 @@ from benchmarks.page import ROOT
 from detection_core.images.reading import encode_jpeg
 from detection_core.models.catalog import ASSETS
 
-_SHOWN = {"detect": 900, "compare": 1000, "live": 900, "video": 900, "batch": 900, "models": 900}
+_SHOWN = {"detect": 900, "compare": 1000, "live": 900, "video": 900, "batch": 900, "evaluate": 1180, "models": 900}
 _SECONDS = 1000
 _FRAMES = 60
 _FRAME = (640, 480)
@@ -61,6 +61,10 @@ def bring_up(page: Page, tab: str) -> None:
             # At its first frame Chromium shows that it is loading.
             page.locator(".vv video").evaluate("video => { video.currentTime = 2.6; }")
             page.wait_for_timeout(2 * _SECONDS)
+        case "evaluate":
+            page.get_by_role("tabpanel").get_by_role("button", name="Add a model").click()
+            page.get_by_role("button", name="Evaluate", exact=True).click()
+            expect(page.get_by_role("heading", name="Confusion")).to_be_visible(timeout=120 * _SECONDS)
         case _:
             page.wait_for_timeout(2 * _SECONDS)
     page.wait_for_timeout(_SECONDS)

@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("ui.theme", "ui.components"),
     ("ui.shared",),
     # Tabs do not know each other; what two of them need lies below.
-    ("ui.detect", "ui.compare", "ui.live", "ui.video", "ui.batch", "ui.models"),
+    ("ui.detect", "ui.compare", "ui.live", "ui.video", "ui.batch", "ui.evaluate", "ui.models"),
     ("ui.service",),
     ("ui.api", "ui.http_api", "ui.mcp", "ui.hosting"),
     ("ui.app",),

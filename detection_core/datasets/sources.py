@@ -55,11 +55,13 @@ def read_dataset(source: Path, *, split: Split | None = None) -> CocoDataset:
 
 
 @contextmanager
-def unpacked(source: Path) -> Iterator[Path]:
+def unpacked(source: Path, *, within: Path | None = None, most_bytes: int | None = None) -> Iterator[Path]:
     """Unpacks an archive into a temporary folder for as long as the context lasts; anything else is given back as it is.
 
     Args:
         source: A `.zip` file, or what `read_dataset` takes.
+        within: Where the temporary folder is made; None for the system's place.
+        most_bytes: How large the contents may be; None for 20 GiB.
 
     Yields:
         What `read_dataset` takes.
@@ -70,12 +72,12 @@ def unpacked(source: Path) -> Iterator[Path]:
     if source.suffix.lower() != ".zip" or not source.is_file():
         yield source
         return
-    with tempfile.TemporaryDirectory(prefix="annotated-images-") as folder:
+    with tempfile.TemporaryDirectory(prefix="annotated-images-", dir=within) as folder:
         try:
             with zipfile.ZipFile(source) as archive:
                 size = sum(entry.file_size for entry in archive.infolist())
                 free = shutil.disk_usage(folder).free
-                if size > min(_MOST_BYTES, free):
+                if size > min(most_bytes or _MOST_BYTES, free):
                     raise DataError(
                         f"{source} takes {size / 2**30:.1f} GiB unpacked, which is too much. Unpack it yourself, and give the folder."
                     )

@@ -100,13 +100,8 @@ class Confusions:
     """
 
     def __init__(self, matches: Matches, iou: int = 0) -> None:
-        truth, found, overlaps = matches.truth, matches.found, matches.overlaps
         self.matches, self._iou = matches, iou
-        is_crossing = found.label[overlaps.detection] != truth.label[overlaps.object]
-        pairs = np.flatnonzero(is_crossing & (overlaps.iou >= matches.thresholds[iou]) & ~truth.ignored[overlaps.object])
-        pairs = pairs[np.argsort(-overlaps.iou[pairs], kind="stable")]
-        # From the highest IoU to the lowest.
-        self._detection, self._object = overlaps.detection[pairs], overlaps.object[pairs]
+        self._detection, self._object = crossing_pairs(matches, iou)
 
     def at(self, thresholds: Thresholds) -> Confusion:
         """Returns the matrix.
@@ -155,6 +150,23 @@ class Confusions:
             taken.append(detections[best])
             free_objects[objects[best]] = False
             free[detections[best]] = False
+
+
+def crossing_pairs(matches: Matches, iou: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns the pairs of different classes that overlap enough, from the highest IoU to the lowest.
+
+    Args:
+        matches: The matched detections.
+        iou: Index of the lowest IoU in `matches.thresholds`.
+
+    Returns:
+        Indices into `matches.found` and into `matches.truth`.
+    """
+    truth, found, overlaps = matches.truth, matches.found, matches.overlaps
+    is_crossing = found.label[overlaps.detection] != truth.label[overlaps.object]
+    pairs = np.flatnonzero(is_crossing & (overlaps.iou >= matches.thresholds[iou]) & ~truth.ignored[overlaps.object])
+    pairs = pairs[np.argsort(-overlaps.iou[pairs], kind="stable")]
+    return overlaps.detection[pairs], overlaps.object[pairs]
 
 
 def _labels(labels: NDArray[np.int32], indices: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -107,6 +107,11 @@ class ModelEvaluation:
         """The kinds of its errors at an IoU of 0.5, by object size: "all", and COCO's sizes."""
         return {name: error_kinds(self.matches, size=size) for size, name in enumerate(self.matches.sizes)}
 
+    def matches_at(self, iou: float = USUAL_IOU) -> tuple[Matches, int]:
+        """Returns the detections matched at an IoU, and its index in their thresholds."""
+        at = self._at(iou)
+        return at.matches, at.index
+
     def curves(self, iou: float = USUAL_IOU) -> Curves:
         """Returns precision, recall and F1 at any score threshold."""
         return self._at(iou).curves

@@ -17,6 +17,7 @@ from detection_core.ui.components.model_picker import picker_value
 from detection_core.ui.components.model_slots import slots_value
 from detection_core.ui.components.modules import MODULES, preloading_head
 from detection_core.ui.detect.tab import DetectTab
+from detection_core.ui.evaluate.tab import EvaluateTab
 from detection_core.ui.hosting.middleware import middleware
 from detection_core.ui.hosting.monitor import Monitor
 from detection_core.ui.hosting.retention import Retention
@@ -60,6 +61,7 @@ class _Page:
         self._live = LiveTab(engine, streams)
         self._video = VideoTab(engine)
         self._batch = BatchTab(engine)
+        self._evaluate = EvaluateTab(engine)
         self._models = ModelsTab(engine)
         self._api = Api(self.service)
 
@@ -76,6 +78,8 @@ class _Page:
                 self._video.layout()
             with gr.Tab("Batch", id="batch") as self._batch_tab:
                 self._batch.layout()
+            with gr.Tab("Evaluate", id="evaluate") as self._evaluate_tab:
+                self._evaluate.layout()
             with gr.Tab("Models", id="models") as self._models_tab:
                 self._models.layout()
 
@@ -85,11 +89,20 @@ class _Page:
         self._live.wire(page)
         self._video.wire(page)
         self._batch.wire(page)
+        self._evaluate.wire(page)
         self._models.wire(self._models_tab)
         self._api.wire()
-        pickers = [self._detect.picker, self._compare.slots, self._live.picker, self._video.picker, self._batch.picker]
+        pickers = [
+            self._detect.picker,
+            self._compare.slots,
+            self._live.picker,
+            self._video.picker,
+            self._batch.picker,
+            self._evaluate.slots,
+        ]
         outputs = [*pickers, self._video.view, self._models.table]
-        opened = [tab.select for tab in (self._compare_tab, self._live_tab, self._video_tab, self._batch_tab, self._models_tab)]
+        tabs = (self._compare_tab, self._live_tab, self._video_tab, self._batch_tab, self._evaluate_tab, self._models_tab)
+        opened = [tab.select for tab in tabs]
         gr.on(opened, self.refresh, pickers, outputs, queue=False, **QUIET)
         loaded = page.load(self.refresh, pickers, outputs, queue=False, **QUIET)
         loaded.then(self.open_link, None, [self._tabs, *self._compare.link_outputs], queue=False, **QUIET)
@@ -102,18 +115,19 @@ class _Page:
 
     def retention(self, page: gr.Blocks, keep_seconds: float, quota_bytes: int | None) -> Retention:
         """What deletes visitors' files and results, once the page is wired."""
-        compare, videos = self._compare, self._video.videos
+        compare, videos, evaluations = self._compare, self._video.videos, self._evaluate.evaluations
         stores: list[VisitorStore[Any]] = [self._detect.results, compare.comparisons, compare.results_files, self._batch.batches, videos]
+        stores.append(evaluations)
         return Retention(
             Path(get_upload_folder()),
             keep_seconds,
             quota_bytes=quota_bytes,
             stores=stores,
-            owner=videos,
+            owners=[videos, evaluations],
             essential=lambda: {file for block in page.blocks.values() for file in getattr(block, "keep_in_cache", ())},
         )
 
-    def refresh(self, detect: str, compare: list[str], live: str, video: str, batch: str) -> tuple[Any, ...]:
+    def refresh(self, detect: str, compare: list[str], live: str, video: str, batch: str, evaluate: list[str]) -> tuple[Any, ...]:
         """Shows the models that there are now: users' models may have been added, changed or removed."""
         states = self._engine.model_states()
         return (
@@ -122,6 +136,7 @@ class _Page:
             live_picker_value(live, states, self._engine.run_seconds()),
             picker_value(video, states),
             picker_value(batch, states),
+            slots_value(evaluate, states, fewest=0),
             self._video.model_message(video),
             table_value(states),
         )

@@ -237,3 +237,59 @@ interface ModelCard {
   recipe: string;
   states: Record<string, string>;
 }
+
+/** Detections by falling score; `partner` is the object that each finds, or -1; `pairs` are a detection and an object of another class each. */
+interface EvaluatedDetections {
+  score: number[];
+  label: number[];
+  image: number[];
+  box: (Box | null)[];
+  partner: number[];
+  ignored: number[];
+  pairs: number[];
+}
+interface EvaluatedObjects { image: number[]; label: number[]; ignored: number[]; box: (Box | null)[] }
+type Figures = Record<string, number | null>;
+interface EvaluatedClass extends Record<string, any> { label: number; objects: number; interval: number[] | null; AP: number | null }
+interface EvaluatedModel {
+  name: string;
+  title: string;
+  threshold: number;
+  floor: number;
+  summary: Figures;
+  intervals: Record<string, number[]>;
+  classes: EvaluatedClass[];
+  errors: Record<string, { ap: number | null; kinds: Record<string, [count: number, gain: number]> }>;
+  cost: { seconds: number | null; memory: number | null; file_size: number | null };
+  partners: Record<string, string>;
+  left_out: string[];
+  not_detected: string[];
+  notes: string[];
+  detections: EvaluatedDetections;
+}
+interface EvaluationResult {
+  evaluation: string;
+  name: string;
+  iou_type: string;
+  tasks: string[];
+  iou: number;
+  resamples: number;
+  images: { name: string; width: number; height: number }[];
+  categories: string[];
+  objects: EvaluatedObjects;
+  models: EvaluatedModel[];
+  differences: { a: string; b: string; ap: number | null; interval: number[] | null }[];
+  failed: { name: string; reason: string }[];
+  notes: string[];
+}
+interface DataFacts {
+  evaluation: string;
+  name: string;
+  is_sample: boolean;
+  images: number;
+  objects: number;
+  classes: number;
+  tasks: string[];
+  faults: string[];
+  fault_count: number;
+}

@@ -38,7 +38,11 @@ CSS = """
   padding: 12px 24px 24px;
   @media (max-width: 640px) { padding: 8px 12px 24px; }
 }
-.tab-container > button { @media (max-width: 640px) { padding: 0 2vw; } @media (max-width: 360px) { padding: 0 4px; font-size: 13px; } }
+.tab-container > button {
+  @media (max-width: 640px) { padding: 0 2vw; }
+  @media (max-width: 480px) { padding: 0 0.8vw; font-size: 14px; }
+  @media (max-width: 360px) { font-size: 13px; }
+}
 .gradio-container .html-container { padding: 0; }
 .workbench { gap: 20px; }
 .workbench > .inputs {

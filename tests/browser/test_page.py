@@ -236,7 +236,8 @@ def test_the_chart_is_as_wide_as_the_page_and_its_names_are_legible_and_apart(pa
 def test_on_a_phone_all_tabs_are_in_one_line(page, address, width):
     page.set_viewport_size({"width": width, "height": 844})
     page.goto(address)
-    expect(page.get_by_role("tab")).to_have_text(["Detect", "Compare", "Live", "Video", "Batch", "Models"], timeout=30 * SECONDS)
+    names = ["Detect", "Compare", "Live", "Video", "Batch", "Evaluate", "Models"]
+    expect(page.get_by_role("tab")).to_have_text(names, timeout=30 * SECONDS)
     assert len({tab.bounding_box()["y"] for tab in page.get_by_role("tab").all()}) == 1
     page.get_by_role("tab", name="Models").click()
     expect(page.get_by_role("tab", name="Models")).to_have_attribute("aria-selected", "true")

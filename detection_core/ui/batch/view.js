@@ -4,6 +4,8 @@
 
 import { addCounts, inWords, visibleCount } from "../components/js/class_counts.js";
 import { createSlider } from "../components/js/controls.js";
+import { chosenFiles, droppedFiles } from "../components/js/chosen_files.js";
+import { thresholdFor } from "../components/js/chosen_thresholds.js";
 import { collectRefs, counted, debounce, formatScore, oncePerFrame, setAttribute, setText, show } from "../components/js/dom.js";
 import { createDropZone } from "../components/js/drop_zone.js";
 import { createExportMenu } from "../components/js/export_menu.js";
@@ -11,7 +13,7 @@ import { saveFile, showLines, writeError } from "../components/js/feedback.js";
 import { viewIdOf } from "../components/js/kept.js";
 import { isSameModel } from "../components/js/model_keys.js";
 import { createAnnotationChoice } from "./annotations.js";
-import { chosenFiles, droppedFiles, sortOut } from "./files.js";
+import { sortOut } from "./files.js";
 import { createGallery } from "./gallery.js";
 import { drawProgress } from "./progress.js";
 import { createBatchQueue } from "./queue.js";
@@ -74,7 +76,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
 
   /** Has the model process all images that it has not processed yet. @param {BatchStart} start */
   function detect(start) {
-    if (!isSameModel(state.start?.model.key, start.model.key)) state.threshold = start.threshold;
+    if (!isSameModel(state.start?.model.key, start.model.key)) state.threshold = thresholdFor(start.model.key, start.threshold);
     const remaining = state.take(start);
     showLines(ui.notes, state.notes);
     drawModel();

@@ -1,5 +1,6 @@
 // What a CompareView knows: the image, the models and what they found, the visitor's settings; and what follows from these.
 
+import { thresholdFor } from "../components/js/chosen_thresholds.js";
 import { objectArea } from "../components/js/geometry.js";
 import { labelText } from "../components/js/labels.js";
 import { createComparison } from "./comparison.js";
@@ -37,7 +38,7 @@ export class CompareState {
       // Comparing texts is cheaper than drawing a hundred objects again.
       const text = JSON.stringify(model.objects);
       const objects = known?.text === text ? known.objects : model.objects?.map((object, index) => named(model, object, index)) ?? null;
-      return { ...model, text, objects, letter: letterOf(place) };
+      return { ...model, threshold: thresholdFor(model.id, model.threshold), text, objects, letter: letterOf(place) };
     });
   }
 

@@ -1,4 +1,4 @@
-// Two to four grouped selects of models, each with its precisions.
+// A few grouped selects of models, each with its precisions.
 // value: {selected: [key, ...], least, most, models: [{key, title, group, states: {precision: state}, size, facts, ...}]}.
 
 import { make, makeButton, makeSvg, setAttribute, setText, show } from "./js/dom.js";
@@ -96,14 +96,14 @@ export function mount({ element, props, trigger, watch }) {
     const index = indexOf(slot);
     choose(props.value.selected.filter((/** @type {string} */ _, /** @type {number} */ i) => i !== index));
     // The button has gone with its slot.
-    list.children[Math.min(index, list.children.length - 1)].querySelector("select")?.focus();
+    (list.children[Math.min(index, list.children.length - 1)]?.querySelector("select") ?? add).focus();
   }
 
   /** The first model that is here already and not yet chosen, or any other, in A's precision: adding must not entail a download without need. */
   function nextModel() {
     const { models, selected } = props.value;
     const names = selected.map((/** @type {string} */ key) => splitKey(key).name);
-    const free = models.filter((/** @type {ModelCard} */ { key }) => !names.includes(key)).map((/** @type {ModelCard} */ { key }) => keyIn(splitKey(selected[0]).precision, key, models));
+    const free = models.filter((/** @type {ModelCard} */ { key }) => !names.includes(key)).map((/** @type {ModelCard} */ { key }) => keyIn(splitKey(selected[0] ?? models[0].key).precision, key, models));
     return free.find((/** @type {string} */ key) => ["in memory", "on disk"].includes(lookUp(key, models).state ?? "")) ?? free[0];
   }
 

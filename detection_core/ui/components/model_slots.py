@@ -1,4 +1,4 @@
-"""Model slots: two to four models to compare, each in a grouped list and in a precision of its own, drawn in the browser."""
+"""Model slots: a few models to compare or evaluate, each in a grouped list and in a precision of its own, drawn in the browser."""
 
 from __future__ import annotations
 
@@ -12,19 +12,27 @@ from detection_core.ui.components.client_values import is_model_key
 from detection_core.ui.components.model_picker import cards
 
 FEWEST, MOST = 2, 4
+_WANTED = {FEWEST: "Choose two to four models from the lists.", 0: "Choose at most four models from the lists."}
 
 
 class ModelSlots(BrowserComponent):
     """Chooses models; one in two precisions counts as two. As an input it gives their keys, as an output it takes `slots_value(...)`.
 
     Its event `select` fires when the choice changes.
+
+    Args:
+        selected: The chosen models' keys.
+        states: As for `picker_value`.
+        fewest: How many must be chosen at least.
+        **kwargs: As for the base class.
     """
 
     files = "components/model_slots"
     styles = ("precision_choice",)
 
-    def __init__(self, selected: Sequence[str], states: dict[str, str], **kwargs: Any) -> None:
-        super().__init__(slots_value(selected, states), **kwargs)
+    def __init__(self, selected: Sequence[str], states: dict[str, str], *, fewest: int = FEWEST, **kwargs: Any) -> None:
+        self._fewest = fewest
+        super().__init__(slots_value(selected, states, fewest=fewest), **kwargs)
 
     def preprocess(self, payload: Any) -> list[str]:
         """Gives the chosen models' keys, whose models may no longer exist.
@@ -33,19 +41,20 @@ class ModelSlots(BrowserComponent):
             gr.Error: If the browser sent something else.
         """
         selected = payload.get("selected") if isinstance(payload, dict) else None
-        if not isinstance(selected, list) or not FEWEST <= len(selected) <= MOST or not all(map(is_model_key, selected)):
-            raise gr.Error("Choose two to four models from the lists.", print_exception=False)
+        if not isinstance(selected, list) or not self._fewest <= len(selected) <= MOST or not all(map(is_model_key, selected)):
+            raise gr.Error(_WANTED[self._fewest], print_exception=False)
         if len(set(selected)) < len(selected):
             raise gr.Error("Choose each model only once.", print_exception=False)
         return selected
 
 
-def slots_value(selected: Sequence[str], states: dict[str, str], *, choose: bool = False) -> dict[str, Any]:
+def slots_value(selected: Sequence[str], states: dict[str, str], *, choose: bool = False, fewest: int = FEWEST) -> dict[str, Any]:
     """The slots' value: the chosen keys, and the models that exist at this moment.
 
     Args:
-        selected: The chosen models' keys, two to four.
+        selected: The chosen models' keys.
         states: As for `picker_value`.
         choose: As for `picker_value`.
+        fewest: How many must be chosen at least.
     """
-    return {"selected": list(selected), "choose": choose, "least": FEWEST, "most": MOST, "models": cards(states)}
+    return {"selected": list(selected), "choose": choose, "least": fewest, "most": MOST, "models": cards(states)}

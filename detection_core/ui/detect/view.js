@@ -3,6 +3,7 @@
 // The value that Python sends is a message, see components/messages.py. Its heavy parts are kept here, and `props.value` is replaced by the
 // settings alone: Gradio would otherwise compare, copy and send back every polygon. `receive` is the entrance, `redraw` the exit.
 
+import { onThreshold, thresholdFor } from "../components/js/chosen_thresholds.js";
 import { collectRefs, debounce, formatMs, oncePerFrame, setText, show } from "../components/js/dom.js";
 import { createExportMenu } from "../components/js/export_menu.js";
 import { bringIntoView, createDownload, setBusy, showLines, writeError, writeStatus } from "../components/js/feedback.js";
@@ -110,7 +111,7 @@ export function mount({ element, props, trigger, watch, constants }) {
   /** @param {any} message with objects */
   function showResult(message) {
     const start = performance.now();
-    if (!isSameModel(modelKey, message.model.key)) settings = Object.assign({}, settings, { threshold: message.threshold, hidden_classes: [] });
+    if (!isSameModel(modelKey, message.model.key)) settings = Object.assign({}, settings, { threshold: thresholdFor(message.model.key, message.threshold), hidden_classes: [] });
     modelKey = message.model.key;
     const named = (/** @type {ViewObject} */ object) => ({ ...object, name: nameOf(message, object.class_id), area: objectArea(object) });
     /** @type {DetectResult} */
@@ -237,9 +238,8 @@ export function mount({ element, props, trigger, watch, constants }) {
 
   ui.download.addEventListener("click", () => askForDownload("png"));
   ui.defaultThreshold.addEventListener("click", () => result && panel.setThreshold(result.threshold));
-  ui.root.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === "Escape") image.select(-1);
-  });
+  onThreshold(viewId, (key, threshold) => { if (result && isSameModel(key, modelKey)) panel.setThreshold(threshold); });
+  ui.root.addEventListener("keydown", (/** @type {KeyboardEvent} */ { key }) => { if (key === "Escape") image.select(-1); });
   ui.image.addEventListener("error", () => showError({ title: "The image could not be shown", text: "Its file is no longer on the server. Choose it again." }));
 
   element.__detectionView = hook;

@@ -56,7 +56,7 @@ class Retention:
             last used. Uploads that were broken off are kept for a minute at most.
         quota_bytes: How large the files may be together; beyond that, the oldest are deleted. None sets no limit.
         stores: What is kept in memory.
-        owner: The store that owns files.
+        owners: The stores that own files.
         essential: Gives the files of the page itself, which stay.
         clock: Gives the time in seconds; it never jumps.
     """
@@ -68,7 +68,7 @@ class Retention:
         *,
         quota_bytes: int | None = None,
         stores: Iterable[VisitorStore[Any]] = (),
-        owner: FileOwner | None = None,
+        owners: Iterable[FileOwner] = (),
         essential: Callable[[], Collection[str]] = frozenset,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -76,7 +76,7 @@ class Retention:
         self._keep_seconds = keep_seconds
         self._quota = quota_bytes
         self._stores = list(stores)
-        self._owner = owner
+        self._owners = list(owners)
         self._essential = essential
         self._clock = clock
         self._first_seen: dict[tuple[Path, int, int], float] = {}
@@ -92,7 +92,7 @@ class Retention:
         """Deletes what is too old, then the oldest of what is too much."""
         for store in self._stores:
             store.remove_unused(self._keep_seconds)
-        owned = {path.resolve(): token for path, token in self._owner.files().items()} if self._owner else {}
+        owned = {path.resolve(): token for owner in self._owners for path, token in owner.files().items()}
         essential = {Path(path).resolve() for path in self._essential()}
         files = [file for file in self._look() if file.path not in essential]
         now = self._clock()
@@ -127,11 +127,13 @@ class Retention:
                 return
             if path := _owner_of(file, owned):
                 token = owned[path]
-                if token is None or self._owner is None:
+                if token is None:
                     continue
                 if token not in removed:
                     removed.add(token)
-                    self._owner.remove(token, evicted=True)
+                    # Only one of them has it.
+                    for owner in self._owners:
+                        owner.remove(token, evicted=True)
                 # Its folder is deleted in another thread; an upload stays until the next sweep.
                 if path == file.path:
                     continue

@@ -3,6 +3,7 @@
 // Python sends messages (see messages.py); frames go to it one at a time, through the queue. What runs is in one of these phases: "idle";
 // "opening" (the browser asks for the camera); "waiting" (for Python's word that a model is ready); "running".
 
+import { thresholdFor } from "../components/js/chosen_thresholds.js";
 import { collectRefs, debounce, oncePerFrame, setText, show } from "../components/js/dom.js";
 import { showLines, writeError, writeStatus } from "../components/js/feedback.js";
 import { viewIdOf } from "../components/js/kept.js";
@@ -67,7 +68,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
 
   /** A model is ready. The visitor may have stopped, or not started yet. @param {LiveStart} start */
   function takeStart(start) {
-    if (!isSameModel(state.start?.model.key, start.model.key)) state.settings.threshold = start.threshold;
+    if (!isSameModel(state.start?.model.key, start.model.key)) state.settings.threshold = thresholdFor(start.model.key, start.threshold);
     state.start = start;
     frames.fit(start.sides);
     drawModel();

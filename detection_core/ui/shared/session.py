@@ -17,7 +17,7 @@ from detection_core.engine import Engine
 from detection_core.errors import UserError
 from detection_core.formats import Provenance
 
-Place = Literal["detect", "compare", "batch", "live", "video", "api"]
+Place = Literal["detect", "compare", "batch", "live", "video", "evaluate", "api"]
 
 
 def visitor_of(request: gr.Request, place: Place) -> str:

@@ -2,6 +2,7 @@
 //
 // Python sends messages (see messages.py); how far the work is, the view asks itself. `receive` is the entrance, `redraw` the exit.
 
+import { thresholdFor } from "../components/js/chosen_thresholds.js";
 import { collectRefs, debounce, oncePerFrame, setText, show } from "../components/js/dom.js";
 import { createDropZone } from "../components/js/drop_zone.js";
 import { createExportMenu } from "../components/js/export_menu.js";
@@ -83,7 +84,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
 
   /** @param {VideoModel} model */
   function takeModel(model) {
-    if (!isSameModel(state.model?.key, model.key)) state.settings.threshold = model.threshold;
+    if (!isSameModel(state.model?.key, model.key)) state.settings.threshold = thresholdFor(model.key, model.threshold);
     if (state.model?.key !== model.key && state.source) state.source.pace = null;
     state.model = model;
     arrival.measurePace();

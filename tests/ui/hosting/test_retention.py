@@ -150,7 +150,7 @@ def test_a_video_at_work_stays_and_an_idle_one_makes_room(folder, clock, write, 
     for token, busy in (("idle", False), ("busy", True)):
         upload, drawn = write(f"{token}.mp4", 40), write("drawn.mp4", 60, f"folder of {token}")
         videos.entries[token] = ([upload, drawn.parent], busy)
-    retention = Retention(folder, KEEP, quota_bytes=50, owner=videos, clock=clock)
+    retention = Retention(folder, KEEP, quota_bytes=50, owners=[videos], clock=clock)
     retention.sweep()
     assert videos.removed == ["idle"]
     retention.sweep()
@@ -221,7 +221,7 @@ def test_a_video_goes_with_its_upload_and_folder_unless_it_is_at_work(folder, mo
         go.set()
         assert video.job.wait(10)
     # Everything is older than that.
-    retention = Retention(folder, -1, stores=[store], owner=store)
+    retention = Retention(folder, -1, stores=[store], owners=[store])
     retention.sweep()
     deadline = time.monotonic() + 10
     while not at_work and (video.folder.exists() or upload.exists()) and time.monotonic() < deadline:

@@ -1,0 +1,1 @@
+"""The Evaluate tab: models on annotated images."""
