@@ -73,14 +73,14 @@ class Explanation:
             "threshold": self.threshold,
             "sentence": self.sentence,
             "notes": list(recording.notes),
-            kind: _plain(asdict(self.answer)),
-            "settings": _plain(asdict(recording.rules)),
-            "first_stage_settings": None if recording.proposals is None else _plain(asdict(recording.proposals.rules)),
+            kind: plain(asdict(self.answer)),
+            "settings": plain(asdict(recording.rules)),
+            "first_stage_settings": None if recording.proposals is None else plain(asdict(recording.proposals.rules)),
             "stages": [
-                {"name": stage.name, "text": stage.text, "count": stage.count, "seconds": _plain(stage.seconds)}
+                {"name": stage.name, "text": stage.text, "count": stage.count, "seconds": plain(stage.seconds)}
                 for stage in stages(recording)
             ],
-            "levels": [{"name": level.name, "shape": list(level.shape), "best": _plain(level.heat.max())} for level in recording.levels],
+            "levels": [{"name": level.name, "shape": list(level.shape), "best": plain(level.heat.max())} for level in recording.levels],
         }
 
     def images(self) -> dict[str, Image.Image]:
@@ -182,12 +182,12 @@ def _boxes(module: nn.Module, spec: ModelSpec, device: torch.device, pixels: NDA
     return run(module, spec, [pixels], device, tasks=_ONLY_BOXES)[0][0]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Converts NumPy's numbers to Python's, rounded to a readable length."""
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
+        return {name: plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, np.generic):
         value = value.item()
     return round(value, _DIGITS) if isinstance(value, float) and math.isfinite(value) else value

@@ -99,7 +99,16 @@ class _Page:
     def retention(self, page: gr.Blocks, keep_seconds: float, quota_bytes: int | None) -> Retention:
         """What deletes visitors' files and results, once the page is wired."""
         compare, videos = self._compare, self._video.videos
-        stores: list[VisitorStore[Any]] = [self._detect.results, compare.comparisons, compare.results_files, self._batch.batches, videos]
+        explain = self._detect.explain_mode
+        stores: list[VisitorStore[Any]] = [
+            self._detect.results,
+            explain.recordings,
+            explain.saliency,
+            compare.comparisons,
+            compare.results_files,
+            self._batch.batches,
+            videos,
+        ]
         return Retention(
             Path(get_upload_folder()),
             keep_seconds,
