@@ -1,6 +1,6 @@
 // The answers to "why?" and "why not?" in the panel: sentence, candidates, class scores, steps and rivals, each highlighted in the image.
 
-import { counted, make, makeButton, setText } from "../components/js/dom.js";
+import { counted, make, makeButton, setText, show } from "../components/js/dom.js";
 import { countedBoxes, exactScore, fateText, stepText } from "./words.js";
 
 /**
@@ -15,6 +15,7 @@ export function createAnswers(ui, { draw, askWhy, addSaliency }) {
   /** @param {string} sentence */
   function begin(sentence) {
     setText(ui.explainSentence, sentence);
+    show(ui.explainHint, !sentence);
     ui.explainAnswer.replaceChildren();
   }
 
@@ -35,7 +36,7 @@ export function createAnswers(ui, { draw, askWhy, addSaliency }) {
     const line = make("div", "dv-explain-score");
     const bar = make("span", "dv-bar");
     bar.style.setProperty("--score", String(score));
-    line.append(make("span", "dv-explain-name", name), bar, make("span", "", exactScore(score)), make("span", "dv-explain-remark", remark));
+    line.append(make("span", "dv-explain-name", name), bar, make("span", "dv-explain-figure", exactScore(score)), make("span", "dv-explain-remark", remark));
     return line;
   }
 

@@ -156,7 +156,7 @@ export function createExplain(ui, image, { server, begin, result, threshold }) {
     const found = result();
     const objects = (found?.objects ?? []).map((object, i) => ({ object, i })).filter(({ i }) => image.isShown(i));
     ui.explainObject.replaceChildren(option("", "Choose an object"), ...objects.map(({ object, i }) => option(String(i), `${i + 1}: ${object.name} ${exactScore(object.score)}`)));
-    ui.explainClass.replaceChildren(option("", "Any class"), ...start.classes.map(([label, name]) => option(String(label), name)));
+    ui.explainClass.replaceChildren(option("", "any class"), ...start.classes.map(([label, name]) => option(String(label), name)));
     ui.explainNotes.replaceChildren(...start.notes.map((line) => make("li", "", line)));
     show(ui.explainNotes, start.notes.length > 0);
     answers.clear();
@@ -171,8 +171,10 @@ export function createExplain(ui, image, { server, begin, result, threshold }) {
   function setOn(on) {
     show(ui.explainPanel, on);
     ui.root.classList.toggle("dv-explaining", on);
-    ui.explain.setAttribute("aria-pressed", String(on));
     image.measure();
+    // The button that was pressed is not there any more.
+    if (on) ui.explainClose.focus({ preventScroll: true });
+    else if (document.activeElement === document.body || ui.explainPanel.contains(document.activeElement)) ui.explain.focus({ preventScroll: true });
   }
 
   /** Leaves the mode; gives whether it was on. */
@@ -193,15 +195,12 @@ export function createExplain(ui, image, { server, begin, result, threshold }) {
   }
 
   ui.explain.addEventListener("click", () => {
-    if (leave() || isWaiting) return;
+    if (isWaiting) return;
     isWaiting = true;
     setBusy(ui.explain, true);
     begin();
   });
-  ui.explainClose.addEventListener("click", () => {
-    leave();
-    ui.explain.focus();
-  });
+  ui.explainClose.addEventListener("click", leave);
   [...ui.explainSections.children].forEach((button, i) => button.addEventListener("click", () => choose(SECTIONS[i])));
   ui.explainObject.addEventListener("change", () => ui.explainObject.value && askWhy({ object: Number(ui.explainObject.value) }));
   ui.explainClass.addEventListener("change", () => repeat());

@@ -26,6 +26,8 @@ _MAX_BOXES = 400
 _TOGETHER = CapacityLimiter(2)
 # Beyond any image, in pixels.
 _FAR = 1e6
+# The browser compares with a slider's numbers.
+_SLACK = 1e-6
 _PICTURES = ("features", "scores")
 _WITH_CLASSES = ("candidates", "before NMS", "after NMS", "result")
 
@@ -108,8 +110,8 @@ def try_settings(kept: KeptRecording, request: Mapping[str, Any]) -> Response:
     )
     found, before = changed.detections, recording.detections
     threshold = bounded(request.get("threshold"), 0, 1, kept.spec.default_threshold)
-    shown = found.scores >= threshold - 1e-6
-    gone = [index for index in changed.gone.tolist() if before.scores[index] >= threshold - 1e-6]
+    shown = found.scores >= threshold - _SLACK
+    gone = [index for index in changed.gone.tolist() if before.scores[index] >= threshold - _SLACK]
     return {
         "objects": [
             {"name": name, "score": score, "box": box, "new": new}
@@ -124,7 +126,7 @@ def try_settings(kept: KeptRecording, request: Mapping[str, Any]) -> Response:
         "gone": [
             {"name": before.names[index], "score": plain(before.scores[index]), "box": plain(kept.own[index].tolist())} for index in gone
         ],
-        "before": int((before.scores >= threshold - 1e-6).sum()),
+        "before": int((before.scores >= threshold - _SLACK).sum()),
         "all": len(found),
     }
 
@@ -148,11 +150,12 @@ def show_stage(kept: KeptRecording, request: Mapping[str, Any]) -> Response:
         heat = maps.energy if picture == "features" else maps.heat
         return {"picture": _picture(draw_level(recording, heat)), "highest": plain(heat.max()) if heat.size else 0.0}
     names = [recording.name(int(label)) for label in stage.labels[:_MAX_BOXES]] if stage.name in _WITH_CLASSES else []
-    return {
-        "boxes": np.round(stage.boxes[:_MAX_BOXES].astype(float), 1).tolist(),
-        "scores": plain(stage.scores[:_MAX_BOXES].tolist()),
-        "names": names,
-    }
+    boxes, scores = stage.boxes[:_MAX_BOXES], stage.scores[:_MAX_BOXES]
+    shown = {"boxes": np.round(boxes.astype(float), 1).tolist(), "scores": plain(scores.tolist()), "names": names}
+    if index == len(found) - 1:
+        threshold = bounded(request.get("threshold"), 0, 1, kept.spec.default_threshold)
+        shown["above"] = int((stage.scores >= threshold - _SLACK).sum())
+    return shown
 
 
 def _why_values(found: Why) -> Response:

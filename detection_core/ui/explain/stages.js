@@ -67,7 +67,8 @@ export function createStages(ui, { call, drawing, size }) {
     if (turn !== latest || answer.error) return;
     const highest = picture && answer.highest !== undefined ? ` Brightest: ${exactScore(answer.highest)}.` : "";
     const few = answer.boxes && answer.boxes.length < 400 ? "" : answer.boxes ? " The best 400 are drawn." : "";
-    setText(text, `${meaning}${meaning.endsWith(".") ? "" : "."}${highest}${few}`);
+    const above = answer.above === undefined ? "" : ` ${answer.above.toLocaleString("en")} of them ${answer.above === 1 ? "is" : "are"} above your threshold.`;
+    setText(text, `${meaning}${meaning.endsWith(".") ? "" : "."}${highest}${few}${above}`);
     setText(ui.explainSaid, `Step ${current + 1} of ${steps.length}: ${title}. ${figures}`);
     if (answer.picture) drawing.drawPicture(answer.picture, size());
     else if (answer.names.length && answer.boxes.length <= NAMED) {
