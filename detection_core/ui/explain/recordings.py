@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from detection_core.detections import Detections
 from detection_core.detections.matching import iou_matrix
 from detection_core.engine import Call, Engine
 from detection_core.errors import UserError
-from detection_core.explanation import Recording, record
+from detection_core.explanation import Recorder, Recording
 from detection_core.images.reading import LoadedImage
 from detection_core.models.precision import Precision
 from detection_core.models.spec import ModelSpec
@@ -77,20 +76,10 @@ class Recordings(VisitorStore[KeptRecording]):
         return self.put(recording, visitor=recording.visitor)
 
 
-@dataclass(frozen=True)
-class _Record:
-    """Records with the module of the stock precision, on behalf of a model in any. A class, so that it can go to another process."""
-
-    asked: ModelSpec
-
-    def __call__(self, module: nn.Module, spec: ModelSpec, pixels: NDArray[np.uint8]) -> Recording:
-        return record(module, self.asked, pixels)
-
-
 def begin_recording(engine: Engine, image: LoadedImage, spec: ModelSpec, visitor: str) -> Call:
     """Has the engine record what happens inside a model, in any precision, on an image; the call's result is a `Recording`.
 
     Raises:
         EngineBusyError: If too many images are waiting already.
     """
-    return engine.call(_Record(spec), image, spec.in_precision(Precision.STOCK), visitor=visitor)
+    return engine.call(Recorder(spec), image, spec.in_precision(Precision.STOCK), visitor=visitor)

@@ -20,6 +20,7 @@ from detection_core.errors import UserError
 from detection_core.explanation import SaliencyCancelled, SaliencyProgress, drise
 from detection_core.explanation.drawing import draw_map
 from detection_core.images.reading import LoadedImage, encode_jpeg
+from detection_core.models.families import Task
 from detection_core.ui.components.client_values import bounded, mapping_of
 from detection_core.ui.explain.questions import UnclearQuestionError
 from detection_core.ui.explain.recordings import ExplanationExpiredError, KeptRecording, Recordings
@@ -31,6 +32,7 @@ MASKS = (500, 1000, 2000)
 # Longest side in pixels of the image whose parts are hidden; larger ones only cost time.
 _MAX_SIDE = 1024
 _KEPT = 32
+_ONLY_BOXES: tuple[Task, ...] = ("boxes",)
 # Maps that are computed at a time; each of them has one image in the engine.
 _TOGETHER = 4
 # Seconds without a question after which the visitor has gone, and between two tries where the engine is full.
@@ -127,7 +129,7 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
             image = LoadedImage(Image.fromarray(pixels), (), "array", web_safe=False, digest="")
             while not run.is_unwanted():
                 try:
-                    job = self._engine.submit(image, kept.spec, visitor=kept.visitor, keep=False, tasks=("boxes",))
+                    job = self._engine.submit(image, kept.spec, visitor=kept.visitor, keep=False, tasks=_ONLY_BOXES)
                 except EngineBusyError:
                     run.stopped.wait(_PAUSE)
                     continue
