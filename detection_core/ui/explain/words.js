@@ -52,7 +52,9 @@ export function changeText({ objects, gone, before }) {
   const added = objects.filter((object) => object.new).length;
   const found = counted(objects.length, "object");
   if (!added && !gone.length) return `${found}, the same as with the model's own settings.`;
-  const parts = [added ? `${added.toLocaleString("en")} more appear` : "", gone.length ? `${gone.length.toLocaleString("en")} are gone` : ""];
+  const more = `${added.toLocaleString("en")} more ${added === 1 ? "appears" : "appear"}`;
+  const less = `${gone.length.toLocaleString("en")} ${gone.length === 1 ? "is" : "are"} gone`;
+  const parts = [added ? more : "", gone.length ? less : ""];
   return `${found} instead of ${before.toLocaleString("en")}: ${parts.filter(Boolean).join(", and ")}.`;
 }
 
