@@ -16,7 +16,11 @@ export function createAnswers(ui, { draw, askWhy, addSaliency }) {
   function begin(sentence) {
     setText(ui.explainSentence, sentence);
     show(ui.explainHint, !sentence);
+    const hadFocus = ui.explainAnswer.contains(document.activeElement);
     ui.explainAnswer.replaceChildren();
+    ui.explainPanel.scrollTop = 0;
+    // Keys go on from the new answer when what was pressed is gone with the old one.
+    if (hadFocus) ui.explainSentence.focus({ preventScroll: true });
   }
 
   /** @param {string} title @param {HTMLElement[]} items @param {string} [className] */

@@ -23,7 +23,9 @@ export function createSettings(ui, { call, draw }) {
   function addSlider(name, title, meaning, properties, format) {
     const label = make("label", "dv-field");
     const line = make("span", "dv-field-line");
-    const output = make("output");
+    // Not an output, which would take the label from the slider.
+    const output = make("span");
+    output.setAttribute("aria-hidden", "true");
     const input = Object.assign(make("input"), { type: "range", ...properties });
     const update = () => {
       setText(output, format(Number(input.value)));
