@@ -98,7 +98,6 @@ interface ExplainStart {
   limits: string;
   levels: string[];
   stages: { name: string; text: string; count: number | null; ms: number | null }[];
-  seconds_per_run: number;
   masks: number[];
 }
 interface ExplainSuppressor { name: string; score: number; box: Box; iou: number; number: number | null }

@@ -17,8 +17,9 @@ test("a box without an area is none", () => {
   assert.equal(boxBetween([120, 5], [140, 40], SIZE), null);
 });
 
-test("small scores do not read as zero", () => {
-  assert.deepEqual([0.5, 0.01, 0.004, 0.00031, 0].map(exactScore), ["0.50", "0.01", "0.004", "0.0003", "0.00"]);
+test("scores read as zero or one only if they are", () => {
+  assert.deepEqual([0.5, 0.01, 0.004, 0.00031, 2e-8, 0].map(exactScore), ["0.50", "0.01", "0.004", "0.0003", "2e-8", "0.00"]);
+  assert.deepEqual([0.99, 0.9962, 0.99996, 1].map(exactScore), ["0.99", "0.996", "0.99996", "1.00"]);
 });
 
 test("a step says how the box moved; the first one only its size", () => {

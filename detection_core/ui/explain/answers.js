@@ -3,6 +3,12 @@
 import { counted, make, makeButton, setText, show } from "../components/js/dom.js";
 import { countedBoxes, exactScore, fateText, stepText } from "./words.js";
 
+// From this IoU on a candidate fits a box, as in explanation/why_not.py.
+const FITTING_IOU = 0.5;
+
+/** Whether a candidate does not fit the box that was asked about, and is only the closest one. @param {ExplainPlace} place */
+const isFar = ({ iou }) => iou !== null && iou < FITTING_IOU;
+
 /**
  * @param {Refs} ui
  * @param {{
@@ -49,7 +55,7 @@ export function createAnswers(ui, { draw, askWhy, addSaliency }) {
     const [best] = place.classes;
     const title = `${best.name} ${exactScore(best.score)}`;
     /** @type {import("./drawing.js").Mark[]} */
-    const marks = [{ box: place.box, label: isBest ? `Best candidate: ${title}` : title, look: "candidate" }];
+    const marks = [{ box: place.box, label: isBest ? `${isFar(place) ? "Closest" : "Best"} candidate: ${title}` : title, look: "candidate" }];
     if (best.suppressor) marks.unshift({ box: best.suppressor.box, label: `Suppressed by ${best.suppressor.name} ${exactScore(best.suppressor.score)}`, look: "suppressor" });
     draw([...marks, { box: asked.box, look: "asked" }]);
   }
@@ -86,7 +92,7 @@ export function createAnswers(ui, { draw, askWhy, addSaliency }) {
       begin(sentence);
       if (places.length) drawPlace(places[0], asked, true);
       else draw([{ box: asked.box, look: "asked" }]);
-      addList("Candidates here, best first", places.map((place, i) => placeItem(place, asked, i === 0)));
+      addList(places.some(isFar) ? "The closest candidate" : "Candidates here, best first", places.map((place, i) => placeItem(place, asked, i === 0)));
       if (!first) return;
       const text = `The first stage (RPN, the part that proposes where to look) had ${countedBoxes(first.fitting)} here, and made ${counted(first.proposals, "proposal")} of them.`;
       ui.explainAnswer.append(make("h3", "", "First stage"), make("p", "", text));

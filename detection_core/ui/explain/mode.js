@@ -117,7 +117,9 @@ export function createExplain(ui, image, { server, begin, result, threshold }) {
       const index = image.objectNear(point);
       if (index >= 0) return askWhy({ object: index });
       const { width, height } = size();
-      const [x, y, reach] = [Math.min(Math.max(point[0], 0), width), Math.min(Math.max(point[1], 0), height), POINT * Math.max(width, height)];
+      const [x, y, reach] = [point[0], point[1], POINT * Math.max(width, height)];
+      // Beside the image, in the frame.
+      if (x < 0 || y < 0 || x > width || y > height) return undefined;
       return askWhyNot({ at: [x, y] }, [x - reach, y - reach, x + reach, y + reach]);
     },
     onBox: askBox,

@@ -58,8 +58,7 @@ class ExplainMode:
             seen = call.wait_for_change(seen, _POLL_SECONDS)
         kept = KeptRecording(call.result(), result, spec, visitor)
         token = self.recordings.keep(kept)
-        seconds = self.saliency.seconds_per_run(kept)
-        yield ViewMessage(explain=begin_values(kept) | {"recording": token, "seconds_per_run": seconds, "masks": MASKS})
+        yield ViewMessage(explain=begin_values(kept) | {"recording": token, "masks": MASKS})
 
     def leave(self, visitor: str) -> None:
         """Forgets what is kept for a visitor who has gone."""
@@ -78,6 +77,9 @@ class ExplainMode:
         async def explain_stage(sent: Any) -> Response:
             return await answer(sent, self.recordings, show_stage)
 
+        async def saliency_cost(sent: Any) -> Response:
+            return await self.saliency.cost(sent)
+
         async def saliency_begin(sent: Any) -> Response:
             return await self.saliency.begin(sent)
 
@@ -87,4 +89,4 @@ class ExplainMode:
         async def saliency_stop(sent: Any) -> Response:
             return await self.saliency.stop(sent)
 
-        return [explain_ask, explain_settings, explain_stage, saliency_begin, saliency_watch, saliency_stop]
+        return [explain_ask, explain_settings, explain_stage, saliency_cost, saliency_begin, saliency_watch, saliency_stop]

@@ -25,7 +25,13 @@ export function createSaliency({ call, drawPicture }) {
     const masks = Object.assign(make("select"), { ariaLabel: "Runs of the model" });
     masks.append(...session.masks.map((n) => Object.assign(make("option", "", `${n.toLocaleString("en")} runs`), { value: String(n) })));
     const cost = make("p", "dv-hint");
-    const describe = () => setText(cost, `The model runs ${Number(masks.value).toLocaleString("en")} times with random parts of the image hidden: ${aboutTime(Number(masks.value) * session.seconds_per_run)} here, if nobody else is waiting. More runs make the map smoother.`);
+    let seconds = 0;
+    function describe() {
+      const runs = Number(masks.value);
+      const time = seconds ? `${aboutTime(runs * seconds)} here, if nobody else is waiting` : "measuring how long that takes …";
+      setText(cost, `The model runs ${runs.toLocaleString("en")} times with random parts of the image hidden: ${time}. More runs make the map smoother.`);
+      begin.disabled = !seconds;
+    }
     const state = make("p", "dv-explain-state");
     state.setAttribute("role", "status");
     const progress = Object.assign(make("progress", "dv-explain-progress"), { max: 1, value: 0, ariaLabel: "Saliency map" });
@@ -68,6 +74,11 @@ export function createSaliency({ call, drawPicture }) {
 
     describe();
     setBusy(false);
+    call("saliency_cost", {}).then((answer) => {
+      seconds = answer.seconds ?? 0;
+      if (answer.error) setText(cost, "How long it takes cannot be said now.");
+      else describe();
+    });
   }
 
   return { add, stop };

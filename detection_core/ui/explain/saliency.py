@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from anyio import to_thread
 from numpy.typing import NDArray
 from PIL import Image
 
 from detection_core.detections import Detections
-from detection_core.engine import Cancelled, Engine, EngineBusyError
+from detection_core.engine import Cancelled, Engine, EngineBusyError, Result
 from detection_core.errors import UserError
 from detection_core.explanation import SaliencyCancelled, SaliencyProgress, drise
 from detection_core.explanation.drawing import draw_map
@@ -70,7 +71,7 @@ class SaliencyRun:
 
 
 class SaliencyRuns(VisitorStore[SaliencyRun]):
-    """The computations under the tokens of their recordings; its methods `begin`, `watch` and `stop` are server functions.
+    """The computations under the tokens of their recordings; its methods `cost`, `begin`, `watch` and `stop` are server functions.
 
     Args:
         engine: Where the models run.
@@ -83,10 +84,23 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
         self._recordings = recordings
         self._turns = threading.Semaphore(_TOGETHER)
 
-    def seconds_per_run(self, kept: KeptRecording) -> float:
-        """About how long one run of a map takes."""
-        recorded = sum(step.seconds for step in kept.recording.steps)
-        return self._engine.run_seconds().get(kept.spec.key, recorded)
+    async def cost(self, sent: object) -> Response:
+        """About how many `seconds` one run of a map takes here, if nobody else waits; the model runs for that if it hardly has so far."""
+        kept = self._recordings.get(mapping_of(sent).get("recording"))
+        if kept is None:
+            return {"error": str(ExplanationExpiredError()), "expired": True}
+        known = self._engine.run_seconds().get(kept.spec.key)
+        if known is not None:
+            return {"seconds": known}
+        try:
+            image = await to_thread.run_sync(read_upload, kept.result.image_path)
+            result = await self._run_once(image, kept)
+            # The first run after a load is slower than the others.
+            if result.first_run:
+                result = await self._run_once(image, kept)
+        except (UserError, asyncio.CancelledError) as error:
+            return {"error": str(error) or "Cancelled."}
+        return {"seconds": result.timings.network + result.timings.post}
 
     async def begin(self, sent: object) -> Response:
         """Begins the map of object `number` of a recording with so many `masks`, in place of one before."""
@@ -123,6 +137,10 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
 
     def _on_removed(self, entry: SaliencyRun, *, evicted: bool) -> None:
         entry.stopped.set()
+
+    async def _run_once(self, image: LoadedImage, kept: KeptRecording) -> Result:
+        job = self._engine.submit(image, kept.spec, visitor=kept.visitor, keep=False, tasks=_ONLY_BOXES)
+        return await asyncio.wrap_future(job.future)
 
     def _compute(self, run: SaliencyRun, kept: KeptRecording, number: int) -> None:
         def detect(pixels: NDArray[np.uint8]) -> Detections:

@@ -16,9 +16,13 @@ const FATES = /** @type {Record<string, string>} */ ({
 /** @param {string} fate */
 export const fateText = (fate) => FATES[fate] ?? fate;
 
-/** Digits after the point grow for small scores: 0.30, 0.004. @param {number} score */
+/** A score with two digits, or more where it would seem to be 0 or 1, as in the sentences. @param {number} score */
 export function exactScore(score) {
-  return score >= 0.01 || score === 0 ? score.toFixed(2) : score.toPrecision(1);
+  for (let digits = 2; digits <= 6; digits += 1) {
+    const text = score.toFixed(digits);
+    if (score === 0 || score === 1 || ![0, 1].includes(Number(text))) return text;
+  }
+  return score.toPrecision(1);
 }
 
 /**
