@@ -90,7 +90,7 @@ class DetectTab:
                 self._detect_button = gr.Button("Detect", variant="primary")
                 self._cancel_button = gr.Button("Cancel", visible=False)
             with gr.Column(scale=1, min_width=320):
-                self._view = DetectionView(explain=self.explain_mode.server_functions())
+                self._view = DetectionView(explain_functions=self.explain_mode.server_functions())
         self.inputs: list[Component] = [self._image, self.picker]
         self._outputs = [self._view, self._result_name, self.picker, self._detect_button, self._cancel_button]
 

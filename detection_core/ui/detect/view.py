@@ -79,7 +79,7 @@ class DetectionView(View):
 
     Args:
         value: What it shows at first.
-        explain: The server functions of the mode Explain; without any, it is not offered.
+        explain_functions: The server functions of the mode Explain; without any, it is not offered.
         **kwargs: As for `gr.HTML`.
     """
 
@@ -90,10 +90,10 @@ class DetectionView(View):
     browser_events = ("download", "explain")
 
     def __init__(
-        self, value: ViewMessage | dict[str, Any] | None = None, *, explain: Sequence[Callable[..., Any]] = (), **kwargs: Any
+        self, value: ViewMessage | dict[str, Any] | None = None, *, explain_functions: Sequence[Callable[..., Any]] = (), **kwargs: Any
     ) -> None:
-        constants = {**drawing_constants(), "exportFormats": format_choices(), "explains": bool(explain)}
-        super().__init__(value, constants=constants, server_functions=list(explain), **kwargs)
+        constants = {**drawing_constants(), "exportFormats": format_choices(), "explains": bool(explain_functions)}
+        super().__init__(value, constants=constants, server_functions=list(explain_functions), **kwargs)
 
     def preprocess(self, payload: ViewMessage | None) -> ViewSettings:
         """The visitor's settings."""

@@ -68,7 +68,7 @@ class ExplainParameters(BaseModel):
     model: str = Field(COCO_MODEL, description=_MODEL)
     at: list[str] = Field([], description="Why is there no object at this point? `x,y` in pixels of the image.")
     box: list[str] = Field([], description="Why is there none in this box? `left,top,right,bottom` in pixels of the image.")
-    object: int | None = Field(None, ge=0, description="Why is there this object? Its number in the model's result, the best is 0.")
+    object: int | None = Field(None, description="Why is there this object? Its number in the model's result, the best is 0.")
     label: str = Field("", description="With `at` or `box`, the name of the only class to explain.")
     threshold: float | None = Field(None, ge=0, le=1, description="The threshold that objects must reach; without it, the model's default.")
     format: ExplainFormat = Field(ExplainFormat.JSON, description="JSON, or an image with the candidates.")

@@ -276,6 +276,7 @@ def test_explains_as_python_does(api):
         ({"at": "9999,1"}, "outside the image"),
         ({"at": "1,1", "label": LONG}, "does not know the class"),
         ({"object": 99999}, "There is no object"),
+        ({"object": -1}, "whole number from 0"),
     ],
 )
 def test_a_question_without_sense_is_a_problem(api, parameters, words):
