@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pickle
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,12 +16,15 @@ import numpy as np
 import pytest
 
 from detection_core.detections import Detections
-from detection_core.engine import EngineBusyError
+from detection_core.engine import Engine, EngineBusyError
+from detection_core.explanation import Recorder, why
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, ModelSpec
 from detection_core.models.detector import run
 from detection_core.models.precision import Precision
 from detection_core.ui.detect.tab import DetectTab
+from detection_core.ui.hosting.metered_engine import MeteredEngine
+from detection_core.ui.hosting.metrics import Metrics
 from tests.ui.fake_engine import FakeEngine
 
 IMAGE = str(ASSETS / "examples" / "salon.jpg")
@@ -38,7 +42,7 @@ class RealEngine(FakeEngine):
         return run(self.loader.load(stock), spec, [np.asarray(image.image)], self.loader.device)[0][0]
 
 
-def make_tab(engine: FakeEngine) -> DetectTab:
+def make_tab(engine: Engine) -> DetectTab:
     tab = DetectTab(engine)
     with gr.Blocks():
         tab.layout()
@@ -206,3 +210,17 @@ def test_a_saliency_map_reports_progress_and_can_be_stopped(monkeypatch):
     assert "not being computed" in call(tab, "saliency_watch", mode)["error"]
     engine.release()
     assert "no such object" in call(tab, "saliency_begin", mode, number=-1)["error"]
+
+
+def test_the_recorder_and_its_recording_can_go_to_another_process(tab, mode):
+    kept = tab.explain_mode.recordings.find(mode["recording"])
+    assert pickle.loads(pickle.dumps(Recorder(kept.spec))) == Recorder(kept.spec)
+    again = pickle.loads(pickle.dumps(kept.recording))
+    assert why(again, 0) == why(kept.recording, 0)
+
+
+def test_a_recording_is_counted_like_a_detection():
+    inner = RealEngine()
+    metrics = Metrics(inner)
+    opened(make_tab(MeteredEngine(inner, metrics)), COCO_MODEL)
+    assert f'action="detect",model="{COCO_MODEL}",status="ok"}} 2.0' in metrics.text().decode()
