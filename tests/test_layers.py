@@ -24,6 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("ui.theme", "ui.components"),
     ("ui.shared",),
+    ("ui.explain",),
     # Tabs do not know each other; what two of them need lies below.
     ("ui.detect", "ui.compare", "ui.live", "ui.video", "ui.batch", "ui.evaluate", "ui.models"),
     ("ui.service",),

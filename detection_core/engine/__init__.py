@@ -1,11 +1,13 @@
 """Where detection runs: one interface, and the engine that runs in this process."""
 
 from detection_core.engine.base import (
+    Call,
     Cancelled,
     Engine,
     EngineBusyError,
     EngineError,
     EngineStatus,
+    Function,
     Job,
     JobState,
     Result,
@@ -16,11 +18,13 @@ from detection_core.engine.local import LocalEngine
 from detection_core.engine.measurement import Measurement, summarize, take_turns
 
 __all__ = [
+    "Call",
     "Cancelled",
     "Engine",
     "EngineBusyError",
     "EngineError",
     "EngineStatus",
+    "Function",
     "Job",
     "JobState",
     "LocalEngine",

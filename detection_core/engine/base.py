@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
 
 from detection_core.detections import Detections
 from detection_core.errors import UserError
@@ -93,6 +97,8 @@ class VisitorBusyError(EngineBusyError):
 
 
 Cancelled = CancelledError
+# A function for `Engine.call`. An engine may run it in another process: it and what it returns must be picklable.
+Function = Callable[[nn.Module, ModelSpec, NDArray[np.uint8]], Any]
 
 
 class Job:
@@ -117,13 +123,13 @@ class Job:
             self._state = state
             self._changed.notify_all()
 
-    def complete(self, outcome: Result | Exception) -> None:
-        """Sets its outcome, unless it was cancelled meanwhile; for the engine."""
+    def complete(self, outcome: Any) -> None:
+        """Sets its result or exception, unless it was cancelled meanwhile; for the engine."""
         with suppress(InvalidStateError):
-            if isinstance(outcome, Result):
-                self.future.set_result(outcome)
-            else:
+            if isinstance(outcome, Exception):
                 self.future.set_exception(outcome)
+            else:
+                self.future.set_result(outcome)
 
     def wait_for_change(self, seen: JobState, timeout: float) -> JobState:
         """Waits until the state is another than `seen`, or for `timeout` seconds.
@@ -156,6 +162,16 @@ class Job:
         return self.future.cancelled()
 
 
+class Call(Job):
+    """A function of a model on its way through the engine."""
+
+    future: Future[Any]
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Waits for what the function returns; raises what `Job.result` raises, and the function's own `UserError`."""
+        return self.future.result(timeout)
+
+
 class Engine(Protocol):
     """Anything that detects. `visitor` names whoever waits.
 
@@ -179,6 +195,16 @@ class Engine(Protocol):
 
         Without `keep` results are neither taken from those kept nor kept: frames of a video come only once. With `tasks` only these are
         wanted of what the model gives, and boxes, which it always gives.
+
+        Raises:
+            EngineBusyError: If too many images are waiting already.
+        """
+
+    def call(self, function: Function, image: LoadedImage, spec: ModelSpec, *, visitor: str = "") -> Call:
+        """Accepts a function of a model and an image; returns at once.
+
+        It waits in line with the images, and runs once the model is in memory, on cores of its own. It gets the module, which it must not
+        change, the spec and the image's pixels, RGB uint8 [H,W,3]. What it returns is not kept.
 
         Raises:
             EngineBusyError: If too many images are waiting already.

@@ -9,13 +9,25 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from typing import Any
 from weakref import WeakSet
 
 import numpy as np
 import torch
 from torch import nn
 
-from detection_core.engine.base import EngineBusyError, EngineError, EngineStatus, Job, JobState, Result, Stage, VisitorBusyError
+from detection_core.engine.base import (
+    Call,
+    EngineBusyError,
+    EngineError,
+    EngineStatus,
+    Function,
+    Job,
+    JobState,
+    Result,
+    Stage,
+    VisitorBusyError,
+)
 from detection_core.engine.cores import CoreAllocation, Cores
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.peak_memory import peak_memory
@@ -38,6 +50,16 @@ _MAX_JOBS = 64
 _MAX_JOBS_PER_VISITOR = 8
 # On an H100 an image takes a third to two thirds of the time in a pass of eight; hardly less in a larger one.
 _GPU_BATCH = 8
+
+
+@dataclass(frozen=True)
+class _Returned:
+    """What the function of a call has returned."""
+
+    value: Any
+
+
+_Outcome = Result | _Returned | Exception
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,24 +159,21 @@ class LocalEngine:
         if kept is not None:
             job.future.set_result(kept)
             return job
-        job.future.add_done_callback(lambda _: self._remove(job))
-        started = time.perf_counter()
-        try:
-            module = self.loader.request(
-                spec,
-                on_progress=lambda progress: job.update(JobState(Stage(progress.stage), progress.done, progress.total)),
-                on_done=lambda outcome: self._finish_load(job, outcome, time.perf_counter() - started),
-                cancelled=lambda: job.cancelled,
-            )
-        except Exception as error:
-            # Such as a thread for loading that the system refuses to start.
-            job.cancel()
-            if isinstance(error, UserError):
-                raise
-            raise _readable(error, spec) from error
-        if module is not None:
-            self._enqueue(job, module, 0.0)
+        self._load(job)
         return job
+
+    def call(self, function: Function, image: LoadedImage, spec: ModelSpec, *, visitor: str = "") -> Call:
+        """Accepts a function of a model and an image; see `Engine.call`.
+
+        Raises:
+            EngineBusyError: If too many images are waiting already.
+            EngineError: If the engine has been closed.
+        """
+        call = Call(spec, visitor)
+        with self._lock:
+            self._admit(call, Request(image, spec, measure=False, keep=False, tasks=frozenset(spec.tasks), function=function))
+        self._load(call)
+        return call
 
     def cancel_visitor(self, visitor: str) -> None:
         """Cancels all jobs of a visitor who has gone."""
@@ -204,6 +223,26 @@ class LocalEngine:
         if len(self._jobs) >= self._max_jobs:
             raise EngineBusyError("Too many images are waiting already. Try again in a moment.")
         self._jobs[job] = request
+
+    def _load(self, job: Job) -> None:
+        """Has an accepted job's model loaded, after which it goes into the line."""
+        spec, started = job.spec, time.perf_counter()
+        job.future.add_done_callback(lambda _: self._remove(job))
+        try:
+            module = self.loader.request(
+                spec,
+                on_progress=lambda progress: job.update(JobState(Stage(progress.stage), progress.done, progress.total)),
+                on_done=lambda outcome: self._finish_load(job, outcome, time.perf_counter() - started),
+                cancelled=lambda: job.cancelled,
+            )
+        except Exception as error:
+            # Such as a thread for loading that the system refuses to start.
+            job.cancel()
+            if isinstance(error, UserError):
+                raise
+            raise _readable(error, spec) from error
+        if module is not None:
+            self._enqueue(job, module, 0.0)
 
     def _finish_load(self, job: Job, outcome: LoadOutcome, load_time: float) -> None:
         if isinstance(outcome, nn.Module):
@@ -257,6 +296,8 @@ class LocalEngine:
         """Whether the next in line may share a pass: only images of one size, because a smaller one would be padded and change."""
         first, request = batch[0], queued.request
         size, tasks = first.request.image.image.size, first.request.tasks
+        if request.function is not None or first.request.function is not None:
+            return False
         alike = queued.module is first.module and request.image.image.size == size and request.tasks == tasks
         again = request.keep and any(request.key == other.request.key for other in batch)
         return alike and not again and not (request.measure or first.request.measure) and self._kept.find(request) is None
@@ -294,12 +335,14 @@ class LocalEngine:
             if isinstance(outcome, Result):
                 timings = replace(outcome.timings, load=queued.load_time, wait=started - queued.queued)
                 outcome = replace(outcome, timings=timings)
-            queued.job.complete(outcome)
+            queued.job.complete(outcome.value if isinstance(outcome, _Returned) else outcome)
 
-    def _run_model(self, batch: list[_QueuedJob], first_run: bool) -> Sequence[Result | Exception]:
-        """Runs the model once on some images."""
+    def _run_model(self, batch: list[_QueuedJob], first_run: bool) -> Sequence[_Outcome]:
+        """Runs the model once on some images, or the function of a call."""
         request, module = batch[0].request, batch[0].module
         try:
+            if request.function is not None:
+                return [_Returned(request.function(module, request.spec, np.asarray(request.image.image)))]
             with peak_memory(self.device) if request.measure else nullcontext(_unknown) as peak:
                 images = [np.asarray(queued.request.image.image) for queued in batch]
                 found, timings = run(module, request.spec, images, self.device, tasks=request.tasks)
@@ -350,5 +393,5 @@ def _readable(error: BaseException, spec: ModelSpec) -> Exception:
     return readable
 
 
-def _ran_out_of_memory(outcome: Result | Exception) -> bool:
+def _ran_out_of_memory(outcome: _Outcome) -> bool:
     return isinstance(outcome, Exception) and outcome.__cause__ is not None and is_lack_of_memory(outcome.__cause__)

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from detection_core.engine.base import Result
+from detection_core.engine.base import Function, Result
 from detection_core.images.reading import LoadedImage
 from detection_core.models.families import Task
 from detection_core.models.spec import ModelSpec
@@ -18,13 +18,14 @@ Key = tuple[str, tuple[str, str], frozenset[Task]]
 
 @dataclass(frozen=True)
 class Request:
-    """What a job is to do; the attributes are the arguments of `Engine.submit`."""
+    """What a job is to do; the attributes are the arguments of `Engine.submit`, and the function of `Engine.call`."""
 
     image: LoadedImage
     spec: ModelSpec
     measure: bool
     keep: bool
     tasks: frozenset[Task]
+    function: Function | None = None
 
     @classmethod
     def create(cls, image: LoadedImage, spec: ModelSpec, *, measure: bool, keep: bool, tasks: Collection[Task] | None) -> Request:

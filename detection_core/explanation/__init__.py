@@ -1,7 +1,7 @@
 """Explanations: what happened inside a model on one image, and so why it found an object, or why it did not."""
 
 from detection_core.explanation.record import Recording
-from detection_core.explanation.recorder import record
+from detection_core.explanation.recorder import Recorder, record
 from detection_core.explanation.report import Explanation, explain
 from detection_core.explanation.saliency import SaliencyCancelled, SaliencyProgress, drise, faithfulness
 from detection_core.explanation.selection import Fate, Rules
@@ -16,6 +16,7 @@ __all__ = [
     "Fate",
     "Query",
     "QueryError",
+    "Recorder",
     "Recording",
     "Rules",
     "SaliencyCancelled",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,21 @@ def record(module: nn.Module, spec: ModelSpec, image: ImageInput) -> Recording:
         detections=captured.detections,
         notes=(note,) if note else (),
     )
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """`record` as a function for `Engine.call`, which may pickle it.
+
+    Attributes:
+        asked: The model in the precision whose results are explained.
+    """
+
+    asked: ModelSpec
+
+    def __call__(self, module: nn.Module, spec: ModelSpec, pixels: NDArray[np.uint8]) -> Recording:
+        """Records what happens inside the module, which is of the stock precision."""
+        return record(module, self.asked, pixels)
 
 
 def _network_image(module: Any, tensor: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:

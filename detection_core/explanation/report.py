@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -73,25 +73,28 @@ class Explanation:
             "threshold": self.threshold,
             "sentence": self.sentence,
             "notes": list(recording.notes),
-            kind: _plain(asdict(self.answer)),
-            "settings": _plain(asdict(recording.rules)),
-            "first_stage_settings": None if recording.proposals is None else _plain(asdict(recording.proposals.rules)),
+            kind: plain(asdict(self.answer)),
+            "settings": plain(asdict(recording.rules)),
+            "first_stage_settings": None if recording.proposals is None else plain(asdict(recording.proposals.rules)),
             "stages": [
-                {"name": stage.name, "text": stage.text, "count": stage.count, "seconds": _plain(stage.seconds)}
+                {"name": stage.name, "text": stage.text, "count": stage.count, "seconds": plain(stage.seconds)}
                 for stage in stages(recording)
             ],
-            "levels": [{"name": level.name, "shape": list(level.shape), "best": _plain(level.heat.max())} for level in recording.levels],
+            "levels": [{"name": level.name, "shape": list(level.shape), "best": plain(level.heat.max())} for level in recording.levels],
         }
+
+    def draw_answer(self) -> Image.Image:
+        """Draws the candidates at the place that is asked about, or the object with its anchor."""
+        if isinstance(self.answer, Why):
+            return draw_why(self.image, self.recording, self.answer)
+        assert self.query is not None
+        return draw_why_not(self.image, self.recording, self.answer, self.query)
 
     def images(self) -> dict[str, Image.Image]:
         """Draws the explanation: images by name, such as "answer", "result", "input", "features_0", "scores_0" and "saliency"."""
         recording = self.recording
         found = recording.detections
-        if isinstance(self.answer, Why):
-            drawn = {"answer": draw_why(self.image, recording, self.answer)}
-        else:
-            assert self.query is not None
-            drawn = {"answer": draw_why_not(self.image, recording, self.answer, self.query)}
+        drawn = {"answer": self.draw_answer()}
         drawn["result"] = annotate(self.image, found[found.scores >= self.threshold])
         drawn["input"] = Image.fromarray(recording.network_image)
         for level in recording.levels:
@@ -139,35 +142,60 @@ def explain(
         SaliencyCancelled: If `cancelled` said so.
     """
     spec = get_model_spec(model) if isinstance(model, str) else model
-    if sum(each is not None for each in (at, box, number)) != 1:
-        raise QueryError("Give exactly one of a point, a box and an object's number.")
-    if number is not None and label is not None:
-        raise QueryError("An object has its class: give a class only with a point or a box.")
+    query = check_question(spec, at, box, number, label)
     if number is None and saliency_masks:
         raise QueryError("A saliency map shows what an object rests on: give the object's number.")
-    query = None if number is not None else Query(at, box, _label(spec, label))
     loader = loader or ModelLoader()
     module = loader.load(spec.in_precision(Precision.STOCK))
     rgb = load_image(image)
     recording = record(module, spec, rgb)
-    threshold = spec.default_threshold if threshold is None else threshold
-    if query is not None:
-        return Explanation(recording, threshold, why_not(recording, query, threshold), query, rgb)
-    assert number is not None
-    answer = why(recording, number)
-    heat = None
-    if saliency_masks:
-        found = recording.detections
+    question = query if number is None else number
+    assert question is not None
+    explanation = answer_question(recording, rgb, question, threshold)
+    if isinstance(explanation.answer, Why) and saliency_masks:
+        found, number = recording.detections, explanation.answer.number
         heat = drise(
             np.asarray(rgb),
             partial(_boxes, module, recording.spec, loader.device),
-            answer.refinements[-1].box,
+            explanation.answer.refinements[-1].box,
             int(found.labels[number]),
             masks=saliency_masks,
             on_progress=on_progress,
             cancelled=cancelled,
         )
-    return Explanation(recording, threshold, answer, None, rgb, heat)
+        return replace(explanation, saliency=heat)
+    return explanation
+
+
+def check_question(spec: ModelSpec, at: tuple[float, float] | None, box: Box | None, number: int | None, label: str | None) -> Query | None:
+    """Checks a question, as `explain` takes it, before the model runs; returns the query about a place, or None for one about an object.
+
+    Raises:
+        QueryError: If it is none.
+    """
+    if sum(each is not None for each in (at, box, number)) != 1:
+        raise QueryError("Give exactly one of a point, a box and an object's number.")
+    if number is not None and label is not None:
+        raise QueryError("An object has its class: give a class only with a point or a box.")
+    return None if number is not None else Query(at, box, _label(spec, label))
+
+
+def answer_question(recording: Recording, image: Image.Image, question: Query | int, threshold: float | None = None) -> Explanation:
+    """Answers a question about a recording.
+
+    Args:
+        recording: What happened inside the model.
+        image: The image.
+        question: The place, or the object's number.
+        threshold: The threshold, 0–1; None takes the model's default.
+
+    Raises:
+        QueryError: If the image or the result does not contain it.
+    """
+    threshold = recording.spec.default_threshold if threshold is None else threshold
+    if isinstance(question, Query):
+        return Explanation(recording, threshold, why_not(recording, question, threshold), question, image)
+    return Explanation(recording, threshold, why(recording, question), None, image)
 
 
 def _label(spec: ModelSpec, name: str | None) -> int | None:
@@ -182,12 +210,12 @@ def _boxes(module: nn.Module, spec: ModelSpec, device: torch.device, pixels: NDA
     return run(module, spec, [pixels], device, tasks=_ONLY_BOXES)[0][0]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Converts NumPy's numbers to Python's, rounded to a readable length."""
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
+        return {name: plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, np.generic):
         value = value.item()
     return round(value, _DIGITS) if isinstance(value, float) and math.isfinite(value) else value

@@ -37,6 +37,8 @@ class Fate(StrEnum):
 
 
 FATES = tuple(Fate)
+# Boxes whose overlaps are computed at a time, in pairs: memory for tens of thousands of both would not suffice.
+_MAX_PAIRS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -204,10 +206,11 @@ def _suppressors(
     for group in _groups(groups[losers]):
         own = losers[group]
         rivals = survivors[groups[survivors] == groups[own[0]]]
-        overlaps = box_iou(boxes[own], boxes[rivals])
-        # Survivors are sorted, so the first one is the best. NMS computes overlaps with other rounding: at the limit, the closest one.
-        over = overlaps > nms_iou
-        which = torch.where(over.any(dim=1), over.int().argmax(dim=1), overlaps.argmax(dim=1))
-        found[own.numpy()] = rivals[which].numpy()
-        ious[own.numpy()] = overlaps[torch.arange(len(own)), which].numpy()
+        for part in own.split(max(1, _MAX_PAIRS // len(rivals))):
+            overlaps = box_iou(boxes[part], boxes[rivals])
+            # Survivors are sorted, so the first one is the best. NMS computes overlaps with other rounding: at the limit, the closest one.
+            over = overlaps > nms_iou
+            which = torch.where(over.any(dim=1), over.int().argmax(dim=1), overlaps.argmax(dim=1))
+            found[part.numpy()] = rivals[which].numpy()
+            ious[part.numpy()] = overlaps[torch.arange(len(part)), which].numpy()
     return found, ious

@@ -15,7 +15,7 @@ from detection_core.errors import UserError
 from detection_core.formats import to_json
 from detection_core.images.reading import LoadedImage
 from detection_core.ui.components.safe_image import NoAddresses, SafeImage, SafeText
-from detection_core.ui.service import RequestError, Service, checked_models, checked_number
+from detection_core.ui.service import Question, RequestError, Service, checked_models, checked_number
 from detection_core.ui.shared.session import visitor_of
 from detection_core.ui.shared.uploads import read_upload
 from detection_core.visualization import annotate, annotate_comparison
@@ -35,7 +35,7 @@ class _List(gr.JSON, NoAddresses):
 
 
 class Api:
-    """The endpoints `/detect`, `/compare`, `/live` and `/models`; their docstrings and parameters are their documentation.
+    """The endpoints `/detect`, `/compare`, `/explain`, `/live` and `/models`; their docstrings and parameters are their documentation.
 
     Args:
         service: Serves the requests.
@@ -53,12 +53,18 @@ class Api:
         threshold = _Number(visible=False, label="Threshold", value=None)
         iou = _Number(visible=False, label="IoU", value=None)
         stream = SafeText(visible=False, label="Stream", value="")
+        at = _List(visible=False, label="Point", value=None)
+        box = _List(visible=False, label="Box", value=None)
+        number = _Number(visible=False, label="Object", value=None)
+        label = SafeText(visible=False, label="Class", value="")
         frame = gr.JSON(visible=False, label="Frame")
         detected = [gr.JSON(visible=False, label="Detections"), gr.Image(visible=False, format="png", label="Annotated image")]
+        explained = [gr.JSON(visible=False, label="Explanation"), gr.Image(visible=False, format="png", label="Answer")]
         compared = [gr.JSON(visible=False, label="Comparison"), gr.Image(visible=False, format="png", label="Difference")]
         for endpoint, inputs, outputs in (
             (self.detect, [image, model, threshold], detected),
             (self.compare, [image, models, threshold, iou], compared),
+            (self.explain, [image, model, at, box, number, label, threshold], explained),
             (self.live, [image, model, threshold, stream], frame),
         ):
             gr.Button(visible=False).click(endpoint, inputs, outputs, api_name=endpoint.__name__, concurrency_limit=None)
@@ -109,6 +115,39 @@ class Api:
         first, second = (result.name for result in report.results[:2])
         difference = partial(annotate_comparison, loaded.image, report.pairs[first, second], names=(first, second))
         return await to_thread.run_sync(report.to_json), await to_thread.run_sync(difference)
+
+    async def explain(  # noqa: D417
+        self,
+        image: str | None,
+        model: str,
+        at: list[float] | None,
+        box: list[float] | None,
+        object: int | None,
+        label: str,
+        threshold: float | None,
+        request: gr.Request,
+    ) -> tuple[dict[str, Any], Any]:
+        """Explains why a model finds an object, or why it finds none at a point or in a box. Give one of `at`, `box` and `object`.
+
+        Args:
+            image: The image file.
+            model: Key of the model, as for `/detect`.
+            at: Why is there no object at this point? [x, y] in pixels of the image.
+            box: Why is there no object in this box? [left, top, right, bottom] in pixels of the image.
+            object: Why is there this object? Its number in the model's result, from 0, the best score first.
+            label: With `at` or `box`, explain this class only; "" is any.
+            threshold: The threshold, 0–1; null takes the model's default.
+
+        Returns:
+            The `sentence`, and all candidates there with what became of each, or the object's anchor, box, scores and rivals as JSON; and
+            the image with them.
+        """
+        with _errors_in_words():
+            question = Question.read(at, box, object)
+            lowest = checked_number("threshold", threshold, 0, 1)
+            loaded = await _read(image)
+            explanation = await self._service.explain(loaded, model, question, label or None, lowest, visitor_of(request, "api"))
+        return await to_thread.run_sync(explanation.to_json), await to_thread.run_sync(explanation.draw_answer)
 
     async def live(  # noqa: D417
         self, image: str | None, model: str, threshold: float | None, stream: str, request: gr.Request

@@ -115,15 +115,23 @@ class _Page:
 
     def retention(self, page: gr.Blocks, keep_seconds: float, quota_bytes: int | None) -> Retention:
         """What deletes visitors' files and results, once the page is wired."""
-        compare, videos, evaluations = self._compare, self._video.videos, self._evaluate.evaluations
-        stores: list[VisitorStore[Any]] = [self._detect.results, compare.comparisons, compare.results_files, self._batch.batches, videos]
-        stores.append(evaluations)
+        compare, videos, explain = self._compare, self._video.videos, self._detect.explain_mode
+        stores: list[VisitorStore[Any]] = [
+            self._detect.results,
+            explain.recordings,
+            explain.saliency,
+            compare.comparisons,
+            compare.results_files,
+            self._batch.batches,
+            videos,
+            self._evaluate.evaluations,
+        ]
         return Retention(
             Path(get_upload_folder()),
             keep_seconds,
             quota_bytes=quota_bytes,
             stores=stores,
-            owners=[videos, evaluations],
+            owners=[videos, self._evaluate.evaluations],
             essential=lambda: {file for block in page.blocks.values() for file in getattr(block, "keep_in_cache", ())},
         )
 

@@ -82,9 +82,49 @@ interface DetectMessage extends ViewResult {
   notes: string[];
   download: FileData | null;
   download_name: string;
+  explain: ExplainStart | null;
 }
 type DetectResult = Omit<DetectMessage, "objects"> & { objects: (Drawn & ViewObject)[] };
 type DetectSettings = Style & { threshold: number; hidden_classes: number[] };
+
+/** What opens the mode Explain, and the answers in it, as in ui/explain/questions.py. */
+interface ExplainStart {
+  recording: string;
+  model: string;
+  notes: string[];
+  classes: [label: number, name: string][];
+  settings: { nms_iou: number; floor: number; limit: number };
+  lowest_floor: number;
+  limits: string;
+  levels: string[];
+  stages: { name: string; text: string; count: number | null; ms: number | null }[];
+  masks: number[];
+}
+interface ExplainSuppressor { name: string; score: number; box: Box; iou: number; number: number | null }
+interface ExplainPlace {
+  box: Box;
+  iou: number | null;
+  background: number | null;
+  classes: { name: string; score: number; fate: string; reason: string; suppressor: ExplainSuppressor | null }[];
+}
+interface ExplainWhyNot {
+  sentence: string;
+  places: ExplainPlace[];
+  first_stage: { fitting: number; proposals: number; best: { objectness: number; reason: string } | null } | null;
+}
+interface ExplainWhy {
+  sentence: string;
+  number: number;
+  name: string;
+  score: number;
+  refinements: { name: string; box: Box; moved: number; scaled: number[] }[];
+  scores: [name: string, score: number][];
+  background: number | null;
+  rivals: { name: string; score: number; box: Box; iou: number }[];
+  suppressed: number;
+}
+/** The place that was asked about, as it is drawn. */
+interface Asked { box: Box }
 
 interface Cost {
   latency_ms: number | null;

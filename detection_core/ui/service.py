@@ -1,27 +1,33 @@
-"""What programs can ask for over HTTP, whichever interface they use: detect, compare, track and list models, in plain values."""
+"""What programs can ask for over HTTP, whichever interface they use: detect, compare, explain, track, list models, in plain values."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from anyio import to_thread
 
 from detection_core.comparison_report import ComparisonReport, Found
 from detection_core.detections.comparison import select
-from detection_core.engine import Engine, EngineBusyError, EngineError, Result
+from detection_core.engine import Engine, EngineBusyError, EngineError, Job, Result
 from detection_core.errors import UserError
+from detection_core.explanation import Explanation
+from detection_core.explanation.report import answer_question, check_question
 from detection_core.formats import provenance_of
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import ModelSpec, get_model_spec, list_models, list_specs
 from detection_core.models.precision import precisions_in
 from detection_core.ui.components.model_slots import FEWEST, MOST
+from detection_core.ui.explain.recordings import begin_recording
 from detection_core.ui.live.frames import frame_response
 from detection_core.ui.live.streams import LiveFrame, LiveStreams
 
 _PATIENCE = 15 * 60
+# Beyond any image, in pixels.
+_FAR = 1e6
 # Seconds after which a stream that waits for its turn is to send its next frame.
 STREAM_PAUSE = 2
 
@@ -56,6 +62,35 @@ class TooSlowError(EngineError):
 
     def __init__(self) -> None:
         super().__init__("This takes too long. What has been downloaded so far is kept: try again later.")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What an explanation is asked of: exactly one of them.
+
+    Attributes:
+        at: A point, in pixels of the image.
+        box: A box, XYXY in pixels of the image.
+        number: An object's number in the model's result, from 0, the best score first.
+    """
+
+    at: tuple[float, float] | None = None
+    box: tuple[float, float, float, float] | None = None
+    number: int | None = None
+
+    @classmethod
+    def read(cls, at: object, box: object, number: object) -> Question:
+        """Reads what a program sent.
+
+        Raises:
+            RequestError: If something of it cannot be meant.
+        """
+        if number is not None and (type(number) is not int or number < 0):
+            raise RequestError("The number of an object must be a whole number from 0, or null.")
+        point, sides = _coordinates("point", at, 2), _coordinates("box", box, 4)
+        return cls(
+            None if point is None else (point[0], point[1]), None if sides is None else (sides[0], sides[1], sides[2], sides[3]), number
+        )
 
 
 class Service:
@@ -139,6 +174,26 @@ class Service:
             raise FrameOvertakenError
         return response | {"stream": known.token} | ({"notes": list(image.notes)} if image.notes else {})
 
+    async def explain(
+        self, image: LoadedImage, model: object, question: Question, label: str | None, threshold: float | None, visitor: str
+    ) -> Explanation:
+        """Explains an object, or why there is none at a place.
+
+        Args:
+            image: The image.
+            model: The model's key.
+            question: What is asked about.
+            label: With a place, the class that is asked about; None for any.
+            threshold: The threshold; None takes the model's default.
+            visitor: Who asks.
+        """
+        spec = _spec(model)
+        query = check_question(spec, question.at, question.box, question.number, label)
+        recording = await _outcome(begin_recording(self._engine, image, spec, visitor))
+        asked = query if query is not None else question.number
+        assert asked is not None
+        return await to_thread.run_sync(answer_question, recording, image.image, asked, threshold)
+
     def models(self) -> list[dict[str, Any]]:
         """All models with their facts, their `state`, and the `precisions` in which each can run."""
         states = self._engine.model_states()
@@ -147,14 +202,18 @@ class Service:
         return [spec.facts() | {"state": states[spec.key], "precisions": list(map(str, precisions_in(states, spec.key)))} for spec in here]
 
     async def _run(self, image: LoadedImage, spec: ModelSpec, visitor: str, *, keep: bool = True) -> Result:
-        try:
-            # Waiting must not occupy one of the server's few threads: a slow download would block all other visitors.
-            job = self._engine.submit(image, spec, visitor=visitor, keep=keep)
-            return await asyncio.wait_for(asyncio.wrap_future(job.future), _PATIENCE)
-        except TimeoutError as error:
-            raise TooSlowError from error
-        except asyncio.CancelledError as error:
-            raise EngineError("Cancelled.") from error
+        result: Result = await _outcome(self._engine.submit(image, spec, visitor=visitor, keep=keep))
+        return result
+
+
+async def _outcome(job: Job) -> Any:
+    try:
+        # Waiting must not occupy one of the server's few threads: a slow download would block all other visitors.
+        return await asyncio.wait_for(asyncio.wrap_future(job.future), _PATIENCE)
+    except TimeoutError as error:
+        raise TooSlowError from error
+    except asyncio.CancelledError as error:
+        raise EngineError("Cancelled.") from error
 
 
 def checked_models(models: object) -> list[str]:
@@ -179,6 +238,14 @@ def checked_number(name: str, value: Any, low: float, high: float) -> float | No
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high):
         return value
     raise RequestError(f"The {name} must be a number from {low} to {high}, or null.")
+
+
+def _coordinates(name: str, value: object, count: int) -> list[float] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != count or not all(type(each) in (int, float) and abs(each) < _FAR for each in value):
+        raise RequestError(f"The {name} must be a list of {count} numbers, in pixels of the image, or null.")
+    return [float(each) for each in value]
 
 
 def _spec(model: object) -> ModelSpec:

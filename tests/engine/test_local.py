@@ -534,3 +534,33 @@ def test_only_what_is_wanted_is_computed(engine, monkeypatch):
     assert engine.submit(make_image(1), MASKS, tasks=["boxes", "masks"]).result(10).detections is everything.detections
     assert not engine.submit(make_image(1), MASKS, tasks=["keypoints"]).result(10).kept, "a result without masks is another one"
     assert asked == [{"boxes", "masks"}, {"boxes"}]
+
+
+def test_a_call_waits_in_line_and_gets_the_module(engine, network):
+    network.go.clear()
+    running = engine.submit(make_image(1), MODEL)
+    assert network.started.wait(10)
+    call = engine.call(lambda module, spec, pixels: (module, spec, int(pixels[0, 0, 0])), make_image(7), OTHER, visitor="ann")
+    wait_for(call, Stage.QUEUE)
+    again = engine.call(lambda *_: "again", make_image(7), OTHER, visitor="bob")
+    engine.cancel_visitor("bob")
+    network.go.set()
+    assert call.result(10) == (network, OTHER, 7)
+    assert again.cancelled
+    running.result(10)
+    # What it returned is no result of detection.
+    assert not engine.submit(make_image(7), OTHER).result(10).kept
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [(EngineError("Too large."), "Too large"), (ValueError("secret"), "failed unexpectedly")],
+    ids=["readable", "defect"],
+)
+def test_an_error_in_a_call_is_its_jobs_error(engine, error, message):
+    def fail(*_: Any) -> None:
+        raise error
+
+    with pytest.raises(EngineError, match=message):
+        engine.call(fail, make_image(1), MODEL).result(10)
+    assert engine.status().running == 0

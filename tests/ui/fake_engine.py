@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from detection_core.detections import Detections
-from detection_core.engine import EngineStatus, Job, JobState, Result, Stage
+from detection_core.engine import Call, EngineStatus, Function, Job, JobState, Result, Stage
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import ModelSpec, list_specs
 from detection_core.models.detector import Timings
+from detection_core.models.loader import ModelLoader
 from tests.factories import make_detections
 
 # Makes an image's detections for a model, or raises the error with which the job fails.
@@ -64,6 +66,7 @@ class FakeEngine:
         submissions: All that have been accepted.
         states: Where models are; by default, those built in are in memory and all others to be downloaded.
         others: How many jobs other visitors have.
+        loader: Loads the models for `call`, which runs its function on them.
     """
 
     # Frames come one after the other, as they are.
@@ -88,6 +91,7 @@ class FakeEngine:
         self.submissions: list[Submission] = []
         self.states = states
         self.others = 0
+        self.loader = ModelLoader()
         self._held: list[Callable[[], None]] = []
         self._lock = threading.Lock()
 
@@ -132,6 +136,22 @@ class FakeEngine:
             _finish(job, outcome)
         return job
 
+    def call(self, function: Function, image: LoadedImage, spec: ModelSpec, *, visitor: str = "") -> Call:
+        """Runs the function on the model itself, as soon as `submit` would give a result."""
+        if self.refusals:
+            raise self.refusals.pop(0)
+        call = Call(spec, visitor)
+        call.update(JobState(self.stage))
+        failure = self.failures.pop(0) if self.failures else None
+        outcome = failure or function(self.loader.load(spec), spec, np.asarray(image.image))
+        with self._lock:
+            self.submissions.append(Submission(spec.key, False, False, None, call))
+            if self.holds:
+                self._held.append(lambda: _finish(call, outcome))
+                return call
+        _finish(call, outcome)
+        return call
+
     def release(self) -> None:
         """Gives all jobs that wait their results, and later ones at once."""
         with self._lock:
@@ -161,7 +181,7 @@ class FakeEngine:
         pass
 
 
-def _finish(job: Job, outcome: Result | Exception) -> None:
+def _finish(job: Job, outcome: Any) -> None:
     if not job.future.set_running_or_notify_cancel():
         return
     if isinstance(outcome, Exception):

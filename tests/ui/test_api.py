@@ -16,6 +16,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from detection_core.explanation import explain
 from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_model_spec, list_models
 from detection_core.models.optimized import sixteen_bits
 from detection_core.models.user_models import MODELS_DIR
@@ -103,6 +104,36 @@ def test_refuses_comparisons_in_words(client, models, iou, message):
         client.predict(handle_file(IMAGE), models, None, iou, api_name="/compare")
 
 
+def test_explains(client):
+    why, image = client.predict(handle_file(IMAGE), COCO_MODEL, None, None, 0, "", None, api_name="/explain")
+    python = explain(IMAGE, COCO_MODEL, number=0)
+    assert why["sentence"] == python.sentence
+    assert why["why"]["name"] == "person"
+    with Image.open(image if isinstance(image, str) else image["path"]) as drawn, Image.open(IMAGE) as original:
+        assert drawn.size == original.size
+    why_not, _ = client.predict(handle_file(IMAGE), COCO_MODEL, [50, 20], None, None, "dog", 0.4, api_name="/explain")
+    assert why_not["sentence"] == explain(IMAGE, COCO_MODEL, at=(50, 20), label="dog", threshold=0.4).sentence
+
+
+@pytest.mark.parametrize(
+    ("at", "box", "number", "label", "message"),
+    [
+        (None, None, None, "", "exactly one"),
+        ([1, 1], None, 0, "", "exactly one"),
+        ([1], None, None, "", "list of 2 numbers"),
+        (None, [1, 1, 5, "x"], None, "", "list of 4 numbers"),
+        ([-1, 5], None, None, "", "outside the image"),
+        (None, [9, 9, 5, 5], None, "", "X0 < X1"),
+        ([5, 5], None, None, "unicorn", "does not know the class"),
+        (None, None, -1, "", "whole number"),
+        (None, None, 10**6, "", "There is no object"),
+    ],
+)
+def test_refuses_questions_in_words(client, at, box, number, label, message):
+    with pytest.raises(AppError, match=message):
+        client.predict(handle_file(IMAGE), COCO_MODEL, at, box, number, label, None, api_name="/explain")
+
+
 def test_a_file_that_is_not_an_image_is_refused(client, tmp_path):
     text = tmp_path / "note.jpg"
     text.write_text("this is text")
@@ -153,7 +184,14 @@ def test_knows_users_models_while_they_are_there(client, tmp_path, monkeypatch):
 
 
 def test_nothing_else_is_public(client):
-    assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == {"/compare", "/detect", "/live", "/models"}
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(endpoints) == {
+        "/compare",
+        "/detect",
+        "/explain",
+        "/live",
+        "/models",
+    }
 
 
 def test_requests_that_are_no_uploads_are_bounded(address):

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from detection_core.engine.base import EngineBusyError, EngineError, EngineStatus, Job, JobState, Result, Stage
+from detection_core.engine.base import Call as FunctionCall
+from detection_core.engine.base import EngineBusyError, EngineError, EngineStatus, Function, Job, JobState, Result, Stage
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.ray.detectors import Detectors
 from detection_core.engine.ray.link import ClusterLink
@@ -111,6 +112,16 @@ class RayEngine:
         job.future.add_done_callback(lambda _: self._remove(job))
         self._send_next()
         return job
+
+    def call(self, function: Function, image: LoadedImage, spec: ModelSpec, *, visitor: str = "") -> FunctionCall:
+        """Refuses, because the detectors of a cluster only detect.
+
+        Raises:
+            EngineError: Always.
+        """
+        raise EngineError(
+            "Explanations are not available here, because a cluster detects for this page. Start it without --engine ray."
+        )
 
     def cancel_visitor(self, visitor: str) -> None:
         """Cancels all jobs of a visitor who has gone."""

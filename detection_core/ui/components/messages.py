@@ -114,6 +114,8 @@ class ViewMessage(PageMessage, ViewResult):
     model: ViewModel | None = None
     # Keys of the export formats that can hold the result.
     formats: list[str] = Field(default_factory=list)
+    # Opens the mode Explain, see `ui/explain/questions.py`.
+    explain: dict[str, Any] | None = None
     # Only on the way from the browser.
     settings: dict[str, Any] | None = None
 

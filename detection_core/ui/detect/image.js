@@ -9,13 +9,13 @@ import { createViewport } from "../components/js/viewport.js";
 
 /**
  * @param {Refs} ui the view's elements
- * @param {{ onActive: (indices: number[]) => void, onSelected: (index: number) => void }} handlers called with the objects that are emphasized, and
- *   which one is selected, -1 for none
+ * @param {{ onActive: (indices: number[]) => void, onSelected: (index: number) => void, onCamera: (camera: any) => void }} handlers called with the
+ *   objects that are emphasized, which one is selected, -1 for none, and the camera after every change
  */
-export function createImage(ui, { onActive, onSelected }) {
+export function createImage(ui, { onActive, onSelected, onCamera }) {
   const overlay = createOverlay(ui.overlay);
   const labels = createLabels(ui.labels);
-  const viewport = createViewport(ui.frame, onCamera, (point) => select(objectUnder(point)));
+  const viewport = createViewport(ui.frame, moveCamera, (point) => select(objectUnder(point)));
   const layLabelsSoon = oncePerFrame(layLabels);
   /** @type {Drawn[]} */
   let objects = [];
@@ -26,8 +26,10 @@ export function createImage(ui, { onActive, onSelected }) {
   let hasLabels = true;
 
   /** @param {Point} point in the frame */
-  function objectUnder(point) {
-    const [x, y] = viewport.toImage(point);
+  const objectUnder = (point) => objectNear(viewport.toImage(point));
+
+  /** @param {number[]} point in the image */
+  function objectNear([x, y]) {
     return objectAt(objects, (i) => shown[i], x, y, 4 / viewport.camera().scale);
   }
 
@@ -66,9 +68,10 @@ export function createImage(ui, { onActive, onSelected }) {
   }
 
   /** @param {import("../components/js/viewport.js").Camera} camera */
-  function onCamera(camera) {
+  function moveCamera(camera) {
     ui.image.style.transform = `translate(${camera.x}px, ${camera.y}px) scale(${camera.scale})`;
     overlay.setCamera(camera);
+    onCamera(camera);
     setText(ui.zoomFit, `${Math.round(100 * camera.zoom)}%`);
     ui.zoomOut.disabled = camera.zoom <= 1;
     layLabelsSoon();
@@ -162,6 +165,8 @@ export function createImage(ui, { onActive, onSelected }) {
       hasLabels = Boolean(style.labels);
     },
     setKeypointThreshold: overlay.setKeypointThreshold,
+    objectNear,
+    toImage: (/** @type {MouseEvent} */ event) => viewport.toImage(viewport.framePoint(event)),
     isShown: (/** @type {number} */ index) => shown[index],
     selected: () => selected,
     select,

@@ -30,6 +30,7 @@ from detection_core.ui.detect.view import (
     image_payload,
     view_payload,
 )
+from detection_core.ui.explain.mode import ExplainMode
 from detection_core.ui.shared.events import CONCURRENT, QUIET
 from detection_core.ui.shared.examples import EXAMPLE_PATHS, EXAMPLES, clicked_example
 from detection_core.ui.shared.progress import CANCELLED, explain, milliseconds, status_of
@@ -61,6 +62,7 @@ class DetectTab:
     Attributes:
         picker: The model picker, for the page to refresh.
         results: Where results are kept.
+        explain_mode: The mode Explain.
         inputs: Image and picker; events that write to them end with `detect_after`.
     """
 
@@ -68,6 +70,7 @@ class DetectTab:
         self._engine = engine
         self._turns = Turns()
         self.results: VisitorStore[KeptResult] = VisitorStore(ResultExpiredError, _KEPT)
+        self.explain_mode = ExplainMode(engine)
 
     def layout(self) -> None:
         """Adds the components to the page being built."""
@@ -87,7 +90,7 @@ class DetectTab:
                 self._detect_button = gr.Button("Detect", variant="primary")
                 self._cancel_button = gr.Button("Cancel", visible=False)
             with gr.Column(scale=1, min_width=320):
-                self._view = DetectionView()
+                self._view = DetectionView(explain_functions=self.explain_mode.server_functions())
         self.inputs: list[Component] = [self._image, self.picker]
         self._outputs = [self._view, self._result_name, self.picker, self._detect_button, self._cancel_button]
 
@@ -104,6 +107,9 @@ class DetectTab:
         self._detect_button.click(self.press_detect, self.inputs, self._outputs, **CONCURRENT, **QUIET)
         self.picker.select(self.choose_model, [self.picker, self._image], self._outputs, **CONCURRENT, **QUIET)
         self._cancel_button.click(self.cancel, None, [self._view, self._cancel_button], queue=False, **QUIET)
+        explained = [self._view, self._cancel_button]
+        self._view.explain(self.explain, self._result_name, explained, **CONCURRENT, **QUIET)
+        page.unload(self.leave)
         self._view.download(self.download, [self._view, self._result_name], self._view, concurrency_limit=4, **QUIET)
 
     def detect_after(self, event: Dependency) -> None:
@@ -166,6 +172,23 @@ class DetectTab:
         self._turns.begin(visitor_of(request, "detect"))
         self._engine.cancel_visitor(visitor_of(request, "detect"))
         return ViewMessage(notes=[CANCELLED]), _visible(False)
+
+    def explain(self, name: str, request: gr.Request) -> Iterator[tuple[Any, Any]]:
+        """Records what happens inside the model on the image, and opens the mode Explain; the visitor's next request ends it."""
+        visitor = visitor_of(request, "detect")
+        turn = self._turns.begin(visitor)
+        self._engine.cancel_visitor(visitor)
+        try:
+            for message in self.explain_mode.begin(self.results.find(name), visitor, lambda: self._turns.is_current(visitor, turn)):
+                yield message, _visible(message.explain is None)
+        except Cancelled:
+            yield gr.skip(), gr.skip()
+        except UserError as error:
+            yield error_payload("This result cannot be explained", str(error)), _visible(False)
+
+    def leave(self, request: gr.Request) -> None:
+        """Forgets what is kept for the questions of a visitor who has gone."""
+        self.explain_mode.leave(visitor_of(request, "detect"))
 
     def choose_example(self, event: gr.EventData) -> str:
         """The clicked example, for the image input."""

@@ -19,6 +19,7 @@ export function createTable(scroller, { onHover, onSelect }) {
   let rows = [];
   /** @type {Row[]} */
   let objects = [];
+  let keypointThreshold = NaN;
   let sorting = { key: "rank", ascending: true };
 
   /** @type {Record<string, (index: number) => number | string>} */
@@ -34,6 +35,7 @@ export function createTable(scroller, { onHover, onSelect }) {
   function setObjects(newObjects, hasKeypoints) {
     objects = newObjects;
     rows = objects.map(buildRow);
+    keypointThreshold = NaN;
     table.classList.toggle("dv-with-keypoints", hasKeypoints);
     sort();
     scroller.scrollTop = 0;
@@ -138,14 +140,18 @@ export function createTable(scroller, { onHover, onSelect }) {
     setVisible: (/** @type {number} */ index, /** @type {boolean} */ visible) => show(rows[index], visible),
     setActive: (/** @type {number[]} */ indices) => rows.forEach((row, i) => row.classList.toggle("dv-active", indices.includes(i))),
     /**
-     * How many keypoints each object shows; null for one of a class that has none.
-     * @param {(number | null)[]} counts
+     * Shows how many keypoints of each object are above a threshold; gives whether that is another threshold than before.
+     * @param {number} threshold
      */
-    setKeypoints(counts) {
-      counts.forEach((count, i) => {
-        objects[i].visibleKeypoints = count;
+    setKeypointThreshold(threshold) {
+      if (threshold === keypointThreshold) return false;
+      keypointThreshold = threshold;
+      objects.forEach((object, i) => {
+        const count = object.keypoints?.filter(([, , logit]) => logit > threshold).length ?? null;
+        object.visibleKeypoints = count;
         setText(rows[i].cells[4], count === null ? "–" : String(count));
       });
+      return true;
     },
   };
 }

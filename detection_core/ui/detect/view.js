@@ -10,6 +10,7 @@ import { bringIntoView, createDownload, setBusy, showLines, writeError, writeSta
 import { objectArea } from "../components/js/geometry.js";
 import { viewIdOf } from "../components/js/kept.js";
 import { isSameModel } from "../components/js/model_keys.js";
+import { createExplain } from "../explain/mode.js";
 import { createImage } from "./image.js";
 import { createPanel } from "./panel.js";
 import { createTable } from "./table.js";
@@ -27,7 +28,7 @@ const CLASSES_IN_SUMMARY = 5;
 const kept = new Map();
 
 /** @param {Mounting} mounting */
-export function mount({ element, props, trigger, watch, constants }) {
+export function mount({ element, props, trigger, server, watch, constants }) {
   const ui = collectRefs(element);
   const viewId = viewIdOf(props);
 
@@ -43,9 +44,13 @@ export function mount({ element, props, trigger, watch, constants }) {
     onHover: (index) => image.hover(index),
     onSelect: (index, again) => image.select(again && index === image.selected() ? -1 : index),
   });
-  const image = createImage(ui, { onActive: table.setActive, onSelected: table.setSelected });
+  const image = createImage(ui, { onActive: table.setActive, onSelected: table.setSelected, onCamera: (camera) => explain?.setCamera(camera) });
   const panel = createPanel(ui, constants.layers, { settings: () => settings, onChange: change });
   const formats = createExportMenu(ui.formats, constants.exportFormats, ([format]) => askForDownload(format));
+
+  const explaining = { server, begin: () => trigger("explain"), result: () => result, threshold: () => settings.threshold };
+  const explain = constants.explains ? createExplain(ui, image, explaining) : null;
+  show(ui.explain, explain !== null);
 
   const redrawSoon = oncePerFrame(() => redraw(false));
   const commitSettings = debounce(() => { props.value = { settings, view: viewId }; }, COMMIT_DELAY);
@@ -64,6 +69,8 @@ export function mount({ element, props, trigger, watch, constants }) {
     if (result && isNews(message)) bringIntoView(ui.root);
     writeStatus(ui, message.status);
     showError(message.error);
+    if (message.explain) explain?.open(message.explain);
+    else if (!message.status) explain?.stopWaiting();
     if (message.image) showImage(message);
     if (message.objects) showResult(message);
     else if (message.notes.length) showLines(ui.notes, message.notes);
@@ -101,6 +108,7 @@ export function mount({ element, props, trigger, watch, constants }) {
 
   function forgetObjects() {
     result = null;
+    explain?.leave();
     image.setObjects(null);
     ui.image.alt = "The image, not analysed yet";
     for (const part of [ui.panel, ui.callout, ui.notes, ui.timings, ui.tooltip]) show(part, false);
@@ -111,6 +119,7 @@ export function mount({ element, props, trigger, watch, constants }) {
   /** @param {any} message with objects */
   function showResult(message) {
     const start = performance.now();
+    explain?.leave();
     if (!isSameModel(modelKey, message.model.key)) settings = Object.assign({}, settings, { threshold: thresholdFor(message.model.key, message.threshold), hidden_classes: [] });
     modelKey = message.model.key;
     const named = (/** @type {ViewObject} */ object) => ({ ...object, name: nameOf(message, object.class_id), area: objectArea(object) });
@@ -177,7 +186,7 @@ export function mount({ element, props, trigger, watch, constants }) {
     });
     image.setStyle(settings);
     panel.update(result);
-    drawKeypoints(result);
+    if (panel.hasKeypoints() && table.setKeypointThreshold(settings.keypoint_threshold)) image.setKeypointThreshold(settings.keypoint_threshold);
     if (changed || everything) {
       image.forgetHidden();
       table.refreshTabStop();
@@ -189,17 +198,6 @@ export function mount({ element, props, trigger, watch, constants }) {
     if (last) last.settings = settings;
     hook.lastRedrawMs = performance.now() - start;
     hook.redraws += 1;
-  }
-
-  /** @type {{ result?: DetectResult, threshold?: number }} */
-  let drawnKeypoints = {};
-  /** @param {DetectResult} found */
-  function drawKeypoints(found) {
-    if (!panel.hasKeypoints()) return;
-    if (drawnKeypoints.result === found && drawnKeypoints.threshold === settings.keypoint_threshold) return;
-    drawnKeypoints = { result: found, threshold: settings.keypoint_threshold };
-    image.setKeypointThreshold(settings.keypoint_threshold);
-    table.setKeypoints(found.objects.map(({ keypoints }) => keypoints?.filter(([, , logit]) => logit > settings.keypoint_threshold).length ?? null));
   }
 
   function describe() {
@@ -239,7 +237,9 @@ export function mount({ element, props, trigger, watch, constants }) {
   ui.download.addEventListener("click", () => askForDownload("png"));
   ui.defaultThreshold.addEventListener("click", () => result && panel.setThreshold(result.threshold));
   onThreshold(viewId, (key, threshold) => { if (result && isSameModel(key, modelKey)) panel.setThreshold(threshold); });
-  ui.root.addEventListener("keydown", (/** @type {KeyboardEvent} */ { key }) => { if (key === "Escape") image.select(-1); });
+  ui.root.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === "Escape" && !explain?.leave()) image.select(-1);
+  });
   ui.image.addEventListener("error", () => showError({ title: "The image could not be shown", text: "Its file is no longer on the server. Choose it again." }));
 
   element.__detectionView = hook;

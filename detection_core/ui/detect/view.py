@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,18 +74,26 @@ class DetectionView(View):
     """An image with its detections: threshold, classes, layers, hover, zoom and table, all in the browser.
 
     As an output it takes a `ViewMessage` (see `view_payload` and its neighbors), as an input it gives the `ViewSettings`. Its event
-    `download` asks for a file in the `format` that its data names; the handler returns a `download_payload`. `change` fires whenever
-    settings or result have changed.
+    `download` asks for a file in the `format` that its data names; the handler returns a `download_payload`. `explain` asks for the mode
+    Explain. `change` fires whenever settings or result have changed.
+
+    Args:
+        value: What it shows at first.
+        explain_functions: The server functions of the mode Explain; without any, it is not offered.
+        **kwargs: As for `gr.HTML`.
     """
 
     data_model = ViewMessage
     files = "detect/view"
-    styles = ("view", "export_menu")
+    styles = ("view", "export_menu", "explain")
     declarations = SKELETON_COLORS
-    browser_events = ("download",)
+    browser_events = ("download", "explain")
 
-    def __init__(self, value: ViewMessage | dict[str, Any] | None = None, **kwargs: Any) -> None:
-        super().__init__(value, constants={**drawing_constants(), "exportFormats": format_choices()}, **kwargs)
+    def __init__(
+        self, value: ViewMessage | dict[str, Any] | None = None, *, explain_functions: Sequence[Callable[..., Any]] = (), **kwargs: Any
+    ) -> None:
+        constants = {**drawing_constants(), "exportFormats": format_choices(), "explains": bool(explain_functions)}
+        super().__init__(value, constants=constants, server_functions=list(explain_functions), **kwargs)
 
     def preprocess(self, payload: ViewMessage | None) -> ViewSettings:
         """The visitor's settings."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import secrets
 from collections.abc import Coroutine
@@ -21,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from detection_core import __version__
 from detection_core.engine import EngineError
+from detection_core.explanation import Explanation
 from detection_core.formats import FORMATS, ImageResult, number_images
 from detection_core.formats.registry import export_one
 from detection_core.models.catalog import ModelSpec, get_model_spec
@@ -33,12 +35,14 @@ from detection_core.ui.http_api.parameters import (
     CompareFormat,
     CompareParameters,
     DetectParameters,
+    ExplainFormat,
+    ExplainParameters,
     TrackParameters,
     openapi_parameters,
     read_parameters,
 )
 from detection_core.ui.http_api.problems import KINDS, MEDIA_TYPE, ProblemError, install
-from detection_core.ui.service import Service, checked_models
+from detection_core.ui.service import Question, Service, checked_models
 from detection_core.ui.shared.image_urls import ImageFetcher
 from detection_core.ui.shared.session import program_of
 from detection_core.visualization import AnnotationStyle
@@ -108,6 +112,18 @@ def build_http_api(service: Service, fetcher: ImageFetcher | None = None) -> Fas
         first, second = (result.name for result in report.results[:2])
         return Response(await to_thread.run_sync(report.difference_png, image.image, first, second), media_type="image/png")
 
+    @app.post("/explain", summary="Explain an object, or its absence", **described(ExplainParameters, schemas.Explanation, binary=True))
+    async def explain(request: Request) -> Response:
+        sent = await read_body(request, fetcher, program_of(request))
+        parameters = read_parameters(ExplainParameters, sent.fields)
+        question = Question.read(_numbers(parameters.at), _numbers(parameters.box), parameters.object)
+        image = await sent.image()
+        explaining = service.explain(image, parameters.model, question, parameters.label or None, parameters.threshold, program_of(request))
+        explanation = await unless_gone(request, explaining)
+        if parameters.format is ExplainFormat.JSON:
+            return JSONResponse(await to_thread.run_sync(explanation.to_json))
+        return Response(await to_thread.run_sync(_answer_png, explanation), media_type="image/png")
+
     @app.post("/track", summary="Track objects from frame to frame of a stream", **described(TrackParameters, schemas.Frame))
     async def track(request: Request) -> Response:
         """Send a frame after the response to the last, with its `stream`. A stream ends after ten seconds of silence."""
@@ -160,6 +176,20 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, _Value]) -> _V
         if not task.done():
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+def _numbers(texts: list[str]) -> list[float] | list[str] | None:
+    """The numbers in a parameter; as they are if they are none, and None if it was not sent."""
+    try:
+        return [float(text) for text in texts] or None
+    except ValueError:
+        return texts
+
+
+def _answer_png(explanation: Explanation) -> bytes:
+    stream = io.BytesIO()
+    explanation.draw_answer().save(stream, "PNG")
+    return stream.getvalue()
 
 
 def _check_classes(classes: list[str], spec: ModelSpec) -> None:

@@ -53,6 +53,27 @@ class CompareParameters(BaseModel):
     format: CompareFormat = Field(CompareFormat.JSON, description="JSON, or an image of the difference between the first two models.")
 
 
+class ExplainFormat(StrEnum):
+    """What an explanation is returned as."""
+
+    JSON = "json"
+    PNG = "png"
+
+
+class ExplainParameters(BaseModel):
+    """What `/explain` takes besides the image: one of `at`, `box` and `object`, and more."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    model: str = Field(COCO_MODEL, description=_MODEL)
+    at: list[str] = Field([], description="Why is there no object at this point? `x,y` in pixels of the image.")
+    box: list[str] = Field([], description="Why is there none in this box? `left,top,right,bottom` in pixels of the image.")
+    object: int | None = Field(None, description="Why is there this object? Its number in the model's result, the best is 0.")
+    label: str = Field("", description="With `at` or `box`, the name of the only class to explain.")
+    threshold: float | None = Field(None, ge=0, le=1, description="The threshold that objects must reach; without it, the model's default.")
+    format: ExplainFormat = Field(ExplainFormat.JSON, description="JSON, or an image with the candidates.")
+
+
 class TrackParameters(BaseModel):
     """What `/track` takes besides the frame."""
 

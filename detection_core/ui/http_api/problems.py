@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from detection_core.engine import EngineBusyError, VisitorBusyError
 from detection_core.errors import UserError
+from detection_core.explanation import QueryError
 from detection_core.images.reading import ImageError
 from detection_core.models.catalog import UnknownModelError
 from detection_core.models.weights import WeightsError
@@ -80,6 +81,7 @@ _KIND_OF: tuple[tuple[type[UserError], str], ...] = (
     (ImageUrlError, "unusable-url"),
     (FetchesBusyError, "busy"),
     (RequestError, "invalid-parameters"),
+    (QueryError, "invalid-parameters"),
     (TooFewModelsError, "too-few-models"),
     (StreamWaitsError, "stream-waits"),
     (TooManyStreamsError, "busy"),

@@ -52,6 +52,18 @@ class Comparison(_Open):
     notes: list[str] | None = _NOTES
 
 
+class Explanation(_Open):
+    """Why there is an object, `why`, or why there is none at a place, `why_not`."""
+
+    format: str
+    model: str
+    sentence: str = Field(description="The answer in a few sentences.")
+    threshold: float
+    why: dict[str, Any] | None = Field(None, description="The object's anchor, box, class scores and suppressed rivals.")
+    why_not: dict[str, Any] | None = Field(None, description="The candidates at the place, best first, and what became of each.")
+    stages: list[dict[str, Any]] = Field(description="From the network's input to the result, with counts and times.")
+
+
 class Frame(_Open):
     """One frame of a stream."""
 

@@ -16,6 +16,7 @@ from openapi_spec_validator import validate
 from PIL import Image
 
 from detection_core.detections import Detections
+from detection_core.explanation import explain
 from detection_core.formats import ImageResult, from_json, provenance_of
 from detection_core.formats.registry import export_one
 from detection_core.images.reading import read_image
@@ -238,7 +239,7 @@ def test_large_requests_are_refused_with_a_problem(api):
 def test_openapi_is_valid_and_complete(api):
     description = httpx.get(f"{api}/openapi.json").json()
     validate(description)
-    assert set(description["paths"]) == {"/detect", "/compare", "/track", "/models"}
+    assert set(description["paths"]) == {"/detect", "/compare", "/explain", "/track", "/models"}
     assert {each["name"] for each in description["paths"]["/detect"]["post"]["parameters"]} == {
         "model", "threshold", "keypoint_threshold", "classes", "format",
     }  # fmt: skip
@@ -254,3 +255,31 @@ def test_the_documentation_needs_no_other_server(api):
     for path in ("detect", "compare", "track", "models"):
         assert f"/api/v1/{path}</code>" in page
     assert 'id="unknown-model"' in page
+
+
+def test_explains_as_python_does(api):
+    response = post(api, "explain", model=COCO_MODEL, box="100,100,300,400", label="person", threshold=0.9)
+    python = explain(IMAGE, COCO_MODEL, box=(100, 100, 300, 400), label="person", threshold=0.9)
+    assert (response.status_code, response.json()["sentence"]) == (200, python.sentence)
+    assert response.json()["why_not"] == json.loads(json.dumps(python.to_json()["why_not"]))
+    drawn = post(api, "explain", model=COCO_MODEL, object=0, format="png")
+    assert drawn.headers["content-type"] == "image/png"
+    assert contents(drawn.content) == np.asarray(explain(IMAGE, COCO_MODEL, number=0).draw_answer()).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({}, "exactly one"),
+        ({"at": "1,x"}, "list of 2 numbers"),
+        ({"at": "nan,1"}, "list of 2 numbers"),
+        ({"at": "9999,1"}, "outside the image"),
+        ({"at": "1,1", "label": LONG}, "does not know the class"),
+        ({"object": 99999}, "There is no object"),
+        ({"object": -1}, "whole number from 0"),
+    ],
+)
+def test_a_question_without_sense_is_a_problem(api, parameters, words):
+    response = post(api, "explain", model=COCO_MODEL, **parameters)
+    assert (response.status_code, response.json()["type"]) == (422, "docs#invalid-parameters")
+    assert words in response.json()["detail"]

@@ -1,0 +1,228 @@
+// The mode Explain: a panel in place of the objects' one, and clicks on the image that ask why, or why not.
+
+import { collectRefs, make, setText, show } from "../components/js/dom.js";
+import { setBusy } from "../components/js/feedback.js";
+import { createAnswers } from "./answers.js";
+import { createDrawing } from "./drawing.js";
+import { createPicker } from "./picker.js";
+import { createSaliency } from "./saliency.js";
+import { createSettings } from "./settings.js";
+import { createStages } from "./stages.js";
+import { exactScore } from "./words.js";
+
+const POINT = 0.008;
+const SECTIONS = /** @type {const} */ (["ask", "settings", "stages"]);
+const UNREACHED = "The server could not be reached. Try again.";
+
+/**
+ * @param {Refs} ui the view's elements
+ * @param {{ toImage: (event: MouseEvent) => number[], objectNear: (point: number[]) => number, isShown: (index: number) => boolean, measure: () => void }} image
+ * @param {{ server: Mounting["server"], begin: () => void, result: () => DetectResult | null, threshold: () => number }} view
+ *   `begin` has Python record what happens inside the model, which answers with a message that `open` gets
+ */
+export function createExplain(ui, image, { server, begin, result, threshold }) {
+  /** @type {ExplainStart | null} */
+  let session = null;
+  /** @type {typeof SECTIONS[number]} */
+  let section = "ask";
+  let isWaiting = false;
+  let latest = 0;
+  /** @type {Record<string, HTMLElement>} */
+  const parts = { ask: ui.explainAsk, settings: ui.explainSettings, stages: ui.explainStages };
+  const fields = ["left", "top", "right", "bottom"].map((name) => /** @type {HTMLInputElement} */ (collectRefs(ui.explainNumbers)[name]));
+  const drawing = createDrawing(ui.explainOverlay);
+  const size = () => ({ width: result()?.width ?? 1, height: result()?.height ?? 1 });
+
+  /** @param {import("./drawing.js").Mark[]} marks */
+  function draw(marks) {
+    ui.root.classList.add("dv-explained");
+    drawing.draw(marks);
+  }
+
+  /** @param {string} name @param {Record<string, any>} sent */
+  async function call(name, sent) {
+    const recording = session?.recording;
+    let answer;
+    try {
+      answer = await server[name]({ ...sent, recording, threshold: threshold() });
+    } catch {
+      answer = { error: UNREACHED };
+    }
+    if (session?.recording === recording) {
+      setText(ui.explainError, answer.error ?? "");
+      show(ui.explainError, Boolean(answer.error));
+    }
+    return answer;
+  }
+
+  const saliency = createSaliency({
+    call,
+    drawPicture: (url) => {
+      ui.root.classList.add("dv-explained");
+      drawing.drawPicture(url, size());
+    },
+  });
+  const answers = createAnswers(ui, {
+    draw,
+    askWhy: (number) => askWhy({ number }),
+    addSaliency: (parent, why) => session && saliency.add(parent, why, session),
+  });
+  const settings = createSettings(ui, { call, draw });
+  const stages = createStages(ui, { call, size, drawing });
+
+  // ---------------------------------------------------------------- questions
+
+  /** @param {Record<string, any>} question */
+  async function ask(question) {
+    saliency.stop();
+    latest += 1;
+    const turn = latest;
+    const answer = await call("explain_ask", question);
+    if (turn !== latest || !session) return null;
+    if (answer.error) answers.clear();
+    return answer.error ? null : answer;
+  }
+
+  /** @param {{ object: number } | { number: number }} which */
+  async function askWhy(which) {
+    ui.explainObject.value = "object" in which ? String(which.object) : "";
+    const answer = await ask(which);
+    if (answer) answers.showWhy(answer.why);
+  }
+
+  /** @param {Record<string, any>} place @param {Box} box that is drawn for it */
+  async function askWhyNot(place, box) {
+    ui.explainObject.value = "";
+    /** @type {import("./drawing.js").Mark[]} */
+    draw([{ box, look: "asked" }]);
+    repeat = () => askWhyNot(place, box);
+    const label = ui.explainClass.value ? { label: Number(ui.explainClass.value) } : {};
+    const answer = await ask({ ...place, ...label });
+    if (answer) answers.showWhyNot(answer.why_not, { box });
+  }
+  /** Asks about the last place again. @type {() => void} */
+  let repeat = () => {};
+
+  /** @param {Box} box */
+  function askBox(box) {
+    fields.forEach((field, i) => { field.value = String(box[i]); });
+    askWhyNot({ box }, box);
+  }
+
+  createPicker(ui.frame, {
+    isOn: () => session !== null && section === "ask",
+    toImage: image.toImage,
+    size,
+    onPoint: (point) => {
+      const index = image.objectNear(point);
+      if (index >= 0) return askWhy({ object: index });
+      const { width, height } = size();
+      const [x, y, reach] = [point[0], point[1], POINT * Math.max(width, height)];
+      // Beside the image, in the frame.
+      if (x < 0 || y < 0 || x > width || y > height) return undefined;
+      return askWhyNot({ at: [x, y] }, [x - reach, y - reach, x + reach, y + reach]);
+    },
+    onBox: askBox,
+    onDraft: (box) => (box ? draw([{ box, look: "asked" }]) : drawing.clear()),
+  });
+
+  function typedBox() {
+    const box = fields.map((field) => Number(field.value));
+    const isBox = fields.every((field) => field.value !== "") && box[0] < box[2] && box[1] < box[3];
+    return isBox ? box : null;
+  }
+
+  // ---------------------------------------------------------------- opening and closing
+
+  /** @param {typeof SECTIONS[number]} name */
+  function choose(name) {
+    section = name;
+    saliency.stop();
+    stages.leave();
+    settings.leave();
+    drawing.clear();
+    show(ui.explainError, false);
+    for (const each of SECTIONS) show(parts[each], each === name);
+    [...ui.explainSections.children].forEach((button, i) => button.setAttribute("aria-pressed", String(SECTIONS[i] === name)));
+    ui.root.classList.toggle("dv-explained", name !== "ask");
+    ui.root.classList.toggle("dv-explain-asking", name === "ask");
+    if (name === "settings") settings.show();
+    if (name === "stages") stages.show();
+  }
+
+  /** @param {ExplainStart} start */
+  function open(start) {
+    stopWaiting();
+    if (session?.recording === start.recording) return;
+    session = start;
+    const found = result();
+    const objects = (found?.objects ?? []).map((object, i) => ({ object, i })).filter(({ i }) => image.isShown(i));
+    ui.explainObject.replaceChildren(option("", "Choose an object"), ...objects.map(({ object, i }) => option(String(i), `${i + 1}: ${object.name} ${exactScore(object.score)}`)));
+    ui.explainClass.replaceChildren(option("", "any class"), ...start.classes.map(([label, name]) => option(String(label), name)));
+    ui.explainNotes.replaceChildren(...start.notes.map((line) => make("li", "", line)));
+    show(ui.explainNotes, start.notes.length > 0);
+    answers.clear();
+    fields.forEach((field, i) => Object.assign(field, { value: "", max: String(i % 2 ? size().height : size().width) }));
+    settings.open(start);
+    stages.open(start);
+    setOn(true);
+    choose("ask");
+  }
+
+  /** @param {boolean} on */
+  function setOn(on) {
+    show(ui.explainPanel, on);
+    ui.root.classList.toggle("dv-explaining", on);
+    image.measure();
+    // The button that was pressed is not there any more.
+    if (on) ui.explainClose.focus({ preventScroll: true });
+    else if (document.activeElement === document.body || ui.explainPanel.contains(document.activeElement)) ui.explain.focus({ preventScroll: true });
+  }
+
+  /** Leaves the mode; gives whether it was on. */
+  function leave() {
+    if (!session) return false;
+    saliency.stop();
+    session = null;
+    latest += 1;
+    drawing.clear();
+    ui.root.classList.remove("dv-explained", "dv-explain-asking");
+    setOn(false);
+    return true;
+  }
+
+  function stopWaiting() {
+    isWaiting = false;
+    setBusy(ui.explain, false);
+  }
+
+  ui.explain.addEventListener("click", () => {
+    if (isWaiting) return;
+    isWaiting = true;
+    setBusy(ui.explain, true);
+    begin();
+  });
+  ui.explainClose.addEventListener("click", leave);
+  [...ui.explainSections.children].forEach((button, i) => button.addEventListener("click", () => choose(SECTIONS[i])));
+  ui.explainObject.addEventListener("change", () => ui.explainObject.value && askWhy({ object: Number(ui.explainObject.value) }));
+  ui.explainClass.addEventListener("change", () => repeat());
+  ui.explainNumbers.addEventListener("input", () => {
+    const box = typedBox();
+    if (box) draw([{ box, look: "asked" }]);
+  });
+  ui.explainNumbers.addEventListener("submit", (/** @type {Event} */ event) => {
+    event.preventDefault();
+    const box = typedBox();
+    if (box) return askBox(box);
+    setText(ui.explainError, "Give four numbers, with left less than right and top less than bottom.");
+    show(ui.explainError, true);
+    return undefined;
+  });
+
+  return { open, leave, stopWaiting, setCamera: drawing.setCamera };
+}
+
+/** @param {string} value @param {string} text */
+function option(value, text) {
+  return Object.assign(make("option", "", text), { value });
+}

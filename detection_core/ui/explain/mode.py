@@ -1,0 +1,92 @@
+"""The server's side of the mode Explain: it records a run of the model when the visitor enters, and then answers questions about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+from detection_core.engine import Engine, JobState, Stage
+from detection_core.models.catalog import get_model_spec
+from detection_core.ui.components.messages import ViewMessage
+from detection_core.ui.explain.questions import Response, answer, ask, begin_values, show_stage, try_settings
+from detection_core.ui.explain.recordings import KeptRecording, Recordings, begin_recording
+from detection_core.ui.explain.saliency import MASKS, SaliencyRuns
+from detection_core.ui.shared.progress import status_of
+from detection_core.ui.shared.session import KeptResult
+from detection_core.ui.shared.uploads import read_upload
+
+_POLL_SECONDS = 0.5
+
+ServerFunction = Callable[[Any], Coroutine[Any, Any, Any]]
+
+
+class ExplainMode:
+    """Records, keeps and answers.
+
+    Args:
+        engine: Where models run.
+
+    Attributes:
+        recordings: Where recordings are kept.
+        saliency: The saliency maps that are computed.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.recordings = Recordings()
+        self.saliency = SaliencyRuns(engine, self.recordings)
+
+    def begin(self, result: KeptResult, visitor: str, is_wanted: Callable[[], bool]) -> Iterator[ViewMessage]:
+        """Records the run that gave a result, and yields the status while it waits, then the message that opens the mode.
+
+        Args:
+            result: The result that the visitor sees.
+            visitor: The visitor's name in the engine.
+            is_wanted: Whether the visitor still waits for it.
+
+        Raises:
+            Cancelled: If the visitor does not.
+            UserError: If the image or the model is no longer there, or the run fails.
+        """
+        spec = get_model_spec(result.detections.model)
+        call = begin_recording(self._engine, read_upload(result.image_path), spec, visitor)
+        seen = JobState(Stage.LOAD)
+        while not call.future.done():
+            if not is_wanted():
+                call.cancel()
+            yield ViewMessage(status=status_of(seen, spec.title))
+            seen = call.wait_for_change(seen, _POLL_SECONDS)
+        kept = KeptRecording(call.result(), result, spec, visitor)
+        token = self.recordings.keep(kept)
+        yield ViewMessage(explain=begin_values(kept) | {"recording": token, "masks": MASKS})
+
+    def leave(self, visitor: str) -> None:
+        """Forgets what is kept for a visitor who has gone."""
+        self.saliency.leave(visitor)
+        self.recordings.leave(visitor)
+
+    def server_functions(self) -> list[ServerFunction]:
+        """The functions through which the browser asks."""
+
+        async def explain_ask(sent: Any) -> Response:
+            return await answer(sent, self.recordings, ask)
+
+        async def explain_settings(sent: Any) -> Response:
+            return await answer(sent, self.recordings, try_settings)
+
+        async def explain_stage(sent: Any) -> Response:
+            return await answer(sent, self.recordings, show_stage)
+
+        async def saliency_cost(sent: Any) -> Response:
+            return await self.saliency.cost(sent)
+
+        async def saliency_begin(sent: Any) -> Response:
+            return await self.saliency.begin(sent)
+
+        async def saliency_watch(sent: Any) -> Response:
+            return await self.saliency.watch(sent)
+
+        async def saliency_stop(sent: Any) -> Response:
+            return await self.saliency.stop(sent)
+
+        return [explain_ask, explain_settings, explain_stage, saliency_cost, saliency_begin, saliency_watch, saliency_stop]

@@ -1,0 +1,85 @@
+// The saliency map of an object: what it costs is said before it starts, how far it is while it runs, and it can be cancelled.
+
+import { make, makeButton, setText, show } from "../components/js/dom.js";
+import { aboutTime } from "./words.js";
+
+/**
+ * @param {{
+ *   call: (name: string, sent: Record<string, any>) => Promise<any>,
+ *   drawPicture: (url: string) => void,
+ * }} mode
+ */
+export function createSaliency({ call, drawPicture }) {
+  let latest = 0;
+  let isRunning = false;
+
+  /** Ends what is running, here and on the server. */
+  function stop() {
+    latest += 1;
+    if (isRunning) call("saliency_stop", {});
+    isRunning = false;
+  }
+
+  /** @param {HTMLElement} parent @param {ExplainWhy} why @param {ExplainStart} session */
+  function add(parent, why, session) {
+    const masks = Object.assign(make("select"), { ariaLabel: "Runs of the model" });
+    masks.append(...session.masks.map((n) => Object.assign(make("option", "", `${n.toLocaleString("en")} runs`), { value: String(n) })));
+    const cost = make("p", "dv-hint");
+    let seconds = 0;
+    function describe() {
+      const runs = Number(masks.value);
+      const time = seconds ? `${aboutTime(runs * seconds)} here, if nobody else is waiting` : "measuring how long that takes …";
+      setText(cost, `The model runs ${runs.toLocaleString("en")} times with random parts of the image hidden: ${time}. More runs make the map smoother.`);
+      begin.disabled = !seconds;
+    }
+    const state = make("p", "dv-explain-state");
+    state.setAttribute("role", "status");
+    const progress = Object.assign(make("progress", "dv-explain-progress"), { max: 1, value: 0, ariaLabel: "Saliency map" });
+    const begin = makeButton("dv-button", "Compute the map", () => compute());
+    const cancel = makeButton("dv-button", "Cancel", () => {
+      stop();
+      setBusy(false);
+      setText(state, "Cancelled.");
+    });
+    const line = make("div", "dv-explain-buttons");
+    line.append(masks, begin, cancel);
+    parent.append(make("h3", "", "Which pixels support it? (saliency map)"), cost, line, progress, state);
+    masks.addEventListener("change", describe);
+
+    /** @param {boolean} busy */
+    function setBusy(busy) {
+      for (const part of [cancel, progress]) show(part, busy);
+      show(begin, !busy);
+      masks.disabled = busy;
+    }
+
+    async function compute() {
+      stop();
+      const turn = latest;
+      isRunning = true;
+      setBusy(true);
+      setText(state, "Waiting to begin …");
+      let answer = await call("saliency_begin", { number: why.number, masks: Number(masks.value) });
+      while (turn === latest && !answer.error && !answer.picture) {
+        progress.value = answer.done / answer.total;
+        if (answer.left !== null) setText(state, `${answer.done.toLocaleString("en")} of ${answer.total.toLocaleString("en")} runs, ${aboutTime(answer.left)} left`);
+        answer = await call("saliency_watch", {});
+      }
+      if (turn !== latest) return;
+      isRunning = false;
+      setBusy(false);
+      setText(state, answer.error ?? "Bright parts support this object most; dark parts could be hidden without harm.");
+      if (answer.picture) drawPicture(answer.picture);
+    }
+
+    describe();
+    setBusy(false);
+    call("saliency_cost", {}).then((answer) => {
+      seconds = answer.seconds ?? 0;
+      if (answer.error) setText(cost, "How long it takes cannot be said now.");
+      else describe();
+    });
+  }
+
+  return { add, stop };
+}

@@ -1,0 +1,194 @@
+"""Saliency maps for visitors: hundreds of runs of the model, each of which waits in the engine's line like an image of anybody's."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from anyio import to_thread
+from numpy.typing import NDArray
+from PIL import Image
+
+from detection_core.detections import Detections
+from detection_core.engine import Cancelled, Engine, EngineBusyError, Result
+from detection_core.errors import UserError
+from detection_core.explanation import SaliencyCancelled, SaliencyProgress, drise
+from detection_core.explanation.drawing import draw_map
+from detection_core.images.reading import LoadedImage, encode_jpeg
+from detection_core.models.families import Task
+from detection_core.ui.components.client_values import bounded, mapping_of
+from detection_core.ui.explain.questions import UnclearQuestionError
+from detection_core.ui.explain.recordings import ExplanationExpiredError, KeptRecording, Recordings
+from detection_core.ui.shared.uploads import read_upload
+from detection_core.ui.shared.visitor_store import VisitorStore
+
+# With fewer the map is mostly noise.
+MASKS = (500, 1000, 2000)
+# Longest side in pixels of the image whose parts are hidden; larger ones only cost time.
+_MAX_SIDE = 1024
+_KEPT = 32
+_ONLY_BOXES: tuple[Task, ...] = ("boxes",)
+# Maps that are computed at a time; each of them has one image in the engine.
+_TOGETHER = 4
+# Seconds without a question after which the visitor has gone, and between two tries where the engine is full.
+_PATIENCE = 20.0
+_PAUSE = 1.0
+# How long an answer waits for news.
+_POLL_SECONDS = 0.5
+
+Response = dict[str, Any]
+
+
+@dataclass(eq=False)
+class SaliencyRun:
+    """The computation of one map.
+
+    Attributes:
+        masks: How often the model runs.
+        progress: How far it is; None while it waits to begin.
+        picture: The map over the image, as a URL, once it is there.
+        error: Why there is none, in a sentence.
+        stopped: Set to end it.
+        asked: When the browser last asked for it.
+    """
+
+    masks: int
+    progress: SaliencyProgress | None = None
+    picture: str = ""
+    error: str = ""
+    stopped: threading.Event = field(default_factory=threading.Event)
+    asked: float = field(default_factory=time.monotonic)
+
+    def is_unwanted(self) -> bool:
+        """Whether it was stopped, or nobody asks for it any more."""
+        return self.stopped.is_set() or time.monotonic() - self.asked > _PATIENCE
+
+
+class SaliencyRuns(VisitorStore[SaliencyRun]):
+    """The computations under the tokens of their recordings; its methods `cost`, `begin`, `watch` and `stop` are server functions.
+
+    Args:
+        engine: Where the models run.
+        recordings: Where recordings are kept.
+    """
+
+    def __init__(self, engine: Engine, recordings: Recordings) -> None:
+        super().__init__(ExplanationExpiredError, _KEPT)
+        self._engine = engine
+        self._recordings = recordings
+        self._turns = threading.Semaphore(_TOGETHER)
+
+    async def cost(self, sent: object) -> Response:
+        """About how many `seconds` one run of a map takes here, if nobody else waits; the model runs for that if it hardly has so far."""
+        kept = self._recordings.get(mapping_of(sent).get("recording"))
+        if kept is None:
+            return {"error": str(ExplanationExpiredError()), "expired": True}
+        known = self._engine.run_seconds().get(kept.spec.key)
+        if known is not None:
+            return {"seconds": known}
+        try:
+            image = await to_thread.run_sync(read_upload, kept.result.image_path)
+            result = await self._run_once(image, kept)
+            # The first run after a load is slower than the others.
+            if result.first_run:
+                result = await self._run_once(image, kept)
+        except (UserError, asyncio.CancelledError) as error:
+            return {"error": str(error) or "Cancelled."}
+        return {"seconds": result.timings.network + result.timings.post}
+
+    async def begin(self, sent: object) -> Response:
+        """Begins the map of object `number` of a recording with so many `masks`, in place of one before."""
+        request = mapping_of(sent)
+        token = request.get("recording")
+        kept = self._recordings.get(token)
+        if kept is None:
+            return {"error": str(ExplanationExpiredError()), "expired": True}
+        number = request.get("number")
+        if type(number) is not int or not 0 <= number < len(kept.own):
+            return {"error": str(UnclearQuestionError("The model has found no such object."))}
+        run = SaliencyRun(round(bounded(request.get("masks"), MASKS[0], MASKS[-1], MASKS[0])))
+        self.remove(str(token))
+        self.put(run, token=str(token), visitor=kept.visitor)
+        threading.Thread(target=self._compute, args=(run, kept, number), name="saliency", daemon=True).start()
+        return _response(run)
+
+    async def watch(self, sent: object) -> Response:
+        """The state of a recording's map: `done`, `total`, `left` (seconds), and at the end `picture` or `error`."""
+        run = self.get(mapping_of(sent).get("recording"))
+        if run is None:
+            return {"error": "The map is not being computed any more."}
+        run.asked = time.monotonic()
+        if not (run.picture or run.error):
+            await asyncio.sleep(_POLL_SECONDS)
+        return _response(run)
+
+    async def stop(self, sent: object) -> Response:
+        """Ends the computation of a recording's map."""
+        token = mapping_of(sent).get("recording")
+        if self.get(token) is not None:
+            self.remove(str(token))
+        return {}
+
+    def _on_removed(self, entry: SaliencyRun, *, evicted: bool) -> None:
+        entry.stopped.set()
+
+    async def _run_once(self, image: LoadedImage, kept: KeptRecording) -> Result:
+        job = self._engine.submit(image, kept.spec, visitor=kept.visitor, keep=False, tasks=_ONLY_BOXES)
+        return await asyncio.wrap_future(job.future)
+
+    def _compute(self, run: SaliencyRun, kept: KeptRecording, number: int) -> None:
+        def detect(pixels: NDArray[np.uint8]) -> Detections:
+            image = LoadedImage(Image.fromarray(pixels), (), "array", web_safe=False, digest="")
+            while not run.is_unwanted():
+                try:
+                    job = self._engine.submit(image, kept.spec, visitor=kept.visitor, keep=False, tasks=_ONLY_BOXES)
+                except EngineBusyError:
+                    run.stopped.wait(_PAUSE)
+                    continue
+                return job.result().detections
+            raise SaliencyCancelled
+
+        def report(progress: SaliencyProgress) -> None:
+            run.progress = progress
+
+        with self._turns:
+            try:
+                image = read_upload(kept.result.image_path).image
+                small = image.copy()
+                small.thumbnail((_MAX_SIDE, _MAX_SIDE))
+                factor = np.array([small.width / image.width, small.height / image.height] * 2)
+                left, top, right, bottom = (kept.own[number] * factor).tolist()
+                label = int(kept.recording.detections.labels[number])
+                heat = drise(
+                    np.asarray(small),
+                    detect,
+                    (left, top, right, bottom),
+                    label,
+                    masks=run.masks,
+                    on_progress=report,
+                    cancelled=run.is_unwanted,
+                )
+                run.picture = f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(draw_map(small, heat))).decode()}"
+            except (SaliencyCancelled, Cancelled):
+                run.error = "Cancelled."
+            except UserError as error:
+                run.error = str(error)
+            except Exception:
+                run.error = "The map could not be computed; the server's log has the details."
+                raise
+
+
+def _response(run: SaliencyRun) -> Response:
+    progress = run.progress
+    state: Mapping[str, Any] = {
+        "done": progress.done if progress else 0,
+        "total": run.masks,
+        "left": round(progress.seconds_left, 1) if progress else None,
+    }
+    return {**state, **({"picture": run.picture} if run.picture else {}), **({"error": run.error} if run.error else {})}
