@@ -119,9 +119,7 @@ class RayEngine:
         Raises:
             EngineError: Always.
         """
-        raise EngineError(
-            "Explanations are not available here, because a cluster detects for this page. Start it without --engine ray."
-        )
+        raise EngineError("Explanations are not available here, because a cluster detects for this page. Start it without --engine ray.")
 
     def cancel_visitor(self, visitor: str) -> None:
         """Cancels all jobs of a visitor who has gone."""
