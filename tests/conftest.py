@@ -43,6 +43,16 @@ def pytest_xdist_auto_num_workers() -> int:
     return cores + 1
 
 
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """Commands set variables of this process by their flags; the next test must not see them."""
+    before = dict(os.environ)
+    yield
+    if dict(os.environ) != before:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """Threads that wait for each other are slow on a busy machine."""

@@ -6,6 +6,7 @@ import gc
 import random
 import sys
 import threading
+import time
 import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
@@ -92,6 +93,14 @@ def in_memory() -> int:
     return sum(type(thing) is Tiny for thing in gc.get_objects())
 
 
+def expect_two_in_memory() -> None:
+    """A thread that has given its result lets go of its model a moment later."""
+    deadline = time.monotonic() + 10
+    while in_memory() > 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert in_memory() <= 2
+
+
 def max_in_flight(work: Any) -> None:
     """Lets all threads begin together; what goes wrong in one fails the test."""
     start = threading.Barrier(THREADS)
@@ -116,7 +125,7 @@ def test_many_threads_load_more_models_than_fit(builds: Builds):
 
     max_in_flight(load)
     assert builds.most == dict.fromkeys(KEYS, 1), "one load at a time per model"
-    assert in_memory() <= 2
+    expect_two_in_memory()
 
 
 @pytest.mark.usefixtures("hasty")
@@ -134,7 +143,7 @@ def test_many_threads_detect_with_more_models_than_fit(builds: Builds):
     max_in_flight(detect)
     engine.close()
     assert max(builds.most.values()) == 1
-    assert in_memory() <= 2
+    expect_two_in_memory()
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import pickle
@@ -25,6 +24,7 @@ from detection_core.models.precision import Precision
 from detection_core.ui.detect.tab import DetectTab
 from detection_core.ui.hosting.metered_engine import MeteredEngine
 from detection_core.ui.hosting.metrics import Metrics
+from tests.asynchronous import run_async
 from tests.ui.fake_engine import FakeEngine
 
 IMAGE = str(ASSETS / "examples" / "salon.jpg")
@@ -76,7 +76,7 @@ def mode(tab: DetectTab, model: str) -> dict[str, Any]:
 
 def call(tab: DetectTab, function: str, mode: dict[str, Any], **sent: Any) -> dict[str, Any]:
     named = {each.__name__: each for each in tab.explain_mode.server_functions()}
-    return json.loads(json.dumps(asyncio.run(named[function]({"recording": mode["recording"], **sent}))))
+    return json.loads(json.dumps(run_async(named[function]({"recording": mode["recording"], **sent}))))
 
 
 def test_the_mode_opens_with_its_stages_and_settings(tab, mode, model):
@@ -135,7 +135,7 @@ def test_a_question_without_sense_is_answered_by_a_sentence(tab, mode, sent, wor
 @pytest.mark.parametrize("sent", [None, [], "x", {}, {"recording": None}, {"recording": "unknown"}])
 def test_whoever_names_no_recording_is_refused(tab, mode, sent):
     for function in tab.explain_mode.server_functions():
-        answer = asyncio.run(function(sent))
+        answer = run_async(function(sent))
         assert answer.get("expired") or "error" in answer or function.__name__ == "saliency_stop"
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from detection_core.engine import EngineBusyError, EngineError
 from detection_core.ui.hosting.health import Health
+from tests.asynchronous import run_async
 from tests.ui.fake_engine import FakeEngine
 
 
@@ -17,7 +18,7 @@ class Clock:
 
 
 def reason(health: Health) -> str:
-    return asyncio.run(health._why_not_ready())
+    return run_async(health._why_not_ready())
 
 
 def test_a_model_runs_and_not_more_often_than_needed():
@@ -56,5 +57,5 @@ def test_many_who_ask_at_once_share_one_run():
     async def ask() -> list[str]:
         return await asyncio.gather(*(health._why_not_ready() for _ in range(5)))
 
-    assert asyncio.run(ask()) == [""] * 5
+    assert run_async(ask()) == [""] * 5
     assert len(engine.submissions) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from detection_core.ui.hosting.headers import frame_ancestors
 from detection_core.ui.hosting.middleware import middleware
 from detection_core.ui.hosting.requests import kind_of_address
+from tests.asynchronous import run_async
 
 
 async def answer(request: Any) -> PlainTextResponse:
@@ -99,6 +99,6 @@ def test_an_application_that_fails_still_has_its_response_counted(caplog: pytest
         guarded = each.cls(guarded, *each.args, **each.kwargs)
     scope = {"type": "http", "method": "BREW", "path": "/", "headers": []}
     with caplog.at_level("INFO", "detection_core"), pytest.raises(ValueError, match="no"):
-        asyncio.run(guarded(scope, None, None))
+        run_async(guarded(scope, None, None))
     (logged,) = [record.facts for record in caplog.records if record.message == "request"]
     assert (logged["status"], logged["method"]) == (500, "other")

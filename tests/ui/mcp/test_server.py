@@ -33,6 +33,7 @@ from detection_core.ui.live.streams import LiveStreams
 from detection_core.ui.mcp.server import McpServer, mcp_route
 from detection_core.ui.service import Service
 from detection_core.ui.shared.image_urls import UnreachableHostError
+from tests.asynchronous import run_async
 from tests.download_host import machine_without_weights
 from tests.ui.asynchronous import finish
 from tests.ui.fake_engine import FakeEngine
@@ -65,7 +66,7 @@ def ask(address: str, name: str, **arguments: Any) -> Any:
         async with connected(address) as client:
             return await client.call_tool(name, arguments)
 
-    return asyncio.run(call())
+    return run_async(call())
 
 
 def connected(address: str, **options: Any) -> Client:
@@ -85,7 +86,7 @@ def test_offers_these_tools_only(address, path, mode):
         async with connected(address + path, mode=mode) as client:
             return [tool.name for tool in (await client.list_tools()).tools]
 
-    assert asyncio.run(names()) == ["detect", "compare", "list_models"]
+    assert run_async(names()) == ["detect", "compare", "list_models"]
 
 
 @pytest.mark.parametrize(

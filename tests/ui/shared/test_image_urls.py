@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from detection_core.ui.shared import image_urls
 from detection_core.ui.shared.image_urls import FetchesBusyError, ImageFetcher, ImageUrlError, UnreachableHostError, is_public, name_at
+from tests.asynchronous import run_async
 
 PRIVATE = [
     "0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.255.0.9", "168.63.129.16", "169.254.169.254",
@@ -71,7 +72,7 @@ def _one_tls_context() -> Iterator[None]:
 
 
 def fetch(url: str, fetcher: ImageFetcher | None = None, visitor: str = "ada") -> bytes:
-    return asyncio.run((fetcher or ImageFetcher()).fetch(url, visitor))
+    return run_async((fetcher or ImageFetcher()).fetch(url, visitor))
 
 
 @pytest.fixture
@@ -286,13 +287,13 @@ def test_fetches_a_few_at_a_time_and_for_each_visitor(monkeypatch):
 
     release: asyncio.Event
     monkeypatch.setattr(ImageFetcher, "_follow", wait)
-    outcomes = asyncio.run(ask())
+    outcomes = run_async(ask())
     assert running == 16
     assert sum(isinstance(each, FetchesBusyError) for each in outcomes) == 14
     assert not fetcher._running
     running = 0
     monkeypatch.setattr(image_urls, "_MOST", 100)
-    asyncio.run(ask())
+    run_async(ask())
     assert running == 6 * 4
 
 

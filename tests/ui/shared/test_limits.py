@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from detection_core.ui.shared.limits import BodyLimit
+from tests.asynchronous import run_async
 
 MEGABYTE = 2**20
 
@@ -80,7 +81,7 @@ def sent_slowly(parts: list[tuple[float, Any]], **limits: Any) -> list[int]:
             statuses.append(message["status"])
 
     scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "query_string": b"", "headers": []}
-    asyncio.run(app(scope, receive, send))
+    run_async(app(scope, receive, send))
     return statuses
 
 
