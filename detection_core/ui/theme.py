@@ -41,7 +41,7 @@ CSS = """
 .tab-container > button {
   @media (max-width: 640px) { padding: 0 2vw; }
   @media (max-width: 480px) { padding: 0 0.8vw; font-size: 14px; }
-  @media (max-width: 360px) { font-size: 13px; }
+  @media (max-width: 360px) { padding: 0 2px; font-size: 12px; }
 }
 .gradio-container .html-container { padding: 0; }
 .workbench { gap: 20px; }

@@ -536,6 +536,7 @@ def test_only_what_is_wanted_is_computed(engine, monkeypatch):
     assert asked == [{"boxes", "masks"}, {"boxes"}]
 
 
+@pytest.mark.parametrize("engine", ["local"], indirect=True)
 def test_a_call_waits_in_line_and_gets_the_module(engine, network):
     network.go.clear()
     running = engine.submit(make_image(1), MODEL)
@@ -552,6 +553,13 @@ def test_a_call_waits_in_line_and_gets_the_module(engine, network):
     assert not engine.submit(make_image(7), OTHER).result(10).kept
 
 
+@pytest.mark.parametrize("engine", ["ray"], indirect=True)
+def test_a_cluster_calls_no_functions(engine):
+    with pytest.raises(EngineError, match="not available here, because a cluster detects"):
+        engine.call(lambda *_: None, make_image(1), MODEL)
+
+
+@pytest.mark.parametrize("engine", ["local"], indirect=True)
 @pytest.mark.parametrize(
     ("error", "message"),
     [(EngineError("Too large."), "Too large"), (ValueError("secret"), "failed unexpectedly")],
