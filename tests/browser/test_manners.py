@@ -120,6 +120,8 @@ def live_running(page: Page) -> None:
 
 
 def live_stopped(page: Page) -> None:
+    if not button(page, "Stop").is_visible():
+        live_running(page)
     button(page, "Stop").press("Enter")
     expect(button(page, "Start the camera")).to_be_visible()
 
