@@ -82,7 +82,7 @@ class Visitor:
         self._break_off = break_off
         self._requests = number
         self.broken_off = 0
-        self._image, self.size = picture(number)
+        self._image, self.size = marked_image(number)
         self._expected: dict[str, Any] = {}
         self._marker = f"visitor-{number}-"
         # The HTTP API tells visitors apart by their addresses, of which a machine has many.
@@ -240,7 +240,7 @@ ACTIONS: dict[str, Callable[[Visitor], Awaitable[None]]] = {
 }
 
 
-def picture(number: int) -> tuple[bytes, tuple[int, int]]:
+def marked_image(number: int) -> tuple[bytes, tuple[int, int]]:
     """A JPEG of an example in a size that belongs to one number, and the size."""
     size = 400 + 2 * number, 300 + number
     file = io.BytesIO()

@@ -237,7 +237,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   ui.defaultThreshold.addEventListener("click", () => state.start && change({ threshold: slider.set(state.start.threshold) }));
   createDropZone(ui.root, async (transfer) => add(await droppedFiles(transfer)));
 
-  setText(ui.limits, `Up to ${most} images at a time, each up to ${Math.round(largest / 2 ** 20)} MB: ${readable}. A file that cannot be read is told on its card; the rest goes on.`);
+  setText(ui.limits, `Up to ${most} images at a time, each up to ${Math.round(largest / 2 ** 20)} MB: ${readable}. If a file cannot be read, its card says why; the rest goes on.`);
   drawModel();
   showLines(ui.notes, state.notes);
   redraw();

@@ -29,7 +29,7 @@ class BrowserComponent(gr.HTML, NoAddresses):
 
     Args:
         value: What it shows at first.
-        constants: What the module is told once and for all. Not properties: Gradio forgets those when it builds a hidden component anew.
+        constants: What the module receives once and for all. Not properties: Gradio forgets those when it builds a hidden component anew.
         **kwargs: As for `gr.HTML`.
     """
 

@@ -24,9 +24,9 @@ from detection_core.models.precision import usual_key
 from detection_core.ui.components.client_values import bounded, mapping_of, text_of
 from detection_core.ui.components.messages import ViewError, ViewStatus
 from detection_core.ui.components.model_slots import ModelSlots
+from detection_core.ui.evaluate.images import MOST_CROPS, crop, photo, sent_box
 from detection_core.ui.evaluate.messages import MOST_FAULTS, DataFacts, DataMessage, DataOrder, EvaluateMessage, EvaluateOrder
 from detection_core.ui.evaluate.payload import result_payload
-from detection_core.ui.evaluate.pictures import MOST_CROPS, crop, photo, sent_box
 from detection_core.ui.evaluate.shapes import image_shapes
 from detection_core.ui.evaluate.store import EvaluationStore, VisitorEvaluation
 from detection_core.ui.evaluate.uploads import read_uploads, uploaded_files

@@ -8,8 +8,8 @@ from typing import Any
 from detection_core.evaluation.overlaps import LOWEST_IOU
 from detection_core.evaluation.report import CLASSES_FILE, METRICS_FILE, REPORT_FILE
 from detection_core.ui.components.base import View
+from detection_core.ui.evaluate.images import MOST_CROPS
 from detection_core.ui.evaluate.messages import DataMessage, DataOrder, EvaluateMessage, EvaluateOrder
-from detection_core.ui.evaluate.pictures import MOST_CROPS
 from detection_core.ui.evaluate.uploads import MOST_FILES
 
 FILES = {

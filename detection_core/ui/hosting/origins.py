@@ -43,8 +43,8 @@ class OriginCheck:
 
     def _is_own(self, origin: str, headers: Headers) -> bool:
         # Browsers tell it over HTTPS and on localhost, also behind a proxy that hides the server's name from it.
-        if told := headers.get("sec-fetch-site"):
-            return told in _OWN
+        if site := headers.get("sec-fetch-site"):
+            return site in _OWN
         return urlsplit(origin).netloc == headers.get("host", "").lower()
 
 

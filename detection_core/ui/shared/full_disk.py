@@ -1,4 +1,4 @@
-"""What a visitor is told whose upload finds the server's disk full."""
+"""The response to an upload for which the server's disk has no room."""
 
 from __future__ import annotations
 
