@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -51,6 +52,17 @@ def environment() -> Iterator[None]:
     if dict(os.environ) != before:
         os.environ.clear()
         os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def log_handlers() -> Iterator[None]:
+    """Commands write their log to the stream that pytest captures in their test, and closes."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    if root.handlers != before:
+        root.handlers[:] = before
+        root.setLevel(level)
 
 
 @pytest.fixture(scope="module")

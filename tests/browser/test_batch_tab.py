@@ -61,7 +61,7 @@ def batch(page: Page, address: str, engine: FakeEngine) -> Page:
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(address)
-    expect(page.get_by_text("Drop images or a whole folder here")).to_be_visible(timeout=30 * SECONDS)
+    expect(page.get_by_text(re.compile(r"^Up to \d+ images at a time"))).to_be_visible(timeout=30 * SECONDS)
     yield page
     engine.release()
     assert complaints == []

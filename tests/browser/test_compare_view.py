@@ -286,17 +286,21 @@ def test_consensus_counts_votes(three: Locator) -> None:
     expect(three.get_by_role("group", name="Models that agree").get_by_role("button", name="4")).to_be_hidden()
 
 
-def test_keys_choose_objects_in_an_image_with_their_partners_in_the_others(view: Locator) -> None:
+def test_keys_choose_objects_in_an_image_with_their_partners_in_the_others(page: Page, view: Locator) -> None:
     frames, said = view.locator(".cv-panes .dv-frame"), view.get_by_role("status").last
     chosen = rows(view).and_(view.locator("[aria-selected=true]"))
     frames.nth(0).press("ArrowRight")
     expect(chosen).to_have_count(1)
     expect(said).to_have_text(re.compile(r"^\S+ 0\.\d\d, 1 of \d$"))
+    # The summary that was due when the key was pressed is not read out instead.
+    page.wait_for_timeout(700)
+    expect(said).to_have_text(re.compile(r", 1 of \d$"))
     expect(frames.nth(1).locator(".dv-label.dv-active")).to_have_count(1)
     frames.nth(1).press("Escape")
     expect(chosen).to_have_count(0)
     press(view, "Swipe")
     swiped = view.locator(".cv-single .dv-frame")
+    expect(view.locator(".cv-single .dv-label:visible").first).to_be_visible()
     places = []
     for _ in range(20):
         swiped.press("ArrowRight")

@@ -140,9 +140,8 @@ def video_menu(page: Page) -> None:
 
 def batch_result(page: Page) -> None:
     files = [{"name": f"{name}.jpg", "mimeType": "image/jpeg", "buffer": COFFEE.read_bytes()} for name in ("one", "two")]
-    expect(page.get_by_text("Drop images or a whole folder here")).to_be_visible(timeout=30 * SECONDS)
-    # The tab's module is loaded when the tab is opened, and takes files from then on.
-    page.wait_for_timeout(SECONDS)
+    # The tab's module, which is loaded when the tab is opened, writes it, and takes files from then on.
+    expect(page.get_by_text(re.compile(r"^Up to \d+ images at a time"))).to_be_visible(timeout=30 * SECONDS)
     page.get_by_label("Images", exact=True).and_(page.locator("input")).set_input_files([*files, TEXT])
     expect(page.locator(".bv-card[data-state=done]")).to_have_count(2, timeout=20 * SECONDS)
     expect(page.locator(".bv-card[data-state=failed]")).to_have_count(1, timeout=20 * SECONDS)

@@ -62,7 +62,7 @@ def tab(page: Page, address: str, engine: FakeEngine) -> Page:
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(address)
-    expect(page.get_by_text("Drop a video here")).to_be_visible(timeout=30 * SECONDS)
+    expect(page.get_by_text(re.compile("Longer videos must be cut first"))).to_be_visible(timeout=30 * SECONDS)
     page.get_by_role("combobox", name="Model", exact=True).select_option(PERSON_MODEL)
     yield page
     engine.release()

@@ -9,7 +9,7 @@ import { thresholdFor } from "../components/js/chosen_thresholds.js";
 import { collectRefs, counted, debounce, formatScore, oncePerFrame, setAttribute, setText, show } from "../components/js/dom.js";
 import { createDropZone } from "../components/js/drop_zone.js";
 import { createExportMenu } from "../components/js/export_menu.js";
-import { saveFile, showLines, writeError } from "../components/js/feedback.js";
+import { createAnnouncer, saveFile, showLines, writeError } from "../components/js/feedback.js";
 import { viewIdOf } from "../components/js/kept.js";
 import { isSameModel } from "../components/js/model_keys.js";
 import { createAnnotationChoice } from "./annotations.js";
@@ -43,7 +43,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   const slider = createSlider(ui.threshold, formatScore, (threshold) => change({ threshold }));
   const extra = createAnnotationChoice(ui, state, upload, numberedFormats, () => menu.draw());
   const menu = createExportMenu(ui.download, exportFormats, download, { several: "Download ZIP", chosen: chosenFormats, extra });
-  const announce = debounce(() => setText(ui.announcer, ui.count.textContent), ANNOUNCE_DELAY);
+  const announcer = createAnnouncer(ui.announcer, () => ui.count.textContent ?? "", ANNOUNCE_DELAY);
   const packingTimeout = debounce(() => menu.setBusy(false), PACKING_PATIENCE);
 
   function begin() {
@@ -181,7 +181,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     setText(ui.count, parts.join(" · "));
     show(ui.threshold, done.length > 0);
     if (start) ui.defaultThreshold.disabled = Math.abs(threshold - start.threshold) < 0.005;
-    announce();
+    announcer.summarizeSoon();
   }
 
   function drawChoice() {

@@ -10,9 +10,9 @@ import { FRAME_KEYS } from "./words.js";
 /**
  * @param {Refs} ui
  * @param {import("./state.js").CompareState} state
- * @param {{ onHover: (ref: Ref | null) => void, onSelect: (ref: Ref | null) => void }} handlers
+ * @param {{ onHover: (ref: Ref | null) => void, onSelect: (ref: Ref | null) => void, onSay: (words: string) => void }} handlers
  */
-export function createArrangement(ui, state, { onHover, onSelect }) {
+export function createArrangement(ui, state, { onHover, onSelect, onSay }) {
   /** By model id. @type {Map<string, Pane>} */
   const panes = new Map();
   /** What each sheet holds. @type {WeakMap<object, Drawn[] | null>} */
@@ -27,7 +27,7 @@ export function createArrangement(ui, state, { onHover, onSelect }) {
       onHover: (object) => onHover(object?.refs[0] ?? null),
       onSelect: (object) => onSelect(object?.refs[0] ?? null),
       onCamera: lead,
-      onSay: (words) => setText(ui.announcer, words),
+      onSay,
     });
   }
 

@@ -3,8 +3,8 @@
 //
 // As in detect/view.js, `props.value` is replaced by the settings alone. `receive` is the entrance, `redraw` the exit.
 
-import { collectRefs, debounce, oncePerFrame, setText, show } from "../components/js/dom.js";
-import { bringIntoView, createDownload, setBusy, showLines, writeError, writeStatus } from "../components/js/feedback.js";
+import { collectRefs, debounce, oncePerFrame, show } from "../components/js/dom.js";
+import { bringIntoView, createAnnouncer, createDownload, setBusy, showLines, writeError, writeStatus } from "../components/js/feedback.js";
 import { viewIdOf } from "../components/js/kept.js";
 import { createArrangement } from "./arrangement.js";
 import { createControls } from "./controls.js";
@@ -35,7 +35,8 @@ export function mount({ element, props, trigger, watch, constants }) {
   let keeping = "";
   const hook = { lastRedrawMs: 0, redraws: 0, redraw: () => redraw() };
 
-  const arrangement = createArrangement(ui, state, { onHover: hover, onSelect: select });
+  const announcer = createAnnouncer(ui.announcer, () => (state.models.length ? spokenSummary(state) : ""), ANNOUNCE_DELAY);
+  const arrangement = createArrangement(ui, state, { onHover: hover, onSelect: select, onSay: announcer.say });
   const stage = createStage(ui, state, arrangement, layerNames);
   const controls = createControls(ui, state, constants.layers, change);
   const numbers = createNumbers(ui, state, {
@@ -48,7 +49,6 @@ export function mount({ element, props, trigger, watch, constants }) {
 
   const redrawSoon = oncePerFrame(redraw);
   const commitSettings = debounce(() => { props.value = { settings: state.settingsToSend(), view: viewId }; }, COMMIT_DELAY);
-  const announce = debounce(() => setText(ui.announcer, state.models.length ? spokenSummary(state) : ""), ANNOUNCE_DELAY);
   const download = createDownload(ui.download, DOWNLOAD_PATIENCE, showError);
 
   // ---------------------------------------------------------------- messages from Python
@@ -157,7 +157,7 @@ export function mount({ element, props, trigger, watch, constants }) {
     numbers.drawPair();
     numbers.drawCosts();
     emphasize();
-    announce();
+    announcer.summarizeSoon();
     const notes = [...ui.notes.children].map((line) => line.textContent);
     kept.set(viewId, { source, models, points, settings, restored, kinds, notes });
     hook.lastRedrawMs = performance.now() - start;

@@ -9,10 +9,10 @@ import { createViewport } from "../components/js/viewport.js";
 
 /**
  * @param {Refs} ui the view's elements
- * @param {{ onActive: (indices: number[]) => void, onSelected: (index: number) => void, onCamera: (camera: any) => void }} handlers called with the
- *   objects that are emphasized, which one is selected, -1 for none, and the camera after every change
+ * @param {{ onActive: (indices: number[]) => void, onSelected: (index: number) => void, onCamera: (camera: any) => void, onSay: (words: string) => void }} handlers called with the
+ *   objects that are emphasized, which one is selected, -1 for none, the camera after every change, and what screen readers shall read out
  */
-export function createImage(ui, { onActive, onSelected, onCamera }) {
+export function createImage(ui, { onActive, onSelected, onCamera, onSay }) {
   const overlay = createOverlay(ui.overlay);
   const labels = createLabels(ui.labels);
   const viewport = createViewport(ui.frame, moveCamera, (point) => select(objectUnder(point)));
@@ -107,7 +107,7 @@ export function createImage(ui, { onActive, onSelected, onCamera }) {
     current: () => selected,
     choose(index, place) {
       select(index);
-      setText(ui.announcer, `${labelText(objects[index])}, ${place}`);
+      onSay(`${labelText(objects[index])}, ${place}`);
     },
   });
   ui.zoomIn.addEventListener("click", viewport.zoomIn);

@@ -6,7 +6,7 @@
 import { onThreshold, thresholdFor } from "../components/js/chosen_thresholds.js";
 import { collectRefs, debounce, formatMs, oncePerFrame, setText, show } from "../components/js/dom.js";
 import { createExportMenu } from "../components/js/export_menu.js";
-import { bringIntoView, createDownload, setBusy, showLines, writeError, writeStatus } from "../components/js/feedback.js";
+import { bringIntoView, createAnnouncer, createDownload, setBusy, showLines, writeError, writeStatus } from "../components/js/feedback.js";
 import { objectArea } from "../components/js/geometry.js";
 import { viewIdOf } from "../components/js/kept.js";
 import { isSameModel } from "../components/js/model_keys.js";
@@ -44,7 +44,8 @@ export function mount({ element, props, trigger, server, watch, constants }) {
     onHover: (index) => image.hover(index),
     onSelect: (index, again) => image.select(again && index === image.selected() ? -1 : index),
   });
-  const image = createImage(ui, { onActive: table.setActive, onSelected: table.setSelected, onCamera: (camera) => explain?.setCamera(camera) });
+  const announcer = createAnnouncer(ui.announcer, () => (result ? summary() : ""), ANNOUNCE_DELAY);
+  const image = createImage(ui, { onSay: announcer.say, onActive: table.setActive, onSelected: table.setSelected, onCamera: (camera) => explain?.setCamera(camera) });
   const panel = createPanel(ui, constants.layers, { settings: () => settings, onChange: change });
   const formats = createExportMenu(ui.formats, constants.exportFormats, ([format]) => askForDownload(format));
 
@@ -54,7 +55,6 @@ export function mount({ element, props, trigger, server, watch, constants }) {
 
   const redrawSoon = oncePerFrame(() => redraw(false));
   const commitSettings = debounce(() => { props.value = { settings, view: viewId }; }, COMMIT_DELAY);
-  const announce = debounce(() => setText(ui.announcer, result ? summary() : ""), ANNOUNCE_DELAY);
   const download = createDownload(ui.download, DOWNLOAD_PATIENCE, showError);
 
   // ---------------------------------------------------------------- messages from Python
@@ -204,7 +204,7 @@ export function mount({ element, props, trigger, server, watch, constants }) {
     const n = visibleCount();
     setText(ui.count, n ? `${n} ${n === 1 ? "object" : "objects"} · ${summary(CLASSES_IN_SUMMARY)}` : "0 objects");
     ui.image.alt = summary();
-    announce();
+    announcer.summarizeSoon();
   }
 
   /** Says why the image is empty and offers the way out. @param {DetectResult} found @param {Set<number>} hidden */

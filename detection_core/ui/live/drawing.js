@@ -1,8 +1,8 @@
 // What is drawn over the camera's image: the objects of the newest answer, which move on until the next one, their labels and numbers.
 
 import { inWords } from "../components/js/class_counts.js";
-import { debounce, formatScore, oncePerFrame, setText, shorten } from "../components/js/dom.js";
-import { writeStatus } from "../components/js/feedback.js";
+import { formatScore, oncePerFrame, shorten } from "../components/js/dom.js";
+import { createAnnouncer, writeStatus } from "../components/js/feedback.js";
 import { objectArea } from "../components/js/geometry.js";
 import { createLabels } from "../components/js/labels.js";
 import { OVERLAY_LAYERS, createOverlay } from "../components/js/overlay.js";
@@ -32,7 +32,7 @@ export function createDrawing(ui, state, { isMirrored, isRunning, onDrawn }) {
   let shown = [];
   const drawAnswerSoon = oncePerFrame(drawAnswer);
   const redrawSoon = oncePerFrame(redraw);
-  const announce = debounce(() => setText(ui.announcer, isRunning() ? summary() : ""), ANNOUNCE_DELAY);
+  const announcer = createAnnouncer(ui.announcer, () => (isRunning() ? summary() : ""), ANNOUNCE_DELAY);
 
   /** @param {LiveResult} result @param {Answered} frame */
   function take(result, frame) {
@@ -103,7 +103,7 @@ export function createDrawing(ui, state, { isMirrored, isRunning, onDrawn }) {
     const text = summary();
     if (text === ui.overlay.dataset.summary) return;
     ui.overlay.dataset.summary = text;
-    announce();
+    announcer.summarizeSoon();
   }
 
   function summary() {

@@ -85,7 +85,7 @@ export function oncePerFrame(action) {
 }
 
 /**
- * Calls `action` when nothing has asked for it for `delay` ms; `.now()` calls it at once.
+ * Calls `action` when nothing has asked for it for `delay` ms; `.now()` calls it at once, `.cancel()` forgets that it was asked for.
  * @param {() => void} action
  * @param {number} delay
  */
@@ -103,6 +103,7 @@ export function debounce(action, delay) {
     clearTimeout(timer);
     action();
   };
+  debounced.cancel = () => clearTimeout(timer);
   return debounced;
 }
 

@@ -33,6 +33,25 @@ export function bringIntoView(root) {
   root.scrollIntoView({ behavior, block: "start" });
 }
 
+/**
+ * What screen readers read out: a summary once redrawing has paused, or the answer to an action, which no summary may replace that
+ * was asked for before it.
+ * @param {HTMLElement} region a live region
+ * @param {() => string} summary
+ * @param {number} delay ms without another redraw before the summary is read out
+ */
+export function createAnnouncer(region, summary, delay) {
+  const summarizeSoon = debounce(() => setText(region, summary()), delay);
+  return {
+    summarizeSoon,
+    /** @param {string} words */
+    say(words) {
+      summarizeSoon.cancel();
+      setText(region, words);
+    },
+  };
+}
+
 /** @param {HTMLElement} list @param {string[]} lines */
 export function showLines(list, lines) {
   list.replaceChildren(...lines.map((line) => make("li", "", line)));
