@@ -26,8 +26,8 @@ from detection_core.models.detector import Detector
 from detection_core.models.user_models import read_model_spec
 from detection_core.training import TrainingError
 from detection_core.training.fine_tune import train
+from detection_core.training.interruption import TrainingInterrupted
 from detection_core.training.recipe import Augmentation, Recipe
-from detection_core.training.trainer import TrainingInterrupted
 from tests.coco_folders import KEYPOINT_NAMES, coco_folder
 
 ROOT = Path(__file__).parents[2]
