@@ -150,6 +150,7 @@ def test_cancelled_detection_continues_where_it_stopped(batch, engine):
     expect_done(batch, 3)
 
 
+@pytest.mark.slow
 def test_detection_continues_while_the_visitor_is_in_another_tab(batch, engine):
     engine.holds = True
     give(batch, *NAMES)
@@ -176,6 +177,7 @@ def test_a_folder_gives_its_images(batch, tmp_path):
     expect(batch.locator(".dv-notes")).to_contain_text("1 file in the folder left out: no image.")
 
 
+@pytest.mark.slow
 def test_dropped_files_are_taken(batch):
     batch.locator(".bv").evaluate(
         """(root, bytes) => {
@@ -189,6 +191,7 @@ def test_dropped_files_are_taken(batch):
     expect(cards(batch)).to_contain_text("dropped.png")
 
 
+@pytest.mark.slow
 def test_more_images_than_allowed_are_left_out(batch):
     give(batch, *(f"{number}.png" for number in range(8)))
     expect(cards(batch)).to_have_count(6)
@@ -223,6 +226,7 @@ def test_the_archive_holds_what_is_chosen_and_seen(batch, tmp_path):
     expect(batch.get_by_role("button", name="Download")).not_to_have_class(re.compile("dv-busy"))
 
 
+@pytest.mark.slow
 def test_coco_files_get_the_ids_of_an_annotation_file(batch, tmp_path):
     listed = [{"id": 7, "file_name": "beach.png"}, {"id": 900000, "file_name": "sub/city.png"}]
     file = tmp_path / "own annotations.json"
@@ -260,6 +264,7 @@ def test_coco_files_get_the_ids_of_an_annotation_file(batch, tmp_path):
     expect(batch.get_by_text("own annotations.json is not valid JSON")).to_be_visible(timeout=20 * SECONDS)
 
 
+@pytest.mark.slow
 def test_the_menu_is_worked_by_keys(batch):
     give(batch, "beach.png")
     expect_done(batch, 1)
@@ -292,7 +297,8 @@ def test_the_table_sorts_and_opens_an_image(batch):
     expect(batch.get_by_label("Opened")).to_have_value(f"wide.png {COCO_MODEL}", timeout=20 * SECONDS)
 
 
-@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_on_a_phone_that_does_not_scroll_sideways(page, address, theme):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}?__theme={theme}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from detection_core.engine import LocalEngine
 from detection_core.formats import to_coco_results
@@ -43,8 +44,7 @@ def address(serve, tmp_path_factory):
         engine.close()
 
 
-@pytest.fixture
-def compared(page: Page, address: str) -> Locator:
+def compare_example(page: Page, address: str) -> Iterator[Locator]:
     """The tab with the example compared; a browser that has complained fails the test."""
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
@@ -55,6 +55,19 @@ def compared(page: Page, address: str) -> Locator:
     expect(facts(page).nth(1)).to_contain_text("object", timeout=30 * SECONDS)
     yield page.locator(".cv")
     assert complaints == []
+
+
+@pytest.fixture
+def compared(page: Page, address: str) -> Iterator[Locator]:
+    yield from compare_example(page, address)
+
+
+@pytest.fixture(scope="module")
+def visit(module_context: BrowserContext, address: str) -> Iterator[Locator]:
+    """The same, opened once for several tests, which leave the models and the image as they are."""
+    page = module_context.new_page()
+    yield from compare_example(page, address)
+    page.close()
 
 
 def facts(page: Page) -> Locator:
@@ -68,30 +81,31 @@ def add_file(page: Page, path: Path) -> None:
     chooser.value.set_files(path)
 
 
-def test_opens_with_the_example_compared(compared):
-    titles = compared.locator(".cv-panes .cv-pane-title")
+def test_opens_with_the_example_compared(visit):
+    titles = visit.locator(".cv-panes .cv-pane-title")
     expect(titles).to_have_text([get_model_spec(key).title for key in (COCO_MODEL, PERSON_MODEL)])
-    expect(facts(compared.page)).to_have_text([re.compile(r"^[1-9] objects? · from 0\.\d\d$")] * 2)
+    expect(facts(visit.page)).to_have_text([re.compile(r"^[1-9] objects? · from 0\.\d\d$")] * 2)
 
 
-def test_a_moved_threshold_changes_counts_without_a_request(compared):
-    page = compared.page
-    compared.get_by_role("button", name="Same threshold").click()
+def test_a_moved_threshold_changes_counts_without_a_request(visit):
+    page = visit.page
+    visit.get_by_role("button", name="Same threshold").click()
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
-    slider = compared.get_by_label("Threshold", exact=True)
+    slider = visit.get_by_label("Threshold", exact=True)
     slider.fill("0.2")
     before = facts(page).all_inner_texts()
     slider.fill("0.99")
     expect(facts(page).first).not_to_have_text(before[0])
     assert [url for url in requests if not url.startswith(("data:", "blob:"))] == []
+    visit.get_by_role("button", name="Default thresholds").click()
 
 
-def test_differences_and_the_archive_with_everything(compared, tmp_path):
-    compared.get_by_role("button", name="Difference").click()
-    expect(compared).to_contain_text("only A")
-    with compared.page.expect_download(timeout=30 * SECONDS) as caught:
-        compared.get_by_role("button", name="Download").click()
+def test_differences_and_the_archive_with_everything(visit, tmp_path):
+    visit.get_by_role("button", name="Difference").click()
+    expect(visit).to_contain_text("only A")
+    with visit.page.expect_download(timeout=30 * SECONDS) as caught:
+        visit.get_by_role("button", name="Download").click()
     assert caught.value.suggested_filename == "grace_hopper_comparison.zip"
     caught.value.save_as(tmp_path / "all.zip")
     with zipfile.ZipFile(tmp_path / "all.zip") as archive:
@@ -126,6 +140,7 @@ def test_a_third_model_that_is_missing_does_not_affect_the_others(compared):
     expect(facts(page).first).to_have_text(re.compile(r"^[2-9] objects"))
 
 
+@pytest.mark.slow
 def test_results_of_another_tool_join_and_leave(compared, tmp_path):
     page = compared.page
     entries = to_coco_results(make_detections(3, image_size=(512, 512)), 7)

@@ -63,6 +63,7 @@ def test_a_message_before_the_module_is_not_lost(page: Page, address: str) -> No
     expect(page.locator("#one .dv-error")).to_contain_text("It came before the module.")
 
 
+@pytest.mark.slow
 def test_a_component_that_goes_while_its_module_comes_is_there_again(page: Page, address: str) -> None:
     held: list[Route] = []
     page.route(VIEW, lambda route: held.append(route))
@@ -84,6 +85,7 @@ def test_modules_are_fetched_once_and_only_from_their_version(page: Page, addres
     assert all(f"/explorer/{MODULES.version}/" in url for url in fetched)
 
 
+@pytest.mark.slow
 def test_below_a_root_path(page: Page, serve: Callable[..., str], image: Path) -> None:
     address = serve(build_app(image), allowed_paths=[str(image.parent)], root_path="/below", head=preloading_head("detect/view.js"))
     fetched: list[str] = []

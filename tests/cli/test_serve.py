@@ -217,6 +217,7 @@ def wait_for(process: subprocess.Popen[str], beginning: str) -> None:
         assert line
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_response_in_progress_is_finished_after_sigterm(tmp_path):
     with interrupted(1, tmp_path / "mark") as (process, visit):

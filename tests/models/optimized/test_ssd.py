@@ -14,7 +14,7 @@ from detection_core.models.instance_ssd import InstanceSSD
 from detection_core.models.optimized.ssd import BestFirstInstanceSSD, BestFirstSSD
 
 SIGMOIDS = "ssdlite300_mobilenet_v2"
-KEYS = ("ssd300_vgg16", "ssdlite320_mobilenet_v3_large", SIGMOIDS)
+KEYS = (pytest.param("ssd300_vgg16", marks=pytest.mark.slow), "ssdlite320_mobilenet_v3_large", SIGMOIDS)
 FAST = {SSD: BestFirstSSD, InstanceSSD: BestFirstInstanceSSD}
 
 
