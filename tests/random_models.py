@@ -38,7 +38,7 @@ QUICK_FAMILIES = (
 
 
 def quick_first(keys: Iterable[str], quick: Collection[str]) -> list[Any]:
-    """Models as a test's parameters, those that are not among the quick ones marked as slow."""
+    """A test's parameters, models for instance, with those that are not among the quick ones marked as slow."""
     return [key if key in quick else pytest.param(key, marks=pytest.mark.slow) for key in keys]
 
 

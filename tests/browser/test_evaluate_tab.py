@@ -132,7 +132,8 @@ def test_axe_finds_nothing(page, address, scheme):
     assert [(violation["id"], violation["nodes"][0]["html"]) for violation in violations] == []
 
 
-@pytest.mark.parametrize("width", [pytest.param(390, marks=pytest.mark.slow), 320])
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 320])
 def test_phones_have_no_sideways_scroll(page, address, width):
     page.set_viewport_size({"width": width, "height": 844})
     page.goto(address)

@@ -219,7 +219,8 @@ def test_the_models_tab_sorts(opened):
     expect(opened.locator("#accuracy-cost svg:visible")).to_have_count(1)
 
 
-@pytest.mark.parametrize("width", [*(pytest.param(width, marks=pytest.mark.slow) for width in (1440, 900, 700)), 390])
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1440, 900, 700, 390])
 def test_the_chart_is_as_wide_as_the_page_and_its_names_are_legible_and_apart(page, address, width):
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(address)

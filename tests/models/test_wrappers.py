@@ -286,7 +286,7 @@ def test_any_wrappers_in_any_order_give_the_same_detections(tmp_path, steps, nam
 
 class TestSafetensors:
     @pytest.mark.parametrize("wrap", [lambda s: s, lambda s: prefixed("module.", s), lambda s: prefixed("ema.", s) | {"n": torch.ones(1)}])
-    @pytest.mark.parametrize("name", ["x.safetensors", "renamed.pth"])
+    @pytest.mark.parametrize("name", ["x.safetensors", pytest.param("renamed.pth", marks=pytest.mark.slow)])
     def test_give_the_same_detections(self, tmp_path, wrap, name):
         path = tmp_path / name
         safetensors.torch.save_file(wrap(weights()), path, metadata={"format": "pt"})

@@ -164,6 +164,7 @@ def test_of_equals_the_later_is_the_best(data, tmp_path, monkeypatch):
     assert run(data, tmp_path / "mine.pt").training["epochs"] == 2
 
 
+@pytest.mark.slow
 def test_what_was_learned_is_kept_when_measuring_fails(data, tmp_path, monkeypatch):
     out = tmp_path / "mine.pt"
     with monkeypatch.context() as patch:

@@ -69,7 +69,9 @@ def fresh(builder: str, num_classes: int, num_keypoints: int) -> nn.Module:
     return module
 
 
-@pytest.fixture(scope="module", params=quick_first(FAMILIES, ["person_mobilenet_v2_fpn", "ssdlite300_mobilenet_v2", "retinanet_resnet50_fpn"]))
+@pytest.fixture(
+    scope="module", params=quick_first(FAMILIES, ["person_mobilenet_v2_fpn", "ssdlite300_mobilenet_v2", "retinanet_resnet50_fpn"])
+)
 def family(request) -> tuple[str, nn.Module]:
     """A builder and a trained detector of it; one at a time, for they are large."""
     return request.param, trained(request.param)
