@@ -17,6 +17,8 @@ from tests.browser.camera import launch_with_camera
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 _OPENING_MS = 30_000
+# A busy machine is no failure; only tests that fail take longer.
+expect.set_options(timeout=15_000)
 _ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -18,6 +18,7 @@ from detection_core.formats import to_coco_results
 from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_model_spec
 from detection_core.ui.app import build_app, launch_options
 from detection_core.ui.shared.kept_images import KeptImages
+from tests.browser.test_batch_tab import TAKES_IMAGES, wait_until_quiet
 from tests.download_host import machine_without_weights
 from tests.factories import make_detections
 from tests.random_models import save_random_weights
@@ -132,7 +133,7 @@ def test_a_third_model_that_is_missing_does_not_affect_the_others(compared):
     expect(facts(page).nth(2)).to_contain_text("object", timeout=20 * SECONDS)
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden(timeout=20 * SECONDS)
     # The answer to that comparison also writes the lists anew.
-    page.wait_for_timeout(500)
+    wait_until_quiet(page)
     page.get_by_label("Model C", exact=True).select_option("fcos_resnet50_fpn")
     expect(compared).to_contain_text("Not downloaded yet", timeout=20 * SECONDS)
     page.get_by_role("button", name="Download 130 MB and compare").click()
@@ -171,12 +172,14 @@ def test_a_link_reproduces_everything_for_another_visitor(compared, browser):
     compared.get_by_role("button", name="Same number").click()
     compared.get_by_role("button", name="Link").click()
     # An example, even when it is uploaded, needs no keeping.
-    link = compared.get_by_label("Link to this comparison").input_value()
+    field = compared.get_by_label("Link to this comparison")
+    expect(field).to_be_visible()
+    link = field.input_value()
     assert "image=example:cameraman" in link
     other = browser.new_context().new_page()
     other.goto(link)
     expect(facts(other)).to_have_text(facts(page).all_inner_texts(), timeout=30 * SECONDS)
-    assert other.get_by_label("Model B", exact=True).input_value() == "pets"
+    expect(other.get_by_label("Model B", exact=True)).to_have_value("pets")
     expect(other.get_by_role("button", name="Same number")).to_have_attribute("aria-pressed", "true")
     other.context.close()
 
@@ -208,6 +211,7 @@ def test_an_image_of_ones_own_is_kept_only_when_asked(compared, address, tmp_pat
 def test_a_card_of_the_batch_opens_in_detect(compared):
     page = compared.page
     page.get_by_role("tab", name="Batch").click()
+    expect(page.get_by_text(TAKES_IMAGES)).to_be_visible(timeout=20 * SECONDS)
     page.locator("input[type=file][multiple]").first.set_input_files([CAMERAMAN])
     card = page.get_by_role("button", name=re.compile("cameraman"))
     expect(card).to_be_visible(timeout=20 * SECONDS)

@@ -50,6 +50,13 @@ def test_a_module_of_another_version_asks_to_reload(page: Page, address: str) ->
     expect(page.locator("#one tbody tr").first).to_be_visible()
 
 
+def release(page: Page, held: list[Route]) -> None:
+    """Lets the module come, also where it is requested only now."""
+    page.unroute(VIEW)
+    for route in held:
+        route.continue_()
+
+
 def test_a_message_before_the_module_is_not_lost(page: Page, address: str) -> None:
     held: list[Route] = []
     page.route(VIEW, lambda route: held.append(route))
@@ -58,8 +65,7 @@ def test_a_message_before_the_module_is_not_lost(page: Page, address: str) -> No
     with page.expect_response(lambda response: "/queue/data" in response.url):
         page.locator("#send").click()
     page.wait_for_timeout(500)
-    for route in held:
-        route.continue_()
+    release(page, held)
     expect(page.locator("#one .dv-error")).to_contain_text("It came before the module.")
 
 
@@ -70,8 +76,7 @@ def test_a_component_that_goes_while_its_module_comes_is_there_again(page: Page,
     page.goto(address)
     page.locator("#hide").click()
     expect(page.locator("#one")).to_have_count(0)
-    for route in held:
-        route.continue_()
+    release(page, held)
     page.locator("#unhide").click()
     expect(page.locator("#one tbody tr").first).to_be_visible()
 

@@ -61,7 +61,8 @@ def pick(page: Page, key: str) -> None:
 
 def shown_size(page: Page) -> tuple[int, int]:
     """Size of the image that the view shows."""
-    width, height = page.locator(".dv img").first.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+    size = "async (image) => { await image.decode(); return [image.naturalWidth, image.naturalHeight]; }"
+    width, height = page.locator(".dv img").first.evaluate(size)
     return width, height
 
 
