@@ -52,9 +52,9 @@ def test_a_module_of_another_version_asks_to_reload(page: Page, address: str) ->
 
 def release(page: Page, held: list[Route]) -> None:
     """Lets the module come, also where it is requested only now."""
+    while held:
+        held.pop().continue_()
     page.unroute(VIEW)
-    for route in held:
-        route.continue_()
 
 
 def test_a_message_before_the_module_is_not_lost(page: Page, address: str) -> None:
