@@ -17,8 +17,6 @@ from tests.browser.camera import launch_with_camera
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 _OPENING_MS = 30_000
-# A busy machine is no failure; only tests that fail take longer.
-expect.set_options(timeout=15_000)
 _ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -30,6 +28,9 @@ _ARGUMENTS = [
     # Pages of an app share one process, which has Gradio's scripts compiled: a page opens in half of the time.
     "--process-per-site",
 ]
+
+# A busy machine is no failure; only tests that fail take longer.
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="session")
