@@ -217,11 +217,12 @@ def wait_for(process: subprocess.Popen[str], beginning: str) -> None:
         assert line
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_response_in_progress_is_finished_after_sigterm(tmp_path):
     with interrupted(1, tmp_path / "mark") as (process, visit):
-        assert process.wait(10) == 0
-        detections, _ = visit.result(1)
+        assert process.wait(60) == 0
+        detections, _ = visit.result(20)
         assert detections["model"] == "person_mobilenet_v2_fpn"
         assert process.stdout is not None
         assert process.stdout.read() == "Ending.\n"
@@ -230,12 +231,12 @@ def test_a_response_in_progress_is_finished_after_sigterm(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_work_that_takes_long_does_not_hold_up_the_end(tmp_path):
-    with interrupted(60, tmp_path / "mark") as (process, visit):
-        assert process.wait(10) == 0
+    with interrupted(100, tmp_path / "mark") as (process, visit):
+        assert process.wait(40) == 0
         assert process.stdout is not None
         assert process.stdout.read() == "Ending.\nStopped what was still in progress.\n"
         with pytest.raises(Exception, match=r".+"):
-            visit.result(1)
+            visit.result(20)
 
 
 def test_without_a_public_link_the_page_goes_on_locally(monkeypatch, capsys, tmp_path):
