@@ -20,6 +20,7 @@ from detection_core.ui.detect.tab import DetectTab
 from detection_core.ui.evaluate.tab import EvaluateTab
 from detection_core.ui.hosting.middleware import middleware
 from detection_core.ui.hosting.monitor import Monitor
+from detection_core.ui.hosting.origins import without_gradios_cors
 from detection_core.ui.hosting.retention import Retention
 from detection_core.ui.http_api.app import build_http_api, http_api_route
 from detection_core.ui.live.model_speed import live_picker_value
@@ -247,6 +248,7 @@ def launch_options(monitor: Monitor | None = None, settings: Settings | None = N
         "state_session_capacity": _SESSIONS,
         "app_kwargs": {
             "middleware": guards,
+            "lifespan": without_gradios_cors,
             "routes": [MODULES.route(), http_api_route(), *([mcp_route()] if settings.mcp else []), *(monitor.routes() if monitor else [])],
             "exception_handlers": {OSError: answer_full_disk, **EXCEPTION_HANDLERS},
         },
