@@ -339,6 +339,16 @@ def test_guessed_tokens_give_nothing(app: Any, web: httpx.Client):
     assert called >= 9 * len(guesses)
 
 
+def test_programs_are_visitors_by_their_addresses(app: Any, web: httpx.Client, engine: FakeEngine):
+    """Whatever sessions they claim: otherwise those with a new one for each call would come before all others."""
+    image = {"path": upload(web, "a.jpg", IMAGE.read_bytes()), "meta": {"_type": "gradio.FileData"}}
+    before = len(engine.submissions)
+    for session in ({}, {}, {"session_hash": "mine"}):
+        call = web.post("/gradio_api/call/detect", json={"data": [image, COCO_MODEL, 0.5], **session}).raise_for_status().json()
+        assert "event: complete" in web.get(f"/gradio_api/call/detect/{call['event_id']}").text
+    assert [each.job.visitor for each in engine.submissions[before:]] == ["127.0.0.1/api"] * 3
+
+
 def test_a_visitor_has_nothing_of_another_ones(app: Any, web: httpx.Client, uploads: Path):
     """Two sessions that do the same at the same time get different tokens, and neither gets files by the other's session."""
     image = {"path": upload(web, "theirs.jpg", IMAGE.read_bytes()), "meta": {"_type": "gradio.FileData"}}
