@@ -169,7 +169,8 @@ class Service:
             if self._streams.place(known):
                 raise StreamWaitsError
             frame = LiveFrame(time.monotonic(), known.spec.default_threshold if threshold is None else threshold, stable=True)
-            result = await self._run(image, known.spec, visitor, keep=False)
+            with self._streams.awaiting(known, frame):
+                result = await self._run(image, known.spec, visitor, keep=False)
             response = await to_thread.run_sync(frame_response, result, frame, known)
             if response is None:
                 raise FrameOvertakenError
