@@ -46,7 +46,7 @@ from detection_core.video.io import VideoLimits
 
 # Gradio deletes its files when the server ends; before that, `Retention` does. It asks for a frequency and an age, in seconds.
 _ONLY_AT_THE_END = (24 * 3600, 100 * 365 * 24 * 3600)
-# Open pages whose state is kept; each takes 150 kB, as does each call of an endpoint without a session.
+# Open pages whose state is kept; each takes 0.2 MB, as does each call of an endpoint without a session.
 _SESSIONS = 1000
 _MASTHEAD = "<h1>Detection Explorer</h1><p>See what torchvision's detection models see, in your own images.</p>"
 

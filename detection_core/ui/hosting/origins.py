@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_REFUSAL = "Scripts of other sites may not use this server. Its host can allow a site: see allowed_origins."
+_REFUSAL = "Scripts of other sites may not use this server. Its host can allow a site: see --allowed-origins."
 # What browsers say of a request that the page itself has sent, or the visitor by an address or a bookmark.
 _OWN = ("same-origin", "none")
 _METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
