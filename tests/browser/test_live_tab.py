@@ -120,6 +120,7 @@ def test_where_the_camera_view_does_not_work_there_is_a_plain_stream(page: Page,
     page.get_by_role("button", name="Click to Access Webcam").click()
     page.get_by_role("button", name="capture photo").click()
     expect(page.get_by_text("1 person").locator("visible=true").first).to_be_visible(timeout=60 * SECONDS)
+    expect(page.locator("img[src*='frame']").locator("visible=true")).to_have_count(1, timeout=20 * SECONDS)
 
 
 def wait_until_idle(page: Page, engine: LocalEngine) -> None:

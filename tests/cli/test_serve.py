@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -226,6 +228,17 @@ def test_a_response_in_progress_is_finished_after_sigterm(tmp_path):
         assert detections["model"] == "person_mobilenet_v2_fpn"
         assert process.stdout is not None
         assert process.stdout.read() == "Ending.\n"
+
+
+@pytest.mark.slow
+def test_a_connection_stays_open_for_longer_than_clients_keep_theirs():
+    with started() as (process, address):
+        wait_for(process, "The page is ready")
+        connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=20)
+        for pause in (0, 7):
+            time.sleep(pause)
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().read() == b"alive\n"
 
 
 @pytest.mark.slow
