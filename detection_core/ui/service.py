@@ -19,7 +19,7 @@ from detection_core.explanation.report import answer_question, check_question
 from detection_core.formats import provenance_of
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import ModelSpec, get_model_spec, list_models, list_specs
-from detection_core.models.precision import precisions_in
+from detection_core.models.model_key import precisions_in
 from detection_core.ui.components.model_slots import FEWEST, MOST
 from detection_core.ui.explain.recordings import begin_recording
 from detection_core.ui.live.frames import frame_response
@@ -202,7 +202,7 @@ class Service:
         return await to_thread.run_sync(answer_question, recording, image.image, asked, threshold)
 
     def models(self) -> list[dict[str, Any]]:
-        """All models with their facts, their `state`, and the `precisions` in which each can run."""
+        """All models with their facts, their `state`, and the `precisions` and `input_sizes` in which each can run."""
         states = self._engine.model_states()
         # A model without a state has just been added or removed.
         here = [spec for spec in list_specs() if spec.key in states]

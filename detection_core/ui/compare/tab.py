@@ -18,7 +18,7 @@ from detection_core.file_names import shortened
 from detection_core.formats import InvalidEntryError, ResultsFormatError, SeveralImagesError
 from detection_core.images.reading import ImageError, LoadedImage
 from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_model_spec
-from detection_core.models.precision import split_key, usual_key
+from detection_core.models.model_key import ModelKey, state_of, usual_key
 from detection_core.ui.compare.candidate import Candidate
 from detection_core.ui.compare.download import KeptComparison, comparison_archive
 from detection_core.ui.compare.measurements import Measurements
@@ -234,7 +234,7 @@ class CompareTab:
         turn, measurement = self._turns.begin(visitor), self._measurement_turns.begin(visitor)
         self._engine.cancel_visitor(visitor)
         states = self._engine.model_states()
-        here = [key for key in keys if states.get(key) in ("in memory", "on disk")]
+        here = [key for key in keys if state_of(key, states) in ("in memory", "on disk")]
         results: dict[str, list[Result]] = {key: [] for key in here}
         try:
             if path is None or not here:
@@ -306,7 +306,7 @@ class CompareTab:
             gr.Warning("The image of this link is no longer on this server. An example is shown instead.")
         keys = link_models(query)
         keys += [key for key in self._default_models() if key not in keys][: max(FEWEST - len(keys), 0)]
-        slots = slots_value(keys, self._engine.model_states(), choose=True)
+        slots = slots_value(keys, self._engine.model_states(), self._engine.run_seconds(first=True), choose=True)
         return str(image or EXAMPLE_PATHS[0]), slots, settings_from_link(query)
 
     def _default_models(self) -> list[str]:
@@ -316,9 +316,11 @@ class CompareTab:
     def _model_parts(self, keys: Sequence[str]) -> tuple[Any, Any]:
         """The slots, and the button, which says what pressing it entails."""
         states = self._engine.model_states()
-        # A model's precisions share one file.
-        missing = sum(get_model_spec(name).file_size for name in {split_key(key)[0] for key in keys if states.get(key) == "to download"})
-        return slots_value(keys, states), gr.update(value=f"Download {megabytes(missing)} and compare" if missing else "Compare")
+        # A model's variants share one file.
+        names = {ModelKey.parse(key).name for key in keys if state_of(key, states) == "to download"}
+        missing = sum(get_model_spec(name).file_size for name in names)
+        label = f"Download {megabytes(missing)} and compare" if missing else "Compare"
+        return slots_value(keys, states, self._engine.run_seconds(first=True)), gr.update(value=label)
 
     def _compare(
         self, path: str | None, keys: list[str], files: list[str], link: Mapping[str, Any], visitor: str, *, may_download: bool
