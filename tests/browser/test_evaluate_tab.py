@@ -52,6 +52,11 @@ def test_the_sample_is_evaluated_at_the_first_click(evaluated):
     expect(rows).to_have_count(2)
     expect(rows.first).to_contain_text("1.000")
     expect(evaluated.locator(".dv-notes")).to_contain_text("mean little")
+    evaluated.get_by_text("Average recall by number of detections").click()
+    recalls = evaluated.get_by_role("region", name="Average recall of the models").locator("tbody tr").first.locator("td")
+    expect(recalls).to_have_count(6)
+    # Each with its interval.
+    expect(recalls.locator("small").filter(has_text="–")).not_to_have_count(0)
 
 
 def test_thresholds_move_without_the_server(evaluated):

@@ -15,7 +15,6 @@ from detection_core.ui.evaluate.store import VisitorEvaluation
 
 # Of one model, the ones with the highest scores: ten times as many as the browser needs for 50 ms a move, and 10 MB.
 MOST_DETECTIONS = 60_000
-_INTERVALS = ("AP", "AP50", "AP75", "APS", "APM", "APL", "AR")
 
 
 def result_payload(entry: VisitorEvaluation, evaluated: Evaluated, iou: float, tasks: Sequence[str]) -> dict[str, Any]:
@@ -73,7 +72,7 @@ def _model(model: ModelEvaluation, iou: float, title: str) -> dict[str, Any]:
         "threshold": model.threshold,
         "floor": floor,
         "summary": model.figures.summary,
-        "intervals": {name: list(found) for name in _INTERVALS if (found := bounds.get(name))},
+        "intervals": {name: list(found) for name, found in bounds.items() if found},
         "classes": [_class_row(model, label) for label in np.flatnonzero(model.matches.objects[0]).tolist()],
         "errors": {
             size: {"ap": kinds.ap, "kinds": {str(kind): [count, kinds.gains[kind]] for kind, count in kinds.counts.items()}}

@@ -29,6 +29,7 @@ export class EvaluateState {
     this.iou = 0.5;
     this.sort = { key: "objects", down: true };
     this.summarySort = { key: "", down: true };
+    this.recallSort = { key: "", down: true };
     this.size = "all";
     /** @type {string[]} */
     this.notes = [];

@@ -9,6 +9,7 @@ import { figure, letterOf } from "./state.js";
 /** @typedef {{ head: Cell, cells: Cell[], values: (number | string | null)[] }} Row `values` are what is sorted by, the head's first */
 
 const SUMMARY = ["AP", "AP50", "AP75", "APS", "APM", "APL", "AR"];
+const RECALLS = ["AR1", "AR10", "AR", "AR50", "AR75", "ARS", "ARM", "ARL"];
 /** @type {Record<string, Column>} */
 const COLUMNS = Object.fromEntries(
   [
@@ -19,6 +20,13 @@ const COLUMNS = Object.fromEntries(
     ["APM", "M", "Medium objects"],
     ["APL", "L", "Large objects: more than 96² pixels"],
     ["AR", "AR", "Average recall with up to 100 detections an image"],
+    ["AR1", "AR1", "With one detection an image and class"],
+    ["AR10", "AR10", "With up to ten detections an image and class"],
+    ["AR50", "AR50", "At a keypoint similarity of 0.50"],
+    ["AR75", "AR75", "At a keypoint similarity of 0.75"],
+    ["ARS", "AR small", "Small objects: less than 32² pixels"],
+    ["ARM", "AR medium", "Medium objects"],
+    ["ARL", "AR large", "Large objects: more than 96² pixels"],
   ].map(([key, title, hint]) => [key, { key, title, hint }]),
 );
 
@@ -98,6 +106,19 @@ export function writeSummary(table, state, onSort) {
     };
   });
   writeTable(table, columns, rows, state.summarySort, onSort);
+}
+
+/** Recall by the number of detections and by object size. @param {HTMLTableElement} table @param {import("./state.js").EvaluateState} state @param {(key: string) => void} onSort */
+export function writeRecalls(table, state, onSort) {
+  const { models } = state;
+  const known = RECALLS.filter((key) => models.some(({ summary }) => key in summary));
+  const columns = [{ key: "name", title: "Model" }, ...known.map((key) => COLUMNS[key])];
+  const rows = models.map(({ title, summary, intervals }, place) => ({
+    head: { text: "", node: modelName(title, place) },
+    values: [title, ...known.map((key) => summary[key] ?? null)],
+    cells: known.map((key) => ({ text: figure(summary[key]), small: interval(intervals[key]) })),
+  }));
+  writeTable(table, columns, rows, state.recallSort, onSort);
 }
 
 /** @param {HTMLTableElement} table @param {import("./state.js").EvaluateState} state @param {(key: string) => void} onSort */

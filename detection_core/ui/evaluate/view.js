@@ -14,7 +14,7 @@ import { createMapping } from "./mapping.js";
 import { createMatrix } from "./matrix.js";
 import { createPhoto } from "./photo.js";
 import { EvaluateState, letterOf } from "./state.js";
-import { sortedBy, writeClasses, writeSummary } from "./tables.js";
+import { sortedBy, writeClasses, writeRecalls, writeSummary } from "./tables.js";
 import { createThresholds } from "./thresholds.js";
 
 const IOUS = [0.1, 0.3, 0.5, 0.6, 0.75, 0.9];
@@ -121,6 +121,10 @@ export function mount({ element, props, trigger, server, watch, constants }) {
   function drawTables() {
     writeSummary(ui.summary, state, (key) => {
       state.summarySort = sortedBy(state.summarySort, key);
+      drawTables();
+    });
+    writeRecalls(ui.recalls, state, (key) => {
+      state.recallSort = sortedBy(state.recallSort, key);
       drawTables();
     });
     writeClasses(ui.classes, state, (key) => {
