@@ -133,7 +133,7 @@ export function mount({ element, props, trigger, upload, watch, constants }) {
 
 /** @param {DataFacts | null} facts */
 function wordsOf(facts) {
-  if (!facts) return "The built-in sample: eight photos with hand-drawn annotations. Too few to judge a model by.";
+  if (!facts) return "The built-in sample: eight images with hand-drawn annotations. Too few to judge a model by.";
   const { name, images, objects, classes, tasks, fault_count } = facts;
   const size = `${name}: ${counted(images, "image")}, ${counted(objects, "object")}, ${classes.toLocaleString("en")} ${classes === 1 ? "class" : "classes"}, with ${tasks.join(", ")}.`;
   return fault_count ? `${size} The data has ${counted(fault_count, "fault")}:` : size;

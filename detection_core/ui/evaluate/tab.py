@@ -24,7 +24,7 @@ from detection_core.models.precision import usual_key
 from detection_core.ui.components.client_values import bounded, mapping_of, text_of
 from detection_core.ui.components.messages import ViewError, ViewStatus
 from detection_core.ui.components.model_slots import ModelSlots
-from detection_core.ui.evaluate.images import MOST_CROPS, crop, photo, sent_box
+from detection_core.ui.evaluate.images import MOST_CROPS, crop, sent_box, whole_image
 from detection_core.ui.evaluate.messages import MOST_FAULTS, DataFacts, DataMessage, DataOrder, EvaluateMessage, EvaluateOrder
 from detection_core.ui.evaluate.payload import result_payload
 from detection_core.ui.evaluate.shapes import image_shapes
@@ -80,7 +80,7 @@ class EvaluateTab:
                 self._cancel_button = gr.Button("Cancel", visible=False)
                 gr.Markdown(_HELP, elem_classes="fine-print")
             with gr.Column(scale=1, min_width=320):
-                functions = map(server_function, (self.crops, self.photo))
+                functions = map(server_function, (self.crops, self.whole_image))
                 self._view = EvaluateView(*functions)
 
     def wire(self, page: gr.Blocks) -> None:
@@ -201,7 +201,7 @@ class EvaluateTab:
             crops.append({"error": "No image"} if image is None or box is None else await to_thread.run_sync(crop, image, box))
         return {"crops": crops}
 
-    async def photo(self, sent: Any) -> dict[str, Any]:
+    async def whole_image(self, sent: Any) -> dict[str, Any]:
         """Server function: a whole image of the data, and the shapes of its objects and of what a `model` detects."""
         request = mapping_of(sent)
         order = EvaluateOrder.from_client(request)
@@ -212,12 +212,12 @@ class EvaluateTab:
         if evaluated is None or image is None or not isinstance(place, int):
             return {"error": "This image is no longer kept on the server. Evaluate again."}
         try:
-            picture = await to_thread.run_sync(photo, image)
+            pixels = await to_thread.run_sync(whole_image, image)
         except DataError as error:
             return {"error": str(error)}
         name, lowest = text_of(request.get("model")), bounded(request.get("lowest"), 0, 1, 0)
         shapes = await to_thread.run_sync(image_shapes, evaluated, name, place, lowest)
-        return picture | shapes
+        return pixels | shapes
 
     def cancel(self, request: gr.Request) -> Update:
         """Cancels the visitor's evaluation; what is done is kept for the next one."""

@@ -50,7 +50,7 @@ class EvaluateView(View):
 
     Args:
         crops: Server function that gives objects as small images; it gets `evaluation`, `iou_type` and `items`.
-        photo: Server function that gives a whole image; it gets `evaluation`, `iou_type`, `image`, `model` and `lowest`, a score.
+        whole_image: Server function that gives a whole image; it gets `evaluation`, `iou_type`, `image`, `model` and `lowest`, a score.
     """
 
     data_model = EvaluateMessage
@@ -58,13 +58,13 @@ class EvaluateView(View):
     styles = ("view", "export_menu")
     browser_events = ("look", "again", "download")
 
-    def __init__(self, crops: Callable[..., Any], photo: Callable[..., Any], **kwargs: Any) -> None:
+    def __init__(self, crops: Callable[..., Any], whole_image: Callable[..., Any], **kwargs: Any) -> None:
         constants = {
             "lowestIou": LOWEST_IOU,
             "mostCrops": MOST_CROPS,
             "exportFormats": [{"key": key, "title": title, "description": words} for key, (title, words) in FILES.items()],
         }
-        super().__init__(constants=constants, server_functions=[crops, photo], **kwargs)
+        super().__init__(constants=constants, server_functions=[crops, whole_image], **kwargs)
 
     def preprocess(self, payload: EvaluateMessage | None) -> EvaluateOrder:
         """The visitor's order."""

@@ -195,17 +195,17 @@ def test_crops_and_images(visit):
     answer = finish(visit.tab.crops({**visit.order(), "items": [[0, 10, 10, 50, 60], [99, 0, 0, 1, 1], "x", [0, 1e9, 0, 5, 5]]}))["crops"]
     assert answer[0]["url"].startswith("data:image/jpeg;base64,")
     assert [sorted(each) for each in answer[1:]] == [["error"]] * 3
-    image = finish(visit.tab.photo({**visit.order(), "image": 0}))
+    image = finish(visit.tab.whole_image({**visit.order(), "image": 0}))
     assert (image["width"], image["height"]) == (1024, 664)
     assert image["objects"] == image["detections"] == {}
     for wrong in (-1, IMAGES, True, "0", None):
-        assert "error" in finish(visit.tab.photo({**visit.order(), "image": wrong}))
+        assert "error" in finish(visit.tab.whole_image({**visit.order(), "image": wrong}))
     assert "error" in finish(visit.tab.crops({"evaluation": "other", "items": []}))
 
 
 def test_an_image_has_the_outlines_of_masks(visit):
     visit.result([COCO_MODEL], iou_type="segm")
-    image = finish(visit.tab.photo({**visit.order(iou_type="segm"), "image": 0, "model": COCO_MODEL}))
+    image = finish(visit.tab.whole_image({**visit.order(iou_type="segm"), "image": 0, "model": COCO_MODEL}))
     # What Gradio sends has no other keys.
     assert json.loads(json.dumps(image)) == image
     first = read_dataset(SAMPLE).images[0]

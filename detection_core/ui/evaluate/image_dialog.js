@@ -9,28 +9,28 @@ const ANNOTATED = "#0072B2";
 const DETECTED = "#E69F00";
 
 /** @typedef {{ polygons?: number[][], keypoints?: number[][] }} Shape */
-/** @typedef {{ objects: Record<number, Shape>, detections: Record<number, Shape>, edges: Edge[], keypoint_names: string[] }} PhotoShapes */
+/** @typedef {{ objects: Record<number, Shape>, detections: Record<number, Shape>, edges: Edge[], keypoint_names: string[] }} ImageShapes */
 
 /**
  * @param {HTMLDialogElement} dialog
  * @param {import("./state.js").EvaluateState} state
  * @param {Mounting["server"]} server
  */
-export function createPhoto(dialog, state, server) {
+export function createImageDialog(dialog, state, server) {
   const ui = collectRefs(dialog);
-  const overlay = createOverlay(makeSvg("svg", "dv-overlay", ui.photoFrame));
+  const overlay = createOverlay(makeSvg("svg", "dv-overlay", ui.imageFrame));
   const labelLayer = make("div", "dv-labels");
-  ui.photoFrame.append(labelLayer);
+  ui.imageFrame.append(labelLayer);
   const labels = createLabels(labelLayer);
   /** @type {(Drawn & { label: string })[]} */
   let objects = [];
   let opened = { image: -1, place: 0 };
-  const viewport = createViewport(ui.photoFrame, place, () => {});
+  const viewport = createViewport(ui.imageFrame, place, () => {});
 
   /** @param {{ scale: number, x: number, y: number }} camera */
   function place(camera) {
     overlay.setCamera(camera);
-    ui.photoImage.style.transform = `translate(${camera.x}px, ${camera.y}px) scale(${camera.scale})`;
+    ui.image.style.transform = `translate(${camera.x}px, ${camera.y}px) scale(${camera.scale})`;
     const { width, height } = viewport.size();
     labels.layout(shownOnes(), (i) => viewport.toFrame(objects[i].box), width, height);
   }
@@ -47,28 +47,28 @@ export function createPhoto(dialog, state, server) {
     if (!result) return;
     opened = { image, place: model };
     const { name, width, height } = result.images[image];
-    setText(ui.photoName, name);
-    setText(ui.photoWords, "");
-    Object.assign(ui.photoImage.style, { width: `${width}px`, height: `${height}px` });
-    ui.photoImage.removeAttribute("src");
-    show(ui.photoImage, false);
+    setText(ui.imageName, name);
+    setText(ui.imageWords, "");
+    Object.assign(ui.image.style, { width: `${width}px`, height: `${height}px` });
+    ui.image.removeAttribute("src");
+    show(ui.image, false);
     objects = [];
     overlay.setObjects(null);
     labels.setObjects([], () => "");
     if (!dialog.open) dialog.showModal();
     const { all, byLabel } = state.thresholdsOf(model);
     const wanted = { image, model: result.models[model].name, lowest: Math.min(all, ...byLabel.values()) };
-    const answer = await server.photo({ evaluation: result.evaluation, iou_type: result.iou_type, ...wanted }).catch(() => null);
+    const answer = await server.whole_image({ evaluation: result.evaluation, iou_type: result.iou_type, ...wanted }).catch(() => null);
     if (opened.image !== image || opened.place !== model) return;
-    if (!answer?.url) return setText(ui.photoWords, answer?.error ?? "The server does not answer.");
-    ui.photoImage.src = answer.url;
-    show(ui.photoImage, true);
-    ui.photoImage.alt = `${name} with what is annotated and what ${result.models[model].title} detects`;
+    if (!answer?.url) return setText(ui.imageWords, answer?.error ?? "The server does not answer.");
+    ui.image.src = answer.url;
+    show(ui.image, true);
+    ui.image.alt = `${name} with what is annotated and what ${result.models[model].title} detects`;
     viewport.setImage(width, height);
     build(result, image, model, answer);
   }
 
-  /** @param {EvaluationResult} result @param {number} image @param {number} model @param {PhotoShapes} shapes */
+  /** @param {EvaluationResult} result @param {number} image @param {number} model @param {ImageShapes} shapes */
   function build(result, image, model, shapes) {
     const { detections, title } = result.models[model];
     const { label, box, image: images } = result.objects;
@@ -87,7 +87,7 @@ export function createPhoto(dialog, state, server) {
     overlay.setOpacity(0.3);
     overlay.setKeypointThreshold(0);
     labels.setObjects(objects, (object) => object.label);
-    setText(ui.photoWords, `${counted(annotated, "object")} annotated, ${objects.length - annotated} detected by ${title}.`);
+    setText(ui.imageWords, `${counted(annotated, "object")} annotated, ${objects.length - annotated} detected by ${title}.`);
     draw();
   }
 
@@ -102,7 +102,7 @@ export function createPhoto(dialog, state, server) {
       draw();
     });
   }
-  ui.closePhoto.addEventListener("click", () => dialog.close());
+  ui.closeImage.addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close();
   });
