@@ -15,6 +15,7 @@ from detection_core.file_names import on_one_line
 from detection_core.models.precision import Precision, split_key, usual_precision
 
 if TYPE_CHECKING:
+    from detection_core.formats.thresholds import ModelThresholds
     from detection_core.images.limits import ImageLimits
     from detection_core.models.catalog import ModelSpec
     from detection_core.models.loader import ModelLoader
@@ -92,6 +93,25 @@ def find_spec(model: str, precision: str | None = None) -> ModelSpec:
     usual = usual_precision()
     named = spec.precision is not Precision.EXACT
     return spec.in_precision(Precision(precision) if precision else spec.precision if named else usual)
+
+
+def chosen_thresholds(path: Path, spec: ModelSpec) -> ModelThresholds:
+    """Reads a model's thresholds from a thresholds file; they mean the same in each precision.
+
+    Raises:
+        ResultsFormatError: If the file cannot be used.
+        UsageError: If it has none of this model, or one of a class that the model does not have.
+    """
+    from detection_core.formats.thresholds import read_thresholds
+
+    known = read_thresholds(path)
+    by_name = {split_key(name)[0]: thresholds for name, thresholds in known.items()}
+    chosen = known.get(spec.key) or by_name.get(split_key(spec.key)[0])
+    if chosen is None:
+        raise UsageError(f"The file “{path}” has no threshold of {spec.key}, but of {', '.join(known)}.")
+    if unknown := sorted(set(chosen.classes) - set(spec.categories)):
+        raise UsageError(f"The file “{path}” has a threshold of the class “{unknown[0]}”, which {spec.key} does not have.")
+    return chosen
 
 
 def _find_spec(model: str) -> ModelSpec:

@@ -96,8 +96,9 @@ test("a class's own threshold goes when all get one", () => {
   state.label = 2;
   state.setThreshold(0, 0.7);
   assert.deepEqual([state.current(0), state.thresholdOf(0)(1), state.thresholdOf(0)(2)], [0.7, 0.4, 0.7]);
+  assert.deepEqual(state.order().thresholds.a, { all: 0.4, classes: { [counts[2]]: 0.7 } });
   state.label = null;
   state.setThreshold(0, 0.2);
   assert.deepEqual([state.current(0), state.thresholdOf(0)(2)], [0.2, 0.2]);
-  assert.equal(state.order().thresholds.a, 0.2);
+  assert.deepEqual(state.order().thresholds.a, { all: 0.2, classes: {} });
 });

@@ -107,7 +107,9 @@ export class EvaluateState {
 
   /** What Python is to know of it. */
   order() {
-    const thresholds = Object.fromEntries([...this.thresholds].map(([name, { all }]) => [name, all]));
+    const categories = this.result?.categories ?? [];
+    const ofClasses = (/** @type {Map<number, number>} */ byLabel) => Object.fromEntries([...byLabel].map(([label, threshold]) => [categories[label], threshold]));
+    const thresholds = Object.fromEntries([...this.thresholds].map(([name, { all, byLabel }]) => [name, { all, classes: ofClasses(byLabel) }]));
     return { evaluation: this.result?.evaluation ?? "", iou_type: this.iou_type, iou: this.iou, changes: this.changes, thresholds };
   }
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from detection_core.evaluation.overlaps import LOWEST_IOU
-from detection_core.evaluation.report import CLASSES_FILE, METRICS_FILE, REPORT_FILE
+from detection_core.evaluation.report import CLASSES_FILE, METRICS_FILE, REPORT_FILE, THRESHOLDS_FILE
 from detection_core.ui.components.base import View
 from detection_core.ui.evaluate.images import MOST_CROPS
 from detection_core.ui.evaluate.messages import DataMessage, DataOrder, EvaluateMessage, EvaluateOrder
@@ -16,6 +16,7 @@ FILES = {
     "report": (REPORT_FILE, "All tables and charts as one page that needs no other file."),
     "metrics": (METRICS_FILE, "All figures for programs."),
     "classes": (CLASSES_FILE, "A row for each model and class, for spreadsheets."),
+    "thresholds": (THRESHOLDS_FILE, "The thresholds that you have chosen, for `detect --thresholds` and `evaluate --thresholds`."),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from detection_core.datasets.sources import read_dataset
 from detection_core.detections import Detections
 from detection_core.engine import Cancelled, EngineError
 from detection_core.evaluation import evaluate
+from detection_core.formats.thresholds import ModelThresholds, read_thresholds
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL
 from detection_core.models.spec import ModelSpec
@@ -216,15 +218,26 @@ def test_an_image_has_the_outlines_of_masks(visit):
         np.testing.assert_allclose([*points.min(0), *points.max(0)], [x, y, x + width, y + height], atol=4)
 
 
-@pytest.mark.parametrize("file", ["report", "metrics", "classes"])
+@pytest.mark.parametrize("file", ["report", "metrics", "classes", "thresholds"])
 def test_files_are_downloaded_at_the_visitors_thresholds(visit, file):
     visit.result([COCO_MODEL])
-    message = visit.tab.download(event(**visit.order(format=file, thresholds={COCO_MODEL: 0.25})))
+    chosen = {"all": 0.25, "classes": {"person": 0.95, "no such class": 0.5}}
+    message = visit.tab.download(event(**visit.order(format=file, thresholds={COCO_MODEL: chosen})))
     path = Path(message.download.path)
     assert path.name == message.download_name
     if file == "metrics":
-        point = json.loads(path.read_text())["models"][COCO_MODEL]["at_threshold"]
-        assert (point["threshold"], point["wrong"]) == (0.25, IMAGES)
+        metrics = json.loads(path.read_text())["models"][COCO_MODEL]
+        # What is invented is called a person.
+        assert (metrics["at_threshold"]["threshold"], metrics["at_threshold"]["wrong"]) == (0.25, 0)
+        assert metrics["class_thresholds"] == {"person": 0.95}
+    if file == "classes":
+        rows = list(csv.DictReader(path.open(encoding="utf-8-sig", newline="")))
+        assert {row["class"]: row["threshold"] for row in rows if row["class"] in ("person", "cat")} == {"person": "0.95", "cat": "0.25"}
+        assert next(row for row in rows if row["class"] == "person")["recall"] == "0.0"
+    if file == "report":
+        assert "0.25; 1 class has its own" in path.read_text()
+    if file == "thresholds":
+        assert read_thresholds(path) == {COCO_MODEL: ModelThresholds(0.25, {"person": 0.95})}
     shutil.rmtree(path.parent)
 
 
@@ -281,11 +294,17 @@ def test_the_data_of_a_visitor_who_leaves_is_deleted(visit):
     assert not entry.folder.exists()
 
 
-WRONG = {"iou": "much", "changes": [1], "thresholds": {"a": "x", "b": 7}, "iou_type": "x", "evaluation": 4}
+WRONG = {
+    "iou": "much",
+    "changes": [1],
+    "thresholds": {"a": "x", "b": {"all": 7, "classes": {"c": "x", "d": 2}}, "c": {"all": "x"}},
+    "iou_type": "x",
+    "evaluation": 4,
+}
 
 
 @pytest.mark.parametrize("sent", [None, "x", WRONG])
 def test_orders_from_anywhere_become_usable(sent):
     order = EvaluateOrder.from_client(sent)
     assert (order.iou_type, order.iou, dict(order.changes)) == ("bbox", 0.5, {})
-    assert all(0 <= value <= 1 for value in order.thresholds.values())
+    assert order.thresholds == ({"b": ModelThresholds(1, {"d": 1})} if sent is WRONG else {})
