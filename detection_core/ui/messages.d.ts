@@ -294,6 +294,7 @@ interface EvaluatedClass extends Record<string, any> { label: number; objects: n
 interface EvaluatedModel {
   name: string;
   title: string;
+  linkable: boolean;
   threshold: number;
   floor: number;
   summary: Figures;
@@ -310,6 +311,7 @@ interface EvaluatedModel {
 interface EvaluationResult {
   evaluation: string;
   name: string;
+  is_sample: boolean;
   iou_type: string;
   tasks: string[];
   iou: number;

@@ -56,6 +56,8 @@ class EvaluateMessage(PageMessage):
     status: ViewStatus | None = None
     # See `payload.result_payload`; unlike any other's `turn`, because Gradio sends a message twice.
     turn: str = ""
+    # What a link wants, see link.py.
+    link: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     # Only on the way from the browser.
     order: dict[str, Any] | None = None

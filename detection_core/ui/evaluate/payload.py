@@ -35,6 +35,7 @@ def result_payload(entry: VisitorEvaluation, evaluated: Evaluated, iou: float, t
     return {
         "evaluation": entry.token,
         "name": entry.name,
+        "is_sample": entry.is_sample,
         "iou_type": truth.iou_type,
         "tasks": list(tasks),
         "iou": iou,
@@ -47,7 +48,9 @@ def result_payload(entry: VisitorEvaluation, evaluated: Evaluated, iou: float, t
             "ignored": truth.ignored.astype(int).tolist(),
             "box": _boxes(truth.boxes),
         },
-        "models": [_model(model, iou, titles.get(model.name, model.name)) for model in evaluated.models],
+        "models": [
+            _model(model, iou, titles.get(model.name, model.name)) | {"linkable": model.name in entry.models} for model in evaluated.models
+        ],
         "differences": [_difference(evaluated, a, b) for a, b in evaluated.pairs()],
         "failed": [{"name": titles.get(name, name), "reason": reason} for name, reason in evaluated.failed.items()],
         "notes": notes,

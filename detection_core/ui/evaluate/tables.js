@@ -83,10 +83,26 @@ function fill(node, { text, small, node: inner }) {
 }
 
 /** Clicking a head again turns the order round. @param {Sort} sort @param {string} key @returns {Sort} */
-export const sortedBy = (sort, key) => ({ key, down: sort.key === key ? !sort.down : key !== "name" });
+const sortedBy = (sort, key) => ({ key, down: sort.key === key ? !sort.down : key !== "name" });
+
+/** The tables of all models and of the shown one's classes. @param {Refs} ui @param {import("./state.js").EvaluateState} state */
+export function drawTables(ui, state) {
+  writeSummary(ui.summary, state, (key) => {
+    state.summarySort = sortedBy(state.summarySort, key);
+    drawTables(ui, state);
+  });
+  writeRecalls(ui.recalls, state, (key) => {
+    state.recallSort = sortedBy(state.recallSort, key);
+    drawTables(ui, state);
+  });
+  writeClasses(ui.classes, state, (key) => {
+    state.sort = sortedBy(state.sort, key);
+    drawTables(ui, state);
+  });
+}
 
 /** @param {HTMLTableElement} table @param {import("./state.js").EvaluateState} state @param {(key: string) => void} onSort */
-export function writeSummary(table, state, onSort) {
+function writeSummary(table, state, onSort) {
   const { models } = state;
   const known = SUMMARY.filter((key) => models.some(({ summary }) => key in summary));
   const columns = [{ key: "name", title: "Model" }, ...known.map((key) => COLUMNS[key])];
@@ -109,7 +125,7 @@ export function writeSummary(table, state, onSort) {
 }
 
 /** Recall by the number of detections and by object size. @param {HTMLTableElement} table @param {import("./state.js").EvaluateState} state @param {(key: string) => void} onSort */
-export function writeRecalls(table, state, onSort) {
+function writeRecalls(table, state, onSort) {
   const { models } = state;
   const known = RECALLS.filter((key) => models.some(({ summary }) => key in summary));
   const columns = [{ key: "name", title: "Model" }, ...known.map((key) => COLUMNS[key])];
@@ -122,7 +138,7 @@ export function writeRecalls(table, state, onSort) {
 }
 
 /** @param {HTMLTableElement} table @param {import("./state.js").EvaluateState} state @param {(key: string) => void} onSort */
-export function writeClasses(table, state, onSort) {
+function writeClasses(table, state, onSort) {
   const model = state.models[state.shown];
   const categories = state.result?.categories ?? [];
   const known = SUMMARY.filter((key) => key in model.summary);

@@ -294,6 +294,33 @@ def test_the_data_of_a_visitor_who_leaves_is_deleted(visit):
     assert not entry.folder.exists()
 
 
+SETTINGS = {
+    "models": [PERSON_MODEL, 3, "no such model"],
+    "iou": 0.75,
+    "label": "cat",
+    "thresholds": {PERSON_MODEL: {"all": 0.4, "classes": {"cat": 0.6}}},
+}
+
+
+@pytest.mark.parametrize("settings", [json.dumps(SETTINGS), "", "{", "[]", "[" * 20_000])
+def test_a_link_sets_models_and_settings(tab, settings):
+    tab._engine = FakeEngine(find_all)
+    slots, message = tab.open_link(SimpleNamespace(query_params={"tab": "evaluate", "settings": settings}))
+    is_read = "models" in settings
+    assert slots["selected"] == ([PERSON_MODEL] if is_read else [])
+    assert message.link == {
+        "iou": 0.75 if is_read else 0.5,
+        "iou_type": "bbox",
+        "label": "cat" if is_read else "",
+        "thresholds": SETTINGS["thresholds"] if is_read else {},
+    }
+    assert "Press Evaluate" in message.notes[0]
+
+
+def test_other_addresses_are_no_links(tab):
+    assert tab.open_link(SimpleNamespace(query_params={"tab": "compare"})) is None
+
+
 WRONG = {
     "iou": "much",
     "changes": [1],
