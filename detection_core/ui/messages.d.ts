@@ -46,6 +46,8 @@ interface Drawn extends Partial<ViewObject> {
   box: Box;
   color: string;
   area: number;
+  /** Whether a person has drawn it, so that it has no score. */
+  annotated?: boolean;
   /** Class of its nodes. */
   look?: string;
   /** What its label says where there is little room; without it, its place. */

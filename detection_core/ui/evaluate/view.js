@@ -36,16 +36,15 @@ export function mount({ element, props, trigger, server, watch, constants }) {
   const redrawSoon = oncePerFrame(redraw);
 
   const dialog = createImageDialog(ui.imageDialog, state, server);
-  const openShown = (/** @type {number} */ image) => dialog.open(image, state.shown);
   const cellParts = { section: ui.cellSection, title: ui.cellTitle, list: ui.cellList, more: ui.cellMore };
-  const cellGallery = createGallery(cellParts, server, constants.mostCrops, ({ image }) => openShown(image));
+  const cellGallery = createGallery(cellParts, server, constants.mostCrops, (objects, at) => dialog.open(objects, at, state.shown));
   const pairParts = { section: ui.pairSection, title: ui.pairTitle, list: ui.pairList, more: ui.pairMore };
-  const pairGallery = createGallery(pairParts, server, constants.mostCrops, ({ image }) => dialog.open(image, state.pair[state.kindOfPair === "onlyA" ? 1 : 0]));
+  const pairGallery = createGallery(pairParts, server, constants.mostCrops, (objects, at) => dialog.open(objects, at, state.pair[state.kindOfPair === "onlyA" ? 1 : 0]));
   const thresholds = createThresholds(ui, state, { onChange: redrawSoon, onUse: useThreshold });
   const matrix = createMatrix(ui, state, drawCell);
   const details = createDetails(ui, state);
   const imageParts = { section: ui.imageSection, title: ui.imageTitle, list: ui.imageList, more: ui.imageMore };
-  const imageGallery = createGallery(imageParts, server, constants.mostCrops, ({ image }) => dialog.open(image, state.pair[1]));
+  const imageGallery = createGallery(imageParts, server, constants.mostCrops, (objects, at) => dialog.open(objects, at, state.pair[1]));
   const duel = createDuel(ui, state, { pairs: pairGallery, images: imageGallery }, redrawSoon);
   const mapping = createMapping(ui, state, () => ask("again"));
   createLink(ui, state);
