@@ -96,7 +96,7 @@ class EvaluateTab:
         self.evaluations = EvaluationStore(Path(self._view.GRADIO_CACHE))
         inputs: list[Component] = [self.slots, self._data, self._view]
         outputs: list[Component] = [self._data, self._view, self._cancel_button]
-        self._data.load(self.load, None, outputs, concurrency_limit=4, **QUIET)
+        self._data.read(self.load, None, outputs, concurrency_limit=4, **QUIET)
         self._data.skip(self.skip, self._data, self._data, concurrency_limit=4, **QUIET)
         for event in (self._button.click, self._view.again):
             event(self.evaluate, inputs, outputs, **CONCURRENT, **QUIET)

@@ -23,13 +23,13 @@ FILES = {
 class DataView(View):
     """The annotated images: the built-in sample, an archive or a folder; and results files of other tools.
 
-    As an output it takes a `DataMessage`, as an input it gives the `DataOrder`. Its events: `load` asks to read data (its data has `files`,
+    As an output it takes a `DataMessage`, as an input it gives the `DataOrder`. Its events: `read` asks to read data (its data has `files`,
     none for the sample), `skip` to leave faults out.
     """
 
     data_model = DataMessage
     files = "evaluate/data"
-    browser_events = ("load", "skip")
+    browser_events = ("read", "skip")
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(constants={"most": MOST_FILES}, **kwargs)
