@@ -134,6 +134,18 @@ def test_what_is_done_is_not_done_again(visit):
     assert [row["AP"] for row in person["classes"] if result["categories"][row["label"]] == "horse"] == [0]
 
 
+def test_another_class_mapping_runs_no_model(visit):
+    first = visit.result([COCO_MODEL])
+    result = visit.result([COCO_MODEL], changes={COCO_MODEL: {"horse": None, "cow": "horse"}})
+    assert len(visit.engine.submissions) == IMAGES
+    (before,), (after,) = first["models"], result["models"]
+    assert (after["partners"]["cow"], before["partners"]["horse"]) == ("horse", "horse")
+    assert "horse" in after["left_out"]
+    assert any("cow → horse" in note for note in after["notes"])
+    label = result["categories"].index("horse")
+    assert [[row["AP"] for row in model["classes"] if row["label"] == label] for model in (before, after)] == [[pytest.approx(1)], [0]]
+
+
 def test_an_evaluation_that_was_cancelled_continues(visit):
     visit.engine.failures = [None, None, Cancelled()]
     messages = visit.evaluate([COCO_MODEL])
