@@ -6,7 +6,7 @@ import argparse
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,8 +95,14 @@ def find_spec(model: str, precision: str | None = None) -> ModelSpec:
     return spec.in_precision(Precision(precision) if precision else spec.precision if named else usual)
 
 
+def thresholds_of(known: Mapping[str, ModelThresholds], key: str) -> ModelThresholds | None:
+    """Returns a model's thresholds, which mean the same in each precision, or None if there are none."""
+    by_name = {split_key(name)[0]: thresholds for name, thresholds in known.items()}
+    return known.get(key) or by_name.get(split_key(key)[0])
+
+
 def chosen_thresholds(path: Path, spec: ModelSpec) -> ModelThresholds:
-    """Reads a model's thresholds from a thresholds file; they mean the same in each precision.
+    """Reads a model's thresholds from a thresholds file.
 
     Raises:
         ResultsFormatError: If the file cannot be used.
@@ -105,8 +111,7 @@ def chosen_thresholds(path: Path, spec: ModelSpec) -> ModelThresholds:
     from detection_core.formats.thresholds import read_thresholds
 
     known = read_thresholds(path)
-    by_name = {split_key(name)[0]: thresholds for name, thresholds in known.items()}
-    chosen = known.get(spec.key) or by_name.get(split_key(spec.key)[0])
+    chosen = thresholds_of(known, spec.key)
     if chosen is None:
         raise UsageError(f"The file “{path}” has no threshold of {spec.key}, but of {', '.join(known)}.")
     if unknown := sorted(set(chosen.classes) - set(spec.categories)):

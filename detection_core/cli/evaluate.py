@@ -20,6 +20,7 @@ from detection_core.cli.common import (
     print_table,
     say,
     settings,
+    thresholds_of,
     use_models_folder,
 )
 
@@ -133,7 +134,8 @@ def _evaluate(args: argparse.Namespace) -> int:
         raise UsageError(f"--threshold names “{min(unknown)}”, but the models are: {names}.")
     candidates = [replace(each, threshold=thresholds.get(each.name, thresholds.get(""))) for each in candidates]
     if args.thresholds is not None:
-        candidates = [_with_chosen(each, read_thresholds(args.thresholds).get(each.name)) for each in candidates]
+        known = read_thresholds(args.thresholds)
+        candidates = [_with_chosen(each, thresholds_of(known, each.name)) for each in candidates]
     options = EvaluationOptions(
         iou_type=args.iou_type,
         iou=args.iou,
