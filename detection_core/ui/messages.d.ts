@@ -46,6 +46,8 @@ interface Drawn extends Partial<ViewObject> {
   box: Box;
   color: string;
   area: number;
+  /** Whether a person has drawn it, so that it has no score. */
+  annotated?: boolean;
   /** Class of its nodes. */
   look?: string;
   /** What its label says where there is little room; without it, its place. */
@@ -300,6 +302,7 @@ interface EvaluatedClass extends Record<string, any> { label: number; objects: n
 interface EvaluatedModel {
   name: string;
   title: string;
+  linkable: boolean;
   threshold: number;
   floor: number;
   summary: Figures;
@@ -316,6 +319,7 @@ interface EvaluatedModel {
 interface EvaluationResult {
   evaluation: string;
   name: string;
+  is_sample: boolean;
   iou_type: string;
   tasks: string[];
   iou: number;
