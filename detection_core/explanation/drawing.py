@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from detection_core.detections import Detections
+from detection_core.explanation.query import Query
 from detection_core.explanation.record import Recording
 from detection_core.explanation.why import Why
-from detection_core.explanation.why_not import Query, WhyNot
+from detection_core.explanation.why_not import WhyNot
 from detection_core.visualization import PALETTE, AnnotationStyle, annotate
 from detection_core.visualization.boxes import draw_boxes, fit_boxes
 

@@ -16,12 +16,13 @@ from torch import nn
 
 from detection_core.detections import Detections
 from detection_core.explanation.drawing import draw_level, draw_map, draw_why, draw_why_not
+from detection_core.explanation.query import Box, Query, QueryError
 from detection_core.explanation.record import Recording
 from detection_core.explanation.recorder import record
 from detection_core.explanation.saliency import SaliencyProgress, drise
 from detection_core.explanation.stages import stages
 from detection_core.explanation.why import Why, why
-from detection_core.explanation.why_not import Box, Query, QueryError, WhyNot, why_not
+from detection_core.explanation.why_not import WhyNot, why_not
 from detection_core.images.reading import load_image
 from detection_core.models.catalog import get_model_spec
 from detection_core.models.detector import ImageInput, run

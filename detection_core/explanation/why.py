@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detection_core.explanation.query import Box, QueryError, box_of
 from detection_core.explanation.reasons import number
 from detection_core.explanation.record import Recording
-from detection_core.explanation.why_not import Box, QueryError, box_of
 
 _MAX_CLASSES = 10
 _MAX_RIVALS = 20

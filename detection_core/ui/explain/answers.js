@@ -3,7 +3,7 @@
 import { counted, make, makeButton, setText, show } from "../components/js/dom.js";
 import { countedBoxes, exactScore, fateText, stepText } from "./words.js";
 
-// From this IoU on a candidate fits a box, as in explanation/why_not.py.
+// From this IoU on a candidate fits a box, as in explanation/query.py.
 const FITTING_IOU = 0.5;
 
 /** Whether a candidate does not fit the box that was asked about, and is only the closest one. @param {ExplainPlace} place */
