@@ -13,7 +13,7 @@ from torch.nn.functional import adaptive_avg_pool2d, adaptive_max_pool2d
 from detection_core.explanation.record import Places
 from detection_core.explanation.selection import Candidates, Rules
 
-# Candidates kept of all classes at all places, unless more of them are above the score floor.
+# Candidates kept of all classes at all places, unless more of them are above the minimum score.
 MAX_CANDIDATES = 50_000
 # Longest side of a map in cells.
 MAX_CELLS = 128
@@ -25,7 +25,7 @@ class Gathered:
 
     places: Places
     candidates: Candidates
-    kept_floor: float
+    lowest_kept: float
     rules: Rules
 
 
@@ -54,12 +54,12 @@ def gather(
         None if background is None else _array(background),
     )
     flat = scores.flatten()
-    count = max(MAX_CANDIDATES, int((flat > rules.floor).sum()))
-    kept_floor = 0.0
+    count = max(MAX_CANDIDATES, int((flat > rules.min_score).sum()))
+    lowest_kept = 0.0
     if len(flat) > count:
         # In their original order, on which the order of equal scores in torchvision depends.
         index = flat.topk(count).indices.sort().values
-        kept_floor = float(flat[index].min())
+        lowest_kept = float(flat[index].min())
     else:
         index = torch.arange(len(flat), device=flat.device)
     at = index // scores.shape[1]
@@ -71,7 +71,7 @@ def gather(
         _array(boxes[at] if boxes.ndim == 2 else boxes[at, columns]),
         _array(levels[at]),
     )
-    return Gathered(places, candidates, kept_floor, rules)
+    return Gathered(places, candidates, lowest_kept, rules)
 
 
 def heat_map(scores: Tensor, shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -29,7 +29,7 @@ def read_one_stage(module: Any, captured: Captured) -> tuple[Gathered, tuple[Lev
     decode = module.box_coder.decode if isinstance(module, FCOS) else module.box_coder.decode_single
     boxes = clip_boxes_to_image(decode(outputs["bbox_regression"], anchors), image.image_sizes[0])
     rules = Rules(
-        floor=module.score_thresh,
+        min_score=module.score_thresh,
         nms_iou=module.nms_thresh,
         limit=module.detections_per_img,
         top_k=module.topk_candidates,

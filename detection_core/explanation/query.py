@@ -13,6 +13,9 @@ from detection_core.explanation.record import Recording
 
 # A candidate fits a box from this IoU on, as in the usual measures of detectors.
 FITTING_IOU = 0.5
+# At a point, a box that covers more than this share of the image counts with this share of its score.
+_VAGUE_SHARE = 0.5
+_VAGUE_WEIGHT = 0.25
 
 Box = tuple[float, float, float, float]
 
@@ -26,6 +29,8 @@ class Query:
     """Where to look for candidates, in pixels of the image; either a point or a box.
 
     A candidate fits a point if the middle half of its box, horizontally and vertically, contains it; a box, if their IoU is at least 0.5.
+    The candidates that fit are ranked by their scores. At a point, a box that covers more than half of the image counts with a quarter of
+    its score, because it says little about the point: a smaller box comes first unless its score is less than a quarter as high.
 
     Attributes:
         at: (x, y), or None.
@@ -62,6 +67,14 @@ class Query:
             off = np.abs(np.array(self.at, np.float32) - (boxes[:, :2] + boxes[:, 2:]) / 2)
             return np.asarray((off <= sides / 4).all(axis=1))
         return self.overlaps(boxes) >= FITTING_IOU
+
+    def relevances(self, boxes: NDArray[np.float32], scores: NDArray[np.float32], image_size: tuple[int, int]) -> NDArray[np.float32]:
+        """Returns the numbers by which candidates with these boxes [N,4] and scores [N] are ranked, float32 [N]."""
+        if self.at is None:
+            return scores
+        sides = boxes[:, 2:] - boxes[:, :2]
+        is_vague = sides[:, 0] * sides[:, 1] > _VAGUE_SHARE * image_size[0] * image_size[1]
+        return np.where(is_vague, _VAGUE_WEIGHT * scores, scores)
 
     def overlaps(self, boxes: NDArray[np.float32]) -> NDArray[np.float64]:
         """Returns the IoU of each box with the query's box, float64 [N]."""

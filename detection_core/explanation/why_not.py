@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from detection_core.explanation.query import Box, Query, box_of
-from detection_core.explanation.reasons import number, reason_of_candidate, reason_of_floor, reason_of_proposal
+from detection_core.explanation.reasons import number, reason_of_candidate, reason_of_min_score, reason_of_proposal
 from detection_core.explanation.record import Proposals, Recording
 from detection_core.explanation.selection import Fate
 
@@ -104,11 +104,12 @@ def why_not(recording: Recording, query: Query, threshold: float) -> WhyNot:
     """
     query.check(recording)
     candidates = recording.candidates
-    fitting = query.fits(recording.in_image(candidates.boxes))
+    boxes = recording.in_image(candidates.boxes)
+    fitting = query.fits(boxes)
     if query.label is not None:
         fitting &= candidates.labels == query.label
     found = np.flatnonzero(fitting)
-    found = found[np.argsort(-candidates.scores[found], kind="stable")]
+    found = found[np.argsort(-query.relevances(boxes[found], candidates.scores[found], recording.image_size), kind="stable")]
     places = list(dict.fromkeys(candidates.places[found].tolist()))[:_MAX_PLACES]
     fits = bool(places)
     if not fits:
@@ -124,7 +125,7 @@ def _other_places(recording: Recording, query: Query) -> list[int]:
     boxes = recording.in_image(recording.places.boxes)
     fitting = np.flatnonzero(query.fits(boxes)) if query.label is None else np.zeros(0, np.int64)
     if len(fitting):
-        return [int(fitting[recording.places.scores[fitting].argmax()])]
+        return [int(fitting[query.relevances(boxes[fitting], recording.places.scores[fitting], recording.image_size).argmax()])]
     if query.box is None or not len(boxes) or query.label is not None:
         return []
     return [int(query.overlaps(boxes).argmax())]
@@ -142,8 +143,8 @@ def _report(recording: Recording, place: int, query: Query, threshold: float) ->
     outcomes = tuple(_outcome(recording, int(index), threshold) for index in own[:_MAX_CLASSES])
     if not outcomes:
         label, score = int(places.labels[place]), float(places.scores[place])
-        reason = reason_of_floor(recording.rules)
-        outcomes = (ClassOutcome(label, recording.name(label), score, Fate.BELOW_FLOOR, reason, None),)
+        reason = reason_of_min_score(recording.rules)
+        outcomes = (ClassOutcome(label, recording.name(label), score, Fate.BELOW_MIN_SCORE, reason, None),)
     return PlaceReport(
         place,
         box_of(box[0]),
@@ -204,40 +205,38 @@ def _sentence(
         return _lost_in_first_stage(first)
     if not places:
         what = f" of the class {recording.name(query.label)}" if query.label is not None else ""
-        return f"The model had no candidate{what} here with a score above {number(recording.kept_floor)}."
+        # Below it, candidates are not kept.
+        above = f" with a score above {number(recording.lowest_kept)}" if recording.lowest_kept else ""
+        return f"The model had no candidate{what} here{above}."
     best, background = places[0].classes[0], places[0].background
-    limit = {Fate.BELOW_FLOOR: recording.rules.floor, Fate.BELOW_THRESHOLD: threshold}.get(best.fate)
+    limit = {Fate.BELOW_MIN_SCORE: recording.rules.min_score, Fate.BELOW_THRESHOLD: threshold}.get(best.fate)
     who = f"{best.name} {number(best.score, limit)}"
     if not fits:
-        return f"No candidate of the model fits this box. The closest, {who}, overlaps it with an IoU of {places[0].iou:.2f} only."
+        return f"No candidate of the model fits this box. The closest, {who}, overlaps it with an IoU of only {places[0].iou:.2f}."
     if query.at is not None:
         # Large boxes often cover a point at which a small object was meant.
         left, top, right, bottom = places[0].box
         who += f", with a box of {right - left:.0f}×{bottom - top:.0f} pixels"
     if best.fate is Fate.KEPT:
         return f"The model found an object here: {who}."
-    if best.fate is not Fate.BELOW_FLOOR:
+    if best.fate is not Fate.BELOW_MIN_SCORE:
         return f"The best candidate here was {who}. It {best.reason}."
-    instead = (
-        ""
-        if background is None or background < best.score
-        else f", because the model took this place for background ({number(background)})"
-    )
-    reached = f"{_counted(first.proposals, 'proposal')} of the first stage reached the box head here. " if first and first.proposals else ""
-    return f"{reached}The best candidate here was {who}. It {best.reason}{instead}."
+    made = f", although its first stage (RPN) made {_counted(first.proposals, 'proposal')}" if first and first.proposals else ""
+    took = "" if background is None or background < best.score else f" It took this place for background ({number(background)})."
+    return f"The model found nothing likely here{made}. Its best candidate was {who}, which {best.reason}.{took}"
 
 
 def _lost_in_first_stage(first: FirstStage) -> str:
     if first.best is None:
-        return "The first stage (RPN) has no anchor here whose box fits, so the box head, which names the classes, never saw this place."
+        return "The first stage (RPN) has no anchor here whose box fits, so the box head, which assigns the classes, never saw this place."
     if first.fitting == 0:
         return (
-            f"No box of the first stage (RPN) fits this box: the closest overlaps it with an IoU of {first.best['iou']:.2f} only. "
-            "So the box head, which names the classes, never saw it as a whole."
+            f"No box of the first stage (RPN) fits this box: the closest overlaps it with an IoU of only {first.best['iou']:.2f}. "
+            "So the box head, which assigns the classes, never saw it as a whole."
         )
     return (
-        f"The first stage (RPN) lost it: its best box here, with an objectness of {number(first.best['objectness'])}, "
-        f"{first.best['reason']}. So the box head, which names the classes, never saw it."
+        f"The first stage (RPN) made no proposal here, so the box head, which assigns the classes, never saw this place. "
+        f"The best box of the first stage here had an objectness of {number(first.best['objectness'])}. It {first.best['reason']}."
     )
 
 

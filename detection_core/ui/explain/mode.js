@@ -57,9 +57,9 @@ export function createExplain(ui, image, { server, begin, result, threshold }) {
 
   const saliency = createSaliency({
     call,
-    drawPicture: (url) => {
+    drawImage: (url) => {
       ui.root.classList.add("dv-explained");
-      drawing.drawPicture(url, size());
+      drawing.drawImage(url, size());
     },
   });
   const answers = createAnswers(ui, {
@@ -94,7 +94,7 @@ export function createExplain(ui, image, { server, begin, result, threshold }) {
   async function askWhyNot(place, box) {
     ui.explainObject.value = "";
     /** @type {import("./drawing.js").Mark[]} */
-    draw([{ box, look: "asked" }]);
+    draw([{ box, kind: "asked" }]);
     repeat = () => askWhyNot(place, box);
     const label = ui.explainClass.value ? { label: Number(ui.explainClass.value) } : {};
     const answer = await ask({ ...place, ...label });
@@ -123,7 +123,7 @@ export function createExplain(ui, image, { server, begin, result, threshold }) {
       return askWhyNot({ at: [x, y] }, [x - reach, y - reach, x + reach, y + reach]);
     },
     onBox: askBox,
-    onDraft: (box) => (box ? draw([{ box, look: "asked" }]) : drawing.clear()),
+    onDraft: (box) => (box ? draw([{ box, kind: "asked" }]) : drawing.clear()),
   });
 
   function typedBox() {
@@ -208,7 +208,7 @@ export function createExplain(ui, image, { server, begin, result, threshold }) {
   ui.explainClass.addEventListener("change", () => repeat());
   ui.explainNumbers.addEventListener("input", () => {
     const box = typedBox();
-    if (box) draw([{ box, look: "asked" }]);
+    if (box) draw([{ box, kind: "asked" }]);
   });
   ui.explainNumbers.addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();

@@ -6,10 +6,10 @@ import { aboutTime } from "./words.js";
 /**
  * @param {{
  *   call: (name: string, sent: Record<string, any>) => Promise<any>,
- *   drawPicture: (url: string) => void,
+ *   drawImage: (url: string) => void,
  * }} mode
  */
-export function createSaliency({ call, drawPicture }) {
+export function createSaliency({ call, drawImage }) {
   let latest = 0;
   let isRunning = false;
 
@@ -28,7 +28,7 @@ export function createSaliency({ call, drawPicture }) {
     let seconds = 0;
     function describe() {
       const runs = Number(masks.value);
-      const time = seconds ? `${aboutTime(runs * seconds)} here, if nobody else is waiting` : "measuring how long that takes …";
+      const time = seconds ? `${aboutTime(runs * seconds)} here, if no other images are waiting` : "measuring how long that takes …";
       setText(cost, `The model runs ${runs.toLocaleString("en")} times with random parts of the image hidden: ${time}. More runs make the map smoother.`);
       begin.disabled = !seconds;
     }
@@ -60,7 +60,7 @@ export function createSaliency({ call, drawPicture }) {
       setBusy(true);
       setText(state, "Waiting to begin …");
       let answer = await call("saliency_begin", { number: why.number, masks: Number(masks.value) });
-      while (turn === latest && !answer.error && !answer.picture) {
+      while (turn === latest && !answer.error && !answer.image) {
         progress.value = answer.done / answer.total;
         if (answer.left !== null) setText(state, `${answer.done.toLocaleString("en")} of ${answer.total.toLocaleString("en")} runs, ${aboutTime(answer.left)} left`);
         answer = await call("saliency_watch", {});
@@ -69,7 +69,7 @@ export function createSaliency({ call, drawPicture }) {
       isRunning = false;
       setBusy(false);
       setText(state, answer.error ?? "Bright parts support this object most; dark parts could be hidden without harm.");
-      if (answer.picture) drawPicture(answer.picture);
+      if (answer.image) drawImage(answer.image);
     }
 
     describe();

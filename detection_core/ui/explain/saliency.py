@@ -1,4 +1,4 @@
-"""Saliency maps for visitors: hundreds of runs of the model, each of which waits in the engine's line like an image of anybody's."""
+"""Saliency maps for visitors: hundreds of runs of the model, each of which waits in the engine's queue like any other image."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class SaliencyRun:
     Attributes:
         masks: How often the model runs.
         progress: How far it is; None while it waits to begin.
-        picture: The map over the image, as a URL, once it is there.
+        image: The map over the image, as a URL, once it is there.
         error: Why there is none, in a sentence.
         stopped: Set to end it.
         asked: When the browser last asked for it.
@@ -60,13 +60,13 @@ class SaliencyRun:
 
     masks: int
     progress: SaliencyProgress | None = None
-    picture: str = ""
+    image: str = ""
     error: str = ""
     stopped: threading.Event = field(default_factory=threading.Event)
     asked: float = field(default_factory=time.monotonic)
 
     def is_unwanted(self) -> bool:
-        """Whether it was stopped, or nobody asks for it any more."""
+        """Whether it was stopped, or the browser no longer asks for it."""
         return self.stopped.is_set() or time.monotonic() - self.asked > _PATIENCE
 
 
@@ -85,7 +85,7 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
         self._turns = threading.Semaphore(_TOGETHER)
 
     async def cost(self, sent: object) -> Response:
-        """About how many `seconds` one run of a map takes here, if nobody else waits; the model runs for that if it hardly has so far."""
+        """About how many `seconds` one run of a map takes here, if no other images wait; the model runs if its time is not known."""
         kept = self._recordings.get(mapping_of(sent).get("recording"))
         if kept is None:
             return {"error": str(ExplanationExpiredError()), "expired": True}
@@ -119,12 +119,12 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
         return _response(run)
 
     async def watch(self, sent: object) -> Response:
-        """The state of a recording's map: `done`, `total`, `left` (seconds), and at the end `picture` or `error`."""
+        """The state of a recording's map: `done`, `total`, `left` (seconds), and at the end `image` or `error`."""
         run = self.get(mapping_of(sent).get("recording"))
         if run is None:
             return {"error": "The map is not being computed any more."}
         run.asked = time.monotonic()
-        if not (run.picture or run.error):
+        if not (run.image or run.error):
             await asyncio.sleep(_POLL_SECONDS)
         return _response(run)
 
@@ -174,7 +174,7 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
                     on_progress=report,
                     cancelled=run.is_unwanted,
                 )
-                run.picture = f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(draw_map(small, heat))).decode()}"
+                run.image = f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(draw_map(small, heat))).decode()}"
             except (SaliencyCancelled, Cancelled):
                 run.error = "Cancelled."
             except UserError as error:
@@ -191,4 +191,4 @@ def _response(run: SaliencyRun) -> Response:
         "total": run.masks,
         "left": round(progress.seconds_left, 1) if progress else None,
     }
-    return {**state, **({"picture": run.picture} if run.picture else {}), **({"error": run.error} if run.error else {})}
+    return {**state, **({"image": run.image} if run.image else {}), **({"error": run.error} if run.error else {})}

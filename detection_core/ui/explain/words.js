@@ -4,7 +4,7 @@ import { clamp, counted, formatMs } from "../components/js/dom.js";
 
 /** What became of a candidate, in as few words as fit beside its score. */
 const FATES = /** @type {Record<string, string>} */ ({
-  "below the score floor": "below the score floor",
+  "below the minimum score": "below the minimum score",
   "not among the top k before NMS": "too many better ones",
   "too small": "box is empty",
   suppressed: "suppressed",
