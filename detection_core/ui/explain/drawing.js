@@ -52,6 +52,11 @@ export function createDrawing(svg) {
       }
       place();
     },
+    /** Lines through a point, over what is drawn already. @param {number[]} point @param {{ width: number, height: number }} size */
+    drawCrosshair([x, y], { width, height }) {
+      const group = makeSvg("g", "dv-mark dv-mark-crosshair", camera);
+      for (const line of ["dv-halo", "dv-line"]) makeSvg("path", line, group).setAttribute("d", `M0 ${y}H${width}M${x} 0V${height}`);
+    },
     /** Many boxes without names. @param {Box[]} boxes */
     drawMany(boxes) {
       clear();

@@ -39,6 +39,17 @@ export function boxBetween(from, to, { width, height }) {
 }
 
 /**
+ * Where the crosshair is, what is there, and the box that is drawn from it.
+ * @param {number[]} point
+ * @param {Box | null} box
+ * @param {string} object that is shown there; "" for none
+ */
+export function placeText([x, y], box, object) {
+  if (box) return `Box of ${box[2] - box[0]} by ${box[3] - box[1]} pixels, ${box[0]} from the left and ${box[1]} from the top`;
+  return `${Math.round(x)} from the left, ${Math.round(y)} from the top${object ? `: ${object}` : ""}`;
+}
+
+/**
  * What one step did to a box: "moved by 12 px, width ×1.20, height ×0.95".
  * @param {{ moved: number, scaled: number[], box: Box }} step
  */
