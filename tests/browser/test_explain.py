@@ -68,7 +68,7 @@ def test_an_empty_place_a_suppressed_box_and_its_suppressor(opened, panel):
     panel.locator(".dv-explain-by button").first.click()
     expect(sentence(panel)).to_contain_text("It suppressed")
     expect(panel.get_by_text("From anchor to box")).to_be_visible()
-    expect(panel.get_by_text(re.compile(r"The model runs 500 times .* about \d+ (second|minute)"))).to_be_visible()
+    expect(panel.get_by_text(re.compile(r"the model runs 500 times .* about \d+ (second|minute)"))).to_be_visible()
     assert Axe().run(page).response["violations"] == []
     page.keyboard.press("Escape")
     expect(panel).to_be_hidden()
@@ -126,11 +126,15 @@ def test_axe_finds_nothing_in_what_if_and_stages(page, address, scheme):
 
 def test_a_saliency_map_says_how_far_it_is_and_can_be_cancelled(opened, panel):
     panel.get_by_label("Why this object?").select_option(index=1)
-    panel.get_by_role("button", name="Compute the map").click()
+    expect(panel.get_by_text(re.compile(r"^Quick: .* once, forward and back: about \d+ second"))).to_be_visible(timeout=PATIENCE)
+    panel.get_by_role("button", name="Quick").click()
+    expect(panel.get_by_text("Bright parts act most strongly")).to_be_visible(timeout=PATIENCE)
+    expect(opened.locator(".dv-explain-overlay image")).to_have_count(1)
+    panel.get_by_role("button", name="Thorough (D-RISE)").click()
     expect(panel.get_by_text(re.compile(r"\d+ of 500 runs, about"))).to_be_visible(timeout=PATIENCE)
     panel.get_by_role("button", name="Cancel").click()
     expect(panel.get_by_text("Cancelled.")).to_be_visible()
-    expect(panel.get_by_role("button", name="Compute the map")).to_be_visible()
+    expect(panel.get_by_role("button", name="Thorough (D-RISE)")).to_be_visible()
 
 
 @pytest.mark.slow

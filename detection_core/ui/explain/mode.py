@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from detection_core.engine import Engine, JobState, Stage
+from detection_core.explanation import why_no_quick_map
 from detection_core.models.catalog import get_model_spec
 from detection_core.ui.components.messages import ViewMessage
 from detection_core.ui.explain.questions import Response, answer, ask, begin_values, show_stage, try_settings
@@ -58,7 +59,7 @@ class ExplainMode:
             seen = call.wait_for_change(seen, _POLL_SECONDS)
         kept = KeptRecording(call.result(), result, spec, visitor)
         token = self.recordings.keep(kept)
-        yield ViewMessage(explain=begin_values(kept) | {"recording": token, "masks": MASKS})
+        yield ViewMessage(explain=begin_values(kept) | {"recording": token, "masks": MASKS, "no_quick_map": why_no_quick_map(spec)})
 
     def leave(self, visitor: str) -> None:
         """Forgets what is kept for a visitor who has gone."""
@@ -80,6 +81,9 @@ class ExplainMode:
         async def saliency_cost(sent: Any) -> Response:
             return await self.saliency.cost(sent)
 
+        async def saliency_quick(sent: Any) -> Response:
+            return await self.saliency.quick(sent)
+
         async def saliency_begin(sent: Any) -> Response:
             return await self.saliency.begin(sent)
 
@@ -89,4 +93,5 @@ class ExplainMode:
         async def saliency_stop(sent: Any) -> Response:
             return await self.saliency.stop(sent)
 
-        return [explain_ask, explain_settings, explain_stage, saliency_cost, saliency_begin, saliency_watch, saliency_stop]
+        saliency = [saliency_cost, saliency_quick, saliency_begin, saliency_watch, saliency_stop]
+        return [explain_ask, explain_settings, explain_stage, *saliency]

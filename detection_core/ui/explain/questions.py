@@ -144,11 +144,11 @@ def show_stage(kept: KeptRecording, request: Mapping[str, Any]) -> Response:
         raise UnclearQuestionError("The model has no such level.")
     image = request.get("image")
     if stage.name == "input":
-        return {"image": _image_url(Image.fromarray(recording.network_image))}
+        return {"image": image_url(Image.fromarray(recording.network_image))}
     if image in _MAPS:
         maps = recording.levels[level]
         heat = maps.energy if image == "features" else maps.heat
-        return {"image": _image_url(draw_level(recording, heat)), "highest": plain(heat.max()) if heat.size else 0.0}
+        return {"image": image_url(draw_level(recording, heat)), "highest": plain(heat.max()) if heat.size else 0.0}
     names = [recording.name(int(label)) for label in stage.labels[:_MAX_BOXES]] if stage.name in _WITH_CLASSES else []
     boxes, scores = stage.boxes[:_MAX_BOXES], stage.scores[:_MAX_BOXES]
     shown = {"boxes": np.round(boxes.astype(float), 1).tolist(), "scores": plain(scores.tolist()), "names": names}
@@ -174,7 +174,8 @@ def _why_not_values(found: WhyNot, kept: KeptRecording) -> Response:
     return {"why_not": values}
 
 
-def _image_url(image: Image.Image) -> str:
+def image_url(image: Image.Image) -> str:
+    """Returns an image as a URL that contains it."""
     return f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(image)).decode()}"
 
 

@@ -1,7 +1,10 @@
-// The saliency map of an object: what it costs is said before it starts, how far it is while it runs, and it can be cancelled.
+// The saliency maps of an object, a quick and a thorough one: the cost is said before; the thorough one says how far it is and can be cancelled.
 
 import { make, makeButton, setText, show } from "../components/js/dom.js";
 import { aboutTime } from "./words.js";
+
+// What the quick map takes, in runs of the model: the way back costs about twice the way forward.
+const QUICK_RUNS = 3;
 
 /**
  * @param {{
@@ -24,18 +27,21 @@ export function createSaliency({ call, drawImage }) {
   function add(parent, why, session) {
     const masks = Object.assign(make("select"), { ariaLabel: "Runs of the model" });
     masks.append(...session.masks.map((n) => Object.assign(make("option", "", `${n.toLocaleString("en")} runs`), { value: String(n) })));
-    const cost = make("p", "dv-hint");
+    const [quickCost, cost] = [make("p", "dv-hint"), make("p", "dv-hint")];
     let seconds = 0;
     function describe() {
       const runs = Number(masks.value);
-      const time = seconds ? `${aboutTime(runs * seconds)} here, if no other images are waiting` : "measuring how long that takes …";
-      setText(cost, `The model runs ${runs.toLocaleString("en")} times with random parts of the image hidden: ${time}. More runs make the map smoother.`);
-      begin.disabled = !seconds;
+      /** @param {number} count of runs */
+      const time = (count) => (seconds ? `${aboutTime(count * seconds)} here, if no other images are waiting` : "measuring how long that takes …");
+      setText(quickCost, session.no_quick_map || `Quick: how strongly each part of the image acts on this object's score, from its gradient. The model runs once, forward and back: ${time(QUICK_RUNS)}.`);
+      setText(cost, `Thorough: the model runs ${runs.toLocaleString("en")} times with random parts of the image hidden (D-RISE): ${time(runs)}. More runs make the map smoother.`);
+      begin.disabled = quick.disabled = !seconds;
     }
     const state = make("p", "dv-explain-state");
     state.setAttribute("role", "status");
     const progress = Object.assign(make("progress", "dv-explain-progress"), { max: 1, value: 0, ariaLabel: "Saliency map" });
-    const begin = makeButton("dv-button", "Compute the map", () => compute());
+    const quick = makeButton("dv-button", "Quick", () => computeQuick());
+    const begin = makeButton("dv-button", "Thorough (D-RISE)", () => compute());
     const cancel = makeButton("dv-button", "Cancel", () => {
       stop();
       setBusy(false);
@@ -43,7 +49,8 @@ export function createSaliency({ call, drawImage }) {
     });
     const line = make("div", "dv-explain-buttons");
     line.append(masks, begin, cancel);
-    parent.append(make("h3", "", "Which pixels support it? (saliency map)"), cost, line, progress, state);
+    parent.append(make("h3", "", "Which pixels support it? (saliency map)"), quickCost, quick, cost, line, progress, state);
+    show(quick, !session.no_quick_map);
     masks.addEventListener("change", describe);
 
     /** @param {boolean} busy */
@@ -51,6 +58,18 @@ export function createSaliency({ call, drawImage }) {
       for (const part of [cancel, progress]) show(part, busy);
       show(begin, !busy);
       masks.disabled = busy;
+    }
+
+    async function computeQuick() {
+      stop();
+      const turn = latest;
+      setBusy(false);
+      progress.value = 0;
+      setText(state, "Computing …");
+      const answer = await call("saliency_quick", { number: why.number });
+      if (turn !== latest) return;
+      setText(state, answer.error ?? "Bright parts act most strongly on this object's score.");
+      if (answer.image) drawImage(answer.image);
     }
 
     async function compute() {
