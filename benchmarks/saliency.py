@@ -39,10 +39,9 @@ from detection_core.models.spec import ModelSpec
 
 _EXAMPLES = ("grace_hopper", "chelsea", "dogs", "horses", "coffee", "salon")
 _LONGEST_SIDE = 480
-_SURE = 0.5
 # Of the synthetic scenes.
 _SIDE = 96
-_TRAINING_STEPS = 400
+_TRAINING_STEPS = 600
 _SCENES = 6
 _CPU = torch.device("cpu")
 _ONLY_BOXES: tuple[Task, ...] = ("boxes",)
@@ -107,7 +106,7 @@ def _with_objects(subject: Subject) -> Iterator[NDArray[np.uint8]]:
     """The images in which the model is sure of its best object."""
     for pixels in subject.images:
         found = _detect(subject.module, subject.spec, pixels)
-        if len(found) and found.scores[0] >= _SURE:
+        if len(found) and found.scores[0] >= subject.spec.default_threshold:
             yield pixels
 
 
@@ -165,7 +164,7 @@ def _synthetic(key: str) -> Subject:
 class _SmallBackbone(nn.Module):
     """Two maps, of strides 8 and 16."""
 
-    out_channels = 64
+    out_channels: int | list[int] = 64
 
     def __init__(self) -> None:
         super().__init__()
@@ -190,6 +189,7 @@ def _build(key: str) -> Any:
         return RetinaNet(backbone, 3, anchor_generator=AnchorGenerator(((16, 24), (32, 48)), ((1.0,),) * 2), **size)
     if key.startswith("fcos"):
         return FCOS(backbone, 3, anchor_generator=AnchorGenerator(((8,), (16,)), ((1.0,),) * 2), score_thresh=0.05, **size)
+    backbone.out_channels = [64, 64]
     return SSD(backbone, DefaultBoxGenerator([[2], [2]], scales=[0.2, 0.35, 0.6]), (_SIDE, _SIDE), 3)
 
 

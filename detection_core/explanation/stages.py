@@ -54,7 +54,7 @@ def stages(recording: Recording) -> tuple[Stage, ...]:
         ]
     candidates, selection = recording.candidates, recording.selection
     where = "proposals" if recording.proposals is not None else "anchors"
-    pairs = f"above the minimum score of {recording.rules.min_score:g}, all classes at {len(places.scores):,} {where}"
+    pairs = f"all classes at {len(places.scores):,} {where} with scores above the model's minimum of {recording.rules.min_score:g}"
     above = np.flatnonzero(selection.fates != FATES.index(Fate.BELOW_MIN_SCORE))
     found += [
         _stage(recording, "candidates", pairs, candidates, above, seconds.get("head")),

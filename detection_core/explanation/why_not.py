@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from detection_core.explanation.query import Box, Query, box_of
+from detection_core.explanation.query import FITTING_IOU, Box, Query, box_of
 from detection_core.explanation.reasons import number, reason_of_candidate, reason_of_min_score, reason_of_proposal
 from detection_core.explanation.record import Proposals, Recording
 from detection_core.explanation.selection import Fate
@@ -212,7 +212,8 @@ def _sentence(
     limit = {Fate.BELOW_MIN_SCORE: recording.rules.min_score, Fate.BELOW_THRESHOLD: threshold}.get(best.fate)
     who = f"{best.name} {number(best.score, limit)}"
     if not fits:
-        return f"No candidate of the model fits this box. The closest, {who}, overlaps it with an IoU of only {places[0].iou:.2f}."
+        iou = number(places[0].iou or 0, FITTING_IOU)
+        return f"No candidate of the model overlaps this box with an IoU of at least {FITTING_IOU:.2f}. The closest, {who}, has {iou}."
     if query.at is not None:
         # Large boxes often cover a point at which a small object was meant.
         left, top, right, bottom = places[0].box
@@ -231,7 +232,8 @@ def _lost_in_first_stage(first: FirstStage) -> str:
         return "The first stage (RPN) has no anchor here whose box fits, so the box head, which assigns the classes, never saw this place."
     if first.fitting == 0:
         return (
-            f"No box of the first stage (RPN) fits this box: the closest overlaps it with an IoU of only {first.best['iou']:.2f}. "
+            f"No box of the first stage (RPN) overlaps this box with an IoU of at least {FITTING_IOU:.2f}: the closest has "
+            f"{number(first.best['iou'], FITTING_IOU)}. "
             "So the box head, which assigns the classes, never saw it as a whole."
         )
     return (

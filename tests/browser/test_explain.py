@@ -158,7 +158,7 @@ def test_a_place_is_asked_about_by_keyboard(opened, panel):
     expect(said).to_have_text(re.compile(r"^Box of 3\d by 4\d pixels, \d+ from the left and 1\d from the top$"))
     frame.press("Enter")
     expect(panel.get_by_label("Left", exact=True)).to_have_value(re.compile(r"\d+"))
-    expect(sentence(panel)).to_contain_text(re.compile("fits this box|best candidate"))
+    expect(sentence(panel)).to_contain_text(re.compile("overlaps this box|best candidate"))
     expect(frame).to_be_focused()
     frame.press("Escape")
     expect(panel).to_be_hidden()

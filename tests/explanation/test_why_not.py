@@ -138,7 +138,7 @@ def test_background_is_named_where_it_won():
 
 def test_nothing_fits():
     answer = why_not(recording_of([(BOX, DOG, 0.9)]), Query(box=(10, 10, 90, 90)), 0.5)
-    assert answer.sentence == "No candidate of the model fits this box. The closest, dog 0.90, overlaps it with an IoU of only 0.06."
+    assert answer.sentence == ("No candidate of the model overlaps this box with an IoU of at least 0.50. The closest, dog 0.90, has 0.06.")
     nowhere = Query(at=(150, 50))
     recording = recording_of([(BOX, DOG, 0.9)])
     assert why_not(recording, nowhere, 0.5).sentence == "The model had no candidate here."

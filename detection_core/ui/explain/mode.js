@@ -58,6 +58,8 @@ export function createExplain(ui, image, { server, begin, result, threshold, say
     drawImage: (url) => {
       ui.root.classList.add("dv-explained");
       drawing.drawImage(url, size());
+      // On a phone the image lies above the screen.
+      ui.frame.scrollIntoView({ block: "nearest" });
     },
   });
   const answers = createAnswers(ui, {

@@ -9,7 +9,7 @@ const TITLES = /** @type {Record<string, string>} */ ({
   anchors: "Anchors: a grid of boxes to start from",
   "proposals before NMS": "Proposals before NMS",
   proposals: "Proposals: boxes that the first stage (RPN) passes on",
-  candidates: "Candidates: boxes with a class and a score",
+  candidates: "Candidates: boxes with classes",
   "before NMS": "Before NMS (non-maximum suppression)",
   "after NMS": "After NMS: the best of overlapping boxes",
   result: "Result",
@@ -87,7 +87,7 @@ export function createStages(ui, { call, drawing, size }) {
         if (stage.name !== "features") return [step];
         /** @type {StageStep[]} */
         const maps = [
-          { ...step, image: "features", text: `${step.text}: brighter cells have stronger features (energy)` },
+          { ...step, image: "features", text: `${step.text}: brighter cells have stronger features` },
           { ...step, image: "scores", title: `Heat maps of ${heat} scores`, text: of, figures: "" },
         ];
         return maps;
