@@ -128,7 +128,7 @@ def test_a_saliency_map_says_how_far_it_is_and_can_be_cancelled(opened, panel):
     panel.get_by_label("Why this object?").select_option(index=1)
     expect(panel.get_by_text(re.compile(r"^Quick: .* once, forward and back: about \d+ second"))).to_be_visible(timeout=PATIENCE)
     panel.get_by_role("button", name="Quick").click()
-    expect(panel.get_by_text("Bright parts act most strongly")).to_be_visible(timeout=PATIENCE)
+    expect(panel.get_by_text("Bright parts affect")).to_be_visible(timeout=PATIENCE)
     expect(opened.locator(".dv-explain-overlay image")).to_have_count(1)
     panel.get_by_role("button", name="Thorough (D-RISE)").click()
     expect(panel.get_by_text(re.compile(r"\d+ of 500 runs, about"))).to_be_visible(timeout=PATIENCE)

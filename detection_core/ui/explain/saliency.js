@@ -33,7 +33,7 @@ export function createSaliency({ call, drawImage }) {
       const runs = Number(masks.value);
       /** @param {number} count of runs */
       const time = (count) => (seconds ? `${aboutTime(count * seconds)} here, if no other images are waiting` : "measuring how long that takes …");
-      setText(quickCost, session.no_quick_map || `Quick: how strongly each part of the image acts on this object's score, from its gradient. The model runs once, forward and back: ${time(QUICK_RUNS)}.`);
+      setText(quickCost, session.no_quick_map || `Quick: how much each part of the image affects this object's score, by its gradient (NormGrad). The model runs once, forward and back: ${time(QUICK_RUNS)}.`);
       setText(cost, `Thorough: the model runs ${runs.toLocaleString("en")} times with random parts of the image hidden (D-RISE): ${time(runs)}. More runs make the map smoother.`);
       begin.disabled = quick.disabled = !seconds;
     }
@@ -68,7 +68,7 @@ export function createSaliency({ call, drawImage }) {
       setText(state, "Computing …");
       const answer = await call("saliency_quick", { number: why.number });
       if (turn !== latest) return;
-      setText(state, answer.error ?? "Bright parts act most strongly on this object's score.");
+      setText(state, answer.error ?? "Bright parts affect this object's score most.");
       if (answer.image) drawImage(answer.image);
     }
 
