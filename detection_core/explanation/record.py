@@ -85,8 +85,8 @@ class Places:
 class Recording:
     """What happened inside a model on one image. All boxes are in pixels of the network's input; see `in_image`.
 
-    A recording takes a few megabytes, at most about 15 (Faster R-CNN's quarter of a million anchors). Of the classes at all places, only
-    the best 50,000 candidates are kept, and all that are above the model's minimum score.
+    A recording takes a few megabytes, at most about 25 (Faster R-CNN's quarter of a million anchors). Of the classes at all places, only
+    the best 50,000 candidates are kept, and all that go on to NMS.
 
     Attributes:
         spec: The model, in the stock precision.

@@ -90,6 +90,11 @@ def _check(recording: Recording, rules: Rules) -> None:
         raise WhatIfError(f"{recording.spec.title} has no top k before NMS of its boxes. {NEEDS_A_NEW_RUN}")
     if rules.top_k is not None and rules.top_k < 1:
         raise WhatIfError("The top k must be at least 1.")
+    is_complete = recording.lowest_kept <= max(rules.min_score, recording.rules.min_score)
+    if rules.top_k is not None and recording.rules.top_k is not None and rules.top_k > recording.rules.top_k and not is_complete:
+        raise WhatIfError(
+            f"So many candidates have high scores that not all of them were kept. Choose a top k of at most {recording.rules.top_k}."
+        )
     if rules.min_score < min(recording.lowest_kept, recording.rules.min_score):
         raise WhatIfError(
             f"Candidates with scores below {recording.lowest_kept:.2g} were not kept, because there are too many of them. "

@@ -18,7 +18,7 @@ from detection_core.explanation import Fate, Recording, WhatIfError, record, sta
 from detection_core.explanation.capture import with_shared_weights
 from detection_core.explanation.selection import FATES, select, suppressors_of
 from detection_core.models import instance_ssd
-from detection_core.models.catalog import get_model_spec
+from detection_core.models.catalog import COCO_MODEL, get_model_spec
 from detection_core.models.detector import run
 from detection_core.models.precision import Precision
 from tests.random_models import FAMILIES, QUICK_FAMILIES, quick_first
@@ -268,6 +268,19 @@ def test_stages_and_objects(key: str):
     np.testing.assert_allclose(answer.refinements[-1].box, recording.detections.boxes[0])
     assert [step.name for step in answer.refinements] == ["anchor", *(["proposal"] if recording.proposals else []), "box"]
     assert next(iter(answer.scores.values())) >= answer.score
+
+
+@pytest.mark.parametrize("key", ["retinanet_resnet50_fpn", COCO_MODEL])
+def test_the_result_is_right_where_more_are_above_the_minimum_score_than_are_kept(key: str, monkeypatch: pytest.MonkeyPatch):
+    everything = recording_of(key)
+    monkeypatch.setattr("detection_core.explanation.gathering.MAX_CANDIDATES", 20)
+    recording = record(tight_module(key), get_model_spec(key), PIXELS)
+    assert len(recording.candidates) < (everything.candidates.scores > everything.rules.min_score).sum()
+    kept, expected = recording.selection.kept, everything.selection.kept
+    np.testing.assert_array_equal(recording.candidates.boxes[kept], everything.candidates.boxes[expected])
+    assert_same(what_if(recording, nms_iou=0.9).detections, what_if(everything, nms_iou=0.9).detections)
+    with pytest.raises(WhatIfError, match="Choose a top k of at most 8"):
+        what_if(recording, top_k=9)
 
 
 def test_the_best_candidates_are_kept_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch):
