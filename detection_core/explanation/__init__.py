@@ -1,6 +1,6 @@
 """Explanations: what happened inside a model on one image, and so why it found an object, or why it did not."""
 
-from detection_core.explanation.gradients import GradientMap, why_no_quick_map
+from detection_core.explanation.gradients import GradientMap
 from detection_core.explanation.query import Query, QueryError
 from detection_core.explanation.record import Recording
 from detection_core.explanation.recorder import Recorder, record
@@ -36,6 +36,5 @@ __all__ = [
     "stages",
     "what_if",
     "why",
-    "why_no_quick_map",
     "why_not",
 ]

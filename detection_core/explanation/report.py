@@ -16,7 +16,7 @@ from torch import nn
 
 from detection_core.detections import Detections
 from detection_core.explanation.drawing import draw_level, draw_map, draw_why, draw_why_not, resized_map
-from detection_core.explanation.gradients import GradientMap, why_no_quick_map
+from detection_core.explanation.gradients import GradientMap
 from detection_core.explanation.query import Box, Query, QueryError
 from detection_core.explanation.record import Recording
 from detection_core.explanation.recorder import record
@@ -151,8 +151,6 @@ def explain(
         raise QueryError("A saliency map shows what an object rests on: give the object's number.")
     if quick_saliency and saliency_masks:
         raise QueryError("Choose either the quick saliency map or a number of runs for D-RISE.")
-    if quick_saliency and (reason := why_no_quick_map(spec)):
-        raise QueryError(f"{reason} Give a number of runs for D-RISE instead.")
     loader = loader or ModelLoader()
     module = loader.load(spec.in_precision(Precision.STOCK))
     rgb = load_image(image)

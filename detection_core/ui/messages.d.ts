@@ -99,7 +99,6 @@ interface ExplainStart {
   levels: string[];
   stages: { name: string; text: string; count: number | null; ms: number | null }[];
   masks: number[];
-  no_quick_map: string;
 }
 interface ExplainSuppressor { name: string; score: number; box: Box; iou: number; number: number | null }
 interface ExplainPlace {

@@ -6,7 +6,6 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from detection_core.engine import Engine, JobState, Stage
-from detection_core.explanation import why_no_quick_map
 from detection_core.models.catalog import get_model_spec
 from detection_core.ui.components.messages import ViewMessage
 from detection_core.ui.explain.questions import Response, answer, ask, begin_values, show_stage, try_settings
@@ -59,7 +58,7 @@ class ExplainMode:
             seen = call.wait_for_change(seen, _POLL_SECONDS)
         kept = KeptRecording(call.result(), result, spec, visitor)
         token = self.recordings.keep(kept)
-        yield ViewMessage(explain=begin_values(kept) | {"recording": token, "masks": MASKS, "no_quick_map": why_no_quick_map(spec)})
+        yield ViewMessage(explain=begin_values(kept) | {"recording": token, "masks": MASKS})
 
     def leave(self, visitor: str) -> None:
         """Forgets what is kept for a visitor who has gone."""

@@ -33,7 +33,7 @@ export function createSaliency({ call, drawImage }) {
       const runs = Number(masks.value);
       /** @param {number} count of runs */
       const time = (count) => (seconds ? `${aboutTime(count * seconds)} here, if no other images are waiting` : "measuring how long that takes …");
-      setText(quickCost, session.no_quick_map || `Quick: how much each part of the image affects this object's score, by its gradient (NormGrad). The model runs once, forward and back: ${time(QUICK_RUNS)}.`);
+      setText(quickCost, `Quick: how much each part of the image affects this object's score, by its gradient (NormGrad). The model runs once, forward and back: ${time(QUICK_RUNS)}.`);
       setText(cost, `Thorough: the model runs ${runs.toLocaleString("en")} times with random parts of the image hidden (D-RISE): ${time(runs)}. More runs make the map smoother.`);
       begin.disabled = quick.disabled = !seconds;
     }
@@ -50,7 +50,6 @@ export function createSaliency({ call, drawImage }) {
     const line = make("div", "dv-explain-buttons");
     line.append(masks, begin, cancel);
     parent.append(make("h3", "", "Which pixels support it? (saliency map)"), quickCost, quick, cost, line, progress, state);
-    show(quick, !session.no_quick_map);
     masks.addEventListener("change", describe);
 
     /** @param {boolean} busy */

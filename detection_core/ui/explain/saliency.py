@@ -17,7 +17,7 @@ from PIL import Image
 from detection_core.detections import Detections
 from detection_core.engine import Cancelled, Engine, EngineBusyError, Result
 from detection_core.errors import UserError
-from detection_core.explanation import GradientMap, SaliencyCancelled, SaliencyProgress, drise, why_no_quick_map
+from detection_core.explanation import GradientMap, SaliencyCancelled, SaliencyProgress, drise
 from detection_core.explanation.drawing import draw_map
 from detection_core.images.reading import LoadedImage
 from detection_core.models.families import Task
@@ -109,8 +109,6 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
             return {"error": str(ExplanationExpiredError()), "expired": True}
         try:
             number = _number_of(request, kept)
-            if reason := why_no_quick_map(kept.spec):
-                raise UnclearQuestionError(reason)
             image = await to_thread.run_sync(read_upload, kept.result.image_path)
             compute = GradientMap.of(kept.recording, number)
             heat = await asyncio.wrap_future(self._engine.call(compute, image, kept.recording.spec, visitor=kept.visitor).future)
