@@ -95,8 +95,8 @@ interface ExplainStart {
   model: string;
   notes: string[];
   classes: [label: number, name: string][];
-  settings: { nms_iou: number; floor: number; limit: number };
-  lowest_floor: number;
+  settings: { nms_iou: number; min_score: number; limit: number };
+  lowest_min_score: number;
   limits: string;
   levels: string[];
   stages: { name: string; text: string; count: number | null; ms: number | null }[];
@@ -122,8 +122,8 @@ interface ExplainWhy {
   refinements: { name: string; box: Box; moved: number; scaled: number[] }[];
   scores: [name: string, score: number][];
   background: number | null;
-  rivals: { name: string; score: number; box: Box; iou: number }[];
-  suppressed: number;
+  suppressed: { name: string; score: number; box: Box; iou: number }[];
+  suppressed_count: number;
 }
 /** The place that was asked about, as it is drawn. */
 interface Asked { box: Box }

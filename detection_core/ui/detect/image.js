@@ -170,6 +170,13 @@ export function createImage(ui, { onActive, onSelected, onCamera, onSay, partner
     setKeypointThreshold: overlay.setKeypointThreshold,
     objectNear,
     toImage: (/** @type {MouseEvent} */ event) => viewport.toImage(viewport.framePoint(event)),
+    /** Pans to a point of the image that lies outside the frame. @param {number[]} point */
+    reveal([x, y]) {
+      const [left, top] = viewport.toFrame([x, y, x, y]);
+      const { width, height } = viewport.size();
+      const isVisible = left >= 0 && top >= 0 && left <= width && top <= height;
+      if (!isVisible) viewport.moveTo({ zoom: viewport.camera().zoom, center: [x, y] });
+    },
     isShown: (/** @type {number} */ index) => shown[index],
     selected: () => selected,
     select,
