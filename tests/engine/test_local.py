@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from detection_core.engine import Cancelled, EngineError, LocalEngine, Stage
+from detection_core.engine import Cancelled, EngineBusyError, EngineError, LocalEngine, Stage, VisitorBusyError
 from detection_core.engine.ray import engine as ray_engine
 from detection_core.images.reading import LoadedImage, read_image
 from detection_core.models import detector
@@ -217,19 +217,26 @@ def test_the_same_image_at_once_runs_once(engine, network):
 
 
 @pytest.mark.parametrize(
-    ("limits", "visitors"), [({"max_jobs": 3}, "abcd"), ({"max_jobs_per_visitor": 3}, "aaaa")], ids=["all", "one visitor"]
+    ("most", "visitors", "refused"),
+    [
+        (8, ["a"], VisitorBusyError),
+        (64, [str(number) for number in range(64)], EngineBusyError),
+        (64, [""], EngineBusyError),
+    ],
+    ids=["one visitor", "all", "visitors without a name"],
 )
-def test_too_many_images_are_refused_until_some_are_done(loader, network, limits, visitors):
-    engine = LocalEngine(loader=loader, **limits)
+def test_too_many_images_are_refused_until_some_are_done(engine, network, most, visitors, refused):
     network.go.clear()
-    jobs = [engine.submit(make_image(shade), MODEL, visitor=visitor) for shade, visitor in enumerate(visitors[:3])]
-    with pytest.raises(EngineError, match="Try again"):
-        engine.submit(make_image(3), MODEL, visitor=visitors[3])
+    jobs = [engine.submit(make_image(number), MODEL, visitor=visitors[number % len(visitors)]) for number in range(most)]
+    with pytest.raises(refused, match="Try again") as caught:
+        engine.submit(make_image(most), MODEL, visitor=visitors[0])
+    assert type(caught.value) is refused
+    if refused is VisitorBusyError:
+        jobs.append(engine.submit(make_image(most + 1), MODEL, visitor="b"))
     network.go.set()
     for job in jobs:
         job.result(10)
-    assert len(engine.submit(make_image(3), MODEL, visitor=visitors[3]).result(10).detections) == 1
-    engine.close()
+    assert len(engine.submit(make_image(most), MODEL, visitor=visitors[0]).result(10).detections) == 1
 
 
 def test_a_cancelled_job_in_the_queue_never_runs(engine, network):
@@ -529,7 +536,7 @@ def test_only_what_is_wanted_is_computed(engine, monkeypatch):
         asked.append(tasks)
         return detector.run(module, spec, images, device, tasks=tasks)
 
-    monkeypatch.setattr("detection_core.engine.local.run", run)
+    monkeypatch.setattr("detection_core.engine.passes.run", run)
     everything = engine.submit(make_image(1), MASKS).result(10)
     assert engine.submit(make_image(1), MASKS, tasks=["boxes", "masks"]).result(10).detections is everything.detections
     assert not engine.submit(make_image(1), MASKS, tasks=["keypoints"]).result(10).kept, "a result without masks is another one"

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from detection_core.engine.base import Call as FunctionCall
-from detection_core.engine.base import EngineBusyError, EngineError, EngineStatus, Function, Job, JobState, Result, Stage
+from detection_core.engine.base import EngineError, EngineStatus, Function, Job, JobState, Result, Stage
 from detection_core.engine.fair_queue import FairQueue
+from detection_core.engine.open_jobs import MAX_JOBS, MAX_JOBS_PER_VISITOR, OpenJobs
 from detection_core.engine.ray.detectors import Detectors
 from detection_core.engine.ray.link import ClusterLink
 from detection_core.engine.ray.messages import Answer, Call, Cancel, ClusterState, FromDetector, Lost, Submit, Update
@@ -23,8 +24,6 @@ from detection_core.images.reading import LoadedImage
 from detection_core.models.families import Task
 from detection_core.models.spec import ModelSpec
 
-_MAX_JOBS_PER_DETECTOR = 64
-_MAX_JOBS_PER_VISITOR = 8
 # Why is in the log: addresses are not for visitors.
 _UNREACHABLE = "The cluster that detects cannot be reached at present. It is tried every few seconds; so try again in a moment."
 
@@ -67,12 +66,10 @@ class RayEngine:
     """
 
     def __init__(self, address: str = "", detectors: DetectorSettings | None = None, *, kept_results: int = KEPT_RESULTS) -> None:
-        self._lock = threading.Lock()
+        self._jobs = OpenJobs()
+        self._lock = self._jobs.lock
         # Held while images are taken out of the line and sent, so that they arrive in its order; before the other lock.
         self._sending = threading.RLock()
-        self._closed = False
-        self._unreachable = False
-        self._jobs: dict[Job, Request] = {}
         self._queue: FairQueue[_WaitingJob] = FairQueue()
         self._flights: dict[int, _Flight] = {}
         self._numbers = itertools.count()
@@ -99,18 +96,14 @@ class RayEngine:
             EngineBusyError: If too many images are waiting already.
             EngineError: If there is no cluster at present, or the engine has been closed.
         """
-        request = Request.create(image, spec, measure=measure, keep=keep, tasks=tasks)
-        job = Job(spec, visitor)
-        with self._lock:
-            kept = self._kept.find(request)
-            if kept is None:
-                self._admit(job, request)
-                self._enqueue(_WaitingJob(job, request, time.perf_counter()))
-        if kept is not None:
-            job.future.set_result(kept)
-            return job
-        job.future.add_done_callback(lambda _: self._remove(job))
-        self._send_next()
+        request, job = Request.create(image, spec, measure=measure, keep=keep, tasks=tasks), Job(spec, visitor)
+        if self._jobs.open(job, request, self._kept):
+            job.future.add_done_callback(lambda _: self._remove(job))
+            with self._lock:
+                # The cluster may have been lost meanwhile.
+                if job in self._jobs:
+                    self._enqueue(_WaitingJob(job, request, time.perf_counter()))
+            self._send_next()
         return job
 
     def call(self, function: Function, image: LoadedImage, spec: ModelSpec, *, visitor: str = "") -> FunctionCall:
@@ -123,10 +116,7 @@ class RayEngine:
 
     def cancel_visitor(self, visitor: str) -> None:
         """Cancels all jobs of a visitor who has gone."""
-        with self._lock:
-            jobs = [job for job in self._jobs if job.visitor == visitor]
-        for job in jobs:
-            job.cancel()
+        self._jobs.cancel_visitor(visitor)
 
     def model_states(self) -> dict[str, str]:
         """Where each model is, as the detectors have said last: it is in memory if any of them has it there."""
@@ -140,8 +130,7 @@ class RayEngine:
 
     def jobs_of_others(self, visitor: str) -> int:
         """How many jobs of other visitors are in progress."""
-        with self._lock:
-            return sum(job.visitor != visitor for job in self._jobs)
+        return self._jobs.count_others(visitor)
 
     def status(self) -> EngineStatus:
         """How much there is to do, and which models the detectors have in memory."""
@@ -151,23 +140,8 @@ class RayEngine:
 
     def close(self) -> None:
         """Cancels all jobs, and ends the connection to the cluster, or the cluster if this engine has started it."""
-        with self._lock:
-            self._closed = True
-            jobs = list(self._jobs)
-        for job in jobs:
-            job.cancel()
+        self._jobs.close()
         self._link.close()
-
-    def _admit(self, job: Job, request: Request) -> None:
-        if self._closed:
-            raise EngineError("The server is shutting down. Try again in a moment.")
-        if self._unreachable:
-            raise EngineError(_UNREACHABLE)
-        of_visitor = sum(other.visitor == job.visitor for other in self._jobs) if job.visitor else 0
-        most = _MAX_JOBS_PER_DETECTOR * max(self._detectors.running, 1)
-        if len(self._jobs) >= most or of_visitor >= max(_MAX_JOBS_PER_VISITOR, self.max_in_flight):
-            raise EngineBusyError("Too many images are waiting already. Try again in a moment.")
-        self._jobs[job] = request
 
     def _enqueue(self, waiting: _WaitingJob) -> None:
         self._queue.put(waiting, waiting.job.visitor, self._seconds.cost(waiting.request.spec.key))
@@ -223,9 +197,11 @@ class RayEngine:
             return
         if isinstance(message, ClusterState):
             with self._lock:
-                self._unreachable = False
                 self._detectors.update(message)
                 self.max_in_flight = self._detectors.max_in_flight
+                self._jobs.refusal = ""
+                self._jobs.most = MAX_JOBS * max(self._detectors.running, 1)
+                self._jobs.most_per_visitor = max(MAX_JOBS_PER_VISITOR, self.max_in_flight)
         else:
             self._update(message.number, message.content)
         self._send_next()
@@ -260,7 +236,7 @@ class RayEngine:
     def _fail_all(self) -> None:
         """Fails all jobs: the cluster is gone."""
         with self._lock:
-            self._unreachable = True
+            self._jobs.refusal = _UNREACHABLE
             self._detectors = Detectors()
             self._flights.clear()
             jobs = list(self._jobs)
@@ -271,7 +247,7 @@ class RayEngine:
         """Forgets a job that is done or cancelled; a detector goes on with it only if somebody else waits for the same."""
         cancelled = []
         with self._lock:
-            self._jobs.pop(job, None)
+            self._jobs.remove(job)
             self._queue.discard(lambda waiting: waiting.job is job)
             for number, flight in list(self._flights.items()):
                 flight.followers = [follower for follower in flight.followers if follower.job is not job]
