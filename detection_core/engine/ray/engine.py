@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import threading
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +28,8 @@ from detection_core.models.spec import ModelSpec
 
 # Why is in the log: addresses are not for visitors.
 _UNREACHABLE = "The cluster that detects cannot be reached at present. It is tried every few seconds; so try again in a moment."
+
+_Job = TypeVar("_Job", bound=Job)
 
 
 @dataclass(eq=False)
@@ -96,23 +100,24 @@ class RayEngine:
             EngineBusyError: If too many images are waiting already.
             EngineError: If there is no cluster at present, or the engine has been closed.
         """
-        request, job = Request.create(image, spec, measure=measure, keep=keep, tasks=tasks), Job(spec, visitor)
-        if self._jobs.open(job, request, self._kept):
-            job.future.add_done_callback(lambda _: self._remove(job))
-            with self._lock:
-                # The cluster may have been lost meanwhile.
-                if job in self._jobs:
-                    self._enqueue(_WaitingJob(job, request, time.perf_counter()))
-            self._send_next()
-        return job
+        return self._begin(Job(spec, visitor), Request.create(image, spec, measure=measure, keep=keep, tasks=tasks))
 
     def call(self, function: Function, image: LoadedImage, spec: ModelSpec, *, visitor: str = "") -> FunctionCall:
-        """Refuses, because the detectors of a cluster only detect.
+        """Accepts a function of a model and an image, which a detector calls; see `Engine.call`.
+
+        Only the function's name travels, with its arguments if it is an object: detectors have the same program.
 
         Raises:
-            EngineError: Always.
+            EngineBusyError: If too many images are waiting already.
+            EngineError: If there is no cluster at present, or the engine has been closed.
+            TypeError: If the function has no name that a detector could import it by.
         """
-        raise EngineError("Explanations are not available here, because a cluster detects for this page. Start it without --engine ray.")
+        try:
+            pickle.dumps(function)
+        except (pickle.PicklingError, AttributeError) as error:
+            raise TypeError(f"{function!r} cannot be sent to a detector; use a function or an object of a module") from error
+        request = Request(image, spec, measure=False, keep=False, tasks=frozenset(spec.tasks), function=function)
+        return self._begin(FunctionCall(spec, visitor), request)
 
     def cancel_visitor(self, visitor: str) -> None:
         """Cancels all jobs of a visitor who has gone."""
@@ -143,6 +148,16 @@ class RayEngine:
         self._jobs.close()
         self._link.close()
 
+    def _begin(self, job: _Job, request: Request) -> _Job:
+        if self._jobs.open(job, request, self._kept):
+            job.future.add_done_callback(lambda _: self._remove(job))
+            with self._lock:
+                # The cluster may have been lost meanwhile.
+                if job in self._jobs:
+                    self._enqueue(_WaitingJob(job, request, time.perf_counter()))
+            self._send_next()
+        return job
+
     def _enqueue(self, waiting: _WaitingJob) -> None:
         self._queue.put(waiting, waiting.job.visitor, self._seconds.cost(waiting.request.spec.key))
 
@@ -171,7 +186,7 @@ class RayEngine:
                     number = next(self._numbers)
                     flight = self._flights[number] = _Flight(self._queue.pop(), time.perf_counter())
                     flight.waiting.job.update(JobState(Stage.QUEUE if waits else Stage.RUN))
-                    call = Call(request.spec, request.tasks, request.measure)
+                    call = Call(request.spec, request.tasks, request.measure, request.function)
                     sent.append(Submit(number, call, np.asarray(request.image.image)))
                 else:
                     break
@@ -223,10 +238,13 @@ class RayEngine:
                     self._enqueue(follower)
         flight.waiting.job.complete(outcome)
 
-    def _finish(self, flight: _Flight, answer: Answer) -> Result:
-        """Keeps a result and remembers what it took; returns it as the job's."""
-        request, result = flight.waiting.request, replace(answer.result, spec=flight.waiting.request.spec)
+    def _finish(self, flight: _Flight, answer: Answer) -> Any:
+        """Keeps a result and remembers what it took; returns it as the job's. What a function has returned is the call's, as it is."""
         self._detectors.add(answer.report)
+        request = flight.waiting.request
+        if request.function is not None:
+            return answer.result
+        result = replace(answer.result, spec=request.spec)
         if not result.first_run:
             self._seconds.record(request.spec.key, result.timings.network + result.timings.post)
         self._kept.add(request, result)
