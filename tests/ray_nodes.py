@@ -24,5 +24,25 @@ def start_head() -> Iterator[Any]:
     cluster_utils = pytest.importorskip("ray.cluster_utils", reason="Ray is not installed: pip install -r requirements-scale.txt")
     logging.getLogger("ray").setLevel(logging.ERROR)
     cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={**WITHOUT_DASHBOARD, "num_cpus": 0})
-    yield cluster
-    cluster.shutdown()
+    try:
+        yield cluster
+    finally:
+        cluster.shutdown()
+
+
+def kill_head(cluster: Any) -> None:
+    """Kills the head of a cluster."""
+    cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+
+
+@contextmanager
+def another_head(cluster: Any) -> Iterator[None]:
+    """A cluster of one node at the address of one whose head was killed, whose other nodes are killed as well."""
+    for node in list(cluster.worker_nodes):
+        node.kill_all_processes(check_alive=False, allow_graceful=False)
+    port = int(cluster.address.rpartition(":")[2])
+    other = type(cluster)(initialize_head=True, head_node_args={**WITHOUT_DASHBOARD, "num_cpus": 2, "gcs_server_port": port})
+    try:
+        yield
+    finally:
+        other.shutdown()

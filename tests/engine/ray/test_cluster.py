@@ -23,8 +23,10 @@ from detection_core.images.reading import LoadedImage, read_image
 from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_model_spec
 from detection_core.models.precision import Precision
 from detection_core.models.spec import ModelSpec
+from detection_core.models.user_models import read_model_spec
 from tests.random_models import FAMILIES, quick_first, save_random_weights
-from tests.ray_nodes import NODE, WITHOUT_DASHBOARD
+from tests.ray_nodes import NODE, another_head, kill_head
+from tests.ui.model_files import put_model
 
 pytestmark = pytest.mark.ray
 
@@ -123,6 +125,15 @@ def test_results_are_those_of_the_local_engine(engine, local, weights, key):
 
 
 @pytest.mark.usefixtures("one_thread")
+def test_a_users_own_model_travels_to_the_detectors(engine, local, tmp_path):
+    spec = read_model_spec(put_model(tmp_path / "pets.pt"))
+    on_cluster, here = (each.submit(an_image(1), spec).result(PATIENCE) for each in (engine, local))
+    assert on_cluster.spec is spec
+    assert len(here.detections) > 0
+    assert_equal(on_cluster.detections, here.detections)
+
+
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("key", [COCO_MODEL, TWO_STAGES])
 def test_recordings_for_explanations_are_those_of_the_local_engine(engine, local, weights, key):
     asked = spec_with_weights(key, weights)
@@ -190,9 +201,8 @@ def test_killed_detectors_and_nodes_lose_nothing_and_new_nodes_take_work(start, 
 @pytest.mark.slow
 def test_a_lost_head_is_said_until_there_is_another(start, cluster):
     engine = start()
-    port = int(cluster.address.rpartition(":")[2])
     waiting = [engine.submit(an_image(number), COCO, keep=False) for number in range(20)]
-    cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+    kill_head(cluster)
     # Those that were answered before are; the others hear of it.
     for job in waiting:
         if (error := job.future.exception(PATIENCE)) is not None:
@@ -200,14 +210,9 @@ def test_a_lost_head_is_said_until_there_is_another(start, cluster):
             assert "cluster" in str(error)
     with pytest.raises(EngineError, match="cannot be reached at present"):
         engine.submit(an_image(99), COCO)
-    for node in list(cluster.worker_nodes):
-        node.kill_all_processes(check_alive=False, allow_graceful=False)
-    other = type(cluster)(initialize_head=True, head_node_args={**WITHOUT_DASHBOARD, "num_cpus": 2, "gcs_server_port": port})
-    try:
+    with another_head(cluster):
         wait_for(lambda: engine.status().waiting == 0 and is_back(engine))
-    finally:
         engine.close()
-        other.shutdown()
 
 
 def is_back(engine: RayEngine) -> bool:
