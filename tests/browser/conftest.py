@@ -11,8 +11,11 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from benchmarks.common import find_chromium
+from detection_core.engine import Engine, LocalEngine
+from detection_core.engine.ray import DetectorSettings, RayEngine
 from detection_core.ui.components.modules import MODULES
 from tests.browser.camera import launch_with_camera
+from tests.ray_nodes import NODE, start_head
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
@@ -73,6 +76,17 @@ def opened(page: Page, address: str) -> Page:
     page.goto(address)
     expect(page.locator(".dv tbody tr").first).to_be_visible(timeout=_OPENING_MS)
     return page
+
+
+@pytest.fixture(scope="module", params=["local", pytest.param("cluster", marks=[pytest.mark.ray, pytest.mark.slow])])
+def new_engine(request: pytest.FixtureRequest) -> Iterator[Callable[[], Engine]]:
+    """Makes a page's engine, of this process or of a cluster: a visitor cannot tell the difference."""
+    if request.param == "local":
+        yield LocalEngine
+        return
+    with start_head() as cluster:
+        cluster.add_node(**NODE)
+        yield lambda: RayEngine(cluster.address, DetectorSettings(max_replicas=1, cpus=1))
 
 
 @pytest.fixture(scope="module")
