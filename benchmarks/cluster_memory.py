@@ -63,7 +63,8 @@ def main() -> None:
     parser.add_argument("--run", nargs=2, type=Path, metavar=("IMAGES", "OUT"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.run:
-        print(json.dumps(detect(*args.run, args.workers)))
+        images, out = args.run
+        print(json.dumps(detect(images, out, args.workers)))
         return
     rows = []
     for count in args.counts:

@@ -14,12 +14,14 @@ from benchmarks.common import find_chromium
 from detection_core.engine import Engine, LocalEngine
 from detection_core.engine.ray import DetectorSettings, RayEngine
 from detection_core.ui.components.modules import MODULES
+from detection_core.ui.shared.examples import warm_up
 from tests.browser.camera import launch_with_camera
 from tests.ray_nodes import NODE, start_head
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 _OPENING_MS = 30_000
+_STARTING_SECONDS = 120
 _ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -86,7 +88,14 @@ def new_engine(request: pytest.FixtureRequest) -> Iterator[Callable[[], Engine]]
         return
     with start_head() as cluster:
         cluster.add_node(**NODE)
-        yield lambda: RayEngine(cluster.address, DetectorSettings(max_replicas=1, cpus=1))
+
+        def join() -> Engine:
+            engine = RayEngine(cluster.address, DetectorSettings(max_replicas=1, cpus=1))
+            # Visitors wait for the first detector; tests of the page should not.
+            warm_up(engine).result(_STARTING_SECONDS)
+            return engine
+
+        yield join
 
 
 @pytest.fixture(scope="module")
