@@ -267,8 +267,7 @@ def test_a_visitor_who_leaves_takes_their_jobs_along(engine, loader, network):
     assert network.seen == [2]
 
 
-def test_closing_gives_up_all_jobs(loader, network):
-    engine = LocalEngine(loader=loader)
+def test_closing_gives_up_all_jobs(engine, loader):
     loader.slow.add(MODEL.key)
     loader.go.clear()
     job = engine.submit(make_image(1), MODEL)
@@ -345,8 +344,7 @@ def test_tells_what_it_has_to_do(engine, loader, network):
     assert [model.key for model in engine.status().models] == [MODEL.key]
 
 
-def test_a_closed_engine_refuses_at_once(loader):
-    engine = LocalEngine(loader=loader)
+def test_a_closed_engine_refuses_at_once(engine):
     engine.close()
     with pytest.raises(EngineError, match="shutting down"):
         engine.submit(make_image(1), MODEL)
