@@ -152,10 +152,12 @@ def test_a_cancelled_job_leaves_room_for_others(engine):
     assert len(engine.submit(an_image(5), COCO, visitor="stays").result(PATIENCE).detections) > 0
 
 
-def replicas() -> list[int]:
-    """The processes of the detectors on this machine."""
-    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    return [int(line.split()[0]) for line in listed.splitlines() if "ray::ServeReplica:detection-explorer:" in line]
+def replicas(cluster: Any) -> list[int]:
+    """The processes of a cluster's detectors; their parents are its nodes."""
+    nodes = {raylet.process.pid for node in cluster.list_all_nodes() for raylet in node.all_processes["raylet"]}
+    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    detectors = (line.split() for line in listed.splitlines() if "ray::ServeReplica:detection-explorer:" in line)
+    return [int(process) for process, parent, *_ in detectors if int(parent) in nodes]
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -192,9 +194,9 @@ def test_killed_detectors_and_nodes_lose_nothing_and_new_nodes_take_work(start, 
     assert engine.max_in_flight == 2
     added = cluster.add_node(**NODE)
     wait_for(lambda: engine.max_in_flight == 4)
-    wait_for(lambda: len(replicas()) == 2)
-    under_load(engine, lambda: os.kill(replicas()[0], signal.SIGKILL))
-    wait_for(lambda: len(replicas()) == 2 and engine.max_in_flight == 4)
+    wait_for(lambda: len(replicas(cluster)) == 2)
+    under_load(engine, lambda: os.kill(replicas(cluster)[0], signal.SIGKILL))
+    wait_for(lambda: len(replicas(cluster)) == 2 and engine.max_in_flight == 4)
     under_load(engine, lambda: cluster.remove_node(added, allow_graceful=False))
 
 
