@@ -8,7 +8,6 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-from detection_core.engine import LocalEngine
 from detection_core.ui.app import build_app, launch_options
 from detection_core.ui.shared.examples import EXAMPLE_PATHS, warm_up
 
@@ -21,9 +20,9 @@ TIE_BOX = (206, 360, 294, 504)
 
 
 @pytest.fixture(scope="module")
-def address(serve):
+def address(serve, new_engine):
     assert EXAMPLE_PATHS[0].stem == "grace_hopper"
-    engine = LocalEngine()
+    engine = new_engine()
     warm_up(engine)
     yield serve(build_app(engine), **launch_options())
     engine.close()
