@@ -34,6 +34,8 @@ class Detections:
         model: Key of the model in the catalog, or "".
         category_ids: The id of each label in the data that the model was trained on, such as COCO's category ids; the background's is 0.
             Empty where the labels are the ids.
+        whole_scores: float32 [N] in 0–1, or None for an image that was not cut into slices: the score with which each object was found in
+            the whole image, 0 if it was found in slices only.
 
     Raises:
         ValueError: If shapes or lengths do not match, or values are out of range.
@@ -50,6 +52,7 @@ class Detections:
     keypoint_names: tuple[str, ...] = ()
     model: str = ""
     category_ids: tuple[int, ...] = ()
+    whole_scores: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         dtypes = {"labels": np.int64}
@@ -76,6 +79,7 @@ class Detections:
             "scores": (n,),
             "keypoints": (n, num_keypoints, 2),
             "keypoint_scores": (n, num_keypoints),
+            "whole_scores": (n,),
         }
         for name, shape in expected.items():
             value = getattr(self, name)
@@ -188,7 +192,8 @@ class Detections:
         return mask_polygons(self._soft_masks[index], self.boxes[index], self.image_size)
 
 
-_PER_OBJECT = tuple(f.name for f in fields(Detections) if f.name in {"boxes", "labels", "scores", "masks", "keypoints", "keypoint_scores"})
+_OF_THE_IMAGE = {"image_size", "categories", "keypoint_names", "model", "category_ids"}
+_PER_OBJECT = tuple(f.name for f in fields(Detections) if f.name not in _OF_THE_IMAGE)
 
 # COCO class names with an irregular plural.
 _IRREGULAR = {"knife": "knives", "mouse": "mice", "sheep": "sheep", "skis": "skis", "scissors": "scissors", "broccoli": "broccoli"}

@@ -1,0 +1,89 @@
+"""Merges what a model found in the whole image and in its tiles into one result, in which every object is once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection_core.detections import Detections
+from detection_core.slicing.grid import Tile
+from detection_core.slicing.grouping import group_boxes
+from detection_core.slicing.joining import join
+
+# Candidates and objects that are kept, by score: they bound the memory and the time that merging takes.
+MAX_CANDIDATES = 3000
+MAX_OBJECTS = 1000
+
+
+class SliceMerger:
+    """Collects a model's results tile by tile, and merges them; see `group_boxes`. Objects of different classes are never merged.
+
+    Args:
+        image_size: (height, width) of the whole image.
+    """
+
+    def __init__(self, image_size: tuple[int, int]) -> None:
+        self._image_size = image_size
+        self._tiles: list[Tile] = []
+        self._found: Detections | None = None
+        # The number of the tile in which each object was found.
+        self._origins: NDArray[np.int64] = np.zeros(0, np.int64)
+
+    def add(self, tile: Tile, found: Detections) -> None:
+        """Adds what was found in a tile, in the tile's own pixels. The whole image is a tile, too: the first one."""
+        arrays, origins = _placed(found, tile), np.full(len(found), len(self._tiles))
+        self._tiles.append(tile)
+        if self._found is not None:
+            before = _arrays(self._found)
+            arrays = {name: np.concatenate([before[name], value]) for name, value in arrays.items()}
+            origins = np.concatenate([self._origins, origins])
+        # In the order of `Detections`, so that origins stay beside their objects.
+        order = np.argsort(-arrays["scores"], kind="stable")[:MAX_CANDIDATES]
+        self._found = replace(found, image_size=self._image_size, **{name: value[order] for name, value in arrays.items()})
+        self._origins = origins[order]
+
+    def result(self) -> Detections:
+        """Merges what has been added.
+
+        Returns:
+            The objects, each with the highest score of its group and, in `whole_scores`, with the highest of those in the first tile.
+
+        Raises:
+            ValueError: If nothing has been added.
+        """
+        found = self._found
+        if found is None:
+            raise ValueError("no tile has been added")
+        tiles = np.array(self._tiles, np.float32)[self._origins]
+        groups = []
+        for label in np.unique(found.labels):
+            of_class = np.flatnonzero(found.labels == label)
+            for group in group_boxes(found.boxes[of_class], tiles[of_class], self._image_size):
+                groups.append((of_class[group.kept], of_class[group.members]))
+        # Indices are in the order of scores.
+        groups = sorted(groups, key=lambda group: group[1].min())[:MAX_OBJECTS]
+        best = np.array([members.min() for _, members in groups], np.int64)
+        whole = [found.scores[members[self._origins[members] == 0]].max(initial=0) for _, members in groups]
+        joined = [join(found[kept]) for kept, _ in groups]
+        result = replace(found[best], whole_scores=np.array(whole, np.float32))
+        changes = {name: np.stack([getattr(each, name) for each in joined]) for name in _arrays(found) if name in _JOINED and joined}
+        return replace(result, **changes)
+
+
+_JOINED = ("boxes", "masks", "keypoints", "keypoint_scores")
+
+
+def _arrays(found: Detections) -> dict[str, NDArray[Any]]:
+    return {name: value for name in (*_JOINED, "labels", "scores") if (value := getattr(found, name)) is not None}
+
+
+def _placed(found: Detections, tile: Tile) -> dict[str, NDArray[Any]]:
+    """Moves what was found in a tile to its place in the image."""
+    arrays, corner = _arrays(found), np.array([tile.x0, tile.y0], np.float32)
+    arrays["boxes"] = arrays["boxes"] + np.tile(corner, 2)
+    if "keypoints" in arrays:
+        arrays["keypoints"] = arrays["keypoints"] + corner
+    return arrays
