@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from detection_core.errors import UserError
 from detection_core.file_names import on_one_line
-from detection_core.models.precision import Precision, split_key, usual_precision
+from detection_core.models.model_key import ModelKey
+from detection_core.models.precision import Precision, usual_precision
 
 if TYPE_CHECKING:
     from detection_core.images.limits import ImageLimits
@@ -101,11 +102,11 @@ def _find_spec(model: str) -> ModelSpec:
     try:
         return get_model_spec(model)
     except UnknownModelError:
-        name, precision = split_key(model)
+        key = ModelKey.parse(model)
         # A name that is written as a path, or is a file, is not meant as a key.
-        if not (is_model_file(Path(name)) or Path(name).name != name or Path(name).is_file()):
+        if not (is_model_file(Path(key.name)) or Path(key.name).name != key.name or Path(key.name).is_file()):
             raise
-    return read_model_spec(Path(name)).in_precision(precision)
+    return read_model_spec(Path(key.name)).as_variant(key)
 
 
 def settings(device: str) -> tuple[ImageLimits, ModelLoader]:

@@ -8,8 +8,15 @@ from typing import Any, Literal
 
 from torchvision.models._api import WeightsEnum
 
+from detection_core.errors import UserError
 from detection_core.models.families import Family, Task
-from detection_core.models.precision import Precision, join_key, split_key
+from detection_core.models.model_key import ModelKey
+from detection_core.models.precision import Precision
+
+
+class VariantError(UserError, ValueError):
+    """A model does not run in the variant that a key asks for; the message says why."""
+
 
 # See `ModelSpec.video_threshold`.
 _LOWEST_IN_VIDEO = 0.35
@@ -90,10 +97,22 @@ class ModelSpec:
 
     def in_precision(self, precision: Precision) -> ModelSpec:
         """Returns the spec of the same model in another precision, with its own key and title."""
-        if precision is self.precision:
+        return self.as_variant(replace(ModelKey.parse(self.key), precision=precision))
+
+    def as_variant(self, variant: ModelKey) -> ModelSpec:
+        """Returns the spec of the same model in the variant of a key, with its own key and title.
+
+        Raises:
+            VariantError: If the model has no such variant.
+        """
+        own = ModelKey.parse(self.key)
+        key = replace(variant, name=own.name)
+        if key == own:
             return self
-        name, usual = split_key(self.key)[0], self.title.removesuffix(_title_suffix(self.precision))
-        return replace(self, key=join_key(name, precision), title=usual + _title_suffix(precision), precision=precision)
+        if key.input_size is not None or key.slices is not None:
+            raise VariantError(f"{self.title} runs at the input size that it was trained at, and on whole images, only.")
+        title = self.title.removesuffix(_title_suffix(own)) + _title_suffix(key)
+        return replace(self, key=str(key), title=title, precision=key.precision)
 
     @property
     def group(self) -> str:
@@ -148,6 +167,6 @@ class ModelSpec:
         }
 
 
-def _title_suffix(precision: Precision) -> str:
-    """Returns the suffix of a title in this precision."""
-    return "" if precision is Precision.EXACT else f" · {precision}"
+def _title_suffix(key: ModelKey) -> str:
+    """Returns the suffix of a title in a key's variant."""
+    return "".join(f" · {part}" for part in key.variant)

@@ -19,7 +19,7 @@ from detection_core.explanation.report import answer_question, check_question
 from detection_core.formats import provenance_of
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import ModelSpec, get_model_spec, list_models, list_specs
-from detection_core.models.precision import precisions_in
+from detection_core.models.model_key import precisions_in
 from detection_core.ui.components.model_slots import FEWEST, MOST
 from detection_core.ui.explain.recordings import begin_recording
 from detection_core.ui.live.frames import frame_response

@@ -7,7 +7,7 @@ import { layersFor, toggled } from "../../detection_core/ui/components/js/contro
 import { counted, formatMs, inkOn, shorten } from "../../detection_core/ui/components/js/dom.js";
 import { boxToPath, insideRings, objectArea, objectAt, ringsToPath } from "../../detection_core/ui/components/js/geometry.js";
 import { createOccupancy, findSpot, labelSpots, labelText } from "../../detection_core/ui/components/js/labels.js";
-import { isSameModel, splitKey } from "../../detection_core/ui/components/js/model_keys.js";
+import { isSameModel, joinKey, splitKey } from "../../detection_core/ui/components/js/model_keys.js";
 import { keyIn, lookUp } from "../../detection_core/ui/components/js/model_options.js";
 import { countByClass, explainEmpty, summaryOf } from "../../detection_core/ui/detect/words.js";
 
@@ -108,9 +108,13 @@ test("an empty image says what the best was", () => {
   assert.deepEqual(explainEmpty([best], [best], 0.5), { text: "Nothing above 0.50. The best was dog 0.46.", button: "Lower the threshold to 0.45", lower: 0.45 });
 });
 
-test("keys name a model in a precision", () => {
-  assert.deepEqual([splitKey("ssd@fast"), splitKey("ssd")], [{ name: "ssd", precision: "fast" }, { name: "ssd", precision: "exact" }]);
-  assert.deepEqual([isSameModel("ssd", "ssd@fast"), isSameModel("ssd", "fcos"), isSameModel(null, "ssd")], [true, false, false]);
+test("keys name a model in a variant", () => {
+  const whole = { inputSize: null, slices: null };
+  assert.deepEqual([splitKey("ssd@fast"), splitKey("ssd")], [{ name: "ssd", precision: "fast", ...whole }, { name: "ssd", precision: "exact", ...whole }]);
+  assert.deepEqual(splitKey("fcos@stock@480px@slices640"), { name: "fcos", precision: "stock", inputSize: 480, slices: 640 });
+  assert.deepEqual([splitKey("fcos@0480px").name, splitKey("").name], ["fcos@0480px", ""]);
+  assert.equal(joinKey(splitKey("fcos@stock@480px@slices640")), "fcos@stock@480px@slices640");
+  assert.deepEqual([isSameModel("ssd", "ssd@fast"), isSameModel("fcos@480px", "fcos@640px"), isSameModel("ssd", "fcos"), isSameModel(null, "ssd")], [true, true, false, false]);
 });
 
 test("a model that has not the precision is taken in its first one", () => {

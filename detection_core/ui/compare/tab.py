@@ -18,7 +18,7 @@ from detection_core.file_names import shortened
 from detection_core.formats import InvalidEntryError, ResultsFormatError, SeveralImagesError
 from detection_core.images.reading import ImageError, LoadedImage
 from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_model_spec
-from detection_core.models.precision import split_key, usual_key
+from detection_core.models.model_key import ModelKey, usual_key
 from detection_core.ui.compare.candidate import Candidate
 from detection_core.ui.compare.download import KeptComparison, comparison_archive
 from detection_core.ui.compare.measurements import Measurements
@@ -316,8 +316,9 @@ class CompareTab:
     def _model_parts(self, keys: Sequence[str]) -> tuple[Any, Any]:
         """The slots, and the button, which says what pressing it entails."""
         states = self._engine.model_states()
-        # A model's precisions share one file.
-        missing = sum(get_model_spec(name).file_size for name in {split_key(key)[0] for key in keys if states.get(key) == "to download"})
+        # A model's variants share one file.
+        names = {ModelKey.parse(key).name for key in keys if states.get(key) == "to download"}
+        missing = sum(get_model_spec(name).file_size for name in names)
         return slots_value(keys, states), gr.update(value=f"Download {megabytes(missing)} and compare" if missing else "Compare")
 
     def _compare(

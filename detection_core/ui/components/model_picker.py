@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from detection_core.models.catalog import COCO_MODEL, ModelSpec, get_model_spec, list_specs
-from detection_core.models.precision import join_key, precisions_in, usual_key
+from detection_core.models.model_key import ModelKey, precisions_in, usual_key
 from detection_core.ui.components.base import BrowserComponent
 from detection_core.ui.components.client_values import is_model_key
 
@@ -62,7 +62,7 @@ def cards(states: dict[str, str]) -> list[dict[str, Any]]:
     models = []
     for spec in sorted(list_specs(), key=lambda spec: _PLACES[spec.source]):
         if precisions := precisions_in(states, spec.key):
-            models.append(card(spec) | {"states": {str(precision): states[join_key(spec.key, precision)] for precision in precisions}})
+            models.append(card(spec) | {"states": {str(precision): states[str(ModelKey(spec.key, precision))] for precision in precisions}})
     return models
 
 

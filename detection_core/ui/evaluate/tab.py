@@ -20,7 +20,7 @@ from detection_core.evaluation import EvaluationError, EvaluationRun
 from detection_core.evaluation.ground_truth import IouType
 from detection_core.evaluation.report import write_report
 from detection_core.models.catalog import ASSETS, COCO_MODEL
-from detection_core.models.precision import usual_key
+from detection_core.models.model_key import usual_key
 from detection_core.ui.components.client_values import bounded, mapping_of, text_of
 from detection_core.ui.components.messages import ViewError, ViewStatus
 from detection_core.ui.components.model_slots import ModelSlots

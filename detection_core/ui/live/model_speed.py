@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from detection_core.models.catalog import ModelSpec, list_specs
-from detection_core.models.precision import Precision, split_key
+from detection_core.models.model_key import ModelKey
+from detection_core.models.precision import Precision
 from detection_core.ui.components.model_picker import BUILT_IN, picker_value
 
 # A stream with fewer frames is a series of images.
@@ -30,7 +31,7 @@ def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[st
     """
     value = picker_value(selected, states)
     specs = list_specs()
-    precision = split_key(selected)[1]
+    precision = ModelKey.parse(selected).precision
     own, exact = _in_precision(precision, seconds), _in_precision(Precision.EXACT, seconds)
     seconds, remark = (own, "") if own or precision is Precision.EXACT else (exact, " in exact precision")
     pace = _pace(specs, seconds)
@@ -51,8 +52,8 @@ def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[st
 
 def _in_precision(precision: Precision, seconds: Mapping[str, float]) -> dict[str, float]:
     """Times for an image in one precision, by the models' names."""
-    split = [(*split_key(key), taken) for key, taken in seconds.items()]
-    return {name: taken for name, own, taken in split if own is precision}
+    keys = {ModelKey.parse(text): taken for text, taken in seconds.items()}
+    return {key.name: taken for key, taken in keys.items() if key == ModelKey(key.name, precision)}
 
 
 def _pace(specs: Sequence[ModelSpec], seconds: Mapping[str, float]) -> float | None:
