@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from detection_core.engine.base import (
@@ -33,6 +34,7 @@ from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.peak_memory import peak_memory
 from detection_core.engine.result_cache import KEPT_RESULTS, Request, ResultCache
 from detection_core.engine.run_times import RunTimes
+from detection_core.engine.tile_runs import TileRuns
 from detection_core.errors import UserError
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import list_specs
@@ -64,13 +66,25 @@ _Outcome = Result | _Returned | Exception
 
 @dataclass(frozen=True, eq=False)
 class _QueuedJob:
-    """A job whose model is loaded: it waits for the device since `queued`."""
+    """A job whose model is loaded: it waits for the device since `queued`. That of a sliced image returns into the line after each tile."""
 
     job: Job
     request: Request
     module: nn.Module
     load_time: float
     queued: float
+    tiles: TileRuns | None = None
+    # Before `queued`, seconds.
+    waited: float = 0.0
+
+    @property
+    def state(self) -> JobState:
+        """The state of the job while it runs."""
+        return self.tiles.state if self.tiles else JobState(Stage.RUN)
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """What the model runs on next, RGB uint8 [H,W,3]."""
+        return self.tiles.next_pixels() if self.tiles else np.asarray(self.request.image.image)
 
 
 class LocalEngine:
@@ -79,7 +93,7 @@ class LocalEngine:
     Images wait in one line, fair between visitors by the time that their images take, see `FairQueue`. Whose turn it is gets cores as
     soon as there are enough, see `Cores`; nobody overtakes meanwhile, so that light models never starve a heavy one. Models load beside
     that, see `ModelLoader`, so that nobody waits for the download of a model that they have not asked for. A model runs once per image:
-    results are kept, by the image's content, for whoever asks again.
+    results are kept, by the image's content, for whoever asks again. A model with slices runs once per tile, see `TileRuns`.
 
     Args:
         device: Where models run, as torch names it.
@@ -226,7 +240,7 @@ class LocalEngine:
 
     def _load(self, job: Job) -> None:
         """Has an accepted job's model loaded, after which it goes into the line."""
-        spec, started = job.spec, time.perf_counter()
+        spec, started = job.spec.without_slices, time.perf_counter()
         job.future.add_done_callback(lambda _: self._remove(job))
         try:
             module = self.loader.request(
@@ -253,11 +267,23 @@ class LocalEngine:
     def _enqueue(self, job: Job, module: nn.Module, load_time: float) -> None:
         with self._lock:
             request = self._jobs.get(job)
-            if request is None:
+        if request is None:
+            return
+        try:
+            slices = None if request.function else request.spec.slices
+            tiles = TileRuns(request.image.image, slices) if slices else None
+        except UserError as error:
+            job.complete(error)
+            return
+        with self._lock:
+            if job not in self._jobs:
                 return
             # The module goes along: it could be let go before its turn comes, and the device must not wait for a load.
-            self._queue.put(_QueuedJob(job, request, module, load_time, time.perf_counter()), job.visitor, self._costs.cost(job.spec.key))
+            self._put(_QueuedJob(job, request, module, load_time, time.perf_counter(), tiles))
         self._start_runs()
+
+    def _put(self, queued: _QueuedJob) -> None:
+        self._queue.put(queued, queued.job.visitor, self._costs.cost(_runs_as(queued.request)))
 
     def _start_runs(self) -> None:
         """Starts whoever is first in line, as long as there are cores for them."""
@@ -283,7 +309,7 @@ class LocalEngine:
             # The result of what is running just now serves whoever asks for the same.
             if request.keep and any(running.request.key == request.key for running in self._running):
                 return
-            allocation = self._cores.acquire(request.spec.key, others_wait=len(self._queue) > 1, undisturbed=request.measure)
+            allocation = self._cores.acquire(_runs_as(request), others_wait=len(self._queue) > 1, undisturbed=request.measure)
             if allocation is None:
                 return
             batch = [self._queue.pop()]
@@ -296,7 +322,7 @@ class LocalEngine:
         """Whether the next in line may share a pass: only images of one size, because a smaller one would be padded and change."""
         first, request = batch[0], queued.request
         size, tasks = first.request.image.image.size, first.request.tasks
-        if request.function is not None or first.request.function is not None:
+        if request.function is not None or first.request.function is not None or queued.tiles or first.tiles:
             return False
         alike = queued.module is first.module and request.image.image.size == size and request.tasks == tasks
         again = request.keep and any(request.key == other.request.key for other in batch)
@@ -305,7 +331,7 @@ class LocalEngine:
     def _run(self, batch: list[_QueuedJob], allocation: CoreAllocation) -> None:
         started = time.perf_counter()
         for queued in batch:
-            queued.job.update(JobState(Stage.RUN))
+            queued.job.update(queued.state)
         with self._lock:
             first_run = batch[0].module not in self._modules_run
             self._modules_run.add(batch[0].module)
@@ -313,7 +339,7 @@ class LocalEngine:
         if self._cores.count > 1:
             torch.set_num_threads(allocation.threads)
         outcomes = self._run_model(batch, first_run)
-        if len(batch) == 1 and _ran_out_of_memory(outcomes[0]) and self.loader.make_room(batch[0].request.spec.key):
+        if len(batch) == 1 and _ran_out_of_memory(outcomes[0]) and self.loader.make_room(_runs_as(batch[0].request)):
             outcomes = self._run_model(batch, first_run)
         passes = 1
         if len(batch) > 1 and isinstance(outcomes[0], Exception):
@@ -323,19 +349,25 @@ class LocalEngine:
         # Of images that shared a pass each has the time of the whole.
         durations = [outcome.timings.network + outcome.timings.post for outcome in outcomes if isinstance(outcome, Result)]
         seconds = sum(durations) * passes / len(batch)
+        answers = [_add_to_tiles(queued, outcome) for queued, outcome in zip(batch, outcomes, strict=True)]
+        waits = [queued.waited + started - queued.queued for queued in batch]
         with self._lock:
             self._running.difference_update(batch)
             is_typical = not first_run and len(durations) == len(batch)
             self._cores.release(allocation, seconds if is_typical else None)
-            for queued, outcome in zip(batch, outcomes, strict=True):
-                if isinstance(outcome, Result):
-                    self._record(queued.request, outcome, seconds * allocation.cores / self._cores.count / len(batch))
+            for queued, outcome, answer, waited in zip(batch, outcomes, answers, waits, strict=True):
+                if isinstance(outcome, Result) and not first_run:
+                    self._costs.record(_runs_as(queued.request), seconds * allocation.cores / self._cores.count / len(batch))
+                if isinstance(answer, Result):
+                    self._record(queued.request, answer)
+                elif answer is None and queued.job in self._jobs:
+                    self._put(replace(queued, waited=waited, queued=time.perf_counter()))
         self._start_runs()
-        for queued, outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, Result):
-                timings = replace(outcome.timings, load=queued.load_time, wait=started - queued.queued)
-                outcome = replace(outcome, timings=timings)
-            queued.job.complete(outcome.value if isinstance(outcome, _Returned) else outcome)
+        for queued, answer, waited in zip(batch, answers, waits, strict=True):
+            if isinstance(answer, Result):
+                answer = replace(answer, timings=replace(answer.timings, load=queued.load_time, wait=waited))
+            if answer is not None:
+                queued.job.complete(answer.value if isinstance(answer, _Returned) else answer)
 
     def _run_model(self, batch: list[_QueuedJob], first_run: bool) -> Sequence[_Outcome]:
         """Runs the model once on some images, or the function of a call."""
@@ -344,7 +376,7 @@ class LocalEngine:
             if request.function is not None:
                 return [_Returned(request.function(module, request.spec, np.asarray(request.image.image)))]
             with peak_memory(self.device) if request.measure else nullcontext(_unknown) as peak:
-                images = [np.asarray(queued.request.image.image) for queued in batch]
+                images = [queued.pixels() for queued in batch]
                 found, timings = run(module, request.spec, images, self.device, tasks=request.tasks)
                 run_memory = peak()
         except BaseException as error:
@@ -353,18 +385,18 @@ class LocalEngine:
         memory = None if run_memory is None else run_memory + size_in_memory(module)
         return [Result(detections, timings, request.spec, first_run, memory=memory) for detections in found]
 
-    def _record(self, request: Request, result: Result, cost: float) -> None:
-        """Keeps a result, and remembers what it cost: seconds, and its share of all the device's time."""
+    def _record(self, request: Request, result: Result) -> None:
+        """Keeps a result, and remembers how long it took."""
         if not result.first_run:
             self._seconds.record(request.spec.key, result.timings.network + result.timings.post)
-            self._costs.record(request.spec.key, cost)
         self._kept.add(request, result)
 
     def _report_positions(self) -> None:
         # Within the lock: a job that starts to run meanwhile must not be reported as queued afterwards.
         with self._lock:
             for position, queued in enumerate(self._queue):
-                queued.job.update(JobState(Stage.QUEUE, position))
+                begun = queued.tiles is not None and queued.tiles.have_begun
+                queued.job.update(queued.state if begun else JobState(Stage.QUEUE, position))
 
     def _remove(self, job: Job) -> None:
         with self._lock:
@@ -377,6 +409,21 @@ class LocalEngine:
 
 def _unknown() -> None:
     """The memory of a run that is not measured."""
+
+
+def _runs_as(request: Request) -> str:
+    """The key of the model that runs: a tile costs as much as an image."""
+    return request.spec.without_slices.key
+
+
+def _add_to_tiles(queued: _QueuedJob, outcome: _Outcome) -> _Outcome | None:
+    """Returns what a job's run means for the job: its outcome, or for a tile that is not the last, None."""
+    if queued.tiles is None or not isinstance(outcome, Result):
+        return outcome
+    try:
+        return queued.tiles.add(outcome)
+    except Exception as error:
+        return _readable(error, queued.request.spec)
 
 
 def _readable(error: BaseException, spec: ModelSpec) -> Exception:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,9 @@ class Timings:
     wait: float = 0.0
     network: float = 0.0
     post: float = 0.0
+
+    def __add__(self, other: Timings) -> Timings:
+        return Timings(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
 
 class Detector:

@@ -18,6 +18,8 @@ class VariantError(UserError, ValueError):
     """A model does not run in the variant that a key asks for; the message says why."""
 
 
+# Least and largest side of a slice in pixels.
+SLICES = (128, 4096)
 # See `ModelSpec.video_threshold`.
 _LOWEST_IN_VIDEO = 0.35
 
@@ -66,6 +68,7 @@ class ModelSpec:
         revision: Identifies the content of a user's file, or "" for other models; it changes when the file is overwritten.
         precision: The precision in which it computes.
         category_ids: The category id of each label in the data that the model was trained on, or empty if they are the labels.
+        slices: Side in pixels of the tiles in which it looks, beside the whole image; None: in the whole image only.
         note: What the user should know about how the file was read, such as that its averaged weights are used; or "".
     """
 
@@ -94,6 +97,7 @@ class ModelSpec:
     precision: Precision = Precision.EXACT
     note: str = ""
     category_ids: tuple[int, ...] = ()
+    slices: int | None = None
 
     def in_precision(self, precision: Precision) -> ModelSpec:
         """Returns the spec of the same model in another precision, with its own key and title."""
@@ -109,10 +113,17 @@ class ModelSpec:
         key = replace(variant, name=own.name)
         if key == own:
             return self
-        if key.input_size is not None or key.slices is not None:
-            raise VariantError(f"{self.title} runs at the input size that it was trained at, and on whole images, only.")
+        if key.input_size is not None:
+            raise VariantError(f"{self.title} runs at the input size that it was trained at only.")
+        if key.slices is not None and not SLICES[0] <= key.slices <= SLICES[1]:
+            raise VariantError(f"Slices have {SLICES[0]} to {SLICES[1]} pixels, and not {key.slices}.")
         title = self.title.removesuffix(_title_suffix(own)) + _title_suffix(key)
-        return replace(self, key=str(key), title=title, precision=key.precision)
+        return replace(self, key=str(key), title=title, precision=key.precision, slices=key.slices)
+
+    @property
+    def without_slices(self) -> ModelSpec:
+        """The same model on whole images: what runs in each tile."""
+        return self.as_variant(replace(ModelKey.parse(self.key), slices=None))
 
     @property
     def group(self) -> str:

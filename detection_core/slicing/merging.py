@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection_core.detections import Detections
-from detection_core.slicing.grid import Tile
+from detection_core.slicing.grid import Tile, tile_grid
 from detection_core.slicing.grouping import group_boxes
 from detection_core.slicing.joining import join
 
@@ -17,25 +17,46 @@ from detection_core.slicing.joining import join
 MAX_CANDIDATES = 3000
 MAX_OBJECTS = 1000
 
+_JOINED = ("boxes", "masks", "keypoints", "keypoint_scores")
 
-class SliceMerger:
-    """Collects a model's results tile by tile, and merges them; see `group_boxes`. Objects of different classes are never merged.
+
+class Slices:
+    """An image's tiles, and what a model has found in them so far; see `group_boxes` for how it is merged.
 
     Args:
         image_size: (height, width) of the whole image.
+        size: Width and height of a tile in pixels.
+
+    Attributes:
+        tiles: The whole image first, then its tiles, if it is larger than one.
+        done: In how many of them the model has run.
+
+    Raises:
+        TooManySlicesError: If there are too many tiles.
     """
 
-    def __init__(self, image_size: tuple[int, int]) -> None:
+    def __init__(self, image_size: tuple[int, int], size: int) -> None:
+        self.tiles = [Tile(0, 0, image_size[1], image_size[0]), *tile_grid(image_size, size)]
+        self.done = 0
         self._image_size = image_size
-        self._tiles: list[Tile] = []
         self._found: Detections | None = None
         # The number of the tile in which each object was found.
         self._origins: NDArray[np.int64] = np.zeros(0, np.int64)
 
-    def add(self, tile: Tile, found: Detections) -> None:
-        """Adds what was found in a tile, in the tile's own pixels. The whole image is a tile, too: the first one."""
-        arrays, origins = _placed(found, tile), np.full(len(found), len(self._tiles))
-        self._tiles.append(tile)
+    @property
+    def is_done(self) -> bool:
+        """Whether the model has run in all tiles."""
+        return self.done == len(self.tiles)
+
+    @property
+    def next_tile(self) -> Tile:
+        """The tile in which the model has to run next."""
+        return self.tiles[self.done]
+
+    def add(self, found: Detections) -> None:
+        """Adds what was found in the next tile, in the tile's own pixels."""
+        arrays, origins = _placed(found, self.next_tile), np.full(len(found), self.done)
+        self.done += 1
         if self._found is not None:
             before = _arrays(self._found)
             arrays = {name: np.concatenate([before[name], value]) for name, value in arrays.items()}
@@ -46,18 +67,18 @@ class SliceMerger:
         self._origins = origins[order]
 
     def result(self) -> Detections:
-        """Merges what has been added.
+        """Merges what has been added. Objects of different classes are never merged.
 
         Returns:
-            The objects, each with the highest score of its group and, in `whole_scores`, with the highest of those in the first tile.
+            The objects, each with the highest score of its group and, in `whole_scores`, with the highest of those in the whole image.
 
         Raises:
             ValueError: If nothing has been added.
         """
         found = self._found
         if found is None:
-            raise ValueError("no tile has been added")
-        tiles = np.array(self._tiles, np.float32)[self._origins]
+            raise ValueError("nothing has been added")
+        tiles = np.array(self.tiles, np.float32)[self._origins]
         groups = []
         for label in np.unique(found.labels):
             of_class = np.flatnonzero(found.labels == label)
@@ -71,9 +92,6 @@ class SliceMerger:
         result = replace(found[best], whole_scores=np.array(whole, np.float32))
         changes = {name: np.stack([getattr(each, name) for each in joined]) for name in _arrays(found) if name in _JOINED and joined}
         return replace(result, **changes)
-
-
-_JOINED = ("boxes", "masks", "keypoints", "keypoint_scores")
 
 
 def _arrays(found: Detections) -> dict[str, NDArray[Any]]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from detection_core.detections import Detections
 from detection_core.detections.matching import iou_matrix
-from detection_core.slicing import SliceMerger, Tile, tile_grid
+from detection_core.slicing import Slices, Tile
 from detection_core.slicing.grouping import greedy_groups
 from tests.factories import make_detections
 
@@ -21,7 +21,6 @@ with warnings.catch_warnings():
     import supervision as sv
 
 SIZE = (1500, 2000)
-WHOLE = Tile(0, 0, SIZE[1], SIZE[0])
 CATEGORIES = ("__background__", "person", "dog")
 # A model finds what it sees of an object from so many pixels on.
 LEAST_SEEN = 10
@@ -62,11 +61,11 @@ def seen(objects: np.ndarray, labels: list[int], tile: Tile, *, score: float = 0
 
 
 def merged(objects: np.ndarray, labels: list[int], size: int, *, found_in_whole: bool, jitter: float = 0) -> Detections:
-    merger = SliceMerger(SIZE)
-    merger.add(WHOLE, seen(objects if found_in_whole else objects[:0], labels, WHOLE, score=0.5, jitter=jitter))
-    for number, tile in enumerate(tile_grid(SIZE, size)):
-        merger.add(tile, seen(objects, labels, tile, jitter=jitter, seed=number + 1))
-    return merger.result()
+    slices = Slices(SIZE, size)
+    slices.add(seen(objects if found_in_whole else objects[:0], labels, slices.next_tile, score=0.5, jitter=jitter))
+    while not slices.is_done:
+        slices.add(seen(objects, labels, slices.next_tile, jitter=jitter, seed=slices.done))
+    return slices.result()
 
 
 @given(
@@ -127,18 +126,17 @@ def test_the_mask_of_pieces_has_the_pixels_of_the_object():
 
 
 def test_each_keypoint_is_that_of_the_surest_piece():
-    tiles = (Tile(0, 0, 640, 480), Tile(512, 0, 1152, 480))
     people = make_detections(1, labels=[1], keypoints=True, categories=("__background__", "person"))
     assert people.keypoint_scores is not None
     logits = people.keypoint_scores.copy()
     logits[0, :9] = [*[-2] * 8, 9]
     left = replace(people, boxes=np.array([[100, 50, 640, 400]]), keypoint_scores=logits)
     right = replace(people, boxes=np.array([[0, 50, 500, 400]]), keypoint_scores=logits[:, ::-1])
-    merger = SliceMerger((480, 1152))
-    merger.add(Tile(0, 0, 1152, 480), people[:0])
-    merger.add(tiles[0], left)
-    merger.add(tiles[1], right)
-    found = merger.result()
+    slices = Slices((480, 1152), 640)
+    for part in (people[:0], left, right):
+        slices.add(part)
+    assert slices.is_done
+    found = slices.result()
     assert found.keypoints is not None
     assert people.keypoints is not None
     assert found.boxes.tolist() == [[100, 50, 1012, 400]]
@@ -149,21 +147,27 @@ def test_each_keypoint_is_that_of_the_surest_piece():
 
 
 def test_nothing_at_all():
-    merger = SliceMerger(SIZE)
-    for tile in (WHOLE, *tile_grid(SIZE, 640)):
-        merger.add(tile, seen(np.zeros((0, 4), np.float32), [], tile))
-    found = merger.result()
+    found = merged(np.zeros((0, 4), np.float32), [], 640, found_in_whole=True)
     assert len(found) == 0
     assert found.image_size == SIZE
-    with pytest.raises(ValueError, match="no tile"):
-        SliceMerger(SIZE).result()
+    with pytest.raises(ValueError, match="nothing has been added"):
+        Slices(SIZE, 640).result()
+
+
+def test_an_image_of_one_tile_is_looked_at_once():
+    slices = Slices((600, 640), 640)
+    slices.add(make_detections(3, image_size=(600, 640)))
+    assert slices.is_done
+    found = slices.result()
+    assert found.whole_scores is not None
+    assert found.whole_scores.tolist() == found.scores.tolist()
 
 
 def test_memory_is_bounded():
-    merger = SliceMerger(SIZE)
-    for number, tile in enumerate((WHOLE, *tile_grid(SIZE, 400))):
-        merger.add(tile, make_detections(400, image_size=(400, 400), masks=True, seed=number))
-    assert len(merger.result()) == 1000
+    slices = Slices(SIZE, 400)
+    while not slices.is_done:
+        slices.add(make_detections(400, image_size=(400, 400), masks=True, seed=slices.done))
+    assert len(slices.result()) == 1000
 
 
 @given(seed=st.integers(0, 1000), n=st.integers(0, 60))
