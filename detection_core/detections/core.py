@@ -89,7 +89,7 @@ class Detections:
             raise ValueError(f"masks has shape {self.masks.shape}, expected ({n}, M, M)")
         if (self.keypoints is None) != (self.keypoint_scores is None):
             raise ValueError("keypoints and keypoint_scores must be given together")
-        if not (np.isfinite(self.boxes).all() and np.isfinite(self.scores).all()):
+        if not all(np.isfinite(values).all() for values in (self.boxes, self.scores, self.whole_scores) if values is not None):
             raise ValueError("boxes and scores must be finite")
         if self.keypoints is not None and self.keypoint_scores is not None:
             keypoints = np.concatenate([self.keypoints, self.keypoint_scores[..., None]], axis=2)

@@ -164,7 +164,7 @@ def test_an_image_of_one_tile_is_looked_at_once():
 
 
 def test_memory_is_bounded():
-    slices = Slices(SIZE, 400)
+    slices = Slices(SIZE, 640)
     while not slices.is_done:
         slices.add(make_detections(400, image_size=(400, 400), masks=True, seed=slices.done))
     assert len(slices.result()) == 1000
