@@ -240,7 +240,7 @@ class LocalEngine:
 
     def _load(self, job: Job) -> None:
         """Has an accepted job's model loaded, after which it goes into the line."""
-        spec, started = job.spec.without_slices, time.perf_counter()
+        spec, started = job.spec, time.perf_counter()
         job.future.add_done_callback(lambda _: self._remove(job))
         try:
             module = self.loader.request(
@@ -339,7 +339,7 @@ class LocalEngine:
         if self._cores.count > 1:
             torch.set_num_threads(allocation.threads)
         outcomes = self._run_model(batch, first_run)
-        if len(batch) == 1 and _ran_out_of_memory(outcomes[0]) and self.loader.make_room(_runs_as(batch[0].request)):
+        if len(batch) == 1 and _ran_out_of_memory(outcomes[0]) and self.loader.make_room(batch[0].request.spec.key):
             outcomes = self._run_model(batch, first_run)
         passes = 1
         if len(batch) > 1 and isinstance(outcomes[0], Exception):

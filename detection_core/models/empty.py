@@ -14,7 +14,8 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.ops import FrozenBatchNorm2d
 
 from detection_core.models import builders
-from detection_core.models.spec import Architecture
+from detection_core.models.input_size import longer_side
+from detection_core.models.spec import Architecture, ModelSpec
 
 # Given weights, these builders of torchvision/models/detection freeze the batch norms of the backbone, and some of them set their
 # epsilon to 0 (`overwrite_eps`). Without weights they do neither. The others leave their norms alone.
@@ -65,7 +66,7 @@ def build_on_meta(architecture: Architecture) -> nn.Module:
         return build_empty(architecture)
 
 
-def input_size(architecture: Architecture) -> tuple[int, int | None]:
+def input_sides(spec: ModelSpec) -> tuple[int, int | None]:
     """Returns the size in pixels to which a model scales larger images down.
 
     A larger image therefore adds no detail for the model.
@@ -73,10 +74,11 @@ def input_size(architecture: Architecture) -> tuple[int, int | None]:
     Returns:
         The shorter side, and the longer side or None if that is not bounded.
     """
-    transform: Any = build_on_meta(architecture).transform
+    transform: Any = build_on_meta(spec.architecture).transform
     if transform.fixed_size is not None:
         return max(transform.fixed_size), None
-    return transform.min_size[-1], transform.max_size
+    trained = transform.min_size[-1], transform.max_size
+    return trained if spec.input_size is None else (spec.input_size, longer_side(spec.input_size, *trained))
 
 
 @torch.no_grad()

@@ -7,15 +7,20 @@ chosen, cached, compared with the model as it was trained, and named in results 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from detection_core.errors import UserError
 from detection_core.models.precision import Precision, usual_precision
 
 # Every key is read in one way only: "exact", a leading zero and another order are no part of the grammar, but of the name.
 _KEY = re.compile(
     r"(?P<name>.+?)(?:@(?P<precision>fast|stock))?(?:@(?P<input_size>[1-9][0-9]{0,4})px)?(?:@slices(?P<slices>[1-9][0-9]{0,4}))?", re.DOTALL
 )
+
+
+class VariantError(UserError, ValueError):
+    """A model does not run in the variant that a key asks for; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,11 @@ class ModelKey:
 def precisions_in(keys: Collection[str], name: str) -> list[Precision]:
     """Lists the precisions in which a model is among the keys, such as those of `Engine.model_states`."""
     return [precision for precision in Precision if str(ModelKey(name, precision)) in keys]
+
+
+def state_of(key: str, states: Mapping[str, str]) -> str | None:
+    """Returns where a model is, given `Engine.model_states`, which lists no sizes and slices; None for one that is not there."""
+    return states.get(str(ModelKey.parse(key).weights))
 
 
 def usual_key(name: str, keys: Collection[str]) -> str:

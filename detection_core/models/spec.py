@@ -8,18 +8,12 @@ from typing import Any, Literal
 
 from torchvision.models._api import WeightsEnum
 
-from detection_core.errors import UserError
 from detection_core.models.families import Family, Task
-from detection_core.models.model_key import ModelKey
+from detection_core.models.input_size import check_input_size
+from detection_core.models.model_key import ModelKey, VariantError
 from detection_core.models.precision import Precision
+from detection_core.slicing.grid import LARGEST_SLICE, SMALLEST_SLICE
 
-
-class VariantError(UserError, ValueError):
-    """A model does not run in the variant that a key asks for; the message says why."""
-
-
-# Least and largest side of a slice in pixels.
-SLICES = (128, 4096)
 # See `ModelSpec.video_threshold`.
 _LOWEST_IN_VIDEO = 0.35
 
@@ -43,8 +37,8 @@ class ModelSpec:
     """A model's entry in the catalog.
 
     Attributes:
-        key: Unique name, such as `maskrcnn_resnet50_fpn_v2`; a precision other than exact is part of it:
-            `maskrcnn_resnet50_fpn_v2@fast`.
+        key: Unique name, such as `maskrcnn_resnet50_fpn_v2`; its variant is part of it, see `ModelKey`:
+            `maskrcnn_resnet50_fpn_v2@fast@480px`.
         title: Display name.
         family: The detector's family.
         architecture: The builder and its arguments.
@@ -67,8 +61,9 @@ class ModelSpec:
         file: A user's file, or None for other models.
         revision: Identifies the content of a user's file, or "" for other models; it changes when the file is overwritten.
         precision: The precision in which it computes.
+        input_size: Pixels to which it resizes the shorter side of an image; None: as it was trained, as `gflops` and `metrics` are.
+        slices: Side in pixels of the tiles of the image in which it looks, beside the whole; None: in the whole image only.
         category_ids: The category id of each label in the data that the model was trained on, or empty if they are the labels.
-        slices: Side in pixels of the tiles in which it looks, beside the whole image; None: in the whole image only.
         note: What the user should know about how the file was read, such as that its averaged weights are used; or "".
     """
 
@@ -95,13 +90,22 @@ class ModelSpec:
     file: Path | None = None
     revision: str = ""
     precision: Precision = Precision.EXACT
+    input_size: int | None = None
+    slices: int | None = None
     note: str = ""
     category_ids: tuple[int, ...] = ()
-    slices: int | None = None
 
     def in_precision(self, precision: Precision) -> ModelSpec:
         """Returns the spec of the same model in another precision, with its own key and title."""
         return self.as_variant(replace(ModelKey.parse(self.key), precision=precision))
+
+    def at_input_size(self, size: int | None) -> ModelSpec:
+        """Returns the spec of the same model at another input size, the shorter side in pixels; None for that of its training.
+
+        Raises:
+            VariantError: If the model does not run at that size.
+        """
+        return self.as_variant(replace(ModelKey.parse(self.key), input_size=size))
 
     def as_variant(self, variant: ModelKey) -> ModelSpec:
         """Returns the spec of the same model in the variant of a key, with its own key and title.
@@ -113,12 +117,14 @@ class ModelSpec:
         key = replace(variant, name=own.name)
         if key == own:
             return self
+        title = self.title.removesuffix(_title_suffix(own))
         if key.input_size is not None:
-            raise VariantError(f"{self.title} runs at the input size that it was trained at only.")
-        if key.slices is not None and not SLICES[0] <= key.slices <= SLICES[1]:
-            raise VariantError(f"Slices have {SLICES[0]} to {SLICES[1]} pixels, and not {key.slices}.")
-        title = self.title.removesuffix(_title_suffix(own)) + _title_suffix(key)
-        return replace(self, key=str(key), title=title, precision=key.precision, slices=key.slices)
+            check_input_size(title, self.family, key.input_size)
+        if key.slices is not None and not SMALLEST_SLICE <= key.slices <= LARGEST_SLICE:
+            raise VariantError(f"Slices have {SMALLEST_SLICE} to {LARGEST_SLICE} pixels, not {key.slices}. Choose another size.")
+        return replace(
+            self, key=str(key), title=title + _title_suffix(key), precision=key.precision, input_size=key.input_size, slices=key.slices
+        )
 
     @property
     def without_slices(self) -> ModelSpec:
@@ -132,8 +138,13 @@ class ModelSpec:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Identifies the model and the content of its file."""
+        """Identifies the model, its variant and the content of its file."""
         return self.key, self.revision
+
+    @property
+    def weights_identity(self) -> tuple[str, str]:
+        """Identifies what is in memory for the model and the content of its file: models that differ only in size share their weights."""
+        return str(ModelKey.parse(self.key).weights), self.revision
 
     @property
     def video_threshold(self) -> float:
@@ -168,6 +179,7 @@ class ModelSpec:
             "params": self.params,
             "file_size_mib": self.file_size,
             "precision": str(self.precision),
+            "input_size": self.input_size,
             "min_score": self.min_score,
             "default_threshold": self.default_threshold,
             "categories": self.class_names,

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from detection_core.errors import UserError
 
+# The sides that tiles may have, in pixels.
+SMALLEST_SLICE, LARGEST_SLICE = 128, 4096
 # Share of a tile that overlaps the next one. Objects up to this size are complete in at least one tile.
 OVERLAP = 0.2
 # With more, an image would occupy the device for minutes.

@@ -38,8 +38,9 @@ def group_boxes(boxes: NDArray[np.float32], tiles: NDArray[np.float32], image_si
     one that has at least half of it inside (the intersection over the smaller box). The remaining fragments are grouped with those of
     other tiles that agree with them in what both tiles see.
 
-    On 120 photos of COCO, in slices of 256 pixels, that gave an AP of 37.1 (the whole image alone: 32.4) with the built-in model of COCO's classes, where greedy NMS of
-    all boxes gave 34.6, and merging all by the intersection over the smaller box 5.6: it takes a person for a part of the crowd around.
+    On 120 photos of COCO, in slices of 256 pixels, the built-in model of COCO's classes has an AP of 37.1 that way, and 32.4 without
+    slices. Greedy NMS of all boxes gives 34.6, and merging all of them by the intersection over the smaller box 5.6: that takes a person
+    for a part of the crowd around.
 
     Args:
         boxes: float32 [N,4], XYXY in pixels of the image, in descending order of scores.

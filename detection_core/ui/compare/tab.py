@@ -18,7 +18,7 @@ from detection_core.file_names import shortened
 from detection_core.formats import InvalidEntryError, ResultsFormatError, SeveralImagesError
 from detection_core.images.reading import ImageError, LoadedImage
 from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_model_spec
-from detection_core.models.model_key import ModelKey, usual_key
+from detection_core.models.model_key import ModelKey, state_of, usual_key
 from detection_core.ui.compare.candidate import Candidate
 from detection_core.ui.compare.download import KeptComparison, comparison_archive
 from detection_core.ui.compare.measurements import Measurements
@@ -234,7 +234,7 @@ class CompareTab:
         turn, measurement = self._turns.begin(visitor), self._measurement_turns.begin(visitor)
         self._engine.cancel_visitor(visitor)
         states = self._engine.model_states()
-        here = [key for key in keys if states.get(key) in ("in memory", "on disk")]
+        here = [key for key in keys if state_of(key, states) in ("in memory", "on disk")]
         results: dict[str, list[Result]] = {key: [] for key in here}
         try:
             if path is None or not here:
@@ -317,7 +317,7 @@ class CompareTab:
         """The slots, and the button, which says what pressing it entails."""
         states = self._engine.model_states()
         # A model's variants share one file.
-        names = {ModelKey.parse(key).name for key in keys if states.get(key) == "to download"}
+        names = {ModelKey.parse(key).name for key in keys if state_of(key, states) == "to download"}
         missing = sum(get_model_spec(name).file_size for name in names)
         return slots_value(keys, states), gr.update(value=f"Download {megabytes(missing)} and compare" if missing else "Compare")
 

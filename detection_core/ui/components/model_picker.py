@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from detection_core.models.catalog import COCO_MODEL, ModelSpec, get_model_spec, list_specs
-from detection_core.models.model_key import ModelKey, precisions_in, usual_key
+from detection_core.models.model_key import ModelKey, precisions_in, state_of, usual_key
 from detection_core.ui.components.base import BrowserComponent
 from detection_core.ui.components.client_values import is_model_key
 
@@ -68,7 +68,9 @@ def cards(states: dict[str, str]) -> list[dict[str, Any]]:
 
 def detect_label(key: str, states: dict[str, str]) -> str:
     """The label of the button that starts detection, which says what pressing it entails."""
-    return f"Download {megabytes(get_model_spec(key).file_size)} and detect" if states.get(key) == "to download" else "Detect"
+    if state_of(key, states) != "to download":
+        return "Detect"
+    return f"Download {megabytes(get_model_spec(ModelKey.parse(key).name).file_size)} and detect"
 
 
 def card(spec: ModelSpec) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from detection_core.errors import UserError
 from detection_core.explanation import QueryError
 from detection_core.images.reading import ImageError
 from detection_core.models.catalog import UnknownModelError
+from detection_core.models.model_key import VariantError
 from detection_core.models.weights import WeightsError
 from detection_core.ui.live.streams import StreamEndedError, TooManyStreamsError
 from detection_core.ui.service import (
@@ -75,6 +76,7 @@ KINDS: dict[str, Kind] = {
 }
 _KIND_OF: tuple[tuple[type[UserError], str], ...] = (
     (UnknownModelError, "unknown-model"),
+    (VariantError, "invalid-parameters"),
     (StreamEndedError, "unknown-stream"),
     (FrameOvertakenError, "overtaken-frame"),
     (ImageError, "unreadable-image"),
