@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from detection_core.engine.base import JobState, Result, Stage
-from detection_core.models.detector import Timings
 from detection_core.slicing import Slices
 
 
