@@ -75,19 +75,29 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", choices=list(map(str, Precision)), help=f"precision of the models: {text}")
 
 
-def find_spec(model: str, precision: str | None = None) -> ModelSpec:
-    """Finds the model for a key or a checkpoint file, either of which may end in a precision: "mine.pt@fast".
+def add_input_size(parser: argparse.ArgumentParser) -> None:
+    """Adds the option `--input-size` to a parser."""
+    text = "resize images to this shorter side before the models look, from 320 to 1333; default: as trained. SSDs have one size only"
+    parser.add_argument("--input-size", type=count, metavar="PX", help=text)
+
+
+def find_spec(model: str, precision: str | None = None, input_size: int | None = None) -> ModelSpec:
+    """Finds the model for a key or a checkpoint file, either of which may end in a variant: "mine.pt@fast@480px".
 
     Args:
         model: The key or file name.
         precision: The precision that the user chose for all models; None uses that of the name, or the default.
+        input_size: The input size that the user chose for all models, in pixels; None uses that of the name.
 
     Raises:
         UnknownModelError: If there is no such model.
         CheckpointError: If the file cannot be used.
+        VariantError: If the model does not run at the input size.
         SettingsError: If the environment names an unknown precision.
     """
     spec = _find_spec(model)
+    if input_size is not None:
+        spec = spec.at_input_size(input_size)
     if spec.note:
         say(f"{spec.file_name}: {spec.note}")
     usual = usual_precision()

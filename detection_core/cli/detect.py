@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from detection_core.cli.common import (
     LoadReport,
     UsageError,
+    add_input_size,
     add_precision,
     find_spec,
     fraction,
@@ -84,6 +85,7 @@ def add_detect(commands: Any) -> None:
     parser.add_argument("--raw-csv", action="store_true", help="write CSV for programs: no byte-order mark, no apostrophe before formulas")
     parser.add_argument("--overwrite", action="store_true", help="process images again that are already done")
     add_precision(parser)
+    add_input_size(parser)
     parser.add_argument("--device", default="cpu", metavar="D", help="device for the model: cpu, cuda, cuda:1, mps")
     parser.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, if it exists")
     add_cluster_options(parser)
@@ -93,7 +95,7 @@ def add_detect(commands: Any) -> None:
 
 def _detect(args: argparse.Namespace) -> int:
     use_models_folder(args.models)
-    spec = find_spec(args.model, args.precision)
+    spec = find_spec(args.model, args.precision, args.input_size)
     video_limits = limits_of_videos()
     videos, images = _find(args, video_limits)
     formats, video_formats = _formats(args, spec, videos=bool(videos), images=bool(images))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from torchvision.models._api import WeightsEnum
 
 from detection_core.models.families import Family, Task
-from detection_core.models.input_size import check_input_size
+from detection_core.models.input_size import LARGEST, SMALLEST, check_input_size, why_one_size
 from detection_core.models.model_key import ModelKey, VariantError
 from detection_core.models.precision import Precision
 from detection_core.slicing.grid import LARGEST_SLICE, SMALLEST_SLICE
@@ -165,7 +165,7 @@ class ModelSpec:
 
         Returns:
             The attributes under their own names, except `file_size_mib`; `categories` are the classes that the model detects, in
-            the order of their labels.
+            the order of their labels; `input_sizes` are the smallest and the largest, or empty if it has only one.
         """
         return {
             "key": self.key,
@@ -180,6 +180,7 @@ class ModelSpec:
             "file_size_mib": self.file_size,
             "precision": str(self.precision),
             "input_size": self.input_size,
+            "input_sizes": [] if why_one_size(self.family) else [SMALLEST, LARGEST],
             "min_score": self.min_score,
             "default_threshold": self.default_threshold,
             "categories": self.class_names,

@@ -77,7 +77,7 @@ class Api:
 
         Args:
             image: The image file.
-            model: Key of the model, as `/models` lists them; with "@" and the name of a precision appended, the model in that precision.
+            model: Key of the model, as `/models` lists them; "KEY@fast" is in the precision "fast", "KEY@480px" at the input size 480.
             threshold: Lowest score wanted, 0–1; null takes the model's default.
 
         Returns:
@@ -97,7 +97,7 @@ class Api:
 
         Args:
             image: The image file.
-            models: Keys of the models, as for `/detect`; one model in two precisions counts as two.
+            models: Keys of the models, as for `/detect`; one model in two precisions or at two input sizes counts as two.
             threshold: Lowest score that counts, 0–1; null takes each model's default.
             iou: Lowest overlap of two boxes that are in the same place, 0.05–0.95; null is 0.5.
 
@@ -156,7 +156,7 @@ class Api:
 
         Args:
             image: The frame as an image file.
-            model: Key of the model, as `/models` lists them; with "@" and the name of a precision appended, the model in that precision.
+            model: Key of the model, as `/models` lists them; "KEY@fast" is in the precision "fast", "KEY@480px" at the input size 480.
             threshold: Lowest score of objects that are tracked, 0–1; null takes the model's default.
             stream: The `stream` of the response to the frame before; "" for the first frame. A stream ends after ten seconds of silence.
 
@@ -172,9 +172,10 @@ class Api:
             return await self._service.track(loaded, model, lowest, stream, visitor, owner=visitor)
 
     def models(self) -> list[dict[str, Any]]:
-        """Lists all models with their tasks, published accuracy, cost, whether their weights are on disk, and `precisions`.
+        """Lists all models with their tasks, published accuracy, cost, whether their weights are on disk, `precisions` and `input_sizes`.
 
-        Of those, "exact" is the model under its own key; "ssd300_vgg16@fast" is one in the precision "fast".
+        Of the precisions, "exact" is the model under its own key; "ssd300_vgg16@fast" is one in the precision "fast". `input_sizes` are
+        the smallest and the largest of which one may be appended, as in "fcos_resnet50_fpn@480px"; SSDs have none.
         """
         return self._service.models()
 

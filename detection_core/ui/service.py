@@ -195,7 +195,7 @@ class Service:
         return await to_thread.run_sync(answer_question, recording, image.image, asked, threshold)
 
     def models(self) -> list[dict[str, Any]]:
-        """All models with their facts, their `state`, and the `precisions` in which each can run."""
+        """All models with their facts, their `state`, and the `precisions` and `input_sizes` in which each can run."""
         states = self._engine.model_states()
         # A model without a state has just been added or removed.
         here = [spec for spec in list_specs() if spec.key in states]

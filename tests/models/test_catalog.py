@@ -101,7 +101,7 @@ def test_facts_survive_json(key):
     assert facts["file_size_mib"] == spec.file_size
     assert tuple(facts["tasks"]) == spec.tasks
     assert tuple(facts["keypoint_names"]) == spec.keypoint_names
-    assert facts.keys() - own == {"file_size_mib", "tasks", "keypoint_names", "categories"}
+    assert facts.keys() - own == {"file_size_mib", "tasks", "keypoint_names", "categories", "input_sizes"}
 
 
 @pytest.mark.parametrize(

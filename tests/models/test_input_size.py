@@ -1,4 +1,4 @@
-"""A detector at another input size is torchvision's, built with that `min_size` and `max_size`, and leaves the module that it shares alone."""
+"""A detector at another input size is torchvision's with that `min_size` and `max_size`; the module that it shares stays as it is."""
 
 from __future__ import annotations
 
