@@ -413,7 +413,7 @@ def _unknown() -> None:
 
 def _runs_as(request: Request) -> str:
     """The key of the model that runs: a tile costs as much as an image."""
-    return request.spec.without_slices.key
+    return request.spec.in_slices(None).key
 
 
 def _add_to_tiles(queued: _QueuedJob, outcome: _Outcome) -> _Outcome | None:

@@ -107,6 +107,14 @@ class ModelSpec:
         """
         return self.as_variant(replace(ModelKey.parse(self.key), input_size=size))
 
+    def in_slices(self, size: int | None) -> ModelSpec:
+        """Returns the spec of the same model in slices of another side in pixels; None for whole images only.
+
+        Raises:
+            VariantError: If slices cannot have this side.
+        """
+        return self.as_variant(replace(ModelKey.parse(self.key), slices=size))
+
     def as_variant(self, variant: ModelKey) -> ModelSpec:
         """Returns the spec of the same model in the variant of a key, with its own key and title.
 
@@ -125,11 +133,6 @@ class ModelSpec:
         return replace(
             self, key=str(key), title=title + _title_suffix(key), precision=key.precision, input_size=key.input_size, slices=key.slices
         )
-
-    @property
-    def without_slices(self) -> ModelSpec:
-        """The same model on whole images: what runs in each tile."""
-        return self.as_variant(replace(ModelKey.parse(self.key), slices=None))
 
     @property
     def group(self) -> str:
