@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import torch
@@ -28,6 +30,9 @@ FROZEN_NORM_EPSILON = {
     "maskrcnn_resnet50_fpn": 0.0,
     "retinanet_resnet50_fpn": 0.0,
 }
+_SIDE_IN_NAME = re.compile(r"(?:^[a-z]+|_)(\d{3})_")
+# What torchvision's builders resize to if their names say nothing else.
+_USUAL_SIDE = 800
 # The smallest side that all strides divide.
 _FIRST_IMAGE_SIDE = 128
 TORCHVISION_BUILDERS = frozenset(list_models(module=torchvision_detection))
@@ -64,6 +69,16 @@ def build_on_meta(architecture: Architecture) -> nn.Module:
     """
     with torch.device("meta"), NoRandomInitialization():
         return build_empty(architecture)
+
+
+def trained_side(architecture: Architecture) -> int:
+    """Returns the shorter side in pixels at which a model was trained, the first of `input_sides`, without building it."""
+    if "min_size" in architecture.arguments:
+        return int(architecture.arguments["min_size"])
+    if named := _SIDE_IN_NAME.search(architecture.builder):
+        return int(named[1])
+    builder = builders.BUILDERS.get(architecture.builder)
+    return int(signature(builder).parameters["min_size"].default) if builder else _USUAL_SIDE
 
 
 def input_sides(spec: ModelSpec) -> tuple[int, int | None]:

@@ -137,14 +137,14 @@ class _Page:
 
     def refresh(self, detect: str, compare: list[str], live: str, video: str, batch: str, evaluate: list[str]) -> tuple[Any, ...]:
         """Shows the models that there are now: users' models may have been added, changed or removed."""
-        states = self._engine.model_states()
+        states, seconds = self._engine.model_states(), self._engine.run_seconds()
         return (
-            picker_value(detect, states),
-            slots_value(compare, states),
-            live_picker_value(live, states, self._engine.run_seconds()),
-            picker_value(video, states),
-            picker_value(batch, states),
-            slots_value(evaluate, states, fewest=0),
+            picker_value(detect, states, seconds),
+            slots_value(compare, states, seconds),
+            live_picker_value(live, states, seconds),
+            picker_value(video, states, seconds),
+            picker_value(batch, states, seconds),
+            slots_value(evaluate, states, seconds, fewest=0),
             self._video.model_message(video),
             table_value(states),
         )
@@ -175,7 +175,8 @@ class _Page:
         cancel_all(self._engine, request)
 
     def _show_in_detect(self, path: Path, key: str) -> tuple[Any, ...]:
-        return gr.Tabs(selected="detect"), str(path), picker_value(key, self._engine.model_states(), choose=True)
+        states, seconds = self._engine.model_states(), self._engine.run_seconds()
+        return gr.Tabs(selected="detect"), str(path), picker_value(key, states, seconds, choose=True)
 
 
 def build_app(

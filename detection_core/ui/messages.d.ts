@@ -280,6 +280,12 @@ interface ModelCard {
   metrics_on: string;
   recipe: string;
   states: Record<string, string>;
+  /** Pixels of the shorter side at which it was trained. */
+  trained_side: number;
+  /** Why it has one input size only, or "". */
+  one_size: string;
+  /** What an image takes here, by the keys of its variants that have run. */
+  seconds: Record<string, number>;
 }
 
 /** Detections by falling score; `partner` is the object that each finds, or -1; `pairs` are a detection and an object of another class each. */

@@ -7,6 +7,7 @@ import { layersFor, toggled } from "../../detection_core/ui/components/js/contro
 import { counted, formatMs, inkOn, shorten } from "../../detection_core/ui/components/js/dom.js";
 import { boxToPath, insideRings, objectArea, objectAt, ringsToPath } from "../../detection_core/ui/components/js/geometry.js";
 import { createOccupancy, findSpot, labelSpots, labelText } from "../../detection_core/ui/components/js/labels.js";
+import { costInWords } from "../../detection_core/ui/components/js/input_size_choice.js";
 import { isSameModel, joinKey, splitKey } from "../../detection_core/ui/components/js/model_keys.js";
 import { keyIn, lookUp } from "../../detection_core/ui/components/js/model_options.js";
 import { countByClass, explainEmpty, summaryOf } from "../../detection_core/ui/detect/words.js";
@@ -119,6 +120,29 @@ test("keys name a model in a variant", () => {
 
 test("a model that has not the precision is taken in its first one", () => {
   const models = [{ key: "ssd", states: { exact: "on disk" } }, { key: "fcos", states: { exact: "on disk", fast: "in memory" } }];
-  assert.deepEqual([keyIn("fast", "ssd", models), keyIn("fast", "fcos", models), keyIn("fast", "gone", models)], ["ssd", "fcos@fast", "gone"]);
+  const fast = { precision: "fast", inputSize: null, slices: null };
+  const names = ["ssd", "fcos", "gone"].map((name) => keyIn({ name, ...fast }, models));
+  assert.deepEqual(names, ["ssd", "fcos@fast", "gone"]);
   assert.deepEqual([lookUp("fcos@fast", models).state, lookUp("gone", models).model], ["in memory", undefined]);
+});
+
+test("a model of one size is taken at that", () => {
+  const models = [{ key: "ssd", states: { exact: "on disk" }, one_size: "SSDs have one." }, { key: "fcos", states: { exact: "on disk" }, one_size: "" }];
+  const wanted = { precision: "exact", inputSize: 480, slices: null };
+  assert.deepEqual([keyIn({ name: "ssd", ...wanted }, models), keyIn({ name: "fcos", ...wanted }, models)], ["ssd", "fcos@480px"]);
+  assert.equal(lookUp("fcos@480px", models).inputSize, 480);
+});
+
+test("what a size costs is measured, or estimated from the nearest size in the same precision", () => {
+  const model = { trained_side: 800, seconds: { fcos: 1.1, "fcos@fast@320px": 0.0612, "fcos@1333px": 2.9 } };
+  const costs = ["fcos", "fcos@480px", "fcos@1200px", "fcos@fast@640px", "fcos@stock", "fcos@slices640"].map((key) => costInWords(key, model));
+  assert.deepEqual(costs, [
+    "About 1.1 s an image here.",
+    "About 0.4 s an image here, estimated from 1.1 s at 800 px.",
+    "About 2.4 s an image here, estimated from 2.9 s at 1333 px.",
+    "About 0.24 s an image here, estimated from 61 ms at 320 px.",
+    "",
+    "",
+  ]);
+  assert.equal(costInWords("fcos@1333px", { trained_side: 800, seconds: { fcos: 12 } }), "About 33 s an image here, estimated from 12 s at 800 px.");
 });

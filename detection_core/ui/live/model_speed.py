@@ -29,7 +29,7 @@ def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[st
         states: Where each model is, by its key.
         seconds: Times for an image on this machine, by the keys of the models that have run.
     """
-    value = picker_value(selected, states)
+    value = picker_value(selected, states, seconds)
     specs = list_specs()
     precision = ModelKey.parse(selected).precision
     own, exact = _in_precision(precision, seconds), _in_precision(Precision.EXACT, seconds)
