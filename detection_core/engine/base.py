@@ -219,8 +219,11 @@ class Engine(Protocol):
         It is "in memory", "on disk", "to download", or "not on this machine" where nothing may be downloaded.
         """
 
-    def run_seconds(self) -> dict[str, float]:
-        """What an image takes here, from pixels to results: the median of the latest runs, by key of the models that have run."""
+    def run_seconds(self, *, first: bool = False) -> dict[str, float]:
+        """What an image takes here, from pixels to results: the median of the latest runs, by key of the models that have run.
+
+        A model's first run since it was loaded is slower than the rest; with `first` it is given of models that have no other.
+        """
 
     def jobs_of_others(self, visitor: str) -> int:
         """How many jobs of other visitors are in progress."""

@@ -202,10 +202,10 @@ class LocalEngine:
         variants = [spec.in_precision(precision) for spec in list_specs() for precision in precisions]
         return {variant.key: self.loader.state(variant) for variant in variants}
 
-    def run_seconds(self) -> dict[str, float]:
-        """What an image takes here: the median of the latest runs, without the first since the model was loaded."""
+    def run_seconds(self, *, first: bool = False) -> dict[str, float]:
+        """What an image takes here; see `Engine.run_seconds`."""
         with self._lock:
-            return self._seconds.medians()
+            return self._seconds.medians(first=first)
 
     def jobs_of_others(self, visitor: str) -> int:
         """How many jobs of other visitors are in progress."""
@@ -387,8 +387,7 @@ class LocalEngine:
 
     def _record(self, request: Request, result: Result) -> None:
         """Keeps a result, and remembers how long it took."""
-        if not result.first_run:
-            self._seconds.record(request.spec.key, result.timings.network + result.timings.post)
+        self._seconds.record(request.spec.key, result.timings.network + result.timings.post, first=result.first_run)
         self._kept.add(request, result)
 
     def _report_positions(self) -> None:

@@ -137,11 +137,11 @@ class _Page:
 
     def refresh(self, detect: str, compare: list[str], live: str, video: str, batch: str, evaluate: list[str]) -> tuple[Any, ...]:
         """Shows the models that there are now: users' models may have been added, changed or removed."""
-        states, seconds = self._engine.model_states(), self._engine.run_seconds()
+        states, seconds = self._engine.model_states(), self._engine.run_seconds(first=True)
         return (
             picker_value(detect, states, seconds),
             slots_value(compare, states, seconds),
-            live_picker_value(live, states, seconds),
+            live_picker_value(live, states, self._engine.run_seconds()),
             picker_value(video, states, seconds),
             picker_value(batch, states, seconds),
             slots_value(evaluate, states, seconds, fewest=0),
@@ -175,7 +175,7 @@ class _Page:
         cancel_all(self._engine, request)
 
     def _show_in_detect(self, path: Path, key: str) -> tuple[Any, ...]:
-        states, seconds = self._engine.model_states(), self._engine.run_seconds()
+        states, seconds = self._engine.model_states(), self._engine.run_seconds(first=True)
         return gr.Tabs(selected="detect"), str(path), picker_value(key, states, seconds, choose=True)
 
 

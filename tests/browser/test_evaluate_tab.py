@@ -142,5 +142,5 @@ def test_phones_have_no_sideways_scroll(page, address, width):
 
 
 def test_the_models_are_those_of_the_sample(evaluated):
-    titles = evaluated.evaluate("[...document.querySelectorAll('.slots select')].map((select) => select.value)")
+    titles = evaluated.evaluate("[...document.querySelectorAll('.slots .choice select')].map((select) => select.value)")
     assert titles == [COCO_MODEL, PERSON_MODEL]

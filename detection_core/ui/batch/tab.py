@@ -97,7 +97,7 @@ class BatchTab:
     def show_model(self, key: str) -> tuple[dict[str, Any], Any]:
         """The picker, and the button, which says what pressing it entails."""
         states = self._engine.model_states()
-        return picker_value(key, states, self._engine.run_seconds()), gr.update(value=detect_label(key, states))
+        return picker_value(key, states, self._engine.run_seconds(first=True)), gr.update(value=detect_label(key, states))
 
     def begin(self, key: str, token: str, request: gr.Request) -> BatchMessage:
         """Lets the browser send images for the model; the batch of this token continues if it has the same model."""

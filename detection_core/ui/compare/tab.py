@@ -306,7 +306,7 @@ class CompareTab:
             gr.Warning("The image of this link is no longer on this server. An example is shown instead.")
         keys = link_models(query)
         keys += [key for key in self._default_models() if key not in keys][: max(FEWEST - len(keys), 0)]
-        slots = slots_value(keys, self._engine.model_states(), self._engine.run_seconds(), choose=True)
+        slots = slots_value(keys, self._engine.model_states(), self._engine.run_seconds(first=True), choose=True)
         return str(image or EXAMPLE_PATHS[0]), slots, settings_from_link(query)
 
     def _default_models(self) -> list[str]:
@@ -320,7 +320,7 @@ class CompareTab:
         names = {ModelKey.parse(key).name for key in keys if state_of(key, states) == "to download"}
         missing = sum(get_model_spec(name).file_size for name in names)
         label = f"Download {megabytes(missing)} and compare" if missing else "Compare"
-        return slots_value(keys, states, self._engine.run_seconds()), gr.update(value=label)
+        return slots_value(keys, states, self._engine.run_seconds(first=True)), gr.update(value=label)
 
     def _compare(
         self, path: str | None, keys: list[str], files: list[str], link: Mapping[str, Any], visitor: str, *, may_download: bool

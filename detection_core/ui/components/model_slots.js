@@ -77,7 +77,7 @@ export function mount({ element, props, trigger, watch }) {
     const accuracy = facts.find(([name]) => name === "Box AP")?.join(" ");
     const measured = accuracy && [accuracy, precision === "fast" && "if exact", inputSize && "as trained", slices && "without slices"].filter(Boolean).join(" ");
     const download = { "to download": `${size} download`, "not on this machine": state }[state];
-    return [tasks.join(", "), measured, download, costInWords(key, model).replace(/\.$/, "")].filter(Boolean).join(" · ");
+    return [tasks.join(", "), measured, download, costInWords(key, model)].filter(Boolean).join(" · ");
   }
 
   /** @param {Element} slot */

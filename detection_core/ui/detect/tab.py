@@ -208,7 +208,7 @@ class DetectTab:
     def _model_parts(self, key: str) -> tuple[Any, Any]:
         """The picker, and the button, which says what pressing it entails."""
         states = self._engine.model_states()
-        return picker_value(key, states, self._engine.run_seconds()), gr.update(value=detect_label(key, states))
+        return picker_value(key, states, self._engine.run_seconds(first=True)), gr.update(value=detect_label(key, states))
 
 
 def _progress(job: Job, spec: ModelSpec, image: str, loaded: LoadedImage) -> Iterator[Update]:

@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from detection_core.engine import Engine
+from detection_core.models.model_key import ModelKey
 from detection_core.models.spec import ModelSpec
 from detection_core.ui.shared.session import Place
 
@@ -28,8 +29,8 @@ def action_of(visitor: str) -> str:
 
 
 def model_label(spec: ModelSpec) -> str:
-    """The model's key if it is in the catalog; users choose the names of their own files, so those share one label."""
-    return OWN_MODEL if spec.source == "user" else spec.key
+    """The model's key in the catalog without its size; users choose the names of their own files, so those share one label."""
+    return OWN_MODEL if spec.source == "user" else str(ModelKey.parse(spec.key).weights)
 
 
 class Metrics:

@@ -111,7 +111,7 @@ class VideoTab:
 
     def show_model(self, key: str) -> tuple[dict[str, Any], VideoMessage]:
         """The picker, and the message to the view about the model."""
-        return picker_value(key, self._engine.model_states(), self._engine.run_seconds()), self.model_message(key)
+        return picker_value(key, self._engine.model_states(), self._engine.run_seconds(first=True)), self.model_message(key)
 
     def begin(self, key: str, event: gr.EventData, request: gr.Request) -> VideoMessage:
         """Queues detection in a video; the visitor's earlier video is removed."""

@@ -35,7 +35,9 @@ export function createInputSizeChoice(onChoose) {
       setText(title, name);
       fill(select, model, inputSize);
       select.disabled = Boolean(model.one_size);
-      setText(hint, model.one_size || costInWords(key, model) || "Pixels of the image's shorter side. More show smaller objects, and take longer.");
+      select.title = model.one_size;
+      const cost = costInWords(key, model);
+      setText(hint, model.one_size || (cost ? `Takes ${cost}.` : "Pixels of the image's shorter side. More show smaller objects, and take longer."));
     },
   };
 }
@@ -46,7 +48,7 @@ export function createInputSizeChoice(onChoose) {
  * @param {{ trained_side: number, seconds: Record<string, number> }} model
  */
 export function costInWords(key, { trained_side, seconds }) {
-  if (key in seconds) return `About ${inWords(seconds[key])} an image here.`;
+  if (key in seconds) return `about ${inWords(seconds[key])} an image here`;
   const { precision, slices, inputSize } = splitKey(key);
   const size = inputSize ?? trained_side;
   const alike = Object.entries(seconds)
@@ -57,7 +59,7 @@ export function costInWords(key, { trained_side, seconds }) {
   // Time grows with the number of pixels; the nearest size misleads least.
   const nearest = alike.reduce((best, other) => (apart(other.side, size) < apart(best.side, size) ? other : best));
   const estimate = nearest.taken * (size / nearest.side) ** 2;
-  return `About ${inWords(estimate)} an image here, estimated from ${inWords(nearest.taken)} at ${nearest.side} px.`;
+  return `about ${inWords(estimate)} an image here, estimated from ${inWords(nearest.taken)} at ${nearest.side} px`;
 }
 
 /** @param {number} side @param {number} other */
