@@ -83,7 +83,7 @@ def add_input_size(parser: argparse.ArgumentParser) -> None:
 
 def add_slices(parser: argparse.ArgumentParser) -> None:
     """Adds the option `--slices` to a parser."""
-    text = "also look in overlapping slices of this side, from 128 to 4096, to find small objects in large images; default: whole images only"
+    text = "also look in overlapping slices of this side, 128 to 4096, to find small objects in large images; default: none"
     parser.add_argument("--slices", type=count, metavar="PX", help=text)
 
 

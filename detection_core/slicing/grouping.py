@@ -50,7 +50,7 @@ def group_boxes(boxes: NDArray[np.float32], tiles: NDArray[np.float32], image_si
     cut = _are_cut(boxes, tiles, image_size)
 
     def iou(one: int, others: Indices) -> NDArray[np.float64]:
-        return _iou(boxes[one], boxes[others]) * (tiles[one] != tiles[others]).any(axis=1)
+        return np.asarray(_iou(boxes[one], boxes[others]) * (tiles[one] != tiles[others]).any(axis=1))
 
     def agreement(one: int, others: Indices) -> NDArray[np.float64]:
         shared = _clipped(tiles[one], tiles[others])

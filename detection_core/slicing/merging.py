@@ -63,7 +63,8 @@ class Slices:
             origins = np.concatenate([self._origins, origins])
         # In the order of `Detections`, so that origins stay beside their objects.
         order = np.argsort(-arrays["scores"], kind="stable")[:MAX_CANDIDATES]
-        self._found = replace(found, image_size=self._image_size, **{name: value[order] for name, value in arrays.items()})
+        changes: dict[str, Any] = {name: value[order] for name, value in arrays.items()}
+        self._found = replace(found, image_size=self._image_size, **changes)
         self._origins = origins[order]
 
     def result(self) -> Detections:
@@ -84,13 +85,15 @@ class Slices:
             of_class = np.flatnonzero(found.labels == label)
             for group in group_boxes(found.boxes[of_class], tiles[of_class], self._image_size):
                 groups.append((of_class[group.kept], of_class[group.members]))
+        if not groups:
+            return replace(found, whole_scores=np.zeros(0, np.float32))
         # Indices are in the order of scores.
         groups = sorted(groups, key=lambda group: group[1].min())[:MAX_OBJECTS]
         best = np.array([members.min() for _, members in groups], np.int64)
         whole = [found.scores[members[self._origins[members] == 0]].max(initial=0) for _, members in groups]
         joined = [join(found[kept]) for kept, _ in groups]
         result = replace(found[best], whole_scores=np.array(whole, np.float32))
-        changes = {name: np.stack([getattr(each, name) for each in joined]) for name in _arrays(found) if name in _JOINED and joined}
+        changes: dict[str, Any] = {name: np.stack([getattr(each, name) for each in joined]) for name in _arrays(found) if name in _JOINED}
         return replace(result, **changes)
 
 
