@@ -60,3 +60,8 @@ def test_evaluate(place, capsys):
 def test_a_side_out_of_range_is_one_sentence(side, capsys):
     assert run("detect", "image.png", "--model", COCO_MODEL, "--slices", side) == 2
     assert f"Slices have 128 to 4096 pixels, not {side}." in capsys.readouterr().err
+
+
+def test_an_explanation_says_that_it_is_of_the_whole_image(capsys):
+    assert run("explain", "image.png", "--model", f"{PERSON_MODEL}@slices160", "--at", 5, 5, "--format", "json") == 0
+    assert "What the model found in slices only is not part of it." in capsys.readouterr().out
