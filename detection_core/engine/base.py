@@ -214,7 +214,7 @@ class Engine(Protocol):
         """Cancels all jobs of a visitor who has gone."""
 
     def model_states(self) -> dict[str, str]:
-        """Where each model is, in every precision that can run, by its key.
+        """Where each model is, in every precision that can run, by its key; `state_of` finds a model at an input size.
 
         It is "in memory", "on disk", "to download", or "not on this machine" where nothing may be downloaded.
         """

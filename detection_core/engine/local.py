@@ -135,7 +135,7 @@ class LocalEngine:
         self._kept = ResultCache(kept_results)
         self._max_jobs = max_jobs
         self._max_jobs_per_visitor = max_jobs_per_visitor
-        self._modules_run: WeakSet[nn.Module] = WeakSet()
+        self._networks_run: WeakSet[nn.Module] = WeakSet()
         self._seconds = RunTimes()
         self._costs = RunTimes()
 
@@ -333,8 +333,10 @@ class LocalEngine:
         for queued in batch:
             queued.job.update(queued.state)
         with self._lock:
-            first_run = batch[0].module not in self._modules_run
-            self._modules_run.add(batch[0].module)
+            # The sizes of a model share all but the transform.
+            network = getattr(batch[0].module, "backbone", batch[0].module)
+            first_run = network not in self._networks_run
+            self._networks_run.add(network)
         # Only of this thread.
         if self._cores.count > 1:
             torch.set_num_threads(allocation.threads)

@@ -39,12 +39,14 @@ def test_detect(place):
     assert json.loads((place / "out" / "image_detections.json").read_text())["provenance"]["model"] == PERSON_MODEL
 
 
+@pytest.mark.slow
 def test_compare_takes_two_sizes_of_a_model(place, capsys):
     sizes = (PERSON_MODEL, f"{PERSON_MODEL}@640px")
     assert run("compare", "image.png", "--models", *sizes, "--format", "json") == 0
     assert [each["name"] for each in json.loads(capsys.readouterr().out)["models"]] == list(sizes)
 
 
+@pytest.mark.slow
 def test_explain(capsys):
     assert run("explain", "image.png", "--model", PERSON_MODEL, "--at", 5, 5, "--input-size", 480, "--format", "json") == 0
     report = json.loads(capsys.readouterr().out)
@@ -53,6 +55,7 @@ def test_explain(capsys):
     assert report["sentence"] == expected["sentence"]
 
 
+@pytest.mark.slow
 def test_evaluate(place, capsys):
     folder = coco_folder(place / "data", images=1)
     models = ("--models", PERSON_MODEL, f"{PERSON_MODEL}@640px")

@@ -13,19 +13,24 @@ from torch import nn
 
 from benchmarks.distance import distance
 from benchmarks.random_models import box_finder, calibrated_module
+from detection_core.cli.common import find_spec
 from detection_core.detections import Detections
+from detection_core.engine import LocalEngine
+from detection_core.images.reading import read_image
 from detection_core.models.build import build_empty
-from detection_core.models.catalog import PERSON_MODEL, Architecture, get_model_spec
+from detection_core.models.catalog import ASSETS, PERSON_MODEL, Architecture, get_model_spec
 from detection_core.models.detector import Detector, run
-from detection_core.models.empty import build_on_meta
+from detection_core.models.empty import build_on_meta, input_sides
 from detection_core.models.families import Family
 from detection_core.models.input_size import at_input_size
 from detection_core.models.loader import ModelLoader
 from detection_core.models.model_key import ModelKey, VariantError
 from detection_core.models.optimized import optimize
+from detection_core.models.user_models import MODELS_DIR
 from tests.machine import NO_INSTRUCTIONS, fast_dtype
 from tests.models.optimized.test_assembly import make_image
 from tests.random_models import FAMILIES, quick_first
+from tests.ui.model_files import put_model, put_skeletons
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -36,7 +41,7 @@ MAX_SIZES = dict.fromkeys([key for key in FAMILIES if not key.startswith("ssd")]
     "fasterrcnn_mobilenet_v3_large_320_fpn": 704,
     PERSON_MODEL: 563,
 }
-QUICK = [PERSON_MODEL, "fasterrcnn_mobilenet_v3_large_320_fpn"]
+QUICK = [PERSON_MODEL]
 # In the second, the longer side decides on the scale.
 IMAGES = (make_image(200, 150), make_image(300, 90))
 
@@ -91,7 +96,7 @@ def test_detections_are_those_of_torchvisions_builder_at_the_size(key):
 
 
 @pytest.mark.skipif(fast_dtype() is None, reason=NO_INSTRUCTIONS)
-@pytest.mark.parametrize("key", quick_first(MAX_SIZES, QUICK[:1]))
+@pytest.mark.parametrize("key", quick_first(MAX_SIZES, QUICK))
 def test_the_fast_precision_is_that_of_torchvisions_builder_at_the_size(key):
     dtype = fast_dtype()
     assert dtype is not None
@@ -157,6 +162,31 @@ def test_the_loader_shares_the_weights_of_all_sizes():
     assert loader.state(get_model_spec(f"{PERSON_MODEL}@640px")) == "in memory"
     assert loader.unload(f"{PERSON_MODEL}@480px")
     assert not loader.resident()
+
+
+def test_the_engine_keeps_results_of_sizes_apart_and_knows_that_they_have_one_first_run():
+    engine = LocalEngine()
+    image = read_image(ASSETS / "examples" / "grace_hopper.jpg")
+    specs = [get_model_spec(PERSON_MODEL), get_model_spec(f"{PERSON_MODEL}@480px"), get_model_spec(f"{PERSON_MODEL}@480px")]
+    results = [engine.submit(image, spec).result(60) for spec in specs]
+    assert [result.first_run for result in results] == [True, False, False]
+    assert [result.kept for result in results] == [False, False, True]
+    assert not are_equal(results[0].detections, results[1].detections)
+    assert engine.run_seconds().keys() == {f"{PERSON_MODEL}@480px"}
+    assert engine.run_seconds(first=True).keys() == {PERSON_MODEL, f"{PERSON_MODEL}@480px"}
+    engine.close()
+
+
+@pytest.mark.parametrize("in_folder", [True, False])
+def test_users_models_have_sizes_as_their_families_do(tmp_path, monkeypatch, in_folder):
+    put_skeletons(tmp_path / "hands.pt")
+    put_model(tmp_path / "pets.pt")
+    monkeypatch.setenv(MODELS_DIR, str(tmp_path) if in_folder else str(tmp_path / "other"))
+    name = "{}" if in_folder else f"{tmp_path}/{{}}.pt"
+    spec = find_spec(name.format("hands") + "@480px")
+    assert (spec.key, spec.input_size, input_sides(spec)) == ("hands@480px", 480, (480, 768))
+    with pytest.raises(VariantError, match="pets cannot run at 480 px"):
+        find_spec(name.format("pets"), input_size=480)
 
 
 def test_results_name_their_size():

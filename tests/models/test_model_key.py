@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detection_core.models.catalog import UnknownModelError, get_model_spec
-from detection_core.models.model_key import ModelKey, precisions_in, usual_key
+from detection_core.models.model_key import ModelKey, precisions_in, state_of, usual_key
 from detection_core.models.precision import Precision
 
 KEY = "ssd300_vgg16"
@@ -100,6 +100,12 @@ def test_other_endings_are_no_models(key):
 )
 def test_a_models_precisions_are_read_from_the_keys(keys, expected):
     assert precisions_in(keys, KEY) == expected
+
+
+def test_a_model_is_where_its_weights_are():
+    states = {KEY: "on disk", f"{KEY}@fast": "in memory"}
+    keys = [KEY, f"{KEY}@480px", f"{KEY}@fast@480px@slices640", f"{KEY}@stock@480px"]
+    assert [state_of(key, states) for key in keys] == ["on disk", "on disk", "in memory", None]
 
 
 def test_the_usual_key_is_one_that_there_is(monkeypatch):

@@ -34,7 +34,8 @@ export function createInputSizeChoice(onChoose) {
       if (!model) return;
       setText(title, name);
       fill(select, model, inputSize);
-      select.disabled = Boolean(model.one_size);
+      // A link may ask for a size that the model does not have.
+      select.disabled = Boolean(model.one_size) && inputSize === null;
       select.title = model.one_size;
       const cost = costInWords(key, model);
       setText(hint, model.one_size || (cost ? `Takes ${cost}.` : "Pixels of the image's shorter side. More show smaller objects, and take longer."));
@@ -78,7 +79,7 @@ function inWords(seconds) {
  * @param {number | null} chosen
  */
 function fill(select, { trained_side, one_size }, chosen) {
-  const sizes = one_size ? [] : [...new Set([...SIZES, ...(chosen ? [chosen] : [])])].sort((a, b) => a - b);
+  const sizes = [...new Set([...(one_size ? [] : SIZES), ...(chosen ? [chosen] : [])])].sort((a, b) => a - b);
   const listed = JSON.stringify([trained_side, ...sizes]);
   if (select.dataset.listed !== listed) {
     select.dataset.listed = listed;
