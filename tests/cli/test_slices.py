@@ -41,6 +41,7 @@ def test_detect(place):
     np.testing.assert_allclose(read.whole_scores, found.whole_scores[kept], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_compare_takes_a_model_whole_and_in_slices(capsys):
     models = (PERSON_MODEL, f"{PERSON_MODEL}@slices160")
     assert run("compare", "image.png", "--models", *models, "--format", "json") == 0
@@ -49,6 +50,7 @@ def test_compare_takes_a_model_whole_and_in_slices(capsys):
     assert "two of the models are the same" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_evaluate(place, capsys):
     folder = coco_folder(place / "data", images=1)
     models = ("--models", PERSON_MODEL, f"{PERSON_MODEL}@slices128")
@@ -62,6 +64,7 @@ def test_a_side_out_of_range_is_one_sentence(side, capsys):
     assert f"Slices have 128 to 4096 pixels, not {side}." in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_explanation_says_that_it_is_of_the_whole_image(capsys):
     assert run("explain", "image.png", "--model", f"{PERSON_MODEL}@slices160", "--at", 5, 5, "--format", "json") == 0
     assert "What the model found in slices only is not part of it." in capsys.readouterr().out
