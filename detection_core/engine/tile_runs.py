@@ -13,7 +13,7 @@ from detection_core.slicing import Slices
 
 
 class TileRuns:
-    """The runs of a model in an image's tiles so far. Only one thread at a time may use it.
+    """The runs of a model in an image's tiles so far, the whole image first. Only one thread at a time may use it.
 
     Args:
         image: The whole image.
