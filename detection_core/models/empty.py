@@ -73,8 +73,9 @@ def build_on_meta(architecture: Architecture) -> nn.Module:
 
 def trained_side(architecture: Architecture) -> int:
     """Returns the shorter side in pixels at which a model was trained, the first of `input_sides`, without building it."""
-    if "min_size" in architecture.arguments:
-        return int(architecture.arguments["min_size"])
+    if own := architecture.arguments.get("min_size"):
+        # torchvision takes several to train at, and detects at the last.
+        return int(own[-1] if isinstance(own, list | tuple) else own)
     if named := _SIDE_IN_NAME.search(architecture.builder):
         return int(named[1])
     builder = builders.BUILDERS.get(architecture.builder)

@@ -177,3 +177,4 @@ def test_the_side_of_the_training_is_that_of_the_built_model():
         spec = replace(SSDLITE, architecture=architecture)
         assert trained_side(architecture) == input_sides(spec)[0], architecture.builder
     assert trained_side(Architecture("fasterrcnn_mobilenet_v2", {"min_size": 500})) == 500
+    assert trained_side(Architecture("fasterrcnn_resnet50_fpn", {"min_size": (640, 720)})) == 720
