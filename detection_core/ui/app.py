@@ -20,6 +20,7 @@ from detection_core.ui.detect.tab import DetectTab
 from detection_core.ui.evaluate.tab import EvaluateTab
 from detection_core.ui.hosting.middleware import middleware
 from detection_core.ui.hosting.monitor import Monitor
+from detection_core.ui.hosting.origins import without_gradios_cors
 from detection_core.ui.hosting.retention import Retention
 from detection_core.ui.http_api.app import build_http_api, http_api_route
 from detection_core.ui.live.model_speed import live_picker_value
@@ -45,7 +46,7 @@ from detection_core.video.io import VideoLimits
 
 # Gradio deletes its files when the server ends; before that, `Retention` does. It asks for a frequency and an age, in seconds.
 _ONLY_AT_THE_END = (24 * 3600, 100 * 365 * 24 * 3600)
-# Open pages whose state is kept; each takes 150 kB, as does each call of an endpoint without a session.
+# Open pages whose state is kept; each takes 0.2 MB, as does each call of an endpoint without a session.
 _SESSIONS = 1000
 _MASTHEAD = "<h1>Detection Explorer</h1><p>See what torchvision's detection models see, in your own images.</p>"
 
@@ -248,6 +249,7 @@ def launch_options(monitor: Monitor | None = None, settings: Settings | None = N
         "state_session_capacity": _SESSIONS,
         "app_kwargs": {
             "middleware": guards,
+            "lifespan": without_gradios_cors,
             "routes": [MODULES.route(), http_api_route(), *([mcp_route()] if settings.mcp else []), *(monitor.routes() if monitor else [])],
             "exception_handlers": {OSError: answer_full_disk, **EXCEPTION_HANDLERS},
         },

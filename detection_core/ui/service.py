@@ -28,7 +28,7 @@ from detection_core.ui.live.streams import LiveFrame, LiveStreams
 _PATIENCE = 15 * 60
 # Beyond any image, in pixels.
 _FAR = 1e6
-# Seconds after which a stream that waits for its turn is to send its next frame.
+# Seconds after which a program may try again to begin a stream.
 STREAM_PAUSE = 2
 
 
@@ -37,10 +37,10 @@ class RequestError(UserError):
 
 
 class StreamWaitsError(UserError):
-    """The stream is not served yet, because others came before."""
+    """The stream cannot begin yet, because others came before."""
 
-    def __init__(self, place: int) -> None:
-        super().__init__(f"The server is busy. You are number {place} in the queue: send the next frame in {STREAM_PAUSE} seconds.")
+    def __init__(self) -> None:
+        super().__init__(f"The server is busy with other streams. Send the frame again in {STREAM_PAUSE} seconds.")
 
 
 class FrameOvertakenError(UserError):
@@ -165,13 +165,20 @@ class Service:
             owner: Whose stream it is; a new one takes the place of the owner's earlier one.
         """
         known = self._streams.find(stream) if stream else self._streams.begin(owner, _spec(model))
-        if place := self._streams.place(known):
-            raise StreamWaitsError(place)
-        frame = LiveFrame(time.monotonic(), known.spec.default_threshold if threshold is None else threshold, stable=True)
-        result = await self._run(image, known.spec, visitor, keep=False)
-        response = await to_thread.run_sync(frame_response, result, frame, known)
-        if response is None:
-            raise FrameOvertakenError
+        try:
+            if self._streams.place(known):
+                raise StreamWaitsError
+            frame = LiveFrame(time.monotonic(), known.spec.default_threshold if threshold is None else threshold, stable=True)
+            with self._streams.awaiting(known, frame):
+                result = await self._run(image, known.spec, visitor, keep=False)
+            response = await to_thread.run_sync(frame_response, result, frame, known)
+            if response is None:
+                raise FrameOvertakenError
+        except BaseException:
+            # Only a response names a new stream. Kept without one, it would take a place that nobody can use.
+            if not stream:
+                self._streams.remove(known.token)
+            raise
         return response | {"stream": known.token} | ({"notes": list(image.notes)} if image.notes else {})
 
     async def explain(

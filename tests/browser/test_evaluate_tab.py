@@ -132,6 +132,7 @@ def test_axe_finds_nothing(page, address, scheme):
     assert [(violation["id"], violation["nodes"][0]["html"]) for violation in violations] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 320])
 def test_phones_have_no_sideways_scroll(page, address, width):
     page.set_viewport_size({"width": width, "height": 844})

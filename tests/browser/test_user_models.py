@@ -86,6 +86,7 @@ def test_a_model_appears_detects_and_its_removal_is_reported(visit, folder):
     expect(visited.locator(".dv tbody tr:not([hidden])")).to_have_count(rows)
 
 
+@pytest.mark.slow
 def test_a_skeleton_of_other_keypoints_is_drawn_filtered_and_saved(visit, folder, tmp_path):
     put_skeletons(folder / "hands.pt")
     visited = visit()

@@ -140,7 +140,7 @@ def cut_off(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("to_folder", [False, True], ids=["stdout", "folder"])
+@pytest.mark.parametrize("to_folder", [pytest.param(False, marks=pytest.mark.slow), True], ids=["stdout", "folder"])
 def test_that_an_image_is_cut_off_is_said_and_written(tmp_path, capsys, to_folder):
     image = cut_off(tmp_path / "cut.jpg")
     assert detect(image, *(["--out", tmp_path] if to_folder else [])) == 0
@@ -243,7 +243,7 @@ def test_a_table_on_stdout(capsys, three_images):
 LONG = ["a" * 251 + ".jpg", "b" * 255, "中" * 83 + ".jpg", "😀" * 62 + "1.jpg", "two\nlines.jpg", "=1+1.jpg"]
 
 
-@pytest.mark.parametrize("form", [None, "json", "coco", "csv"])
+@pytest.mark.parametrize("form", [None, *(pytest.param(form, marks=pytest.mark.slow) for form in ("json", "coco", "csv"))])
 def test_every_name_of_a_file_is_detected_in(tmp_path, capsys, second_detection_raises, form):
     second_detection_raises(RuntimeError("one fails"))
     images = [tmp_path / name for name in LONG]
@@ -265,7 +265,7 @@ def test_every_name_of_a_file_is_detected_in(tmp_path, capsys, second_detection_
 
 
 @pytest.mark.parametrize(("options", "name"), [([], "'=1+1.jpg"), (["--raw-csv"], "=1+1.jpg")], ids=["for spreadsheets", "raw"])
-@pytest.mark.parametrize("to_folder", [False, True], ids=["stdout", "folder"])
+@pytest.mark.parametrize("to_folder", [pytest.param(False, marks=pytest.mark.slow), True], ids=["stdout", "folder"])
 def test_a_table_runs_nothing_in_a_spreadsheet(tmp_path, capsys, monkeypatch, second_detection_raises, options, name, to_folder):
     second_detection_raises(AssertionError())
     monkeypatch.chdir(tmp_path)

@@ -23,7 +23,7 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120
 
 
 def action_of(visitor: str) -> str:
-    """The action that a visitor's job belongs to, from the name that `visitor_of` gives them."""
+    """The action that a visitor's job belongs to, from the name that `visitor_of` or `caller_of` gives them."""
     place = visitor.rpartition("/")[2]
     return place if place in _ACTIONS else OTHER_ACTION
 
