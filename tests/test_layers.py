@@ -15,7 +15,7 @@ PACKAGE = ROOT / "detection_core"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("settings", "process", "file_names", "detections"),
-    ("images",),
+    ("images", "slicing"),
     ("visualization",),
     ("formats", "inputs"),
     ("models", "comparison_report", "video"),

@@ -83,23 +83,32 @@ def add_input_size(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input-size", type=count, metavar="PX", help=text)
 
 
-def find_spec(model: str, precision: str | None = None, input_size: int | None = None) -> ModelSpec:
+def add_slices(parser: argparse.ArgumentParser) -> None:
+    """Adds the option `--slices` to a parser."""
+    text = "also look in overlapping slices of this side, 128 to 4096, to find small objects in large images; default: none"
+    parser.add_argument("--slices", type=count, metavar="PX", help=text)
+
+
+def find_spec(model: str, precision: str | None = None, input_size: int | None = None, slices: int | None = None) -> ModelSpec:
     """Finds the model for a key or a checkpoint file, either of which may end in a variant: "mine.pt@fast@480px".
 
     Args:
         model: The key or file name.
         precision: The precision that the user chose for all models; None uses that of the name, or the default.
         input_size: The input size that the user chose for all models, in pixels; None uses that of the name.
+        slices: The side of slices that the user chose for all models, in pixels; None uses that of the name.
 
     Raises:
         UnknownModelError: If there is no such model.
         CheckpointError: If the file cannot be used.
-        VariantError: If the model does not run at the input size.
+        VariantError: If the model does not run at the input size, or slices cannot have this side.
         SettingsError: If the environment names an unknown precision.
     """
     spec = _find_spec(model)
     if input_size is not None:
         spec = spec.at_input_size(input_size)
+    if slices is not None:
+        spec = spec.in_slices(slices)
     if spec.note:
         say(f"{spec.file_name}: {spec.note}")
     usual = usual_precision()

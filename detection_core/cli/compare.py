@@ -11,6 +11,7 @@ from detection_core.cli.common import (
     LoadReport,
     UsageError,
     add_input_size,
+    add_slices,
     count,
     find_spec,
     fraction,
@@ -71,6 +72,7 @@ def add_compare(commands: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for images and comparison.json")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="format of the output on stdout")
     add_input_size(parser)
+    add_slices(parser)
     parser.add_argument("--device", default="cpu", metavar="D", help="device for the models: cpu, cuda, cuda:1, mps")
     parser.add_argument("--models-dir", metavar="DIR", help="folder with your own models; default: models, if it exists")
     parser.set_defaults(command=_compare)
@@ -87,11 +89,12 @@ def _compare(args: argparse.Namespace) -> int:
     if len(set(args.models)) < max(2, len(args.models)):
         raise UsageError("Name at least two different models after --models, each once.")
     use_models_folder(args.models_dir)
-    size = args.input_size
-    sources = [Path(name) if name.lower().endswith(_RESULTS_FILES) else find_spec(name, input_size=size) for name in args.models]
-    if size is not None and len({each if isinstance(each, Path) else each.key for each in sources}) < len(sources):
+    variant = {"input_size": args.input_size, "slices": args.slices}
+    sources = [Path(name) if name.lower().endswith(_RESULTS_FILES) else find_spec(name, **variant) for name in args.models]
+    if any(variant.values()) and len({each if isinstance(each, Path) else each.key for each in sources}) < len(sources):
         raise UsageError(
-            "At one input size, two of the models are the same. Leave --input-size out, and end their keys in @480px, @640px ..."
+            "At one input size, and in the same slices, two of the models are the same. Leave --input-size and --slices out, and end their "
+            "keys in @480px, @640px, @slices640 ..."
         )
     limits, loader = settings(args.device)
     from detection_core.cli.compare_output import Files, print_report

@@ -16,6 +16,7 @@ from detection_core.cli.common import (
     UsageError,
     add_input_size,
     add_precision,
+    add_slices,
     chosen_thresholds,
     find_spec,
     fraction,
@@ -89,6 +90,7 @@ def add_detect(commands: Any) -> None:
     parser.add_argument("--overwrite", action="store_true", help="process images again that are already done")
     add_precision(parser)
     add_input_size(parser)
+    add_slices(parser)
     parser.add_argument("--device", default="cpu", metavar="D", help="device for the model: cpu, cuda, cuda:1, mps")
     parser.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, if it exists")
     add_cluster_options(parser)
@@ -98,7 +100,7 @@ def add_detect(commands: Any) -> None:
 
 def _detect(args: argparse.Namespace) -> int:
     use_models_folder(args.models)
-    spec = find_spec(args.model, args.precision, args.input_size)
+    spec = find_spec(args.model, args.precision, args.input_size, args.slices)
     video_limits = limits_of_videos()
     videos, images = _find(args, video_limits)
     formats, video_formats = _formats(args, spec, videos=bool(videos), images=bool(images))

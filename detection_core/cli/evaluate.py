@@ -13,6 +13,7 @@ from detection_core.cli.common import (
     UsageError,
     add_input_size,
     add_precision,
+    add_slices,
     duration,
     find_spec,
     fraction,
@@ -77,6 +78,7 @@ def add_evaluate(commands: Any) -> None:
     parser.add_argument("--resamples", type=_count, default=200, metavar="N", help="resampled sets of images for intervals; 0 for none")
     add_precision(parser)
     add_input_size(parser)
+    add_slices(parser)
     parser.add_argument("--device", default="cpu", metavar="D", help="device for the models: cpu, cuda, cuda:1, mps")
     parser.add_argument("--models-dir", metavar="DIR", help="folder with your own models; default: models, if it exists")
     parser.set_defaults(command=_evaluate)
@@ -123,7 +125,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     if not args.models and not args.results:
         raise UsageError("Name at least one model after --models, or a results file after --results.")
     use_models_folder(args.models_dir)
-    sources = [*(find_spec(name, args.precision, args.input_size) for name in args.models), *args.results]
+    sources = [*(find_spec(name, args.precision, args.input_size, args.slices) for name in args.models), *args.results]
     _, loader = settings(args.device)
     from detection_core.engine import LocalEngine
     from detection_core.evaluation import Candidate, EvaluationOptions, evaluate

@@ -34,6 +34,8 @@ class Detections:
         model: Key of the model in the catalog, or "".
         category_ids: The id of each label in the data that the model was trained on, such as COCO's category ids; the background's is 0.
             Empty where the labels are the ids.
+        whole_scores: float32 [N] in 0–1, or None for an image that was not cut into slices: the score with which each object was found in
+            the whole image, 0 if it was found in slices only.
 
     Raises:
         ValueError: If shapes or lengths do not match, or values are out of range.
@@ -50,6 +52,7 @@ class Detections:
     keypoint_names: tuple[str, ...] = ()
     model: str = ""
     category_ids: tuple[int, ...] = ()
+    whole_scores: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         dtypes = {"labels": np.int64}
@@ -76,6 +79,7 @@ class Detections:
             "scores": (n,),
             "keypoints": (n, num_keypoints, 2),
             "keypoint_scores": (n, num_keypoints),
+            "whole_scores": (n,),
         }
         for name, shape in expected.items():
             value = getattr(self, name)
@@ -85,7 +89,7 @@ class Detections:
             raise ValueError(f"masks has shape {self.masks.shape}, expected ({n}, M, M)")
         if (self.keypoints is None) != (self.keypoint_scores is None):
             raise ValueError("keypoints and keypoint_scores must be given together")
-        if not (np.isfinite(self.boxes).all() and np.isfinite(self.scores).all()):
+        if not all(np.isfinite(values).all() for values in (self.boxes, self.scores, self.whole_scores) if values is not None):
             raise ValueError("boxes and scores must be finite")
         if self.keypoints is not None and self.keypoint_scores is not None:
             keypoints = np.concatenate([self.keypoints, self.keypoint_scores[..., None]], axis=2)
@@ -188,7 +192,8 @@ class Detections:
         return mask_polygons(self._soft_masks[index], self.boxes[index], self.image_size)
 
 
-_PER_OBJECT = tuple(f.name for f in fields(Detections) if f.name in {"boxes", "labels", "scores", "masks", "keypoints", "keypoint_scores"})
+_OF_THE_IMAGE = {"image_size", "categories", "keypoint_names", "model", "category_ids"}
+_PER_OBJECT = tuple(f.name for f in fields(Detections) if f.name not in _OF_THE_IMAGE)
 
 # COCO class names with an irregular plural.
 _IRREGULAR = {"knife": "knives", "mouse": "mice", "sheep": "sheep", "skis": "skis", "scissors": "scissors", "broccoli": "broccoli"}

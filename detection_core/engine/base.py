@@ -39,8 +39,8 @@ class JobState:
 
     Attributes:
         stage: What it is doing.
-        done: Bytes downloaded, or jobs ahead while queued.
-        total: Bytes in all, or None where unknown.
+        done: Bytes downloaded, or jobs ahead while queued, or tiles of a sliced image in which the model has run.
+        total: Bytes or tiles in all, or None where unknown. The first of the tiles is the whole image.
     """
 
     stage: Stage

@@ -16,9 +16,10 @@ from detection_core.engine.base import Call, EngineStatus, Function, Job, JobSta
 from detection_core.engine.cores import CoreAllocation, Cores
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.open_jobs import MAX_JOBS, MAX_JOBS_PER_VISITOR, OpenJobs
-from detection_core.engine.passes import QueuedJob, Returned, in_words, may_share_pass, run_jobs
+from detection_core.engine.passes import QueuedJob, Returned, answer_of, in_words, may_share_pass, run_jobs
 from detection_core.engine.result_cache import KEPT_RESULTS, Request, ResultCache
 from detection_core.engine.run_times import RunTimes
+from detection_core.engine.tile_runs import TileRuns
 from detection_core.errors import UserError
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import list_specs
@@ -41,7 +42,7 @@ class LocalEngine:
     Images wait in one line, fair between visitors by the time that their images take, see `FairQueue`. Whose turn it is gets cores as
     soon as there are enough, see `Cores`; nobody overtakes meanwhile, so that light models never starve a heavy one. Models load beside
     that, see `ModelLoader`, so that nobody waits for the download of a model that they have not asked for. A model runs once per image:
-    results are kept, by the image's content, for whoever asks again.
+    results are kept, by the image's content, for whoever asks again. A model with slices runs once per tile, see `TileRuns`.
 
     Args:
         device: Where models run, as torch names it.
@@ -186,11 +187,23 @@ class LocalEngine:
     def _enqueue(self, job: Job, module: nn.Module, load_time: float) -> None:
         with self._lock:
             request = self._jobs.request(job)
-            if request is None:
+        if request is None:
+            return
+        try:
+            slices = None if request.function else request.spec.slices
+            tiles = TileRuns(request.image.image, slices) if slices else None
+        except UserError as error:
+            job.complete(error)
+            return
+        with self._lock:
+            if job not in self._jobs:
                 return
             # The module goes along: it could be let go before its turn comes, and the device must not wait for a load.
-            self._queue.put(QueuedJob(job, request, module, load_time, time.perf_counter()), job.visitor, self._costs.cost(job.spec.key))
+            self._put(QueuedJob(job, request, module, load_time, time.perf_counter(), tiles))
         self._start_runs()
+
+    def _put(self, queued: QueuedJob) -> None:
+        self._queue.put(queued, queued.job.visitor, self._costs.cost(_runs_as(queued.request)))
 
     def _start_runs(self) -> None:
         """Starts whoever is first in line, as long as there are cores for them."""
@@ -216,7 +229,7 @@ class LocalEngine:
             # The result of what is running just now serves whoever asks for the same.
             if request.keep and any(running.request.key == request.key for running in self._running):
                 return
-            allocation = self._cores.acquire(request.spec.key, others_wait=len(self._queue) > 1, undisturbed=request.measure)
+            allocation = self._cores.acquire(_runs_as(request), others_wait=len(self._queue) > 1, undisturbed=request.measure)
             if allocation is None:
                 return
             batch = [self._queue.pop()]
@@ -232,7 +245,7 @@ class LocalEngine:
     def _run(self, batch: list[QueuedJob], allocation: CoreAllocation) -> None:
         started = time.perf_counter()
         for queued in batch:
-            queued.job.update(JobState(Stage.RUN))
+            queued.job.update(queued.state)
         with self._lock:
             # The sizes of a model share all but the transform.
             network = getattr(batch[0].module, "backbone", batch[0].module)
@@ -245,32 +258,37 @@ class LocalEngine:
         # Of images that shared a pass each has the time of the whole.
         durations = [outcome.timings.network + outcome.timings.post for outcome in outcomes if isinstance(outcome, Result)]
         seconds = sum(durations) * passes / len(batch)
+        answers = [answer_of(queued, outcome) for queued, outcome in zip(batch, outcomes, strict=True)]
+        waits = [queued.waited + started - queued.queued for queued in batch]
         with self._lock:
             self._running.difference_update(batch)
             is_typical = not first_run and len(durations) == len(batch)
             self._cores.release(allocation, seconds if is_typical else None)
-            for queued, outcome in zip(batch, outcomes, strict=True):
-                if isinstance(outcome, Result):
-                    self._record(queued.request, outcome, seconds * allocation.cores / self._cores.count / len(batch))
+            for queued, outcome, answer, waited in zip(batch, outcomes, answers, waits, strict=True):
+                if isinstance(outcome, Result) and not first_run:
+                    self._costs.record(_runs_as(queued.request), seconds * allocation.cores / self._cores.count / len(batch))
+                if isinstance(answer, Result):
+                    self._record(queued.request, answer)
+                elif answer is None and queued.job in self._jobs:
+                    self._put(replace(queued, waited=waited, queued=time.perf_counter()))
         self._start_runs()
-        for queued, outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, Result):
-                timings = replace(outcome.timings, load=queued.load_time, wait=started - queued.queued)
-                outcome = replace(outcome, timings=timings)
-            queued.job.complete(outcome.value if isinstance(outcome, Returned) else outcome)
+        for queued, answer, waited in zip(batch, answers, waits, strict=True):
+            if isinstance(answer, Result):
+                answer = replace(answer, timings=replace(answer.timings, load=queued.load_time, wait=waited))
+            if answer is not None:
+                queued.job.complete(answer.value if isinstance(answer, Returned) else answer)
 
-    def _record(self, request: Request, result: Result, cost: float) -> None:
-        """Keeps a result, and remembers what it cost: seconds, and its share of all the device's time."""
+    def _record(self, request: Request, result: Result) -> None:
+        """Keeps a result, and remembers how long it took."""
         self._seconds.record(request.spec.key, result.timings.network + result.timings.post, first=result.first_run)
-        if not result.first_run:
-            self._costs.record(request.spec.key, cost)
         self._kept.add(request, result)
 
     def _report_positions(self) -> None:
         # Within the lock: a job that starts to run meanwhile must not be reported as queued afterwards.
         with self._lock:
             for position, queued in enumerate(self._queue):
-                queued.job.update(JobState(Stage.QUEUE, position))
+                begun = queued.tiles is not None and queued.tiles.have_begun
+                queued.job.update(queued.state if begun else JobState(Stage.QUEUE, position))
 
     def _remove(self, job: Job) -> None:
         with self._lock:
@@ -279,3 +297,8 @@ class LocalEngine:
         # It may have been first in line, and waited for more cores than the next one needs.
         if was_queued:
             self._start_runs()
+
+
+def _runs_as(request: Request) -> str:
+    """The key of the model that runs: a tile costs as much as an image."""
+    return request.spec.in_slices(None).key

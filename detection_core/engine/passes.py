@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-from detection_core.engine.base import EngineError, Job, Result
+from detection_core.engine.base import EngineError, Job, JobState, Result, Stage
 from detection_core.engine.peak_memory import peak_memory
 from detection_core.engine.result_cache import Request
+from detection_core.engine.tile_runs import TileRuns
 from detection_core.errors import UserError
 from detection_core.models.detector import run
 from detection_core.models.device import is_lack_of_memory
@@ -36,20 +38,32 @@ Outcome = Result | Returned | Exception
 
 @dataclass(frozen=True, eq=False)
 class QueuedJob:
-    """A job whose model is loaded: it waits for the device since `queued`."""
+    """A job whose model is loaded: it waits for the device since `queued`. That of a sliced image returns into the line after each tile."""
 
     job: Job
     request: Request
     module: nn.Module
     load_time: float
     queued: float
+    tiles: TileRuns | None = None
+    # Before `queued`, seconds.
+    waited: float = 0.0
+
+    @property
+    def state(self) -> JobState:
+        """The state of the job while it runs."""
+        return self.tiles.state if self.tiles else JobState(Stage.RUN)
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """What the model runs on next, RGB uint8 [H,W,3]."""
+        return self.tiles.next_pixels() if self.tiles else np.asarray(self.request.image.image)
 
 
 def may_share_pass(queued: QueuedJob, batch: Sequence[QueuedJob]) -> bool:
     """Returns whether a job may join others in a pass: only images of one size, because a smaller one would be padded and change."""
     first, request = batch[0], queued.request
     size, tasks = first.request.image.image.size, first.request.tasks
-    if request.function is not None or first.request.function is not None:
+    if request.function is not None or first.request.function is not None or queued.tiles or first.tiles:
         return False
     alike = queued.module is first.module and request.image.image.size == size and request.tasks == tasks
     again = request.keep and any(request.key == other.request.key for other in batch)
@@ -77,6 +91,16 @@ def run_jobs(batch: Sequence[QueuedJob], loader: ModelLoader, device: torch.devi
     return outcomes, 1
 
 
+def answer_of(queued: QueuedJob, outcome: Outcome) -> Outcome | None:
+    """Returns what a job's run means for the job: its outcome, or for a tile that is not the last, None."""
+    if queued.tiles is None or not isinstance(outcome, Result):
+        return outcome
+    try:
+        return queued.tiles.add(outcome)
+    except Exception as error:
+        return in_words(error, queued.request.spec)
+
+
 def in_words(error: BaseException, spec: ModelSpec) -> Exception:
     """Returns what went wrong in words for people, with the error as its cause; the log has the rest."""
     if isinstance(error, UserError):
@@ -98,7 +122,7 @@ def _run_once(batch: Sequence[QueuedJob], device: torch.device, first_run: bool)
         if request.function is not None:
             return [Returned(request.function(module, request.spec, np.asarray(request.image.image)))]
         with peak_memory(device) if request.measure else nullcontext(_unknown) as peak:
-            images = [np.asarray(queued.request.image.image) for queued in batch]
+            images = [queued.pixels() for queued in batch]
             found, timings = run(module, request.spec, images, device, tasks=request.tasks)
             run_memory = peak()
     except BaseException as error:

@@ -27,6 +27,7 @@ _NOTES = {
     Precision.FAST: "Detection in the fast precision computes with 16 bits: its scores and boxes differ slightly from these.",
     Precision.STOCK: "",
 }
+_IN_SLICES = "This explains the whole image. What the model found in slices only is not part of it."
 
 
 @torch.inference_mode()
@@ -49,7 +50,7 @@ def record(module: nn.Module, spec: ModelSpec, image: ImageInput) -> Recording:
         (gathered, levels), proposals = read_one_stage(module, captured), None
     batch, _ = captured.outputs["transform"]
     assert captured.detections is not None
-    note = _NOTES[spec.precision]
+    notes = [_NOTES[spec.precision], _IN_SLICES if spec.slices else ""]
     return Recording(
         spec=spec.in_precision(Precision.STOCK),
         image_size=(pixels.shape[0], pixels.shape[1]),
@@ -65,7 +66,7 @@ def record(module: nn.Module, spec: ModelSpec, image: ImageInput) -> Recording:
         rules=gathered.rules,
         selection=select(gathered.candidates, gathered.rules),
         detections=captured.detections,
-        notes=(note,) if note else (),
+        notes=tuple(filter(None, notes)),
     )
 
 

@@ -43,7 +43,8 @@ def to_json(
         `format`, `file_name`, `model`, `width`, `height`, `summary`, `notes`, `provenance`, `categories`, `category_ids` (if the model
         has any of its own), `keypoint_names` (null without keypoints), `mask_size` (null without masks) and `objects`. Each object has
         `label`, `class_id` (its place in `categories`), `score`, `box` (XYXY pixels) and, where the model predicts them, `keypoints`
-        (name → x, y, logit `score`; null for an object without any), `polygons` (rings of [x, y], even-odd rule, rounded to 0.01
+        (name → x, y, logit `score`; null for an object without any), `whole_score` (for an image in slices: the object's score in the whole
+        image, 0 if only slices found it), `polygons` (rings of [x, y], even-odd rule, rounded to 0.01
         pixels) and `mask_grid`, the soft mask itself: `mask_size`² little-endian float32 values over the box, row by row, deflated
         (zlib), in Base64.
     """
@@ -77,6 +78,8 @@ def _object(detections: Detections, index: int, has_keypoints: bool) -> dict[str
         entry["mask_grid"] = _packed(detections.masks[index])
     if detections.keypoints is not None:
         entry["keypoints"] = _keypoints(detections, index) if has_keypoints else None
+    if detections.whole_scores is not None:
+        entry["whole_score"] = shortest(detections.whole_scores[index])
     return entry
 
 
@@ -105,11 +108,14 @@ def from_json(data: Any) -> Detections:
     n = len(data["objects"])
     boxes, labels, scores = np.zeros((n, 4), np.float32), np.zeros(n, np.int64), np.zeros(n, np.float32)
     masks: list[NDArray[np.float32]] = []
+    whole_scores = np.full(n, np.nan, np.float32)
     points = None if names is None else np.full((n, len(names), 3), np.nan, np.float32)
     for index, entry in enumerate(data["objects"]):
         try:
             with np.errstate(over="ignore"):  # Values that are too large become infinite, which is refused below.
                 boxes[index], labels[index], scores[index] = entry["box"], entry["class_id"], entry["score"]
+                if "whole_score" in entry:
+                    whole_scores[index] = entry["whole_score"]
             if not np.abs(boxes[index]).max() <= _FARTHEST:
                 raise ValueError("its box is larger than any image")
             if size is not None:
@@ -135,6 +141,7 @@ def from_json(data: Any) -> Detections:
             keypoint_names=tuple(names or ()),
             model=data["model"],
             category_ids=tuple(data.get("category_ids", ())),
+            whole_scores=None if np.isnan(whole_scores).all() else whole_scores,
         )
     except ValueError as error:
         raise ResultsFormatError(f"The result is not consistent: {_shortened(error)}.") from error

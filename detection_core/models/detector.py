@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from detection_core.models.instance_ssd import InstanceSSD
 from detection_core.models.loader import ModelLoader
 from detection_core.models.optimized import heads_with_tasks, takes_bytes
 from detection_core.models.space_gpu import on_space_gpu
+from detection_core.slicing import Slices
 
 ImageInput = Image.Image | NDArray[np.uint8] | str | Path
 
@@ -44,12 +45,15 @@ class Timings:
     network: float = 0.0
     post: float = 0.0
 
+    def __add__(self, other: Timings) -> Timings:
+        return Timings(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+
 
 class Detector:
     """Finds objects with one model.
 
     The model runs once per image with its lowest threshold. Filtering the result gives the same objects as a higher threshold:
-    `detections[detections.scores > 0.5]`.
+    `detections[detections.scores > 0.5]`. A model with slices runs once in the whole image and once in each of its tiles.
 
     Args:
         model: A key from the catalog, or a spec.
@@ -77,6 +81,7 @@ class Detector:
 
         Raises:
             ImageError: If the image cannot be read.
+            TooManySlicesError: If the model's slices are too small for the image.
         """
         return self.detect_batch([image])[0]
 
@@ -86,13 +91,22 @@ class Detector:
         Args:
             images: As for `detect`.
             batch_size: Images in one pass. More than one is faster only on a GPU, and changes results slightly because torchvision
-                pads a batch to its largest image.
+                pads a batch to its largest image. Slices pass one at a time.
         """
+        if self.spec.slices is not None:
+            return [self._detect_in_slices(as_array(image), self.spec.slices) for image in images]
         results = []
         for start in range(0, len(images), batch_size):
             pixels = [as_array(image) for image in images[start : start + batch_size]]
             results += run(self._module, self.spec, pixels, self.device)[0]
         return results
+
+    def _detect_in_slices(self, pixels: NDArray[np.uint8], size: int) -> Detections:
+        slices = Slices((pixels.shape[0], pixels.shape[1]), size)
+        while not slices.is_done:
+            x0, y0, x1, y1 = slices.next_tile
+            slices.add(run(self._module, self.spec, [pixels[y0:y1, x0:x1]], self.device)[0][0])
+        return slices.result()
 
 
 def as_array(image: ImageInput) -> NDArray[np.uint8]:

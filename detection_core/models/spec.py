@@ -12,6 +12,7 @@ from detection_core.models.families import Family, Task
 from detection_core.models.input_size import LARGEST, SMALLEST, check_input_size, why_one_size
 from detection_core.models.model_key import ModelKey, VariantError
 from detection_core.models.precision import Precision
+from detection_core.slicing.grid import LARGEST_SLICE, SMALLEST_SLICE
 
 # See `ModelSpec.video_threshold`.
 _LOWEST_IN_VIDEO = 0.35
@@ -106,6 +107,14 @@ class ModelSpec:
         """
         return self.as_variant(replace(ModelKey.parse(self.key), input_size=size))
 
+    def in_slices(self, size: int | None) -> ModelSpec:
+        """Returns the spec of the same model in slices of another side in pixels; None for whole images only.
+
+        Raises:
+            VariantError: If slices cannot have this side.
+        """
+        return self.as_variant(replace(ModelKey.parse(self.key), slices=size))
+
     def as_variant(self, variant: ModelKey) -> ModelSpec:
         """Returns the spec of the same model in the variant of a key, with its own key and title.
 
@@ -119,8 +128,8 @@ class ModelSpec:
         title = self.title.removesuffix(_title_suffix(own))
         if key.input_size is not None:
             check_input_size(title, self.family, key.input_size)
-        if key.slices is not None:
-            raise VariantError(f"{title} looks at whole images only. Leave “@slices{key.slices}” out of its key.")
+        if key.slices is not None and not SMALLEST_SLICE <= key.slices <= LARGEST_SLICE:
+            raise VariantError(f"Slices have {SMALLEST_SLICE} to {LARGEST_SLICE} pixels, not {key.slices}. Choose another size.")
         return replace(
             self, key=str(key), title=title + _title_suffix(key), precision=key.precision, input_size=key.input_size, slices=key.slices
         )

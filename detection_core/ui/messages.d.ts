@@ -37,6 +37,8 @@ interface ViewObject {
   polygons?: number[][] | null;
   /** [x, y, logit] of each. */
   keypoints?: number[][] | null;
+  /** Of an image in slices: the score in the whole image, 0 where only slices found it. */
+  whole_score?: number | null;
 }
 
 /** What is drawn: an object with what the view has found out about it. */
@@ -81,13 +83,15 @@ interface DetectMessage extends ViewResult {
   model: { key: string; title: string };
   error: ViewError | null;
   formats: string[];
+  /** The tiles of an image in slices. */
+  tiles: Box[];
   notes: string[];
   download: FileData | null;
   download_name: string;
   explain: ExplainStart | null;
 }
 type DetectResult = Omit<DetectMessage, "objects"> & { objects: (Drawn & ViewObject)[] };
-type DetectSettings = Style & { threshold: number; hidden_classes: number[] };
+type DetectSettings = Style & { threshold: number; hidden_classes: number[]; only_slices: boolean };
 
 /** What opens the mode Explain, and the answers in it, as in ui/explain/questions.py. */
 interface ExplainStart {

@@ -17,7 +17,7 @@ from detection_core.formats import Provenance, ResultsFormatError, from_json, to
 from detection_core.formats.json_writing import shortest
 from tests.factories import make_detections
 
-_ARRAYS = ("boxes", "labels", "scores", "masks", "keypoints", "keypoint_scores")
+_ARRAYS = ("boxes", "labels", "scores", "masks", "keypoints", "keypoint_scores", "whole_scores")
 
 
 def reloaded(found: Detections) -> Detections:
@@ -48,6 +48,15 @@ def test_noisy_masks_come_back_bit_by_bit():
     noise = np.random.default_rng(1).random((3, 28, 28), np.float32)
     found = replace(make_detections(3, masks=True), masks=noise)
     assert_equal(reloaded(found), found)
+
+
+def test_scores_in_the_whole_image_come_back():
+    found = replace(make_detections(3), whole_scores=np.array([0.9, 0, 1 / 3], np.float32))
+    assert_equal(reloaded(found), found)
+    written = to_json(found)
+    del written["objects"][1]["whole_score"]
+    with pytest.raises(ResultsFormatError, match="must be finite"):
+        from_json(written)
 
 
 @given(arrays(np.float32, 8, elements=st.floats(width=32, allow_nan=False, allow_infinity=False)))

@@ -136,7 +136,8 @@ def test_a_size_stays_in_another_precision():
         (f"{PERSON_MODEL}@1334px", "must be from 320 to 1333 px, not 1334 px"),
         ("ssd300_vgg16@320px", "SSD300 VGG-16 cannot run at 320 px. SSD models have one input size only: their anchors"),
         ("ssdlite300_mobilenet_v2@fast@480px", "SSDlite models have one input size only"),
-        (f"{PERSON_MODEL}@slices640", "looks at whole images only"),
+        (f"{PERSON_MODEL}@slices127", "Slices have 128 to 4096 pixels"),
+        (f"{PERSON_MODEL}@slices4097", "Slices have 128 to 4096 pixels"),
     ],
 )
 def test_what_a_model_cannot_do_is_said(key, message):

@@ -64,6 +64,8 @@ class ViewObject(GradioModel):
     color: str
     polygons: list[list[float]] | None = None
     keypoints: list[list[float]] | None = None
+    # Only of an image in slices: the score in the whole image, 0 where only slices found it.
+    whole_score: float | None = None
 
 
 class PageMessage(GradioModel):
@@ -114,6 +116,8 @@ class ViewMessage(PageMessage, ViewResult):
     model: ViewModel | None = None
     # Keys of the export formats that can hold the result.
     formats: list[str] = Field(default_factory=list)
+    # The tiles of an image in slices, XYXY in pixels, without the whole image.
+    tiles: list[tuple[int, int, int, int]] = Field(default_factory=list)
     # Opens the mode Explain, see `ui/explain/questions.py`.
     explain: dict[str, Any] | None = None
     # Only on the way from the browser.
@@ -130,6 +134,7 @@ def view_payload(
     color_by: ColorBy = "auto",
     timings: Mapping[str, float] | None = None,
     notes: Iterable[str] = (),
+    tiles: Iterable[tuple[int, int, int, int]] = (),
 ) -> ViewMessage:
     """A complete result for the view: everything above the model's minimum score, so that the browser can filter it.
 
@@ -142,6 +147,7 @@ def view_payload(
         color_by: What colors stand for.
         timings: Milliseconds of each step by name.
         notes: Remarks on this result, one line each.
+        tiles: The tiles of an image in slices, XYXY in pixels.
     """
     height, width = detections.image_size
     result = view_result(detections, threshold=threshold, floor=floor, color_by=color_by, timings=timings)
@@ -153,6 +159,7 @@ def view_payload(
         model=ViewModel(key=detections.model, title=title),
         notes=list(notes),
         formats=suiting_formats(detections),
+        tiles=list(tiles),
     )
 
 
@@ -172,9 +179,14 @@ def view_result(
     )
 
 
-def image_payload(image_path: str | Path, image_size: tuple[int, int], status: ViewStatus | None = None) -> ViewMessage:
+def image_payload(
+    image_path: str | Path,
+    image_size: tuple[int, int],
+    status: ViewStatus | None = None,
+    tiles: Iterable[tuple[int, int, int, int]] = (),
+) -> ViewMessage:
     """An image of `image_size` (height, width) that has no result yet; objects of another image are removed from the view."""
-    return ViewMessage(image=FileData(path=str(image_path)), width=image_size[1], height=image_size[0], status=status)
+    return ViewMessage(image=FileData(path=str(image_path)), width=image_size[1], height=image_size[0], status=status, tiles=list(tiles))
 
 
 def status_payload(stage: StatusStage, text: str, *, done: float = 0, total: float | None = None) -> ViewMessage:
@@ -210,6 +222,7 @@ def view_objects(detections: Detections, color_by: ColorBy) -> list[ViewObject]:
             color=to_hex(colors[i]),
             polygons=None if detections.masks is None else [_rounded(ring.reshape(-1)) for ring in detections.polygons(i)],
             keypoints=_keypoints(detections, i) if has_keypoints else None,
+            whole_score=None if detections.whole_scores is None else round(float(detections.whole_scores[i]), 6),
         )
         for i, has_keypoints in enumerate(detections.has_keypoints)
     ]

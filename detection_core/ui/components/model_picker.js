@@ -1,10 +1,11 @@
-// A grouped <select> of all models, the precisions and input sizes of the chosen one and its card.
+// A grouped <select> of all models, the precisions, input sizes and slices of the chosen one and its card.
 // value: {selected: key, models: [{key, title, group, states: {precision: state}, ...}]}.
 
 import { make, setText, show } from "./js/dom.js";
 import { createInputSizeChoice } from "./js/input_size_choice.js";
 import { createChosen, fillModelSelect, keyIn, lookUp } from "./js/model_options.js";
 import { createPrecisionChoice } from "./js/precision_choice.js";
+import { createSlicesChoice } from "./js/slices_choice.js";
 
 /** @param {Mounting} mounting */
 export function mount({ element, props, trigger, watch }) {
@@ -16,13 +17,15 @@ export function mount({ element, props, trigger, watch }) {
   const chosen = createChosen(props);
   const precisions = createPrecisionChoice((precision) => choose({ ...looked(), precision }));
   const inputSizes = createInputSizeChoice((inputSize) => choose({ ...looked(), inputSize }));
-  element.querySelector(".picker-variant")?.replaceWith(precisions.node, inputSizes.node);
+  const slices = createSlicesChoice((side) => choose({ ...looked(), slices: side }));
+  element.querySelector(".picker-variant")?.replaceWith(precisions.node, inputSizes.node, slices.node);
   const looked = () => lookUp(props.value.selected, props.value.models);
 
   function showCard() {
     const { model, precision, states, state } = looked();
     precisions.draw(states, precision, "Precision");
     inputSizes.draw(looked(), "Input size");
+    slices.draw(looked(), "Slices");
     show(details, Boolean(model));
     setText(bestFor, model ? model.best_for : "The file of this model has been removed. Put it back, or choose another model.");
     if (model) card.replaceChildren(pillsOf(model, state), factsOf(model), ...finePrintOf(model, looked()));
@@ -47,10 +50,10 @@ export function mount({ element, props, trigger, watch }) {
     return facts;
   }
 
-  /** @param {ModelCard} model @param {{ precision: string, inputSize: number | null }} variant */
-  function finePrintOf({ metrics_on, recipe }, { precision, inputSize }) {
+  /** @param {ModelCard} model @param {{ precision: string, inputSize: number | null, slices: number | null }} variant */
+  function finePrintOf({ metrics_on, recipe }, { precision, inputSize, slices: side }) {
     if (!metrics_on && !recipe) return [];
-    const others = [precision === "fast" && "not in fast precision", inputSize && "not at this input size"].filter(Boolean);
+    const others = [precision === "fast" && "not in fast precision", inputSize && "not at this input size", side && "not in slices"].filter(Boolean);
     const fine = make("p", "fine", metrics_on ? `${[`Measured on ${metrics_on}`, ...others].join(", ")}. ` : "");
     if (recipe) {
       const link = make("a", "", "How it was trained");

@@ -1,4 +1,4 @@
-// A few grouped selects of models, each with its precisions and input sizes.
+// A few grouped selects of models, each with its precisions, input sizes and slices.
 // value: {selected: [key, ...], least, most, models: [{key, title, group, states: {precision: state}, size, facts, ...}]}.
 
 import { make, makeButton, makeSvg, setAttribute, setText, show } from "./js/dom.js";
@@ -6,13 +6,16 @@ import { costInWords, createInputSizeChoice } from "./js/input_size_choice.js";
 import { splitKey } from "./js/model_keys.js";
 import { createChosen, fillModelSelect, keyIn, lookUp } from "./js/model_options.js";
 import { NO_SUCH_PRECISION, createPrecisionChoice } from "./js/precision_choice.js";
+import { createSlicesChoice } from "./js/slices_choice.js";
+
+/** @typedef {{ precision: ReturnType<typeof createPrecisionChoice>, inputSize: ReturnType<typeof createInputSizeChoice>, slices: ReturnType<typeof createSlicesChoice> }} VariantChoices */
 
 /** @param {Mounting} mounting */
 export function mount({ element, props, trigger, watch }) {
   const list = /** @type {HTMLOListElement} */ (element.querySelector("ol"));
   const add = /** @type {HTMLButtonElement} */ (element.querySelector(".add"));
   const chosen = createChosen(props);
-  /** @type {WeakMap<Element, { precision: ReturnType<typeof createPrecisionChoice>, inputSize: ReturnType<typeof createInputSizeChoice> }>} */
+  /** @type {WeakMap<Element, VariantChoices>} */
   const variants = new WeakMap();
 
   function draw() {
@@ -32,14 +35,15 @@ export function mount({ element, props, trigger, watch }) {
     select.addEventListener("change", () => change({ name: select.value }));
     const precision = createPrecisionChoice((wanted) => change({ precision: wanted }));
     const inputSize = createInputSizeChoice((wanted) => change({ inputSize: wanted }));
-    variants.set(slot, { precision, inputSize });
+    const slices = createSlicesChoice((wanted) => change({ slices: wanted }));
+    variants.set(slot, { precision, inputSize, slices });
     choice.append(select);
     const remove = makeButton("remove", "", () => removeSlot(slot));
     const cross = makeSvg("svg", "", remove);
     cross.setAttribute("viewBox", "0 0 16 16");
     cross.setAttribute("aria-hidden", "true");
     makeSvg("path", "", cross).setAttribute("d", "M4 4l8 8M12 4l-8 8");
-    slot.append(make("span", "letter"), choice, remove, precision.node, inputSize.node, make("p", "facts"));
+    slot.append(make("span", "letter"), choice, remove, precision.node, inputSize.node, slices.node, make("p", "facts"));
     return slot;
   }
 
@@ -51,7 +55,7 @@ export function mount({ element, props, trigger, watch }) {
    * @param {boolean} removable
    */
   function drawSlot(slot, key, index, models, removable) {
-    const [letter, choice, remove, , , facts] = slot.children;
+    const [letter, choice, remove, , , , facts] = slot.children;
     const select = /** @type {HTMLSelectElement} */ (choice.firstChild);
     const looked = lookUp(key, models);
     const name = `Model ${String.fromCharCode(65 + index)}`;
@@ -61,16 +65,17 @@ export function mount({ element, props, trigger, watch }) {
     fillModelSelect(select, models, looked.name);
     variants.get(slot)?.precision.draw(looked.states, looked.precision, `Precision of model ${name.slice(-1)}`);
     variants.get(slot)?.inputSize.draw(looked, `Input size of model ${name.slice(-1)}`);
+    variants.get(slot)?.slices.draw(looked, `Slices of model ${name.slice(-1)}`);
     /** @type {HTMLButtonElement} */ (remove).disabled = !removable;
     setText(facts, looked.model ? factsOf(looked.model, looked) : "The file of this model has been removed.");
   }
 
   /** @param {ModelCard} model @param {import("./js/model_options.js").LookedUp} looked */
-  function factsOf(model, { key, precision, inputSize, state }) {
+  function factsOf(model, { key, precision, inputSize, slices, state }) {
     if (!state) return NO_SUCH_PRECISION;
     const { tasks, facts, size } = model;
     const accuracy = facts.find(([name]) => name === "Box AP")?.join(" ");
-    const measured = accuracy && [accuracy, precision === "fast" && "if exact", inputSize && "as trained"].filter(Boolean).join(" ");
+    const measured = accuracy && [accuracy, precision === "fast" && "if exact", inputSize && "as trained", slices && "without slices"].filter(Boolean).join(" ");
     const download = { "to download": `${size} download`, "not on this machine": state }[state];
     return [tasks.join(", "), measured, download, costInWords(key, model)].filter(Boolean).join(" · ");
   }

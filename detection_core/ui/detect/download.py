@@ -58,6 +58,8 @@ def seen_result(kept: KeptResult, settings: ViewSettings) -> ImageResult:
     indices = np.flatnonzero(visible)
     loaded = read_upload(kept.image_path)
     chosen = plain_settings(settings)
+    if kept.detections.whole_scores is None:
+        del chosen["only_slices"]
     return ImageResult(
         file_name=kept.image_path.name,
         detections=kept.detections[visible],

@@ -2,6 +2,7 @@
 
 import { createChips, createHistogram, createLayerButtons, createSlider, createStyleSliders, layersFor, toggled } from "../components/js/controls.js";
 import { formatScore, setText } from "../components/js/dom.js";
+import { createSlices } from "./slices.js";
 import { countByClass, nameOf } from "./words.js";
 
 /**
@@ -21,8 +22,10 @@ export function createPanel(ui, layers, { settings, onChange }) {
   });
   const threshold = createSlider(ui.threshold, formatScore, (value) => onChange({ threshold: value }));
   const styleSliders = createStyleSliders(ui, onChange);
+  const slices = createSlices(ui, { settings, onChange });
 
   return {
+    slices,
     /** Fits everything to a result; what the sliders cannot show of the settings is changed there. @param {DetectResult} result */
     build(result) {
       const { objects, color_by } = result;
@@ -42,6 +45,7 @@ export function createPanel(ui, layers, { settings, onChange }) {
       layerButtons.update(settings(), layersFor(layers, parts));
       chips.update(countByClass(result.objects, ({ score }) => score >= lowest - 1e-9), new Set(hidden_classes));
       histogram.update(lowest);
+      slices.update(result);
       ui.defaultThreshold.disabled = Math.abs(lowest - result.threshold) < 0.005;
     },
     /** Without a result there is nothing to switch. */

@@ -17,6 +17,7 @@ from detection_core.formats import provenance_of
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import ModelSpec, get_model_spec
 from detection_core.models.model_key import state_of
+from detection_core.slicing import Tile, tile_grid
 from detection_core.ui.components.client_values import mapping_of, text_of
 from detection_core.ui.components.example_strip import ExampleStrip
 from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
@@ -136,7 +137,7 @@ class DetectTab:
             spec = get_model_spec(key)
             job = self._engine.submit(loaded, spec, visitor=visitor)
             image = shown_file(path, loaded, self._view)
-            for update in _progress(job, spec.title, image, loaded):
+            for update in _progress(job, spec, image, loaded):
                 if not self._turns.is_current(visitor, turn):
                     job.cancel()
                     break
@@ -210,17 +211,17 @@ class DetectTab:
         return picker_value(key, states, self._engine.run_seconds(first=True)), gr.update(value=detect_label(key, states))
 
 
-def _progress(job: Job, title: str, image: str, loaded: LoadedImage) -> Iterator[Update]:
+def _progress(job: Job, spec: ModelSpec, image: str, loaded: LoadedImage) -> Iterator[Update]:
     """Reports a job's progress until it is done; a quick job is not reported at all."""
     seen = JobState(Stage.LOAD)
     state = job.wait_for_change(seen, _FIRST_POLL_SECONDS)
     if state.stage is Stage.DONE:
         return
-    height, width = loaded.image.height, loaded.image.width
-    yield image_payload(image, (height, width), status_of(state, title)), *_NOTHING[1:4], _visible(True)
+    size = (loaded.image.height, loaded.image.width)
+    yield image_payload(image, size, status_of(state, spec.title), _tiles(loaded, spec)), *_NOTHING[1:4], _visible(True)
     while not job.future.done():
         if state != seen:
-            yield ViewMessage(status=status_of(state, title)), *_NOTHING[1:]
+            yield ViewMessage(status=status_of(state, spec.title)), *_NOTHING[1:]
         seen = state
         state = job.wait_for_change(seen, _POLL_SECONDS)
 
@@ -237,7 +238,13 @@ def _result_message(result: Result, spec: ModelSpec, decoded: float, image: str,
         floor=spec.min_score,
         timings=milliseconds(result, decoded),
         notes=notes,
+        tiles=_tiles(loaded, spec),
     )
+
+
+def _tiles(loaded: LoadedImage, spec: ModelSpec) -> list[Tile]:
+    """The grid of a model with slices."""
+    return tile_grid((loaded.image.height, loaded.image.width), spec.slices) if spec.slices else []
 
 
 def _visible(visible: bool) -> Any:

@@ -51,7 +51,12 @@ export function createTable(scroller, { onHover, onSelect }) {
     const swatch = make("span", "dv-swatch");
     swatch.style.background = object.color;
     const name = make("td", "dv-cell-class");
-    name.append(swatch, make("span", "dv-cell-name", object.name));
+    const mark = make("span", "dv-slice-mark");
+    mark.title = "Found in slices only";
+    mark.role = "img";
+    mark.ariaLabel = mark.title;
+    show(mark, false);
+    name.append(swatch, mark, make("span", "dv-cell-name", object.name));
     name.title = object.name;
     const score = make("td", "dv-cell-score");
     const bar = make("span", "dv-bar");
@@ -138,6 +143,8 @@ export function createTable(scroller, { onHover, onSelect }) {
     setSelected,
     refreshTabStop,
     setVisible: (/** @type {number} */ index, /** @type {boolean} */ visible) => show(rows[index], visible),
+    /** Marks an object that only slices found. */
+    setMarked: (/** @type {number} */ index, /** @type {boolean} */ marked) => show(rows[index].cells[1].children[1], marked),
     setActive: (/** @type {number[]} */ indices) => rows.forEach((row, i) => row.classList.toggle("dv-active", indices.includes(i))),
     /**
      * Shows how many keypoints of each object are above a threshold; gives whether that is another threshold than before.

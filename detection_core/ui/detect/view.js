@@ -37,7 +37,7 @@ export function mount({ element, props, trigger, server, watch, constants }) {
   /** @type {string | null} */
   let modelKey = null;
   /** @type {DetectSettings} */
-  let settings = { threshold: 0.5, hidden_classes: [], ...constants.style };
+  let settings = { threshold: 0.5, hidden_classes: [], only_slices: false, ...constants.style };
   const hook = { lastRedrawMs: 0, redraws: 0, redraw: () => redraw(true), visibleCount };
 
   const table = createTable(ui.scroller, {
@@ -45,7 +45,7 @@ export function mount({ element, props, trigger, server, watch, constants }) {
     onSelect: (index, again) => image.select(again && index === image.selected() ? -1 : index),
   });
   const announcer = createAnnouncer(ui.announcer, () => (result ? summary() : ""), ANNOUNCE_DELAY);
-  const image = createImage(ui, { onSay: announcer.say, onActive: table.setActive, onSelected: table.setSelected, onCamera: (camera) => explain?.setCamera(camera) });
+  const image = createImage(ui, { onSay: announcer.say, onActive: table.setActive, onSelected: table.setSelected, onCamera: (camera) => [explain, panel.slices].forEach((part) => part?.setCamera(camera)) });
   const panel = createPanel(ui, constants.layers, { settings: () => settings, onChange: change });
   const formats = createExportMenu(ui.formats, constants.exportFormats, ([format]) => askForDownload(format));
 
@@ -104,6 +104,7 @@ export function mount({ element, props, trigger, server, watch, constants }) {
   /** @param {any} message with an image */
   function showImage(message) {
     if (image.setImage(message)) forgetObjects();
+    panel.slices.setTiles(message.tiles);
   }
 
   function forgetObjects() {
@@ -156,9 +157,7 @@ export function mount({ element, props, trigger, server, watch, constants }) {
     return result ? result.objects.filter((_, i) => image.isShown(i)).length : 0;
   }
 
-  function summary(limit = Infinity) {
-    return result ? summaryOf(countByClass(result.objects, (_, i) => image.isShown(i)), result, limit) : "";
-  }
+  const summary = (limit = Infinity) => (result ? summaryOf(countByClass(result.objects, (_, i) => image.isShown(i)), result, limit) : "");
 
   // ---------------------------------------------------------------- settings and redrawing
 
@@ -179,7 +178,8 @@ export function mount({ element, props, trigger, server, watch, constants }) {
     const hidden = new Set(settings.hidden_classes);
     let changed = false;
     result.objects.forEach((object, i) => {
-      const visible = object.score >= settings.threshold - 1e-9 && !hidden.has(object.class_id);
+      const visible = object.score >= settings.threshold - 1e-9 && !hidden.has(object.class_id) && !panel.slices.hides(object);
+      table.setMarked(i, panel.slices.marks(object));
       if (!image.setVisible(i, visible)) return;
       changed = true;
       table.setVisible(i, visible);

@@ -46,11 +46,13 @@ class ViewSettings:
         threshold: Objects with a score of at least this are shown, 0–1.
         hidden_classes: Ids of the classes that are switched off.
         style: Which layers are drawn, and how.
+        only_slices: Whether only objects are shown that the whole image does not have at the threshold.
     """
 
     threshold: float = 0.5
     hidden_classes: frozenset[int] = frozenset()
     style: AnnotationStyle = field(default_factory=AnnotationStyle)
+    only_slices: bool = False
 
     @classmethod
     def from_client(cls, sent: object) -> ViewSettings:
@@ -60,13 +62,17 @@ class ViewSettings:
             threshold=bounded(values.get("threshold"), 0, 1, cls.threshold),
             hidden_classes=frozenset(items_of_type(values.get("hidden_classes"), int)),
             style=read_style(values),
+            only_slices=values.get("only_slices") is True,
         )
 
     def visible(self, detections: Detections) -> NDArray[np.bool_]:
         """Which objects the visitor sees, bool [N]."""
         hidden = np.isin(detections.labels, list(self.hidden_classes))
         # The browser compares with the same slack: its slider steps by 0.01 in binary fractions.
-        seen: NDArray[np.bool_] = (detections.scores >= self.threshold - 1e-6) & ~hidden
+        lowest = self.threshold - 1e-6
+        seen: NDArray[np.bool_] = (detections.scores >= lowest) & ~hidden
+        if self.only_slices and detections.whole_scores is not None:
+            seen &= detections.whole_scores < lowest
         return seen
 
 

@@ -38,7 +38,7 @@ from detection_core.ui.http_api.parameters import (
     ExplainFormat,
     ExplainParameters,
     TrackParameters,
-    at_size,
+    in_variant,
     openapi_parameters,
     read_parameters,
 )
@@ -102,7 +102,7 @@ def build_http_api(service: Service, fetcher: ImageFetcher | None = None) -> Fas
     async def compare(request: Request) -> Response:
         sent = await read_body(request, fetcher, program_of(request))
         parameters = read_parameters(CompareParameters, sent.fields)
-        keys = checked_models([at_size(model, parameters.input_size) for model in parameters.models])
+        keys = checked_models([in_variant(model, parameters.input_size, parameters.slices) for model in parameters.models])
         for key in keys:
             get_model_spec(key)
         image = await sent.image()
@@ -141,7 +141,8 @@ def build_http_api(service: Service, fetcher: ImageFetcher | None = None) -> Fas
     async def models() -> Response:
         """Of `precisions`, “exact” is the model under its own key; “ssd300_vgg16@fast” is one in the precision “fast”.
 
-        `input_sizes` are the smallest and the largest of which one may be appended, as in “fcos_resnet50_fpn@480px”; SSDs have none.
+        `input_sizes` are the smallest and the largest of which one may be appended, as in “fcos_resnet50_fpn@480px”; SSDs have none. All
+        models look in slices of 640 pixels, say, beside the whole image, if “@slices640” is appended.
         """
         return JSONResponse(await to_thread.run_sync(service.models))
 

@@ -14,15 +14,20 @@ from detection_core.formats import FORMATS
 from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL
 from detection_core.models.input_size import LARGEST, SMALLEST
 from detection_core.models.model_key import ModelKey
+from detection_core.slicing.grid import LARGEST_SLICE, SMALLEST_SLICE
 from detection_core.ui.http_api.problems import ProblemError
 from detection_core.visualization import AnnotationStyle
 
 _MODEL = (
     "Key of the model, as `/models` lists them; “KEY@fast” is the model in the precision “fast”, “KEY@480px” at the input size 480, and "
-    "“KEY@fast@480px” both."
+    "“KEY@fast@480px” both; “KEY@slices640” looks in slices of 640 pixels, too."
 )
 _INPUT_SIZE = (
     "Pixels to which the shorter side of the image is resized before the model looks; without it, as trained. SSDs have one size only."
+)
+_SLICES = (
+    "Side in pixels of overlapping slices in which the model looks beside the whole image, to find small objects in large images; without "
+    "it, none."
 )
 # What a short name stands for, besides the formats themselves.
 ALIASES = {"yolo": "yolo-detect"}
@@ -48,18 +53,24 @@ class OneModelParameters(BaseModel):
     @property
     def key(self) -> str:
         """The model's key with the input size."""
-        return at_size(self.model, self.input_size)
+        return in_variant(self.model, self.input_size)
 
 
 class DetectParameters(OneModelParameters):
     """What `/detect` takes besides the image."""
 
+    slices: int | None = Field(None, ge=SMALLEST_SLICE, le=LARGEST_SLICE, description=_SLICES)
     threshold: float | None = Field(None, ge=0, le=1, description="Lowest score wanted; without it, the model's default.")
     keypoint_threshold: float = Field(
         AnnotationStyle.keypoint_threshold, ge=0, le=10, description="Lowest logit of keypoints that are drawn, or visible in `yolo-pose`."
     )
     classes: list[str] = Field([], description="Names of the classes wanted, separated by commas or repeated; without any, all.")
     format: DetectFormat = Field(DetectFormat("json"), description="What the response is; YOLO's is a ZIP archive of label files.")
+
+    @property
+    def key(self) -> str:
+        """The model's key with the input size and the slices."""
+        return in_variant(self.model, self.input_size, self.slices)
 
 
 class CompareParameters(BaseModel):
@@ -69,6 +80,7 @@ class CompareParameters(BaseModel):
 
     models: list[str] = Field([COCO_MODEL, PERSON_MODEL], description="Keys of two to four models, separated by commas or repeated.")
     input_size: int | None = Field(None, ge=SMALLEST, le=LARGEST, description=f"{_INPUT_SIZE} It counts for all models.")
+    slices: int | None = Field(None, ge=SMALLEST_SLICE, le=LARGEST_SLICE, description=f"{_SLICES} It counts for all models.")
     threshold: float | None = Field(None, ge=0, le=1, description="Lowest score that counts; without it, each model's default.")
     iou: float = Field(0.5, ge=0.05, le=0.95, description="Lowest overlap of two boxes that are in the same place.")
     format: CompareFormat = Field(CompareFormat.JSON, description="JSON, or an image of the difference between the first two models.")
@@ -100,9 +112,10 @@ class TrackParameters(OneModelParameters):
     stream: str = Field("", description="The `stream` of the response to the frame before; nothing for the first frame.")
 
 
-def at_size(model: str, input_size: int | None) -> str:
-    """Returns a model's key with an input size in the place of its own, if there is one."""
-    return model if input_size is None else str(replace(ModelKey.parse(model), input_size=input_size))
+def in_variant(model: str, input_size: int | None, slices: int | None = None) -> str:
+    """Returns a model's key with an input size and slices in the place of its own, if there are any."""
+    key = ModelKey.parse(model)
+    return str(replace(key, input_size=input_size or key.input_size, slices=slices or key.slices))
 
 
 def read_parameters(kind: type[_Parameters], sent: Iterable[tuple[str, str]]) -> _Parameters:

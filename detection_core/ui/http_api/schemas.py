@@ -23,6 +23,7 @@ class DetectedObject(_Open):
     box: list[float] = Field(description="Left, top, right and bottom in pixels of the upright image.")
     polygons: list[list[list[float]]] | None = Field(None, description="Rings of [x, y], by the even-odd rule.")
     keypoints: dict[str, Any] | None = Field(None, description="By name: x, y and the logit `score`.")
+    whole_score: float | None = Field(None, description="Of a model with slices: the score in the whole image, 0 if only slices found it.")
 
 
 class Detections(_Open):

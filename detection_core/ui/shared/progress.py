@@ -24,6 +24,10 @@ def status_of(state: JobState, title: str) -> ViewStatus:
             return ViewStatus(stage="queue", text=f"{state.done} ahead of you")
         case Stage.QUEUE:
             return ViewStatus(stage="queue", text="Next in line")
+        case Stage.RUN if state.total is not None and state.total > 1:
+            # The first of them is the whole image.
+            where = f"in slice {state.done} of {state.total - 1}" if state.done else "in the whole image"
+            return ViewStatus(stage="run", text=f"{title} is running {where}", done=state.done, total=state.total)
         case Stage.RUN:
             return ViewStatus(stage="run", text=f"{title} is running")
         case _:

@@ -14,7 +14,8 @@ import pytest
 
 from detection_core.detections import Detections
 from detection_core.images.reading import LoadedImage
-from detection_core.models.catalog import ASSETS, ModelSpec, list_models
+from detection_core.models.catalog import ASSETS, COCO_MODEL, ModelSpec, list_models
+from detection_core.slicing import tile_grid
 from detection_core.ui.detect.tab import DetectTab
 from tests.ui.fake_engine import FakeEngine, three_objects
 from tests.ui.model_files import put_model
@@ -69,6 +70,17 @@ def test_a_model_that_is_removed_while_it_runs_gives_its_result(pets):
     assert (message.model.title, message.threshold, len(message.objects)) == ("pets", 0.3, 3)
     assert isinstance(name, str)
     assert "pets" not in {model["key"] for model in picker["models"]}
+
+
+def test_a_model_with_slices_sends_their_grid(pets):
+    tab = DetectTab(FakeEngine())
+    with gr.Blocks():
+        tab.layout()
+    *_, (message, *_) = tab.detect(IMAGE, f"{COCO_MODEL}@slices320", REQUEST)
+    assert message.tiles == tile_grid((message.height, message.width), 320)
+    assert len(message.tiles) == 4
+    *_, (message, *_) = tab.detect(IMAGE, COCO_MODEL, REQUEST)
+    assert message.tiles == []
 
 
 def test_the_button_says_what_is_downloaded(pets):

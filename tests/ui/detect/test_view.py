@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from detection_core.ui.detect import view as detection_view
@@ -33,6 +35,8 @@ FOLDER = Path(detection_view.__file__).parent
         pytest.param({"boxes": False, "labels": False}, ViewSettings(style=AnnotationStyle(boxes=False, labels=False)), id="layers"),
         pytest.param({"hidden_classes": [3, True, "4", 5.0, None]}, ViewSettings(hidden_classes=frozenset({3})), id="odd-classes"),
         pytest.param({"hidden_classes": "345", "other": 1}, ViewSettings(), id="unknown"),
+        pytest.param({"only_slices": True}, ViewSettings(only_slices=True), id="only-slices"),
+        pytest.param({"only_slices": 1}, ViewSettings(), id="odd-only-slices"),
     ],
 )
 def test_settings_from_a_browser_are_never_trusted(sent: Any, expected: ViewSettings) -> None:
@@ -44,6 +48,18 @@ def test_visible_is_what_the_visitor_sees() -> None:
     seen = detections[ViewSettings(threshold=float(detections.scores[2]), hidden_classes=frozenset({2})).visible(detections)]
     assert seen.labels.tolist() == [1, 1]
     assert ViewSettings(threshold=0).visible(detections).tolist() == [True] * 4
+
+
+def test_only_what_the_whole_image_does_not_show() -> None:
+    detections = make_detections(3)
+    sliced = replace(detections, whole_scores=np.array([0.9, 0.3, 0.05], np.float32))
+    at = {threshold: ViewSettings(threshold, only_slices=True) for threshold in (0.5, 0.3, 0.1)}
+    assert {threshold: each.visible(sliced).tolist() for threshold, each in at.items()} == {
+        0.5: [False, True, False],
+        0.3: [False, False, False],
+        0.1: [False, False, True],
+    }
+    assert at[0.5].visible(detections).tolist() == [True, True, False]
 
 
 def test_payload_says_everything_that_the_view_draws(tmp_path: Path) -> None:

@@ -177,6 +177,16 @@ def test_an_input_size_is_part_of_the_model(api):
     assert [each["name"] for each in compared["models"]] == [f"{PERSON_MODEL}@480px", f"{PERSON_MODEL}@stock@480px"]
 
 
+def test_slices_are_part_of_the_model(api):
+    found = from_json(post(api, "detect", model=PERSON_MODEL, slices=300, threshold=0.4).json())
+    expected = Detector(f"{PERSON_MODEL}@slices300").detect(IMAGE)
+    assert found.model == f"{PERSON_MODEL}@slices300"
+    np.testing.assert_allclose(found.boxes, expected.boxes[expected.scores >= 0.4], atol=0.01)
+    assert found.whole_scores is not None
+    compared = post(api, "compare", models=[PERSON_MODEL, f"{PERSON_MODEL}@slices300"]).json()
+    assert [each["name"] for each in compared["models"]] == [PERSON_MODEL, f"{PERSON_MODEL}@slices300"]
+
+
 def test_a_model_of_one_size_says_why(api):
     response = post(api, "detect", model=COCO_MODEL, input_size=480)
     assert (response.status_code, response.json()["type"]) == (422, "docs#invalid-parameters")
@@ -230,6 +240,8 @@ BAD: dict[str, tuple[str, dict[str, Any], int, str, str]] = {
     ),
     "input size too small": ("detect?input_size=319", {"files": FILE}, 422, "invalid-parameters", "“input_size”: .*or equal to 320"),
     "input size too large": ("track?input_size=1334", {"files": FILE}, 422, "invalid-parameters", "“input_size”: .*or equal to 1333"),
+    "slices too small": ("detect?slices=127", {"files": FILE}, 422, "invalid-parameters", "“slices”: .*or equal to 128"),
+    "slices of tracking": ("track?slices=640", {"files": FILE}, 422, "invalid-parameters", "There is no such parameter"),
     "compare, iou": ("compare?iou=0", {"files": FILE}, 422, "invalid-parameters", "“iou”"),
     "compare, format": ("compare?format=csv", {"files": FILE}, 422, "invalid-parameters", "'json' or 'png'"),
     "track, unknown stream": ("track?stream=x", {"files": FILE}, 404, "unknown-stream", "has ended"),
@@ -261,7 +273,7 @@ def test_openapi_is_valid_and_complete(api):
     validate(description)
     assert set(description["paths"]) == {"/detect", "/compare", "/explain", "/track", "/models"}
     assert {each["name"] for each in description["paths"]["/detect"]["post"]["parameters"]} == {
-        "model", "input_size", "threshold", "keypoint_threshold", "classes", "format",
+        "model", "input_size", "slices", "threshold", "keypoint_threshold", "classes", "format",
     }  # fmt: skip
     # As addresses relative to the description's own.
     assert [each["url"] for each in description["servers"]] == ["."]
