@@ -14,7 +14,7 @@ const UNREAD = {
 };
 const READ_ATTRIBUTES = ["aria-label", "aria-valuetext", "alt", "label", "placeholder", "title"];
 const UNREAD_PROPERTIES = /^(className|transform|background|font|width|height|left|top|maxHeight|translate|d|type|role|viewBox|path|class)$/;
-const LOOKS_LIKE_TEXT = /\p{Lu}\p{Ll}|[\p{L}\d{}.,:] [\p{L}{(]|^[.,;:] |\p{L}…/u;
+const LOOKS_LIKE_TEXT = /\p{Lu}\p{Ll}|[\p{L}\d{}.,:] [\p{L}{(]|^[.,;:] |\p{L}…|\p{L} [↓→]/u;
 
 /** What an expression may say, or null if that is unknown. @param {ts.Node} node @returns {string[] | null} */
 function textsOf(node) {

@@ -42,8 +42,17 @@ export function createTranslator(catalog) {
     const [, before, middle, after] = /** @type {RegExpMatchArray} */ (text.match(/^([\s,;:·(]*)(.*?)(\s*)$/s));
     if (!/\p{L}/u.test(middle)) return text;
     const words = middle.replace(/\s+/g, " ");
-    const found = fixed.get(words) ?? filled(words) ?? divided(words);
+    const found = whole(words) ?? divided(words);
     return found === words ? text : before + found + after;
+  }
+
+  /** A phrase may also stand as a sentence. @param {string} text @returns {string | undefined} */
+  function whole(text) {
+    const found = fixed.get(text) ?? filled(text);
+    if (found !== undefined || !text.endsWith(".")) return found;
+    const phrase = text.slice(0, -1);
+    const translation = fixed.get(phrase) ?? (/^\P{Lu}/u.test(phrase) ? filled(phrase) : undefined);
+    return translation === undefined ? undefined : `${translation}.`;
   }
 
   /** @param {string} text */

@@ -38,6 +38,8 @@ _NOT_THE_PAGE = {
 }
 # Lower layers whose errors reach the page.
 _BELOW = ["images", "video/io", "engine/local.py", "models/weights.py", "models/download.py", "models/loader.py"]
+# Sentences that Python and the modules put together from parts, one a line, which cannot be collected.
+_COMPOSED = Path(__file__).with_name("composed.txt")
 _ATTRIBUTES = {"aria-label", "aria-valuetext", "alt", "label", "placeholder", "title"}
 _LOOKS_LIKE_TEXT = re.compile(r"[A-Z][a-z]|[\w{},.:] [a-zA-Z({]|^[.,;:] ")
 # Names of classes and keys, variables of styles, arrow functions.
@@ -71,7 +73,8 @@ def canonical(text: str) -> str:
 def collect() -> Sentences:
     """Collects all texts; those of JavaScript only where Node.js is installed."""
     found = Sentences()
-    for text, source in [*_in_templates(), *_in_values()]:
+    composed = [(text, _COMPOSED.name) for text in _COMPOSED.read_text("utf-8").splitlines()]
+    for text, source in [*_in_templates(), *_in_values(), *composed]:
         found.add(text, source)
     for text, source, shown in _in_python():
         found.add(text, source, shown=shown)
