@@ -38,7 +38,7 @@ _ALL_TEXTS = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT | NodeFilter.SHOW_ELEMENT);
   for (let node = walker.currentNode; node; node = walker.nextNode()) {
     if (node instanceof Text && !node.parentElement.closest("script, style")) texts.push(node.data);
-    if (node instanceof Element) texts.push(...["aria-label", "title", "alt", "placeholder", "label"].map((name) => node.getAttribute(name) ?? ""));
+    if (node instanceof Element) texts.push(...["aria-label", "title", "alt", "label"].map((name) => node.getAttribute(name) ?? ""));
   }
   return texts;
 }"""
