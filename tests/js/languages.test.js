@@ -16,6 +16,7 @@ const CATALOG = {
   "{model} is {state}": "{model} ist {state}",
   "{n} processed{rest}": "{n} verarbeitet{rest}",
   "about {n} s left": "noch etwa {n} s",
+  "Left out: {names}.": "Weggelassen: {names}.",
   "Choose {name}": "{name} auswählen",
   "Cost (in {unit}) [a|b] $1?": "Kosten (in {unit}) [a|b] $1?",
 };
@@ -38,6 +39,7 @@ const CASES = [
   ["no sentence where a name is expected", "Choose another one.", "Choose another one."],
   ["a phrase that stands as a sentence", "in memory.", "im Speicher."],
   ["two sentences", "Detect. Try again.", "Erkennen. Versuche es noch einmal."],
+  ["a sentence with a colon behind one", "cat.jpg: Left out: a “dog” and a “cat”.", "cat.jpg: Weggelassen: a “dog” and a “cat”."],
   ["parts of a line", "3 objects · 2 persons · Detect", "3 Objekte · 2 persons · Erkennen"],
   ["signs that mean something in expressions", "Cost (in s) [a|b] $1?", "Kosten (in s) [a|b] $1?"],
   ["nothing known", "person 0.87, dog 0.4", "person 0.87, dog 0.4"],

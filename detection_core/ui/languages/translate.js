@@ -15,7 +15,7 @@ const GROUPS = { n: "([\\d.,]*\\d)", name: "(.*?[^.])", rest: "(.*?)" };
 // Texts repeat, most of all those without a translation, such as "person 0.87".
 const MOST_KEPT = 5000;
 // Where a text without a translation of its own is divided, in this order: at the ends of sentences, then within them.
-const JOINTS = [/((?<=[.?!…”]) +)/, /( · )/, /(; )/, /(: )/, /(, )/];
+const JOINTS = [/(?<=[.?!…]”?) +/, / · /, /; /, /: /, /, /];
 
 /** @type {(text: string) => string} */
 let translator = (text) => text;
@@ -66,8 +66,10 @@ export function createTranslator(catalog) {
 
   /** @param {string} text */
   function divided(text) {
-    const pieces = JOINTS.map((joint) => text.split(joint)).find(({ length }) => length > 1);
-    return pieces ? pieces.map(translated).join("") : text;
+    const joint = JOINTS.map((each) => text.match(each)).find((each) => each !== null);
+    if (!joint) return text;
+    const [start, end] = [joint.index ?? 0, (joint.index ?? 0) + joint[0].length];
+    return translated(text.slice(0, start)) + joint[0] + translated(text.slice(end));
   }
 
   return (text) => {

@@ -45,7 +45,7 @@ _LOOKS_LIKE_TEXT = re.compile(r"[A-Z][a-z]|[\w{},.:] [a-zA-Z({]|^[.,;:] ")
 # Names of classes and keys, variables of styles, arrow functions.
 _IS_CODE = re.compile(r"_?[A-Za-z]+[a-z][A-Z]\w*|_\w+|--.*|.*=>.*")
 # Where the browser divides a text that it cannot translate whole, as in `translate.js`.
-JOINTS = (r"(?<=[.?!…”]) +", " · ", "; ", ": ", ", ")
+JOINTS = (r"(?:(?<=[.?!…])|(?<=[.?!…]”)) +", " · ", "; ", ": ", ", ")
 
 
 @dataclass

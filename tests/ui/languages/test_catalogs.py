@@ -40,7 +40,7 @@ class Known:
             return True
         if form.endswith(".") and (form[:-1] in self._fixed or (form[0].islower() and form[:-1] in self)):
             return True
-        pieces = next((pieces for joint in JOINTS if len(pieces := re.split(joint, form)) > 1), [])
+        pieces = next((pieces for joint in JOINTS if len(pieces := re.split(joint, form, maxsplit=1)) > 1), [])
         return bool(pieces) and all(piece in self for piece in pieces)
 
     @staticmethod
