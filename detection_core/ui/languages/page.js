@@ -3,7 +3,7 @@
 
 import { TEXT_ATTRIBUTES, translate, useCatalog } from "./translate.js";
 
-const NOT_TEXT = "script, style, [translate=no], [translate=no] *";
+const NOT_TEXT = "script, style, [translate=no]";
 
 /** @param {string} language one that has a catalog beside this file, such as "de" */
 export async function show(language) {
@@ -39,14 +39,17 @@ function translateTree(root) {
  * @param {Text} node
  */
 function translateText(node) {
-  const sense = node.parentElement?.dataset.sense;
+  const parent = node.parentElement;
+  // First of all, because scripts and styles are long.
+  if (!parent || parent.closest(NOT_TEXT)) return;
+  const { sense } = parent.dataset;
   const text = sense ? translate(`${node.data} [${sense}]`) : translate(node.data);
-  if (text !== node.data && !node.parentElement?.matches(NOT_TEXT)) node.data = text;
+  if (text !== node.data) node.data = text;
 }
 
 /** @param {Element} node @param {string} name */
 function translateAttribute(node, name) {
   const english = node.getAttribute(name);
   const text = english === null ? null : translate(english);
-  if (text !== null && text !== english && !node.matches(NOT_TEXT)) node.setAttribute(name, text);
+  if (text !== null && text !== english && !node.closest(NOT_TEXT)) node.setAttribute(name, text);
 }

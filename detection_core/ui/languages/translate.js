@@ -14,6 +14,8 @@ const PLACEHOLDER = /\{(\w+)\}/;
 const GROUPS = { n: "([\\d.,]*\\d)", name: "(.*?[^.])", rest: "(.*?)" };
 // Texts repeat, most of all those without a translation, such as "person 0.87".
 const MOST_KEPT = 5000;
+// Characters; what is longer is no text of the page's own.
+const LONGEST = 3000;
 // Where a text without a translation of its own is divided, in this order: at the ends of sentences, then within them.
 const JOINTS = [/(?<=[.?!…]”?) +/, / · /, /; /, /: /, /, /];
 
@@ -73,6 +75,7 @@ export function createTranslator(catalog) {
   }
 
   return (text) => {
+    if (text.length > LONGEST) return text;
     const known = kept.get(text);
     if (known !== undefined) return known;
     if (kept.size >= MOST_KEPT) kept.clear();
