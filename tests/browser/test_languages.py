@@ -91,8 +91,6 @@ def test_the_language_is_that_of_the_browser_or_the_address(visit, locale: str, 
     page = visit(locale, query=query)
     expect(page.get_by_role("tab")).to_have_text(TABS[language])
     expect(page.locator("html")).to_have_attribute("lang", language)
-    # Gradio's own language.
-    assert page.evaluate("navigator.language").startswith(language)
 
 
 @pytest.mark.parametrize("language", ["de", pytest.param("es", marks=pytest.mark.slow)])
@@ -123,6 +121,6 @@ def test_every_tab_is_translated_and_fits_a_phone(visit, language: str):
 @pytest.mark.slow
 def test_an_error_of_python_is_translated_where_it_is_shown(visit):
     page = visit("de")
-    page.locator("button[aria-label='Clear'], button[aria-label='Löschen'], button[aria-label='Remove Image']").first.click()
+    page.get_by_role("button", name="Bild entfernen").first.click()
     page.get_by_role("button", name="Erkennen", exact=True).click()
     expect(page.get_by_role("alert").first).to_contain_text("Noch kein Bild")

@@ -1,4 +1,4 @@
-"""The choice of the page's language, made in the page's head before anything else runs."""
+"""The choice of the page's language, which a script in the page's head makes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ def language_head() -> str:
 <script>
 {{
   const asked = new URLSearchParams(location.search).get("lang");
-  const wanted = [asked, ...navigator.languages].map((name) => name?.slice(0, 2).toLowerCase());
+  const wanted = [asked, ...navigator.languages].map((name) => name?.split("-")[0].toLowerCase());
   const language = wanted.find((name) => {json.dumps(LANGUAGES)}.includes(name)) ?? "{_ENGLISH}";
-  // Gradio takes its own texts and `<html lang>` from here.
-  if (!navigator.language?.startsWith(language)) Object.defineProperty(navigator, "language", {{ value: language }});
-  document.documentElement.lang = language;
-  if (language !== "{_ENGLISH}") import({address_in_browser("languages/page.js")}).then((page) => page.show(language)).catch(console.error);
+  const page = document.documentElement;
+  const declare = () => {{ if (page.lang !== language) page.lang = language; }};
+  declare();
+  // Gradio sets it to the browser's first language, in which its own few texts are.
+  new MutationObserver(declare).observe(page, {{ attributeFilter: ["lang"] }});
+  if (language !== "{_ENGLISH}") {{
+    import({address_in_browser("languages/page.js")}).then(({{ show }}) => show(language)).catch(console.error);
+  }}
 }}
 </script>
 """

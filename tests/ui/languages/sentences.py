@@ -38,7 +38,7 @@ _NOT_THE_PAGE = {
 }
 # Lower layers whose errors reach the page.
 _BELOW = ["images", "video/io", "engine/local.py", "models/weights.py", "models/download.py", "models/loader.py"]
-# Sentences that Python and the modules put together from parts, one a line, which cannot be collected.
+# What cannot be collected, one a line: sentences that Python and the modules put together from parts, and Gradio's own.
 _COMPOSED = Path(__file__).with_name("composed.txt")
 _ATTRIBUTES = {"aria-label", "aria-valuetext", "alt", "label", "placeholder", "title"}
 _LOOKS_LIKE_TEXT = re.compile(r"[A-Z][a-z]|[\w{},.:] [a-zA-Z({]|^[.,;:] ")
