@@ -30,7 +30,7 @@ from detection_core.models.instance_ssd import InstanceHeads, noisy_boxes
 from detection_core.models.optimized import optimize
 from detection_core.models.ssdlite_mobilenet_v2 import SIZE, ssdlite300_mobilenet_v2
 from detection_core.training.augmentation import mirrored_keypoints
-from detection_core.training.trainer import schedule, update_average
+from detection_core.training.optimization import schedule, update_average
 
 GRID = 28
 # A polygon is drawn this many times finer than the grid, so that its edge has shades.

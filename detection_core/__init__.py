@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from detection_core.models.catalog import UnknownModelError, get_model_spec, list_models
     from detection_core.models.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
     from detection_core.models.detector import Detector
+    from detection_core.models.model_key import VariantError
     from detection_core.models.spec import Architecture, ModelSpec
     from detection_core.models.user_models import read_model_spec
     from detection_core.models.weights import WeightsError
@@ -79,6 +80,7 @@ __all__ = [
     "TrainingData",
     "UnknownModelError",
     "UserError",
+    "VariantError",
     "VideoError",
     "VideoOptions",
     "WeightsError",
@@ -146,6 +148,7 @@ _HOMES = {
     "Tracker": "detections.tracking",
     "UnknownModelError": "models.catalog",
     "UserError": "errors",
+    "VariantError": "models.model_key",
     "VideoError": "video.io",
     "WeightsError": "models.weights",
     "annotate": "visualization",

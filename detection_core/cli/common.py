@@ -6,15 +6,18 @@ import argparse
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detection_core.errors import UserError
 from detection_core.file_names import on_one_line
-from detection_core.models.precision import Precision, split_key, usual_precision
+from detection_core.models.model_key import ModelKey
+from detection_core.models.precision import Precision, usual_precision
 
 if TYPE_CHECKING:
+    from detection_core.formats.thresholds import ModelThresholds
     from detection_core.images.limits import ImageLimits
     from detection_core.models.catalog import ModelSpec
     from detection_core.models.loader import ModelLoader
@@ -74,24 +77,62 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", choices=list(map(str, Precision)), help=f"precision of the models: {text}")
 
 
-def find_spec(model: str, precision: str | None = None) -> ModelSpec:
-    """Finds the model for a key or a checkpoint file, either of which may end in a precision: "mine.pt@fast".
+def add_input_size(parser: argparse.ArgumentParser) -> None:
+    """Adds the option `--input-size` to a parser."""
+    text = "resize images to this shorter side before the models look, from 320 to 1333; default: as trained. SSDs have one size only"
+    parser.add_argument("--input-size", type=count, metavar="PX", help=text)
+
+
+def find_spec(model: str, precision: str | None = None, input_size: int | None = None) -> ModelSpec:
+    """Finds the model for a key or a checkpoint file, either of which may end in a variant: "mine.pt@fast@480px".
 
     Args:
         model: The key or file name.
         precision: The precision that the user chose for all models; None uses that of the name, or the default.
+        input_size: The input size that the user chose for all models, in pixels; None uses that of the name.
 
     Raises:
         UnknownModelError: If there is no such model.
         CheckpointError: If the file cannot be used.
+        VariantError: If the model does not run at the input size.
         SettingsError: If the environment names an unknown precision.
     """
     spec = _find_spec(model)
+    if input_size is not None:
+        spec = spec.at_input_size(input_size)
     if spec.note:
         say(f"{spec.file_name}: {spec.note}")
     usual = usual_precision()
     named = spec.precision is not Precision.EXACT
     return spec.in_precision(Precision(precision) if precision else spec.precision if named else usual)
+
+
+def thresholds_of(known: Mapping[str, ModelThresholds], key: str) -> ModelThresholds | None:
+    """Returns a model's thresholds, which mean the same in each precision, or None if there are none."""
+
+    def in_any_precision(each: str) -> ModelKey:
+        return replace(ModelKey.parse(each), precision=Precision.EXACT)
+
+    others = {in_any_precision(each): thresholds for each, thresholds in known.items()}
+    return known.get(key) or others.get(in_any_precision(key))
+
+
+def chosen_thresholds(path: Path, spec: ModelSpec) -> ModelThresholds:
+    """Reads a model's thresholds from a thresholds file.
+
+    Raises:
+        ResultsFormatError: If the file cannot be used.
+        UsageError: If it has none of this model, or one of a class that the model does not have.
+    """
+    from detection_core.formats.thresholds import read_thresholds
+
+    known = read_thresholds(path)
+    chosen = thresholds_of(known, spec.key)
+    if chosen is None:
+        raise UsageError(f"The file “{path}” has no threshold of {spec.key}, but of {', '.join(known)}.")
+    if unknown := sorted(set(chosen.classes) - set(spec.categories)):
+        raise UsageError(f"The file “{path}” has a threshold of the class “{unknown[0]}”, which {spec.key} does not have.")
+    return chosen
 
 
 def _find_spec(model: str) -> ModelSpec:
@@ -101,11 +142,11 @@ def _find_spec(model: str) -> ModelSpec:
     try:
         return get_model_spec(model)
     except UnknownModelError:
-        name, precision = split_key(model)
+        key = ModelKey.parse(model)
         # A name that is written as a path, or is a file, is not meant as a key.
-        if not (is_model_file(Path(name)) or Path(name).name != name or Path(name).is_file()):
+        if not (is_model_file(Path(key.name)) or Path(key.name).name != key.name or Path(key.name).is_file()):
             raise
-    return read_model_spec(Path(name)).in_precision(precision)
+    return read_model_spec(Path(key.name)).as_variant(key)
 
 
 def settings(device: str) -> tuple[ImageLimits, ModelLoader]:

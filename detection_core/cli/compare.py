@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from detection_core.cli.common import (
     LoadReport,
     UsageError,
+    add_input_size,
     count,
     find_spec,
     fraction,
@@ -69,6 +70,7 @@ def add_compare(commands: Any) -> None:
     parser.add_argument("--image-id", metavar="ID", help="the image's id or file name in COCO results that cover several images")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for images and comparison.json")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="format of the output on stdout")
+    add_input_size(parser)
     parser.add_argument("--device", default="cpu", metavar="D", help="device for the models: cpu, cuda, cuda:1, mps")
     parser.add_argument("--models-dir", metavar="DIR", help="folder with your own models; default: models, if it exists")
     parser.set_defaults(command=_compare)
@@ -85,7 +87,12 @@ def _compare(args: argparse.Namespace) -> int:
     if len(set(args.models)) < max(2, len(args.models)):
         raise UsageError("Name at least two different models after --models, each once.")
     use_models_folder(args.models_dir)
-    sources = [Path(name) if name.lower().endswith(_RESULTS_FILES) else find_spec(name) for name in args.models]
+    size = args.input_size
+    sources = [Path(name) if name.lower().endswith(_RESULTS_FILES) else find_spec(name, input_size=size) for name in args.models]
+    if size is not None and len({each if isinstance(each, Path) else each.key for each in sources}) < len(sources):
+        raise UsageError(
+            "At one input size, two of the models are the same. Leave --input-size out, and end their keys in @480px, @640px ..."
+        )
     limits, loader = settings(args.device)
     from detection_core.cli.compare_output import Files, print_report
     from detection_core.comparison_report import ComparisonReport

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from detection_core.cli.common import (
     LoadReport,
     UsageError,
+    add_input_size,
     add_precision,
+    chosen_thresholds,
     find_spec,
     fraction,
     in_a_line,
@@ -65,7 +67,9 @@ def add_detect(commands: Any) -> None:
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="images, videos, folders with images, or quoted patterns like '**/*.jpg'")
     parser.add_argument("--model", required=True, metavar="KEY", help="a key from the `models` command, or a .pt file")
-    parser.add_argument("--threshold", type=fraction, metavar="T", help="lowest score, 0–1; default: the model's own")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--threshold", type=fraction, metavar="T", help="lowest score, 0–1; default: the model's own")
+    which.add_argument("--thresholds", type=Path, metavar="FILE", help="thresholds.json of the Evaluate tab or of `evaluate`")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for results; default: results on stdout")
     parser.add_argument(
         "--format",
@@ -84,6 +88,7 @@ def add_detect(commands: Any) -> None:
     parser.add_argument("--raw-csv", action="store_true", help="write CSV for programs: no byte-order mark, no apostrophe before formulas")
     parser.add_argument("--overwrite", action="store_true", help="process images again that are already done")
     add_precision(parser)
+    add_input_size(parser)
     parser.add_argument("--device", default="cpu", metavar="D", help="device for the model: cpu, cuda, cuda:1, mps")
     parser.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, if it exists")
     add_cluster_options(parser)
@@ -93,7 +98,7 @@ def add_detect(commands: Any) -> None:
 
 def _detect(args: argparse.Namespace) -> int:
     use_models_folder(args.models)
-    spec = find_spec(args.model, args.precision)
+    spec = find_spec(args.model, args.precision, args.input_size)
     video_limits = limits_of_videos()
     videos, images = _find(args, video_limits)
     formats, video_formats = _formats(args, spec, videos=bool(videos), images=bool(images))
@@ -101,8 +106,13 @@ def _detect(args: argparse.Namespace) -> int:
     from detection_core.video import lowest_kept
     from detection_core.video.export import FRAME_IDS
 
-    threshold = spec.default_threshold if args.threshold is None else args.threshold
-    in_videos = spec.video_threshold if args.threshold is None else args.threshold
+    chosen = chosen_thresholds(args.thresholds, spec) if args.thresholds else None
+    wanted = chosen.all if chosen else args.threshold
+    threshold = spec.default_threshold if wanted is None else wanted
+    in_videos = spec.video_threshold if wanted is None else wanted
+    of_classes = dict(chosen.classes) if chosen else {}
+    if of_classes and videos:
+        say(f"Videos use the threshold {in_videos:g} for all classes; those of single classes are for images.")
     options = options_of_videos(args, spec, in_videos)
     if "coco" in video_formats and videos:
         say(FRAME_IDS.sentence(spec.categories, spec.category_ids))
@@ -110,12 +120,12 @@ def _detect(args: argparse.Namespace) -> int:
     how = {"limits": limits, "overwrite": args.overwrite, "on_stdout": args.out is None, "raw_tables": args.raw_csv}
     with _folder(args.out) as folder:
         if args.engine == "ray":
-            fine = detect_on_cluster(images, folder, spec, lambda: _provenance(spec, threshold), formats, numbering, args, how)
+            fine = detect_on_cluster(images, folder, spec, lambda: _provenance(spec, threshold, of_classes), formats, numbering, args, how)
             return 0 if fine else 1
         detector = _load(spec, args.device, loader)
         if detector is None:
             return 1
-        provenance = _provenance(spec, threshold)
+        provenance = _provenance(spec, threshold, of_classes)
         fine = True
         if images:
             fine = detect_in_images(images, folder, lambda batch: batch.run(detector.detect), provenance, formats, numbering, **how)
@@ -243,12 +253,13 @@ def _frame_detector(spec: ModelSpec, device: str, loader: ModelLoader) -> Iterat
         engine.close()
 
 
-def _provenance(spec: ModelSpec, threshold: float) -> Provenance:
+def _provenance(spec: ModelSpec, threshold: float, of_classes: Mapping[str, float] | None = None) -> Provenance:
     """Returns the provenance with the weights' hash: a file may change without changing its name, and copies have the same content."""
+    from detection_core.batch import CLASS_THRESHOLDS
     from detection_core.formats import provenance_of
     from detection_core.models.download import sha256
     from detection_core.models.weights import find_weights
 
-    provenance = provenance_of(spec, threshold=threshold)
+    provenance = provenance_of(spec, threshold=threshold, settings={CLASS_THRESHOLDS: dict(of_classes)} if of_classes else None)
     file = find_weights(spec)
     return replace(provenance, revision=sha256(file)) if file else provenance

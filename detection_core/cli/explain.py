@@ -6,7 +6,18 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detection_core.cli.common import LoadReport, UsageError, find_spec, fraction, in_a_line, print_json, say, settings, use_models_folder
+from detection_core.cli.common import (
+    LoadReport,
+    UsageError,
+    add_input_size,
+    find_spec,
+    fraction,
+    in_a_line,
+    print_json,
+    say,
+    settings,
+    use_models_folder,
+)
 from detection_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,6 +57,7 @@ def add_explain(commands: Any) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"folder for {_REPORT} and images; default: the sentence on stdout only")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="format of the output on stdout")
+    add_input_size(parser)
     parser.add_argument("--device", default="cpu", metavar="D", help="device for the model: cpu, cuda, cuda:1, mps")
     parser.add_argument("--models", metavar="DIR", help="folder with your own models; default: models, if it exists")
     parser.set_defaults(command=_explain)
@@ -60,7 +72,7 @@ def _count(text: str) -> int:
 
 def _explain(args: argparse.Namespace) -> int:
     use_models_folder(args.models)
-    spec = find_spec(args.model)
+    spec = find_spec(args.model, input_size=args.input_size)
     limits, loader = settings(args.device)
     from detection_core.explanation import explain
     from detection_core.images.reading import read_image

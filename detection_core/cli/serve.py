@@ -34,6 +34,9 @@ DESCRIPTION = "Explore torchvision's detection models in a browser."
 _LONGEST_END = 8
 # How much of it images in progress get, and how long after the last of them its response may take.
 _LONGEST_WORK, _RESPONSE = 4.0, 0.3
+# Seconds without a request after which a connection is closed. uvicorn's five are also when clients give theirs up (httpx, and others
+# sooner); where both do so at the same time, a request is lost on its way.
+_KEEP_ALIVE = 20
 
 
 def add_serve(commands: Any) -> None:
@@ -95,6 +98,7 @@ def serve(args: argparse.Namespace) -> int:
             app.launch(**where, quiet=True, prevent_thread_lock=True, **launch_options(monitor, settings))
         except OSError as error:
             raise UsageError(_cannot_listen(host, port)) from error
+        app.server.config.timeout_keep_alive = _KEEP_ALIVE
         # Again, because uvicorn has set up its own.
         set_up_logs(settings.log_format)
     print(f"The page is ready: {address} (press Ctrl-C to stop)", flush=True)

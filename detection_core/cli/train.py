@@ -122,8 +122,8 @@ def _train(args: argparse.Namespace) -> int:
     from detection_core.models.device import is_lack_of_memory
     from detection_core.models.user_models import model_folders
     from detection_core.training.fine_tune import train
+    from detection_core.training.interruption import TrainingInterrupted
     from detection_core.training.recipe import Augmentation, Recipe
-    from detection_core.training.trainer import TrainingInterrupted
 
     own = {field.name for field in fields(Recipe)}
     recipe = Recipe(

@@ -214,13 +214,16 @@ class Engine(Protocol):
         """Cancels all jobs of a visitor who has gone."""
 
     def model_states(self) -> dict[str, str]:
-        """Where each model is, in every precision that can run, by its key.
+        """Where each model is, in every precision that can run, by its key; `state_of` finds a model at an input size.
 
         It is "in memory", "on disk", "to download", or "not on this machine" where nothing may be downloaded.
         """
 
-    def run_seconds(self) -> dict[str, float]:
-        """What an image takes here, from pixels to results: the median of the latest runs, by key of the models that have run."""
+    def run_seconds(self, *, first: bool = False) -> dict[str, float]:
+        """What an image takes here, from pixels to results: the median of the latest runs, by key of the models that have run.
+
+        A model's first run since it was loaded is slower than the rest; with `first` it is given of models that have no other.
+        """
 
     def jobs_of_others(self, visitor: str) -> int:
         """How many jobs of other visitors are in progress."""

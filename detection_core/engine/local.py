@@ -121,7 +121,7 @@ class LocalEngine:
         self._kept = ResultCache(kept_results)
         self._max_jobs = max_jobs
         self._max_jobs_per_visitor = max_jobs_per_visitor
-        self._modules_run: WeakSet[nn.Module] = WeakSet()
+        self._networks_run: WeakSet[nn.Module] = WeakSet()
         self._seconds = RunTimes()
         self._costs = RunTimes()
 
@@ -188,10 +188,10 @@ class LocalEngine:
         variants = [spec.in_precision(precision) for spec in list_specs() for precision in precisions]
         return {variant.key: self.loader.state(variant) for variant in variants}
 
-    def run_seconds(self) -> dict[str, float]:
-        """What an image takes here: the median of the latest runs, without the first since the model was loaded."""
+    def run_seconds(self, *, first: bool = False) -> dict[str, float]:
+        """What an image takes here; see `Engine.run_seconds`."""
         with self._lock:
-            return self._seconds.medians()
+            return self._seconds.medians(first=first)
 
     def jobs_of_others(self, visitor: str) -> int:
         """How many jobs of other visitors are in progress."""
@@ -307,8 +307,10 @@ class LocalEngine:
         for queued in batch:
             queued.job.update(JobState(Stage.RUN))
         with self._lock:
-            first_run = batch[0].module not in self._modules_run
-            self._modules_run.add(batch[0].module)
+            # The sizes of a model share all but the transform.
+            network = getattr(batch[0].module, "backbone", batch[0].module)
+            first_run = network not in self._networks_run
+            self._networks_run.add(network)
         # Only of this thread.
         if self._cores.count > 1:
             torch.set_num_threads(allocation.threads)
@@ -355,8 +357,8 @@ class LocalEngine:
 
     def _record(self, request: Request, result: Result, cost: float) -> None:
         """Keeps a result, and remembers what it cost: seconds, and its share of all the device's time."""
+        self._seconds.record(request.spec.key, result.timings.network + result.timings.post, first=result.first_run)
         if not result.first_run:
-            self._seconds.record(request.spec.key, result.timings.network + result.timings.post)
             self._costs.record(request.spec.key, cost)
         self._kept.add(request, result)
 

@@ -18,14 +18,18 @@ class RunTimes:
 
     def __init__(self) -> None:
         self._seconds: dict[str, deque[float]] = {}
+        self._first: dict[str, float] = {}
 
-    def record(self, model: str, seconds: float) -> None:
-        """Remembers one run of a model."""
-        self._seconds.setdefault(model, deque(maxlen=_LATEST_RUNS)).append(seconds)
+    def record(self, model: str, seconds: float, *, first: bool = False) -> None:
+        """Remembers one run of a model; `first` says that it was its first since it was loaded, which is slower than the rest."""
+        if first:
+            self._first[model] = seconds
+        else:
+            self._seconds.setdefault(model, deque(maxlen=_LATEST_RUNS)).append(seconds)
 
-    def medians(self) -> dict[str, float]:
-        """The median of the latest runs by key of the models that have run."""
-        return {model: statistics.median(seconds) for model, seconds in self._seconds.items()}
+    def medians(self, *, first: bool = False) -> dict[str, float]:
+        """The median of the latest runs by key of the models that have run; with `first`, their first run of those without others."""
+        return (self._first if first else {}) | {model: statistics.median(seconds) for model, seconds in self._seconds.items()}
 
     def cost(self, model: str) -> float:
         """What an image is expected to take; above 0 always."""

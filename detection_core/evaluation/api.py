@@ -25,7 +25,7 @@ from detection_core.evaluation.report import write_report
 from detection_core.evaluation.run import Candidate, EvaluationRun, Step
 from detection_core.evaluation.selection import only_classes
 from detection_core.models.catalog import get_model_spec
-from detection_core.models.precision import split_key
+from detection_core.models.model_key import ModelKey
 from detection_core.models.spec import ModelSpec
 from detection_core.models.user_models import is_model_file, read_model_spec
 
@@ -153,8 +153,8 @@ def _candidate(model: Model, options: EvaluationOptions) -> Candidate:
 def _source(name: str) -> ModelSpec | Path:
     if name.lower().endswith(".json"):
         return Path(name)
-    file, precision = split_key(name)
-    return read_model_spec(Path(file)).in_precision(precision) if is_model_file(Path(file)) else get_model_spec(name)
+    key = ModelKey.parse(name)
+    return read_model_spec(Path(key.name)).as_variant(key) if is_model_file(Path(key.name)) else get_model_spec(name)
 
 
 def _ignore(_: object) -> None:

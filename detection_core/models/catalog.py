@@ -19,7 +19,7 @@ from detection_core.file_names import on_one_line, shortened
 from detection_core.models.builders import FLOOR_SCORES
 from detection_core.models.empty import FROZEN_NORM_EPSILON, build_on_meta
 from detection_core.models.families import FAMILIES, Family, Task, family_of, title_of
-from detection_core.models.precision import split_key
+from detection_core.models.model_key import ModelKey
 from detection_core.models.spec import Architecture, ModelSpec
 from detection_core.models.user_models import Rejected, find_user_models
 
@@ -104,11 +104,11 @@ def get_model_spec(key: str) -> ModelSpec:
     Raises:
         UnknownModelError: If there is no such model; the message lists the models.
     """
-    name, precision = split_key(key)
-    spec = _built_in().get(name) or find_user_models(_built_in()).specs.get(name)
+    parts = ModelKey.parse(key)
+    spec = _built_in().get(parts.name) or find_user_models(_built_in()).specs.get(parts.name)
     if spec is None:
         raise UnknownModelError(key)
-    return spec.in_precision(precision)
+    return spec.as_variant(parts)
 
 
 def rejected_files() -> list[Rejected]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import torch
@@ -14,7 +16,8 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.ops import FrozenBatchNorm2d
 
 from detection_core.models import builders
-from detection_core.models.spec import Architecture
+from detection_core.models.input_size import longer_side
+from detection_core.models.spec import Architecture, ModelSpec
 
 # Given weights, these builders of torchvision/models/detection freeze the batch norms of the backbone, and some of them set their
 # epsilon to 0 (`overwrite_eps`). Without weights they do neither. The others leave their norms alone.
@@ -27,6 +30,9 @@ FROZEN_NORM_EPSILON = {
     "maskrcnn_resnet50_fpn": 0.0,
     "retinanet_resnet50_fpn": 0.0,
 }
+_SIDE_IN_NAME = re.compile(r"(?:^[a-z]+|_)(\d{3})_")
+# What torchvision's builders resize to if their names say nothing else.
+_USUAL_SIDE = 800
 # The smallest side that all strides divide.
 _FIRST_IMAGE_SIDE = 128
 TORCHVISION_BUILDERS = frozenset(list_models(module=torchvision_detection))
@@ -65,7 +71,18 @@ def build_on_meta(architecture: Architecture) -> nn.Module:
         return build_empty(architecture)
 
 
-def input_size(architecture: Architecture) -> tuple[int, int | None]:
+def trained_side(architecture: Architecture) -> int:
+    """Returns the shorter side in pixels at which a model was trained, the first of `input_sides`, without building it."""
+    if own := architecture.arguments.get("min_size"):
+        # torchvision takes several to train at, and detects at the last.
+        return int(own[-1] if isinstance(own, list | tuple) else own)
+    if named := _SIDE_IN_NAME.search(architecture.builder):
+        return int(named[1])
+    builder = builders.BUILDERS.get(architecture.builder)
+    return int(signature(builder).parameters["min_size"].default) if builder else _USUAL_SIDE
+
+
+def input_sides(spec: ModelSpec) -> tuple[int, int | None]:
     """Returns the size in pixels to which a model scales larger images down.
 
     A larger image therefore adds no detail for the model.
@@ -73,10 +90,11 @@ def input_size(architecture: Architecture) -> tuple[int, int | None]:
     Returns:
         The shorter side, and the longer side or None if that is not bounded.
     """
-    transform: Any = build_on_meta(architecture).transform
+    transform: Any = build_on_meta(spec.architecture).transform
     if transform.fixed_size is not None:
         return max(transform.fixed_size), None
-    return transform.min_size[-1], transform.max_size
+    trained = transform.min_size[-1], transform.max_size
+    return trained if spec.input_size is None else (spec.input_size, longer_side(spec.input_size, *trained))
 
 
 @torch.no_grad()

@@ -31,12 +31,14 @@ class FamilyTraits:
         tasks: The tasks of its models.
         min_score: The lowest score that a model returns.
         default_threshold: The threshold to start with, 0–1.
+        resizes: Whether a model resizes images by their shorter side; otherwise to one fixed size.
     """
 
     prefix: str
     tasks: tuple[Task, ...]
     min_score: float
     default_threshold: float
+    resizes: bool = True
 
 
 # `min_score` is the `score_thresh` default in torchvision/models/detection: models return nothing below it. The default thresholds
@@ -47,8 +49,8 @@ FAMILIES = {
     Family.KEYPOINT_RCNN: FamilyTraits("keypointrcnn", ("boxes", "keypoints"), 0.05, 0.7),
     Family.FCOS: FamilyTraits("fcos", ("boxes",), 0.2, 0.4),
     Family.RETINANET: FamilyTraits("retinanet", ("boxes",), 0.05, 0.4),
-    Family.SSD: FamilyTraits("ssd", ("boxes",), 0.01, 0.4),
-    Family.SSDLITE: FamilyTraits("ssdlite", ("boxes",), 0.001, 0.4),
+    Family.SSD: FamilyTraits("ssd", ("boxes",), 0.01, 0.4, resizes=False),
+    Family.SSDLITE: FamilyTraits("ssdlite", ("boxes",), 0.001, 0.4, resizes=False),
 }
 
 

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Literal
@@ -18,7 +18,9 @@ from torch import nn
 from detection_core.models.build import build_model
 from detection_core.models.checkpoint import CheckpointError
 from detection_core.models.device import is_lack_of_memory
+from detection_core.models.input_size import at_input_size
 from detection_core.models.memory_budget import memory_budget
+from detection_core.models.model_key import ModelKey
 from detection_core.models.optimized import optimize, packed_size, sixteen_bits
 from detection_core.models.precision import Precision
 from detection_core.models.spec import ModelSpec
@@ -73,6 +75,7 @@ LoadOutcome = nn.Module | BaseException
 class _Waiter:
     """Who asked for a model that is loading."""
 
+    spec: ModelSpec
     on_progress: OnProgress
     on_done: Callable[[LoadOutcome], None]
     cancelled: Callable[[], bool]
@@ -93,13 +96,24 @@ class _PendingLoad:
 
 @dataclass(eq=False)
 class _Resident:
+    """A module, and the same weights at other input sizes; guarded by the loader's lock."""
+
     module: nn.Module
     revision: str
+    _sized: dict[int, nn.Module] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
         """What it takes now; light models keep some more once they run with one thread and with several."""
         return size_in_memory(self.module)
+
+    def at_size(self, size: int | None) -> nn.Module:
+        """Returns the module at an input size, the same one each time; None: as it was trained."""
+        if size is None:
+            return self.module
+        if size not in self._sized:
+            self._sized[size] = at_input_size(self.module, size)
+        return self._sized[size]
 
 
 class ModelLoader:
@@ -139,16 +153,16 @@ class ModelLoader:
         Returns:
             The module if it is in memory, and then nothing is called; otherwise None.
         """
-        waiter = _Waiter(on_progress, on_done, cancelled)
+        waiter = _Waiter(spec, on_progress, on_done, cancelled)
         with self._lock:
             if resident := self._find(spec):
-                self._residents.move_to_end(spec.key)
-                return resident.module
-            pending = self._pending.get(spec.identity)
+                self._residents.move_to_end(_weights_key(spec.key))
+                return resident.at_size(spec.input_size)
+            pending = self._pending.get(spec.weights_identity)
             if pending is None:
                 pending = _PendingLoad([waiter])
                 threading.Thread(target=self._run_load, args=(spec, pending), name=f"load {spec.key}", daemon=True).start()
-                self._pending[spec.identity] = pending
+                self._pending[spec.weights_identity] = pending
             else:
                 pending.waiters.append(waiter)
                 # Within the lock, so that a newer state cannot come before this one.
@@ -161,7 +175,8 @@ class ModelLoader:
 
         Unless the spec says stock, `optimized.optimize` makes it faster, on a CPU and on CUDA.
 
-        A load is shared as `request` says. The module is shared, so it must not be changed. A user's file that has been overwritten is
+        A load is shared as `request` says. The module is shared, so it must not be changed. At another input size it is another module with
+        the same weights, which count once. A user's file that has been overwritten is
         loaded anew for whoever has looked its spec up since.
 
         Args:
@@ -196,9 +211,9 @@ class ModelLoader:
             gone.set()
 
     def unload(self, key: str) -> bool:
-        """Lets a model go; whoever still computes with it keeps it alive until done. Returns whether it was in memory."""
+        """Lets a model go in all sizes; whoever still computes with it keeps it alive until done. Returns whether it was in memory."""
         with self._lock:
-            was_there = self._residents.pop(key, None) is not None
+            was_there = self._residents.pop(_weights_key(key), None) is not None
         release_freed_memory()
         return was_there
 
@@ -217,7 +232,7 @@ class ModelLoader:
             Whether there were any others.
         """
         with self._lock:
-            others = [key for key in self._residents if key != keep]
+            others = [key for key in self._residents if key != _weights_key(keep)]
             for key in others:
                 del self._residents[key]
         if others:
@@ -238,22 +253,24 @@ class ModelLoader:
         return "not on this machine" if read_setting("offline") else "to download"
 
     def _find(self, spec: ModelSpec) -> _Resident | None:
-        resident = self._residents.get(spec.key)
+        resident = self._residents.get(_weights_key(spec.key))
         return resident if resident and resident.revision == spec.revision else None
 
     def _run_load(self, spec: ModelSpec, pending: _PendingLoad) -> None:
-        waiters = None
+        waiters, outcomes = None, []
         while waiters is None:
             outcome = self._try_to_load(spec, pending)
             with self._lock:
                 # Somebody may have asked for it after all others had cancelled: it is loaded for them.
                 if isinstance(outcome, DownloadCancelled) and pending.is_wanted:
                     continue
+                waiters = self._pending.pop(spec.weights_identity).waiters
+                outcomes = [outcome] * len(waiters)
                 if isinstance(outcome, nn.Module):
-                    self._keep(spec, outcome)
-                waiters = self._pending.pop(spec.identity).waiters
-        for waiter in waiters:
-            waiter.on_done(outcome)
+                    resident = self._keep(spec, outcome)
+                    outcomes = [resident.at_size(waiter.spec.input_size) for waiter in waiters]
+        for waiter, own in zip(waiters, outcomes, strict=True):
+            waiter.on_done(own)
         # Of models that were let go, and of what this one was made from; nobody waits for it.
         release_freed_memory()
 
@@ -316,12 +333,19 @@ class ModelLoader:
         with self._lock:
             return pending.is_wanted
 
-    def _keep(self, spec: ModelSpec, module: nn.Module) -> None:
-        self._residents[spec.key] = _Resident(module, spec.revision)
-        self._residents.move_to_end(spec.key)
+    def _keep(self, spec: ModelSpec, module: nn.Module) -> _Resident:
+        key = _weights_key(spec.key)
+        resident = self._residents[key] = _Resident(module, spec.revision)
+        self._residents.move_to_end(key)
         while len(self._residents) > 1 and sum(model.bytes for model in self._residents.values()) > self.budget_bytes:
             gone, _ = self._residents.popitem(last=False)
             logger.info("let %s go to keep within %d bytes", gone, self.budget_bytes)
+        return resident
+
+
+def _weights_key(key: str) -> str:
+    """Returns the key under which a model's weights are in memory."""
+    return str(ModelKey.parse(key).weights)
 
 
 def size_in_memory(module: nn.Module) -> int:

@@ -9,7 +9,9 @@ from typing import Any, Literal
 from torchvision.models._api import WeightsEnum
 
 from detection_core.models.families import Family, Task
-from detection_core.models.precision import Precision, join_key, split_key
+from detection_core.models.input_size import LARGEST, SMALLEST, check_input_size, why_one_size
+from detection_core.models.model_key import ModelKey, VariantError
+from detection_core.models.precision import Precision
 
 # See `ModelSpec.video_threshold`.
 _LOWEST_IN_VIDEO = 0.35
@@ -34,8 +36,8 @@ class ModelSpec:
     """A model's entry in the catalog.
 
     Attributes:
-        key: Unique name, such as `maskrcnn_resnet50_fpn_v2`; a precision other than exact is part of it:
-            `maskrcnn_resnet50_fpn_v2@fast`.
+        key: Unique name, such as `maskrcnn_resnet50_fpn_v2`; its variant is part of it, see `ModelKey`:
+            `maskrcnn_resnet50_fpn_v2@fast@480px`.
         title: Display name.
         family: The detector's family.
         architecture: The builder and its arguments.
@@ -58,6 +60,8 @@ class ModelSpec:
         file: A user's file, or None for other models.
         revision: Identifies the content of a user's file, or "" for other models; it changes when the file is overwritten.
         precision: The precision in which it computes.
+        input_size: Pixels to which it resizes the shorter side of an image; None: as it was trained, as `gflops` and `metrics` are.
+        slices: Side in pixels of the tiles of the image in which it looks, beside the whole; None: in the whole image only.
         category_ids: The category id of each label in the data that the model was trained on, or empty if they are the labels.
         note: What the user should know about how the file was read, such as that its averaged weights are used; or "".
     """
@@ -85,15 +89,41 @@ class ModelSpec:
     file: Path | None = None
     revision: str = ""
     precision: Precision = Precision.EXACT
+    input_size: int | None = None
+    slices: int | None = None
     note: str = ""
     category_ids: tuple[int, ...] = ()
 
     def in_precision(self, precision: Precision) -> ModelSpec:
         """Returns the spec of the same model in another precision, with its own key and title."""
-        if precision is self.precision:
+        return self.as_variant(replace(ModelKey.parse(self.key), precision=precision))
+
+    def at_input_size(self, size: int | None) -> ModelSpec:
+        """Returns the spec of the same model at another input size, the shorter side in pixels; None for that of its training.
+
+        Raises:
+            VariantError: If the model does not run at that size.
+        """
+        return self.as_variant(replace(ModelKey.parse(self.key), input_size=size))
+
+    def as_variant(self, variant: ModelKey) -> ModelSpec:
+        """Returns the spec of the same model in the variant of a key, with its own key and title.
+
+        Raises:
+            VariantError: If the model has no such variant.
+        """
+        own = ModelKey.parse(self.key)
+        key = replace(variant, name=own.name)
+        if key == own:
             return self
-        name, usual = split_key(self.key)[0], self.title.removesuffix(_title_suffix(self.precision))
-        return replace(self, key=join_key(name, precision), title=usual + _title_suffix(precision), precision=precision)
+        title = self.title.removesuffix(_title_suffix(own))
+        if key.input_size is not None:
+            check_input_size(title, self.family, key.input_size)
+        if key.slices is not None:
+            raise VariantError(f"{title} looks at whole images only. Leave “@slices{key.slices}” out of its key.")
+        return replace(
+            self, key=str(key), title=title + _title_suffix(key), precision=key.precision, input_size=key.input_size, slices=key.slices
+        )
 
     @property
     def group(self) -> str:
@@ -102,8 +132,13 @@ class ModelSpec:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Identifies the model and the content of its file."""
+        """Identifies the model, its variant and the content of its file."""
         return self.key, self.revision
+
+    @property
+    def weights_identity(self) -> tuple[str, str]:
+        """Identifies what is in memory for the model and the content of its file: models that differ only in size share their weights."""
+        return str(ModelKey.parse(self.key).weights), self.revision
 
     @property
     def video_threshold(self) -> float:
@@ -124,7 +159,7 @@ class ModelSpec:
 
         Returns:
             The attributes under their own names, except `file_size_mib`; `categories` are the classes that the model detects, in
-            the order of their labels.
+            the order of their labels; `input_sizes` are the smallest and the largest, or empty if it has only one.
         """
         return {
             "key": self.key,
@@ -138,6 +173,8 @@ class ModelSpec:
             "params": self.params,
             "file_size_mib": self.file_size,
             "precision": str(self.precision),
+            "input_size": self.input_size,
+            "input_sizes": [] if why_one_size(self.family) else [SMALLEST, LARGEST],
             "min_score": self.min_score,
             "default_threshold": self.default_threshold,
             "categories": self.class_names,
@@ -148,6 +185,6 @@ class ModelSpec:
         }
 
 
-def _title_suffix(precision: Precision) -> str:
-    """Returns the suffix of a title in this precision."""
-    return "" if precision is Precision.EXACT else f" · {precision}"
+def _title_suffix(key: ModelKey) -> str:
+    """Returns the suffix of a title in a key's variant."""
+    return "".join(f" · {part}" for part in key.variant)

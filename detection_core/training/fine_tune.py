@@ -194,10 +194,13 @@ def _base_architecture(model: str, init: str | Path) -> Architecture:
             raise TrainingError(f"{model} has no trained weights. Start it with --init backbone, --init random or --init FILE.pt.")
         return Architecture(model, {})
     try:
-        architecture = get_model_spec(model).architecture
+        spec = get_model_spec(model)
     except UnknownModelError as error:
         others = ", ".join(name for name in BUILDERS if name not in list_models())
         raise TrainingError(f"{error} Models to be trained from a backbone: {others}.") from error
+    if spec.input_size is not None:
+        raise TrainingError(f"A model is trained at its own input size. Leave “@{spec.input_size}px” out of --model.")
+    architecture = spec.architecture
     if init == "weights":
         return architecture
     arguments = {name: value for name, value in architecture.arguments.items() if name != "frozen_norm_epsilon"}

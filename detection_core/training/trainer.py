@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -28,16 +26,13 @@ from detection_core.models.spec import ModelSpec
 from detection_core.training.acceleration import accelerate
 from detection_core.training.batches import SEED_STRIDE, TrainingExample, TrainingExamples, batches_of, collate_fn
 from detection_core.training.initialization import freeze_backbone
+from detection_core.training.interruption import TrainingInterrupted, ignore_interrupts, interruptible
 from detection_core.training.losses import losses_of
+from detection_core.training.optimization import make_optimizer, schedule, update_average
 from detection_core.training.recipe import Recipe
 from detection_core.training.report import Progress, describe, write_curve
 
 _SECONDS_BETWEEN_SAVES = 300.0
-_FINAL_LR = 0.02
-
-
-class TrainingInterrupted(Exception):  # noqa: N818 (nothing went wrong)
-    """The run was stopped by the user; its last checkpoint is written."""
 
 
 class Trainer:
@@ -87,7 +82,7 @@ class Trainer:
         transform: Any = self._module.transform
         # If the augmentation chooses a size, torchvision's transform must not choose another; SSDs have a fixed one.
         transform._skip_resize = recipe.augmentation.min_size is not None and transform.fixed_size is None
-        self._optimizer = self._make_optimizer()
+        self._optimizer = make_optimizer(self._module, recipe)
         self._average = {name: value.clone() for name, value in self._module.state_dict().items()} if recipe.average else None
         self._history: list[dict[str, Any]] = []
         self._epochs = self._epochs_measured = self._batches_done = 0
@@ -142,7 +137,7 @@ class Trainer:
         Raises:
             TrainingInterrupted: After Ctrl-C; the last checkpoint is written.
         """
-        with _interruptible() as interrupted:
+        with interruptible() as interrupted:
             while self._epochs_measured < self.recipe.epochs:
                 if self._epochs == self._epochs_measured:
                     self._train_epoch(interrupted)
@@ -189,18 +184,6 @@ class Trainer:
             update_average(self._average, self._module.state_dict(), self._batches_done, self.recipe.average)
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
-    def _make_optimizer(self) -> torch.optim.AdamW:
-        module: Any = self._module
-        # The layers that torchvision adds to a backbone, such as the pyramid, are as untrained as the heads.
-        body = getattr(module.backbone, "body", module.backbone)
-        backbone = {id(parameter) for parameter in body.parameters()}
-        trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        groups = [
-            {"params": [p for p in trainable if id(p) in backbone], "factor": self.recipe.backbone_lr},
-            {"params": [p for p in trainable if id(p) not in backbone], "factor": 1.0},
-        ]
-        return torch.optim.AdamW(groups, lr=self.recipe.lr, weight_decay=self.recipe.weight_decay)
-
     def _batches(self, epoch: int) -> list[list[tuple[AnnotatedImage, int]]]:
         """Returns this process's batches of an epoch; every process has equally many, since they would otherwise wait forever."""
         batches = batches_of(self._data, self.recipe, epoch, self.spec.tasks)
@@ -210,7 +193,7 @@ class Trainer:
     def _pairs(self, epoch: int, first: int) -> DataLoader[TrainingExample]:
         pairs = TrainingExamples(self._data, self.recipe.augmentation, self.spec.tasks)
         batches: Any = self._batches(epoch)[first:]
-        return DataLoader(pairs, batch_sampler=batches, collate_fn=collate_fn, num_workers=self._workers, worker_init_fn=_leave_interrupts)
+        return DataLoader(pairs, batch_sampler=batches, collate_fn=collate_fn, num_workers=self._workers, worker_init_fn=ignore_interrupts)
 
     def _measure_epoch(self) -> None:
         losses = self._progress.epoch_losses()
@@ -306,50 +289,3 @@ class Trainer:
         vote = torch.tensor(int(stop), device=self._device)
         dist.all_reduce(vote)
         return bool(vote)
-
-
-def _leave_interrupts(_: int) -> None:
-    """Ignores Ctrl-C, which reaches all processes of a terminal; the training process stops those that read images."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def schedule(step: int, total: int, warmup: int) -> float:
-    """Returns the learning rate as a fraction of its maximum: a linear warm-up (at most a tenth of the run), then half a cosine to 2 %."""
-    warmup = min(warmup, total // 10)
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = (step - warmup) / max(1, total - warmup)
-    return _FINAL_LR + (1 - _FINAL_LR) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
-@torch.no_grad()
-def update_average(average: dict[str, Tensor], state: dict[str, Tensor], step: int, horizon: int) -> None:
-    """Updates an exponential average of weights in place; its horizon grows with the run, so that the first weights soon fade."""
-    share = 1 / min(step / 4 + 1, horizon)
-    for name, value in state.items():
-        if value.is_floating_point():
-            average[name].lerp_(value, share)
-        else:
-            average[name].copy_(value)
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Makes Ctrl-C or SIGTERM stop the run after the current batch, and a second Ctrl-C at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-
-    def ask(*_: Any) -> None:
-        asked.set()
-        # torchrun forwards a Ctrl-C that the terminal has already sent to every process.
-        if not dist.is_initialized():
-            signal.signal(signal.SIGINT, former[signal.SIGINT])
-
-    former = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

@@ -16,7 +16,7 @@ from detection_core.formats import to_json
 from detection_core.images.reading import LoadedImage
 from detection_core.ui.components.safe_image import NoAddresses, SafeImage, SafeText
 from detection_core.ui.service import Question, RequestError, Service, checked_models, checked_number
-from detection_core.ui.shared.session import visitor_of
+from detection_core.ui.shared.session import caller_of, visitor_of
 from detection_core.ui.shared.uploads import read_upload
 from detection_core.visualization import annotate, annotate_comparison
 
@@ -77,7 +77,7 @@ class Api:
 
         Args:
             image: The image file.
-            model: Key of the model, as `/models` lists them; with "@" and the name of a precision appended, the model in that precision.
+            model: Key of the model, as `/models` lists them; "KEY@fast" is in the precision "fast", "KEY@480px" at the input size 480.
             threshold: Lowest score wanted, 0–1; null takes the model's default.
 
         Returns:
@@ -86,7 +86,7 @@ class Api:
         with _errors_in_words():
             loaded = await _read(image)
             lowest = checked_number("threshold", threshold, 0, 1)
-            found = await self._service.detect(loaded, model, lowest, visitor_of(request, "api"))
+            found = await self._service.detect(loaded, model, lowest, caller_of(request))
         data = to_json(found.detections, provenance=found.provenance, notes=loaded.notes)
         return data, await to_thread.run_sync(annotate, loaded.image, found.detections)
 
@@ -97,7 +97,7 @@ class Api:
 
         Args:
             image: The image file.
-            models: Keys of the models, as for `/detect`; one model in two precisions counts as two.
+            models: Keys of the models, as for `/detect`; one model in two precisions or at two input sizes counts as two.
             threshold: Lowest score that counts, 0–1; null takes each model's default.
             iou: Lowest overlap of two boxes that are in the same place, 0.05–0.95; null is 0.5.
 
@@ -111,7 +111,7 @@ class Api:
             lowest_iou = checked_number("iou", iou, 0.05, 0.95)
             loaded = await _read(image)
             name = Path(image or "").name
-            report = await self._service.compare(loaded, name, keys, lowest, lowest_iou, visitor_of(request, "api"))
+            report = await self._service.compare(loaded, name, keys, lowest, lowest_iou, caller_of(request))
         first, second = (result.name for result in report.results[:2])
         difference = partial(annotate_comparison, loaded.image, report.pairs[first, second], names=(first, second))
         return await to_thread.run_sync(report.to_json), await to_thread.run_sync(difference)
@@ -146,7 +146,7 @@ class Api:
             question = Question.read(at, box, object)
             lowest = checked_number("threshold", threshold, 0, 1)
             loaded = await _read(image)
-            explanation = await self._service.explain(loaded, model, question, label or None, lowest, visitor_of(request, "api"))
+            explanation = await self._service.explain(loaded, model, question, label or None, lowest, caller_of(request))
         return await to_thread.run_sync(explanation.to_json), await to_thread.run_sync(explanation.draw_answer)
 
     async def live(  # noqa: D417
@@ -156,7 +156,7 @@ class Api:
 
         Args:
             image: The frame as an image file.
-            model: Key of the model, as `/models` lists them; with "@" and the name of a precision appended, the model in that precision.
+            model: Key of the model, as `/models` lists them; "KEY@fast" is in the precision "fast", "KEY@480px" at the input size 480.
             threshold: Lowest score of objects that are tracked, 0–1; null takes the model's default.
             stream: The `stream` of the response to the frame before; "" for the first frame. A stream ends after ten seconds of silence.
 
@@ -165,16 +165,18 @@ class Api:
             polygons and keypoints, how many are `in_view` and have been in `total`, where the time went in `ms`, and if
             there are any, `notes` on the image, for example that its file is cut off.
         """
-        visitor = visitor_of(request, "api")
+        # Programs behind one address have streams of their own; they share the engine's time.
+        owner = visitor_of(request, "api")
         with _errors_in_words():
             loaded = await _read(image)
             lowest = checked_number("threshold", threshold, 0, 1)
-            return await self._service.track(loaded, model, lowest, stream, visitor, owner=visitor)
+            return await self._service.track(loaded, model, lowest, stream, caller_of(request), owner=owner)
 
     def models(self) -> list[dict[str, Any]]:
-        """Lists all models with their tasks, published accuracy, cost, whether their weights are on disk, and `precisions`.
+        """Lists all models with their tasks, published accuracy, cost, whether their weights are on disk, `precisions` and `input_sizes`.
 
-        Of those, "exact" is the model under its own key; "ssd300_vgg16@fast" is one in the precision "fast".
+        Of the precisions, "exact" is the model under its own key; "ssd300_vgg16@fast" is one in the precision "fast". `input_sizes` are
+        the smallest and the largest of which one may be appended, as in "fcos_resnet50_fpn@480px"; SSDs have none.
         """
         return self._service.models()
 

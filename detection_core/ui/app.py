@@ -20,6 +20,7 @@ from detection_core.ui.detect.tab import DetectTab
 from detection_core.ui.evaluate.tab import EvaluateTab
 from detection_core.ui.hosting.middleware import middleware
 from detection_core.ui.hosting.monitor import Monitor
+from detection_core.ui.hosting.origins import without_gradios_cors
 from detection_core.ui.hosting.retention import Retention
 from detection_core.ui.http_api.app import build_http_api, http_api_route
 from detection_core.ui.languages.head import language_head
@@ -46,7 +47,7 @@ from detection_core.video.io import VideoLimits
 
 # Gradio deletes its files when the server ends; before that, `Retention` does. It asks for a frequency and an age, in seconds.
 _ONLY_AT_THE_END = (24 * 3600, 100 * 365 * 24 * 3600)
-# Open pages whose state is kept; each takes 150 kB, as does each call of an endpoint without a session.
+# Open pages whose state is kept; each takes 0.2 MB, as does each call of an endpoint without a session.
 _SESSIONS = 1000
 _MASTHEAD = "<h1>Detection Explorer</h1><p>See what torchvision's detection models see, in your own images.</p>"
 
@@ -106,7 +107,8 @@ class _Page:
         opened = [tab.select for tab in tabs]
         gr.on(opened, self.refresh, pickers, outputs, queue=False, **QUIET)
         loaded = page.load(self.refresh, pickers, outputs, queue=False, **QUIET)
-        loaded.then(self.open_link, None, [self._tabs, *self._compare.link_outputs], queue=False, **QUIET)
+        link_outputs = [self._tabs, *self._compare.link_outputs, *self._evaluate.link_outputs]
+        loaded.then(self.open_link, None, link_outputs, queue=False, **QUIET)
         image_outputs = [self._tabs, *self._detect.inputs]
         self._detect.detect_after(self._batch.view.open(self.show_batch_image, None, image_outputs, queue=False, **QUIET))
         self._detect.detect_after(self._live.view.snapshot(self.show_frame, self._live.picker, image_outputs, queue=False, **QUIET))
@@ -138,22 +140,23 @@ class _Page:
 
     def refresh(self, detect: str, compare: list[str], live: str, video: str, batch: str, evaluate: list[str]) -> tuple[Any, ...]:
         """Shows the models that there are now: users' models may have been added, changed or removed."""
-        states = self._engine.model_states()
+        states, seconds = self._engine.model_states(), self._engine.run_seconds(first=True)
         return (
-            picker_value(detect, states),
-            slots_value(compare, states),
+            picker_value(detect, states, seconds),
+            slots_value(compare, states, seconds),
             live_picker_value(live, states, self._engine.run_seconds()),
-            picker_value(video, states),
-            picker_value(batch, states),
-            slots_value(evaluate, states, fewest=0),
+            picker_value(video, states, seconds),
+            picker_value(batch, states, seconds),
+            slots_value(evaluate, states, seconds, fewest=0),
             self._video.model_message(video),
             table_value(states),
         )
 
     def open_link(self, request: gr.Request) -> tuple[Any, ...]:
-        """Opens the Compare tab if the page was opened through a link to a comparison; opening it begins the comparison."""
-        opened = self._compare.open_link(request)
-        return (gr.skip(),) * 4 if opened is None else (gr.Tabs(selected="compare"), *opened)
+        """Opens the tab of the link through which the page was opened, if it was; opening the Compare tab begins the comparison."""
+        compare, evaluate = self._compare.open_link(request), self._evaluate.open_link(request)
+        tab = "compare" if compare else "evaluate" if evaluate else None
+        return (gr.Tabs(selected=tab) if tab else gr.skip(), *(compare or (gr.skip(),) * 3), *(evaluate or (gr.skip(),) * 2))
 
     def show_batch_image(self, event: gr.EventData) -> tuple[Any, ...]:
         """Shows an image of the batch in the Detect tab, with everything that it offers."""
@@ -176,7 +179,8 @@ class _Page:
         cancel_all(self._engine, request)
 
     def _show_in_detect(self, path: Path, key: str) -> tuple[Any, ...]:
-        return gr.Tabs(selected="detect"), str(path), picker_value(key, self._engine.model_states(), choose=True)
+        states, seconds = self._engine.model_states(), self._engine.run_seconds(first=True)
+        return gr.Tabs(selected="detect"), str(path), picker_value(key, states, seconds, choose=True)
 
 
 def build_app(
@@ -248,6 +252,7 @@ def launch_options(monitor: Monitor | None = None, settings: Settings | None = N
         "state_session_capacity": _SESSIONS,
         "app_kwargs": {
             "middleware": guards,
+            "lifespan": without_gradios_cors,
             "routes": [MODULES.route(), http_api_route(), *([mcp_route()] if settings.mcp else []), *(monitor.routes() if monitor else [])],
             "exception_handlers": {OSError: answer_full_disk, **EXCEPTION_HANDLERS},
         },

@@ -46,6 +46,8 @@ interface Drawn extends Partial<ViewObject> {
   box: Box;
   color: string;
   area: number;
+  /** Whether a person has drawn it, so that it has no score. */
+  annotated?: boolean;
   /** Class of its nodes. */
   look?: string;
   /** What its label says where there is little room; without it, its place. */
@@ -276,6 +278,12 @@ interface ModelCard {
   metrics_on: string;
   recipe: string;
   states: Record<string, string>;
+  /** Pixels of the shorter side at which it was trained. */
+  trained_side: number;
+  /** Why it has one input size only, or "". */
+  one_size: string;
+  /** What an image takes here, by the keys of its variants that have run. */
+  seconds: Record<string, number>;
 }
 
 /** Detections by falling score; `partner` is the object that each finds, or -1; `pairs` are a detection and an object of another class each. */
@@ -294,6 +302,7 @@ interface EvaluatedClass extends Record<string, any> { label: number; objects: n
 interface EvaluatedModel {
   name: string;
   title: string;
+  linkable: boolean;
   threshold: number;
   floor: number;
   summary: Figures;
@@ -310,6 +319,7 @@ interface EvaluatedModel {
 interface EvaluationResult {
   evaluation: string;
   name: string;
+  is_sample: boolean;
   iou_type: string;
   tasks: string[];
   iou: number;

@@ -19,7 +19,7 @@ from detection_core.explanation.report import answer_question, check_question
 from detection_core.formats import provenance_of
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import ModelSpec, get_model_spec, list_models, list_specs
-from detection_core.models.precision import precisions_in
+from detection_core.models.model_key import precisions_in
 from detection_core.ui.components.model_slots import FEWEST, MOST
 from detection_core.ui.explain.recordings import begin_recording
 from detection_core.ui.live.frames import frame_response
@@ -28,7 +28,7 @@ from detection_core.ui.live.streams import LiveFrame, LiveStreams
 _PATIENCE = 15 * 60
 # Beyond any image, in pixels.
 _FAR = 1e6
-# Seconds after which a stream that waits for its turn is to send its next frame.
+# Seconds after which a program may try again to begin a stream.
 STREAM_PAUSE = 2
 
 
@@ -37,10 +37,10 @@ class RequestError(UserError):
 
 
 class StreamWaitsError(UserError):
-    """The stream is not served yet, because others came before."""
+    """The stream cannot begin yet, because others came before."""
 
-    def __init__(self, place: int) -> None:
-        super().__init__(f"The server is busy. You are number {place} in the queue: send the next frame in {STREAM_PAUSE} seconds.")
+    def __init__(self) -> None:
+        super().__init__(f"The server is busy with other streams. Send the frame again in {STREAM_PAUSE} seconds.")
 
 
 class FrameOvertakenError(UserError):
@@ -165,13 +165,20 @@ class Service:
             owner: Whose stream it is; a new one takes the place of the owner's earlier one.
         """
         known = self._streams.find(stream) if stream else self._streams.begin(owner, _spec(model))
-        if place := self._streams.place(known):
-            raise StreamWaitsError(place)
-        frame = LiveFrame(time.monotonic(), known.spec.default_threshold if threshold is None else threshold, stable=True)
-        result = await self._run(image, known.spec, visitor, keep=False)
-        response = await to_thread.run_sync(frame_response, result, frame, known)
-        if response is None:
-            raise FrameOvertakenError
+        try:
+            if self._streams.place(known):
+                raise StreamWaitsError
+            frame = LiveFrame(time.monotonic(), known.spec.default_threshold if threshold is None else threshold, stable=True)
+            with self._streams.awaiting(known, frame):
+                result = await self._run(image, known.spec, visitor, keep=False)
+            response = await to_thread.run_sync(frame_response, result, frame, known)
+            if response is None:
+                raise FrameOvertakenError
+        except BaseException:
+            # Only a response names a new stream. Kept without one, it would take a place that nobody can use.
+            if not stream:
+                self._streams.remove(known.token)
+            raise
         return response | {"stream": known.token} | ({"notes": list(image.notes)} if image.notes else {})
 
     async def explain(
@@ -195,7 +202,7 @@ class Service:
         return await to_thread.run_sync(answer_question, recording, image.image, asked, threshold)
 
     def models(self) -> list[dict[str, Any]]:
-        """All models with their facts, their `state`, and the `precisions` in which each can run."""
+        """All models with their facts, their `state`, and the `precisions` and `input_sizes` in which each can run."""
         states = self._engine.model_states()
         # A model without a state has just been added or removed.
         here = [spec for spec in list_specs() if spec.key in states]

@@ -25,7 +25,12 @@ _ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # Pages of an app share one process, which has Gradio's scripts compiled: a page opens in half of the time.
+    "--process-per-site",
 ]
+
+# A busy machine is no failure; only tests that fail take longer.
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="session")
@@ -52,8 +57,12 @@ def camera_browser(
 
 @pytest.fixture(scope="module")
 def module_context(browser: Browser) -> Iterator[BrowserContext]:
-    """One browser context for a module, so that Gradio's own scripts are fetched once and then come from the cache."""
+    """One browser context for a module, so that Gradio's own scripts are fetched and compiled once."""
     context = browser.new_context()
+    # An empty page of the same site keeps the process from one test to the next.
+    keeper = context.new_page()
+    keeper.route("**", lambda route: route.fulfill(body=""))
+    keeper.goto("http://127.0.0.1/")
     yield context
     context.close()
 

@@ -22,6 +22,8 @@ from tests.ui.fake_engine import FakeEngine
 pytestmark = pytest.mark.browser
 
 SECONDS = 1000
+# The tab's module writes it, and takes files from then on.
+TAKES_IMAGES = re.compile(r"^Up to \d+ images at a time")
 NAMES = ("beach.png", "city.png", "forest.png")
 BROKEN = {"name": "letter.jpg", "mimeType": "image/jpeg", "buffer": b"this is text, not an image"}
 
@@ -61,7 +63,7 @@ def batch(page: Page, address: str, engine: FakeEngine) -> Page:
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(address)
-    expect(page.get_by_text(re.compile(r"^Up to \d+ images at a time"))).to_be_visible(timeout=30 * SECONDS)
+    expect(page.get_by_text(TAKES_IMAGES)).to_be_visible(timeout=30 * SECONDS)
     yield page
     engine.release()
     assert complaints == []
@@ -111,7 +113,7 @@ def test_good_images_are_counted_and_a_bad_one_says_why(batch):
     expect(failed).to_contain_text("letter.jpg")
     expect(failed).to_contain_text("This is a text file, not an image.")
     expect(batch.locator(".bv-count")).to_have_text("4 images · 6 persons · 1 failed")
-    assert cards(batch).first.locator("img").evaluate("image => image.naturalWidth") == 64
+    expect(cards(batch).first.locator("img")).to_have_js_property("naturalWidth", 64)
     assert "Traceback" not in batch.content()
 
 
@@ -150,6 +152,7 @@ def test_cancelled_detection_continues_where_it_stopped(batch, engine):
     expect_done(batch, 3)
 
 
+@pytest.mark.slow
 def test_detection_continues_while_the_visitor_is_in_another_tab(batch, engine):
     engine.holds = True
     give(batch, *NAMES)
@@ -176,6 +179,7 @@ def test_a_folder_gives_its_images(batch, tmp_path):
     expect(batch.locator(".dv-notes")).to_contain_text("1 file in the folder left out: no image.")
 
 
+@pytest.mark.slow
 def test_dropped_files_are_taken(batch):
     batch.locator(".bv").evaluate(
         """(root, bytes) => {
@@ -189,6 +193,7 @@ def test_dropped_files_are_taken(batch):
     expect(cards(batch)).to_contain_text("dropped.png")
 
 
+@pytest.mark.slow
 def test_more_images_than_allowed_are_left_out(batch):
     give(batch, *(f"{number}.png" for number in range(8)))
     expect(cards(batch)).to_have_count(6)
@@ -223,6 +228,7 @@ def test_the_archive_holds_what_is_chosen_and_seen(batch, tmp_path):
     expect(batch.get_by_role("button", name="Download")).not_to_have_class(re.compile("dv-busy"))
 
 
+@pytest.mark.slow
 def test_coco_files_get_the_ids_of_an_annotation_file(batch, tmp_path):
     listed = [{"id": 7, "file_name": "beach.png"}, {"id": 900000, "file_name": "sub/city.png"}]
     file = tmp_path / "own annotations.json"
@@ -260,6 +266,7 @@ def test_coco_files_get_the_ids_of_an_annotation_file(batch, tmp_path):
     expect(batch.get_by_text("own annotations.json is not valid JSON")).to_be_visible(timeout=20 * SECONDS)
 
 
+@pytest.mark.slow
 def test_the_menu_is_worked_by_keys(batch):
     give(batch, "beach.png")
     expect_done(batch, 1)
@@ -292,11 +299,12 @@ def test_the_table_sorts_and_opens_an_image(batch):
     expect(batch.get_by_label("Opened")).to_have_value(f"wide.png {COCO_MODEL}", timeout=20 * SECONDS)
 
 
-@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_on_a_phone_that_does_not_scroll_sideways(page, address, theme):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}?__theme={theme}")
-    expect(page.get_by_text("Drop images or a whole folder here")).to_be_visible(timeout=30 * SECONDS)
+    expect(page.get_by_text(TAKES_IMAGES)).to_be_visible(timeout=30 * SECONDS)
     give(page, *NAMES, BROKEN)
     expect_done(page, 3)
     for mode in ("Gallery", "Table"):

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from detection_core.engine import LocalEngine
 from detection_core.formats import to_coco_results
 from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_model_spec
 from detection_core.ui.app import build_app, launch_options
 from detection_core.ui.shared.kept_images import KeptImages
+from tests.browser.test_batch_tab import TAKES_IMAGES, wait_until_quiet
 from tests.download_host import machine_without_weights
 from tests.factories import make_detections
 from tests.random_models import save_random_weights
@@ -43,8 +45,7 @@ def address(serve, tmp_path_factory):
         engine.close()
 
 
-@pytest.fixture
-def compared(page: Page, address: str) -> Locator:
+def compare_example(page: Page, address: str) -> Iterator[Locator]:
     """The tab with the example compared; a browser that has complained fails the test."""
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
@@ -55,6 +56,19 @@ def compared(page: Page, address: str) -> Locator:
     expect(facts(page).nth(1)).to_contain_text("object", timeout=30 * SECONDS)
     yield page.locator(".cv")
     assert complaints == []
+
+
+@pytest.fixture
+def compared(page: Page, address: str) -> Iterator[Locator]:
+    yield from compare_example(page, address)
+
+
+@pytest.fixture(scope="module")
+def visit(module_context: BrowserContext, address: str) -> Iterator[Locator]:
+    """The same, opened once for several tests, which leave the models and the image as they are."""
+    page = module_context.new_page()
+    yield from compare_example(page, address)
+    page.close()
 
 
 def facts(page: Page) -> Locator:
@@ -68,30 +82,31 @@ def add_file(page: Page, path: Path) -> None:
     chooser.value.set_files(path)
 
 
-def test_opens_with_the_example_compared(compared):
-    titles = compared.locator(".cv-panes .cv-pane-title")
+def test_opens_with_the_example_compared(visit):
+    titles = visit.locator(".cv-panes .cv-pane-title")
     expect(titles).to_have_text([get_model_spec(key).title for key in (COCO_MODEL, PERSON_MODEL)])
-    expect(facts(compared.page)).to_have_text([re.compile(r"^[1-9] objects? · from 0\.\d\d$")] * 2)
+    expect(facts(visit.page)).to_have_text([re.compile(r"^[1-9] objects? · from 0\.\d\d$")] * 2)
 
 
-def test_a_moved_threshold_changes_counts_without_a_request(compared):
-    page = compared.page
-    compared.get_by_role("button", name="Same threshold").click()
+def test_a_moved_threshold_changes_counts_without_a_request(visit):
+    page = visit.page
+    visit.get_by_role("button", name="Same threshold").click()
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
-    slider = compared.get_by_label("Threshold", exact=True)
+    slider = visit.get_by_label("Threshold", exact=True)
     slider.fill("0.2")
     before = facts(page).all_inner_texts()
     slider.fill("0.99")
     expect(facts(page).first).not_to_have_text(before[0])
     assert [url for url in requests if not url.startswith(("data:", "blob:"))] == []
+    visit.get_by_role("button", name="Default thresholds").click()
 
 
-def test_differences_and_the_archive_with_everything(compared, tmp_path):
-    compared.get_by_role("button", name="Difference").click()
-    expect(compared).to_contain_text("only A")
-    with compared.page.expect_download(timeout=30 * SECONDS) as caught:
-        compared.get_by_role("button", name="Download").click()
+def test_differences_and_the_archive_with_everything(visit, tmp_path):
+    visit.get_by_role("button", name="Difference").click()
+    expect(visit).to_contain_text("only A")
+    with visit.page.expect_download(timeout=30 * SECONDS) as caught:
+        visit.get_by_role("button", name="Download").click()
     assert caught.value.suggested_filename == "grace_hopper_comparison.zip"
     caught.value.save_as(tmp_path / "all.zip")
     with zipfile.ZipFile(tmp_path / "all.zip") as archive:
@@ -118,7 +133,7 @@ def test_a_third_model_that_is_missing_does_not_affect_the_others(compared):
     expect(facts(page).nth(2)).to_contain_text("object", timeout=20 * SECONDS)
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden(timeout=20 * SECONDS)
     # The answer to that comparison also writes the lists anew.
-    page.wait_for_timeout(500)
+    wait_until_quiet(page)
     page.get_by_label("Model C", exact=True).select_option("fcos_resnet50_fpn")
     expect(compared).to_contain_text("Not downloaded yet", timeout=20 * SECONDS)
     page.get_by_role("button", name="Download 130 MB and compare").click()
@@ -126,6 +141,7 @@ def test_a_third_model_that_is_missing_does_not_affect_the_others(compared):
     expect(facts(page).first).to_have_text(re.compile(r"^[2-9] objects"))
 
 
+@pytest.mark.slow
 def test_results_of_another_tool_join_and_leave(compared, tmp_path):
     page = compared.page
     entries = to_coco_results(make_detections(3, image_size=(512, 512)), 7)
@@ -156,12 +172,14 @@ def test_a_link_reproduces_everything_for_another_visitor(compared, browser):
     compared.get_by_role("button", name="Same number").click()
     compared.get_by_role("button", name="Link").click()
     # An example, even when it is uploaded, needs no keeping.
-    link = compared.get_by_label("Link to this comparison").input_value()
+    field = compared.get_by_label("Link to this comparison")
+    expect(field).to_be_visible()
+    link = field.input_value()
     assert "image=example:cameraman" in link
     other = browser.new_context().new_page()
     other.goto(link)
     expect(facts(other)).to_have_text(facts(page).all_inner_texts(), timeout=30 * SECONDS)
-    assert other.get_by_label("Model B", exact=True).input_value() == "pets"
+    expect(other.get_by_label("Model B", exact=True)).to_have_value("pets")
     expect(other.get_by_role("button", name="Same number")).to_have_attribute("aria-pressed", "true")
     other.context.close()
 
@@ -193,6 +211,7 @@ def test_an_image_of_ones_own_is_kept_only_when_asked(compared, address, tmp_pat
 def test_a_card_of_the_batch_opens_in_detect(compared):
     page = compared.page
     page.get_by_role("tab", name="Batch").click()
+    expect(page.get_by_text(TAKES_IMAGES)).to_be_visible(timeout=20 * SECONDS)
     page.locator("input[type=file][multiple]").first.set_input_files([CAMERAMAN])
     card = page.get_by_role("button", name=re.compile("cameraman"))
     expect(card).to_be_visible(timeout=20 * SECONDS)

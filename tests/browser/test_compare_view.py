@@ -188,6 +188,7 @@ def test_same_place_and_classes_decide_what_agrees(view: Locator) -> None:
     expect(kinds(view)).to_have_text(["Agreed1", "Only A1", "Only B0", "Other class0"])
 
 
+@pytest.mark.slow
 def test_hovering_shows_the_partner_in_every_other_view(page: Page, three: Locator) -> None:
     first = three.locator(".cv-panes .cv-pane").first
     page.mouse.move(*point_at(first, 300, 130))
@@ -200,6 +201,7 @@ def test_hovering_shows_the_partner_in_every_other_view(page: Page, three: Locat
     expect(three.locator(".cv-remark:visible")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_rows_light_up_their_objects_and_move_by_keys(page: Page, view: Locator) -> None:
     expect(rows(view)).to_have_text(["agreedperson0.950.900.92−0.05", "only Acar0.60–––", "other classdog / car0.800.700.95−0.10"])
     rows(view).nth(1).hover()
@@ -235,6 +237,7 @@ def test_difference_draws_each_kind_its_own_way(view: Locator) -> None:
     expect(view.get_by_alt_text("1 agreed, 1 only First, model, 0 only Second, 1 of another class")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_any_two_models_can_be_the_pair(three: Locator) -> None:
     second = three.get_by_label("Second model of the table")
     expect(second.locator("option")).to_have_text(["A · First, model", "B · Second", "C · Third"])
@@ -262,6 +265,7 @@ def test_swipe_uncovers_one_model_or_the_other(page: Page, view: Locator) -> Non
     expect(single.locator(".dv-tooltip")).to_contain_text("car · 0.70")
 
 
+@pytest.mark.slow
 def test_handle_of_the_swipe_can_be_dragged(page: Page, view: Locator) -> None:
     press(view, "Swipe")
     box = view.locator(".cv-single .dv-frame").bounding_box()
@@ -286,6 +290,7 @@ def test_consensus_counts_votes(three: Locator) -> None:
     expect(three.get_by_role("group", name="Models that agree").get_by_role("button", name="4")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_keys_choose_objects_in_an_image_with_their_partners_in_the_others(page: Page, view: Locator) -> None:
     frames, said = view.locator(".cv-panes .dv-frame"), view.get_by_role("status").last
     chosen = rows(view).and_(view.locator("[aria-selected=true]"))
@@ -311,6 +316,7 @@ def test_keys_choose_objects_in_an_image_with_their_partners_in_the_others(page:
     assert len(places) - 1 == int(places[0].rpartition(" ")[2]) > 3
 
 
+@pytest.mark.slow
 def test_images_zoom_and_pan_together(page: Page, three: Locator) -> None:
     images = three.locator(".cv-panes .dv-image")
     frame = three.locator(".cv-panes .dv-frame").nth(1)
@@ -358,6 +364,7 @@ def test_views_come_one_by_one_and_a_failure_does_not_affect_the_others(page: Pa
     assert page.evaluate("window.hacked") is None
 
 
+@pytest.mark.slow
 def test_messages_without_an_image_keep_what_is_shown(page: Page, view: Locator) -> None:
     send(page, "status")
     expect(view.locator(".cv-status")).to_contain_text("Measuring")
@@ -375,6 +382,7 @@ def test_messages_without_an_image_keep_what_is_shown(page: Page, view: Locator)
     expect(facts(view)).to_have_text(["3 objects · from 0.50", "2 objects · from 0.50"])
 
 
+@pytest.mark.slow
 def test_hiding_and_showing_keeps_the_comparison(page: Page, view: Locator) -> None:
     press(view, "Same number")
     set_slider(view.get_by_label("Boxes per model"), 1)
@@ -398,6 +406,7 @@ def test_download_sends_python_what_is_seen(page: Page, view: Locator) -> None:
     expect(shown_boxes(view)).to_have_count(2)
 
 
+@pytest.mark.slow
 def test_measuring_fills_the_costs(page: Page, view: Locator) -> None:
     costs = view.get_by_role("region", name="Cost of each model").locator("tbody tr")
     expect(costs).to_have_text(["AFirst, model3–––", "BSecond2–––"])
@@ -428,6 +437,7 @@ def test_link_reproduces_the_comparison(page: Page, three: Locator) -> None:
     expect(field).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_an_image_without_a_link_says_why(page: Page, view: Locator) -> None:
     send(page, "script")
     expect(view.locator(".cv-pane-title").filter(has_text=SCRIPT_NAME)).to_be_visible()

@@ -174,6 +174,7 @@ def test_layers_and_keypoint_confidence_hide_what_they_name(view: Locator) -> No
     assert int(rows(view).first.locator("td").last.inner_text()) < before
 
 
+@pytest.mark.slow
 def test_objects_without_keypoints_are_distinguished_from_those_with_unsure_keypoints(page: Page, view: Locator) -> None:
     send(page, "persons")
     keypoints = view.locator("tbody tr:not([hidden]) td:last-child")
@@ -219,6 +220,7 @@ def test_click_selects_and_keys_move_the_selection(page: Page, view: Locator) ->
     expect(selected).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_table_sorts_by_its_headers(view: Locator) -> None:
     view.locator("thead").get_by_role("button", name="Size").click()
     expect(view.locator("th[data-sort=size]")).to_have_attribute("aria-sort", "descending")
@@ -245,6 +247,7 @@ def test_nothing_shown_is_explained_and_offers_a_way_out(page: Page, view: Locat
     expect(view.get_by_alt_text("Nothing found")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_zoom_keeps_label_size_and_fit_resets(page: Page, view: Locator) -> None:
     image, label = view.locator(".dv-image"), view.locator(".dv-label:not([hidden])").first
     width, height = image.bounding_box()["width"], label.bounding_box()["height"]
@@ -267,6 +270,7 @@ def test_zoom_keeps_label_size_and_fit_resets(page: Page, view: Locator) -> None
     assert image.bounding_box()["width"] == pytest.approx(width)
 
 
+@pytest.mark.slow
 def test_keys_choose_objects_in_the_image(page: Page, view: Locator) -> None:
     frame, said = view.locator(".dv-frame"), view.get_by_role("status").last
     chosen = view.locator("tr[aria-selected=true]")
@@ -286,6 +290,7 @@ def test_keys_choose_objects_in_the_image(page: Page, view: Locator) -> None:
     assert view.locator(".dv-image").bounding_box()["x"] < before
 
 
+@pytest.mark.slow
 def test_labels_stay_in_the_frame_and_apart(view: Locator) -> None:
     set_slider(view.get_by_label("Threshold"), 0.05)
     expect(view.locator(".dv-label:not([hidden])")).to_have_count(4)
@@ -300,6 +305,7 @@ def test_labels_stay_in_the_frame_and_apart(view: Locator) -> None:
             assert apart or a["y"] >= b["y"] + b["height"] or b["y"] >= a["y"] + a["height"]
 
 
+@pytest.mark.slow
 def test_two_views_are_independent(page: Page, view: Locator) -> None:
     second = page.locator("#two .dv")
     expect(rows(second)).to_have_count(1)
@@ -325,6 +331,7 @@ def test_one_click_downloads_with_the_current_settings(page: Page, view: Locator
     expect(rows(view)).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_settings_survive_a_new_result_of_the_same_model_only(page: Page, view: Locator) -> None:
     slider = view.get_by_label("Threshold")
     set_slider(slider, 0.7)
@@ -343,6 +350,7 @@ def test_settings_survive_a_new_result_of_the_same_model_only(page: Page, view: 
     expect(view.get_by_role("button", name="Masks")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_hiding_and_showing_keeps_the_result(page: Page, view: Locator) -> None:
     set_slider(view.get_by_label("Threshold"), 0.7)
     expect(rows(view)).to_have_count(2)
@@ -396,6 +404,7 @@ def test_axe_finds_nothing(page: Page, app_url: str, scheme: str) -> None:
     assert found.violations_count == 0, found.generate_report()
 
 
+@pytest.mark.slow
 def test_narrow_screens_do_not_scroll_sideways(page: Page, view: Locator) -> None:
     for width in (320, 390, 768):
         page.set_viewport_size({"width": width, "height": 800})

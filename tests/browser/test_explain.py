@@ -74,6 +74,7 @@ def test_an_empty_place_a_suppressed_box_and_its_suppressor(opened, panel):
     expect(page.locator(".dv tbody tr[aria-selected=true]")).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_other_settings_and_stages_by_keyboard_on_a_phone(opened, panel):
     page = opened
     page.set_viewport_size({"width": 320, "height": 800})
@@ -97,6 +98,7 @@ def test_other_settings_and_stages_by_keyboard_on_a_phone(opened, panel):
     assert Axe().run(page).response["violations"] == []
 
 
+@pytest.mark.slow
 def test_a_saliency_map_says_how_far_it_is_and_can_be_cancelled(opened, panel):
     panel.get_by_label("Why this object?").select_option(index=1)
     panel.get_by_role("button", name="Compute the map").click()

@@ -16,7 +16,7 @@ from detection_core.ui.hosting.monitor import Monitor
 from tests.ui.fake_engine import FakeEngine
 from tests.video.io.videos import make_video
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SECONDS = 1000
 STATS = "[...document.querySelectorAll('*')].find((node) => node.liveStats).liveStats"

@@ -85,6 +85,7 @@ def test_stopping_frees_the_engine(live: Page, engine: LocalEngine):
     wait_until_idle(live, engine)
 
 
+@pytest.mark.slow
 def test_a_frame_opens_in_detect(live: Page):
     expect(visible(live, "boxes").first).to_be_attached(timeout=20 * SECONDS)
     live.get_by_role("button", name="Open this frame in Detect").click()
@@ -92,6 +93,7 @@ def test_a_frame_opens_in_detect(live: Page):
     expect(live.locator(".dv-count").first).to_contain_text("person", timeout=30 * SECONDS)
 
 
+@pytest.mark.slow
 def test_another_model_continues_where_the_first_was(live: Page):
     # The same model under another turn: no other is here without a download.
     before = live.evaluate(f"{STATS}.answers")
@@ -110,6 +112,7 @@ def test_a_page_that_is_closed_frees_the_engine(page: Page, live: Page, engine: 
     other.close()
 
 
+@pytest.mark.slow
 def test_where_the_camera_view_does_not_work_there_is_a_plain_stream(page: Page, address: str):
     page.goto(address)
     page.get_by_role("tab", name="Live").click()
@@ -117,6 +120,7 @@ def test_where_the_camera_view_does_not_work_there_is_a_plain_stream(page: Page,
     page.get_by_role("button", name="Click to Access Webcam").click()
     page.get_by_role("button", name="capture photo").click()
     expect(page.get_by_text("1 person").locator("visible=true").first).to_be_visible(timeout=60 * SECONDS)
+    expect(page.locator("img[src*='frame']").locator("visible=true")).to_have_count(1, timeout=20 * SECONDS)
 
 
 def wait_until_idle(page: Page, engine: LocalEngine) -> None:

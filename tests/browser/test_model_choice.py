@@ -51,7 +51,7 @@ def opened(page: Page, url: str, go: threading.Event) -> Page:
 
 
 def test_a_choice_made_while_an_answer_is_on_its_way_holds(opened: Page, go: threading.Event):
-    picker, slot = opened.get_by_role("combobox", name="Model", exact=True), opened.get_by_role("combobox", name="Model A")
+    picker, slot = opened.get_by_role("combobox", name="Model", exact=True), opened.get_by_role("combobox", name="Model A", exact=True)
     opened.get_by_role("button", name="Answer").click()
     picker.select_option(SSDLITE)
     slot.select_option(FCOS)
@@ -77,6 +77,6 @@ def test_python_can_choose(opened: Page):
     opened.get_by_role("combobox", name="Model", exact=True).select_option(SSDLITE)
     opened.get_by_role("button", name="Choose").click()
     expect(opened.get_by_role("combobox", name="Model", exact=True)).to_have_value(FCOS)
-    expect(opened.get_by_role("combobox", name="Model A")).to_have_value(FCOS)
-    opened.get_by_role("combobox", name="Model A").select_option(PERSON_MODEL)
-    expect(opened.get_by_role("combobox", name="Model A")).to_have_value(PERSON_MODEL)
+    expect(opened.get_by_role("combobox", name="Model A", exact=True)).to_have_value(FCOS)
+    opened.get_by_role("combobox", name="Model A", exact=True).select_option(PERSON_MODEL)
+    expect(opened.get_by_role("combobox", name="Model A", exact=True)).to_have_value(PERSON_MODEL)

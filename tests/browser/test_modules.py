@@ -50,6 +50,13 @@ def test_a_module_of_another_version_asks_to_reload(page: Page, address: str) ->
     expect(page.locator("#one tbody tr").first).to_be_visible()
 
 
+def release(page: Page, held: list[Route]) -> None:
+    """Lets the module come, also where it is requested only now."""
+    while held:
+        held.pop().continue_()
+    page.unroute(VIEW)
+
+
 def test_a_message_before_the_module_is_not_lost(page: Page, address: str) -> None:
     held: list[Route] = []
     page.route(VIEW, lambda route: held.append(route))
@@ -58,19 +65,18 @@ def test_a_message_before_the_module_is_not_lost(page: Page, address: str) -> No
     with page.expect_response(lambda response: "/queue/data" in response.url):
         page.locator("#send").click()
     page.wait_for_timeout(500)
-    for route in held:
-        route.continue_()
+    release(page, held)
     expect(page.locator("#one .dv-error")).to_contain_text("It came before the module.")
 
 
+@pytest.mark.slow
 def test_a_component_that_goes_while_its_module_comes_is_there_again(page: Page, address: str) -> None:
     held: list[Route] = []
     page.route(VIEW, lambda route: held.append(route))
     page.goto(address)
     page.locator("#hide").click()
     expect(page.locator("#one")).to_have_count(0)
-    for route in held:
-        route.continue_()
+    release(page, held)
     page.locator("#unhide").click()
     expect(page.locator("#one tbody tr").first).to_be_visible()
 
@@ -84,6 +90,7 @@ def test_modules_are_fetched_once_and_only_from_their_version(page: Page, addres
     assert all(f"/explorer/{MODULES.version}/" in url for url in fetched)
 
 
+@pytest.mark.slow
 def test_below_a_root_path(page: Page, serve: Callable[..., str], image: Path) -> None:
     address = serve(build_app(image), allowed_paths=[str(image.parent)], root_path="/below", head=preloading_head("detect/view.js"))
     fetched: list[str] = []

@@ -49,7 +49,7 @@ def visit(page: Page, address: str, folder: Path):
 
     def opened() -> Page:
         page.goto(address)
-        expect(page.locator(".picker select")).to_be_visible(timeout=30 * SECONDS)
+        expect(page.locator(".picker-label select")).to_be_visible(timeout=30 * SECONDS)
         return page
 
     yield opened
@@ -67,7 +67,7 @@ def test_a_model_appears_detects_and_its_removal_is_reported(visit, folder):
     path = put_model(folder / "pets.pt", ("cat", f"dog {SCRIPT}"))
     visited = visit()
     expect(yours(visited)).to_have_text(["pets"], timeout=30 * SECONDS)
-    visited.locator(".picker select").select_option("pets")
+    visited.locator(".picker-label select").select_option("pets")
     expect(visited.locator(".dv-model")).to_have_text("pets", timeout=30 * SECONDS)
     expect(visited.locator(".dv-chip-name")).to_have_text(["cat", f"dog {SCRIPT}"])
     expect(visited.locator(".dv-chip").nth(1)).to_have_attribute("title", f"dog {SCRIPT}")
@@ -82,15 +82,16 @@ def test_a_model_appears_detects_and_its_removal_is_reported(visit, folder):
     visited.get_by_role("button", name="Detect", exact=True).click()
     expect(visited.get_by_role("alert")).to_contain_text("There is no model “pets” any more", timeout=20 * SECONDS)
     expect(yours(visited)).to_have_text(["pets (no longer there)"])
-    expect(visited.locator(".picker select")).to_have_value("pets")
+    expect(visited.locator(".picker-label select")).to_have_value("pets")
     expect(visited.locator(".dv tbody tr:not([hidden])")).to_have_count(rows)
 
 
+@pytest.mark.slow
 def test_a_skeleton_of_other_keypoints_is_drawn_filtered_and_saved(visit, folder, tmp_path):
     put_skeletons(folder / "hands.pt")
     visited = visit()
     expect(yours(visited)).to_have_text(["hands"], timeout=30 * SECONDS)
-    visited.locator(".picker select").select_option("hands")
+    visited.locator(".picker-label select").select_option("hands")
     expect(visited.locator(".dv-model")).to_have_text("hands", timeout=30 * SECONDS)
     keypoints = visited.locator(".dv tbody tr:not([hidden])").first.locator("td").last
     expect(keypoints).to_have_text("7")

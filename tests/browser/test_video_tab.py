@@ -26,6 +26,8 @@ from tests.video.io.videos import make_video
 pytestmark = pytest.mark.browser
 
 SECONDS = 1000
+# The tab's module writes it, and takes files from then on.
+TAKES_VIDEOS = re.compile("Longer videos must be cut first")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ def tab(page: Page, address: str, engine: FakeEngine) -> Page:
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(address)
-    expect(page.get_by_text(re.compile("Longer videos must be cut first"))).to_be_visible(timeout=30 * SECONDS)
+    expect(page.get_by_text(TAKES_VIDEOS)).to_be_visible(timeout=30 * SECONDS)
     page.get_by_role("combobox", name="Model", exact=True).select_option(PERSON_MODEL)
     yield page
     engine.release()
@@ -107,6 +109,7 @@ def test_a_video_is_processed_and_the_counts_seek_in_it(tab, walk):
     expect(tab.locator(".vv-track .dv-tooltip")).to_contain_text("2 persons")
 
 
+@pytest.mark.slow
 def test_the_counts_are_worked_by_keys(tab, walk):
     give(tab, walk)
     look(tab)
@@ -145,6 +148,7 @@ def test_drawing_again_asks_no_model(tab, walk, engine):
     expect(tab.get_by_role("button", name="Detect again")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_classes_are_switched_off_in_the_chart_at_once_and_in_the_video_when_it_is_drawn_again(tab, walk, engine, tmp_path):
     tab.get_by_role("combobox", name="Model", exact=True).select_option("ssdlite320_mobilenet_v3_large")
     give(tab, walk)
@@ -173,6 +177,7 @@ def test_classes_are_switched_off_in_the_chart_at_once_and_in_the_video_when_it_
     assert len(engine.jobs) == asked
 
 
+@pytest.mark.slow
 def test_the_keypoint_threshold_is_for_drawing_again(tab, walk):
     give(tab, walk)
     look(tab)
@@ -204,6 +209,7 @@ def test_cancelled_detection_shows_the_finished_part(tab, walk, engine):
     expect(tab.get_by_role("button", name="Detect again")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_video_leaves_the_server_when_the_visitor_has_begun_another(tab, tmp_path):
     sent: list[Path] = []
     for frames in (6, 7):
@@ -219,6 +225,7 @@ def test_a_video_leaves_the_server_when_the_visitor_has_begun_another(tab, tmp_p
     assert (first.exists(), second.exists()) == (False, True)
 
 
+@pytest.mark.slow
 def test_detection_continues_while_the_visitor_is_in_another_tab(tab, walk, engine):
     give(tab, walk)
     expect(tab.locator(".vv-words")).not_to_contain_text("Measuring", timeout=20 * SECONDS)
@@ -248,8 +255,10 @@ def test_a_failing_model_is_reported_and_nothing_is_lost(tab, walk, engine):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"this is text, not a video", "This is not a video that can be read"), (bytes(2_100_000), "It has 2.1 MB; at most 2 MB are allowed")],
-    ids=["text", "too large"],
+    [
+        pytest.param(b"this is text, not a video", "This is not a video that can be read", id="text"),
+        pytest.param(bytes(2_100_000), "It has 2.1 MB; at most 2 MB are allowed", id="too large", marks=pytest.mark.slow),
+    ],
 )
 def test_a_file_that_is_no_video_says_why(tab, content, words):
     give(tab, {"name": "letter.mp4", "mimeType": "video/mp4", "buffer": content})
@@ -257,6 +266,7 @@ def test_a_file_that_is_no_video_says_why(tab, content, words):
     expect(tab.get_by_text("Drop a video here")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_video_that_no_browser_plays_is_processed_all_the_same(tab, tmp_path):
     give(tab, make_video(tmp_path / "old.avi", 10, codec="mpeg4"))
     expect(tab.locator(".vv-unplayable")).to_contain_text("Your browser does not play files of this kind.", timeout=20 * SECONDS)
@@ -291,6 +301,7 @@ def test_files_are_saved(tab, walk, tmp_path):
     expect(button).not_to_have_class(re.compile("dv-busy"))
 
 
+@pytest.mark.slow
 def test_the_example_comes_from_the_server(tab):
     expect(tab.locator(".dv-drop-limits")).to_contain_text("MP4, MOV, WebM, MKV, AVI, MPEG, WMV, FLV or GIF, up to 60 s and 2 MB.")
     expect(tab.get_by_role("button", name="Download")).to_be_hidden()
@@ -299,11 +310,12 @@ def test_the_example_comes_from_the_server(tab):
     expect(tab.locator(".vv video")).to_have_js_property("videoWidth", 640)
 
 
-@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_on_a_phone_that_does_not_scroll_sideways(page, address, walk, theme):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}?__theme={theme}")
-    expect(page.get_by_text("Drop a video here")).to_be_visible(timeout=30 * SECONDS)
+    expect(page.get_by_text(TAKES_VIDEOS)).to_be_visible(timeout=30 * SECONDS)
     give(page, walk)
     look(page)
     violations = Axe().run(page, context=".vv").response["violations"]

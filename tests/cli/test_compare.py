@@ -93,6 +93,7 @@ def test_a_name_that_is_too_long_is_no_file(place, given, capsys):
     assert ("could not be opened" if given == "image" else "cannot be read") in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_reader_who_leaves_is_no_error(place):
     command = [sys.executable, "-m", "detection_core", "compare", "image.png", "--models", "one.json", "two.json", "--format", "json"]
     environment = {**os.environ, "PYTHONPATH": str(ASSETS.parent)}

@@ -58,6 +58,34 @@ def test_detect_prints_json(capsys):
     assert "person" in captured.err
 
 
+@pytest.mark.parametrize(
+    ("chosen", "threshold", "objects"), [(0.3, 0.3, 3), ({"all": 0.3, "classes": {"person": 1}}, 0.3, 0), ({"all": 1}, 1, 0)]
+)
+def test_detect_takes_the_thresholds_of_a_file(tmp_path, capsys, chosen, threshold, objects):
+    file = tmp_path / "thresholds.json"
+    file.write_text(json.dumps({"thresholds": {"other": 0.1, PERSON_MODEL: chosen}}))
+    # They mean the same in each precision.
+    assert main(["detect", str(IMAGE), "--model", f"{PERSON_MODEL}@stock", "--thresholds", str(file)]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert (entry["provenance"]["threshold"], len(entry["objects"])) == (threshold, objects)
+    settings = entry["provenance"]["settings"]
+    assert settings == ({"class_thresholds": chosen["classes"]} if isinstance(chosen, dict) and "classes" in chosen else {})
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "words"),
+    [
+        ({"other": 0.1}, f"no threshold of {PERSON_MODEL}, but of other"),
+        ({PERSON_MODEL: {"all": 0.5, "classes": {"cat": 0.5}}}, "the class “cat”, which"),
+    ],
+)
+def test_thresholds_that_do_not_fit_the_model_are_refused(tmp_path, capsys, thresholds, words):
+    file = tmp_path / "thresholds.json"
+    file.write_text(json.dumps({"thresholds": thresholds}))
+    assert detect(IMAGE, "--thresholds", file) == 2
+    assert words in capsys.readouterr().err
+
+
 def test_detect_writes_images_and_results(tmp_path, capsys):
     twin = tmp_path / "in" / IMAGE.name
     twin.parent.mkdir()
@@ -140,7 +168,7 @@ def cut_off(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("to_folder", [False, True], ids=["stdout", "folder"])
+@pytest.mark.parametrize("to_folder", [pytest.param(False, marks=pytest.mark.slow), True], ids=["stdout", "folder"])
 def test_that_an_image_is_cut_off_is_said_and_written(tmp_path, capsys, to_folder):
     image = cut_off(tmp_path / "cut.jpg")
     assert detect(image, *(["--out", tmp_path] if to_folder else [])) == 0
@@ -243,7 +271,7 @@ def test_a_table_on_stdout(capsys, three_images):
 LONG = ["a" * 251 + ".jpg", "b" * 255, "中" * 83 + ".jpg", "😀" * 62 + "1.jpg", "two\nlines.jpg", "=1+1.jpg"]
 
 
-@pytest.mark.parametrize("form", [None, "json", "coco", "csv"])
+@pytest.mark.parametrize("form", [None, *(pytest.param(form, marks=pytest.mark.slow) for form in ("json", "coco", "csv"))])
 def test_every_name_of_a_file_is_detected_in(tmp_path, capsys, second_detection_raises, form):
     second_detection_raises(RuntimeError("one fails"))
     images = [tmp_path / name for name in LONG]
@@ -265,7 +293,7 @@ def test_every_name_of_a_file_is_detected_in(tmp_path, capsys, second_detection_
 
 
 @pytest.mark.parametrize(("options", "name"), [([], "'=1+1.jpg"), (["--raw-csv"], "=1+1.jpg")], ids=["for spreadsheets", "raw"])
-@pytest.mark.parametrize("to_folder", [False, True], ids=["stdout", "folder"])
+@pytest.mark.parametrize("to_folder", [pytest.param(False, marks=pytest.mark.slow), True], ids=["stdout", "folder"])
 def test_a_table_runs_nothing_in_a_spreadsheet(tmp_path, capsys, monkeypatch, second_detection_raises, options, name, to_folder):
     second_detection_raises(AssertionError())
     monkeypatch.chdir(tmp_path)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -217,25 +219,37 @@ def wait_for(process: subprocess.Popen[str], beginning: str) -> None:
         assert line
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_response_in_progress_is_finished_after_sigterm(tmp_path):
     with interrupted(1, tmp_path / "mark") as (process, visit):
-        assert process.wait(10) == 0
-        detections, _ = visit.result(1)
+        assert process.wait(60) == 0
+        detections, _ = visit.result(20)
         assert detections["model"] == "person_mobilenet_v2_fpn"
         assert process.stdout is not None
         assert process.stdout.read() == "Ending.\n"
 
 
 @pytest.mark.slow
+def test_a_connection_stays_open_for_longer_than_clients_keep_theirs():
+    with started() as (process, address):
+        wait_for(process, "The page is ready")
+        connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=20)
+        for pause in (0, 7):
+            time.sleep(pause)
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().read() == b"alive\n"
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_work_that_takes_long_does_not_hold_up_the_end(tmp_path):
-    with interrupted(60, tmp_path / "mark") as (process, visit):
-        assert process.wait(10) == 0
+    with interrupted(100, tmp_path / "mark") as (process, visit):
+        assert process.wait(40) == 0
         assert process.stdout is not None
         assert process.stdout.read() == "Ending.\nStopped what was still in progress.\n"
         with pytest.raises(Exception, match=r".+"):
-            visit.result(1)
+            visit.result(20)
 
 
 def test_without_a_public_link_the_page_goes_on_locally(monkeypatch, capsys, tmp_path):

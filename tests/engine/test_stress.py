@@ -152,14 +152,14 @@ def hollow(key: str) -> nn.Module:
     return build_on_meta(get_model_spec(key).architecture)
 
 
-@pytest.mark.parametrize("megabytes", [400, *(pytest.param(size, marks=pytest.mark.slow) for size in (100, 1500))])
-def test_random_switches_over_all_models_stay_within_the_budget(monkeypatch: pytest.MonkeyPatch, megabytes: int):
+@pytest.mark.parametrize(("megabytes", "switches"), [(400, 100), *(pytest.param(n, 500, marks=pytest.mark.slow) for n in (100, 400, 1500))])
+def test_random_switches_over_all_models_stay_within_the_budget(monkeypatch: pytest.MonkeyPatch, megabytes: int, switches: int):
     monkeypatch.setattr(loader_module, "fetch_weights", lambda spec, **_: NOWHERE)
     monkeypatch.setattr(loader_module, "build_model", lambda spec, _: hollow(spec.in_precision(Precision.EXACT).key))
     specs = [spec.in_precision(precision) for spec in list_specs() for precision in (Precision.EXACT, Precision.STOCK)]
     models = ModelLoader(megabytes * 10**6, device="meta")
     expected: OrderedDict[str, int] = OrderedDict()
-    for spec in random.Random(0).choices(specs, k=500):
+    for spec in random.Random(0).choices(specs, k=switches):
         expected[spec.key] = size_in_memory(models.load(spec))
         expected.move_to_end(spec.key)
         while len(expected) > 1 and sum(expected.values()) > models.budget_bytes:

@@ -7,7 +7,8 @@ import { layersFor, toggled } from "../../detection_core/ui/components/js/contro
 import { counted, formatMs, inkOn, shorten } from "../../detection_core/ui/components/js/dom.js";
 import { boxToPath, insideRings, objectArea, objectAt, ringsToPath } from "../../detection_core/ui/components/js/geometry.js";
 import { createOccupancy, findSpot, labelSpots, labelText } from "../../detection_core/ui/components/js/labels.js";
-import { isSameModel, splitKey } from "../../detection_core/ui/components/js/model_keys.js";
+import { costInWords } from "../../detection_core/ui/components/js/input_size_choice.js";
+import { isSameModel, joinKey, splitKey } from "../../detection_core/ui/components/js/model_keys.js";
 import { keyIn, lookUp } from "../../detection_core/ui/components/js/model_options.js";
 import { countByClass, explainEmpty, summaryOf } from "../../detection_core/ui/detect/words.js";
 
@@ -108,13 +109,40 @@ test("an empty image says what the best was", () => {
   assert.deepEqual(explainEmpty([best], [best], 0.5), { text: "Nothing above 0.50. The best was dog 0.46.", button: "Lower the threshold to 0.45", lower: 0.45 });
 });
 
-test("keys name a model in a precision", () => {
-  assert.deepEqual([splitKey("ssd@fast"), splitKey("ssd")], [{ name: "ssd", precision: "fast" }, { name: "ssd", precision: "exact" }]);
-  assert.deepEqual([isSameModel("ssd", "ssd@fast"), isSameModel("ssd", "fcos"), isSameModel(null, "ssd")], [true, false, false]);
+test("keys name a model in a variant", () => {
+  const whole = { inputSize: null, slices: null };
+  assert.deepEqual([splitKey("ssd@fast"), splitKey("ssd")], [{ name: "ssd", precision: "fast", ...whole }, { name: "ssd", precision: "exact", ...whole }]);
+  assert.deepEqual(splitKey("fcos@stock@480px@slices640"), { name: "fcos", precision: "stock", inputSize: 480, slices: 640 });
+  assert.deepEqual([splitKey("fcos@0480px").name, splitKey("").name], ["fcos@0480px", ""]);
+  assert.equal(joinKey(splitKey("fcos@stock@480px@slices640")), "fcos@stock@480px@slices640");
+  assert.deepEqual([isSameModel("ssd", "ssd@fast"), isSameModel("fcos@480px", "fcos@640px"), isSameModel("ssd", "fcos"), isSameModel(null, "ssd")], [true, true, false, false]);
 });
 
 test("a model that has not the precision is taken in its first one", () => {
   const models = [{ key: "ssd", states: { exact: "on disk" } }, { key: "fcos", states: { exact: "on disk", fast: "in memory" } }];
-  assert.deepEqual([keyIn("fast", "ssd", models), keyIn("fast", "fcos", models), keyIn("fast", "gone", models)], ["ssd", "fcos@fast", "gone"]);
+  const fast = { precision: "fast", inputSize: null, slices: null };
+  const names = ["ssd", "fcos", "gone"].map((name) => keyIn({ name, ...fast }, models));
+  assert.deepEqual(names, ["ssd", "fcos@fast", "gone"]);
   assert.deepEqual([lookUp("fcos@fast", models).state, lookUp("gone", models).model], ["in memory", undefined]);
+});
+
+test("a model of one size is taken at that", () => {
+  const models = [{ key: "ssd", states: { exact: "on disk" }, one_size: "SSDs have one." }, { key: "fcos", states: { exact: "on disk" }, one_size: "" }];
+  const wanted = { precision: "exact", inputSize: 480, slices: null };
+  assert.deepEqual([keyIn({ name: "ssd", ...wanted }, models), keyIn({ name: "fcos", ...wanted }, models)], ["ssd", "fcos@480px"]);
+  assert.equal(lookUp("fcos@480px", models).inputSize, 480);
+});
+
+test("what a size costs is measured, or estimated from the nearest size in the same precision", () => {
+  const model = { trained_side: 800, seconds: { fcos: 1.1, "fcos@fast@320px": 0.0612, "fcos@1333px": 2.9 } };
+  const costs = ["fcos", "fcos@480px", "fcos@1200px", "fcos@fast@640px", "fcos@stock", "fcos@slices640"].map((key) => costInWords(key, model));
+  assert.deepEqual(costs, [
+    "about 1.1 s an image here",
+    "about 0.4 s an image here, estimated from 1.1 s at 800 px",
+    "about 2.4 s an image here, estimated from 2.9 s at 1333 px",
+    "about 0.24 s an image here, estimated from 61 ms at 320 px",
+    "",
+    "",
+  ]);
+  assert.equal(costInWords("fcos@1333px", { trained_side: 800, seconds: { fcos: 12 } }), "about 33 s an image here, estimated from 12 s at 800 px");
 });

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,9 +14,9 @@ from torchvision.models import get_model
 
 from benchmarks.random_models import random_state
 from detection_core.models.build import build_empty, build_model
-from detection_core.models.builders import person_mobilenet_v2_fpn
-from detection_core.models.catalog import PERSON_MODEL, ModelSpec, get_model_spec, list_models
-from detection_core.models.empty import NoRandomInitialization, input_size
+from detection_core.models.builders import BUILDERS, person_mobilenet_v2_fpn
+from detection_core.models.catalog import PERSON_MODEL, Architecture, ModelSpec, get_model_spec, list_models
+from detection_core.models.empty import NoRandomInitialization, input_sides, trained_side
 from detection_core.models.quantization import dequantize, quantize
 from tests.random_models import QUICK_FAMILIES, quick_first, raw_output
 
@@ -160,7 +161,20 @@ def pools(module):
         ("fasterrcnn_resnet50_fpn", (800, 1333)),
         ("fasterrcnn_mobilenet_v3_large_320_fpn", (320, 640)),
         ("ssd300_vgg16", (300, None)),
+        ("person_mobilenet_v2_fpn@480px", (480, 768)),
+        ("fasterrcnn_resnet50_fpn@480px", (480, 800)),
+        ("fasterrcnn_mobilenet_v3_large_320_fpn@fast@481px", (481, 962)),
     ],
 )
 def test_how_large_an_image_is_of_use_is_known_without_weights(key, sides):
-    assert input_size(get_model_spec(key).architecture) == sides
+    assert input_sides(get_model_spec(key)) == sides
+
+
+@pytest.mark.slow
+def test_the_side_of_the_training_is_that_of_the_built_model():
+    own = [Architecture(builder, {"num_classes": 2}) for builder in BUILDERS]
+    for architecture in [*(get_model_spec(key).architecture for key in list_models()), *own]:
+        spec = replace(SSDLITE, architecture=architecture)
+        assert trained_side(architecture) == input_sides(spec)[0], architecture.builder
+    assert trained_side(Architecture("fasterrcnn_mobilenet_v2", {"min_size": 500})) == 500
+    assert trained_side(Architecture("fasterrcnn_resnet50_fpn", {"min_size": (640, 720)})) == 720

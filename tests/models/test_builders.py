@@ -14,6 +14,7 @@ from torchvision.models.detection.rpn import AnchorGenerator
 
 from detection_core.models.builders import BUILDERS, detector_on_backbone, movenet_body, person_mobilenet_v2_fpn
 from detection_core.models.empty import NoRandomInitialization
+from tests.random_models import QUICK_FAMILIES, quick_first
 
 RPN_LOSSES = {"loss_objectness", "loss_rpn_box_reg"}
 BOX_LOSSES = RPN_LOSSES | {"loss_classifier", "loss_box_reg"}
@@ -144,7 +145,7 @@ def test_what_does_not_fit_the_backbone_is_refused(channels, options, message):
         detector_on_backbone(Levels(), channels, 2, **options)
 
 
-@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize("name", quick_first(BUILDERS, QUICK_FAMILIES))
 def test_builders_keep_torchvisions_contract(name):
     torch.manual_seed(0)
     parameters = inspect.signature(BUILDERS[name]).parameters

@@ -94,14 +94,14 @@ def test_facts_survive_json(key):
     spec = get_model_spec(key)
     facts = spec.facts()
     assert json.loads(json.dumps(facts)) == facts
-    assert {type(value) for value in facts.values()} <= {str, int, float, list, dict}
+    assert {type(value) for value in facts.values()} <= {str, int, float, list, dict, type(None)}
     own = {"key", "title", "family", "metrics", "metrics_on", "gflops", "params", "min_score", "default_threshold", "best_for"}
-    own |= {"recipe", "url", "source", "precision"}
+    own |= {"recipe", "url", "source", "precision", "input_size"}
     assert {name: facts[name] for name in own} == {name: getattr(spec, name) for name in own}
     assert facts["file_size_mib"] == spec.file_size
     assert tuple(facts["tasks"]) == spec.tasks
     assert tuple(facts["keypoint_names"]) == spec.keypoint_names
-    assert facts.keys() - own == {"file_size_mib", "tasks", "keypoint_names", "categories"}
+    assert facts.keys() - own == {"file_size_mib", "tasks", "keypoint_names", "categories", "input_sizes"}
 
 
 @pytest.mark.parametrize(

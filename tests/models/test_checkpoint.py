@@ -76,7 +76,7 @@ def outputs_equal(ours: nn.Module, theirs: nn.Module) -> bool:
 
 
 class TestRoundTrip:
-    @pytest.mark.parametrize("builder", [*BUILDERS, "fcos_resnet50_fpn", "ssdlite320_mobilenet_v3_large"])
+    @pytest.mark.parametrize("builder", quick_first([*BUILDERS, "fcos_resnet50_fpn", "ssdlite320_mobilenet_v3_large"], QUICK_FAMILIES))
     def test_a_model_of_every_kind(self, tmp_path, builder):
         architecture = Architecture(builder, arguments_of(builder, keypoints=7))
         if builder in FROZEN_NORM_EPSILON:

@@ -191,7 +191,12 @@ def trainable(**heads: int) -> InstanceSSD:
 
 @pytest.mark.parametrize(("masks", "keypoints"), HEADS, ids=HEADS_IDS)
 @pytest.mark.parametrize(
-    "numbers", [(2, 1), (2, 0), (0, 0)], ids=["objects in all images", "one image without objects", "no objects at all"]
+    "numbers",
+    [
+        pytest.param((2, 1), id="objects in all images", marks=pytest.mark.slow),
+        pytest.param((2, 0), id="one image without objects"),
+        pytest.param((0, 0), id="no objects at all", marks=pytest.mark.slow),
+    ],
 )
 def test_learns_from_every_target(masks, keypoints, numbers):
     module = trainable(masks=masks, keypoints=keypoints)

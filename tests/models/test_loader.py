@@ -127,7 +127,7 @@ for name in ("small", "large", "huge", "small"):
 def wait_for_waiters(models: ModelLoader, spec: ModelSpec, count: int) -> None:
     """Returns once so many callers wait for a model; their arrival gives no signal of its own."""
     for _ in range(1000):
-        pending = models._pending.get(spec.identity)
+        pending = models._pending.get(spec.weights_identity)
         if pending and sum(not waiter.cancelled() for waiter in pending.waiters) == count:
             return
         threading.Event().wait(0.005)

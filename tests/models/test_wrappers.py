@@ -36,7 +36,7 @@ from detection_core.models.checkpoint import CheckpointError, read_checkpoint
 from detection_core.models.empty import NoRandomInitialization
 from detection_core.models.user_models import MODELS_DIR, read_model_spec
 from detection_core.models.wrappers import find_states
-from tests.random_models import hollow_state, raw_output
+from tests.random_models import hollow_state, quick_first, raw_output
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -269,7 +269,7 @@ def test_any_wrappers_in_any_order_are_seen_through(steps):
 
 @example([("nest", "model")], "x.safetensors")
 @settings(
-    max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=2, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     st.lists(STEPS, max_size=6),
@@ -286,7 +286,7 @@ def test_any_wrappers_in_any_order_give_the_same_detections(tmp_path, steps, nam
 
 class TestSafetensors:
     @pytest.mark.parametrize("wrap", [lambda s: s, lambda s: prefixed("module.", s), lambda s: prefixed("ema.", s) | {"n": torch.ones(1)}])
-    @pytest.mark.parametrize("name", ["x.safetensors", "renamed.pth"])
+    @pytest.mark.parametrize("name", ["x.safetensors", pytest.param("renamed.pth", marks=pytest.mark.slow)])
     def test_give_the_same_detections(self, tmp_path, wrap, name):
         path = tmp_path / name
         safetensors.torch.save_file(wrap(weights()), path, metadata={"format": "pt"})
@@ -295,7 +295,10 @@ class TestSafetensors:
         assert all(torch.equal(found[key], value) for key, value in detections().items())
 
 
-@pytest.mark.parametrize("name", ["a.ckpt", "a.pth.tar", "a.bin", "a.pkl", "a.PTH", "a", "epoch.12", "a.safetensors", "a.b.pt"])
+NAMES_OF_FILES = ("a.ckpt", "a.pth.tar", "a.bin", "a.pkl", "a.PTH", "a", "epoch.12", "a.safetensors", "a.b.pt")
+
+
+@pytest.mark.parametrize("name", quick_first(NAMES_OF_FILES, ["a.pth.tar", "epoch.12", "a.safetensors"]))
 def test_names_in_a_folder_and_on_the_command_line(tmp_path, monkeypatch, capsys, name):
     monkeypatch.setenv(MODELS_DIR, str(tmp_path))
     write = safetensors.torch.save_file if name.endswith(".safetensors") else torch.save

@@ -26,8 +26,8 @@ from detection_core.models.detector import Detector
 from detection_core.models.user_models import read_model_spec
 from detection_core.training import TrainingError
 from detection_core.training.fine_tune import train
+from detection_core.training.interruption import TrainingInterrupted
 from detection_core.training.recipe import Augmentation, Recipe
-from detection_core.training.trainer import TrainingInterrupted
 from tests.coco_folders import KEYPOINT_NAMES, coco_folder
 
 ROOT = Path(__file__).parents[2]
@@ -134,10 +134,10 @@ def interrupt_after(batches, monkeypatch):
     ("options", "other_data", "name"),
     [
         ({"recipe": replace(QUICK, batch_size=3)}, lambda data: data, "batch size"),
-        ({"recipe": replace(QUICK, lr=1.0)}, lambda data: data, "lr"),
-        ({"recipe": replace(QUICK, average=0)}, lambda data: data, "average"),
-        ({"image_size": 96}, lambda data: data, "its arguments"),
-        ({}, lambda data: coco_folder(data.parent / "more", images=7), "images"),
+        pytest.param({"recipe": replace(QUICK, lr=1.0)}, lambda data: data, "lr", marks=pytest.mark.slow),
+        pytest.param({"recipe": replace(QUICK, average=0)}, lambda data: data, "average", marks=pytest.mark.slow),
+        pytest.param({"image_size": 96}, lambda data: data, "its arguments", marks=pytest.mark.slow),
+        pytest.param({}, lambda data: coco_folder(data.parent / "more", images=7), "images", marks=pytest.mark.slow),
         ({}, lambda data: coco_folder(data.parent / "cats", images=6, categories=("cat", "dog")), "classes"),
     ],
     ids=["batch size", "learning rate", "average", "image size", "images", "classes"],
@@ -158,11 +158,13 @@ def test_longer_training_over_several_runs(data, tmp_path):
     assert again.training["epochs"] in (1, 2)
 
 
+@pytest.mark.slow
 def test_of_equals_the_later_is_the_best(data, tmp_path, monkeypatch):
     monkeypatch.setattr("detection_core.training.trainer.evaluate", lambda *_: Evaluation({}, ()))
     assert run(data, tmp_path / "mine.pt").training["epochs"] == 2
 
 
+@pytest.mark.slow
 def test_what_was_learned_is_kept_when_measuring_fails(data, tmp_path, monkeypatch):
     out = tmp_path / "mine.pt"
     with monkeypatch.context() as patch:
@@ -202,6 +204,7 @@ def test_starts_from_a_checkpoint_and_takes_over_classes_of_the_same_name(finish
     assert any("known classes: person" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_mixed_data_trains_the_heads_that_it_can(tmp_path):
     with_masks, without = coco_folder(tmp_path / "a", images=4), coco_folder(tmp_path / "b", images=4, masks=False, seed=1)
     mixed = TrainingData(
@@ -213,6 +216,7 @@ def test_mixed_data_trains_the_heads_that_it_can(tmp_path):
     assert "loss_mask" in history[0]["losses"]
 
 
+@pytest.mark.slow
 def test_heads_learn_from_so_many_proposals(data, tmp_path, monkeypatch):
     counts = []
     loss = roi_heads.fastrcnn_loss
@@ -227,7 +231,13 @@ def test_heads_learn_from_so_many_proposals(data, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("masks", "keypoints"), [(False, False), (True, False), (False, True), (True, True)], ids=["boxes", "masks", "keypoints", "all"]
+    ("masks", "keypoints"),
+    [
+        pytest.param(False, False, id="boxes", marks=pytest.mark.slow),
+        pytest.param(True, False, id="masks", marks=pytest.mark.slow),
+        pytest.param(False, True, id="keypoints", marks=pytest.mark.slow),
+        pytest.param(True, True, id="all"),
+    ],
 )
 def test_the_coco_model_gets_the_heads_that_the_data_can_teach(tmp_path, masks, keypoints):
     # The first class has keypoints; sorted by id it is the second.

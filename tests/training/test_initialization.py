@@ -14,6 +14,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from detection_core.models.builders import BUILDERS, detector_on_backbone
 from detection_core.training.initialization import Report, freeze_backbone, transfer
+from tests.random_models import quick_first
 
 SOURCE = ("__background__", "cat", "dog", "Person", "boat")
 TARGET = ("__background__", "person", "bird", "cat")
@@ -68,7 +69,9 @@ def fresh(builder: str, num_classes: int, num_keypoints: int) -> nn.Module:
     return module
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(
+    scope="module", params=quick_first(FAMILIES, ["person_mobilenet_v2_fpn", "ssdlite300_mobilenet_v2", "retinanet_resnet50_fpn"])
+)
 def family(request) -> tuple[str, nn.Module]:
     """A builder and a trained detector of it; one at a time, for they are large."""
     return request.param, trained(request.param)
@@ -318,7 +321,7 @@ def test_freezes_what_torchvision_freezes(extractor, most, layers):
     assert all(expected.values()) == (layers == most)
 
 
-@pytest.mark.parametrize("builder", [*BUILDERS, *FAMILIES])
+@pytest.mark.parametrize("builder", dict.fromkeys([*BUILDERS, *FAMILIES]))
 def test_every_detectors_backbone_can_be_frozen(builder):
     module = build(builder, 3, 2, "meta")
     layers = 5 if "resnet" in builder or "vgg" in builder else 6

@@ -77,7 +77,7 @@ def losses(module: nn.Module) -> dict[str, torch.Tensor]:
     return losses_of(module.train(), images, targets)
 
 
-@pytest.mark.parametrize("builder", quick_first(FAMILIES, FAMILIES.keys() - {"ssd300_vgg16"}))
+@pytest.mark.parametrize("builder", quick_first(FAMILIES, FAMILIES.keys() - {"ssd300_vgg16", "fasterrcnn_resnet50_fpn_v2"}))
 def test_losses_equal_torchvisions(builder):
     architecture = get_model_spec(builder).architecture
     sizes = {} if builder.startswith("ssd") else {"min_size": 96, "max_size": 128}

@@ -168,7 +168,7 @@ class FakeEngine:
             return self.states()
         return {spec.key: "in memory" if spec.source == "embedded" else "to download" for spec in list_specs()}
 
-    def run_seconds(self) -> dict[str, float]:
+    def run_seconds(self, *, first: bool = False) -> dict[str, float]:
         return {}
 
     def jobs_of_others(self, visitor: str) -> int:

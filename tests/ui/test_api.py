@@ -161,6 +161,14 @@ def test_a_model_runs_in_a_precision(client):
     assert client.predict(handle_file(IMAGE), key, None, "", api_name="/live")["in_view"]["person"]
 
 
+def test_a_model_runs_at_an_input_size(client):
+    key = f"{PERSON_MODEL}@480px"
+    response, _ = client.predict(handle_file(IMAGE), key, 0.3, api_name="/detect")
+    assert response["provenance"]["model"] == key
+    with pytest.raises(AppError, match="SSDlite models have one input size only"):
+        client.predict(handle_file(IMAGE), f"{COCO_MODEL}@480px", 0.3, api_name="/detect")
+
+
 def test_a_precision_that_the_machine_has_not_is_refused_in_words(client, monkeypatch):
     monkeypatch.setattr("detection_core.models.loader.sixteen_bits", lambda device: None)
     with pytest.raises(AppError, match="no instructions for numbers of sixteen bits"):

@@ -14,6 +14,7 @@ from PIL import Image
 
 from detection_core.ui.models.tab import chart_points
 from detection_core.visualization.charts import ChartPoint, accuracy_cost_chart, training_chart
+from tests.random_models import quick_first
 
 SVG = "{http://www.w3.org/2000/svg}"
 SIZES = {"wide": (1392, 540), "middle": (760, 540), "narrow": (366, 640)}
@@ -60,11 +61,11 @@ def test_names_cover_nothing(chart):
     assert_nothing_is_covered(chart, {point.name for point in POINTS})
 
 
-@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-def test_names_of_near_points_cover_nothing(size):
+@pytest.mark.parametrize("name", quick_first(SIZES, ["narrow"]))
+def test_names_of_near_points_cover_nothing(name):
     near = [ChartPoint(f"Model number {i}", "boxes", 100 + 8 * (i % 3), 30 + 1.5 * (i // 3)) for i in range(6)]
     apart = [ChartPoint("cheap", "masks", 1, 10), ChartPoint("dear", "keypoints", 400, 60)]
-    chart = ET.fromstring(accuracy_cost_chart(near + apart, *size))
+    chart = ET.fromstring(accuracy_cost_chart(near + apart, *SIZES[name]))
     assert_nothing_is_covered(chart, {point.name for point in near + apart})
 
 
@@ -126,7 +127,7 @@ def test_hollow_points_are_hollow_and_in_the_legend():
 
 def test_charts_of_different_widths_share_no_ids():
     ids = [
-        {element.get("id") for element in ET.fromstring(accuracy_cost_chart(POINTS, *size)).iter() if element.get("id")}
+        {element.get("id") for element in ET.fromstring(accuracy_cost_chart(POINTS[-4:], *size)).iter() if element.get("id")}
         for size in SIZES.values()
     ]
     assert all(ids)

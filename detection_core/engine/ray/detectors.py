@@ -5,7 +5,8 @@ from __future__ import annotations
 from detection_core.engine.ray.messages import ClusterState, DetectorReport
 from detection_core.models.catalog import list_specs
 from detection_core.models.loader import ResidentModel
-from detection_core.models.precision import Precision, split_key
+from detection_core.models.model_key import ModelKey
+from detection_core.models.precision import Precision
 from detection_core.models.weights import find_weights
 
 # The best place that any detector has a model in counts.
@@ -54,7 +55,7 @@ class Detectors:
         for report in self._reports.values():
             for key, state in report.states.items():
                 known[key] = min(known.get(key, state), state, key=_NEAREST_FIRST.index)
-        precisions = {split_key(key)[1] for key in known} or {Precision.EXACT, Precision.STOCK}
+        precisions = {ModelKey.parse(key).precision for key in known} or {Precision.EXACT, Precision.STOCK}
         in_memory = {model.key for model in self.models}
         states = {}
         for spec in list_specs():

@@ -133,10 +133,10 @@ class RayEngine:
         with self._lock:
             return self._detectors.model_states()
 
-    def run_seconds(self) -> dict[str, float]:
-        """What an image takes on a detector: the median of the latest runs, without the first since the model was loaded."""
+    def run_seconds(self, *, first: bool = False) -> dict[str, float]:
+        """What an image takes on a detector; see `Engine.run_seconds`."""
         with self._lock:
-            return self._seconds.medians()
+            return self._seconds.medians(first=first)
 
     def jobs_of_others(self, visitor: str) -> int:
         """How many jobs of other visitors are in progress."""
@@ -251,8 +251,7 @@ class RayEngine:
         """Keeps a result and remembers what it took; returns it as the job's."""
         request, result = flight.waiting.request, replace(answer.result, spec=flight.waiting.request.spec)
         self._detectors.add(answer.report)
-        if not result.first_run:
-            self._seconds.record(request.spec.key, result.timings.network + result.timings.post)
+        self._seconds.record(request.spec.key, result.timings.network + result.timings.post, first=result.first_run)
         self._kept.add(request, result)
         wait = flight.since - flight.waiting.since + result.timings.wait
         return replace(result, timings=replace(result.timings, wait=wait))

@@ -187,7 +187,7 @@ class _Gateway:
 
     def _weights_of(self, call: Call) -> Any:
         """Returns a user's model file in the object store, from where each machine takes it once; None for other models."""
-        identity = call.spec.identity
+        identity = call.spec.weights_identity
         if call.spec.file is not None and identity not in self._weights:
             self._weights[identity] = ray.put(read_weights(call.spec))
             while len(self._weights) > _USER_MODELS:

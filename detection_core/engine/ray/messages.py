@@ -30,8 +30,8 @@ class Call:
 
     @property
     def model_id(self) -> str:
-        """Identifies the model and the content of its file in Ray Serve."""
-        return "#".join(self.spec.identity)
+        """Identifies the model's weights and the content of its file in Ray Serve."""
+        return "#".join(self.spec.weights_identity)
 
 
 @dataclass(frozen=True)

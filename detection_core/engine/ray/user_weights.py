@@ -39,7 +39,7 @@ def local_copy(spec: ModelSpec, weights: NDArray[np.uint8] | None) -> ModelSpec:
         return spec
     folder = Path(torch.hub.get_dir()) / _FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{hashlib.sha256(repr(spec.identity).encode()).hexdigest()}{spec.file.suffix}"
+    file = folder / f"{hashlib.sha256(repr(spec.weights_identity).encode()).hexdigest()}{spec.file.suffix}"
     with FileLock(f"{file}.lock"):
         if not file.exists():
             part = file.with_suffix(".part")

@@ -18,6 +18,7 @@ from detection_core.file_names import shortened
 from detection_core.formats import FORMATS, ImageResult, Numbering, export, provenance_of
 from detection_core.images.reading import ImageError
 from detection_core.models.catalog import UnknownModelError, get_model_spec
+from detection_core.models.model_key import VariantError, state_of
 from detection_core.settings import read_setting
 from detection_core.ui.batch.annotations import numbering_of
 from detection_core.ui.batch.images import Response, detect_in_image
@@ -96,19 +97,19 @@ class BatchTab:
     def show_model(self, key: str) -> tuple[dict[str, Any], Any]:
         """The picker, and the button, which says what pressing it entails."""
         states = self._engine.model_states()
-        return picker_value(key, states), gr.update(value=detect_label(key, states))
+        return picker_value(key, states, self._engine.run_seconds(first=True)), gr.update(value=detect_label(key, states))
 
     def begin(self, key: str, token: str, request: gr.Request) -> BatchMessage:
         """Lets the browser send images for the model; the batch of this token continues if it has the same model."""
         try:
             batch = self.batches.begin(visitor_of(request, "batch"), get_model_spec(key), token)
-        except UnknownModelError as error:
+        except (UnknownModelError, VariantError) as error:
             return BatchMessage(error=explain(error, key))
         return batch_start(secrets.token_hex(8), batch.token, batch.spec)
 
     def begin_if_here(self, key: str, token: str, request: gr.Request) -> BatchMessage:
         """Begins when images are added, unless the model must be downloaded: that waits for the button."""
-        if self._engine.model_states().get(key) == "to download":
+        if state_of(key, self._engine.model_states()) == "to download":
             return BatchMessage(notes=["This model must be downloaded first: press the button under it, or choose another one."])
         return self.begin(key, token, request)
 

@@ -10,6 +10,7 @@ from detection_core.errors import UserError
 from detection_core.formats import Provenance, provenance_of
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import get_model_spec
+from detection_core.models.model_key import state_of
 from detection_core.models.spec import ModelSpec
 from detection_core.ui.compare.measurements import Measurements
 from detection_core.ui.compare.view import CompareModel, compare_model, failed_model, waiting_model
@@ -65,7 +66,7 @@ class Candidate:
         try:
             # Read once: a user's file may be gone at any time.
             self.spec = get_model_spec(key)
-            if may_download or engine.model_states().get(key) != "to download":
+            if may_download or state_of(key, engine.model_states()) != "to download":
                 self._job = engine.submit(loaded, self.spec, visitor=visitor)
             else:
                 size = megabytes(self.spec.file_size)

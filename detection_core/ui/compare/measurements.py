@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 from detection_core.engine import Measurement
 from detection_core.models.catalog import UnknownModelError, get_model_spec
+from detection_core.models.model_key import VariantError
 from detection_core.models.precision import Precision
 from detection_core.models.spec import ModelSpec
 from detection_core.ui.compare.view import CompareCost, ComparePoint
@@ -59,7 +60,7 @@ class Measurements:
         for key in dict.fromkeys([*compared, *medians]):
             try:
                 spec = get_model_spec(key)
-            except UnknownModelError:  # A user's model that has gone.
+            except (UnknownModelError, VariantError):  # A user's model that has gone.
                 continue
             latency = medians[key] * 1000 if key in medians else None
             accuracy = _measured_accuracy(spec)
@@ -68,5 +69,5 @@ class Measurements:
 
 
 def _measured_accuracy(spec: ModelSpec) -> float | None:
-    """Average precision of the boxes in percent; None in the fast precision, for which nobody has measured it."""
-    return None if spec.precision is Precision.FAST else spec.metrics.get("box_map")
+    """Average precision of the boxes in percent; None in the fast precision and at other input sizes, for which nobody has measured it."""
+    return None if spec.precision is Precision.FAST or spec.input_size is not None else spec.metrics.get("box_map")

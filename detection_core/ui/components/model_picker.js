@@ -1,7 +1,8 @@
-// A grouped <select> of all models, the precisions of the chosen one and its card.
-// value: {selected: "name" or "name@precision", models: [{key, title, group, states: {precision: state}, ...}]}.
+// A grouped <select> of all models, the precisions and input sizes of the chosen one and its card.
+// value: {selected: key, models: [{key, title, group, states: {precision: state}, ...}]}.
 
 import { make, setText, show } from "./js/dom.js";
+import { createInputSizeChoice } from "./js/input_size_choice.js";
 import { createChosen, fillModelSelect, keyIn, lookUp } from "./js/model_options.js";
 import { createPrecisionChoice } from "./js/precision_choice.js";
 
@@ -13,16 +14,18 @@ export function mount({ element, props, trigger, watch }) {
   const details = /** @type {HTMLDetailsElement} */ (element.querySelector("details"));
 
   const chosen = createChosen(props);
-  const precisions = createPrecisionChoice((precision) => choose(select.value, precision));
-  element.querySelector(".picker-precision")?.replaceWith(precisions.node);
+  const precisions = createPrecisionChoice((precision) => choose({ ...looked(), precision }));
+  const inputSizes = createInputSizeChoice((inputSize) => choose({ ...looked(), inputSize }));
+  element.querySelector(".picker-variant")?.replaceWith(precisions.node, inputSizes.node);
   const looked = () => lookUp(props.value.selected, props.value.models);
 
   function showCard() {
     const { model, precision, states, state } = looked();
     precisions.draw(states, precision, "Precision");
+    inputSizes.draw(looked(), "Input size");
     show(details, Boolean(model));
     setText(bestFor, model ? model.best_for : "The file of this model has been removed. Put it back, or choose another model.");
-    if (model) card.replaceChildren(pillsOf(model, state), factsOf(model), ...finePrintOf(model, precision));
+    if (model) card.replaceChildren(pillsOf(model, state), factsOf(model), ...finePrintOf(model, looked()));
   }
 
   /** @param {ModelCard} model @param {string | undefined} state */
@@ -44,10 +47,11 @@ export function mount({ element, props, trigger, watch }) {
     return facts;
   }
 
-  /** @param {ModelCard} model @param {string} precision */
-  function finePrintOf({ metrics_on, recipe }, precision) {
+  /** @param {ModelCard} model @param {{ precision: string, inputSize: number | null }} variant */
+  function finePrintOf({ metrics_on, recipe }, { precision, inputSize }) {
     if (!metrics_on && !recipe) return [];
-    const fine = make("p", "fine", metrics_on ? `Measured on ${metrics_on}${precision === "fast" ? ", not in fast precision" : ""}. ` : "");
+    const others = [precision === "fast" && "not in fast precision", inputSize && "not at this input size"].filter(Boolean);
+    const fine = make("p", "fine", metrics_on ? `${[`Measured on ${metrics_on}`, ...others].join(", ")}. ` : "");
     if (recipe) {
       const link = make("a", "", "How it was trained");
       link.href = recipe;
@@ -70,11 +74,11 @@ export function mount({ element, props, trigger, watch }) {
     chosen.receive();
     draw();
   });
-  select.addEventListener("change", () => choose(select.value, looked().precision));
+  select.addEventListener("change", () => choose({ ...looked(), name: select.value }));
 
-  /** @param {string} name @param {string} precision */
-  function choose(name, precision) {
-    const key = keyIn(precision, name, props.value.models);
+  /** @param {import("./js/model_keys.js").ModelKey} wanted */
+  function choose(wanted) {
+    const key = keyIn(wanted, props.value.models);
     chosen.set(key);
     showCard();
     trigger("select", { key });

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
 
 from detection_core.models.catalog import COCO_MODEL, ModelSpec, get_model_spec, list_specs
-from detection_core.models.precision import join_key, precisions_in, usual_key
+from detection_core.models.empty import trained_side
+from detection_core.models.input_size import why_one_size
+from detection_core.models.model_key import ModelKey, precisions_in, state_of, usual_key
 from detection_core.ui.components.base import BrowserComponent
 from detection_core.ui.components.client_values import is_model_key
 
@@ -19,14 +22,14 @@ _PLACES = {"embedded": 0, "user": 1, "torchvision": 2}
 
 
 class ModelPicker(BrowserComponent):
-    """Chooses a model and its precision. As an input it gives the key, "name" or "name@fast", as an output it takes `picker_value(...)`.
+    """Chooses a model and its variant. As an input it gives the key, such as "name@fast@480px", as an output it takes `picker_value(...)`.
 
     At first the built-in model is chosen, in the usual precision if the states have it in that. The chosen model stays chosen when it is
     no longer listed: its file may come back.
     """
 
     files = "components/model_picker"
-    styles = ("precision_choice",)
+    styles = ("precision_choice", "input_size_choice")
 
     def __init__(self, states: dict[str, str], **kwargs: Any) -> None:
         super().__init__(picker_value(usual_key(COCO_MODEL, states), states), **kwargs)
@@ -43,32 +46,42 @@ class ModelPicker(BrowserComponent):
         return str(selected)
 
 
-def picker_value(selected: str, states: dict[str, str], *, choose: bool = False) -> dict[str, Any]:
+def picker_value(
+    selected: str, states: dict[str, str], seconds: Mapping[str, float] | None = None, *, choose: bool = False
+) -> dict[str, Any]:
     """The picker's value: the chosen key, and the models that exist at this moment.
 
     Args:
         selected: The chosen model's key.
         states: Where each model is in each precision, by its key; a model without a state has just been added or removed, and is left out.
+        seconds: What an image takes here, as from `Engine.run_seconds`, from which the cost of other input sizes is estimated.
         choose: Whether to choose that model; otherwise the visitor's choice stays, which may be newer than the event.
     """
-    return {"selected": selected, "choose": choose, "models": cards(states)}
+    return {"selected": selected, "choose": choose, "models": cards(states, seconds)}
 
 
-def cards(states: dict[str, str]) -> list[dict[str, Any]]:
+def cards(states: dict[str, str], seconds: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
     """The cards of all models: first those that come with the project, then the user's.
 
-    `states` of a card says where the model is in each precision that can run here, by the precision's name.
+    `states` of a card says where the model is in each precision that can run here, by the precision's name, and `seconds` what an image
+    takes here, by the keys of its variants that have run.
     """
+    taken: dict[str, dict[str, float]] = {}
+    for key, each in (seconds or {}).items():
+        taken.setdefault(ModelKey.parse(key).name, {})[key] = each
     models = []
     for spec in sorted(list_specs(), key=lambda spec: _PLACES[spec.source]):
         if precisions := precisions_in(states, spec.key):
-            models.append(card(spec) | {"states": {str(precision): states[join_key(spec.key, precision)] for precision in precisions}})
+            here = {str(precision): states[str(ModelKey(spec.key, precision))] for precision in precisions}
+            models.append(card(spec) | {"states": here, "seconds": taken.get(spec.key, {})})
     return models
 
 
 def detect_label(key: str, states: dict[str, str]) -> str:
     """The label of the button that starts detection, which says what pressing it entails."""
-    return f"Download {megabytes(get_model_spec(key).file_size)} and detect" if states.get(key) == "to download" else "Detect"
+    if state_of(key, states) != "to download":
+        return "Detect"
+    return f"Download {megabytes(get_model_spec(ModelKey.parse(key).name).file_size)} and detect"
 
 
 def card(spec: ModelSpec) -> dict[str, Any]:
@@ -87,6 +100,8 @@ def card(spec: ModelSpec) -> dict[str, Any]:
         "best_for": spec.best_for,
         "metrics_on": spec.metrics_on,
         "recipe": spec.recipe,
+        "trained_side": trained_side(spec.architecture),
+        "one_size": why_one_size(spec.family),
     }
 
 

@@ -1,7 +1,8 @@
-// A few grouped selects of models, each with its precisions.
+// A few grouped selects of models, each with its precisions and input sizes.
 // value: {selected: [key, ...], least, most, models: [{key, title, group, states: {precision: state}, size, facts, ...}]}.
 
 import { make, makeButton, makeSvg, setAttribute, setText, show } from "./js/dom.js";
+import { costInWords, createInputSizeChoice } from "./js/input_size_choice.js";
 import { splitKey } from "./js/model_keys.js";
 import { createChosen, fillModelSelect, keyIn, lookUp } from "./js/model_options.js";
 import { NO_SUCH_PRECISION, createPrecisionChoice } from "./js/precision_choice.js";
@@ -11,8 +12,8 @@ export function mount({ element, props, trigger, watch }) {
   const list = /** @type {HTMLOListElement} */ (element.querySelector("ol"));
   const add = /** @type {HTMLButtonElement} */ (element.querySelector(".add"));
   const chosen = createChosen(props);
-  /** @type {WeakMap<Element, ReturnType<typeof createPrecisionChoice>>} */
-  const precisions = new WeakMap();
+  /** @type {WeakMap<Element, { precision: ReturnType<typeof createPrecisionChoice>, inputSize: ReturnType<typeof createInputSizeChoice> }>} */
+  const variants = new WeakMap();
 
   function draw() {
     const { selected, models, least, most } = props.value;
@@ -27,17 +28,18 @@ export function mount({ element, props, trigger, watch }) {
     const choice = make("div", "choice");
     const select = make("select");
     const ownKey = () => props.value.selected[indexOf(slot)];
-    const replace = (/** @type {string} */ name, /** @type {string} */ wanted) => choose(replaced(indexOf(slot), keyIn(wanted, name, props.value.models)));
-    select.addEventListener("change", () => replace(select.value, splitKey(ownKey()).precision));
-    const precision = createPrecisionChoice((wanted) => replace(splitKey(ownKey()).name, wanted));
-    precisions.set(slot, precision);
+    const change = (/** @type {object} */ parts) => choose(replaced(indexOf(slot), keyIn({ ...splitKey(ownKey()), ...parts }, props.value.models)));
+    select.addEventListener("change", () => change({ name: select.value }));
+    const precision = createPrecisionChoice((wanted) => change({ precision: wanted }));
+    const inputSize = createInputSizeChoice((wanted) => change({ inputSize: wanted }));
+    variants.set(slot, { precision, inputSize });
     choice.append(select);
     const remove = makeButton("remove", "", () => removeSlot(slot));
     const cross = makeSvg("svg", "", remove);
     cross.setAttribute("viewBox", "0 0 16 16");
     cross.setAttribute("aria-hidden", "true");
     makeSvg("path", "", cross).setAttribute("d", "M4 4l8 8M12 4l-8 8");
-    slot.append(make("span", "letter"), choice, remove, precision.node, make("p", "facts"));
+    slot.append(make("span", "letter"), choice, remove, precision.node, inputSize.node, make("p", "facts"));
     return slot;
   }
 
@@ -49,7 +51,7 @@ export function mount({ element, props, trigger, watch }) {
    * @param {boolean} removable
    */
   function drawSlot(slot, key, index, models, removable) {
-    const [letter, choice, remove, , facts] = slot.children;
+    const [letter, choice, remove, , , facts] = slot.children;
     const select = /** @type {HTMLSelectElement} */ (choice.firstChild);
     const looked = lookUp(key, models);
     const name = `Model ${String.fromCharCode(65 + index)}`;
@@ -57,17 +59,20 @@ export function mount({ element, props, trigger, watch }) {
     setAttribute(select, "aria-label", name);
     setAttribute(remove, "aria-label", `Remove model ${name.slice(-1)}`);
     fillModelSelect(select, models, looked.name);
-    precisions.get(slot)?.draw(looked.states, looked.precision, `Precision of model ${name.slice(-1)}`);
+    variants.get(slot)?.precision.draw(looked.states, looked.precision, `Precision of model ${name.slice(-1)}`);
+    variants.get(slot)?.inputSize.draw(looked, `Input size of model ${name.slice(-1)}`);
     /** @type {HTMLButtonElement} */ (remove).disabled = !removable;
-    setText(facts, looked.model ? factsOf(looked.model, looked.precision, looked.state) : "The file of this model has been removed.");
+    setText(facts, looked.model ? factsOf(looked.model, looked) : "The file of this model has been removed.");
   }
 
-  /** @param {ModelCard} model @param {string} precision @param {string | undefined} state */
-  function factsOf({ tasks, facts, size }, precision, state) {
+  /** @param {ModelCard} model @param {import("./js/model_options.js").LookedUp} looked */
+  function factsOf(model, { key, precision, inputSize, state }) {
     if (!state) return NO_SUCH_PRECISION;
+    const { tasks, facts, size } = model;
     const accuracy = facts.find(([name]) => name === "Box AP")?.join(" ");
-    const measured = accuracy && precision === "fast" ? `${accuracy} if exact` : accuracy;
-    return [tasks.join(", "), measured, { "to download": `${size} download`, "not on this machine": state }[state]].filter(Boolean).join(" · ");
+    const measured = accuracy && [accuracy, precision === "fast" && "if exact", inputSize && "as trained"].filter(Boolean).join(" ");
+    const download = { "to download": `${size} download`, "not on this machine": state }[state];
+    return [tasks.join(", "), measured, download, costInWords(key, model)].filter(Boolean).join(" · ");
   }
 
   /** @param {Element} slot */
@@ -103,7 +108,7 @@ export function mount({ element, props, trigger, watch }) {
   function nextModel() {
     const { models, selected } = props.value;
     const names = selected.map((/** @type {string} */ key) => splitKey(key).name);
-    const free = models.filter((/** @type {ModelCard} */ { key }) => !names.includes(key)).map((/** @type {ModelCard} */ { key }) => keyIn(splitKey(selected[0] ?? models[0].key).precision, key, models));
+    const free = models.filter((/** @type {ModelCard} */ { key }) => !names.includes(key)).map((/** @type {ModelCard} */ { key }) => keyIn({ ...splitKey(key), precision: splitKey(selected[0] ?? models[0].key).precision }, models));
     return free.find((/** @type {string} */ key) => ["in memory", "on disk"].includes(lookUp(key, models).state ?? "")) ?? free[0];
   }
 

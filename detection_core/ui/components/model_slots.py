@@ -1,8 +1,8 @@
-"""Model slots: a few models to compare or evaluate, each in a grouped list and in a precision of its own, drawn in the browser."""
+"""Model slots: a few models to compare or evaluate, each in a grouped list and in a variant of its own, drawn in the browser."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -16,7 +16,7 @@ _WANTED = {FEWEST: "Choose two to four models from the lists.", 0: "Choose at mo
 
 
 class ModelSlots(BrowserComponent):
-    """Chooses models; one in two precisions counts as two. As an input it gives their keys, as an output it takes `slots_value(...)`.
+    """Chooses models; one in two variants counts as two. As an input it gives their keys, as an output it takes `slots_value(...)`.
 
     Its event `select` fires when the choice changes.
 
@@ -28,7 +28,7 @@ class ModelSlots(BrowserComponent):
     """
 
     files = "components/model_slots"
-    styles = ("precision_choice",)
+    styles = ("precision_choice", "input_size_choice")
 
     def __init__(self, selected: Sequence[str], states: dict[str, str], *, fewest: int = FEWEST, **kwargs: Any) -> None:
         self._fewest = fewest
@@ -48,13 +48,21 @@ class ModelSlots(BrowserComponent):
         return selected
 
 
-def slots_value(selected: Sequence[str], states: dict[str, str], *, choose: bool = False, fewest: int = FEWEST) -> dict[str, Any]:
+def slots_value(
+    selected: Sequence[str],
+    states: dict[str, str],
+    seconds: Mapping[str, float] | None = None,
+    *,
+    choose: bool = False,
+    fewest: int = FEWEST,
+) -> dict[str, Any]:
     """The slots' value: the chosen keys, and the models that exist at this moment.
 
     Args:
         selected: The chosen models' keys.
         states: As for `picker_value`.
+        seconds: As for `picker_value`.
         choose: As for `picker_value`.
         fewest: How many must be chosen at least.
     """
-    return {"selected": list(selected), "choose": choose, "least": fewest, "most": MOST, "models": cards(states)}
+    return {"selected": list(selected), "choose": choose, "least": fewest, "most": MOST, "models": cards(states, seconds)}

@@ -16,6 +16,7 @@ from detection_core.errors import UserError
 from detection_core.formats import provenance_of
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import ModelSpec, get_model_spec
+from detection_core.models.model_key import state_of
 from detection_core.ui.components.client_values import mapping_of, text_of
 from detection_core.ui.components.example_strip import ExampleStrip
 from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
@@ -164,7 +165,7 @@ class DetectTab:
 
     def choose_model(self, key: str, path: str | None, request: gr.Request) -> Iterator[Update]:
         """Detects objects at once, unless the model must be downloaded: that waits for the button."""
-        missing = self._engine.model_states().get(key) == "to download"
+        missing = state_of(key, self._engine.model_states()) == "to download"
         yield from self.detect(None if missing else path, key, request)
 
     def cancel(self, request: gr.Request) -> tuple[ViewMessage, Any]:
@@ -206,7 +207,7 @@ class DetectTab:
     def _model_parts(self, key: str) -> tuple[Any, Any]:
         """The picker, and the button, which says what pressing it entails."""
         states = self._engine.model_states()
-        return picker_value(key, states), gr.update(value=detect_label(key, states))
+        return picker_value(key, states, self._engine.run_seconds(first=True)), gr.update(value=detect_label(key, states))
 
 
 def _progress(job: Job, title: str, image: str, loaded: LoadedImage) -> Iterator[Update]:

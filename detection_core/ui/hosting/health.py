@@ -15,7 +15,7 @@ from detection_core.engine import Engine, Job
 from detection_core.errors import UserError
 from detection_core.images.reading import read_image
 from detection_core.models.catalog import COCO_MODEL, get_model_spec
-from detection_core.models.precision import usual_key
+from detection_core.models.model_key import usual_key
 
 ALIVE = "/healthz"
 READY = "/readyz"

@@ -61,9 +61,9 @@ class MeteredEngine:
         """As the engine's own."""
         return self._engine.model_states()
 
-    def run_seconds(self) -> dict[str, float]:
+    def run_seconds(self, *, first: bool = False) -> dict[str, float]:
         """As the engine's own."""
-        return self._engine.run_seconds()
+        return self._engine.run_seconds(first=first)
 
     def jobs_of_others(self, visitor: str) -> int:
         """As the engine's own."""

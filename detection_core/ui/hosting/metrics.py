@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from detection_core.engine import Engine
+from detection_core.models.model_key import ModelKey
 from detection_core.models.spec import ModelSpec
 from detection_core.ui.shared.session import Place
 
@@ -22,14 +23,14 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120
 
 
 def action_of(visitor: str) -> str:
-    """The action that a visitor's job belongs to, from the name that `visitor_of` gives them."""
+    """The action that a visitor's job belongs to, from the name that `visitor_of` or `caller_of` gives them."""
     place = visitor.rpartition("/")[2]
     return place if place in _ACTIONS else OTHER_ACTION
 
 
 def model_label(spec: ModelSpec) -> str:
-    """The model's key if it is in the catalog; users choose the names of their own files, so those share one label."""
-    return OWN_MODEL if spec.source == "user" else spec.key
+    """The model's key in the catalog without its size; users choose the names of their own files, so those share one label."""
+    return OWN_MODEL if spec.source == "user" else str(ModelKey.parse(spec.key).weights)
 
 
 class Metrics:

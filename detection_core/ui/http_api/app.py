@@ -38,6 +38,7 @@ from detection_core.ui.http_api.parameters import (
     ExplainFormat,
     ExplainParameters,
     TrackParameters,
+    at_size,
     openapi_parameters,
     read_parameters,
 )
@@ -83,12 +84,12 @@ def build_http_api(service: Service, fetcher: ImageFetcher | None = None) -> Fas
     async def detect(request: Request) -> Response:
         sent = await read_body(request, fetcher, program_of(request))
         parameters = read_parameters(DetectParameters, sent.fields)
-        spec = get_model_spec(parameters.model)
+        spec = get_model_spec(parameters.key)
         _check_classes(parameters.classes, spec)
         form = ALIASES.get(parameters.format, str(parameters.format))
         _check_format(form, spec)
         image = await sent.image()
-        found = await unless_gone(request, service.detect(image, parameters.model, parameters.threshold, program_of(request)))
+        found = await unless_gone(request, service.detect(image, parameters.key, parameters.threshold, program_of(request)))
         detections = found.detections
         if parameters.classes:
             detections = detections[np.isin(np.asarray(detections.names, dtype=object), parameters.classes)]
@@ -101,7 +102,7 @@ def build_http_api(service: Service, fetcher: ImageFetcher | None = None) -> Fas
     async def compare(request: Request) -> Response:
         sent = await read_body(request, fetcher, program_of(request))
         parameters = read_parameters(CompareParameters, sent.fields)
-        keys = checked_models(parameters.models)
+        keys = checked_models([at_size(model, parameters.input_size) for model in parameters.models])
         for key in keys:
             get_model_spec(key)
         image = await sent.image()
@@ -118,7 +119,7 @@ def build_http_api(service: Service, fetcher: ImageFetcher | None = None) -> Fas
         parameters = read_parameters(ExplainParameters, sent.fields)
         question = Question.read(_numbers(parameters.at), _numbers(parameters.box), parameters.object)
         image = await sent.image()
-        explaining = service.explain(image, parameters.model, question, parameters.label or None, parameters.threshold, program_of(request))
+        explaining = service.explain(image, parameters.key, question, parameters.label or None, parameters.threshold, program_of(request))
         explanation = await unless_gone(request, explaining)
         if parameters.format is ExplainFormat.JSON:
             return JSONResponse(await to_thread.run_sync(explanation.to_json))
@@ -133,12 +134,15 @@ def build_http_api(service: Service, fetcher: ImageFetcher | None = None) -> Fas
         # Clients behind one address have streams of their own; they share the engine's time.
         owner = f"{visitor}/{secrets.token_hex(8)}"
         image = await sent.image()
-        tracking = service.track(image, parameters.model, parameters.threshold, parameters.stream, visitor, owner=owner)
+        tracking = service.track(image, parameters.key, parameters.threshold, parameters.stream, visitor, owner=owner)
         return JSONResponse(await unless_gone(request, tracking))
 
     @app.get("/models", summary="List the models", response_model=list[schemas.Model])
     async def models() -> Response:
-        """Of `precisions`, “exact” is the model under its own key; “ssd300_vgg16@fast” is one in the precision “fast”."""
+        """Of `precisions`, “exact” is the model under its own key; “ssd300_vgg16@fast” is one in the precision “fast”.
+
+        `input_sizes` are the smallest and the largest of which one may be appended, as in “fcos_resnet50_fpn@480px”; SSDs have none.
+        """
         return JSONResponse(await to_thread.run_sync(service.models))
 
     @app.get("/docs", include_in_schema=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -11,10 +12,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from detection_core.formats import FORMATS
 from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL
+from detection_core.models.input_size import LARGEST, SMALLEST
+from detection_core.models.model_key import ModelKey
 from detection_core.ui.http_api.problems import ProblemError
 from detection_core.visualization import AnnotationStyle
 
-_MODEL = "Key of the model, as `/models` lists them; with “@” and the name of a precision appended, the model in that precision."
+_MODEL = (
+    "Key of the model, as `/models` lists them; “KEY@fast” is the model in the precision “fast”, “KEY@480px” at the input size 480, and "
+    "“KEY@fast@480px” both."
+)
+_INPUT_SIZE = (
+    "Pixels to which the shorter side of the image is resized before the model looks; without it, as trained. SSDs have one size only."
+)
 # What a short name stands for, besides the formats themselves.
 ALIASES = {"yolo": "yolo-detect"}
 DetectFormat = StrEnum("DetectFormat", {name: name for name in (*FORMATS, *ALIASES)})  # type: ignore[misc]
@@ -28,12 +37,23 @@ class CompareFormat(StrEnum):
     PNG = "png"
 
 
-class DetectParameters(BaseModel):
-    """What `/detect` takes besides the image."""
+class OneModelParameters(BaseModel):
+    """The model of an operation that takes one."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     model: str = Field(COCO_MODEL, description=_MODEL)
+    input_size: int | None = Field(None, ge=SMALLEST, le=LARGEST, description=_INPUT_SIZE)
+
+    @property
+    def key(self) -> str:
+        """The model's key with the input size."""
+        return at_size(self.model, self.input_size)
+
+
+class DetectParameters(OneModelParameters):
+    """What `/detect` takes besides the image."""
+
     threshold: float | None = Field(None, ge=0, le=1, description="Lowest score wanted; without it, the model's default.")
     keypoint_threshold: float = Field(
         AnnotationStyle.keypoint_threshold, ge=0, le=10, description="Lowest logit of keypoints that are drawn, or visible in `yolo-pose`."
@@ -48,6 +68,7 @@ class CompareParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     models: list[str] = Field([COCO_MODEL, PERSON_MODEL], description="Keys of two to four models, separated by commas or repeated.")
+    input_size: int | None = Field(None, ge=SMALLEST, le=LARGEST, description=f"{_INPUT_SIZE} It counts for all models.")
     threshold: float | None = Field(None, ge=0, le=1, description="Lowest score that counts; without it, each model's default.")
     iou: float = Field(0.5, ge=0.05, le=0.95, description="Lowest overlap of two boxes that are in the same place.")
     format: CompareFormat = Field(CompareFormat.JSON, description="JSON, or an image of the difference between the first two models.")
@@ -60,12 +81,9 @@ class ExplainFormat(StrEnum):
     PNG = "png"
 
 
-class ExplainParameters(BaseModel):
+class ExplainParameters(OneModelParameters):
     """What `/explain` takes besides the image: one of `at`, `box` and `object`, and more."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    model: str = Field(COCO_MODEL, description=_MODEL)
     at: list[str] = Field([], description="Why is there no object at this point? `x,y` in pixels of the image.")
     box: list[str] = Field([], description="Why is there none in this box? `left,top,right,bottom` in pixels of the image.")
     object: int | None = Field(None, description="Why is there this object? Its number in the model's result, the best is 0.")
@@ -74,14 +92,17 @@ class ExplainParameters(BaseModel):
     format: ExplainFormat = Field(ExplainFormat.JSON, description="JSON, or an image with the candidates.")
 
 
-class TrackParameters(BaseModel):
+class TrackParameters(OneModelParameters):
     """What `/track` takes besides the frame."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     model: str = Field(COCO_MODEL, description=f"{_MODEL} It counts in the first frame of a stream only.")
     threshold: float | None = Field(None, ge=0, le=1, description="Lowest score of objects that are tracked.")
     stream: str = Field("", description="The `stream` of the response to the frame before; nothing for the first frame.")
+
+
+def at_size(model: str, input_size: int | None) -> str:
+    """Returns a model's key with an input size in the place of its own, if there is one."""
+    return model if input_size is None else str(replace(ModelKey.parse(model), input_size=input_size))
 
 
 def read_parameters(kind: type[_Parameters], sent: Iterable[tuple[str, str]]) -> _Parameters:

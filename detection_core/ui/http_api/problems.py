@@ -16,6 +16,7 @@ from detection_core.errors import UserError
 from detection_core.explanation import QueryError
 from detection_core.images.reading import ImageError
 from detection_core.models.catalog import UnknownModelError
+from detection_core.models.model_key import VariantError
 from detection_core.models.weights import WeightsError
 from detection_core.ui.live.streams import StreamEndedError, TooManyStreamsError
 from detection_core.ui.service import (
@@ -66,7 +67,7 @@ KINDS: dict[str, Kind] = {
     "unusable-url": Kind(422, "The image cannot be fetched from its URL"),
     "too-few-models": Kind(422, "Fewer than two models are left to compare"),
     "too-many-requests": Kind(429, "Too many of this client's images are waiting", 2),
-    "stream-waits": Kind(429, "The stream waits for its turn", STREAM_PAUSE),
+    "stream-waits": Kind(429, "There is no place for another stream yet", STREAM_PAUSE),
     "defect": Kind(500, "The server has failed"),
     "detection-failed": Kind(500, "Detection failed"),
     "busy": Kind(503, "The server is busy", 5),
@@ -75,6 +76,7 @@ KINDS: dict[str, Kind] = {
 }
 _KIND_OF: tuple[tuple[type[UserError], str], ...] = (
     (UnknownModelError, "unknown-model"),
+    (VariantError, "invalid-parameters"),
     (StreamEndedError, "unknown-stream"),
     (FrameOvertakenError, "overtaken-frame"),
     (ImageError, "unreadable-image"),

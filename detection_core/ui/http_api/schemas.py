@@ -84,6 +84,7 @@ class Model(_Open):
     title: str
     state: str = Field(description="“in memory”, “on disk” or “to download”.")
     precisions: list[str]
+    input_sizes: list[int] = Field(description="The smallest and the largest shorter side in pixels; empty if the model has only one.")
     categories: list[str]
 
 

@@ -63,7 +63,8 @@ class PlainStream:
                 buttons=[],
                 webcam_options=gr.WebcamOptions(constraints=_CAMERA),
             )
-            self._annotated = gr.Image(label="What the model sees", height=240, buttons=[], format="jpeg")
+            # Shown with the first frame: Gradio names an empty image by a label without a role, which screen readers ignore.
+            self._annotated = gr.Image(label="What the model sees", height=240, buttons=[], format="jpeg", visible=False)
         self._description = gr.Markdown("", elem_classes="fine-print")
 
     def wire(self, picker: ModelPicker) -> None:
@@ -99,4 +100,4 @@ class PlainStream:
             raise gr.Error("The model is too slow for a stream. Choose a faster one.", print_exception=False) from error
         found = result.detections[result.detections.scores >= spec.video_threshold]
         annotated = serve_bytes(encode_jpeg(annotate(loaded.image, found)), "frame.jpg", self._annotated)
-        return annotated, found.describe()
+        return gr.update(value=annotated, visible=True), found.describe()

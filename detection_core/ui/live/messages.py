@@ -7,7 +7,7 @@ from typing import Literal
 from gradio.data_classes import GradioModel
 
 from detection_core.detections import plural
-from detection_core.models.empty import input_size
+from detection_core.models.empty import input_sides
 from detection_core.models.spec import ModelSpec
 from detection_core.ui.components.messages import PageMessage, ViewCategory, ViewError, ViewModel, view_edges
 from detection_core.visualization import Side
@@ -66,7 +66,7 @@ def live_start(turn: str, stream: str, spec: ModelSpec) -> LiveMessage:
         edges=view_edges(tuple(spec.keypoint_names)),
         keypoint_names=list(spec.keypoint_names),
         tasks=list(spec.tasks),
-        sides=input_size(spec.architecture),
+        sides=input_sides(spec),
     )
     return LiveMessage(start=start)
 

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from detection_core.models.catalog import ModelSpec, list_specs
-from detection_core.models.precision import Precision, split_key
+from detection_core.models.empty import trained_side
+from detection_core.models.input_size import why_one_size
+from detection_core.models.model_key import ModelKey
+from detection_core.models.precision import Precision
 from detection_core.ui.components.model_picker import BUILT_IN, picker_value
 
 # A stream with fewer frames is a series of images.
@@ -21,20 +24,22 @@ _BASE_GFLOPS = 2.0
 def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[str, float]) -> dict[str, Any]:
     """As `picker_value`, with built-in models first and fast ones next; slow ones are marked with their time for a frame here.
 
-    That is the time in the chosen precision, or, if no model has run in it yet, in the exact one, which the mark then says.
+    That is the time in the chosen precision, or, if no model has run in it yet, in the exact one, which the mark then says; and at the
+    chosen input size, which another model would keep, estimated from the time at the size of the training.
 
     Args:
         selected: The chosen model's key.
         states: Where each model is, by its key.
         seconds: Times for an image on this machine, by the keys of the models that have run.
     """
-    value = picker_value(selected, states)
+    value = picker_value(selected, states, seconds)
     specs = list_specs()
-    precision = split_key(selected)[1]
+    chosen = ModelKey.parse(selected)
+    precision = chosen.precision
     own, exact = _in_precision(precision, seconds), _in_precision(Precision.EXACT, seconds)
     seconds, remark = (own, "") if own or precision is Precision.EXACT else (exact, " in exact precision")
     pace = _pace(specs, seconds)
-    expected = {spec.key: seconds.get(spec.key) or _estimate(spec, pace) for spec in specs}
+    expected = {spec.key: _at_size(spec, chosen.input_size, seconds.get(spec.key) or _estimate(spec, pace)) for spec in specs}
 
     def marked(model: dict[str, Any]) -> dict[str, Any]:
         taken = expected[model["key"]]
@@ -51,8 +56,8 @@ def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[st
 
 def _in_precision(precision: Precision, seconds: Mapping[str, float]) -> dict[str, float]:
     """Times for an image in one precision, by the models' names."""
-    split = [(*split_key(key), taken) for key, taken in seconds.items()]
-    return {name: taken for name, own, taken in split if own is precision}
+    keys = {ModelKey.parse(text): taken for text, taken in seconds.items()}
+    return {key.name: taken for key, taken in keys.items() if key == ModelKey(key.name, precision)}
 
 
 def _pace(specs: Sequence[ModelSpec], seconds: Mapping[str, float]) -> float | None:
@@ -64,6 +69,13 @@ def _pace(specs: Sequence[ModelSpec], seconds: Mapping[str, float]) -> float | N
 def _estimate(spec: ModelSpec, pace: float | None) -> float | None:
     """Estimated seconds of a model that has not run yet; None if there is nothing to estimate from."""
     return pace * (spec.gflops + _BASE_GFLOPS) if pace is not None and spec.gflops else None
+
+
+def _at_size(spec: ModelSpec, size: int | None, taken: float | None) -> float | None:
+    """Seconds at an input size, given those at the size of the training: they grow with the number of pixels."""
+    if taken is None or size is None or why_one_size(spec.family):
+        return taken
+    return float(taken * (size / trained_side(spec.architecture)) ** 2)
 
 
 def _rounded(seconds: float) -> str:

@@ -6,9 +6,12 @@ const BUSY_PAUSE = 2000;
 const SILENCE_PAUSE = 500;
 const MOST_SILENCES = 4;
 const ANSWER_PATIENCE = 15000;
+// A server that is started anew, or a connection that comes back.
+const AWAY_PATIENCE = 300000;
 // Most cameras give 30 images a second.
 const IMAGE_INTERVAL = 34;
 const MOST_EARLY = 8;
+const STATS_KEPT = 600;
 
 /**
  * @typedef {object} Run of a stream
@@ -16,6 +19,8 @@ const MOST_EARLY = 8;
  * @property {number} inFlight
  * @property {number} newestAnswer
  * @property {number} silences
+ * @property {number} heard when the latest answer came
+ * @property {boolean} isThere whether the server was there after the latest silence
  * @property {number} resumeAt
  * @property {ReturnType<typeof setTimeout> | undefined} timer
  */
@@ -25,7 +30,8 @@ const MOST_EARLY = 8;
  * @property {() => LiveOptions} options the visitor's settings, sent with each frame
  * @property {(result: LiveResult, frame: LiveFrame & { received: number }) => void} result
  * @property {(status: ViewStatus) => void} status
- * @property {(sentence: string) => void} expired
+ * @property {() => void} away the server is not there, and will be asked again
+ * @property {(sentence: string, hasWorked: boolean) => void} expired
  * @property {(error: ViewError) => void} failed
  */
 
@@ -46,7 +52,8 @@ export function createLiveQueue(server, frames, handlers) {
   function start(stream) {
     stop();
     pace.reset();
-    run = { stream, inFlight: 0, newestAnswer: 0, silences: 0, resumeAt: 0, timer: undefined };
+    const heard = performance.now();
+    run = { stream, inFlight: 0, newestAnswer: 0, silences: 0, heard, isThere: false, resumeAt: 0, timer: undefined };
     sendWhenDue();
   }
 
@@ -102,6 +109,7 @@ export function createLiveQueue(server, frames, handlers) {
     // Gradio gives nothing where the server could not be reached.
     mine.silences = answer ? 0 : mine.silences + 1;
     if (!answer) return takeSilence(mine);
+    Object.assign(mine, { heard: performance.now(), isThere: false });
     if (answer.result) return takeResult(mine, frame, answer.result);
     if (answer.busy) {
       mine.resumeAt = performance.now() + BUSY_PAUSE;
@@ -113,15 +121,24 @@ export function createLiveQueue(server, frames, handlers) {
       return;
     }
     halt();
-    if (answer.expired) handlers.expired(answer.expired);
+    if (answer.expired) handlers.expired(answer.expired, mine.newestAnswer > 0);
     else handlers.failed(answer.error ?? { title: "The server refused the camera's image", text: answer.refused ?? "It gave no reason." });
   }
 
   /** @param {Run} mine */
-  function takeSilence(mine) {
+  async function takeSilence(mine) {
     pace.reset();
-    mine.resumeAt = performance.now() + SILENCE_PAUSE * mine.silences;
+    mine.resumeAt = performance.now() + SILENCE_PAUSE * Math.min(mine.silences, MOST_SILENCES);
     if (mine.silences < MOST_SILENCES) return;
+    const [wasThere, isThere] = [mine.isThere, await isServerThere()];
+    if (run !== mine || mine.silences < MOST_SILENCES) return;
+    mine.isThere = isThere;
+    if (!isThere && performance.now() - mine.heard < AWAY_PATIENCE) {
+      handlers.away();
+      return handlers.status({ stage: "load", text: "The server does not answer; trying again" });
+    }
+    // It may have come back just now.
+    if (isThere && !wasThere) return;
     stop();
     handlers.failed({ title: "The server does not answer", text: "Is the connection still there? Press Start to try again." });
   }
@@ -138,7 +155,15 @@ export function createLiveQueue(server, frames, handlers) {
     handlers.result(result, { ...frame, image: null, received: performance.now() });
   }
 
-  return { start, stop, sendWhenDue, stats, stream: () => run?.stream ?? "" };
+  /** For tests and benchmarks. @param {number} latency @param {number} modelMs */
+  function record(latency, modelMs) {
+    for (const [list, value] of /** @type {[number[], number][]} */ ([[stats.latencies, latency], [stats.modelMs, modelMs]])) {
+      list.push(value);
+      if (list.length > STATS_KEPT) list.shift();
+    }
+  }
+
+  return { start, stop, sendWhenDue, record, stats, stream: () => run?.stream ?? "" };
 }
 
 /** Null when there is no answer in good time. @param {Promise<any>} answer */
@@ -149,4 +174,13 @@ function patiently(answer) {
     timer = setTimeout(resolve, ANSWER_PATIENCE, null);
   });
   return Promise.race([answer, silence]).finally(() => clearTimeout(timer));
+}
+
+/** Whether anything but a proxy answers. */
+async function isServerThere() {
+  try {
+    return ![502, 503, 504].includes((await fetch("healthz", { cache: "no-store" })).status);
+  } catch {
+    return false;
+  }
 }

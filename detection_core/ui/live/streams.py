@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from detection_core.detections.tracking import Tracker
@@ -140,6 +141,17 @@ class LiveStreams(VisitorStore[LiveStream]):
             if stream is not None:
                 stream.heard_s = self._clock()
             return stream
+
+    @contextmanager
+    def awaiting(self, stream: LiveStream, frame: LiveFrame) -> Iterator[None]:
+        """While a program waits for the objects of a frame its stream is not silent, however long that takes."""
+        number = id(frame)
+        stream.frames[number] = frame
+        try:
+            yield
+        finally:
+            stream.heard_s = self._clock()
+            stream.frames.pop(number, None)
 
     def place(self, stream: LiveStream) -> int:
         """Its place in the queue, from 1; 0 if it is served."""

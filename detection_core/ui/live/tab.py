@@ -10,6 +10,7 @@ import gradio as gr
 
 from detection_core.engine import Engine
 from detection_core.models.catalog import UnknownModelError, get_model_spec
+from detection_core.models.model_key import VariantError, state_of
 from detection_core.ui.components.client_values import mapping_of, text_of
 from detection_core.ui.components.model_picker import ModelPicker
 from detection_core.ui.live.fallback import PlainStream
@@ -79,7 +80,7 @@ class LiveTab:
         """Gives the visitor a stream with the chosen model, in place of the one before."""
         try:
             stream = self._streams.begin(visitor_of(request, "live"), get_model_spec(key))
-        except UnknownModelError as error:
+        except (UnknownModelError, VariantError) as error:
             return LiveMessage(error=explain(error, key))
         except TooManyStreamsError as error:
             return live_error("The camera view is full", str(error))
@@ -89,7 +90,7 @@ class LiveTab:
         """Continues the running stream with another model; one that must be downloaded waits for the visitor to press Start."""
         if not running:
             return LiveMessage()
-        if self._engine.model_states().get(key) == "to download":
+        if state_of(key, self._engine.model_states()) == "to download":
             return live_error("This model is not downloaded yet", "Press Start to download it, or choose another model.")
         return self.begin(key, request)
 

@@ -20,7 +20,6 @@ const BEGIN_PATIENCE = 30000;
 const METER_INTERVAL = 500;
 // A stream that the server has ended may be replaced by another: the visitor has chosen another model, say.
 const SUCCESSOR_PATIENCE = 1500;
-const STATS_KEPT = 600;
 
 /**
  * The settings of each view, for when Gradio builds its component anew.
@@ -45,7 +44,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   const drawing = createDrawing(ui, state, { isMirrored: cameraChoice.isMirrored, isRunning: () => phase === "running", onDrawn });
   const frames = createFrames(ui.video, onFrame);
   const panel = createPanel(ui, state, constants.layers, change);
-  const queue = createLiveQueue(server, frames, { options: panel.options, result: drawing.take, status: showStatus, expired: expire, failed: fail });
+  const queue = createLiveQueue(server, frames, { options: panel.options, result: drawing.take, status: showStatus, away: forgetAnswer, expired: expire, failed: fail });
   const redrawSoon = oncePerFrame(redraw);
   const beginTimeout = debounce(() => phase === "waiting" && fail({ title: "The server does not answer", text: "Press Start to try again." }), BEGIN_PATIENCE);
 
@@ -53,8 +52,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
 
   function receive() {
     const message = props.value;
-    const isOurOwn = !message || message.notes === undefined;
-    if (isOurOwn) return;
+    if (!message || message.notes === undefined) return; // Its own.
     showLines(ui.notes, message.notes);
     if (message.error) fail(message.error);
     else writeError(ui, null);
@@ -90,7 +88,10 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   async function begin() {
     writeError(ui, null);
     showLines(ui.notes, []);
-    if (!(await openCamera())) return;
+    if (await openCamera()) askForStream();
+  }
+
+  function askForStream() {
     phase = "waiting";
     drawPhase();
     showStatus({ stage: "load", text: "Asking for the model" });
@@ -139,11 +140,14 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     return false;
   }
 
-  /** @param {string} text */
-  function expire(text) {
+  /** Another page has taken over, or the server was started anew and knows none of its streams. @param {string} text @param {boolean} hasWorked */
+  function expire(text, hasWorked) {
     phase = "waiting";
-    const isAlone = () => phase === "waiting" && !queue.stream();
-    setTimeout(() => isAlone() && fail({ title: "The stream has ended", text }), SUCCESSOR_PATIENCE);
+    setTimeout(() => {
+      if (phase !== "waiting" || queue.stream()) return;
+      if (hasWorked) askForStream();
+      else fail({ title: "The stream has ended", text });
+    }, SUCCESSOR_PATIENCE);
   }
 
   function drawPhase() {
@@ -188,10 +192,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   /** @param {LiveResult} result @param {import("./drawing.js").Answered} frame @param {number} now */
   function onDrawn(result, frame, now) {
     const latency = now - frame.time;
-    for (const [list, value] of /** @type {[number[], number][]} */ ([[queue.stats.latencies, latency], [queue.stats.modelMs, result.ms.network + result.ms.post]])) {
-      list.push(value);
-      if (list.length > STATS_KEPT) list.shift();
-    }
+    queue.record(latency, result.ms.network + result.ms.post);
     meter.add(now, latency, partsOf(result, frame, now));
   }
 

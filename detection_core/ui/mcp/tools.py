@@ -24,7 +24,7 @@ _QUALITY = 90
 _IMAGE = "The image as base64 or a data: URL."
 _IMAGE_OR_URL = "The image as base64 or a data: URL, or the http(s) address of an image on a public host."
 _DETAILS = "Whether the JSON has everything, also polygons, keypoints, all classes and how the result came about, which is long."
-_MODEL = "Key of the model, as list_models gives it; “KEY@fast” is one in the precision “fast”."
+_MODEL = "Key of the model, as list_models gives it; “KEY@fast” is one in the precision “fast”, “KEY@480px” one at the input size 480."
 # What of the JSON is long and rarely wanted.
 _LONG = {"format", "categories", "category_ids", "keypoint_names", "mask_size", "provenance", "recipe"}
 _LONG |= {"polygons", "mask_grid", "keypoints"}

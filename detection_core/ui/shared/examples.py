@@ -7,7 +7,7 @@ import numpy as np
 from detection_core.engine import Engine, Job
 from detection_core.images.reading import read_image
 from detection_core.models.catalog import ASSETS, COCO_MODEL, get_model_spec
-from detection_core.models.precision import usual_key
+from detection_core.models.model_key import usual_key
 from detection_core.ui.components.client_values import mapping_of
 
 # The first one has objects of several classes, including a person, so that both built-in models find something in it.

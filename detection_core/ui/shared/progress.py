@@ -6,6 +6,7 @@ from detection_core.engine import JobState, Result, Stage
 from detection_core.errors import UserError
 from detection_core.images.reading import ImageError
 from detection_core.models.catalog import UnknownModelError
+from detection_core.models.model_key import VariantError
 from detection_core.models.weights import WeightsError
 from detection_core.ui.components.messages import ViewError, ViewStatus
 
@@ -48,6 +49,8 @@ def explain(error: UserError, key: str) -> ViewError:
         case UnknownModelError():
             text = "Its file has been removed. Put it back, or choose another model."
             return ViewError(title=f"There is no model “{key}” any more", text=text)
+        case VariantError():
+            return ViewError(title="The model does not run like this", text=str(error))
         case ImageError():
             return ViewError(title="This image cannot be used", text=str(error))
         case WeightsError():

@@ -18,6 +18,7 @@ from detection_core.errors import UserError
 from detection_core.formats import Provenance
 
 Place = Literal["detect", "compare", "batch", "live", "video", "evaluate", "api"]
+_CALLED: Place = "api"
 
 
 def visitor_of(request: gr.Request, place: Place) -> str:
@@ -30,11 +31,21 @@ def program_of(request: Request) -> str:
     return f"{request.client.host if request.client else ''}/http"
 
 
+def caller_of(request: gr.Request) -> str:
+    """The name of a program that calls an endpoint of the page: its address, too.
+
+    Each call may have a session of its own, and whoever is new comes before those whose images have just had their turn.
+    """
+    return f"{request.client.host if request.client else ''}/{_CALLED}"
+
+
 def cancel_all(engine: Engine, request: gr.Request) -> None:
-    """Cancels all jobs of a visitor."""
+    """Cancels all jobs of a visitor of the page."""
     places: tuple[Place, ...] = get_args(Place)
     for place in places:
-        engine.cancel_visitor(visitor_of(request, place))
+        # A session may be called like an address.
+        if place != _CALLED:
+            engine.cancel_visitor(visitor_of(request, place))
 
 
 @dataclass(frozen=True)

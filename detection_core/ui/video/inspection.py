@@ -14,6 +14,7 @@ from detection_core.engine import Engine
 from detection_core.errors import UserError
 from detection_core.images.reading import encode_jpeg, read_image
 from detection_core.models.catalog import get_model_spec
+from detection_core.models.model_key import state_of
 from detection_core.models.spec import ModelSpec
 from detection_core.ui.components.client_values import mapping_of, text_of
 from detection_core.ui.shared.uploads import uploaded_path
@@ -74,7 +75,7 @@ async def time_model(sent: object, engine: Engine, times: FrameTimes, limits: Vi
         spec = get_model_spec(key)
         video = await to_thread.run_sync(uploaded_video, request.get("path"), limits)
         known = times.get(spec, video.size)
-        if known is None and engine.model_states().get(spec.key) in ("in memory", "on disk"):
+        if known is None and state_of(spec.key, engine.model_states()) in ("in memory", "on disk"):
             known = await _measure(engine, spec, await to_thread.run_sync(_first_frame, video))
             times.put(spec, video.size, known)
     except (UserError, CancelledError):

@@ -14,6 +14,7 @@ from gradio.data_classes import FileData
 from detection_core.engine import Engine
 from detection_core.errors import UserError
 from detection_core.models.catalog import UnknownModelError, get_model_spec
+from detection_core.models.model_key import VariantError
 from detection_core.ui.components.client_values import mapping_of
 from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
 from detection_core.ui.shared.events import QUIET, server_function
@@ -110,7 +111,7 @@ class VideoTab:
 
     def show_model(self, key: str) -> tuple[dict[str, Any], VideoMessage]:
         """The picker, and the message to the view about the model."""
-        return picker_value(key, self._engine.model_states()), self.model_message(key)
+        return picker_value(key, self._engine.model_states(), self._engine.run_seconds(first=True)), self.model_message(key)
 
     def begin(self, key: str, event: gr.EventData, request: gr.Request) -> VideoMessage:
         """Queues detection in a video; the visitor's earlier video is removed."""
@@ -125,6 +126,8 @@ class VideoTab:
             video.job = self._jobs.submit(visitor, detect)
         except UnknownModelError:
             return video_error("This model no longer exists", "Its file has been removed. Put it back, or choose another model.")
+        except VariantError as error:
+            return video_error("The model does not run like this", str(error))
         except VideoError as error:
             return video_error("This video cannot be used", str(error))
         except JobsFullError as error:
@@ -187,10 +190,10 @@ class VideoTab:
         self.videos.leave(visitor)
 
     def model_message(self, key: str) -> VideoMessage:
-        """The message to the view about a model; an empty one if the model no longer exists."""
+        """The message to the view about a model; an empty one if the model does not exist."""
         try:
             spec = get_model_spec(key)
-        except UnknownModelError:
+        except (UnknownModelError, VariantError):
             return VideoMessage()
         return video_model(spec, detect_label(key, self._engine.model_states()))
 

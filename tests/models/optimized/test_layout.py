@@ -33,7 +33,9 @@ def test_a_convolution_is_the_same(channels, groups, kernel, stride, transposed,
     assert ours(images.to(memory_format=torch.channels_last)).is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("key", ["fasterrcnn_mobilenet_v3_large_320_fpn", "fasterrcnn_resnet50_fpn_v2"])
+@pytest.mark.parametrize(
+    "key", ["fasterrcnn_mobilenet_v3_large_320_fpn", pytest.param("fasterrcnn_resnet50_fpn_v2", marks=pytest.mark.slow)]
+)
 def test_box_heads_take_pixels_in_their_order(key):
     stock = calibrated_module(key).roi_heads
     ours = copy.deepcopy(stock)

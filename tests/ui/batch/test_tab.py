@@ -123,6 +123,13 @@ def test_a_missing_model_is_an_error(tab):
     assert tab.begin("pets", "", REQUEST).error.title == "There is no model “pets” any more"
 
 
+def test_a_size_that_a_model_does_not_have_is_an_error(tab):
+    error = tab.begin("ssd300_vgg16@480px", "", REQUEST).error
+    assert error.title == "The model does not run like this"
+    assert "one input size only" in error.text
+    assert tab.begin(f"{PERSON_MODEL}@480px", "", REQUEST).start.model.title.endswith(" · 480 px")
+
+
 def test_a_download_of_expired_results_is_an_error(tab):
     message = tab.download(event(batch="guessed", images=["1"], formats=["csv"]))
     assert message.error.title == "The files cannot be written"

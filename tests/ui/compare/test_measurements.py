@@ -51,9 +51,12 @@ def test_a_model_that_has_gone_is_no_point(models_folder):
     assert known.points([]) == []
 
 
-@pytest.mark.parametrize(("precision", "is_published"), [("", True), ("@stock", True), ("@fast", False)])
-def test_published_accuracy_is_not_that_of_the_fast_precision(precision, is_published):
-    key, known = SSD + precision, Measurements()
+@pytest.mark.parametrize(
+    ("key", "is_published"),
+    [(SSD, True), (f"{SSD}@stock", True), (f"{SSD}@fast", False), ("fcos_resnet50_fpn", True), ("fcos_resnet50_fpn@480px", False)],
+)
+def test_published_accuracy_is_not_that_of_the_fast_precision_or_another_size(key, is_published):
+    known = Measurements()
     known.put(key, "any", measured(0.1))
     cost, (point,) = known.cost(get_model_spec(key), "any"), known.points([])
     assert (cost.box_ap is not None, bool(cost.metrics_on), point.box_ap is not None) == (is_published,) * 3

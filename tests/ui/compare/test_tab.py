@@ -62,7 +62,7 @@ class Visit:
         self.files: list[str] = []
 
     def add(self, file: str, *keys: str, image_id: str = "", skip_invalid: bool = False) -> CompareMessage:
-        handler = self.tab.add_valid_results if skip_invalid else self.tab.add_results
+        handler = self.tab.add_results(skip_invalid=skip_invalid)
         updates = list(handler(file, image_id, IMAGE, list(keys), self.files, {}, REQUEST))
         message, *_, files, _, self.image_id_box, self.skip_button = updates[-1]
         if files != gr.skip():
@@ -113,6 +113,13 @@ def test_a_model_beside_itself_in_another_precision():
     saved = visit.tab.download(CompareSettings(), visit.name)
     with zipfile.ZipFile(saved.download.path) as archive:
         assert {f"{SSD}.png", f"{SSD}@stock.png", f"difference_{SSD}_{SSD}@stock.png"} <= set(archive.namelist())
+
+
+def test_a_model_at_two_sizes_is_two_and_a_size_that_it_does_not_have_is_an_error_of_its_own():
+    message = Visit().compare(FCOS, f"{FCOS}@480px", f"{SSD}@480px")
+    titles = [(model.id, model.title) for model in message.models]
+    assert titles[:2] == [(FCOS, "FCOS ResNet-50 FPN"), (f"{FCOS}@480px", "FCOS ResNet-50 FPN · 480 px")]
+    assert "SSD models have one input size only" in message.models[2].error.text
 
 
 def test_begins_in_the_usual_precision(monkeypatch):
@@ -183,7 +190,7 @@ def test_a_file_that_is_no_results_says_so(tmp_path, content: str):
 
 
 def test_a_failed_upload_is_an_error():
-    ((message, *_),) = Visit().tab.add_results(None, "", IMAGE, [PERSON_MODEL, SSD], [], {}, REQUEST)
+    ((message, *_),) = Visit().tab.add_results(skip_invalid=False)(None, "", IMAGE, [PERSON_MODEL, SSD], [], {}, REQUEST)
     assert "upload has failed" in message.error.text
 
 
@@ -284,9 +291,10 @@ def test_an_expired_comparison_is_an_error():
         ({"tab": "compare", "image": "example:cat", "models": f"{SSD},{FCOS}", "iou": "0.7"}, "Cat", [SSD, FCOS], {"iou": 0.7}),
         ({"tab": "compare", "image": "kept:gone", "models": SSD}, "Grace Hopper", [SSD, COCO_MODEL], {}),
         ({"tab": "compare", "models": f"{SSD}%40fast,{SSD}"}, "Grace Hopper", [f"{SSD}@fast", SSD], {}),
+        ({"tab": "compare", "models": f"{FCOS}%40480px,{FCOS}"}, "Grace Hopper", [f"{FCOS}@480px", FCOS], {}),
         ({"tab": "compare"}, "Grace Hopper", [COCO_MODEL, PERSON_MODEL], {}),
     ],
-    ids=["whole", "image gone", "two precisions", "bare"],
+    ids=["whole", "image gone", "two precisions", "two sizes", "bare"],
 )
 def test_a_link_brings_a_comparison_back(query, image: str, models: list[str], settings: dict[str, Any]):
     request = SimpleNamespace(session_hash="visitor", query_params=query)

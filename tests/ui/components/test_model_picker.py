@@ -39,6 +39,23 @@ def test_the_button_says_what_a_precision_entails():
     assert detect_label("ssd300_vgg16", states) == "Detect"
 
 
+def test_the_button_says_what_an_input_size_entails():
+    states = {"fcos_resnet50_fpn": "to download", "ssd300_vgg16": "to download"}
+    assert detect_label("fcos_resnet50_fpn@480px", states) == "Download 130 MB and detect"
+    # Pressing it says why there is no such size.
+    assert detect_label("ssd300_vgg16@480px", states) == "Download 143 MB and detect"
+
+
+def test_a_card_says_at_which_sizes_a_model_runs_and_what_its_variants_have_taken():
+    seconds = {"fcos_resnet50_fpn": 1.1, "fcos_resnet50_fpn@fast@480px": 0.2, "ssd300_vgg16": 0.4}
+    cards = {card["key"]: card for card in picker_value(PERSON_MODEL, STATES, seconds)["models"]}
+    fcos, ssd, person = (cards[key] for key in ("fcos_resnet50_fpn", "ssd300_vgg16", PERSON_MODEL))
+    assert [card["trained_side"] for card in (fcos, ssd, person)] == [800, 300, 320]
+    assert [bool(card["one_size"]) for card in (fcos, ssd, person)] == [False, True, False]
+    assert fcos["seconds"] == {"fcos_resnet50_fpn": 1.1, "fcos_resnet50_fpn@fast@480px": 0.2}
+    assert (ssd["seconds"], person["seconds"]) == ({"ssd300_vgg16": 0.4}, {})
+
+
 def test_the_users_models_come_second_in_a_group_of_their_own(models_folder):
     put_model(models_folder / "pets.pt", default_threshold=0.3)
     models = picker_value(PERSON_MODEL, dict.fromkeys(list_models(), "on disk"))["models"]

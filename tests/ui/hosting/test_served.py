@@ -167,6 +167,38 @@ def test_scripts_of_other_sites_are_refused(web: httpx.Client, headers: dict[str
         assert web.get("/config", headers=headers).headers["Access-Control-Allow-Origin"] == FRIEND
 
 
+@pytest.mark.parametrize("path", ["/", "/api/v1/detect", "/gradio_api/upload", "/metrics", "/nowhere"])
+def test_allowed_sites_may_ask_without_credentials_before_they_send_any(app: Any, path: str):
+    """A browser's preflight has no credentials; the request after it has, or is refused so that the page can read why."""
+    asked = {"Origin": FRIEND, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+    with httpx.Client(base_url=app.local_url) as stranger:
+        answer = stranger.options(path, headers=asked)
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert answer.headers["Access-Control-Allow-Origin"] == FRIEND
+        assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+        assert answer.headers["Access-Control-Allow-Headers"] == "authorization,content-type"
+        # The method alone makes no preflight, nor do its headers with another method.
+        for refused in (stranger.options(path, headers={"Origin": FRIEND}), stranger.post(path, headers=asked)):
+            assert (refused.status_code, refused.headers["Access-Control-Allow-Origin"]) == (401, FRIEND)
+            assert refused.headers["Access-Control-Allow-Credentials"] == "true"
+        for origin in ("https://evil.example", "null", f"{FRIEND}.evil.example", FRIEND.replace("https", "http")):
+            # By the names, too, under which others know the server.
+            for host in ({}, {"Host": "public.example"}):
+                refused = stranger.options(path, headers=asked | {"Origin": origin} | host)
+                assert refused.status_code == 403
+                assert not [name for name in refused.headers if name.startswith("access-control-")]
+        # Without an origin it is a request like all others.
+        assert stranger.options(path, headers={"Access-Control-Request-Method": "POST"}).status_code == 401
+
+
+def test_scripts_of_allowed_sites_can_use_the_api_with_a_password(web: httpx.Client):
+    answer = web.post("/api/v1/detect?format=coco", headers={"Origin": FRIEND}, files={"image": IMAGE.read_bytes()})
+    assert answer.status_code == 200
+    assert answer.headers["Access-Control-Allow-Origin"] == FRIEND
+    assert "Detection-Provenance" in answer.headers["Access-Control-Expose-Headers"]
+    assert answer.headers["Detection-Provenance"]
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -305,6 +337,16 @@ def test_guessed_tokens_give_nothing(app: Any, web: httpx.Client):
                 refused = answer.json()
                 assert refused is None or set(refused) <= {"expired", "error", "busy"}, (function.__name__, guess, refused)
     assert called >= 9 * len(guesses)
+
+
+def test_programs_are_visitors_by_their_addresses(app: Any, web: httpx.Client, engine: FakeEngine):
+    """Whatever sessions they claim: otherwise those with a new one for each call would come before all others."""
+    image = {"path": upload(web, "a.jpg", IMAGE.read_bytes()), "meta": {"_type": "gradio.FileData"}}
+    before = len(engine.submissions)
+    for session in ({}, {}, {"session_hash": "mine"}):
+        call = web.post("/gradio_api/call/detect", json={"data": [image, COCO_MODEL, 0.5], **session}).raise_for_status().json()
+        assert "event: complete" in web.get(f"/gradio_api/call/detect/{call['event_id']}").text
+    assert [each.job.visitor for each in engine.submissions[before:]] == ["127.0.0.1/api"] * 3
 
 
 def test_a_visitor_has_nothing_of_another_ones(app: Any, web: httpx.Client, uploads: Path):

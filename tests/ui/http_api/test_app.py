@@ -163,6 +163,24 @@ def test_tracks(api):
 def test_lists_models(api):
     response = httpx.get(f"{api}/models")
     assert [each["key"] for each in response.json()] == list_models()
+    sizes = {each["key"]: each["input_sizes"] for each in response.json()}
+    assert (sizes[COCO_MODEL], sizes[PERSON_MODEL]) == ([], [320, 1333])
+
+
+def test_an_input_size_is_part_of_the_model(api):
+    found = from_json(post(api, "detect", model=PERSON_MODEL, input_size=480, threshold=0.4).json())
+    expected = Detector(f"{PERSON_MODEL}@480px").detect(IMAGE)
+    assert found.model == f"{PERSON_MODEL}@480px"
+    np.testing.assert_allclose(found.boxes, expected.boxes[expected.scores >= 0.4], atol=0.01)
+    sizes = [f"{PERSON_MODEL}@640px", f"{PERSON_MODEL}@stock"]
+    compared = post(api, "compare", models=sizes, input_size=480).json()
+    assert [each["name"] for each in compared["models"]] == [f"{PERSON_MODEL}@480px", f"{PERSON_MODEL}@stock@480px"]
+
+
+def test_a_model_of_one_size_says_why(api):
+    response = post(api, "detect", model=COCO_MODEL, input_size=480)
+    assert (response.status_code, response.json()["type"]) == (422, "docs#invalid-parameters")
+    assert "SSDlite models have one input size only: their anchors" in response.json()["detail"]
 
 
 def form(name: str, data: bytes | str) -> dict[str, Any]:
@@ -210,6 +228,8 @@ BAD: dict[str, tuple[str, dict[str, Any], int, str, str]] = {
     "compare, weights missing": (
         f"compare?models={COCO_MODEL},ssd300_vgg16", {"files": FILE}, 422, "too-few-models", "Fewer than two models are left"
     ),
+    "input size too small": ("detect?input_size=319", {"files": FILE}, 422, "invalid-parameters", "“input_size”: .*or equal to 320"),
+    "input size too large": ("track?input_size=1334", {"files": FILE}, 422, "invalid-parameters", "“input_size”: .*or equal to 1333"),
     "compare, iou": ("compare?iou=0", {"files": FILE}, 422, "invalid-parameters", "“iou”"),
     "compare, format": ("compare?format=csv", {"files": FILE}, 422, "invalid-parameters", "'json' or 'png'"),
     "track, unknown stream": ("track?stream=x", {"files": FILE}, 404, "unknown-stream", "has ended"),
@@ -241,7 +261,7 @@ def test_openapi_is_valid_and_complete(api):
     validate(description)
     assert set(description["paths"]) == {"/detect", "/compare", "/explain", "/track", "/models"}
     assert {each["name"] for each in description["paths"]["/detect"]["post"]["parameters"]} == {
-        "model", "threshold", "keypoint_threshold", "classes", "format",
+        "model", "input_size", "threshold", "keypoint_threshold", "classes", "format",
     }  # fmt: skip
     # As addresses relative to the description's own.
     assert [each["url"] for each in description["servers"]] == ["."]

@@ -71,9 +71,30 @@ def test_a_comparison_says_that_the_server_is_busy():
     assert (response.status_code, response.json()["type"], response.headers["retry-after"]) == (503, "docs#busy", "5")
 
 
-def test_a_stream_that_waits_hears_when_to_send():
-    response = post(client(FakeEngine(), LiveStreams(most=0)), "/track")
-    assert (response.status_code, response.json()["type"], response.headers["retry-after"]) == (429, "docs#stream-waits", "2")
+def test_a_program_for_whose_stream_there_is_no_place_hears_when_to_try_again():
+    """However often programs try, they take no places: the first one that tries once there is one gets it."""
+    streams = LiveStreams(most=1)
+    api = client(FakeEngine(), streams)
+    served = post(api, "/track").json()["stream"]
+    for _ in range(30):
+        response = post(api, "/track")
+        assert (response.status_code, response.json()["type"], response.headers["retry-after"]) == (429, "docs#stream-waits", "2")
+    assert len(streams) == 1
+    assert post(api, f"/track?stream={served}").status_code == 200
+    streams.remove(served)
+    assert post(api, "/track").status_code == 200
+
+
+def test_a_stream_whose_first_frame_is_refused_takes_no_place():
+    engine, streams = FakeEngine(), LiveStreams(most=12)
+    engine.refusals = [VisitorBusyError("Too many of your images are waiting.")]
+    api = client(engine, streams)
+    assert post(api, "/track").status_code == 429
+    assert len(streams) == 0
+    # A later frame that is refused ends nothing.
+    stream = post(api, "/track").json()["stream"]
+    engine.refusals = [VisitorBusyError("Too many of your images are waiting.")]
+    assert [post(api, f"/track?stream={stream}").status_code for _ in range(2)] == [429, 200]
 
 
 def test_clients_are_visitors_by_their_addresses():

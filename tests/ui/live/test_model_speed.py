@@ -69,3 +69,12 @@ def test_marks_are_about_the_chosen_precision():
 def test_if_nothing_has_run_in_the_chosen_precision_the_exact_one_is_shown():
     assert listed({HEAVY: 3.2}, f"{PERSON_MODEL}@fast")[HEAVY]["title"].endswith(" · about 3 s per frame here in exact precision")
     assert listed({f"{HEAVY}@fast": 0.9})[HEAVY]["title"] == "Mask R-CNN ResNet-50 FPN"
+
+
+def test_marks_are_about_the_chosen_input_size():
+    seconds = {HEAVY: 3.2, f"{HEAVY}@400px": 0.01, PERSON_MODEL: 0.3}
+    models = listed(seconds, f"{PERSON_MODEL}@640px")
+    # From 800 px and from 320 px; SSDs have one size.
+    assert models[HEAVY]["title"].endswith(" · about 2 s per frame here")
+    assert models[PERSON_MODEL]["title"].endswith(" · about 1.2 s per frame here")
+    assert models["ssd300_vgg16"]["title"] == listed(seconds)["ssd300_vgg16"]["title"]

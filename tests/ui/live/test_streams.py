@@ -71,6 +71,17 @@ def test_waiting_for_a_slow_model_is_no_silence(streams, clock):
     assert streams.find(stream.token) is stream
 
 
+def test_a_program_may_wait_for_its_frame_and_has_time_for_the_next_one(streams, clock):
+    stream = streams.begin("a", SPEC)
+    with streams.awaiting(stream, LiveFrame(0.0, 0.5, True)):
+        clock.now += 60
+        assert len(streams) == 1
+    clock.now += 10
+    assert streams.find(stream.token) is stream
+    clock.now += 13
+    assert len(streams) == 0
+
+
 @pytest.mark.parametrize("how", ["remove", "leave"])
 def test_what_ends_frees_the_engine(streams, how: str):
     stream = streams.begin("a", SPEC)

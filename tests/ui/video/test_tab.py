@@ -118,8 +118,12 @@ def test_a_visitor_who_leaves_leaves_nothing(visit):
 
 @pytest.mark.parametrize(
     ("key", "changes", "title"),
-    [("pets", {}, "This model no longer exists"), (PERSON_MODEL, {"path": "/etc/passwd"}, "This video cannot be used")],
-    ids=["no model", "no upload"],
+    [
+        ("pets", {}, "This model no longer exists"),
+        ("ssd300_vgg16@480px", {}, "The model does not run like this"),
+        (PERSON_MODEL, {"path": "/etc/passwd"}, "This video cannot be used"),
+    ],
+    ids=["no model", "no such size", "no upload"],
 )
 def test_what_cannot_begin_is_an_error(visit, key, changes, title):
     visit.path = changes.get("path", visit.path)

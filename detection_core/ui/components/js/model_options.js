@@ -1,7 +1,10 @@
 // The grouped options of a <select> of models, and what is known of the model that is chosen.
 
 import { make } from "./dom.js";
-import { splitKey } from "./model_keys.js";
+import { joinKey, splitKey } from "./model_keys.js";
+
+/** @typedef {import("./model_keys.js").ModelKey} ModelKey */
+/** @typedef {ModelKey & { key: string, model: ModelCard | undefined, states: Record<string, string>, state: string | undefined }} LookedUp */
 
 const BUILT_IN = "Built in, no download";
 const YOUR_MODELS = "Your models";
@@ -28,27 +31,28 @@ export function createChosen(props) {
 }
 
 /**
- * The key of a model in a precision, or in its first one where this machine does not have it in that.
- * @param {string} precision
- * @param {string} name
+ * The key of a model in a variant, as far as it has that: otherwise in its first precision here, and at the input size of its training.
+ * @param {ModelKey} wanted
  * @param {ModelCard[]} models
  */
-export function keyIn(precision, name, models) {
-  const states = models.find((model) => model.key === name)?.states ?? {};
-  const chosen = precision in states ? precision : Object.keys(states)[0] ?? "exact";
-  return chosen === "exact" ? name : `${name}@${chosen}`;
+export function keyIn(wanted, models) {
+  const model = models.find(({ key }) => key === wanted.name);
+  const states = model?.states ?? {};
+  const precision = wanted.precision in states ? wanted.precision : Object.keys(states)[0] ?? "exact";
+  return joinKey({ ...wanted, precision, inputSize: model && !model.one_size ? wanted.inputSize : null });
 }
 
 /**
- * What is known of a model in the precision of its key: {name, precision, model, states, state}; without a model, states are empty.
+ * What is known of a model in the variant of its key; without a model, states are empty.
  * @param {string} key
  * @param {ModelCard[]} models
+ * @returns {LookedUp}
  */
 export function lookUp(key, models) {
-  const { name, precision } = splitKey(key);
-  const model = models.find((other) => other.key === name);
+  const parts = splitKey(key);
+  const model = models.find((other) => other.key === parts.name);
   const states = model?.states ?? {};
-  return { name, precision, model, states, state: states[precision] };
+  return { ...parts, key, model, states, state: states[parts.precision] };
 }
 
 /**
