@@ -122,5 +122,6 @@ def test_every_tab_is_translated_and_fits_a_phone(visit, language: str):
 def test_an_error_of_python_is_translated_where_it_is_shown(visit):
     page = visit("de")
     page.get_by_role("button", name="Bild entfernen").first.click()
+    expect(page.get_by_text("Hier erscheint das Bild")).to_be_visible(timeout=20 * SECONDS)
     page.get_by_role("button", name="Erkennen", exact=True).click()
     expect(page.get_by_role("alert").first).to_contain_text("Noch kein Bild")
