@@ -116,12 +116,3 @@ def test_every_tab_is_translated_and_fits_a_phone(visit, language: str):
         expect(page.locator(".tabitem:visible").first).not_to_be_empty()
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert not [text for text in page.evaluate(_ALL_TEXTS) if _ENGLISH.search(text)]
-
-
-@pytest.mark.slow
-def test_an_error_of_python_is_translated_where_it_is_shown(visit):
-    page = visit("de")
-    page.get_by_role("button", name="Bild entfernen").first.click()
-    expect(page.get_by_text("Hier erscheint das Bild")).to_be_visible(timeout=20 * SECONDS)
-    page.get_by_role("button", name="Erkennen", exact=True).click()
-    expect(page.get_by_role("alert").first).to_contain_text("Noch kein Bild")
