@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("evaluation", "explanation", "cluster_batch"),
     ("training",),
     ("ui.theme", "ui.components"),
-    ("ui.shared",),
+    ("ui.shared", "ui.languages"),
     ("ui.explain",),
     # Tabs do not know each other; what two of them need lies below.
     ("ui.detect", "ui.compare", "ui.live", "ui.video", "ui.batch", "ui.evaluate", "ui.models"),

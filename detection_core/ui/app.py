@@ -23,6 +23,7 @@ from detection_core.ui.hosting.monitor import Monitor
 from detection_core.ui.hosting.origins import without_gradios_cors
 from detection_core.ui.hosting.retention import Retention
 from detection_core.ui.http_api.app import build_http_api, http_api_route
+from detection_core.ui.languages.head import language_head
 from detection_core.ui.live.model_speed import live_picker_value
 from detection_core.ui.live.streams import LiveStreams
 from detection_core.ui.live.tab import LiveTab
@@ -240,8 +241,8 @@ def launch_options(monitor: Monitor | None = None, settings: Settings | None = N
     return {
         "theme": theme(),
         "css": CSS,
-        # What the tab needs that the page opens with.
-        "head": preloading_head("detect/view.js", "components/model_picker.js", "components/example_strip.js"),
+        # The language, and what the tab needs that the page opens with.
+        "head": language_head() + preloading_head("detect/view.js", "components/model_picker.js", "components/example_strip.js"),
         "footer_links": ["api", "settings"] if settings.show_links else [],
         "run_history": False,
         "show_error": False,

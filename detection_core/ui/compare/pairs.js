@@ -1,6 +1,7 @@
 // Two of the models: which they are, how many objects they have in common, and how far they agree.
 
 import { make, setAttribute, setText } from "../components/js/dom.js";
+import { translate } from "../languages/translate.js";
 
 /** @type {Kind[]} */
 export const KINDS = ["matched", "onlyA", "onlyB", "other"];
@@ -28,7 +29,7 @@ export function createPairPicker(container, onChange) {
           option.value = id;
           return option;
         });
-        const isNew = options.length !== list.options.length || options.some((option, i) => option.text !== list.options[i].text || option.value !== list.options[i].value);
+        const isNew = options.length !== list.options.length || options.some((option, i) => translate(option.text) !== list.options[i].text || option.value !== list.options[i].value);
         if (isNew) list.replaceChildren(...options);
         list.value = list.dataset.before = pair[place];
       });

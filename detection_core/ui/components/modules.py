@@ -1,4 +1,7 @@
-"""The browser's modules: every `.js` file of the page, read once, and served under an address that changes with their contents."""
+"""The browser's modules and what they fetch: every `.js` and `.json` file of the page, read once.
+
+They are served under an address that changes with their contents.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ _PREFIX = "/gradio_api/explorer"
 _IMPORT = re.compile(r'^(?:import|export) .*from "(\.[^"]+)";$', re.MULTILINE)
 # In the browser: where the server is, on the page's own origin, because a server behind a proxy may not know by which one it is reached.
 _ROOT = 'location.origin + new URL(window.gradio_config?.root || ".", document.baseURI).pathname.replace(/[/]$/, "")'
+_MEDIA_TYPES = {".js": "text/javascript", ".json": "application/json"}
 _FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -27,11 +31,12 @@ class Modules:
     """The modules of one version of the page; they are all served from memory, so that they always fit each other.
 
     Args:
-        folder: The folder whose `.js` files they are.
+        folder: The folder whose `.js` and `.json` files they are.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._sources = {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.js"))}
+        paths = sorted(path for path in folder.rglob("*.js*") if path.suffix in _MEDIA_TYPES)
+        self._sources = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
         digest = hashlib.sha256()
         for name, source in self._sources.items():
             digest.update(f"{name}\0{len(source)}\0".encode() + source)
@@ -64,10 +69,16 @@ class Modules:
         source = self._sources.get(request.path_params["name"])
         if source is None or request.path_params["version"] != self.version:
             return Response("There is no such module in this version.", 404, {"Cache-Control": "no-store"}, "text/plain")
-        return Response(source, headers={"Cache-Control": _FOREVER}, media_type="text/javascript")
+        media_type = _MEDIA_TYPES[Path(request.path_params["name"]).suffix]
+        return Response(source, headers={"Cache-Control": _FOREVER}, media_type=media_type)
 
 
 MODULES = Modules(_UI)
+
+
+def address_in_browser(name: str) -> str:
+    """A JavaScript expression for the whole address of a module such as "detect/view.js"."""
+    return f"{_ROOT} + {json.dumps(MODULES.address(name))}"
 
 
 def mounting_script(name: str, constants: Mapping[str, Any]) -> str:
@@ -81,7 +92,7 @@ def mounting_script(name: str, constants: Mapping[str, Any]) -> str:
     """
     return f"""\
 element.style.visibility = "hidden";
-import({_ROOT} + {json.dumps(MODULES.address(name))}).then(
+import({address_in_browser(name)}).then(
   (module) => module.mount({{ element, props, trigger, server, upload, watch, constants: {json.dumps(dict(constants))} }}),
   (error) => {{
     console.error(error);

@@ -19,6 +19,7 @@ def folder(tmp_path: Path) -> Path:
         "tab/b.js": 'import { a } from "../shared/a.js";\nexport const b = a;\n',
         "shared/a.js": "export const a = 1;\n",
         "other/view.js": "export const c = 1;\n",
+        "languages/de.json": '{"Image": "Bild"}',
         "tab/view.py": "secret = 1",
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -42,6 +43,13 @@ def test_a_module_is_served_for_ever(folder: Path):
     assert (answer.status_code, answer.text) == (200, "export const a = 1;\n")
     assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+
+
+def test_what_modules_fetch_is_served_beside_them(folder: Path):
+    modules = Modules(folder)
+    answer = TestClient(Starlette(routes=[modules.route()])).get(modules.address("languages/de.json"))
+    assert (answer.status_code, answer.json()) == (200, {"Image": "Bild"})
+    assert answer.headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize("root", ["", "/explorer"])

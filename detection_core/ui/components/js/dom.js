@@ -1,5 +1,7 @@
 // Small DOM helpers for the views. Text always goes in through textContent, never as markup.
 
+import { TEXT_ATTRIBUTES, translate } from "../../languages/translate.js";
+
 const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
 
 /**
@@ -53,7 +55,8 @@ export function show(node, visible) {
  * @param {string} text
  */
 export function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  const shown = translate(text);
+  if (node.textContent !== shown) node.textContent = shown;
 }
 
 /**
@@ -63,7 +66,8 @@ export function setText(node, text) {
  * @param {unknown} value
  */
 export function setAttribute(node, name, value) {
-  if (node.getAttribute(name) !== String(value)) node.setAttribute(name, String(value));
+  const shown = TEXT_ATTRIBUTES.includes(name) ? translate(String(value)) : String(value);
+  if (node.getAttribute(name) !== shown) node.setAttribute(name, shown);
 }
 
 /** The elements of the template by their `data-ref`. @param {Element} root @returns {Refs} */
