@@ -17,6 +17,7 @@ from pycocotools.cocoeval import COCOeval
 from benchmarks.common import interleaved, machine_facts, markdown_table, median_and_range
 from detection_core.datasets.coco import AnnotatedImage, CocoDataset
 from detection_core.evaluation.average_precision import class_figures
+from detection_core.evaluation.bootstrap import resample
 from detection_core.evaluation.confusion import Confusions
 from detection_core.evaluation.curves import Curves
 from detection_core.evaluation.found import Found
@@ -91,6 +92,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--detections", type=int, default=100, help="detections of an image")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--resamples", type=int, default=200, help="resampled sets of images for the intervals")
     parser.add_argument("--moves", type=int, default=50, help="moves of the threshold")
     args = parser.parse_args()
     print(machine_facts(1))
@@ -108,6 +110,8 @@ def main() -> None:
 
     truth = GroundTruth.of(dataset, "bbox")
     matches = match(truth, Found.of(truth, results.items(), {label: label for label in range(1, _CLASSES + 1)}))
+    resampling = interleaved([lambda: resample(matches, args.resamples)], args.rounds)[0]
+    print(f"Intervals from {args.resamples} resampled sets of images: {median_and_range(resampling, 1)} s.")
     curves, confusions = Curves(matches), Confusions(matches)
     thresholds = iter(np.random.default_rng(0).random(2 * args.moves + 2).tolist())
     moves = interleaved([lambda: curves.at(next(thresholds)), lambda: confusions.at(next(thresholds))], args.moves)

@@ -29,6 +29,7 @@ from detection_core.formats import (
     to_json,
 )
 from detection_core.formats.target import Target
+from detection_core.formats.thresholds import ModelThresholds
 from detection_core.images.limits import ImageLimits
 from detection_core.images.reading import LoadedImage, read_image
 from detection_core.inputs import ANNOTATED, InputFile, free_stems, identity
@@ -36,6 +37,8 @@ from detection_core.models.download import sha256
 
 RECORD = "_detections.json"
 _DIGEST = "image_sha256"
+# The setting in the provenance with the thresholds of single classes.
+CLASS_THRESHOLDS = "class_thresholds"
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class BatchStep:
         Args:
             image: The image.
             stem: The stem of its files.
-            detect: Finds objects in an RGB image; those with scores below the provenance's threshold are left out.
+            detect: Finds objects in an RGB image; those with scores below the provenance's thresholds are left out.
         """
         started = time.perf_counter()
         try:
@@ -99,7 +102,7 @@ class BatchStep:
             return record.found, record.notes, True
         loaded = read_image(image.path, limits=self.limits)
         found = detect(loaded.image)
-        found = found[found.scores >= (self.provenance.threshold or 0)]
+        found = ModelThresholds(self.provenance.threshold or 0, self.provenance.settings.get(CLASS_THRESHOLDS, {})).keep(found)
         self._keep(image, stem, loaded, found)
         return found, loaded.notes, False
 
@@ -170,7 +173,7 @@ class BatchRun:
         """Processes one image after the other, and yields each outcome after its files are written.
 
         Args:
-            detect: Finds objects in an RGB image; those with scores below the provenance's threshold are left out.
+            detect: Finds objects in an RGB image; those with scores below the provenance's thresholds are left out.
         """
         return self.run_by(lambda step, images: (step.process(image, stem, detect) for image, stem in images))
 

@@ -18,7 +18,7 @@ from hypothesis import settings
 
 from benchmarks.common import cpu_model
 from tests.machine import NO_INSTRUCTIONS, fast_dtype
-from tests.ray_nodes import start_head
+from tests.ray_nodes import ROOMY_NODE, start_head
 
 # The default run tries the same examples each time, so that it fails because of a change and never by chance; a slow machine is no
 # failure. `pytest --hypothesis-profile=explore` tries many new examples: what it finds becomes a row of a table.
@@ -74,12 +74,19 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(scope="session")
+def shared_cluster() -> Iterator[Any]:
+    """A Ray cluster with room for a detector and two workers, for tests that leave it as it is: starting one takes longer than they do."""
+    with start_head() as cluster:
+        cluster.add_node(**ROOMY_NODE)
+        yield cluster
+
+
 @pytest.fixture
 def cluster() -> Iterator[Any]:
-    """A Ray cluster without a node that could run detectors; tests add nodes."""
-    made = start_head()
-    yield made
-    made.shutdown()
+    """A Ray cluster of a test's own, without a node that could run detectors; tests add nodes."""
+    with start_head() as cluster:
+        yield cluster
 
 
 def pytest_report_header() -> str:

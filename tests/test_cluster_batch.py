@@ -20,7 +20,6 @@ from PIL import Image
 from detection_core.cli.main import main
 from detection_core.formats.registry import PROVENANCE_FILE
 from detection_core.models.catalog import ASSETS, COCO_MODEL
-from tests.ray_nodes import NODE
 
 IMAGES = 12
 # File, size, class, score, box and mask area.
@@ -63,13 +62,11 @@ def contents(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("one_thread")
-def test_files_are_those_of_the_local_engine(folder: Path, tmp_path: Path, capsys, cluster):
-    for _ in range(2):
-        cluster.add_node(**NODE)
+def test_files_are_those_of_the_local_engine(folder: Path, tmp_path: Path, capsys, shared_cluster):
     command = ["detect", str(folder), "--model", COCO_MODEL, "--format", "json,png,coco,csv"]
     assert main([*command, "--out", str(tmp_path / "local")]) == 1
     said = capsys.readouterr().err
-    on_cluster = [*command, "--out", str(tmp_path / "out"), "--engine", "ray", "--ray-address", cluster.address, "--workers", "2"]
+    on_cluster = [*command, "--out", str(tmp_path / "out"), "--engine", "ray", "--ray-address", shared_cluster.address, "--workers", "2"]
     assert main(on_cluster) == 1, "one image is broken"
     said_on_cluster = capsys.readouterr().err
     ours, theirs = contents(tmp_path / "out"), contents(tmp_path / "local")
@@ -84,8 +81,8 @@ def test_files_are_those_of_the_local_engine(folder: Path, tmp_path: Path, capsy
 
 
 @pytest.mark.ray
-def test_a_killed_worker_loses_nothing(folder: Path, tmp_path: Path, cluster, capsys):
-    cluster.add_node(**NODE)
+@pytest.mark.slow
+def test_a_killed_worker_loses_nothing(folder: Path, tmp_path: Path, shared_cluster, capsys):
     (folder / "broken.jpg").unlink()
     killed = []
 
@@ -112,7 +109,7 @@ def test_a_killed_worker_loses_nothing(folder: Path, tmp_path: Path, cluster, ca
                 "--engine",
                 "ray",
                 "--ray-address",
-                cluster.address,
+                shared_cluster.address,
             ]
         )
         == 0

@@ -6,7 +6,8 @@ import argparse
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from detection_core.models.model_key import ModelKey
 from detection_core.models.precision import Precision, usual_precision
 
 if TYPE_CHECKING:
+    from detection_core.formats.thresholds import ModelThresholds
     from detection_core.images.limits import ImageLimits
     from detection_core.models.catalog import ModelSpec
     from detection_core.models.loader import ModelLoader
@@ -112,6 +114,34 @@ def find_spec(model: str, precision: str | None = None, input_size: int | None =
     usual = usual_precision()
     named = spec.precision is not Precision.EXACT
     return spec.in_precision(Precision(precision) if precision else spec.precision if named else usual)
+
+
+def thresholds_of(known: Mapping[str, ModelThresholds], key: str) -> ModelThresholds | None:
+    """Returns a model's thresholds, which mean the same in each precision, or None if there are none."""
+
+    def in_any_precision(each: str) -> ModelKey:
+        return replace(ModelKey.parse(each), precision=Precision.EXACT)
+
+    others = {in_any_precision(each): thresholds for each, thresholds in known.items()}
+    return known.get(key) or others.get(in_any_precision(key))
+
+
+def chosen_thresholds(path: Path, spec: ModelSpec) -> ModelThresholds:
+    """Reads a model's thresholds from a thresholds file.
+
+    Raises:
+        ResultsFormatError: If the file cannot be used.
+        UsageError: If it has none of this model, or one of a class that the model does not have.
+    """
+    from detection_core.formats.thresholds import read_thresholds
+
+    known = read_thresholds(path)
+    chosen = thresholds_of(known, spec.key)
+    if chosen is None:
+        raise UsageError(f"The file “{path}” has no threshold of {spec.key}, but of {', '.join(known)}.")
+    if unknown := sorted(set(chosen.classes) - set(spec.categories)):
+        raise UsageError(f"The file “{path}” has a threshold of the class “{unknown[0]}”, which {spec.key} does not have.")
+    return chosen
 
 
 def _find_spec(model: str) -> ModelSpec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from detection_core.cli.common import (
     add_input_size,
     add_precision,
     add_slices,
+    chosen_thresholds,
     find_spec,
     fraction,
     in_a_line,
@@ -67,7 +68,9 @@ def add_detect(commands: Any) -> None:
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="images, videos, folders with images, or quoted patterns like '**/*.jpg'")
     parser.add_argument("--model", required=True, metavar="KEY", help="a key from the `models` command, or a .pt file")
-    parser.add_argument("--threshold", type=fraction, metavar="T", help="lowest score, 0–1; default: the model's own")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--threshold", type=fraction, metavar="T", help="lowest score, 0–1; default: the model's own")
+    which.add_argument("--thresholds", type=Path, metavar="FILE", help="thresholds.json of the Evaluate tab or of `evaluate`")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for results; default: results on stdout")
     parser.add_argument(
         "--format",
@@ -105,8 +108,13 @@ def _detect(args: argparse.Namespace) -> int:
     from detection_core.video import lowest_kept
     from detection_core.video.export import FRAME_IDS
 
-    threshold = spec.default_threshold if args.threshold is None else args.threshold
-    in_videos = spec.video_threshold if args.threshold is None else args.threshold
+    chosen = chosen_thresholds(args.thresholds, spec) if args.thresholds else None
+    wanted = chosen.all if chosen else args.threshold
+    threshold = spec.default_threshold if wanted is None else wanted
+    in_videos = spec.video_threshold if wanted is None else wanted
+    of_classes = dict(chosen.classes) if chosen else {}
+    if of_classes and videos:
+        say(f"Videos use the threshold {in_videos:g} for all classes; those of single classes are for images.")
     options = options_of_videos(args, spec, in_videos)
     if "coco" in video_formats and videos:
         say(FRAME_IDS.sentence(spec.categories, spec.category_ids))
@@ -114,12 +122,12 @@ def _detect(args: argparse.Namespace) -> int:
     how = {"limits": limits, "overwrite": args.overwrite, "on_stdout": args.out is None, "raw_tables": args.raw_csv}
     with _folder(args.out) as folder:
         if args.engine == "ray":
-            fine = detect_on_cluster(images, folder, spec, lambda: _provenance(spec, threshold), formats, numbering, args, how)
+            fine = detect_on_cluster(images, folder, spec, lambda: _provenance(spec, threshold, of_classes), formats, numbering, args, how)
             return 0 if fine else 1
         detector = _load(spec, args.device, loader)
         if detector is None:
             return 1
-        provenance = _provenance(spec, threshold)
+        provenance = _provenance(spec, threshold, of_classes)
         fine = True
         if images:
             fine = detect_in_images(images, folder, lambda batch: batch.run(detector.detect), provenance, formats, numbering, **how)
@@ -247,12 +255,13 @@ def _frame_detector(spec: ModelSpec, device: str, loader: ModelLoader) -> Iterat
         engine.close()
 
 
-def _provenance(spec: ModelSpec, threshold: float) -> Provenance:
+def _provenance(spec: ModelSpec, threshold: float, of_classes: Mapping[str, float] | None = None) -> Provenance:
     """Returns the provenance with the weights' hash: a file may change without changing its name, and copies have the same content."""
+    from detection_core.batch import CLASS_THRESHOLDS
     from detection_core.formats import provenance_of
     from detection_core.models.download import sha256
     from detection_core.models.weights import find_weights
 
-    provenance = provenance_of(spec, threshold=threshold)
+    provenance = provenance_of(spec, threshold=threshold, settings={CLASS_THRESHOLDS: dict(of_classes)} if of_classes else None)
     file = find_weights(spec)
     return replace(provenance, revision=sha256(file)) if file else provenance

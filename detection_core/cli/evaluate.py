@@ -22,11 +22,13 @@ from detection_core.cli.common import (
     print_table,
     say,
     settings,
+    thresholds_of,
     use_models_folder,
 )
 
 if TYPE_CHECKING:
-    from detection_core.evaluation import Evaluated, Step
+    from detection_core.evaluation import Candidate, Evaluated, Step
+    from detection_core.formats.thresholds import ModelThresholds
 
 _EXAMPLE = """\
 example:
@@ -54,7 +56,8 @@ def add_evaluate(commands: Any) -> None:
     parser.add_argument(
         "--iou", type=fraction, default=0.5, metavar="IOU", help="lowest IoU of a match for precision, recall and confusion"
     )
-    parser.add_argument(
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
         "--threshold",
         nargs="+",
         type=_threshold,
@@ -62,11 +65,12 @@ def add_evaluate(commands: Any) -> None:
         metavar="[MODEL=]T",
         help="score threshold of all models, or of one of them; default: each model's own",
     )
+    which.add_argument("--thresholds", type=Path, metavar="FILE", help="thresholds.json of the Evaluate tab or of an earlier run")
     parser.add_argument("--classes", type=_names, default=[], metavar="A,B", help="classes to evaluate; default: all of the data")
     parser.add_argument(
         "--map", nargs="+", type=_pair, default=[], metavar="MODEL=DATA", help="classes with other names; MODEL= leaves one out"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for report.html, metrics.json, per_class.csv and the raw results")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the report, its figures and the raw results")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="format of the output on stdout")
     parser.add_argument(
         "--fail-under", nargs="+", type=_limit, default=[], metavar="FIGURE=X", help="exit with 1 if a model is below, such as AP=0.30"
@@ -125,6 +129,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     _, loader = settings(args.device)
     from detection_core.engine import LocalEngine
     from detection_core.evaluation import Candidate, EvaluationOptions, evaluate
+    from detection_core.formats.thresholds import read_thresholds
 
     candidates = [Candidate(source, class_changes=dict(args.map)) for source in sources]
     thresholds = dict(args.threshold)
@@ -132,6 +137,9 @@ def _evaluate(args: argparse.Namespace) -> int:
         names = ", ".join(candidate.name for candidate in candidates)
         raise UsageError(f"--threshold names “{min(unknown)}”, but the models are: {names}.")
     candidates = [replace(each, threshold=thresholds.get(each.name, thresholds.get(""))) for each in candidates]
+    if args.thresholds is not None:
+        known = read_thresholds(args.thresholds)
+        candidates = [_with_chosen(each, thresholds_of(known, each.name)) for each in candidates]
     options = EvaluationOptions(
         iou_type=args.iou_type,
         iou=args.iou,
@@ -171,6 +179,14 @@ def _evaluate(args: argparse.Namespace) -> int:
     return 1 if evaluated.failed or below else 0
 
 
+def _with_chosen(candidate: Candidate, chosen: ModelThresholds | None) -> Candidate:
+    """Returns the candidate with the thresholds of a file, if that has any of it."""
+    if chosen is None:
+        say(f"{candidate.name}: the thresholds file has no threshold of it, so its own is used.")
+        return candidate
+    return replace(candidate, threshold=chosen.all, class_thresholds=chosen.classes)
+
+
 class _Progress:
     """Reports progress on stderr: a failure at once, and otherwise a line every few seconds."""
 
@@ -203,7 +219,7 @@ def _print(evaluated: Evaluated, iou: float) -> None:
     """Writes the figures of all models, and the differences between them, to stdout."""
     rows = []
     for model in evaluated.models:
-        point = model.curves(iou).together(model.threshold)
+        point = model.point(iou)
         bounds = model.resampled.intervals()["AP"] if model.resamples else None
         figures = [_number(model.figures.summary.get(name)) for name in _SUMMARY]
         span = "-" if bounds is None else f"{bounds.low:.3f}-{bounds.high:.3f}"
@@ -231,7 +247,7 @@ def _below(evaluated: Evaluated, limits: Sequence[tuple[str, float]], iou: float
     """Returns a sentence for each figure of a model that is below its limit, or not known."""
     sentences = []
     for model in evaluated.models:
-        point = model.curves(iou).together(model.threshold)
+        point = model.point(iou)
         figures = {**model.figures.summary, "precision": point.precision, "recall": point.recall, "F1": point.f1}
         for name, limit in limits:
             value = figures.get(name)

@@ -53,8 +53,9 @@ def add_explain(commands: Any) -> None:
         type=_count,
         default=0,
         metavar="N",
-        help="with --object: run the model N times, such as 500, for a map of the evidence",
+        help="with --object: run the model N times, such as 500, for a map of the evidence (D-RISE)",
     )
+    parser.add_argument("--quick-saliency", action="store_true", help="with --object: the map from gradients instead, in one run")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"folder for {_REPORT} and images; default: the sentence on stdout only")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="format of the output on stdout")
     add_input_size(parser)
@@ -99,6 +100,7 @@ def _explain(args: argparse.Namespace) -> int:
         label=args.label,
         threshold=args.threshold,
         saliency_masks=args.saliency,
+        quick_saliency=args.quick_saliency,
         loader=loader,
         on_progress=_report_progress,
     )

@@ -20,6 +20,8 @@ _YOLO_FILES = ("data.yaml", "data.yml", "dataset.yaml")
 # What archives have beside the data.
 _JUNK = {"__MACOSX"}
 _DEEPEST = 3
+# Names in a message.
+_SHOWN = 6
 _MOST_BYTES = 20 * 2**30
 _ADVICE = "Give COCO's annotations.json with images/, YOLO's data.yaml with images/ and labels/, or Pascal VOC's XML files."
 
@@ -51,7 +53,7 @@ def read_dataset(source: Path, *, split: Split | None = None) -> CocoDataset:
             return read_yolo(folder / name, split=split)
     if next(folder.rglob("*.xml"), None) is not None:
         return read_voc(folder)
-    raise DataError(f"There are no annotations in {source}. {_ADVICE}")
+    raise DataError(f"There are no annotations in {source}. {_looked_for(folder)}")
 
 
 @contextmanager
@@ -88,6 +90,16 @@ def unpacked(source: Path, *, within: Path | None = None, most_bytes: int | None
         except OSError as error:
             raise DataError(f"{source} cannot be unpacked ({error.strerror}). Unpack it yourself, and give the folder.") from None
         yield Path(folder)
+
+
+def _looked_for(folder: Path) -> str:
+    """Says which files were looked for, and what is there instead."""
+    entries = sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in folder.iterdir() if entry.name not in _JUNK)
+    shown = [*entries[:_SHOWN], *([f"{len(entries) - _SHOWN} more"] if len(entries) > _SHOWN else [])]
+    return (
+        f"Looked for {' or '.join(_COCO_FILES)} (COCO) and {', '.join(_YOLO_FILES)} (YOLO) in its top folder, and for .xml files "
+        f"(Pascal VOC) in all folders. There is: {', '.join(shown) or 'nothing'}."
+    )
 
 
 def _inner(folder: Path) -> Path:

@@ -2,89 +2,38 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import TypeVar
 from weakref import WeakSet
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from detection_core.engine.base import (
-    Call,
-    EngineBusyError,
-    EngineError,
-    EngineStatus,
-    Function,
-    Job,
-    JobState,
-    Result,
-    Stage,
-    VisitorBusyError,
-)
+from detection_core.engine.base import Call, EngineStatus, Function, Job, JobState, Result, Stage
 from detection_core.engine.cores import CoreAllocation, Cores
 from detection_core.engine.fair_queue import FairQueue
-from detection_core.engine.peak_memory import peak_memory
+from detection_core.engine.open_jobs import MAX_JOBS, MAX_JOBS_PER_VISITOR, OpenJobs
+from detection_core.engine.passes import QueuedJob, Returned, answer_of, in_words, may_share_pass, run_jobs
 from detection_core.engine.result_cache import KEPT_RESULTS, Request, ResultCache
 from detection_core.engine.run_times import RunTimes
 from detection_core.engine.tile_runs import TileRuns
 from detection_core.errors import UserError
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import list_specs
-from detection_core.models.detector import run
-from detection_core.models.device import is_lack_of_memory
 from detection_core.models.families import Task
-from detection_core.models.loader import LoadOutcome, ModelLoader, size_in_memory
+from detection_core.models.loader import LoadOutcome, ModelLoader
 from detection_core.models.optimized import sixteen_bits
 from detection_core.models.precision import Precision
 from detection_core.models.spec import ModelSpec
 
-logger = logging.getLogger(__name__)
-
-_MAX_JOBS = 64
-_MAX_JOBS_PER_VISITOR = 8
 # On an H100 an image takes a third to two thirds of the time in a pass of eight; hardly less in a larger one.
 _GPU_BATCH = 8
 
 
-@dataclass(frozen=True)
-class _Returned:
-    """What the function of a call has returned."""
-
-    value: Any
-
-
-_Outcome = Result | _Returned | Exception
-
-
-@dataclass(frozen=True, eq=False)
-class _QueuedJob:
-    """A job whose model is loaded: it waits for the device since `queued`. That of a sliced image returns into the line after each tile."""
-
-    job: Job
-    request: Request
-    module: nn.Module
-    load_time: float
-    queued: float
-    tiles: TileRuns | None = None
-    # Before `queued`, seconds.
-    waited: float = 0.0
-
-    @property
-    def state(self) -> JobState:
-        """The state of the job while it runs."""
-        return self.tiles.state if self.tiles else JobState(Stage.RUN)
-
-    def pixels(self) -> NDArray[np.uint8]:
-        """What the model runs on next, RGB uint8 [H,W,3]."""
-        return self.tiles.next_pixels() if self.tiles else np.asarray(self.request.image.image)
+_Job = TypeVar("_Job", bound=Job)
 
 
 class LocalEngine:
@@ -115,8 +64,8 @@ class LocalEngine:
         *,
         loader: ModelLoader | None = None,
         kept_results: int = KEPT_RESULTS,
-        max_jobs: int = _MAX_JOBS,
-        max_jobs_per_visitor: int = _MAX_JOBS_PER_VISITOR,
+        max_jobs: int = MAX_JOBS,
+        max_jobs_per_visitor: int = MAX_JOBS_PER_VISITOR,
         cores: int | None = None,
         batch: int | None = None,
     ) -> None:
@@ -127,14 +76,11 @@ class LocalEngine:
         self._batch = batch or (_GPU_BATCH if self.device.type == "cuda" else 1)
         self.max_in_flight = self._cores.count * self._batch + 1
         self._runs = ThreadPoolExecutor(self._cores.count, thread_name_prefix="run")
-        self._lock = threading.Lock()
-        self._closed = False
-        self._jobs: dict[Job, Request] = {}
-        self._queue: FairQueue[_QueuedJob] = FairQueue()
-        self._running: set[_QueuedJob] = set()
+        self._jobs = OpenJobs(max_jobs, max_jobs_per_visitor)
+        self._lock = self._jobs.lock
+        self._queue: FairQueue[QueuedJob] = FairQueue()
+        self._running: set[QueuedJob] = set()
         self._kept = ResultCache(kept_results)
-        self._max_jobs = max_jobs
-        self._max_jobs_per_visitor = max_jobs_per_visitor
         self._networks_run: WeakSet[nn.Module] = WeakSet()
         self._seconds = RunTimes()
         self._costs = RunTimes()
@@ -164,17 +110,7 @@ class LocalEngine:
             EngineBusyError: If too many images are waiting already.
             EngineError: If the engine has been closed.
         """
-        request = Request.create(image, spec, measure=measure, keep=keep, tasks=tasks)
-        job = Job(spec, visitor)
-        with self._lock:
-            kept = self._kept.find(request)
-            if kept is None:
-                self._admit(job, request)
-        if kept is not None:
-            job.future.set_result(kept)
-            return job
-        self._load(job)
-        return job
+        return self._begin(Job(spec, visitor), Request.create(image, spec, measure=measure, keep=keep, tasks=tasks))
 
     def call(self, function: Function, image: LoadedImage, spec: ModelSpec, *, visitor: str = "") -> Call:
         """Accepts a function of a model and an image; see `Engine.call`.
@@ -183,18 +119,12 @@ class LocalEngine:
             EngineBusyError: If too many images are waiting already.
             EngineError: If the engine has been closed.
         """
-        call = Call(spec, visitor)
-        with self._lock:
-            self._admit(call, Request(image, spec, measure=False, keep=False, tasks=frozenset(spec.tasks), function=function))
-        self._load(call)
-        return call
+        request = Request(image, spec, measure=False, keep=False, tasks=frozenset(spec.tasks), function=function)
+        return self._begin(Call(spec, visitor), request)
 
     def cancel_visitor(self, visitor: str) -> None:
         """Cancels all jobs of a visitor who has gone."""
-        with self._lock:
-            jobs = [job for job in self._jobs if job.visitor == visitor]
-        for job in jobs:
-            job.cancel()
+        self._jobs.cancel_visitor(visitor)
 
     def model_states(self) -> dict[str, str]:
         """Where each model is, in every precision that the device has: "in memory", "on disk", "to download" or "not on this machine"."""
@@ -209,8 +139,7 @@ class LocalEngine:
 
     def jobs_of_others(self, visitor: str) -> int:
         """How many jobs of other visitors are in progress."""
-        with self._lock:
-            return sum(job.visitor != visitor for job in self._jobs)
+        return self._jobs.count_others(visitor)
 
     def status(self) -> EngineStatus:
         """How much there is to do, and which models are in memory."""
@@ -221,27 +150,18 @@ class LocalEngine:
 
     def close(self) -> None:
         """Cancels all jobs and ends the engine's threads."""
-        with self._lock:
-            self._closed = True
-            jobs = list(self._jobs)
-        for job in jobs:
-            job.cancel()
+        self._jobs.close()
         self._runs.shutdown()
 
-    def _admit(self, job: Job, request: Request) -> None:
-        if self._closed:
-            raise EngineError("The server is shutting down. Try again in a moment.")
-        of_visitor = sum(other.visitor == job.visitor for other in self._jobs) if job.visitor else 0
-        if of_visitor >= self._max_jobs_per_visitor:
-            raise VisitorBusyError("Too many of your images are waiting already. Try again when you have a result.")
-        if len(self._jobs) >= self._max_jobs:
-            raise EngineBusyError("Too many images are waiting already. Try again in a moment.")
-        self._jobs[job] = request
+    def _begin(self, job: _Job, request: Request) -> _Job:
+        if self._jobs.open(job, request, self._kept):
+            job.future.add_done_callback(lambda _: self._remove(job))
+            self._load(job)
+        return job
 
     def _load(self, job: Job) -> None:
         """Has an accepted job's model loaded, after which it goes into the line."""
         spec, started = job.spec, time.perf_counter()
-        job.future.add_done_callback(lambda _: self._remove(job))
         try:
             module = self.loader.request(
                 spec,
@@ -254,7 +174,7 @@ class LocalEngine:
             job.cancel()
             if isinstance(error, UserError):
                 raise
-            raise _readable(error, spec) from error
+            raise in_words(error, spec) from error
         if module is not None:
             self._enqueue(job, module, 0.0)
 
@@ -262,11 +182,11 @@ class LocalEngine:
         if isinstance(outcome, nn.Module):
             self._enqueue(job, outcome, load_time)
         elif not job.cancelled:
-            job.complete(_readable(outcome, job.spec))
+            job.complete(in_words(outcome, job.spec))
 
     def _enqueue(self, job: Job, module: nn.Module, load_time: float) -> None:
         with self._lock:
-            request = self._jobs.get(job)
+            request = self._jobs.request(job)
         if request is None:
             return
         try:
@@ -279,10 +199,10 @@ class LocalEngine:
             if job not in self._jobs:
                 return
             # The module goes along: it could be let go before its turn comes, and the device must not wait for a load.
-            self._put(_QueuedJob(job, request, module, load_time, time.perf_counter(), tiles))
+            self._put(QueuedJob(job, request, module, load_time, time.perf_counter(), tiles))
         self._start_runs()
 
-    def _put(self, queued: _QueuedJob) -> None:
+    def _put(self, queued: QueuedJob) -> None:
         self._queue.put(queued, queued.job.visitor, self._costs.cost(_runs_as(queued.request)))
 
     def _start_runs(self) -> None:
@@ -298,9 +218,9 @@ class LocalEngine:
             job.complete(kept)
         self._report_positions()
 
-    def _next_batches(self) -> Iterator[tuple[list[_QueuedJob], CoreAllocation | Result]]:
+    def _next_batches(self) -> Iterator[tuple[list[QueuedJob], CoreAllocation | Result]]:
         """Takes out of the line who can be served now, with their cores or with a result that is kept."""
-        while len(self._queue) and not self._closed:
+        while len(self._queue) and not self._jobs.closed:
             request = self._queue.peek().request
             kept = self._kept.find(request)
             if kept is not None:
@@ -313,22 +233,16 @@ class LocalEngine:
             if allocation is None:
                 return
             batch = [self._queue.pop()]
-            while len(batch) < self._batch and len(self._queue) and self._fits_batch(self._queue.peek(), batch):
+            while len(batch) < self._batch and len(self._queue) and self._joins(self._queue.peek(), batch):
                 batch.append(self._queue.pop())
             self._running.update(batch)
             yield batch, allocation
 
-    def _fits_batch(self, queued: _QueuedJob, batch: list[_QueuedJob]) -> bool:
-        """Whether the next in line may share a pass: only images of one size, because a smaller one would be padded and change."""
-        first, request = batch[0], queued.request
-        size, tasks = first.request.image.image.size, first.request.tasks
-        if request.function is not None or first.request.function is not None or queued.tiles or first.tiles:
-            return False
-        alike = queued.module is first.module and request.image.image.size == size and request.tasks == tasks
-        again = request.keep and any(request.key == other.request.key for other in batch)
-        return alike and not again and not (request.measure or first.request.measure) and self._kept.find(request) is None
+    def _joins(self, queued: QueuedJob, batch: list[QueuedJob]) -> bool:
+        """Whether the next in line shares the pass; it does not need to if its result is kept."""
+        return may_share_pass(queued, batch) and self._kept.find(queued.request) is None
 
-    def _run(self, batch: list[_QueuedJob], allocation: CoreAllocation) -> None:
+    def _run(self, batch: list[QueuedJob], allocation: CoreAllocation) -> None:
         started = time.perf_counter()
         for queued in batch:
             queued.job.update(queued.state)
@@ -340,18 +254,11 @@ class LocalEngine:
         # Only of this thread.
         if self._cores.count > 1:
             torch.set_num_threads(allocation.threads)
-        outcomes = self._run_model(batch, first_run)
-        if len(batch) == 1 and _ran_out_of_memory(outcomes[0]) and self.loader.make_room(batch[0].request.spec.key):
-            outcomes = self._run_model(batch, first_run)
-        passes = 1
-        if len(batch) > 1 and isinstance(outcomes[0], Exception):
-            # Together they may have been too much, or one of them has spoilt it for all.
-            outcomes = [self._run_model([queued], first_run)[0] for queued in batch]
-            passes = len(batch)
+        outcomes, passes = run_jobs(batch, self.loader, self.device, first_run=first_run)
         # Of images that shared a pass each has the time of the whole.
         durations = [outcome.timings.network + outcome.timings.post for outcome in outcomes if isinstance(outcome, Result)]
         seconds = sum(durations) * passes / len(batch)
-        answers = [_add_to_tiles(queued, outcome) for queued, outcome in zip(batch, outcomes, strict=True)]
+        answers = [answer_of(queued, outcome) for queued, outcome in zip(batch, outcomes, strict=True)]
         waits = [queued.waited + started - queued.queued for queued in batch]
         with self._lock:
             self._running.difference_update(batch)
@@ -369,23 +276,7 @@ class LocalEngine:
             if isinstance(answer, Result):
                 answer = replace(answer, timings=replace(answer.timings, load=queued.load_time, wait=waited))
             if answer is not None:
-                queued.job.complete(answer.value if isinstance(answer, _Returned) else answer)
-
-    def _run_model(self, batch: list[_QueuedJob], first_run: bool) -> Sequence[_Outcome]:
-        """Runs the model once on some images, or the function of a call."""
-        request, module = batch[0].request, batch[0].module
-        try:
-            if request.function is not None:
-                return [_Returned(request.function(module, request.spec, np.asarray(request.image.image)))]
-            with peak_memory(self.device) if request.measure else nullcontext(_unknown) as peak:
-                images = [queued.pixels() for queued in batch]
-                found, timings = run(module, request.spec, images, self.device, tasks=request.tasks)
-                run_memory = peak()
-        except BaseException as error:
-            # Of any kind: whatever ends a run, its cores must be released and whoever waits must hear of it.
-            return [_readable(error, request.spec)] * len(batch)
-        memory = None if run_memory is None else run_memory + size_in_memory(module)
-        return [Result(detections, timings, request.spec, first_run, memory=memory) for detections in found]
+                queued.job.complete(answer.value if isinstance(answer, Returned) else answer)
 
     def _record(self, request: Request, result: Result) -> None:
         """Keeps a result, and remembers how long it took."""
@@ -401,45 +292,13 @@ class LocalEngine:
 
     def _remove(self, job: Job) -> None:
         with self._lock:
-            self._jobs.pop(job, None)
+            self._jobs.remove(job)
             was_queued = self._queue.discard(lambda queued: queued.job is job)
         # It may have been first in line, and waited for more cores than the next one needs.
         if was_queued:
             self._start_runs()
 
 
-def _unknown() -> None:
-    """The memory of a run that is not measured."""
-
-
 def _runs_as(request: Request) -> str:
     """The key of the model that runs: a tile costs as much as an image."""
     return request.spec.in_slices(None).key
-
-
-def _add_to_tiles(queued: _QueuedJob, outcome: _Outcome) -> _Outcome | None:
-    """Returns what a job's run means for the job: its outcome, or for a tile that is not the last, None."""
-    if queued.tiles is None or not isinstance(outcome, Result):
-        return outcome
-    try:
-        return queued.tiles.add(outcome)
-    except Exception as error:
-        return _readable(error, queued.request.spec)
-
-
-def _readable(error: BaseException, spec: ModelSpec) -> Exception:
-    """What went wrong in words for people, with the error as its cause; the log has the rest."""
-    if isinstance(error, UserError):
-        return error
-    if is_lack_of_memory(error):
-        message = "The device has too little memory for this image with this model. Try a smaller image or a lighter model."
-    else:
-        logger.error("Detection with %s failed", spec.key, exc_info=error)
-        message = f"Detection with {spec.title} failed unexpectedly. Try another model; the server's log has the details."
-    readable = EngineError(message)
-    readable.__cause__ = error
-    return readable
-
-
-def _ran_out_of_memory(outcome: _Outcome) -> bool:
-    return isinstance(outcome, Exception) and outcome.__cause__ is not None and is_lack_of_memory(outcome.__cause__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,15 +37,8 @@ class ClassFigures:
     @cached_property
     def summary(self) -> dict[str, float | None]:
         """COCO's twelve figures (ten for keypoints) in its order, each the mean over classes with objects; None where there are none."""
-        size = {name: index for index, name in enumerate(self.sizes)}
-        figures = {"AP": self.precision[0], "AP50": self.precision[0, 0], "AP75": self.precision[0, 5]}
-        figures |= {f"AP{name[0].upper()}": self.precision[index] for name, index in size.items() if index}
-        figures |= {f"AR{most}": recall for most, recall in self.recall_of_first.items()}
-        figures["AR"] = self.recall[0]
-        if not self.recall_of_first:  # As pycocotools does for keypoints.
-            figures |= {"AR50": self.recall[0, 0], "AR75": self.recall[0, 5]}
-        figures |= {f"AR{name[0].upper()}": self.recall[index] for name, index in size.items() if index}
-        return {name: mean_or_none(values) for name, values in figures.items()}
+        parts = summary_parts(self.sizes, self.precision, self.recall, self.recall_of_first)
+        return {name: mean_or_none(values) for name, values in parts.items()}
 
     def of_class(self, label: int) -> dict[str, float | None]:
         """Returns AP, AP50, AP75, those by size, and AR of one class."""
@@ -52,6 +46,29 @@ class ClassFigures:
         figures |= {f"AP{name[0].upper()}": self.precision[index, :, label] for index, name in enumerate(self.sizes) if index}
         figures["AR"] = self.recall[0, :, label]
         return {name: mean_or_none(values) for name, values in figures.items()}
+
+
+def summary_parts(
+    sizes: Sequence[str],
+    precision: NDArray[np.float64],
+    recall: NDArray[np.float64],
+    recall_of_first: Mapping[int, NDArray[np.float64]],
+) -> dict[str, NDArray[np.float64]]:
+    """Returns the values whose mean is each of COCO's figures, in its order.
+
+    Args:
+        sizes: Names of the object sizes.
+        precision: float64 [A,T,...], average precision.
+        recall: float64 [A,T,...], highest recall.
+        recall_of_first: float64 [T,...] by number of detections; empty for keypoints.
+    """
+    figures = {"AP": precision[0], "AP50": precision[0, 0], "AP75": precision[0, 5]}
+    figures |= {f"AP{name[0].upper()}": precision[index] for index, name in enumerate(sizes) if index}
+    figures |= {f"AR{most}": values for most, values in recall_of_first.items()}
+    figures["AR"] = recall[0]
+    if not recall_of_first:  # As pycocotools does for keypoints.
+        figures |= {"AR50": recall[0, 0], "AR75": recall[0, 5]}
+    return figures | {f"AR{name[0].upper()}": recall[index] for index, name in enumerate(sizes) if index}
 
 
 def class_figures(matches: Matches) -> ClassFigures:
@@ -62,8 +79,7 @@ def class_figures(matches: Matches) -> ClassFigures:
     """
     shape = (*matches.right.shape[:2], len(matches.truth.categories))
     precision, recall = np.full(shape, np.nan), np.full(shape, np.nan)
-    firsts = () if matches.truth.iou_type == "keypoints" else (1, 10)
-    of_first = {most: np.full(shape[1:], np.nan) for most in firsts}
+    of_first = {most: np.full(shape[1:], np.nan) for most in first_counts(matches)}
     for size, label in np.argwhere(matches.objects):
         own = matches.of_label(label)
         right, ignored, objects = matches.right[size, :, own], matches.ignored[size, :, own], matches.objects[size, label]
@@ -73,6 +89,11 @@ def class_figures(matches: Matches) -> ClassFigures:
             for most, column in of_first.items():
                 column[:, label] = right[:, matches.ranks[own] < most].sum(axis=1) / objects
     return ClassFigures(matches.sizes, matches.objects, precision, recall, of_first)
+
+
+def first_counts(matches: Matches) -> tuple[int, ...]:
+    """Returns the numbers of detections for which COCO measures recall, besides all of them."""
+    return () if matches.truth.iou_type == "keypoints" else (1, 10)
 
 
 def average_precision(right: NDArray[np.bool_], ignored: NDArray[np.bool_], objects: float) -> NDArray[np.float64]:

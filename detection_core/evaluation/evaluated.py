@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from detection_core.evaluation.average_precision import ClassFigures, class_figu
 from detection_core.evaluation.bootstrap import Interval, Resampled, interval, resample
 from detection_core.evaluation.calibration import Calibration, calibration
 from detection_core.evaluation.confusion import Confusion, Confusions
-from detection_core.evaluation.curves import Curves, Thresholds, thresholds_of
+from detection_core.evaluation.curves import Curves, OperatingPoint, Thresholds, thresholds_of
 from detection_core.evaluation.error_kinds import ErrorKinds, error_kinds
 from detection_core.evaluation.errors import EvaluationError
 from detection_core.evaluation.ground_truth import GroundTruth
@@ -23,6 +23,7 @@ from detection_core.evaluation.mapping import ClassMapping
 from detection_core.evaluation.match import Matches, match
 from detection_core.evaluation.overlaps import LOWEST_IOU
 from detection_core.evaluation.paired import PairedComparison, compare_models
+from detection_core.formats.thresholds import ModelThresholds
 
 USUAL_IOU = 0.5
 # Matches at IoUs that the user has chosen; each takes as much memory as all detections.
@@ -78,6 +79,7 @@ class ModelEvaluation:
         matches: Its detections, matched at COCO's ten IoU thresholds.
         mapping: Its classes and those of the data.
         threshold: The score threshold to start with.
+        class_thresholds: Those of single classes, by the data's name of the class.
         cost: What it costs.
         notes: Sentences for the user.
         resamples: Number of resampled sets of images for intervals.
@@ -90,6 +92,7 @@ class ModelEvaluation:
     cost: Cost = field(default_factory=Cost)
     notes: tuple[str, ...] = ()
     resamples: int = 200
+    class_thresholds: Mapping[str, float] = field(default_factory=dict)
     _by_iou: dict[float, _AtIou] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -120,19 +123,29 @@ class ModelEvaluation:
         """Returns the confusion matrix.
 
         Args:
-            thresholds: Score thresholds, one for all classes or one for each label; None for the model's own.
+            thresholds: Score thresholds, one for all classes or one for each label; None for the model's `thresholds`.
             iou: Lowest IoU of a match.
         """
-        return self._at(iou).confusions.at(self.threshold if thresholds is None else thresholds)
+        return self._at(iou).confusions.at(self.thresholds if thresholds is None else thresholds)
 
     def calibration(self, iou: float = USUAL_IOU, *, bins: int = 10) -> Calibration:
         """Returns the precision of detections by their score."""
         at = self._at(iou)
         return calibration(at.matches, iou=at.index, bins=bins)
 
-    def thresholds(self, by_class: Mapping[str, float]) -> NDArray[np.float64]:
-        """Returns a threshold for each label: the class's own, or else the model's."""
-        return thresholds_of(self.matches.truth.categories, self.threshold, by_class)
+    @property
+    def thresholds(self) -> NDArray[np.float64]:
+        """A threshold for each label: the class's own, or else the model's, float64 [K]."""
+        return thresholds_of(self.matches.truth.categories, self.threshold, self.class_thresholds)
+
+    def chosen_thresholds(self) -> ModelThresholds:
+        """Returns the thresholds under the model's names of its classes, as a thresholds file has them."""
+        by_own = {own: self.class_thresholds[name] for own, name in self.mapping.partners.items() if name in self.class_thresholds}
+        return ModelThresholds(self.threshold, by_own)
+
+    def point(self, iou: float = USUAL_IOU) -> OperatingPoint:
+        """Returns precision, recall and F1 of all classes together at the model's thresholds."""
+        return replace(self.curves(iou).together(self.thresholds), threshold=self.threshold)
 
     def _at(self, iou: float) -> _AtIou:
         require_iou(iou)
@@ -155,7 +168,8 @@ class ModelEvaluation:
         return {
             **self.figures.summary,
             "intervals": {name: bounds and list(bounds) for name, bounds in intervals.items()},
-            "at_threshold": curves.together(self.threshold).to_json(),
+            "at_threshold": self.point(iou).to_json(),
+            "class_thresholds": dict(self.class_thresholds),
             "at_best_threshold": None if (best := curves.best()) is None else curves.together(best).to_json(),
             "calibration_error": self.calibration(iou).error,
             "errors": {
@@ -171,7 +185,7 @@ class ModelEvaluation:
     def per_class(self, iou: float = USUAL_IOU) -> list[dict[str, Any]]:
         """Returns a row of figures for each class of the data."""
         curves, rows = self.curves(iou), []
-        points = curves.at(self.threshold)
+        points = curves.at(self.thresholds)
         for label, name in enumerate(self.matches.truth.categories):
             if not label:
                 continue
@@ -225,7 +239,7 @@ class Evaluated:
     def compare(self, a: ModelEvaluation, b: ModelEvaluation, iou: float = USUAL_IOU) -> PairedComparison:
         """Compares two models object by object, each at its threshold."""
         at = a._at(iou)
-        return compare_models(at.matches, b._at(iou).matches, a.threshold, b.threshold, at.index)
+        return compare_models(at.matches, b._at(iou).matches, a.thresholds, b.thresholds, at.index)
 
     def difference(self, a: ModelEvaluation, b: ModelEvaluation, figure: str = "AP") -> tuple[float | None, Interval | None]:
         """Returns how much higher a figure of A is than B's, and the interval of the difference on resampled images."""

@@ -1,4 +1,4 @@
-"""Writes an evaluation as `report.html` (one file with all plots inside), `metrics.json` and `per_class.csv`."""
+"""Writes an evaluation as `report.html` (one file with all plots inside), `metrics.json`, `per_class.csv` and `thresholds.json`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from detection_core.evaluation.evaluated import USUAL_IOU, Evaluated, ModelEvalu
 from detection_core.evaluation.plots import Line, bars, histogram, legend, line_chart, matrix
 from detection_core.formats.csv_table import BYTE_ORDER_MARK, as_cell
 from detection_core.formats.target import Target
+from detection_core.formats.thresholds import thresholds_file
 
-REPORT_FILE, METRICS_FILE, CLASSES_FILE = "report.html", "metrics.json", "per_class.csv"
+REPORT_FILE, METRICS_FILE, CLASSES_FILE, THRESHOLDS_FILE = "report.html", "metrics.json", "per_class.csv", "thresholds.json"
 _STYLE = Path(__file__).with_name("report.css")
 # Classes in a drawn matrix; metrics of all classes are in the table.
 _MOST_CLASSES = 20
@@ -27,7 +28,7 @@ _WHAT = {"bbox": "boxes", "segm": "masks", "keypoints": "keypoints"}
 
 
 def write_report(evaluated: Evaluated, folder: Path, *, iou: float = USUAL_IOU) -> None:
-    """Writes the three files.
+    """Writes the four files.
 
     Args:
         evaluated: The evaluation.
@@ -41,6 +42,7 @@ def write_report(evaluated: Evaluated, folder: Path, *, iou: float = USUAL_IOU) 
     rows = evaluated.per_class(iou)
     target.write(METRICS_FILE, json.dumps(evaluated.metrics(iou), indent=1, allow_nan=False).encode())
     target.write(CLASSES_FILE, _table_file(rows).encode())
+    target.write(THRESHOLDS_FILE, thresholds_file({model.name: model.chosen_thresholds() for model in evaluated.models}))
     target.write(REPORT_FILE, html_report(evaluated, rows, iou=iou).encode())
 
 
@@ -89,9 +91,9 @@ def _summary(models: Sequence[ModelEvaluation], iou: float) -> str:
     columns = []
     for model in models:
         bounds = model.resampled.intervals() if model.resamples else {}
-        point, cost = model.curves(iou).together(model.threshold), model.cost
+        point, cost = model.point(iou), model.cost
         column = {name: _with_interval(value, bounds.get(name)) for name, value in model.figures.summary.items()}
-        column |= {"Threshold": f"{model.threshold:g}", "Precision": _number(point.precision), "Recall": _number(point.recall)}
+        column |= {"Threshold": _thresholds(model), "Precision": _number(point.precision), "Recall": _number(point.recall)}
         column |= {
             "F1": _number(point.f1),
             "Time of an image": "–" if cost.seconds is None else f"{1000 * cost.seconds:.0f} ms",
@@ -131,7 +133,7 @@ def _curves(models: Sequence[ModelEvaluation], iou: float) -> str:
     recall, f1 = [], []
     for number, model in enumerate(models):
         curves = model.curves(iou)
-        curve, point = curves.curve().thinned(), curves.together(model.threshold)
+        curve, point = curves.curve().thinned(), model.point(iou)
         mark = None if point.recall is None or point.precision is None else (point.recall, point.precision)
         recall.append(Line(model.name, curve.recall, curve.precision, number, mark))
         mark = None if point.f1 is None else (model.threshold, point.f1)
@@ -156,7 +158,7 @@ def _confusions(models: Sequence[ModelEvaluation], iou: float) -> str:
         columns = [names[label] if label else "missed" for label in labels]
         grid = np.ix_(labels, labels)
         left = f", the {_MOST_CLASSES} most frequent of {len(ranked)} classes" if len(ranked) > _MOST_CLASSES else ""
-        caption = f"{escape(model.name)} at threshold {model.threshold:g}{left}"
+        caption = f"{escape(model.name)} at threshold {_thresholds(model)}{left}"
         figures.append(f"<h3>{caption}</h3><div class='scroll'>{matrix(caption, rows, columns, counts[grid], shares[grid])}</div>")
     text = (
         "Rows: what is annotated; columns: what is detected. A darker cell is a larger part of its row. Point at a cell for its percentage."
@@ -201,14 +203,16 @@ def _calibrations(models: Sequence[ModelEvaluation], iou: float) -> str:
 
 def _classes(rows: Sequence[dict[str, Any]]) -> str:
     known = [row for row in rows if row["objects"]]
-    heads = ["Model", "Class", "Objects", "AP", "AP50", "AP75", "AR", "Precision", "Recall", "F1", "Best threshold"]
+    heads = ["Model", "Class", "Objects", "AP", "AP50", "AP75", "AR", "Threshold", "Precision", "Recall", "F1", "Best threshold"]
     table = [
         [
             escape(row["model"]),
             escape(row["class"]),
             f"{row['objects']:,}",
             _with_interval(row["AP"], None if row["AP_low"] is None else Interval(row["AP_low"], row["AP_high"])),
-            *(_number(row[name]) for name in ("AP50", "AP75", "AR", "precision", "recall", "f1")),
+            *(_number(row[name]) for name in ("AP50", "AP75", "AR")),
+            f"{row['threshold']:g}",
+            *(_number(row[name]) for name in ("precision", "recall", "f1")),
             _number(row["best_threshold"], ".2f"),
         ]
         for row in sorted(known, key=lambda row: (row["class"], row["model"]))
@@ -228,6 +232,12 @@ def _row(figures: Sequence[str]) -> str:
 
 def _number(value: float | None, form: str = ".3f") -> str:
     return "–" if value is None else format(value, form)
+
+
+def _thresholds(model: ModelEvaluation) -> str:
+    number = len(model.class_thresholds)
+    own = f"; {number} {'class has its' if number == 1 else 'classes have their'} own" if number else ""
+    return f"{model.threshold:g}{own}"
 
 
 def _with_interval(value: float | None, bounds: Interval | None, form: str = ".3f") -> str:

@@ -40,11 +40,13 @@ class Candidate:
         source: The model, or the file.
         threshold: The score threshold to start with; None for the model's own.
         class_changes: Partners of its classes where they are not those of the same name: see `mapping.map_classes`.
+        class_thresholds: Those of single classes, by the model's name of the class.
     """
 
     source: ModelSpec | Path
     threshold: float | None = None
     class_changes: Mapping[str, str | None] = field(default_factory=dict)
+    class_thresholds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -239,7 +241,9 @@ class EvaluationRun:
         mapping = map_classes(list(dict.fromkeys(categories.values())), dataset.categories[1:], candidate.class_changes)
         found = Found.of(truth, results.items(), mapping.labels(categories, dataset.categories))
         threshold = usual if candidate.threshold is None else candidate.threshold
-        return ModelEvaluation(candidate.name, match(truth, found), mapping, threshold, cost, (*notes, *mapping.in_words()), resamples)
+        own = {mapping.partners[name]: value for name, value in candidate.class_thresholds.items() if name in mapping.partners}
+        notes = (*notes, *mapping.in_words())
+        return ModelEvaluation(candidate.name, match(truth, found), mapping, threshold, cost, notes, resamples, own)
 
     def _misfit(self, spec: ModelSpec, iou_type: IouType) -> str:
         """Returns why a model cannot be compared with the data, or ""."""

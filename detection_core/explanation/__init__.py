@@ -1,5 +1,7 @@
 """Explanations: what happened inside a model on one image, and so why it found an object, or why it did not."""
 
+from detection_core.explanation.gradients import GradientMap
+from detection_core.explanation.query import Query, QueryError
 from detection_core.explanation.record import Recording
 from detection_core.explanation.recorder import Recorder, record
 from detection_core.explanation.report import Explanation, explain
@@ -8,12 +10,13 @@ from detection_core.explanation.selection import Fate, Rules
 from detection_core.explanation.stages import Stage, stages
 from detection_core.explanation.what_if import NEEDS_A_NEW_RUN, WhatIf, WhatIfError, what_if
 from detection_core.explanation.why import Why, why
-from detection_core.explanation.why_not import Query, QueryError, WhyNot, why_not
+from detection_core.explanation.why_not import WhyNot, why_not
 
 __all__ = [
     "NEEDS_A_NEW_RUN",
     "Explanation",
     "Fate",
+    "GradientMap",
     "Query",
     "QueryError",
     "Recorder",

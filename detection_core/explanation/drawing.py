@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from detection_core.detections import Detections
+from detection_core.explanation.query import Query
 from detection_core.explanation.record import Recording
 from detection_core.explanation.why import Why
-from detection_core.explanation.why_not import Query, WhyNot
+from detection_core.explanation.why_not import WhyNot
 from detection_core.visualization import PALETTE, AnnotationStyle, annotate
 from detection_core.visualization.boxes import draw_boxes, fit_boxes
 
@@ -55,9 +56,14 @@ def draw_map(image: Image.Image, heat: NDArray[Any]) -> Image.Image:
         heat: Values of at least 0.
     """
     highest = float(heat.max()) if heat.size else 0.0
-    values = Image.fromarray(np.asarray(heat / highest if highest else heat, np.float32)).resize(image.size, Image.Resampling.BILINEAR)
-    colors = Image.fromarray((255 * _COLORS(np.asarray(values))[..., :3]).astype(np.uint8))
+    values = resized_map(np.asarray(heat / highest if highest else heat, np.float32), image.size)
+    colors = Image.fromarray((255 * _COLORS(values)[..., :3]).astype(np.uint8))
     return Image.blend(image.convert("RGB"), colors, _OPACITY)
+
+
+def resized_map(heat: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Enlarges or reduces a map [h,w] to (width, height)."""
+    return np.asarray(Image.fromarray(heat).resize(size, Image.Resampling.BILINEAR))
 
 
 def draw_level(recording: Recording, heat: NDArray[np.float32]) -> Image.Image:

@@ -13,7 +13,7 @@ from torch.nn.functional import adaptive_avg_pool2d, adaptive_max_pool2d
 from detection_core.explanation.record import Places
 from detection_core.explanation.selection import Candidates, Rules
 
-# Candidates kept of all classes at all places, unless more of them are above the score floor.
+# Candidates kept of all classes at all places, and beside them those that go on to NMS, which decide about the result.
 MAX_CANDIDATES = 50_000
 # Longest side of a map in cells.
 MAX_CELLS = 128
@@ -25,7 +25,7 @@ class Gathered:
 
     places: Places
     candidates: Candidates
-    kept_floor: float
+    lowest_kept: float
     rules: Rules
 
 
@@ -54,12 +54,16 @@ def gather(
         None if background is None else _array(background),
     )
     flat = scores.flatten()
-    count = max(MAX_CANDIDATES, int((flat > rules.floor).sum()))
-    kept_floor = 0.0
+    above = int((flat > rules.min_score).sum())
+    # Without a top k all that are above the minimum score go on; of a badly trained one-stage model these may be millions.
+    count = MAX_CANDIDATES if rules.top_k is not None else max(MAX_CANDIDATES, above)
+    lowest_kept = 0.0
     if len(flat) > count:
+        best_ones = flat.topk(count).indices
+        lowest_kept = float(flat[best_ones].min())
+        entering = _entering(scores, levels, rules) if above > count else []
         # In their original order, on which the order of equal scores in torchvision depends.
-        index = flat.topk(count).indices.sort().values
-        kept_floor = float(flat[index].min())
+        index = torch.cat([best_ones, *(each[flat[each] > rules.min_score] for each in entering)]).unique()
     else:
         index = torch.arange(len(flat), device=flat.device)
     at = index // scores.shape[1]
@@ -71,7 +75,22 @@ def gather(
         _array(boxes[at] if boxes.ndim == 2 else boxes[at, columns]),
         _array(levels[at]),
     )
-    return Gathered(places, candidates, kept_floor, rules)
+    return Gathered(places, candidates, lowest_kept, rules)
+
+
+def _entering(scores: Tensor, levels: Tensor, rules: Rules) -> list[Tensor]:
+    """Returns the indices into the flat scores of the top k of each level or class."""
+    count, classes = rules.top_k or 0, scores.shape[1]
+    if rules.top_k_within == "class":
+        best = scores.topk(min(count, len(scores)), dim=0).indices
+        return [(best * classes + torch.arange(classes, device=scores.device)).flatten()]
+    entering = []
+    for level in levels.unique():
+        places = torch.where(levels == level)[0]
+        own = scores[places].flatten()
+        best = own.topk(min(count, len(own))).indices
+        entering.append(places[best // classes] * classes + best % classes)
+    return entering
 
 
 def heat_map(scores: Tensor, shape: tuple[int, int]) -> NDArray[np.float32]:

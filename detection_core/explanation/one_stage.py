@@ -25,11 +25,11 @@ def read_one_stage(module: Any, captured: Captured) -> tuple[Gathered, tuple[Lev
     maps: list[Tensor] = captured.inputs["head"][0]
     sizes = _anchors_of_levels(module.anchor_generator, maps)
     levels = torch.repeat_interleave(torch.arange(len(maps)), torch.tensor(sizes)).to(anchors.device)
-    scores, first_label, background = _scores(module, outputs)
+    scores, first_label, background = class_scores(module, outputs)
     decode = module.box_coder.decode if isinstance(module, FCOS) else module.box_coder.decode_single
     boxes = clip_boxes_to_image(decode(outputs["bbox_regression"], anchors), image.image_sizes[0])
     rules = Rules(
-        floor=module.score_thresh,
+        min_score=module.score_thresh,
         nms_iou=module.nms_thresh,
         limit=module.detections_per_img,
         top_k=module.topk_candidates,
@@ -39,7 +39,7 @@ def read_one_stage(module: Any, captured: Captured) -> tuple[Gathered, tuple[Lev
     return gathered, _levels(module, maps, scores.amax(dim=1).split(sizes))
 
 
-def _scores(module: Any, outputs: dict[str, Tensor]) -> tuple[Tensor, int, Tensor | None]:
+def class_scores(module: Any, outputs: dict[str, Tensor]) -> tuple[Tensor, int, Tensor | None]:
     """Returns scores [A,C], the label of the first column, and the background's score [A] where classes compete with it."""
     logits = outputs["cls_logits"]
     if isinstance(module, RetinaNet):

@@ -19,60 +19,57 @@ def reason_of_candidate(recording: Recording, index: int, fate: Fate, threshold:
     """Returns what became of a class at a place, as a phrase without a subject: "was suppressed by dog 0.91 …"."""
     candidates, selection, rules = recording.candidates, recording.selection, recording.rules
     rank = int(selection.ranks[index])
-    if fate is Fate.BELOW_FLOOR:
-        return reason_of_floor(rules)
+    if fate is Fate.BELOW_MIN_SCORE:
+        return reason_of_min_score(rules)
     if fate is Fate.NOT_IN_TOP_K:
-        return f"is number {rank:,} among the candidates of its {rules.top_k_within}, of which only the best {rules.top_k:,} go on to NMS"
+        return (
+            f"was dropped before NMS: it is number {rank:,} of its {rules.top_k_within} by score, and only the best {rules.top_k:,} go on"
+        )
     if fate is Fate.TOO_SMALL:
-        return "has an empty box once it is clipped to the image"
+        return "was dropped, because its box is empty once it is clipped to the image"
     if fate is Fate.CUT:
-        return f"survived NMS as number {rank:,}, but the model returns only the best {rules.limit:,}"
+        return f"survived NMS as number {rank:,}, but the model returns at most {rules.limit:,} objects"
     if fate is Fate.BELOW_THRESHOLD:
-        return f"is part of the model's result, but below your threshold of {number(threshold)}"
+        return f"is in the model's result, but your threshold of {number(threshold)} hides it"
     if fate is Fate.KEPT:
-        return "is part of the model's result"
+        return "is in the model's result"
     by = int(selection.suppressors[index])
     other = f"{recording.name(int(candidates.labels[by]))} {number(float(candidates.scores[by]))}"
-    return f"was suppressed by {other}, which it overlaps with an IoU of {selection.ious[index]:.2f}: {_nms_rule(rules)}" + _then(
-        recording, by, threshold
-    )
+    boxes = "boxes" if rules.class_agnostic else "boxes of the same class"
+    return f"was suppressed by {other}: {_overlap(float(selection.ious[index]), boxes, rules)}{_then(recording, by, threshold)}"
 
 
-def reason_of_floor(rules: Rules) -> str:
+def reason_of_min_score(rules: Rules) -> str:
     """Returns what becomes of candidates with low scores, as a phrase without a subject."""
-    return f"is not above the score floor of {number(rules.floor)}, under which the model drops everything"
+    return f"was dropped, because the model keeps only candidates with a score above {number(rules.min_score)}"
 
 
 def reason_of_proposal(proposals: Proposals, index: int) -> str:
     """Returns what became of a region proposal network's box, as a phrase without a subject."""
     selection, rules = proposals.selection, proposals.rules
     fate, rank = selection.fate(index), int(selection.ranks[index])
-    if fate is Fate.BELOW_FLOOR:
-        return f"is below the lowest objectness of {number(rules.floor)}"
+    if fate is Fate.BELOW_MIN_SCORE:
+        return f"was dropped, because only boxes with an objectness of at least {number(rules.min_score)} go on"
     if fate is Fate.NOT_IN_TOP_K:
-        return f"is number {rank:,} at its level, of which only the best {rules.top_k:,} go on to NMS"
+        return f"was dropped before NMS: it is number {rank:,} of its level by score, and only the best {rules.top_k:,} go on"
     if fate is Fate.TOO_SMALL:
-        return "is empty once it is clipped to the image"
+        return "was dropped, because it is empty once it is clipped to the image"
     if fate is Fate.CUT:
         return f"survived NMS as number {rank:,}, but only the best {rules.limit:,} become proposals"
     if fate is Fate.KEPT:
         return f"became proposal number {rank:,}"
-    by = int(selection.suppressors[index])
-    return (
-        f"was suppressed by one with objectness {number(float(proposals.candidates.scores[by]))}, which it overlaps with an IoU of "
-        f"{selection.ious[index]:.2f} (at most {rules.nms_iou:.2f} is allowed within a level)"
-    )
+    by = number(float(proposals.candidates.scores[selection.suppressors[index]]))
+    return f"was suppressed by a box with an objectness of {by}: {_overlap(float(selection.ious[index]), 'boxes of the same level', rules)}"
 
 
-def _nms_rule(rules: Rules) -> str:
-    which = "of two boxes" if rules.class_agnostic else "of two boxes of the same class"
-    return f"{which} with an IoU above {rules.nms_iou:.2f}, NMS keeps the one with the better score"
+def _overlap(iou: float, boxes: str, rules: Rules) -> str:
+    return f"the two overlap with an IoU of {number(iou, rules.nms_iou)}, and NMS lets {boxes} overlap by at most {number(rules.nms_iou)}"
 
 
 def _then(recording: Recording, suppressor: int, threshold: float) -> str:
     """What became of the suppressor, where it is not shown either."""
     if recording.selection.fate(suppressor) is Fate.CUT:
-        return f". That one was cut itself, because the model returns only the best {recording.rules.limit:,}"
+        return f". That one is not in the result either, because the model returns at most {recording.rules.limit:,} objects"
     if recording.candidates.scores[suppressor] < threshold:
-        return f". That one is itself below your threshold of {number(threshold)}"
+        return f". Your threshold of {number(threshold)} hides that one"
     return ""

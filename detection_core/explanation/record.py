@@ -85,8 +85,8 @@ class Places:
 class Recording:
     """What happened inside a model on one image. All boxes are in pixels of the network's input; see `in_image`.
 
-    A recording takes a few megabytes, at most about 15 (Faster R-CNN's quarter of a million anchors). Of the classes at all places, only
-    the best 50,000 candidates are kept, and all that are above the model's score floor.
+    A recording takes a few megabytes, at most about 25 (Faster R-CNN's quarter of a million anchors). Of the classes at all places, only
+    the best 50,000 candidates are kept, and all that go on to NMS.
 
     Attributes:
         spec: The model, in the stock precision.
@@ -98,8 +98,8 @@ class Recording:
         steps: The steps of the computation with their times.
         proposals: The first stage, or None for one-stage models.
         places: The places at which the model looked for classes.
-        candidates: Classes at these places, place after place; see `kept_floor`.
-        kept_floor: Lowest score above which all candidates are in `candidates`.
+        candidates: Classes at these places, place after place; see `lowest_kept`.
+        lowest_kept: Lowest score above which all candidates are in `candidates`.
         rules: The model's settings.
         selection: What became of the candidates; `selection.kept` are the detections, in their order.
         detections: The result of torchvision's own module.
@@ -116,7 +116,7 @@ class Recording:
     proposals: Proposals | None
     places: Places
     candidates: Candidates
-    kept_floor: float
+    lowest_kept: float
     rules: Rules
     selection: Selection
     detections: Detections

@@ -62,7 +62,7 @@ def record(module: nn.Module, spec: ModelSpec, image: ImageInput) -> Recording:
         proposals=proposals,
         places=gathered.places,
         candidates=gathered.candidates,
-        kept_floor=gathered.kept_floor,
+        lowest_kept=gathered.lowest_kept,
         rules=gathered.rules,
         selection=select(gathered.candidates, gathered.rules),
         detections=captured.detections,

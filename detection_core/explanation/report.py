@@ -15,13 +15,15 @@ from PIL import Image
 from torch import nn
 
 from detection_core.detections import Detections
-from detection_core.explanation.drawing import draw_level, draw_map, draw_why, draw_why_not
+from detection_core.explanation.drawing import draw_level, draw_map, draw_why, draw_why_not, resized_map
+from detection_core.explanation.gradients import GradientMap
+from detection_core.explanation.query import Box, Query, QueryError
 from detection_core.explanation.record import Recording
 from detection_core.explanation.recorder import record
 from detection_core.explanation.saliency import SaliencyProgress, drise
 from detection_core.explanation.stages import stages
 from detection_core.explanation.why import Why, why
-from detection_core.explanation.why_not import Box, Query, QueryError, WhyNot, why_not
+from detection_core.explanation.why_not import WhyNot, why_not
 from detection_core.images.reading import load_image
 from detection_core.models.catalog import get_model_spec
 from detection_core.models.detector import ImageInput, run
@@ -115,6 +117,7 @@ def explain(
     label: str | None = None,
     threshold: float | None = None,
     saliency_masks: int = 0,
+    quick_saliency: bool = False,
     loader: ModelLoader | None = None,
     on_progress: Callable[[SaliencyProgress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -129,7 +132,8 @@ def explain(
         number: Why is there this object? Its index in the model's result, from 0, the best score first.
         label: With `at` or `box`, explain this class only.
         threshold: The threshold, 0–1; None takes the model's default.
-        saliency_masks: Runs of the model for a saliency map of the object, such as 500; 0 for none. Only with `number`.
+        saliency_masks: Runs of the model for a saliency map of the object by D-RISE, such as 500; 0 for none. Only with `number`.
+        quick_saliency: Compute the saliency map from gradients instead, see `GradientMap`. Only with `number`.
         loader: Keeps models in memory; None creates a new one.
         on_progress: Called after each run for the saliency map.
         cancelled: Asked before each such run whether the caller has lost interest.
@@ -143,8 +147,10 @@ def explain(
     """
     spec = get_model_spec(model) if isinstance(model, str) else model
     query = check_question(spec, at, box, number, label)
-    if number is None and saliency_masks:
+    if number is None and (saliency_masks or quick_saliency):
         raise QueryError("A saliency map shows what an object rests on: give the object's number.")
+    if quick_saliency and saliency_masks:
+        raise QueryError("Choose either the quick saliency map or a number of runs for D-RISE.")
     loader = loader or ModelLoader()
     module = loader.load(spec.in_precision(Precision.STOCK))
     rgb = load_image(image)
@@ -152,6 +158,9 @@ def explain(
     question = query if number is None else number
     assert question is not None
     explanation = answer_question(recording, rgb, question, threshold)
+    if isinstance(explanation.answer, Why) and quick_saliency:
+        heat = GradientMap.of(recording, explanation.answer.number)(module, recording.spec, np.asarray(rgb))
+        return replace(explanation, saliency=resized_map(heat, rgb.size))
     if isinstance(explanation.answer, Why) and saliency_masks:
         found, number = recording.detections, explanation.answer.number
         heat = drise(

@@ -18,7 +18,7 @@ class Fate(StrEnum):
     """What became of a candidate, in the order of the steps that it passed.
 
     Attributes:
-        BELOW_FLOOR: Its score is not above the floor.
+        BELOW_MIN_SCORE: Its score is not above the minimum.
         NOT_IN_TOP_K: Too many candidates of its group have better scores; only the top k go on to NMS.
         TOO_SMALL: Its box is empty once it is clipped to the image.
         SUPPRESSED: A better candidate of its group overlaps it too much.
@@ -27,7 +27,7 @@ class Fate(StrEnum):
         KEPT: It is part of the result.
     """
 
-    BELOW_FLOOR = "below the score floor"
+    BELOW_MIN_SCORE = "below the minimum score"
     NOT_IN_TOP_K = "not among the top k before NMS"
     TOO_SMALL = "too small"
     SUPPRESSED = "suppressed"
@@ -46,17 +46,17 @@ class Rules:
     """The settings by which candidates are selected.
 
     Attributes:
-        floor: Candidates need a score above it.
+        min_score: Candidates need a score above it.
         nms_iou: Of two boxes of the same group with a greater IoU, the one with the lower score is dropped.
         limit: Candidates kept after NMS.
         top_k: Candidates of each level or class that go on to NMS, or None for all.
         top_k_within: What the top k are counted within.
         min_size: Shortest side of a box in pixels of the network's input, or None for any.
-        inclusive: Whether a score equal to the floor passes, as in the RPN.
+        inclusive: Whether a score equal to the minimum passes, as in the RPN.
         class_agnostic: Whether NMS compares boxes of all classes; torchvision's models have no such setting.
     """
 
-    floor: float
+    min_score: float
     nms_iou: float
     limit: int
     top_k: int | None = None
@@ -119,15 +119,15 @@ class Selection:
 
 
 def select(candidates: Candidates, rules: Rules) -> Selection:
-    """Selects candidates as torchvision does: score floor, top k of each group, size, NMS within each group, limit.
+    """Selects candidates as torchvision does: minimum score, top k of each group, size, NMS within each group, limit.
 
-    The order of the steps that differ between families (the RPN applies its floor last) does not change the result, because each of them
-    drops the lowest scores first.
+    The order of the steps that differ between families (the RPN applies its minimum score last) does not change the result, because each
+    of them drops the lowest scores first.
     """
     scores, boxes = torch.from_numpy(candidates.scores), torch.from_numpy(candidates.boxes)
-    fates = np.full(len(candidates), FATES.index(Fate.BELOW_FLOOR), np.int8)
+    fates = np.full(len(candidates), FATES.index(Fate.BELOW_MIN_SCORE), np.int8)
     ranks = np.zeros(len(candidates), np.int64)
-    passed = torch.where(scores >= rules.floor if rules.inclusive else scores > rules.floor)[0]
+    passed = torch.where(scores >= rules.min_score if rules.inclusive else scores > rules.min_score)[0]
     entered = _top_k(candidates, rules, passed, fates, ranks)
     if rules.min_size is not None:
         fates[entered.numpy()] = FATES.index(Fate.TOO_SMALL)
@@ -205,12 +205,12 @@ def _suppressors(
         return found, ious
     for group in _groups(groups[losers]):
         own = losers[group]
-        rivals = survivors[groups[survivors] == groups[own[0]]]
-        for part in own.split(max(1, _MAX_PAIRS // len(rivals))):
-            overlaps = box_iou(boxes[part], boxes[rivals])
+        others = survivors[groups[survivors] == groups[own[0]]]
+        for part in own.split(max(1, _MAX_PAIRS // len(others))):
+            overlaps = box_iou(boxes[part], boxes[others])
             # Survivors are sorted, so the first one is the best. NMS computes overlaps with other rounding: at the limit, the closest one.
             over = overlaps > nms_iou
             which = torch.where(over.any(dim=1), over.int().argmax(dim=1), overlaps.argmax(dim=1))
-            found[part.numpy()] = rivals[which].numpy()
+            found[part.numpy()] = others[which].numpy()
             ious[part.numpy()] = overlaps[torch.arange(len(part)), which].numpy()
     return found, ious

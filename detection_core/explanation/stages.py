@@ -54,8 +54,8 @@ def stages(recording: Recording) -> tuple[Stage, ...]:
         ]
     candidates, selection = recording.candidates, recording.selection
     where = "proposals" if recording.proposals is not None else "anchors"
-    pairs = f"above the score floor of {recording.rules.floor:g}, all classes at {len(places.scores):,} {where}"
-    above = np.flatnonzero(selection.fates != FATES.index(Fate.BELOW_FLOOR))
+    pairs = f"all classes at {len(places.scores):,} {where} with scores above the model's minimum of {recording.rules.min_score:g}"
+    above = np.flatnonzero(selection.fates != FATES.index(Fate.BELOW_MIN_SCORE))
     found += [
         _stage(recording, "candidates", pairs, candidates, above, seconds.get("head")),
         _stage(recording, "before NMS", _before_nms(recording), candidates, selection.entered),

@@ -28,7 +28,7 @@ def read_two_stages(module: Any, captured: Captured) -> tuple[Gathered, tuple[Le
     heads = module.roi_heads
     scores = torch.softmax(logits, -1)
     boxes = clip_boxes_to_image(heads.box_coder.decode(codes, [sources]), size)
-    rules = Rules(floor=heads.score_thresh, nms_iou=heads.nms_thresh, limit=heads.detections_per_img, min_size=_MIN_BOX_SIZE)
+    rules = Rules(min_score=heads.score_thresh, nms_iou=heads.nms_thresh, limit=heads.detections_per_img, min_size=_MIN_BOX_SIZE)
     no_level = torch.zeros(len(sources), dtype=torch.int64, device=sources.device)
     gathered = gather(scores[:, 1:], 1, scores[:, 0], boxes[:, 1:], sources, no_level, rules)
     return gathered, maps, proposals
@@ -54,7 +54,7 @@ def _first_stage(module: Any, captured: Captured, size: tuple[int, int]) -> tupl
         ranking=logits.cpu().numpy().copy(),
     )
     rules = Rules(
-        floor=rpn.score_thresh,
+        min_score=rpn.score_thresh,
         nms_iou=rpn.nms_thresh,
         limit=rpn.post_nms_top_n(),
         top_k=rpn.pre_nms_top_n(),

@@ -1,17 +1,17 @@
-"""Why? The evidence for one object: its proposal and anchor, how its box was refined, all class scores, and the rivals it suppressed."""
+"""Why? The evidence for one object: its anchor and proposal, its refined box, all class scores, and the candidates it suppressed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from detection_core.explanation.query import Box, QueryError, box_of
 from detection_core.explanation.reasons import number
 from detection_core.explanation.record import Recording
-from detection_core.explanation.why_not import Box, QueryError, box_of
 
 _MAX_CLASSES = 10
-_MAX_RIVALS = 20
+_MAX_SUPPRESSED = 20
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Refinement:
 
 
 @dataclass(frozen=True)
-class Rival:
+class SuppressedCandidate:
     """A candidate that an object suppressed.
 
     Attributes:
@@ -63,8 +63,8 @@ class Why:
         refinements: From its anchor to its box.
         scores: The best classes at its place by name, best first.
         background: The score of the background there, or None.
-        rivals: The best candidates that it suppressed.
-        suppressed: How many candidates it suppressed.
+        suppressed: The best candidates that it suppressed.
+        suppressed_count: How many it suppressed.
     """
 
     sentence: str
@@ -77,8 +77,8 @@ class Why:
     refinements: tuple[Refinement, ...]
     scores: dict[str, float]
     background: float | None
-    rivals: tuple[Rival, ...]
-    suppressed: int
+    suppressed: tuple[SuppressedCandidate, ...]
+    suppressed_count: int
 
 
 def why(recording: Recording, index: int) -> Why:
@@ -109,8 +109,8 @@ def why(recording: Recording, index: int) -> Why:
     of_place = recording.of_place(place)
     order = np.argsort(-candidates.scores[of_place], kind="stable")[:_MAX_CLASSES] + of_place.start
     lost = np.flatnonzero(selection.suppressors == own)
-    best = lost[np.argsort(-candidates.scores[lost], kind="stable")][:_MAX_RIVALS]
-    rival_boxes = recording.in_image(candidates.boxes[best])
+    best = lost[np.argsort(-candidates.scores[lost], kind="stable")][:_MAX_SUPPRESSED]
+    lost_boxes = recording.in_image(candidates.boxes[best])
     background = None if recording.places.background is None else float(recording.places.background[place])
     answer = Why(
         sentence="",
@@ -123,11 +123,13 @@ def why(recording: Recording, index: int) -> Why:
         refinements=refinements,
         scores={recording.name(int(candidates.labels[each])): float(candidates.scores[each]) for each in order},
         background=background,
-        rivals=tuple(
-            Rival(recording.name(int(candidates.labels[each])), float(candidates.scores[each]), box_of(box), float(selection.ious[each]))
-            for each, box in zip(best, rival_boxes, strict=True)
+        suppressed=tuple(
+            SuppressedCandidate(
+                recording.name(int(candidates.labels[each])), float(candidates.scores[each]), box_of(box), float(selection.ious[each])
+            )
+            for each, box in zip(best, lost_boxes, strict=True)
         ),
-        suppressed=len(lost),
+        suppressed_count=len(lost),
     )
     return _with_sentence(answer)
 
@@ -148,15 +150,22 @@ def _center(box: Box) -> Box:
 
 def _with_sentence(answer: Why) -> Why:
     _, _, width, height = _center(answer.refinements[0].box)
-    source = f"an anchor of {width:.0f}×{height:.0f} pixels on level {answer.level} ({answer.cells[1]}×{answer.cells[0]} cells)"
+    rows, columns = answer.cells
+    sentence = (
+        f"This {answer.name} {number(answer.score)} started from an anchor of {width:.0f}×{height:.0f} pixels "
+        f"on the feature map of {columns}×{rows} cells."
+    )
     if answer.objectness is not None:
-        source += f", whose box the first stage (RPN) gave an objectness of {number(answer.objectness)},"
-    sentence = f"This {answer.name} {number(answer.score)} began as {source} and was refined to its box."
+        sentence += f" The first stage (RPN) made it a proposal, with an objectness of {number(answer.objectness)}."
     second = next(((name, score) for name, score in answer.scores.items() if name != answer.name), None)
-    if second is not None:
-        sentence += f" The next best class there was {second[0]} {number(second[1])}"
-        sentence += "." if answer.background is None else f", and background had {number(answer.background)}."
-    if answer.suppressed:
-        sentence += f" It suppressed {answer.suppressed:,} weaker candidate{'' if answer.suppressed == 1 else 's'}"
-        sentence += f", the best of them {answer.rivals[0].name} {number(answer.rivals[0].score)}."
-    return Why(**{**vars(answer), "sentence": sentence})
+    rest = [] if second is None else [f"the next best class there was {second[0]} {number(second[1])}"]
+    if answer.background is not None:
+        rest.append(f"the background's score was {number(answer.background)}")
+    if rest:
+        text = ", and ".join(rest)
+        sentence += f" {text[0].upper()}{text[1:]}."
+    if answer.suppressed_count:
+        best = f"{answer.suppressed[0].name} {number(answer.suppressed[0].score)}"
+        several = answer.suppressed_count > 1
+        sentence += f" It suppressed {f'{answer.suppressed_count:,} other candidates, the best of them {best}' if several else best}."
+    return replace(answer, sentence=sentence)

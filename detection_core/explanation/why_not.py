@@ -6,72 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detection_core.detections.matching import iou_matrix
-from detection_core.errors import UserError
-from detection_core.explanation.reasons import number, reason_of_candidate, reason_of_floor, reason_of_proposal
+from detection_core.explanation.query import FITTING_IOU, Box, Query, box_of
+from detection_core.explanation.reasons import number, reason_of_candidate, reason_of_min_score, reason_of_proposal
 from detection_core.explanation.record import Proposals, Recording
 from detection_core.explanation.selection import Fate
 
-# A candidate fits a box from this IoU on, as in the usual measures of detectors.
-FITTING_IOU = 0.5
 _MAX_PLACES = 10
 _MAX_CLASSES = 5
-
-Box = tuple[float, float, float, float]
-
-
-class QueryError(UserError, ValueError):
-    """The place, box, object or class that is asked about does not exist."""
-
-
-@dataclass(frozen=True)
-class Query:
-    """Where to look for candidates, in pixels of the image; either a point or a box.
-
-    A candidate fits a point if the middle half of its box, horizontally and vertically, contains it; a box, if their IoU is at least 0.5.
-
-    Attributes:
-        at: (x, y), or None.
-        box: XYXY, or None.
-        label: Only candidates of this class, or None for all.
-    """
-
-    at: tuple[float, float] | None = None
-    box: Box | None = None
-    label: int | None = None
-
-    def check(self, recording: Recording) -> None:
-        """Checks that the query suits a recording.
-
-        Raises:
-            QueryError: If not.
-        """
-        if (self.at is None) == (self.box is None):
-            raise QueryError("Give either a point or a box.")
-        height, width = recording.image_size
-        if self.at is not None and not (0 <= self.at[0] <= width and 0 <= self.at[1] <= height):
-            raise QueryError(f"The point {self.at[0]:g}, {self.at[1]:g} lies outside the image of {width}×{height} pixels.")
-        if self.box is not None:
-            left, top, right, bottom = self.box
-            if not (left < right and top < bottom):
-                raise QueryError("A box is X0 Y0 X1 Y1 with X0 < X1 and Y0 < Y1.")
-            if right <= 0 or bottom <= 0 or left >= width or top >= height:
-                raise QueryError(f"The box lies outside the image of {width}×{height} pixels.")
-
-    def fits(self, boxes: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Returns which boxes [N,4] fit, bool [N]."""
-        if self.at is not None:
-            sides = boxes[:, 2:] - boxes[:, :2]
-            off = np.abs(np.array(self.at, np.float32) - (boxes[:, :2] + boxes[:, 2:]) / 2)
-            return np.asarray((off <= sides / 4).all(axis=1))
-        return self.overlaps(boxes) >= FITTING_IOU
-
-    def overlaps(self, boxes: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Returns the IoU of each box with the query's box, float64 [N]."""
-        overlaps: NDArray[np.float64] = iou_matrix(np.array([self.box], np.float32), boxes)[0]
-        return overlaps
 
 
 @dataclass(frozen=True)
@@ -162,11 +104,12 @@ def why_not(recording: Recording, query: Query, threshold: float) -> WhyNot:
     """
     query.check(recording)
     candidates = recording.candidates
-    fitting = query.fits(recording.in_image(candidates.boxes))
+    boxes = recording.in_image(candidates.boxes)
+    fitting = query.fits(boxes)
     if query.label is not None:
         fitting &= candidates.labels == query.label
     found = np.flatnonzero(fitting)
-    found = found[np.argsort(-candidates.scores[found], kind="stable")]
+    found = found[np.argsort(-query.relevances(boxes[found], candidates.scores[found], recording.image_size), kind="stable")]
     places = list(dict.fromkeys(candidates.places[found].tolist()))[:_MAX_PLACES]
     fits = bool(places)
     if not fits:
@@ -182,7 +125,7 @@ def _other_places(recording: Recording, query: Query) -> list[int]:
     boxes = recording.in_image(recording.places.boxes)
     fitting = np.flatnonzero(query.fits(boxes)) if query.label is None else np.zeros(0, np.int64)
     if len(fitting):
-        return [int(fitting[recording.places.scores[fitting].argmax()])]
+        return [int(fitting[query.relevances(boxes[fitting], recording.places.scores[fitting], recording.image_size).argmax()])]
     if query.box is None or not len(boxes) or query.label is not None:
         return []
     return [int(query.overlaps(boxes).argmax())]
@@ -200,8 +143,8 @@ def _report(recording: Recording, place: int, query: Query, threshold: float) ->
     outcomes = tuple(_outcome(recording, int(index), threshold) for index in own[:_MAX_CLASSES])
     if not outcomes:
         label, score = int(places.labels[place]), float(places.scores[place])
-        reason = reason_of_floor(recording.rules)
-        outcomes = (ClassOutcome(label, recording.name(label), score, Fate.BELOW_FLOOR, reason, None),)
+        reason = reason_of_min_score(recording.rules)
+        outcomes = (ClassOutcome(label, recording.name(label), score, Fate.BELOW_MIN_SCORE, reason, None),)
     return PlaceReport(
         place,
         box_of(box[0]),
@@ -262,47 +205,41 @@ def _sentence(
         return _lost_in_first_stage(first)
     if not places:
         what = f" of the class {recording.name(query.label)}" if query.label is not None else ""
-        return f"The model had no candidate{what} here with a score above {number(recording.kept_floor)}."
+        # Below it, candidates are not kept.
+        above = f" with a score above {number(recording.lowest_kept)}" if recording.lowest_kept else ""
+        return f"The model had no candidate{what} here{above}."
     best, background = places[0].classes[0], places[0].background
-    limit = {Fate.BELOW_FLOOR: recording.rules.floor, Fate.BELOW_THRESHOLD: threshold}.get(best.fate)
+    limit = {Fate.BELOW_MIN_SCORE: recording.rules.min_score, Fate.BELOW_THRESHOLD: threshold}.get(best.fate)
     who = f"{best.name} {number(best.score, limit)}"
     if not fits:
-        return f"No candidate of the model fits this box. The closest, {who}, overlaps it with an IoU of {places[0].iou:.2f} only."
+        iou = number(places[0].iou or 0, FITTING_IOU)
+        return f"No candidate of the model overlaps this box with an IoU of at least {FITTING_IOU:.2f}. The closest, {who}, has {iou}."
     if query.at is not None:
         # Large boxes often cover a point at which a small object was meant.
         left, top, right, bottom = places[0].box
         who += f", with a box of {right - left:.0f}×{bottom - top:.0f} pixels"
     if best.fate is Fate.KEPT:
         return f"The model found an object here: {who}."
-    if best.fate is not Fate.BELOW_FLOOR:
+    if best.fate is not Fate.BELOW_MIN_SCORE:
         return f"The best candidate here was {who}. It {best.reason}."
-    instead = (
-        ""
-        if background is None or background < best.score
-        else f", because the model took this place for background ({number(background)})"
-    )
-    reached = f"{_counted(first.proposals, 'proposal')} of the first stage reached the box head here. " if first and first.proposals else ""
-    return f"{reached}The best candidate here was {who}. It {best.reason}{instead}."
+    made = f", although its first stage (RPN) made {_counted(first.proposals, 'proposal')}" if first and first.proposals else ""
+    took = "" if background is None or background < best.score else f" It took this place for background ({number(background)})."
+    return f"The model found nothing likely here{made}. Its best candidate was {who}, which {best.reason}.{took}"
 
 
 def _lost_in_first_stage(first: FirstStage) -> str:
     if first.best is None:
-        return "The first stage (RPN) has no anchor here whose box fits, so the box head, which names the classes, never saw this place."
+        return "The first stage (RPN) has no anchor here whose box fits, so the box head, which assigns the classes, never saw this place."
     if first.fitting == 0:
         return (
-            f"No box of the first stage (RPN) fits this box: the closest overlaps it with an IoU of {first.best['iou']:.2f} only. "
-            "So the box head, which names the classes, never saw it as a whole."
+            f"No box of the first stage (RPN) overlaps this box with an IoU of at least {FITTING_IOU:.2f}: the closest has "
+            f"{number(first.best['iou'], FITTING_IOU)}. "
+            "So the box head, which assigns the classes, never saw it as a whole."
         )
     return (
-        f"The first stage (RPN) lost it: its best box here, with an objectness of {number(first.best['objectness'])}, "
-        f"{first.best['reason']}. So the box head, which names the classes, never saw it."
+        f"The first stage (RPN) made no proposal here, so the box head, which assigns the classes, never saw this place. "
+        f"The best box of the first stage here had an objectness of {number(first.best['objectness'])}. It {first.best['reason']}."
     )
-
-
-def box_of(box: NDArray[np.float32]) -> Box:
-    """Converts a box [4] to plain numbers."""
-    left, top, right, bottom = box.tolist()
-    return left, top, right, bottom
 
 
 def _counted(count: int, noun: str) -> str:

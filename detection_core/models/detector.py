@@ -140,14 +140,14 @@ def run(
     """
     wanted = spec.tasks if tasks is None else tasks
     started = time.perf_counter()
-    outputs = _forward(module, [_to_tensor(image, module).to(device) for image in images], wanted)
+    outputs = _forward(module, [to_tensor(image, module).to(device) for image in images], wanted)
     outputs = [{name: value.cpu() for name, value in output.items()} for output in outputs]
     finished = time.perf_counter()
     results = [_to_detections(output, image.shape[:2], spec, wanted) for output, image in zip(outputs, images, strict=True)]
     return results, Timings(network=finished - started, post=time.perf_counter() - finished)
 
 
-def _to_tensor(image: NDArray[np.uint8], module: nn.Module) -> Tensor:
+def to_tensor(image: NDArray[np.uint8], module: nn.Module) -> Tensor:
     """Returns the image as `weights.transforms()` does, float32 [3,H,W] in 0–1, or as bytes [3,H,W] for a model that takes them."""
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
     return pixels if takes_bytes(module) else pixels.contiguous().float().div(255)

@@ -140,8 +140,8 @@ class Api:
             threshold: The threshold, 0–1; null takes the model's default.
 
         Returns:
-            The `sentence`, and all candidates there with what became of each, or the object's anchor, box, scores and rivals as JSON; and
-            the image with them.
+            The `sentence`, and all candidates there with what became of each, or the object's anchor, box, scores and the candidates that
+            it suppressed, as JSON; and the image with them.
         """
         with _errors_in_words():
             question = Question.read(at, box, object)

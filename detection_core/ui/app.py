@@ -106,7 +106,8 @@ class _Page:
         opened = [tab.select for tab in tabs]
         gr.on(opened, self.refresh, pickers, outputs, queue=False, **QUIET)
         loaded = page.load(self.refresh, pickers, outputs, queue=False, **QUIET)
-        loaded.then(self.open_link, None, [self._tabs, *self._compare.link_outputs], queue=False, **QUIET)
+        link_outputs = [self._tabs, *self._compare.link_outputs, *self._evaluate.link_outputs]
+        loaded.then(self.open_link, None, link_outputs, queue=False, **QUIET)
         image_outputs = [self._tabs, *self._detect.inputs]
         self._detect.detect_after(self._batch.view.open(self.show_batch_image, None, image_outputs, queue=False, **QUIET))
         self._detect.detect_after(self._live.view.snapshot(self.show_frame, self._live.picker, image_outputs, queue=False, **QUIET))
@@ -151,9 +152,10 @@ class _Page:
         )
 
     def open_link(self, request: gr.Request) -> tuple[Any, ...]:
-        """Opens the Compare tab if the page was opened through a link to a comparison; opening it begins the comparison."""
-        opened = self._compare.open_link(request)
-        return (gr.skip(),) * 4 if opened is None else (gr.Tabs(selected="compare"), *opened)
+        """Opens the tab of the link through which the page was opened, if it was; opening the Compare tab begins the comparison."""
+        compare, evaluate = self._compare.open_link(request), self._evaluate.open_link(request)
+        tab = "compare" if compare else "evaluate" if evaluate else None
+        return (gr.Tabs(selected=tab) if tab else gr.skip(), *(compare or (gr.skip(),) * 3), *(evaluate or (gr.skip(),) * 2))
 
     def show_batch_image(self, event: gr.EventData) -> tuple[Any, ...]:
         """Shows an image of the batch in the Detect tab, with everything that it offers."""

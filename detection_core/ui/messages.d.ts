@@ -48,6 +48,8 @@ interface Drawn extends Partial<ViewObject> {
   box: Box;
   color: string;
   area: number;
+  /** Whether a person has drawn it, so that it has no score. */
+  annotated?: boolean;
   /** Class of its nodes. */
   look?: string;
   /** What its label says where there is little room; without it, its place. */
@@ -97,8 +99,8 @@ interface ExplainStart {
   model: string;
   notes: string[];
   classes: [label: number, name: string][];
-  settings: { nms_iou: number; floor: number; limit: number };
-  lowest_floor: number;
+  settings: { nms_iou: number; min_score: number; limit: number };
+  lowest_min_score: number;
   limits: string;
   levels: string[];
   stages: { name: string; text: string; count: number | null; ms: number | null }[];
@@ -124,8 +126,8 @@ interface ExplainWhy {
   refinements: { name: string; box: Box; moved: number; scaled: number[] }[];
   scores: [name: string, score: number][];
   background: number | null;
-  rivals: { name: string; score: number; box: Box; iou: number }[];
-  suppressed: number;
+  suppressed: { name: string; score: number; box: Box; iou: number }[];
+  suppressed_count: number;
 }
 /** The place that was asked about, as it is drawn. */
 interface Asked { box: Box }
@@ -304,6 +306,7 @@ interface EvaluatedClass extends Record<string, any> { label: number; objects: n
 interface EvaluatedModel {
   name: string;
   title: string;
+  linkable: boolean;
   threshold: number;
   floor: number;
   summary: Figures;
@@ -320,6 +323,7 @@ interface EvaluatedModel {
 interface EvaluationResult {
   evaluation: string;
   name: string;
+  is_sample: boolean;
   iou_type: string;
   tasks: string[];
   iou: number;

@@ -11,12 +11,17 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from benchmarks.common import find_chromium
+from detection_core.engine import Engine, LocalEngine
+from detection_core.engine.ray import DetectorSettings, RayEngine
 from detection_core.ui.components.modules import MODULES
+from detection_core.ui.shared.examples import warm_up
 from tests.browser.camera import launch_with_camera
+from tests.ray_nodes import NODE, start_head
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 _OPENING_MS = 30_000
+_STARTING_SECONDS = 120
 _ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -82,6 +87,24 @@ def opened(page: Page, address: str) -> Page:
     page.goto(address)
     expect(page.locator(".dv tbody tr").first).to_be_visible(timeout=_OPENING_MS)
     return page
+
+
+@pytest.fixture(scope="module", params=["local", pytest.param("cluster", marks=[pytest.mark.ray, pytest.mark.slow])])
+def new_engine(request: pytest.FixtureRequest) -> Iterator[Callable[[], Engine]]:
+    """Makes a page's engine, of this process or of a cluster: a visitor cannot tell the difference."""
+    if request.param == "local":
+        yield LocalEngine
+        return
+    with start_head() as cluster:
+        cluster.add_node(**NODE)
+
+        def join() -> Engine:
+            engine = RayEngine(cluster.address, DetectorSettings(max_replicas=1, cpus=1))
+            # Visitors wait for the first detector; tests of the page should not.
+            warm_up(engine).result(_STARTING_SECONDS)
+            return engine
+
+        yield join
 
 
 @pytest.fixture(scope="module")

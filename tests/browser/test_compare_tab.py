@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from detection_core.engine import LocalEngine
 from detection_core.formats import to_coco_results
 from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_model_spec
 from detection_core.ui.app import build_app, launch_options
@@ -33,14 +32,14 @@ SECONDS = 1000
 
 
 @pytest.fixture(scope="module")
-def address(serve, tmp_path_factory):
+def address(serve, new_engine, tmp_path_factory):
     """The whole app with SSDlite's weights on disk, a user's model, a place to keep images, and nothing to be downloaded."""
     home = tmp_path_factory.mktemp("home")
     with machine_without_weights(home) as patch:
         patch.setenv("DETECTION_EXPLORER_MODELS_DIR", str(home))
         put_model(home / "pets.pt")
         save_random_weights(get_model_spec(SSDLITE), home / "hub" / "checkpoints")
-        engine = LocalEngine()
+        engine = new_engine()
         yield serve(build_app(engine, keep=KeptImages(home / "kept")), **launch_options())
         engine.close()
 

@@ -48,10 +48,15 @@ def evaluated(module_context: BrowserContext, address: str) -> Iterator[Page]:
 
 def test_the_sample_is_evaluated_at_the_first_click(evaluated):
     expect(evaluated.locator(".data")).to_contain_text(f"{IMAGES} images, {OBJECTS} objects")
-    rows = evaluated.get_by_role("region", name="Accuracy and cost").locator("tbody tr")
+    rows = evaluated.get_by_role("region", name="Accuracy and cost of the models").locator("tbody tr")
     expect(rows).to_have_count(2)
     expect(rows.first).to_contain_text("1.000")
     expect(evaluated.locator(".dv-notes")).to_contain_text("mean little")
+    evaluated.get_by_text("Average recall by number of detections").click()
+    recalls = evaluated.get_by_role("region", name="Average recall of the models").locator("tbody tr").first.locator("td")
+    expect(recalls).to_have_count(6)
+    # Each with its interval.
+    expect(recalls.locator("small").filter(has_text="–")).not_to_have_count(0)
 
 
 def test_thresholds_move_without_the_server(evaluated):
@@ -86,14 +91,52 @@ def test_a_cell_shows_its_objects_and_they_their_images(evaluated):
     crops.first.click()
     dialog = evaluated.get_by_role("dialog")
     expect(dialog).to_contain_text("1 object annotated, 2 detected", timeout=10 * SECONDS)
-    assert dialog.locator("img").evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") == 451
+    assert dialog.locator("img.dv-image").evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") == 451
     boxes = dialog.locator(".dv-layer-boxes > :not([hidden])")
     expect(boxes).to_have_count(3)
+    # What was detected and what it finds, but not what was invented.
+    expect(dialog.locator(".dv-layer-boxes > .dv-active")).to_have_count(2)
     dialog.get_by_role("button", name="Annotated").click()
     expect(boxes).to_have_count(2)
     dialog.get_by_role("button", name="Annotated").click()
     evaluated.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
+
+
+def test_the_object_in_question_is_in_the_middle_and_keys_lead_to_the_next(evaluated):
+    evaluated.get_by_role("button", name="invented detected as person").click()
+    crops = evaluated.locator("[data-ref=cellList] .ev-crop")
+    number = crops.count()
+    assert number > 2
+    crops.first.click()
+    dialog = evaluated.get_by_role("dialog")
+    previous, following = (dialog.get_by_role("button", name=name, exact=True) for name in ("Previous", "Next"))
+    seen = []
+    for place in range(1, number + 1):
+        expect(dialog).to_contain_text(f"{place} of {number}")
+        active = dialog.locator(".dv-layer-boxes > .ev-detected.dv-active")
+        expect(active).to_have_count(1, timeout=10 * SECONDS)
+        frame, box = dialog.locator(".dv-frame").bounding_box(), active.bounding_box()
+        zoom = dialog.get_by_role("button", name="Fit to the view").inner_text()
+        seen.append((box["x"], box["y"], box["width"], zoom))
+        if zoom != "100%":
+            # At an edge of the image it is as near to the middle as the image allows.
+            assert frame["x"] - 5 <= box["x"] <= box["x"] + box["width"] <= frame["x"] + frame["width"] + 5
+        evaluated.keyboard.press("n")
+    assert len(set(seen)) > 1
+    expect(following).to_be_disabled()
+    evaluated.keyboard.press("p")
+    expect(dialog).to_contain_text(f"{number - 1} of {number}")
+    previous.click()
+    expect(dialog).to_contain_text(f"{number - 2} of {number}")
+    # Whole again, the arrows go through the objects of the image.
+    dialog.get_by_role("button", name="Fit to the view").click()
+    dialog.locator(".dv-frame").focus()
+    evaluated.keyboard.press("ArrowRight")
+    expect(dialog.locator("[data-ref=imageSaid]")).to_contain_text(" of ")
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_be_hidden()
+    evaluated.get_by_role("button", name="invented detected as person").click()
 
 
 def test_tables_are_sorted_by_a_click(evaluated):
@@ -117,8 +160,10 @@ def test_what_only_one_model_finds_is_shown(evaluated):
 def test_a_class_can_be_left_out(evaluated):
     evaluated.locator("[data-ref=mappings] summary").first.click()
     evaluated.get_by_label("The data's class for horse of").first.select_option("")
-    evaluated.get_by_role("button", name="Evaluate with these partners").click()
-    expect(evaluated.locator("[data-ref=mappings] summary").first).to_contain_text("not detected: horse", timeout=20 * SECONDS)
+    evaluated.get_by_role("button", name="Apply the mapping").click()
+    summary = evaluated.locator("[data-ref=mappings] summary").first
+    expect(summary).to_contain_text("not detected: horse", timeout=20 * SECONDS)
+    expect(summary).to_contain_text("left out: ")
 
 
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])

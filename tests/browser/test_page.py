@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from detection_core.engine import LocalEngine
+from detection_core.engine.ray import RayEngine
 from detection_core.formats import from_json
 from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_model_spec, list_models, list_specs
 from detection_core.ui.app import build_app, launch_options
@@ -32,13 +33,13 @@ with Image.open(EXAMPLE_PATHS[0]) as first_example:
 
 
 @pytest.fixture(scope="module")
-def address(serve, tmp_path_factory):
+def address(serve, new_engine, tmp_path_factory):
     """The whole app, with SSDlite's weights on disk, two models whose download stalls, and others that cannot be had."""
     home = tmp_path_factory.mktemp("home")
     stalling = {get_model_spec(key).file_name: bytes(5_000_000) for key in ("fcos_resnet50_fpn", "retinanet_resnet50_fpn")}
     with machine_without_weights(home, files=stalling, hold_after=1_000_000):
         save_random_weights(get_model_spec(SSDLITE), home / "hub" / "checkpoints")
-        engine = LocalEngine()
+        engine = new_engine()
         warm_up(engine)
         yield serve(build_app(engine), **launch_options())
         engine.close()
@@ -261,6 +262,7 @@ def test_on_a_phone_the_answer_comes_into_view(page, address):
 
 def test_a_visitor_who_leaves_is_noticed(opened, monkeypatch):
     left = threading.Event()
-    monkeypatch.setattr(LocalEngine, "cancel_visitor", lambda self, visitor: left.set())
+    for engine in (LocalEngine, RayEngine):
+        monkeypatch.setattr(engine, "cancel_visitor", lambda self, visitor: left.set())
     opened.close()
     assert left.wait(20)

@@ -58,6 +58,34 @@ def test_detect_prints_json(capsys):
     assert "person" in captured.err
 
 
+@pytest.mark.parametrize(
+    ("chosen", "threshold", "objects"), [(0.3, 0.3, 3), ({"all": 0.3, "classes": {"person": 1}}, 0.3, 0), ({"all": 1}, 1, 0)]
+)
+def test_detect_takes_the_thresholds_of_a_file(tmp_path, capsys, chosen, threshold, objects):
+    file = tmp_path / "thresholds.json"
+    file.write_text(json.dumps({"thresholds": {"other": 0.1, PERSON_MODEL: chosen}}))
+    # They mean the same in each precision.
+    assert main(["detect", str(IMAGE), "--model", f"{PERSON_MODEL}@stock", "--thresholds", str(file)]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert (entry["provenance"]["threshold"], len(entry["objects"])) == (threshold, objects)
+    settings = entry["provenance"]["settings"]
+    assert settings == ({"class_thresholds": chosen["classes"]} if isinstance(chosen, dict) and "classes" in chosen else {})
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "words"),
+    [
+        ({"other": 0.1}, f"no threshold of {PERSON_MODEL}, but of other"),
+        ({PERSON_MODEL: {"all": 0.5, "classes": {"cat": 0.5}}}, "the class “cat”, which"),
+    ],
+)
+def test_thresholds_that_do_not_fit_the_model_are_refused(tmp_path, capsys, thresholds, words):
+    file = tmp_path / "thresholds.json"
+    file.write_text(json.dumps({"thresholds": thresholds}))
+    assert detect(IMAGE, "--thresholds", file) == 2
+    assert words in capsys.readouterr().err
+
+
 def test_detect_writes_images_and_results(tmp_path, capsys):
     twin = tmp_path / "in" / IMAGE.name
     twin.parent.mkdir()

@@ -64,7 +64,7 @@ def ctrl_c() -> Iterator[None]:
 def model(monkeypatch) -> Arm:
     arm = Arm()
     monkeypatch.setattr(Detector, "detect", lambda self, image: arm.detect(image))
-    monkeypatch.setattr("detection_core.engine.local.run", arm.run)
+    monkeypatch.setattr("detection_core.engine.passes.run", arm.run)
     return arm
 
 

@@ -48,7 +48,7 @@ def test_models_and_results_are_measured(folder, others, tmp_path, capsys):
     assert (built_in.split()[0], other.split()[:2], pair.split()[:2]) == (COCO_MODEL, ["others", "0.500"], [COCO_MODEL, "others"])
     assert pair_heads.split()[:2] == ["A", "B"]
     assert f"Report: {out / 'report.html'}" in said.err
-    assert {path.name for path in out.iterdir()} == {"report.html", "metrics.json", "per_class.csv", "raw"}
+    assert {path.name for path in out.iterdir()} == {"report.html", "metrics.json", "per_class.csv", "thresholds.json", "raw"}
     records = {path: path.stat().st_mtime_ns for path in (out / "raw").rglob("*.json")}
     assert len(records) == 3
     assert evaluate(folder, *options) == 0
@@ -83,6 +83,19 @@ def test_a_model_that_fails_leaves_the_others(folder, others, tmp_path, capsys):
 def test_thresholds_of_all_models_or_of_one(folder, others, capsys, thresholds, recall):
     assert evaluate(folder, "--results", others, "--format", "json", *(["--threshold", *thresholds] if thresholds else [])) == 0
     assert json.loads(capsys.readouterr().out)["models"]["others"]["at_threshold"]["recall"] == recall
+
+
+def test_thresholds_of_a_file(folder, others, tmp_path, capsys):
+    file = tmp_path / "thresholds.json"
+    file.write_text(json.dumps({"thresholds": {"others": {"all": 0.9, "classes": {"person": 0.3}}}}))
+    assert evaluate(folder, "--results", others, "--format", "json", "--thresholds", file, "--out", tmp_path / "out") == 0
+    figures = json.loads(capsys.readouterr().out)["models"]["others"]
+    assert (figures["at_threshold"]["threshold"], figures["at_threshold"]["recall"]) == (0.9, 0.5)
+    # The run's own file gives the same again.
+    assert json.loads((tmp_path / "out" / "thresholds.json").read_text()) == json.loads(file.read_text())
+    file.write_text('{"thresholds": {"mine": 0.9}}')
+    assert evaluate(folder, "--results", others, "--thresholds", file) == 0
+    assert "others: the thresholds file has no threshold of it" in capsys.readouterr().err
 
 
 def test_chosen_and_renamed_classes(folder, others, capsys):

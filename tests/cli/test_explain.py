@@ -61,6 +61,15 @@ def test_files(place, capsys):
         assert image.size == (256, 202)
 
 
+def test_the_quick_saliency_map(place, capsys):
+    assert explain("--object", 0, "--quick-saliency", "--out", "out") == 0
+    expected = dc.explain("image.png", COCO_MODEL, number=0, quick_saliency=True)
+    assert expected.saliency is not None
+    assert expected.saliency.shape == (202, 256)
+    with Image.open(place / "out" / "saliency.png") as image:
+        assert image.tobytes() == expected.images()["saliency"].tobytes()
+
+
 def test_a_two_stage_model(place):
     explanation = dc.explain("image.png", PERSON_MODEL, at=(95, 90))
     assert explanation.to_json()["first_stage_settings"]["top_k"] == 500
@@ -77,6 +86,8 @@ def test_a_two_stage_model(place):
         (("--at", 1, 1, "--class", "unicorn"), "does not know the class “unicorn”"),
         (("--object", 0, "--class", "dog"), "only with a point or a box"),
         (("--at", 1, 1, "--saliency", 5), "give the object's number"),
+        (("--at", 1, 1, "--quick-saliency"), "give the object's number"),
+        (("--object", 0, "--saliency", 5, "--quick-saliency"), "Choose either"),
     ],
 )
 def test_wrong_questions(place, capsys, options: tuple, message: str):

@@ -54,6 +54,27 @@ def test_what_cannot_be_read_is_a_sentence(tmp_path, name, content, message):
         read_dataset(place)
 
 
+def test_a_folder_without_annotations_says_what_was_looked_for(tmp_path):
+    (tmp_path / "images").mkdir()
+    for number in range(7):
+        (tmp_path / f"{number}.txt").write_text("")
+    with pytest.raises(DataError) as error:
+        read_dataset(tmp_path)
+    looked_for = (
+        "annotations.json",
+        "_annotations.coco.json",
+        "data.yaml",
+        "data.yml",
+        "dataset.yaml",
+        ".xml",
+        "COCO",
+        "YOLO",
+        "Pascal VOC",
+    )
+    assert [words for words in looked_for if words not in str(error.value)] == []
+    assert str(error.value).endswith("There is: 0.txt, 1.txt, 2.txt, 3.txt, 4.txt, 5.txt, 2 more.")
+
+
 def test_archives_that_are_too_large_are_not_unpacked(tmp_path, monkeypatch):
     archive = packed(coco_folder(tmp_path / "data"), tmp_path / "data.zip")
     monkeypatch.setattr(sources, "_MOST_BYTES", 1000)

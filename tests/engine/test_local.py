@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from detection_core.engine import Cancelled, EngineError, LocalEngine, Stage
+from detection_core.engine import Cancelled, EngineBusyError, EngineError, LocalEngine, Stage, VisitorBusyError
 from detection_core.engine.ray import engine as ray_engine
 from detection_core.images.reading import LoadedImage, read_image
 from detection_core.models import detector
@@ -217,19 +217,26 @@ def test_the_same_image_at_once_runs_once(engine, network):
 
 
 @pytest.mark.parametrize(
-    ("limits", "visitors"), [({"max_jobs": 3}, "abcd"), ({"max_jobs_per_visitor": 3}, "aaaa")], ids=["all", "one visitor"]
+    ("most", "visitors", "refused"),
+    [
+        (8, ["a"], VisitorBusyError),
+        (64, [str(number) for number in range(64)], EngineBusyError),
+        (64, [""], EngineBusyError),
+    ],
+    ids=["one visitor", "all", "visitors without a name"],
 )
-def test_too_many_images_are_refused_until_some_are_done(loader, network, limits, visitors):
-    engine = LocalEngine(loader=loader, **limits)
+def test_too_many_images_are_refused_until_some_are_done(engine, network, most, visitors, refused):
     network.go.clear()
-    jobs = [engine.submit(make_image(shade), MODEL, visitor=visitor) for shade, visitor in enumerate(visitors[:3])]
-    with pytest.raises(EngineError, match="Try again"):
-        engine.submit(make_image(3), MODEL, visitor=visitors[3])
+    jobs = [engine.submit(make_image(number), MODEL, visitor=visitors[number % len(visitors)]) for number in range(most)]
+    with pytest.raises(refused, match="Try again") as caught:
+        engine.submit(make_image(most), MODEL, visitor=visitors[0])
+    assert type(caught.value) is refused
+    if refused is VisitorBusyError:
+        jobs.append(engine.submit(make_image(most + 1), MODEL, visitor="b"))
     network.go.set()
     for job in jobs:
         job.result(10)
-    assert len(engine.submit(make_image(3), MODEL, visitor=visitors[3]).result(10).detections) == 1
-    engine.close()
+    assert len(engine.submit(make_image(most), MODEL, visitor=visitors[0]).result(10).detections) == 1
 
 
 def test_a_cancelled_job_in_the_queue_never_runs(engine, network):
@@ -260,8 +267,7 @@ def test_a_visitor_who_leaves_takes_their_jobs_along(engine, loader, network):
     assert network.seen == [2]
 
 
-def test_closing_gives_up_all_jobs(loader, network):
-    engine = LocalEngine(loader=loader)
+def test_closing_gives_up_all_jobs(engine, loader):
     loader.slow.add(MODEL.key)
     loader.go.clear()
     job = engine.submit(make_image(1), MODEL)
@@ -338,8 +344,7 @@ def test_tells_what_it_has_to_do(engine, loader, network):
     assert [model.key for model in engine.status().models] == [MODEL.key]
 
 
-def test_a_closed_engine_refuses_at_once(loader):
-    engine = LocalEngine(loader=loader)
+def test_a_closed_engine_refuses_at_once(engine):
     engine.close()
     with pytest.raises(EngineError, match="shutting down"):
         engine.submit(make_image(1), MODEL)
@@ -530,46 +535,49 @@ def test_only_what_is_wanted_is_computed(engine, monkeypatch):
         asked.append(tasks)
         return detector.run(module, spec, images, device, tasks=tasks)
 
-    monkeypatch.setattr("detection_core.engine.local.run", run)
+    monkeypatch.setattr("detection_core.engine.passes.run", run)
     everything = engine.submit(make_image(1), MASKS).result(10)
     assert engine.submit(make_image(1), MASKS, tasks=["boxes", "masks"]).result(10).detections is everything.detections
     assert not engine.submit(make_image(1), MASKS, tasks=["keypoints"]).result(10).kept, "a result without masks is another one"
     assert asked == [{"boxes", "masks"}, {"boxes"}]
 
 
-@pytest.mark.parametrize("engine", ["local"], indirect=True)
+def what_it_got(module: nn.Module, spec: ModelSpec, pixels: Any) -> tuple[nn.Module, ModelSpec, int]:
+    return module, spec, int(pixels[0, 0, 0])
+
+
 def test_a_call_waits_in_line_and_gets_the_module(engine, network):
     network.go.clear()
-    running = engine.submit(make_image(1), MODEL)
+    running = [engine.submit(make_image(shade), MODEL) for shade in (1, 2)]
     assert network.started.wait(10)
-    call = engine.call(lambda module, spec, pixels: (module, spec, int(pixels[0, 0, 0])), make_image(7), OTHER, visitor="ann")
+    call = engine.call(what_it_got, make_image(7), OTHER, visitor="ann")
     wait_for(call, Stage.QUEUE)
-    again = engine.call(lambda *_: "again", make_image(7), OTHER, visitor="bob")
+    again = engine.call(what_it_got, make_image(7), OTHER, visitor="bob")
     engine.cancel_visitor("bob")
     network.go.set()
     assert call.result(10) == (network, OTHER, 7)
     assert again.cancelled
-    running.result(10)
-    # What it returned is no result of detection.
+    for job in running:
+        job.result(10)
+    # What it returned is no result of detection, and says nothing about how long one takes.
+    assert OTHER.key not in engine.run_seconds()
     assert not engine.submit(make_image(7), OTHER).result(10).kept
 
 
-@pytest.mark.parametrize("engine", ["ray"], indirect=True)
-def test_a_cluster_calls_no_functions(engine):
-    with pytest.raises(EngineError, match="not available here, because a cluster detects"):
-        engine.call(lambda *_: None, make_image(1), MODEL)
+@dataclass
+class Fails:
+    error: Exception
+
+    def __call__(self, *_: Any) -> None:
+        raise self.error
 
 
-@pytest.mark.parametrize("engine", ["local"], indirect=True)
 @pytest.mark.parametrize(
     ("error", "message"),
     [(EngineError("Too large."), "Too large"), (ValueError("secret"), "failed unexpectedly")],
     ids=["readable", "defect"],
 )
 def test_an_error_in_a_call_is_its_jobs_error(engine, error, message):
-    def fail(*_: Any) -> None:
-        raise error
-
     with pytest.raises(EngineError, match=message):
-        engine.call(fail, make_image(1), MODEL).result(10)
+        engine.call(Fails(error), make_image(1), MODEL).result(10)
     assert engine.status().running == 0

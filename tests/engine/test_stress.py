@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from detection_core.detections import Detections
-from detection_core.engine import LocalEngine, Stage, local
+from detection_core.engine import LocalEngine, Stage, local, passes
 from detection_core.engine.cores import CoreAllocation, Cores
 from detection_core.models import loader as loader_module
 from detection_core.models.catalog import ModelSpec, get_model_spec, list_models, list_specs
@@ -189,7 +189,7 @@ class Line:
         self.gate = threading.Event()
         self.gate.set()
         self.began = threading.Event()
-        monkeypatch.setattr(local, "run", self.run)
+        monkeypatch.setattr(passes, "run", self.run)
         monkeypatch.setattr(local, "Cores", Turns)
         self.engine = LocalEngine(loader=Loader(Network()), cores=2, max_jobs=200, max_jobs_per_visitor=200)
         for key in seconds:

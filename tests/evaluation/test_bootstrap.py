@@ -35,9 +35,19 @@ def test_samples_are_those_of_the_drawn_images(seed):
         figures = class_figures(drawn(scene, draw).matches())
         np.testing.assert_allclose(resampled.precision[number], figures.precision, atol=1e-12)
         np.testing.assert_allclose(resampled.recall[number], figures.recall, atol=1e-12)
+        for most, recall in figures.recall_of_first.items():
+            np.testing.assert_allclose(resampled.recall_of_first[most][number], recall, atol=1e-12)
         samples = {name: values[number] for name, values in resampled.samples().items()}
-        expected = {name: np.nan if (value := figures.summary[name]) is None else value for name in samples}
+        # All of COCO's figures, AR1 and those by size included.
+        expected = {name: np.nan if value is None else value for name, value in figures.summary.items()}
         assert samples == pytest.approx(expected, nan_ok=True)
+
+
+def test_keypoints_have_intervals_of_all_their_figures():
+    matches = random_scene(2, images=6).matches("keypoints")
+    summary, intervals = class_figures(matches).summary, resample(matches, 20).intervals()
+    assert intervals.keys() == summary.keys()
+    assert {name for name, bounds in intervals.items() if bounds} == {name for name, value in summary.items() if value is not None}
 
 
 def test_the_same_images_are_drawn_for_every_model():

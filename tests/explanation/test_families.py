@@ -18,7 +18,7 @@ from detection_core.explanation import Fate, Recording, WhatIfError, record, sta
 from detection_core.explanation.capture import with_shared_weights
 from detection_core.explanation.selection import FATES, select, suppressors_of
 from detection_core.models import instance_ssd
-from detection_core.models.catalog import get_model_spec
+from detection_core.models.catalog import COCO_MODEL, get_model_spec
 from detection_core.models.detector import run
 from detection_core.models.precision import Precision
 from tests.random_models import FAMILIES, quick_first
@@ -118,7 +118,7 @@ def test_the_chain_ends_in_torchvisions_result(key: str):
 @EVERY_FAMILY
 def test_candidates_below_the_floor_appear_when_it_is_lowered(key: str):
     recording = recording_of(key)
-    lost = with_fate(recording, Fate.BELOW_FLOOR, most=2 * ABOVE_FLOOR)[:40:20]
+    lost = with_fate(recording, Fate.BELOW_MIN_SCORE, most=2 * ABOVE_FLOOR)[:40:20]
     assert lost
     # Nothing else stands in their way.
     free = {"topk_candidates": 10**6, "nms_thresh": 1.0, "detections_per_img": 10**6}
@@ -215,8 +215,8 @@ def test_reasons_of_lost_proposals_hold(key: str):
         {"nms_iou": 0.2},
         {"nms_iou": 0.8, "limit": 50},
         {"limit": 3},
-        {"higher_floor": True},
-        {"lower_floor": True, "limit": 100},
+        {"higher_min_score": True},
+        {"lower_min_score": True, "limit": 100},
         {"top_k": 3},
         {"top_k": 30, "limit": 100},
         {"class_agnostic": True},
@@ -229,11 +229,11 @@ def test_what_if_is_what_torchvision_does(key: str, settings: dict, monkeypatch:
         with pytest.raises(WhatIfError, match="no top k"):
             what_if(recording, **settings)
         return
-    floor, passing = recording.rules.floor, np.sort(recording.candidates.scores)
-    if settings.pop("higher_floor", False):
-        settings["floor"] = float(passing[passing > floor][-5])
-    if settings.pop("lower_floor", False):
-        settings["floor"] = float(passing[passing < floor][-min(40, int((passing < floor).sum()))])
+    floor, passing = recording.rules.min_score, np.sort(recording.candidates.scores)
+    if settings.pop("higher_min_score", False):
+        settings["min_score"] = float(passing[passing > floor][-5])
+    if settings.pop("lower_min_score", False):
+        settings["min_score"] = float(passing[passing < floor][-min(40, int((passing < floor).sum()))])
     answer = what_if(recording, **settings)
     if settings.get("class_agnostic"):
 
@@ -244,7 +244,7 @@ def test_what_if_is_what_torchvision_does(key: str, settings: dict, monkeypatch:
 
         monkeypatch.setattr(box_ops, "batched_nms", agnostic)
         monkeypatch.setattr(instance_ssd, "batched_nms", agnostic)
-    names = {"nms_iou": "nms_thresh", "limit": "detections_per_img", "floor": "score_thresh", "top_k": "topk_candidates"}
+    names = {"nms_iou": "nms_thresh", "limit": "detections_per_img", "min_score": "score_thresh", "top_k": "topk_candidates"}
     expected = detect(changed(key, **{names[name]: value for name, value in settings.items() if name in names}), key)
     assert_same(answer.detections, expected)
     before = recording.detections
@@ -270,14 +270,27 @@ def test_stages_and_objects(key: str):
     assert next(iter(answer.scores.values())) >= answer.score
 
 
+@pytest.mark.parametrize("key", ["retinanet_resnet50_fpn", COCO_MODEL])
+def test_the_result_is_right_where_more_are_above_the_minimum_score_than_are_kept(key: str, monkeypatch: pytest.MonkeyPatch):
+    everything = recording_of(key)
+    monkeypatch.setattr("detection_core.explanation.gathering.MAX_CANDIDATES", 20)
+    recording = record(tight_module(key), get_model_spec(key), PIXELS)
+    assert len(recording.candidates) < (everything.candidates.scores > everything.rules.min_score).sum()
+    kept, expected = recording.selection.kept, everything.selection.kept
+    np.testing.assert_array_equal(recording.candidates.boxes[kept], everything.candidates.boxes[expected])
+    assert_same(what_if(recording, nms_iou=0.9).detections, what_if(everything, nms_iou=0.9).detections)
+    with pytest.raises(WhatIfError, match="Choose a top k of at most 8"):
+        what_if(recording, top_k=9)
+
+
 def test_the_best_candidates_are_kept_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch):
     key = "retinanet_resnet50_fpn"
     monkeypatch.setattr("detection_core.explanation.gathering.MAX_CANDIDATES", 1000)
     recording = record(tight_module(key), get_model_spec(key), PIXELS)
     everything = recording_of(key)
     assert len(recording.candidates) == 1000
-    assert recording.kept_floor == np.sort(everything.candidates.scores)[-1000]
+    assert recording.lowest_kept == np.sort(everything.candidates.scores)[-1000]
     assert_same(recording.detections, everything.detections)
     np.testing.assert_array_equal(select(recording.candidates, recording.rules).kept, recording.selection.kept)
     with pytest.raises(WhatIfError, match="were not kept"):
-        what_if(recording, floor=recording.kept_floor / 2)
+        what_if(recording, min_score=recording.lowest_kept / 2)

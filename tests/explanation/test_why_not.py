@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ BOX = (10.0, 10.0, 30.0, 30.0)
 NEAR = (12.0, 10.0, 32.0, 30.0)
 FAR = (60.0, 60.0, 90.0, 90.0)
 ANCHORS = ((11.0, 11.0, 29.0, 29.0), (62.0, 62.0, 88.0, 88.0))
-RULES = Rules(floor=0.05, nms_iou=0.5, limit=2, top_k=3, top_k_within="level")
+RULES = Rules(min_score=0.05, nms_iou=0.5, limit=2, top_k=3, top_k_within="level")
 
 
 def recording_of(rows: list[tuple], rules: Rules = RULES, first: Proposals | None = None, background: float | None = None) -> Recording:
@@ -42,7 +44,7 @@ def first_stage(scores: list[float], boxes: list[tuple], **rules: float) -> Prop
     own = np.array(boxes, np.float32) / 2
     zeros = np.zeros(len(boxes), np.int64)
     candidates = Candidates(np.arange(len(boxes)), zeros, np.array(scores, np.float32), own, zeros, np.array(scores, np.float32))
-    settings = Rules(**{"floor": 0.0, "nms_iou": 0.7, "limit": 1, "top_k": 2, "min_size": 1e-3, "inclusive": True, **rules})
+    settings = Rules(**{"min_score": 0.0, "nms_iou": 0.7, "limit": 1, "top_k": 2, "min_size": 1e-3, "inclusive": True, **rules})
     return Proposals(own, candidates, settings, select(candidates, settings))
 
 
@@ -53,28 +55,29 @@ def first_stage(scores: list[float], boxes: list[tuple], **rules: float) -> Prop
         (
             [(BOX, DOG, 0.31)],
             0.5,
-            "The best candidate here was dog 0.31. It is part of the model's result, but below your threshold of 0.50.",
+            "The best candidate here was dog 0.31. It is in the model's result, but your threshold of 0.50 hides it.",
         ),
         (
             [(BOX, DOG, 0.03)],
             0.5,
-            "The best candidate here was dog 0.03. It is not above the score floor of 0.05, under which the model drops everything.",
+            "The model found nothing likely here. Its best candidate was dog 0.03, which was dropped, because the model keeps only "
+            "candidates with a score above 0.05.",
         ),
         (
             [((0.0, 10.0, 22.0, 30.0), DOG, 0.9), ((4.0, 10.0, 26.0, 30.0), CAT, 0.8), ((8.0, 10.0, 28.0, 30.0), DOG, 0.7)],
             0.95,
-            "The best candidate here was cat 0.80. It is part of the model's result, but below your threshold of 0.95.",
+            "The best candidate here was cat 0.80. It is in the model's result, but your threshold of 0.95 hides it.",
         ),
         (
             [(FAR, DOG, 0.9), (FAR, CAT, 0.8), (BOX, DOG, 0.7)],
             0.5,
-            "The best candidate here was dog 0.70. It survived NMS as number 3, but the model returns only the best 2.",
+            "The best candidate here was dog 0.70. It survived NMS as number 3, but the model returns at most 2 objects.",
         ),
         (
             [(FAR, DOG, 0.9), (FAR, CAT, 0.8), (FAR, DOG, 0.75), (BOX, DOG, 0.7)],
             0.5,
             "The best candidate here was dog 0.70. "
-            "It is number 4 among the candidates of its level, of which only the best 3 go on to NMS.",
+            "It was dropped before NMS: it is number 4 of its level by score, and only the best 3 go on.",
         ),
     ],
 )
@@ -82,15 +85,14 @@ def test_sentences_of_one_stage_models(rows: list[tuple], threshold: float, expe
     assert why_not(recording_of(rows), Query(box=(10, 10, 30, 30)), threshold).sentence == expected
 
 
-@pytest.mark.parametrize(("threshold", "then"), [(0.5, "."), (0.95, ". That one is itself below your threshold of 0.95.")])
+@pytest.mark.parametrize(("threshold", "then"), [(0.5, "."), (0.95, ". Your threshold of 0.95 hides that one.")])
 def test_the_suppressor_is_named(threshold: float, then: str):
     # The point lies in the middle half of the suppressed box only.
     rows = [((0.0, 10.0, 24.0, 30.0), DOG, 0.9), ((7.0, 10.0, 31.0, 30.0), DOG, 0.7)]
     answer = why_not(recording_of(rows), Query(at=(23, 20)), threshold)
     assert answer.sentence == (
-        "The best candidate here was dog 0.70, with a box of 24×20 pixels. It was suppressed by dog 0.90, which it overlaps with an IoU of "
-        "0.55: of two boxes of the "
-        f"same class with an IoU above 0.50, NMS keeps the one with the better score{then}"
+        "The best candidate here was dog 0.70, with a box of 24×20 pixels. It was suppressed by dog 0.90: the two overlap with an IoU of "
+        f"0.55, and NMS lets boxes of the same class overlap by at most 0.50{then}"
     )
     assert answer.places[0].classes[0].suppressor == {
         "name": "dog",
@@ -104,16 +106,44 @@ def test_boxes_of_other_classes_suppress_nothing():
     assert "found an object" in why_not(recording_of([(BOX, DOG, 0.9), (BOX, CAT, 0.7)]), Query(box=BOX, label=CAT), 0.5).sentence
 
 
+WHOLE = (0.0, 0.0, 200.0, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "best"),
+    [
+        ([(WHOLE, CAT, 0.3), ((90.0, 40.0, 110.0, 60.0), DOG, 0.08)], DOG),
+        # With so low a score it says less than the large one.
+        ([(WHOLE, CAT, 0.3), ((90.0, 40.0, 110.0, 60.0), DOG, 0.07)], CAT),
+        ([(WHOLE, CAT, 0.3)], CAT),
+        ([((50.0, 0.0, 149.0, 100.0), CAT, 0.3), ((90.0, 40.0, 110.0, 60.0), DOG, 0.08)], CAT),
+    ],
+    ids=["tighter", "unlikely", "alone", "half of the image"],
+)
+def test_a_box_of_most_of_the_image_is_not_the_first_answer_at_a_point(rows: list[tuple], best: int):
+    answer = why_not(recording_of(rows), Query(at=(100, 50)), 0.5)
+    assert [place.classes[0].label for place in answer.places][:1] == [best]
+    assert len(answer.places) == len(rows)
+
+
+def test_a_box_that_is_asked_about_may_be_large():
+    rows = [(WHOLE, CAT, 0.3), ((0.0, 0.0, 110.0, 100.0), DOG, 0.2)]
+    assert why_not(recording_of(rows), Query(box=WHOLE), 0.5).places[0].classes[0].label == CAT
+
+
 def test_background_is_named_where_it_won():
     sentence = why_not(recording_of([(BOX, DOG, 0.03)], background=0.93), Query(at=(20, 20)), 0.5).sentence
-    assert sentence.endswith("drops everything, because the model took this place for background (0.93).")
+    assert sentence.endswith("a score above 0.05. It took this place for background (0.93).")
 
 
 def test_nothing_fits():
     answer = why_not(recording_of([(BOX, DOG, 0.9)]), Query(box=(10, 10, 90, 90)), 0.5)
-    assert answer.sentence == "No candidate of the model fits this box. The closest, dog 0.90, overlaps it with an IoU of 0.06 only."
-    assert why_not(recording_of([(BOX, DOG, 0.9)]), Query(at=(150, 50)), 0.5).sentence == (
-        "The model had no candidate here with a score above 0.00."
+    assert answer.sentence == ("No candidate of the model overlaps this box with an IoU of at least 0.50. The closest, dog 0.90, has 0.06.")
+    nowhere = Query(at=(150, 50))
+    recording = recording_of([(BOX, DOG, 0.9)])
+    assert why_not(recording, nowhere, 0.5).sentence == "The model had no candidate here."
+    assert why_not(replace(recording, lowest_kept=0.002), nowhere, 0.5).sentence == (
+        "The model had no candidate here with a score above 0.002."
     )
     assert "no candidate of the class cat here" in why_not(recording_of([(BOX, DOG, 0.9)]), Query(at=(20, 20), label=CAT), 0.5).sentence
 
@@ -123,19 +153,23 @@ def test_nothing_fits():
     [
         (
             first_stage([0.9, 0.8, 0.1], [FAR, (0, 60, 20, 90), BOX]),
-            "with an objectness of 0.10, is number 3 at its level, of which only the best 2 go on to NMS",
+            "0.10. It was dropped before NMS: it is number 3 of its level by score, and only the best 2 go on",
         ),
         (
             first_stage([0.9, 0.1], [FAR, BOX]),
-            "with an objectness of 0.10, survived NMS as number 2, but only the best 1 become proposals",
+            "0.10. It survived NMS as number 2, but only the best 1 become proposals",
         ),
-        (first_stage([0.9, 0.1], [FAR, BOX], floor=0.2), "with an objectness of 0.10, is below the lowest objectness of 0.20"),
+        (
+            first_stage([0.9, 0.1], [FAR, BOX], min_score=0.2),
+            "0.10. It was dropped, because only boxes with an objectness of at least 0.20 go on",
+        ),
     ],
 )
 def test_what_the_first_stage_lost(first: Proposals, expected: str):
     answer = why_not(recording_of([(FAR, DOG, 0.9)], first=first), Query(box=BOX), 0.5)
     assert answer.sentence == (
-        f"The first stage (RPN) lost it: its best box here, {expected}. So the box head, which names the classes, never saw it."
+        "The first stage (RPN) made no proposal here, so the box head, which assigns the classes, never saw this place. "
+        f"The best box of the first stage here had an objectness of {expected}."
     )
     assert answer.first_stage is not None
     assert answer.first_stage.proposals == 0
@@ -144,17 +178,17 @@ def test_what_the_first_stage_lost(first: Proposals, expected: str):
 def test_what_the_box_head_rejected():
     answer = why_not(recording_of([(BOX, DOG, 0.04)], first=first_stage([0.9], [BOX]), background=0.93), Query(box=BOX), 0.5)
     assert answer.sentence == (
-        "1 proposal of the first stage reached the box head here. The best candidate here was dog 0.04. It is not above the score floor of "
-        "0.05, under which the model drops everything, because the model took this place for background (0.93)."
+        "The model found nothing likely here, although its first stage (RPN) made 1 proposal. Its best candidate was dog 0.04, which was "
+        "dropped, because the model keeps only candidates with a score above 0.05. It took this place for background (0.93)."
     )
 
 
-def test_why_names_the_next_class_and_the_rivals():
+def test_why_names_the_background_and_what_was_suppressed():
     answer = why(recording_of([(BOX, DOG, 0.9), (NEAR, DOG, 0.7)], background=0.05), 0)
-    assert answer.suppressed == 1
+    assert answer.suppressed_count == 1
     assert answer.sentence == (
-        "This dog 0.90 began as an anchor of 20×20 pixels on level 16 (12×6 cells) and was refined to its box. "
-        "It suppressed 1 weaker candidate, the best of them dog 0.70."
+        "This dog 0.90 started from an anchor of 20×20 pixels on the feature map of 12×6 cells. The background's score was 0.05. "
+        "It suppressed dog 0.70."
     )
 
 
@@ -189,7 +223,7 @@ def test_scores_in_words(value: float, text: str):
 def test_scores_are_told_apart_from_their_limit():
     assert number(0.196, 0.2) == "0.196"
     sentence = why_not(recording_of([(BOX, DOG, 0.498)]), Query(box=BOX), 0.5).sentence
-    assert sentence.startswith("The best candidate here was dog 0.498. It is part")
+    assert sentence.startswith("The best candidate here was dog 0.498. It is in the model's result")
 
 
 def test_the_box_head_saw_what_it_refined_to_the_place():
@@ -197,4 +231,4 @@ def test_the_box_head_saw_what_it_refined_to_the_place():
     answer = why_not(recording_of([(BOX, DOG, 0.04)], first=first_stage([0.9], [FAR])), Query(box=BOX), 0.5)
     assert answer.first_stage is not None
     assert answer.first_stage.proposals == 0
-    assert answer.sentence.startswith("The best candidate here was dog 0.04. It is not above the score floor of 0.05")
+    assert answer.sentence.startswith("The model found nothing likely here. Its best candidate was dog 0.04, which was dropped")

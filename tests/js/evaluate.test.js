@@ -7,6 +7,7 @@ import { calibrationOf } from "../../detection_core/ui/evaluate/calibration.js";
 import { confusionCells, confusionEntries, frequentLabels } from "../../detection_core/ui/evaluate/confusion.js";
 import { countAtLeast, createCurves, f1Of, precisionOf, recallOf, thinned } from "../../detection_core/ui/evaluate/curves.js";
 import { compareOutcomes, mcnemar, outcomeOf } from "../../detection_core/ui/evaluate/paired.js";
+import { evaluationLink } from "../../detection_core/ui/evaluate/link.js";
 import { EvaluateState } from "../../detection_core/ui/evaluate/state.js";
 
 const EXPECTED = JSON.parse(readFileSync(new URL("./evaluation.json", import.meta.url), "utf-8"));
@@ -89,6 +90,27 @@ test("classes that occur are in the matrix, the most frequent ones if there are 
   assert.deepEqual(frequentLabels(cells, 5, 2), { labels: [2, 4, 0], left: 1 });
 });
 
+test("a link brings back thresholds, IoU and class", () => {
+  globalThis.location = { origin: "https://x", pathname: "/" };
+  const model = { name: "a", title: "A", threshold: 0.4, linkable: true, detections: models[0].detections };
+  const results = { evaluation: "x", models: [model, { ...model, name: "theirs", linkable: false }], categories: ["", "cat", "dog, wild"], objects, images: [], iou_type: "bbox", iou: 0.75 };
+  const state = new EvaluateState();
+  state.take(results);
+  state.label = 2;
+  state.setThreshold(0, 0.7);
+  const sent = JSON.parse(new URL(evaluationLink(state)).searchParams.get("settings"));
+  assert.deepEqual(sent.models, ["a"]);
+  const opened = new EvaluateState();
+  opened.takeLink(sent);
+  assert.equal(opened.order().iou, 0.75);
+  // Before there are results, and for other data.
+  opened.take({ ...results, evaluation: "other", categories: ["", "dog, wild"] });
+  assert.deepEqual([opened.label, opened.thresholds.get("a"), opened.thresholds.get("theirs").all], [1, { all: 0.4, byLabel: new Map([[1, 0.7]]) }, 0.4]);
+  opened.setThreshold(0, 0.6);
+  opened.take({ ...results, evaluation: "other", categories: ["", "dog, wild"] });
+  assert.equal(opened.current(0), 0.6);
+});
+
 test("a class's own threshold goes when all get one", () => {
   const state = new EvaluateState();
   const model = { name: "a", title: "A", threshold: 0.4, detections: models[0].detections };
@@ -96,8 +118,9 @@ test("a class's own threshold goes when all get one", () => {
   state.label = 2;
   state.setThreshold(0, 0.7);
   assert.deepEqual([state.current(0), state.thresholdOf(0)(1), state.thresholdOf(0)(2)], [0.7, 0.4, 0.7]);
+  assert.deepEqual(state.order().thresholds.a, { all: 0.4, classes: { [counts[2]]: 0.7 } });
   state.label = null;
   state.setThreshold(0, 0.2);
   assert.deepEqual([state.current(0), state.thresholdOf(0)(2)], [0.2, 0.2]);
-  assert.equal(state.order().thresholds.a, 0.2);
+  assert.deepEqual(state.order().thresholds.a, { all: 0.2, classes: {} });
 });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { aboutTime, boxBetween, changeText, countedBoxes, exactScore, fateText, stageFigures, stepText } from "../../detection_core/ui/explain/words.js";
+import { aboutTime, boxBetween, changeText, countedBoxes, exactScore, fateText, placeText, stageFigures, stepText } from "../../detection_core/ui/explain/words.js";
 
 const SIZE = { width: 100, height: 50 };
 
@@ -15,6 +15,12 @@ test("a drawn box lies in the image, whichever corner it began at", () => {
 test("a box without an area is none", () => {
   assert.equal(boxBetween([10, 20], [10.2, 40], SIZE), null);
   assert.equal(boxBetween([120, 5], [140, 40], SIZE), null);
+});
+
+test("a place is described by its pixels, and by what is there", () => {
+  assert.equal(placeText([10.4, 20], null, ""), "10 from the left, 20 from the top");
+  assert.equal(placeText([10, 20], null, "dog 0.93"), "10 from the left, 20 from the top: dog 0.93");
+  assert.equal(placeText([10, 20], [10, 20, 30, 50], "dog 0.93"), "Box of 20 by 30 pixels, 10 from the left and 20 from the top");
 });
 
 test("scores read as zero or one only if they are", () => {

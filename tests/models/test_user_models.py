@@ -363,7 +363,7 @@ class TestEngine:
             assert go.wait(10)
             return detector.run(*args, **how)
 
-        monkeypatch.setattr("detection_core.engine.local.run", run)
+        monkeypatch.setattr("detection_core.engine.passes.run", run)
         job = engine.submit(read_image(IMAGE), spec)
         assert running.wait(10)
         put(folder / "pets.pt", SSDLITE, categories=("__background__", "cow", "pig"))

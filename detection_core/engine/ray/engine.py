@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import threading
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
 from detection_core.engine.base import Call as FunctionCall
-from detection_core.engine.base import EngineBusyError, EngineError, EngineStatus, Function, Job, JobState, Result, Stage
+from detection_core.engine.base import EngineError, EngineStatus, Function, Job, JobState, Result, Stage
 from detection_core.engine.fair_queue import FairQueue
+from detection_core.engine.open_jobs import MAX_JOBS, MAX_JOBS_PER_VISITOR, OpenJobs
 from detection_core.engine.ray.detectors import Detectors
 from detection_core.engine.ray.link import ClusterLink
 from detection_core.engine.ray.messages import Answer, Call, Cancel, ClusterState, FromDetector, Lost, Submit, Update
@@ -23,10 +26,10 @@ from detection_core.images.reading import LoadedImage
 from detection_core.models.families import Task
 from detection_core.models.spec import ModelSpec
 
-_MAX_JOBS_PER_DETECTOR = 64
-_MAX_JOBS_PER_VISITOR = 8
 # Why is in the log: addresses are not for visitors.
 _UNREACHABLE = "The cluster that detects cannot be reached at present. It is tried every few seconds; so try again in a moment."
+
+_Job = TypeVar("_Job", bound=Job)
 
 
 @dataclass(eq=False)
@@ -67,12 +70,10 @@ class RayEngine:
     """
 
     def __init__(self, address: str = "", detectors: DetectorSettings | None = None, *, kept_results: int = KEPT_RESULTS) -> None:
-        self._lock = threading.Lock()
+        self._jobs = OpenJobs()
+        self._lock = self._jobs.lock
         # Held while images are taken out of the line and sent, so that they arrive in its order; before the other lock.
         self._sending = threading.RLock()
-        self._closed = False
-        self._unreachable = False
-        self._jobs: dict[Job, Request] = {}
         self._queue: FairQueue[_WaitingJob] = FairQueue()
         self._flights: dict[int, _Flight] = {}
         self._numbers = itertools.count()
@@ -99,34 +100,28 @@ class RayEngine:
             EngineBusyError: If too many images are waiting already.
             EngineError: If there is no cluster at present, or the engine has been closed.
         """
-        request = Request.create(image, spec, measure=measure, keep=keep, tasks=tasks)
-        job = Job(spec, visitor)
-        with self._lock:
-            kept = self._kept.find(request)
-            if kept is None:
-                self._admit(job, request)
-                self._enqueue(_WaitingJob(job, request, time.perf_counter()))
-        if kept is not None:
-            job.future.set_result(kept)
-            return job
-        job.future.add_done_callback(lambda _: self._remove(job))
-        self._send_next()
-        return job
+        return self._begin(Job(spec, visitor), Request.create(image, spec, measure=measure, keep=keep, tasks=tasks))
 
     def call(self, function: Function, image: LoadedImage, spec: ModelSpec, *, visitor: str = "") -> FunctionCall:
-        """Refuses, because the detectors of a cluster only detect.
+        """Accepts a function of a model and an image, which a detector calls; see `Engine.call`.
+
+        Only the function's name travels, with its arguments if it is an object: detectors have the same program.
 
         Raises:
-            EngineError: Always.
+            EngineBusyError: If too many images are waiting already.
+            EngineError: If there is no cluster at present, or the engine has been closed.
+            TypeError: If the function has no name that a detector could import it by.
         """
-        raise EngineError("Explanations are not available here, because a cluster detects for this page. Start it without --engine ray.")
+        try:
+            pickle.dumps(function)
+        except (pickle.PicklingError, AttributeError) as error:
+            raise TypeError(f"{function!r} cannot be sent to a detector; use a function or an object of a module") from error
+        request = Request(image, spec, measure=False, keep=False, tasks=frozenset(spec.tasks), function=function)
+        return self._begin(FunctionCall(spec, visitor), request)
 
     def cancel_visitor(self, visitor: str) -> None:
         """Cancels all jobs of a visitor who has gone."""
-        with self._lock:
-            jobs = [job for job in self._jobs if job.visitor == visitor]
-        for job in jobs:
-            job.cancel()
+        self._jobs.cancel_visitor(visitor)
 
     def model_states(self) -> dict[str, str]:
         """Where each model is, as the detectors have said last: it is in memory if any of them has it there."""
@@ -140,8 +135,7 @@ class RayEngine:
 
     def jobs_of_others(self, visitor: str) -> int:
         """How many jobs of other visitors are in progress."""
-        with self._lock:
-            return sum(job.visitor != visitor for job in self._jobs)
+        return self._jobs.count_others(visitor)
 
     def status(self) -> EngineStatus:
         """How much there is to do, and which models the detectors have in memory."""
@@ -151,23 +145,18 @@ class RayEngine:
 
     def close(self) -> None:
         """Cancels all jobs, and ends the connection to the cluster, or the cluster if this engine has started it."""
-        with self._lock:
-            self._closed = True
-            jobs = list(self._jobs)
-        for job in jobs:
-            job.cancel()
+        self._jobs.close()
         self._link.close()
 
-    def _admit(self, job: Job, request: Request) -> None:
-        if self._closed:
-            raise EngineError("The server is shutting down. Try again in a moment.")
-        if self._unreachable:
-            raise EngineError(_UNREACHABLE)
-        of_visitor = sum(other.visitor == job.visitor for other in self._jobs) if job.visitor else 0
-        most = _MAX_JOBS_PER_DETECTOR * max(self._detectors.running, 1)
-        if len(self._jobs) >= most or of_visitor >= max(_MAX_JOBS_PER_VISITOR, self.max_in_flight):
-            raise EngineBusyError("Too many images are waiting already. Try again in a moment.")
-        self._jobs[job] = request
+    def _begin(self, job: _Job, request: Request) -> _Job:
+        if self._jobs.open(job, request, self._kept):
+            job.future.add_done_callback(lambda _: self._remove(job))
+            with self._lock:
+                # The cluster may have been lost meanwhile.
+                if job in self._jobs:
+                    self._enqueue(_WaitingJob(job, request, time.perf_counter()))
+            self._send_next()
+        return job
 
     def _enqueue(self, waiting: _WaitingJob) -> None:
         self._queue.put(waiting, waiting.job.visitor, self._seconds.cost(waiting.request.spec.key))
@@ -197,7 +186,7 @@ class RayEngine:
                     number = next(self._numbers)
                     flight = self._flights[number] = _Flight(self._queue.pop(), time.perf_counter())
                     flight.waiting.job.update(JobState(Stage.QUEUE if waits else Stage.RUN))
-                    call = Call(request.spec, request.tasks, request.measure)
+                    call = Call(request.spec, request.tasks, request.measure, request.function)
                     sent.append(Submit(number, call, np.asarray(request.image.image)))
                 else:
                     break
@@ -223,9 +212,11 @@ class RayEngine:
             return
         if isinstance(message, ClusterState):
             with self._lock:
-                self._unreachable = False
                 self._detectors.update(message)
                 self.max_in_flight = self._detectors.max_in_flight
+                self._jobs.refusal = ""
+                self._jobs.most = MAX_JOBS * max(self._detectors.running, 1)
+                self._jobs.most_per_visitor = max(MAX_JOBS_PER_VISITOR, self.max_in_flight)
         else:
             self._update(message.number, message.content)
         self._send_next()
@@ -247,10 +238,13 @@ class RayEngine:
                     self._enqueue(follower)
         flight.waiting.job.complete(outcome)
 
-    def _finish(self, flight: _Flight, answer: Answer) -> Result:
-        """Keeps a result and remembers what it took; returns it as the job's."""
-        request, result = flight.waiting.request, replace(answer.result, spec=flight.waiting.request.spec)
+    def _finish(self, flight: _Flight, answer: Answer) -> Any:
+        """Keeps a result and remembers what it took; returns it as the job's. What a function has returned is the call's, as it is."""
         self._detectors.add(answer.report)
+        request = flight.waiting.request
+        if request.function is not None:
+            return answer.result
+        result = replace(answer.result, spec=request.spec)
         self._seconds.record(request.spec.key, result.timings.network + result.timings.post, first=result.first_run)
         self._kept.add(request, result)
         wait = flight.since - flight.waiting.since + result.timings.wait
@@ -259,7 +253,7 @@ class RayEngine:
     def _fail_all(self) -> None:
         """Fails all jobs: the cluster is gone."""
         with self._lock:
-            self._unreachable = True
+            self._jobs.refusal = _UNREACHABLE
             self._detectors = Detectors()
             self._flights.clear()
             jobs = list(self._jobs)
@@ -270,7 +264,7 @@ class RayEngine:
         """Forgets a job that is done or cancelled; a detector goes on with it only if somebody else waits for the same."""
         cancelled = []
         with self._lock:
-            self._jobs.pop(job, None)
+            self._jobs.remove(job)
             self._queue.discard(lambda waiting: waiting.job is job)
             for number, flight in list(self._flights.items()):
                 flight.followers = [follower for follower in flight.followers if follower.job is not job]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detection_core.engine.base import JobState, Result
+from detection_core.engine.base import Function, JobState
 from detection_core.models.families import Task
 from detection_core.models.loader import ResidentModel
 from detection_core.models.spec import ModelSpec
@@ -22,11 +23,13 @@ class Call:
         spec: The model, looked up once by the page.
         tasks: What is wanted of what it gives.
         measure: Whether nothing may run beside it, and its memory is watched.
+        function: What is called with the model in place of detecting, as in `Engine.call`.
     """
 
     spec: ModelSpec
     tasks: frozenset[Task]
     measure: bool
+    function: Function | None = None
 
     @property
     def model_id(self) -> str:
@@ -53,9 +56,9 @@ class DetectorReport:
 
 @dataclass(frozen=True)
 class Answer:
-    """A result, and what the detector has after it."""
+    """A `Result`, or what a call's function has returned, and what the detector has after it."""
 
-    result: Result
+    result: Any
     report: DetectorReport
 
 

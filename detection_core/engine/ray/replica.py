@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from ray import serve
 
-from detection_core.engine.base import JobState, Stage
+from detection_core.engine.base import Job, JobState, Stage
 from detection_core.engine.local import LocalEngine
 from detection_core.engine.ray.messages import Answer, Call, DetectorReport, FromDetector
 from detection_core.engine.ray.settings import DEPLOYMENT
@@ -53,7 +53,7 @@ class Detector:
         self._engine = LocalEngine(device, kept_results=0)
 
     async def detect(self, pixels: NDArray[np.uint8], call: Call, weights: NDArray[np.uint8] | None = None) -> AsyncIterator[FromDetector]:
-        """Yields the states of a job that takes long, and last its answer, or an error for the user.
+        """Yields the states of a job or a call that takes long, and last its answer, or an error for the user.
 
         Args:
             pixels: RGB uint8 [H,W,3].
@@ -61,11 +61,14 @@ class Detector:
             weights: The bytes of a user's model file, or None for other models.
         """
         await self.registered_model(serve.get_multiplexed_model_id())
-        job = None
+        job: Job | None = None
         try:
             spec = await asyncio.to_thread(local_copy, call.spec, weights)
             image = LoadedImage(Image.fromarray(pixels), (), "array", False, "")
-            job = self._engine.submit(image, spec, measure=call.measure, keep=False, tasks=call.tasks)
+            if call.function is None:
+                job = self._engine.submit(image, spec, measure=call.measure, keep=False, tasks=call.tasks)
+            else:
+                job = self._engine.call(call.function, image, spec)
             result = asyncio.wrap_future(job.future)
             seen: JobState | None = None
             while not result.done():

@@ -11,8 +11,9 @@ import torch.hub
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from detection_core.models.checkpoint import file_revision
 from detection_core.models.spec import ModelSpec
-from detection_core.models.weights import fetch_weights
+from detection_core.models.weights import WeightsError, fetch_weights
 
 # In torch.hub's folder: files that the page has sent.
 _FOLDER = "detection-explorer-models"
@@ -22,14 +23,21 @@ def read_weights(spec: ModelSpec) -> NDArray[np.uint8] | None:
     """Reads a user's model file as it is sent to the detectors; None for other models, which each machine has or downloads itself.
 
     Raises:
-        WeightsError: If the file has been removed.
+        WeightsError: If the file has been removed, or replaced since the spec was made from it.
         OSError: If it cannot be read.
     """
-    return None if spec.file is None else np.fromfile(fetch_weights(spec), np.uint8)
+    if spec.file is None:
+        return None
+    path = fetch_weights(spec)
+    content = np.fromfile(path, np.uint8)
+    if file_revision(path.stat()) != spec.revision:
+        # The new file may also have other classes than the spec.
+        raise WeightsError(f"“{path.name}” has been replaced while it was read. Try again.")
+    return content
 
 
 def local_copy(spec: ModelSpec, weights: NDArray[np.uint8] | None) -> ModelSpec:
-    """Returns the spec with a file on this machine, which is written unless an earlier call has done so.
+    """Returns the spec of a copy of its file on this machine, which is written unless an earlier call has done so.
 
     Args:
         spec: The model.
@@ -45,4 +53,4 @@ def local_copy(spec: ModelSpec, weights: NDArray[np.uint8] | None) -> ModelSpec:
             part = file.with_suffix(".part")
             weights.tofile(part)
             part.replace(file)
-    return replace(spec, file=file)
+    return replace(spec, file=file, revision=file_revision(file.stat()))

@@ -5,7 +5,7 @@
 import { addCounts, inWords, visibleCount } from "../components/js/class_counts.js";
 import { createSlider } from "../components/js/controls.js";
 import { chosenFiles, droppedFiles } from "../components/js/chosen_files.js";
-import { thresholdFor } from "../components/js/chosen_thresholds.js";
+import { onThreshold, thresholdFor } from "../components/js/chosen_thresholds.js";
 import { collectRefs, counted, debounce, formatScore, oncePerFrame, setAttribute, setText, show } from "../components/js/dom.js";
 import { createDropZone } from "../components/js/drop_zone.js";
 import { createExportMenu } from "../components/js/export_menu.js";
@@ -234,6 +234,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   ui.chooseNone.addEventListener("click", () => selectAll(false));
   ui.remove.addEventListener("click", removeSelected);
   ui.cancel.addEventListener("click", () => state.queue.stop());
+  onThreshold("batch", (key, threshold) => { if (isSameModel(key, state.start?.model.key)) change({ threshold: slider.set(threshold) }); });
   ui.defaultThreshold.addEventListener("click", () => state.start && change({ threshold: slider.set(state.start.threshold) }));
   createDropZone(ui.root, async (transfer) => add(await droppedFiles(transfer)));
 

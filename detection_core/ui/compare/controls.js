@@ -1,7 +1,9 @@
 // The controls of a comparison: what is seen, which objects count, classes, layers and style.
 
+import { onThreshold } from "../components/js/chosen_thresholds.js";
 import { createChips, createChoice, createLayerButtons, createSlider, createStyleSliders, layersFor, toggled } from "../components/js/controls.js";
 import { formatScore, make, setText, show } from "../components/js/dom.js";
+import { isSameModel } from "../components/js/model_keys.js";
 import { createPairPicker } from "./pairs.js";
 import { countedObjects } from "./selection.js";
 import { WHY } from "./words.js";
@@ -30,6 +32,14 @@ export function createControls(ui, state, layers, onChange) {
   const styleSliders = createStyleSliders(ui, onChange);
   /** By model id. @type {Map<string, ReturnType<typeof makeOwnSlider>>} */
   let ownSliders = new Map();
+
+  onThreshold("compare", (key, threshold) => {
+    const chosen = state.models.filter(({ id }) => isSameModel(id, key));
+    if (!chosen.length) return;
+    for (const model of chosen) model.threshold = threshold;
+    onChange({ thresholds: { ...state.settings.thresholds, ...Object.fromEntries(chosen.map(({ id }) => [id, threshold])) } });
+    buildOwnSliders();
+  });
 
   /** Fits the controls to the models; sliders take the settings over. */
   function build() {

@@ -2,6 +2,7 @@
 
 import { thresholdOf } from "./selection.js";
 import { setText, show } from "../components/js/dom.js";
+import { copyText } from "../components/js/feedback.js";
 
 /** @type {Record<string, string>} */
 const LINK_NAMES = { rule: "rule", threshold: "t", top: "top", iou: "iou", mode: "mode", votes: "votes", opacity: "opacity", keypoint_threshold: "keypoints" };
@@ -30,16 +31,6 @@ export function comparisonLink(image, models, settings, defaults, layers) {
   if (off.length) query.push(`off=${off.join(",")}`);
   if (settings.hidden_classes.length) add("hide", settings.hidden_classes.join("\n"));
   return `${location.origin}${location.pathname}?${query.join("&")}`;
-}
-
-/** Whether it worked; browsers allow it only on secure pages. @param {string} text */
-async function copyText(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 const KEEP_QUESTION = "This image is in this visit only. To be in a link it must be kept on the server, without what the camera wrote into it; whoever has the link sees it.";

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -124,8 +124,8 @@ class CompareTab:
         self._compare_button.click(self.press_compare, inputs, outputs, **CONCURRENT, **QUIET)
         file_events = [self._add_button.upload, self._image_id.submit]
         file_inputs = [self._add_button, self._image_id, *inputs]
-        gr.on(file_events, self.add_results, file_inputs, file_outputs, **CONCURRENT, **QUIET)
-        self._skip_button.click(self.add_valid_results, file_inputs, file_outputs, **CONCURRENT, **QUIET)
+        gr.on(file_events, self.add_results(skip_invalid=False), file_inputs, file_outputs, **CONCURRENT, **QUIET)
+        self._skip_button.click(self.add_results(skip_invalid=True), file_inputs, file_outputs, **CONCURRENT, **QUIET)
         self._remove_button.click(self.remove_results, [self._image, self.slots, self._link], file_outputs, **CONCURRENT, **QUIET)
         self._cancel_button.click(self.cancel, None, [self._view, self._cancel_button], queue=False, **QUIET)
         self._view.measure(self.measure, inputs, outputs, **CONCURRENT, **QUIET)
@@ -156,70 +156,52 @@ class CompareTab:
             return
         yield from self.compare(path, keys, files, link, request)
 
-    def add_results(
-        self,
-        file: str | None,
-        image_id: str | None,
-        path: str | None,
-        keys: list[str],
-        files: list[str],
-        link: Mapping[str, Any],
-        request: gr.Request,
-    ) -> Iterator[tuple[Any, ...]]:
-        """Reads a results file and compares with it; asks for the image's id if the file holds results for several images."""
-        yield from self._add_results(file, image_id, path, keys, files, link, request, skip_invalid=False)
+    def add_results(self, *, skip_invalid: bool) -> Callable[..., Iterator[tuple[Any, ...]]]:
+        """Returns the handler that reads a results file and compares with it.
 
-    def add_valid_results(
-        self,
-        file: str | None,
-        image_id: str | None,
-        path: str | None,
-        keys: list[str],
-        files: list[str],
-        link: Mapping[str, Any],
-        request: gr.Request,
-    ) -> Iterator[tuple[Any, ...]]:
-        """Reads a results file without its invalid entries and compares with it."""
-        yield from self._add_results(file, image_id, path, keys, files, link, request, skip_invalid=True)
+        It asks for the image's id if the file holds results for several images, and offers to read a file without its invalid entries.
 
-    def _add_results(
-        self,
-        file: str | None,
-        image_id: str | None,
-        path: str | None,
-        keys: list[str],
-        files: list[str],
-        link: Mapping[str, Any],
-        request: gr.Request,
-        *,
-        skip_invalid: bool,
-    ) -> Iterator[tuple[Any, ...]]:
-        """Adds a file; offers to read it without invalid entries if it has any."""
-        title = Path(file or "").name
-        try:
-            if file is None:
-                raise ResultsFormatError("The upload has failed. Choose the file again.")
-            if path is None:
-                raise ImageError("First choose the image that the results are for.")
-            name = self.results_files.add(
-                Path(file),
-                read_upload(path),
-                image_id or "",
-                file_name=Path(path).name,
-                skip_invalid=skip_invalid,
-                compared=_classes_of(keys),
-            )
-        except SeveralImagesError as error:
-            failure = _failure(f"Which of the images in “{title}” is this?", str(error))
-            yield failure, *_NOTHING[1:], gr.skip(), gr.skip(), _visible(True), _visible(False)
-            return
-        except (UserError, OSError) as error:
-            failure = _failure(f"“{title}” cannot be used", str(error))
-            yield failure, *_NOTHING[1:], gr.skip(), gr.skip(), gr.skip(), _visible(isinstance(error, InvalidEntryError))
-            return
-        files = [*files, name]
-        for update in self.compare(path, keys, files, link, request):
-            yield *update, files, _visible(True), gr.update(visible=False, value=""), _visible(False)
+        Args:
+            skip_invalid: Whether invalid entries are left out.
+        """
+
+        # Not a partial, in which Gradio does not find the request.
+        def add(
+            file: str | None,
+            image_id: str | None,
+            path: str | None,
+            keys: list[str],
+            files: list[str],
+            link: Mapping[str, Any],
+            request: gr.Request,
+        ) -> Iterator[tuple[Any, ...]]:
+            title = Path(file or "").name
+            try:
+                if file is None:
+                    raise ResultsFormatError("The upload has failed. Choose the file again.")
+                if path is None:
+                    raise ImageError("First choose the image that the results are for.")
+                name = self.results_files.add(
+                    Path(file),
+                    read_upload(path),
+                    image_id or "",
+                    file_name=Path(path).name,
+                    skip_invalid=skip_invalid,
+                    compared=_classes_of(keys),
+                )
+            except SeveralImagesError as error:
+                failure = _failure(f"Which of the images in “{title}” is this?", str(error))
+                yield failure, *_NOTHING[1:], gr.skip(), gr.skip(), _visible(True), _visible(False)
+                return
+            except (UserError, OSError) as error:
+                failure = _failure(f"“{title}” cannot be used", str(error))
+                yield failure, *_NOTHING[1:], gr.skip(), gr.skip(), gr.skip(), _visible(isinstance(error, InvalidEntryError))
+                return
+            files = [*files, name]
+            for update in self.compare(path, keys, files, link, request):
+                yield *update, files, _visible(True), gr.update(visible=False, value=""), _visible(False)
+
+        return add
 
     def remove_results(self, path: str | None, keys: list[str], link: Mapping[str, Any], request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """Compares without results from files."""

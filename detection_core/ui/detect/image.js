@@ -7,12 +7,15 @@ import { listenForObjectKeys } from "../components/js/object_keys.js";
 import { OVERLAY_LAYERS, createOverlay } from "../components/js/overlay.js";
 import { createViewport } from "../components/js/viewport.js";
 
+const MOST_CENTERED = 6;
+
 /**
  * @param {Refs} ui the view's elements
- * @param {{ onActive: (indices: number[]) => void, onSelected: (index: number) => void, onCamera: (camera: any) => void, onSay: (words: string) => void }} handlers called with the
- *   objects that are emphasized, which one is selected, -1 for none, the camera after every change, and what screen readers shall read out
+ * @param {{ onActive: (indices: number[]) => void, onSelected: (index: number) => void, onCamera: (camera: any) => void, onSay: (words: string) => void, partnersOf?: (index: number) => number[] }} handlers called with the
+ *   objects that are emphasized, which one is selected, -1 for none, the camera after every change, and what screen readers shall read out;
+ *   `partnersOf` says which others are emphasized with the selected one
  */
-export function createImage(ui, { onActive, onSelected, onCamera, onSay }) {
+export function createImage(ui, { onActive, onSelected, onCamera, onSay, partnersOf = () => [] }) {
   const overlay = createOverlay(ui.overlay);
   const labels = createLabels(ui.labels);
   const viewport = createViewport(ui.frame, moveCamera, (point) => select(objectUnder(point)));
@@ -51,7 +54,7 @@ export function createImage(ui, { onActive, onSelected, onCamera, onSay }) {
   }
 
   function emphasize() {
-    const active = [...new Set([hovered, selected])].filter((index) => index >= 0);
+    const active = [...new Set([hovered, selected, ...(selected >= 0 ? partnersOf(selected) : [])])].filter((index) => index >= 0);
     overlay.setActive(active);
     labels.setActive(active);
     onActive(active);
@@ -86,8 +89,8 @@ export function createImage(ui, { onActive, onSelected, onCamera, onSay }) {
     ui.frame.classList.toggle("dv-pointing", index >= 0);
     show(ui.tooltip, index >= 0);
     if (index < 0) return;
-    const { name, score, box: [x1, y1, x2, y2] } = objects[index];
-    setText(ui.tooltip, `${shorten(name)} · ${formatScore(score)} · ${Math.round(x2 - x1)}×${Math.round(y2 - y1)} px`);
+    const { name, score, annotated, box: [x1, y1, x2, y2] } = objects[index];
+    setText(ui.tooltip, `${shorten(name)} · ${annotated ? "annotated" : formatScore(score)} · ${Math.round(x2 - x1)}×${Math.round(y2 - y1)} px`);
     const { width, height } = viewport.size();
     const x = clamp(point[0] + 14, 4, Math.max(width - ui.tooltip.offsetWidth - 4, 4));
     const y = point[1] + 44 > height ? point[1] - 38 : point[1] + 16;
@@ -167,10 +170,25 @@ export function createImage(ui, { onActive, onSelected, onCamera, onSay }) {
     setKeypointThreshold: overlay.setKeypointThreshold,
     objectNear,
     toImage: (/** @type {MouseEvent} */ event) => viewport.toImage(viewport.framePoint(event)),
+    /** Pans to a point of the image that lies outside the frame. @param {number[]} point */
+    reveal([x, y]) {
+      const [left, top] = viewport.toFrame([x, y, x, y]);
+      const { width, height } = viewport.size();
+      const isVisible = left >= 0 && top >= 0 && left <= width && top <= height;
+      if (!isVisible) viewport.moveTo({ zoom: viewport.camera().zoom, center: [x, y] });
+    },
     isShown: (/** @type {number} */ index) => shown[index],
     selected: () => selected,
     select,
     hover,
+    /** Moves to an object, so that a small one takes a third of the frame. @param {number} index */
+    center(index) {
+      const [x1, y1, x2, y2] = objects[index].box;
+      const { width, height } = viewport.size();
+      const { scale, zoom } = viewport.camera();
+      const fits = Math.min(width / Math.max(x2 - x1, 1), height / Math.max(y2 - y1, 1)) / (scale / zoom);
+      viewport.moveTo({ zoom: Math.min(fits / 3, MOST_CENTERED), center: [(x1 + x2) / 2, (y1 + y2) / 2] });
+    },
     emphasize,
     layLabels,
     measure: viewport.measure,

@@ -49,7 +49,7 @@ export function mount({ element, props, trigger, server, watch, constants }) {
   const panel = createPanel(ui, constants.layers, { settings: () => settings, onChange: change });
   const formats = createExportMenu(ui.formats, constants.exportFormats, ([format]) => askForDownload(format));
 
-  const explaining = { server, begin: () => trigger("explain"), result: () => result, threshold: () => settings.threshold };
+  const explaining = { server, begin: () => trigger("explain"), result: () => result, threshold: () => settings.threshold, say: announcer.say };
   const explain = constants.explains ? createExplain(ui, image, explaining) : null;
   show(ui.explain, explain !== null);
 

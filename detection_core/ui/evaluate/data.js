@@ -89,7 +89,7 @@ export function mount({ element, props, trigger, upload, watch, constants }) {
     if (!sent) return;
     state.busy = "Reading and checking the data";
     draw();
-    trigger("load", { files: sent });
+    trigger("read", { files: sent });
   }
 
   /** @param {ChosenFile[]} files */
@@ -118,7 +118,7 @@ export function mount({ element, props, trigger, upload, watch, constants }) {
   ui.sample.addEventListener("click", () => {
     state.busy = "Reading the sample";
     draw();
-    trigger("load", { files: [] });
+    trigger("read", { files: [] });
   });
   ui.skip.addEventListener("click", () => {
     state.busy = "Leaving faults out";
@@ -131,10 +131,12 @@ export function mount({ element, props, trigger, upload, watch, constants }) {
   watch("value", receive);
 }
 
+const listed = (/** @type {string[]} */ words) => words.join(", ").replace(/, ([^,]*)$/, " and $1");
+
 /** @param {DataFacts | null} facts */
 function wordsOf(facts) {
-  if (!facts) return "The built-in sample: eight photos with hand-drawn annotations. Too few to judge a model by.";
+  if (!facts) return "The built-in sample: eight images with hand-drawn annotations. Too few to judge a model by.";
   const { name, images, objects, classes, tasks, fault_count } = facts;
-  const size = `${name}: ${counted(images, "image")}, ${counted(objects, "object")}, ${classes.toLocaleString("en")} ${classes === 1 ? "class" : "classes"}, with ${tasks.join(", ")}.`;
+  const size = `${name}: ${counted(images, "image")}, ${counted(objects, "object")}, ${classes.toLocaleString("en")} ${classes === 1 ? "class" : "classes"}, with ${listed(tasks)}.`;
   return fault_count ? `${size} The data has ${counted(fault_count, "fault")}:` : size;
 }

@@ -10,7 +10,7 @@ import { formatScore, make, makeButton, makeSvg, setText, show } from "../compon
  * @param {{ section: HTMLElement, title: HTMLElement, list: HTMLElement, more: HTMLElement }} parts
  * @param {Mounting["server"]} server
  * @param {number} most crops of one request
- * @param {(shown: Shown) => void} onOpen
+ * @param {(objects: Shown[], at: number) => void} onOpen called with all of them and the place of the chosen one
  */
 export function createGallery({ section, title, list, more }, server, most, onOpen) {
   let key = "";
@@ -45,7 +45,7 @@ export function createGallery({ section, title, list, more }, server, most, onOp
   function add() {
     const next = objects.slice(list.children.length, list.children.length + most);
     for (const shown of next) {
-      const { item, fill } = cardOf(shown);
+      const { item, fill } = cardOf(shown, objects.indexOf(shown));
       list.append(item);
       const part = [shown.image, ...(shown.part ?? unionOf(shown.annotated, shown.detected))];
       const crop = known.get(part.join());
@@ -74,10 +74,10 @@ export function createGallery({ section, title, list, more }, server, most, onOp
     if (isInView) load();
   }).observe(list);
 
-  /** @param {Shown} shown */
-  function cardOf(shown) {
+  /** @param {Shown} shown @param {number} at */
+  function cardOf(shown, at) {
     const item = make("li");
-    const button = makeButton("ev-crop", "", () => onOpen(shown));
+    const button = makeButton("ev-crop", "", () => onOpen(objects, at));
     const frame = make("span", "ev-crop-frame");
     const score = shown.score === null ? "" : ` ${formatScore(shown.score)}`;
     button.append(frame, make("span", "ev-crop-words", `${shown.label}${score}`));

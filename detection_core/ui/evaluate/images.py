@@ -16,7 +16,7 @@ from detection_core.ui.components.client_values import bounded
 # Of one request; the browser asks for more as they come into view.
 MOST_CROPS = 24
 _CROP = 200
-_PHOTO = 1600
+_LARGEST = 1600
 # What is shown around an object, as a part of its longer side, and at least in pixels.
 _MARGIN, _LEAST_MARGIN = 0.25, 12
 
@@ -47,7 +47,7 @@ def crop(image: AnnotatedImage, box: Sequence[float]) -> dict[str, Any]:
     return {"url": _data_url(part), "part": [left, top, right - left, bottom - top]}
 
 
-def photo(image: AnnotatedImage) -> dict[str, Any]:
+def whole_image(image: AnnotatedImage) -> dict[str, Any]:
     """A whole image: `url`, a data URL, and `width` and `height` in pixels of the data.
 
     Raises:
@@ -57,7 +57,7 @@ def photo(image: AnnotatedImage) -> dict[str, Any]:
         pixels = read_upright(image)
     except (ImageError, OSError) as error:
         raise DataError(f"{image.file_name} can no longer be read. Choose the data again.") from error
-    scale = min(1.0, _PHOTO / max(pixels.size))
+    scale = min(1.0, _LARGEST / max(pixels.size))
     if scale < 1:
         pixels = pixels.resize((max(1, round(pixels.width * scale)), max(1, round(pixels.height * scale))), Image.Resampling.BILINEAR)
     width, height = image.size

@@ -1,4 +1,4 @@
-// Which class of a model stands for which class of the data: by name, and changed by the visitor.
+// Which class of a model stands for which class of the data: by name, or as the visitor wants.
 
 import { make, setText, show } from "../components/js/dom.js";
 import { modelName } from "./tables.js";
@@ -23,9 +23,10 @@ export function createMapping(ui, state, onApply) {
     const { partners, left_out, not_detected, title } = model;
     const details = make("details");
     const summary = make("summary");
-    const facts = [`${Object.keys(partners).length} classes have a partner`];
-    if (not_detected.length) facts.push(`${not_detected.length} of the data's are not detected: ${shortList(not_detected)}`);
-    if (left_out.length) facts.push(`${left_out.length} of the model's are left out`);
+    const count = Object.keys(partners).length;
+    const facts = [count === 1 ? "1 class is mapped" : `${count} classes are mapped`];
+    if (not_detected.length) facts.push(`not detected: ${shortList(not_detected)}`);
+    if (left_out.length) facts.push(`left out: ${shortList(left_out)}`);
     summary.append(modelName(title, place), make("span", "ev-faint", ` ${facts.join("; ")}.`));
     details.append(summary);
     // A list of eighty classes with eighty choices each is made only for who wants to see it.
@@ -61,7 +62,7 @@ export function createMapping(ui, state, onApply) {
     state.changes = changes;
     onApply();
   });
-  setText(ui.mappingWords, "Classes are matched by name. Open a model to give a class another partner, or to leave it out.");
+  setText(ui.mappingWords, "Classes are mapped by name. Open a model to map one of its classes to another class of the data, or to leave it out. No model runs again.");
   return { build };
 }
 

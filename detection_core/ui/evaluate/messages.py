@@ -11,6 +11,7 @@ from pydantic import Field
 
 from detection_core.evaluation.ground_truth import IOU_TYPES, IouType
 from detection_core.evaluation.overlaps import LOWEST_IOU
+from detection_core.formats.thresholds import ModelThresholds
 from detection_core.ui.components.client_values import bounded, mapping_of, text_of
 from detection_core.ui.components.messages import PageMessage, ViewStatus
 
@@ -55,6 +56,8 @@ class EvaluateMessage(PageMessage):
     status: ViewStatus | None = None
     # See `payload.result_payload`; unlike any other's `turn`, because Gradio sends a message twice.
     turn: str = ""
+    # What a link wants, see link.py.
+    link: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     # Only on the way from the browser.
     order: dict[str, Any] | None = None
@@ -85,7 +88,7 @@ class EvaluateOrder:
         iou_type: What is compared.
         iou: Lowest IoU of a match.
         changes: By a model's name, the data's class by the model's class; None leaves a class out.
-        thresholds: Score thresholds by a model's name.
+        thresholds: Score thresholds by a model's name; those of single classes by the data's name of the class.
         format: Which file is to be downloaded.
     """
 
@@ -93,7 +96,7 @@ class EvaluateOrder:
     iou_type: IouType = "bbox"
     iou: float = 0.5
     changes: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
-    thresholds: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str, ModelThresholds] = field(default_factory=dict)
     format: str = ""
 
     @classmethod
@@ -103,15 +106,22 @@ class EvaluateOrder:
         sent_type = values.get("iou_type")
         wanted: IouType = next((kind for kind in IOU_TYPES.values() if kind == sent_type), "bbox")
         changes = {name: _texts(each) for name, each in list(mapping_of(values.get("changes")).items())[:_MOST_CHANGES]}
-        thresholds = {name: bounded(each, 0, 1, -1) for name, each in list(mapping_of(values.get("thresholds")).items())[:_MOST_CHANGES]}
+        thresholds = {name: _thresholds(each) for name, each in list(mapping_of(values.get("thresholds")).items())[:_MOST_CHANGES]}
         return cls(
             evaluation=text_of(values.get("evaluation")),
             iou_type=wanted,
             iou=round(bounded(values.get("iou"), LOWEST_IOU, 1, 0.5), 2),
             changes=changes,
-            thresholds={name: each for name, each in thresholds.items() if each >= 0},
+            thresholds={name: each for name, each in thresholds.items() if each is not None},
             format=text_of(values.get("format")),
         )
+
+
+def _thresholds(sent: object) -> ModelThresholds | None:
+    values = mapping_of(sent)
+    usual = bounded(values.get("all"), 0, 1, -1)
+    of_classes = {name: bounded(each, 0, 1, -1) for name, each in list(mapping_of(values.get("classes")).items())[:_MOST_CHANGES]}
+    return None if usual < 0 else ModelThresholds(usual, {name: each for name, each in of_classes.items() if each >= 0})
 
 
 def _texts(sent: object) -> dict[str, str | None]:

@@ -15,7 +15,6 @@ from detection_core.ui.evaluate.store import VisitorEvaluation
 
 # Of one model, the ones with the highest scores: ten times as many as the browser needs for 50 ms a move, and 10 MB.
 MOST_DETECTIONS = 60_000
-_INTERVALS = ("AP", "AP50", "AP75", "APS", "APM", "APL", "AR")
 
 
 def result_payload(entry: VisitorEvaluation, evaluated: Evaluated, iou: float, tasks: Sequence[str]) -> dict[str, Any]:
@@ -36,6 +35,7 @@ def result_payload(entry: VisitorEvaluation, evaluated: Evaluated, iou: float, t
     return {
         "evaluation": entry.token,
         "name": entry.name,
+        "is_sample": entry.is_sample,
         "iou_type": truth.iou_type,
         "tasks": list(tasks),
         "iou": iou,
@@ -48,7 +48,9 @@ def result_payload(entry: VisitorEvaluation, evaluated: Evaluated, iou: float, t
             "ignored": truth.ignored.astype(int).tolist(),
             "box": _boxes(truth.boxes),
         },
-        "models": [_model(model, iou, titles.get(model.name, model.name)) for model in evaluated.models],
+        "models": [
+            _model(model, iou, titles.get(model.name, model.name)) | {"linkable": model.name in entry.models} for model in evaluated.models
+        ],
         "differences": [_difference(evaluated, a, b) for a, b in evaluated.pairs()],
         "failed": [{"name": titles.get(name, name), "reason": reason} for name, reason in evaluated.failed.items()],
         "notes": notes,
@@ -73,7 +75,7 @@ def _model(model: ModelEvaluation, iou: float, title: str) -> dict[str, Any]:
         "threshold": model.threshold,
         "floor": floor,
         "summary": model.figures.summary,
-        "intervals": {name: list(found) for name in _INTERVALS if (found := bounds.get(name))},
+        "intervals": {name: list(found) for name, found in bounds.items() if found},
         "classes": [_class_row(model, label) for label in np.flatnonzero(model.matches.objects[0]).tolist()],
         "errors": {
             size: {"ap": kinds.ap, "kinds": {str(kind): [count, kinds.gains[kind]] for kind, count in kinds.counts.items()}}

@@ -5,6 +5,7 @@ import { createCurves } from "./curves.js";
 import { outcomeOf } from "./paired.js";
 
 /** @typedef {{ all: number, byLabel: Map<number, number> }} ModelThresholds */
+/** @typedef {{ iou: number, iou_type: string, label: string, thresholds: Record<string, { all: number, classes: Record<string, number> }> }} LinkSettings see link.py */
 /** @typedef {ReturnType<typeof createCurves>} Curves */
 
 export class EvaluateState {
@@ -29,9 +30,12 @@ export class EvaluateState {
     this.iou = 0.5;
     this.sort = { key: "objects", down: true };
     this.summarySort = { key: "", down: true };
+    this.recallSort = { key: "", down: true };
     this.size = "all";
     /** @type {string[]} */
     this.notes = [];
+    /** What a link wants of the first results. @type {LinkSettings | null} */
+    this.wanted = null;
     /** @type {Curves[]} */
     this.curves = [];
     /** @type {number[]} */
@@ -56,6 +60,23 @@ export class EvaluateState {
     if (isOtherData) this.label = null;
     if (isOtherData || areOtherModels) Object.assign(this, { shown: 0, pair: [0, 1] });
     this.cell = null;
+    if (this.wanted) this.restore(this.wanted, result.categories);
+  }
+
+  /** A link was opened: what is compared is known to Python at once, the rest waits for results. @param {LinkSettings} link */
+  takeLink(link) {
+    Object.assign(this, { iou: link.iou, iou_type: link.iou_type, wanted: link });
+  }
+
+  /** @param {LinkSettings} wanted @param {string[]} categories */
+  restore({ label, thresholds }, categories) {
+    for (const { name } of this.models) {
+      const { all, classes } = thresholds[name] ?? {};
+      const known = Object.entries(classes ?? {}).flatMap(([own, threshold]) => (categories.includes(own) ? [[categories.indexOf(own), threshold]] : []));
+      if (all !== undefined) this.thresholds.set(name, { all, byLabel: new Map(/** @type {[number, number][]} */ (known)) });
+    }
+    this.label = categories.indexOf(label) > 0 ? categories.indexOf(label) : null;
+    this.wanted = null;
   }
 
   /** @param {number} place the model's @returns {ModelThresholds} */
@@ -106,7 +127,9 @@ export class EvaluateState {
 
   /** What Python is to know of it. */
   order() {
-    const thresholds = Object.fromEntries([...this.thresholds].map(([name, { all }]) => [name, all]));
+    const categories = this.result?.categories ?? [];
+    const ofClasses = (/** @type {Map<number, number>} */ byLabel) => Object.fromEntries([...byLabel].map(([label, threshold]) => [categories[label], threshold]));
+    const thresholds = Object.fromEntries([...this.thresholds].map(([name, { all, byLabel }]) => [name, { all, classes: ofClasses(byLabel) }]));
     return { evaluation: this.result?.evaluation ?? "", iou_type: this.iou_type, iou: this.iou, changes: this.changes, thresholds };
   }
 }

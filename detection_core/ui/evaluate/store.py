@@ -40,6 +40,7 @@ class VisitorEvaluation:
         faults: Its faults, one line each.
         notes: Sentences about the data.
         titles: Names of the models for people, by their names.
+        models: Keys of those of them that run here, which are not results files.
         run: The latest finished run.
         results: What has been computed from it, by what is compared.
         running: How many runs of models on it are in progress.
@@ -56,6 +57,7 @@ class VisitorEvaluation:
     faults: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     titles: dict[str, str] = field(default_factory=dict)
+    models: frozenset[str] = frozenset()
     run: EvaluationRun | None = None
     results: dict[IouType, Evaluated] = field(default_factory=dict)
     running: int = 0

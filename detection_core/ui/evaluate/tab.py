@@ -21,10 +21,12 @@ from detection_core.evaluation.ground_truth import IouType
 from detection_core.evaluation.report import write_report
 from detection_core.models.catalog import ASSETS, COCO_MODEL
 from detection_core.models.model_key import usual_key
+from detection_core.models.spec import ModelSpec
 from detection_core.ui.components.client_values import bounded, mapping_of, text_of
 from detection_core.ui.components.messages import ViewError, ViewStatus
-from detection_core.ui.components.model_slots import ModelSlots
-from detection_core.ui.evaluate.images import MOST_CROPS, crop, photo, sent_box
+from detection_core.ui.components.model_slots import ModelSlots, slots_value
+from detection_core.ui.evaluate.images import MOST_CROPS, crop, sent_box, whole_image
+from detection_core.ui.evaluate.link import settings_from_link
 from detection_core.ui.evaluate.messages import MOST_FAULTS, DataFacts, DataMessage, DataOrder, EvaluateMessage, EvaluateOrder
 from detection_core.ui.evaluate.payload import result_payload
 from detection_core.ui.evaluate.shapes import image_shapes
@@ -62,6 +64,7 @@ class EvaluateTab:
 
     Attributes:
         slots: The models, for the page to refresh.
+        link_outputs: Outputs of `open_link`.
         evaluations: Where evaluations are kept, once the page is wired.
     """
 
@@ -80,8 +83,9 @@ class EvaluateTab:
                 self._cancel_button = gr.Button("Cancel", visible=False)
                 gr.Markdown(_HELP, elem_classes="fine-print")
             with gr.Column(scale=1, min_width=320):
-                functions = map(server_function, (self.crops, self.photo))
+                functions = map(server_function, (self.crops, self.whole_image))
                 self._view = EvaluateView(*functions)
+        self.link_outputs: list[Component] = [self.slots, self._view]
 
     def wire(self, page: gr.Blocks) -> None:
         """Connects the events.
@@ -92,7 +96,7 @@ class EvaluateTab:
         self.evaluations = EvaluationStore(Path(self._view.GRADIO_CACHE))
         inputs: list[Component] = [self.slots, self._data, self._view]
         outputs: list[Component] = [self._data, self._view, self._cancel_button]
-        self._data.load(self.load, None, outputs, concurrency_limit=4, **QUIET)
+        self._data.read(self.load, None, outputs, concurrency_limit=4, **QUIET)
         self._data.skip(self.skip, self._data, self._data, concurrency_limit=4, **QUIET)
         for event in (self._button.click, self._view.again):
             event(self.evaluate, inputs, outputs, **CONCURRENT, **QUIET)
@@ -150,6 +154,7 @@ class EvaluateTab:
                 yield gr.skip(), EvaluateMessage(status=status), gr.skip()
             yield gr.skip(), EvaluateMessage(status=ViewStatus(stage="run", text="Computing the figures")), gr.skip()
             entry.run, entry.titles, entry.results = run, titles, {}
+            entry.models = frozenset(candidate.name for candidate in candidates if isinstance(candidate.source, ModelSpec))
             message = self._results(entry, iou_type, order.iou)
         except Cancelled:
             yield (gr.skip(), EvaluateMessage(), _visible(False)) if self._turns.is_current(visitor, turn) else _NOTHING
@@ -201,7 +206,7 @@ class EvaluateTab:
             crops.append({"error": "No image"} if image is None or box is None else await to_thread.run_sync(crop, image, box))
         return {"crops": crops}
 
-    async def photo(self, sent: Any) -> dict[str, Any]:
+    async def whole_image(self, sent: Any) -> dict[str, Any]:
         """Server function: a whole image of the data, and the shapes of its objects and of what a `model` detects."""
         request = mapping_of(sent)
         order = EvaluateOrder.from_client(request)
@@ -212,12 +217,12 @@ class EvaluateTab:
         if evaluated is None or image is None or not isinstance(place, int):
             return {"error": "This image is no longer kept on the server. Evaluate again."}
         try:
-            picture = await to_thread.run_sync(photo, image)
+            pixels = await to_thread.run_sync(whole_image, image)
         except DataError as error:
             return {"error": str(error)}
         name, lowest = text_of(request.get("model")), bounded(request.get("lowest"), 0, 1, 0)
         shapes = await to_thread.run_sync(image_shapes, evaluated, name, place, lowest)
-        return picture | shapes
+        return pixels | shapes
 
     def cancel(self, request: gr.Request) -> Update:
         """Cancels the visitor's evaluation; what is done is kept for the next one."""
@@ -225,6 +230,17 @@ class EvaluateTab:
         self._stop(visitor)
         note = "Cancelled. What is done is kept: press Evaluate to continue."
         return gr.skip(), EvaluateMessage(notes=[note]), _visible(False)
+
+    def open_link(self, request: gr.Request) -> tuple[Any, ...] | None:
+        """Values for `link_outputs` if the page was opened through a link to an evaluation; otherwise None."""
+        query = dict(request.query_params)
+        if query.get("tab") != "evaluate":
+            return None
+        keys, settings = settings_from_link(query)
+        note = "The link has set models, thresholds, IoU and class. Press Evaluate for the built-in sample, or choose your own data first."
+        states = self._engine.model_states()
+        slots = slots_value([key for key in keys if key in states], states, choose=True, fewest=0)
+        return slots, EvaluateMessage(link=settings, notes=[note])
 
     def leave(self, request: gr.Request) -> None:
         """Removes what a visitor who has gone leaves behind."""

@@ -9,6 +9,7 @@ import { figure, letterOf } from "./state.js";
 /** @typedef {{ head: Cell, cells: Cell[], values: (number | string | null)[] }} Row `values` are what is sorted by, the head's first */
 
 const SUMMARY = ["AP", "AP50", "AP75", "APS", "APM", "APL", "AR"];
+const RECALLS = ["AR1", "AR10", "AR", "AR50", "AR75", "ARS", "ARM", "ARL"];
 /** @type {Record<string, Column>} */
 const COLUMNS = Object.fromEntries(
   [
@@ -19,6 +20,13 @@ const COLUMNS = Object.fromEntries(
     ["APM", "M", "Medium objects"],
     ["APL", "L", "Large objects: more than 96² pixels"],
     ["AR", "AR", "Average recall with up to 100 detections an image"],
+    ["AR1", "AR1", "With one detection an image and class"],
+    ["AR10", "AR10", "With up to ten detections an image and class"],
+    ["AR50", "AR50", "At a keypoint similarity of 0.50"],
+    ["AR75", "AR75", "At a keypoint similarity of 0.75"],
+    ["ARS", "AR small", "Small objects: less than 32² pixels"],
+    ["ARM", "AR medium", "Medium objects"],
+    ["ARL", "AR large", "Large objects: more than 96² pixels"],
   ].map(([key, title, hint]) => [key, { key, title, hint }]),
 );
 
@@ -75,10 +83,26 @@ function fill(node, { text, small, node: inner }) {
 }
 
 /** Clicking a head again turns the order round. @param {Sort} sort @param {string} key @returns {Sort} */
-export const sortedBy = (sort, key) => ({ key, down: sort.key === key ? !sort.down : key !== "name" });
+const sortedBy = (sort, key) => ({ key, down: sort.key === key ? !sort.down : key !== "name" });
+
+/** The tables of all models and of the shown one's classes. @param {Refs} ui @param {import("./state.js").EvaluateState} state */
+export function drawTables(ui, state) {
+  writeSummary(ui.summary, state, (key) => {
+    state.summarySort = sortedBy(state.summarySort, key);
+    drawTables(ui, state);
+  });
+  writeRecalls(ui.recalls, state, (key) => {
+    state.recallSort = sortedBy(state.recallSort, key);
+    drawTables(ui, state);
+  });
+  writeClasses(ui.classes, state, (key) => {
+    state.sort = sortedBy(state.sort, key);
+    drawTables(ui, state);
+  });
+}
 
 /** @param {HTMLTableElement} table @param {import("./state.js").EvaluateState} state @param {(key: string) => void} onSort */
-export function writeSummary(table, state, onSort) {
+function writeSummary(table, state, onSort) {
   const { models } = state;
   const known = SUMMARY.filter((key) => models.some(({ summary }) => key in summary));
   const columns = [{ key: "name", title: "Model" }, ...known.map((key) => COLUMNS[key])];
@@ -100,8 +124,21 @@ export function writeSummary(table, state, onSort) {
   writeTable(table, columns, rows, state.summarySort, onSort);
 }
 
+/** Recall by the number of detections and by object size. @param {HTMLTableElement} table @param {import("./state.js").EvaluateState} state @param {(key: string) => void} onSort */
+function writeRecalls(table, state, onSort) {
+  const { models } = state;
+  const known = RECALLS.filter((key) => models.some(({ summary }) => key in summary));
+  const columns = [{ key: "name", title: "Model" }, ...known.map((key) => COLUMNS[key])];
+  const rows = models.map(({ title, summary, intervals }, place) => ({
+    head: { text: "", node: modelName(title, place) },
+    values: [title, ...known.map((key) => summary[key] ?? null)],
+    cells: known.map((key) => ({ text: figure(summary[key]), small: interval(intervals[key]) })),
+  }));
+  writeTable(table, columns, rows, state.recallSort, onSort);
+}
+
 /** @param {HTMLTableElement} table @param {import("./state.js").EvaluateState} state @param {(key: string) => void} onSort */
-export function writeClasses(table, state, onSort) {
+function writeClasses(table, state, onSort) {
   const model = state.models[state.shown];
   const categories = state.result?.categories ?? [];
   const known = SUMMARY.filter((key) => key in model.summary);

@@ -7,6 +7,8 @@ import { f1Of, precisionOf, recallOf, thinned } from "./curves.js";
 import { figure, letterOf } from "./state.js";
 import { modelName } from "./tables.js";
 
+const COLUMNS = ["Precision", "Recall", "F1", "Wrong", "Missed"];
+
 /** @typedef {import("./state.js").EvaluateState} State */
 /** @typedef {{ slider: ReturnType<typeof createSlider>, cells: HTMLElement[], best: HTMLButtonElement }} Part */
 
@@ -54,7 +56,12 @@ export function createThresholds(ui, state, { onChange, onUse }) {
       state.setThreshold(place, value);
       onChange();
     });
-    const cells = Array.from({ length: 5 }, () => make("td", "ev-number"));
+    const cells = COLUMNS.map((column) => {
+      const cell = make("td", "ev-number");
+      // Where the table is too narrow for its head.
+      cell.dataset.column = column;
+      return cell;
+    });
     const actions = make("td", "ev-actions");
     const best = makeButton("dv-link", "", () => {
       const value = drawn.best[place];

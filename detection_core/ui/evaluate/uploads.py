@@ -21,7 +21,7 @@ from detection_core.ui.shared.uploads import image_name, uploaded_path
 # As many as COCO's val2017 and its labels.
 MOST_FILES = 20_000
 _MOST_BYTES = 4 * 2**30
-_YAML_PATHS = ("path", "train", "val", "test")
+_YAML_PATHS = ("train", "val", "test")
 _GONE = "The upload is no longer on the server. Choose the data again."
 
 
@@ -124,7 +124,10 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _require_inside(folder: Path) -> None:
-    """Checks that descriptions of YOLO's data name no place outside of the folder: they could make the server read its own files."""
+    """Checks that descriptions of YOLO's data name no place outside of the folder: they could make the server read its own files.
+
+    A “path” outside is where the data was on the visitor's machine, which may be this one. It is left out, as if it were not there.
+    """
     for source in (path for pattern in ("*.yaml", "*.yml") for path in folder.rglob(pattern)):
         try:
             data = mapping_of(yaml.safe_load(source.read_text("utf-8-sig")))
@@ -132,6 +135,11 @@ def _require_inside(folder: Path) -> None:
             # Reading the data says what is wrong.
             continue
         root = data.get("path")
+        if isinstance(root, str) and not _is_inside(source.parent / root, folder):
+            # Another file: this one may be a link to the upload.
+            source.unlink()
+            source.write_text(yaml.safe_dump({name: value for name, value in data.items() if name != "path"}), "utf-8")
+            root = None
         roots = [source.parent, source.parent / root] if isinstance(root, str) else [source.parent]
         values = [value for name in _YAML_PATHS for value in _listed(data.get(name))]
         for value in values:

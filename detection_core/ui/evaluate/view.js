@@ -12,9 +12,10 @@ import { createDuel } from "./duel.js";
 import { createGallery } from "./gallery.js";
 import { createMapping } from "./mapping.js";
 import { createMatrix } from "./matrix.js";
-import { createPhoto } from "./photo.js";
+import { createImageDialog } from "./image_dialog.js";
+import { createLink } from "./link.js";
 import { EvaluateState, letterOf } from "./state.js";
-import { sortedBy, writeClasses, writeSummary } from "./tables.js";
+import { drawTables } from "./tables.js";
 import { createThresholds } from "./thresholds.js";
 
 const IOUS = [0.1, 0.3, 0.5, 0.6, 0.75, 0.9];
@@ -34,19 +35,19 @@ export function mount({ element, props, trigger, server, watch, constants }) {
   const hook = { lastRedrawMs: 0, redraws: 0 };
   const redrawSoon = oncePerFrame(redraw);
 
-  const photo = createPhoto(ui.photo, state, server);
-  const openShown = (/** @type {number} */ image) => photo.open(image, state.shown);
+  const dialog = createImageDialog(ui.imageDialog, state, server);
   const cellParts = { section: ui.cellSection, title: ui.cellTitle, list: ui.cellList, more: ui.cellMore };
-  const cellGallery = createGallery(cellParts, server, constants.mostCrops, ({ image }) => openShown(image));
+  const cellGallery = createGallery(cellParts, server, constants.mostCrops, (objects, at) => dialog.open(objects, at, state.shown));
   const pairParts = { section: ui.pairSection, title: ui.pairTitle, list: ui.pairList, more: ui.pairMore };
-  const pairGallery = createGallery(pairParts, server, constants.mostCrops, ({ image }) => photo.open(image, state.pair[state.kindOfPair === "onlyA" ? 1 : 0]));
+  const pairGallery = createGallery(pairParts, server, constants.mostCrops, (objects, at) => dialog.open(objects, at, state.pair[state.kindOfPair === "onlyA" ? 1 : 0]));
   const thresholds = createThresholds(ui, state, { onChange: redrawSoon, onUse: useThreshold });
   const matrix = createMatrix(ui, state, drawCell);
   const details = createDetails(ui, state);
   const imageParts = { section: ui.imageSection, title: ui.imageTitle, list: ui.imageList, more: ui.imageMore };
-  const imageGallery = createGallery(imageParts, server, constants.mostCrops, ({ image }) => photo.open(image, state.pair[1]));
+  const imageGallery = createGallery(imageParts, server, constants.mostCrops, (objects, at) => dialog.open(objects, at, state.pair[1]));
   const duel = createDuel(ui, state, { pairs: pairGallery, images: imageGallery }, redrawSoon);
   const mapping = createMapping(ui, state, () => ask("again"));
+  createLink(ui, state);
   const menu = createExportMenu(ui.download, constants.exportFormats, ([format]) => download(format));
   const packingTimeout = debounce(() => menu.setBusy(false), PATIENCE);
   const types = createChoice(ui.types, (iou_type) => look({ iou_type }));
@@ -65,6 +66,7 @@ export function mount({ element, props, trigger, server, watch, constants }) {
     writeStatus(ui, message.status);
     writeError(ui, message.error);
     if (message.error) menu.setBusy(false);
+    if (message.link) state.takeLink(message.link);
     if (message.result && message.turn !== state.turn) take(message);
     if (message.notes.length) showLines(ui.notes, message.notes);
     if (message.download) save(message.download, message.download_name);
@@ -99,7 +101,7 @@ export function mount({ element, props, trigger, server, watch, constants }) {
     duel.build();
     mapping.build();
     buildShown();
-    drawTables();
+    drawTables(ui, state);
     const ious = [...new Set([...IOUS, result.iou])].filter((iou) => iou >= constants.lowestIou).sort((a, b) => a - b);
     ui.iou.replaceChildren(...ious.map((iou) => Object.assign(make("option", "", formatScore(iou)), { value: String(iou) })));
     ui.iou.value = String(result.iou);
@@ -118,17 +120,6 @@ export function mount({ element, props, trigger, server, watch, constants }) {
     show(ui.toolbar, Boolean(state.result));
   }
 
-  function drawTables() {
-    writeSummary(ui.summary, state, (key) => {
-      state.summarySort = sortedBy(state.summarySort, key);
-      drawTables();
-    });
-    writeClasses(ui.classes, state, (key) => {
-      state.sort = sortedBy(state.sort, key);
-      drawTables();
-    });
-  }
-
   function costDots() {
     return state.models.flatMap(({ title, summary, cost }, place) =>
       cost.seconds === null || summary.AP === null ? [] : [{ place, letter: letterOf(place), title, ms: 1000 * cost.seconds, ap: summary.AP }],
@@ -142,7 +133,7 @@ export function mount({ element, props, trigger, server, watch, constants }) {
         const button = makeButton("", `${letterOf(place)} ${title}`, () => {
           state.shown = place;
           for (const [i, other] of [...ui.shown.children].entries()) setAttribute(other, "aria-pressed", i === place);
-          drawTables();
+          drawTables(ui, state);
           details.draw();
           redraw();
         });

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from detection_core.evaluation.overlaps import LOWEST_IOU
-from detection_core.evaluation.report import CLASSES_FILE, METRICS_FILE, REPORT_FILE
+from detection_core.evaluation.report import CLASSES_FILE, METRICS_FILE, REPORT_FILE, THRESHOLDS_FILE
 from detection_core.ui.components.base import View
 from detection_core.ui.evaluate.images import MOST_CROPS
 from detection_core.ui.evaluate.messages import DataMessage, DataOrder, EvaluateMessage, EvaluateOrder
@@ -16,19 +16,20 @@ FILES = {
     "report": (REPORT_FILE, "All tables and charts as one page that needs no other file."),
     "metrics": (METRICS_FILE, "All figures for programs."),
     "classes": (CLASSES_FILE, "A row for each model and class, for spreadsheets."),
+    "thresholds": (THRESHOLDS_FILE, "The thresholds that you have chosen, for `detect --thresholds` and `evaluate --thresholds`."),
 }
 
 
 class DataView(View):
     """The annotated images: the built-in sample, an archive or a folder; and results files of other tools.
 
-    As an output it takes a `DataMessage`, as an input it gives the `DataOrder`. Its events: `load` asks to read data (its data has `files`,
+    As an output it takes a `DataMessage`, as an input it gives the `DataOrder`. Its events: `read` asks to read data (its data has `files`,
     none for the sample), `skip` to leave faults out.
     """
 
     data_model = DataMessage
     files = "evaluate/data"
-    browser_events = ("load", "skip")
+    browser_events = ("read", "skip")
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(constants={"most": MOST_FILES}, **kwargs)
@@ -50,7 +51,7 @@ class EvaluateView(View):
 
     Args:
         crops: Server function that gives objects as small images; it gets `evaluation`, `iou_type` and `items`.
-        photo: Server function that gives a whole image; it gets `evaluation`, `iou_type`, `image`, `model` and `lowest`, a score.
+        whole_image: Server function that gives a whole image; it gets `evaluation`, `iou_type`, `image`, `model` and `lowest`, a score.
     """
 
     data_model = EvaluateMessage
@@ -58,13 +59,13 @@ class EvaluateView(View):
     styles = ("view", "export_menu")
     browser_events = ("look", "again", "download")
 
-    def __init__(self, crops: Callable[..., Any], photo: Callable[..., Any], **kwargs: Any) -> None:
+    def __init__(self, crops: Callable[..., Any], whole_image: Callable[..., Any], **kwargs: Any) -> None:
         constants = {
             "lowestIou": LOWEST_IOU,
             "mostCrops": MOST_CROPS,
             "exportFormats": [{"key": key, "title": title, "description": words} for key, (title, words) in FILES.items()],
         }
-        super().__init__(constants=constants, server_functions=[crops, photo], **kwargs)
+        super().__init__(constants=constants, server_functions=[crops, whole_image], **kwargs)
 
     def preprocess(self, payload: EvaluateMessage | None) -> EvaluateOrder:
         """The visitor's order."""

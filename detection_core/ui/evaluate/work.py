@@ -12,6 +12,7 @@ from detection_core.errors import UserError
 from detection_core.evaluation import Candidate, Evaluated, EvaluationError, EvaluationRun, ModelEvaluation
 from detection_core.evaluation.ground_truth import IOU_TYPES, IouType, measurable
 from detection_core.evaluation.run import MOST_MODELS
+from detection_core.formats.thresholds import ModelThresholds
 from detection_core.models.catalog import get_model_spec
 from detection_core.models.families import Task
 from detection_core.ui.components.messages import ViewStatus
@@ -140,15 +141,16 @@ def evaluated_of(entry: VisitorEvaluation, iou_type: IouType) -> Evaluated:
     return evaluated
 
 
-def with_thresholds(evaluated: Evaluated, thresholds: Mapping[str, float]) -> Evaluated:
-    """The same results at the visitor's thresholds."""
-    return replace(
-        evaluated, models=tuple(_with_threshold(model, thresholds.get(model.name, model.threshold)) for model in evaluated.models)
-    )
+def with_thresholds(evaluated: Evaluated, thresholds: Mapping[str, ModelThresholds]) -> Evaluated:
+    """The same results at the visitor's thresholds, those of single classes by the data's name of the class."""
+    return replace(evaluated, models=tuple(_with_thresholds(model, thresholds.get(model.name)) for model in evaluated.models))
 
 
-def _with_threshold(model: ModelEvaluation, threshold: float) -> ModelEvaluation:
-    changed = replace(model, threshold=threshold)
+def _with_thresholds(model: ModelEvaluation, chosen: ModelThresholds | None) -> ModelEvaluation:
+    if chosen is None:
+        return model
+    of_classes = {name: value for name, value in chosen.classes.items() if name in model.matches.truth.categories}
+    changed = replace(model, threshold=chosen.all, class_thresholds=of_classes)
     # Average precision and its intervals, which take long, do not depend on the threshold.
     changed.__dict__.update({name: model.__dict__[name] for name in ("figures", "resampled", "error_kinds") if name in model.__dict__})
     return changed

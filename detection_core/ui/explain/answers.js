@@ -1,9 +1,9 @@
-// The answers to "why?" and "why not?" in the panel: sentence, candidates, class scores, steps and rivals, each highlighted in the image.
+// The answers to "why?" and "why not?" in the panel: sentence, candidates, class scores, steps and suppressed candidates, each highlighted in the image.
 
 import { counted, make, makeButton, setText, show } from "../components/js/dom.js";
 import { countedBoxes, exactScore, fateText, stepText } from "./words.js";
 
-// From this IoU on a candidate fits a box, as in explanation/why_not.py.
+// From this IoU on a candidate fits a box, as in explanation/query.py.
 const FITTING_IOU = 0.5;
 
 /** Whether a candidate does not fit the box that was asked about, and is only the closest one. @param {ExplainPlace} place */
@@ -55,9 +55,9 @@ export function createAnswers(ui, { draw, askWhy, addSaliency }) {
     const [best] = place.classes;
     const title = `${best.name} ${exactScore(best.score)}`;
     /** @type {import("./drawing.js").Mark[]} */
-    const marks = [{ box: place.box, label: isBest ? `${isFar(place) ? "Closest" : "Best"} candidate: ${title}` : title, look: "candidate" }];
-    if (best.suppressor) marks.unshift({ box: best.suppressor.box, label: `Suppressed by ${best.suppressor.name} ${exactScore(best.suppressor.score)}`, look: "suppressor" });
-    draw([...marks, { box: asked.box, look: "asked" }]);
+    const marks = [{ box: place.box, label: isBest ? `${isFar(place) ? "Closest" : "Best"} candidate: ${title}` : title, kind: "candidate" }];
+    if (best.suppressor) marks.unshift({ box: best.suppressor.box, label: `Suppressed by ${best.suppressor.name} ${exactScore(best.suppressor.score)}`, kind: "suppressor" });
+    draw([...marks, { box: asked.box, kind: "asked" }]);
   }
 
   /** @param {ExplainPlace} place @param {Asked} asked @param {boolean} isBest */
@@ -91,7 +91,7 @@ export function createAnswers(ui, { draw, askWhy, addSaliency }) {
     showWhyNot({ sentence, places, first_stage: first }, asked) {
       begin(sentence);
       if (places.length) drawPlace(places[0], asked, true);
-      else draw([{ box: asked.box, look: "asked" }]);
+      else draw([{ box: asked.box, kind: "asked" }]);
       addList(places.some(isFar) ? "The closest candidate" : "Candidates here, best first", places.map((place, i) => placeItem(place, asked, i === 0)));
       if (!first) return;
       const text = `The first stage (RPN, the part that proposes where to look) had ${countedBoxes(first.fitting)} here, and made ${counted(first.proposals, "proposal")} of them.`;
@@ -102,23 +102,23 @@ export function createAnswers(ui, { draw, askWhy, addSaliency }) {
     showWhy(answer) {
       begin(answer.sentence);
       const last = answer.refinements.length - 1;
-      const drawSteps = () => draw(answer.refinements.map(({ name, box }, i) => ({ box, label: i === last ? `${answer.name} ${exactScore(answer.score)}` : name, look: i === last ? "candidate" : "step" })));
+      const drawSteps = () => draw(answer.refinements.map(({ name, box }, i) => ({ box, label: i === last ? `${answer.name} ${exactScore(answer.score)}` : name, kind: i === last ? "candidate" : "step" })));
       drawSteps();
       addList("From anchor to box", answer.refinements.map((step, i) => {
-        const item = makeButton("dv-explain-pick", "", () => draw(answer.refinements.slice(0, i + 1).map(({ name, box }, k) => ({ box, label: name, look: k === i ? "candidate" : "step" }))));
+        const item = makeButton("dv-explain-pick", "", () => draw(answer.refinements.slice(0, i + 1).map(({ name, box }, k) => ({ box, label: name, kind: k === i ? "candidate" : "step" }))));
         item.append(make("strong", "", step.name), ` ${stepText(step)}`);
         return item;
       }));
       const scores = answer.background === null ? answer.scores : [...answer.scores, /** @type {[string, number]} */ (["background", answer.background])];
       addList("Class scores at its place", [...scores].sort((a, b) => b[1] - a[1]).map(([name, score]) => scoreLine(name, score)));
-      addList(`Rivals that it suppressed (${answer.suppressed.toLocaleString("en")})`, answer.rivals.map((rival) => {
+      addList(`Candidates that it suppressed (${answer.suppressed_count.toLocaleString("en")})`, answer.suppressed.map((lost) => {
         const item = makeButton("dv-explain-pick", "", () => draw([
-          { box: rival.box, label: `${rival.name} ${exactScore(rival.score)}`, look: "suppressor" },
-          { box: answer.refinements[last].box, label: `${answer.name} ${exactScore(answer.score)}`, look: "candidate" },
+          { box: lost.box, label: `${lost.name} ${exactScore(lost.score)}`, kind: "suppressor" },
+          { box: answer.refinements[last].box, label: `${answer.name} ${exactScore(answer.score)}`, kind: "candidate" },
         ]));
-        item.append(scoreLine(rival.name, rival.score, `IoU ${rival.iou.toFixed(2)}`));
+        item.append(scoreLine(lost.name, lost.score, `IoU ${lost.iou.toFixed(2)}`));
         return item;
-      }), "dv-explain-rivals");
+      }), "dv-explain-suppressed");
       addSaliency(ui.explainAnswer, answer);
     },
   };

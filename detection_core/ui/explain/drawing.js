@@ -1,9 +1,9 @@
-// What the mode Explain draws over the image: boxes with names, clouds of boxes, and pictures that cover the image.
+// What the mode Explain draws over the image: boxes with names, many boxes without, and maps that cover the image.
 
 import { makeSvg } from "../components/js/dom.js";
 import { boxToPath } from "../components/js/geometry.js";
 
-/** @typedef {{ box: Box, label?: string, look: "asked" | "candidate" | "suppressor" | "step" | "found" | "gone" }} Mark */
+/** @typedef {{ box: Box, label?: string, kind: "asked" | "candidate" | "suppressor" | "step" | "found" | "gone" }} Mark */
 
 const LABEL_HEIGHT = 18;
 
@@ -41,26 +41,31 @@ export function createDrawing(svg) {
     /** @param {Mark[]} marks the last lies on top */
     draw(marks) {
       clear();
-      for (const { box, label, look } of marks) {
-        const group = makeSvg("g", `dv-mark dv-mark-${look}`, camera);
+      for (const { box, label, kind } of marks) {
+        const group = makeSvg("g", `dv-mark dv-mark-${kind}`, camera);
         makeSvg("path", "dv-halo", group).setAttribute("d", boxToPath(box));
         makeSvg("path", "dv-line", group).setAttribute("d", boxToPath(box));
         if (!label) continue;
-        const node = makeSvg("text", `dv-mark-name dv-mark-${look}`, names);
+        const node = makeSvg("text", `dv-mark-name dv-mark-${kind}`, names);
         node.textContent = label;
         labels.push({ box, node });
       }
       place();
     },
+    /** Lines through a point, over what is drawn already. @param {number[]} point @param {{ width: number, height: number }} size */
+    drawCrosshair([x, y], { width, height }) {
+      const group = makeSvg("g", "dv-mark dv-mark-crosshair", camera);
+      for (const line of ["dv-halo", "dv-line"]) makeSvg("path", line, group).setAttribute("d", `M0 ${y}H${width}M${x} 0V${height}`);
+    },
     /** Many boxes without names. @param {Box[]} boxes */
-    drawCloud(boxes) {
+    drawMany(boxes) {
       clear();
-      makeSvg("path", "dv-cloud-halo", camera).setAttribute("d", boxes.map(boxToPath).join(""));
-      makeSvg("path", "dv-cloud", camera).setAttribute("d", boxes.map(boxToPath).join(""));
+      makeSvg("path", "dv-many-halo", camera).setAttribute("d", boxes.map(boxToPath).join(""));
+      makeSvg("path", "dv-many", camera).setAttribute("d", boxes.map(boxToPath).join(""));
       place();
     },
-    /** A picture that covers the image. @param {string} url @param {{ width: number, height: number }} size */
-    drawPicture(url, { width, height }) {
+    /** A map that covers the image. @param {string} url @param {{ width: number, height: number }} size */
+    drawImage(url, { width, height }) {
       clear();
       const node = makeSvg("image", "", camera);
       for (const [name, value] of Object.entries({ href: url, width, height, preserveAspectRatio: "none" })) node.setAttribute(name, String(value));

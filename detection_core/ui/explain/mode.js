@@ -1,26 +1,25 @@
 // The mode Explain: a panel in place of the objects' one, and clicks on the image that ask why, or why not.
 
-import { collectRefs, make, setText, show } from "../components/js/dom.js";
+import { make, setText, show } from "../components/js/dom.js";
 import { setBusy } from "../components/js/feedback.js";
 import { createAnswers } from "./answers.js";
 import { createDrawing } from "./drawing.js";
-import { createPicker } from "./picker.js";
+import { createPlaces } from "./places.js";
 import { createSaliency } from "./saliency.js";
 import { createSettings } from "./settings.js";
 import { createStages } from "./stages.js";
 import { exactScore } from "./words.js";
 
-const POINT = 0.008;
 const SECTIONS = /** @type {const} */ (["ask", "settings", "stages"]);
 const UNREACHED = "The server could not be reached. Try again.";
 
 /**
  * @param {Refs} ui the view's elements
- * @param {{ toImage: (event: MouseEvent) => number[], objectNear: (point: number[]) => number, isShown: (index: number) => boolean, measure: () => void }} image
- * @param {{ server: Mounting["server"], begin: () => void, result: () => DetectResult | null, threshold: () => number }} view
- *   `begin` has Python record what happens inside the model, which answers with a message that `open` gets
+ * @param {{ toImage: (event: MouseEvent) => number[], objectNear: (point: number[]) => number, isShown: (index: number) => boolean, reveal: (point: number[]) => void, measure: () => void }} image
+ * @param {{ server: Mounting["server"], begin: () => void, result: () => DetectResult | null, threshold: () => number, say: (words: string) => void }} view
+ *   `begin` has Python record what happens inside the model, which answers with a message that `open` gets; `say` has screen readers read out
  */
-export function createExplain(ui, image, { server, begin, result, threshold }) {
+export function createExplain(ui, image, { server, begin, result, threshold, say }) {
   /** @type {ExplainStart | null} */
   let session = null;
   /** @type {typeof SECTIONS[number]} */
@@ -29,7 +28,6 @@ export function createExplain(ui, image, { server, begin, result, threshold }) {
   let latest = 0;
   /** @type {Record<string, HTMLElement>} */
   const parts = { ask: ui.explainAsk, settings: ui.explainSettings, stages: ui.explainStages };
-  const fields = ["left", "top", "right", "bottom"].map((name) => /** @type {HTMLInputElement} */ (collectRefs(ui.explainNumbers)[name]));
   const drawing = createDrawing(ui.explainOverlay);
   const size = () => ({ width: result()?.width ?? 1, height: result()?.height ?? 1 });
 
@@ -57,9 +55,11 @@ export function createExplain(ui, image, { server, begin, result, threshold }) {
 
   const saliency = createSaliency({
     call,
-    drawPicture: (url) => {
+    drawImage: (url) => {
       ui.root.classList.add("dv-explained");
-      drawing.drawPicture(url, size());
+      drawing.drawImage(url, size());
+      // On a phone the image lies above the screen.
+      ui.frame.scrollIntoView({ block: "nearest" });
     },
   });
   const answers = createAnswers(ui, {
@@ -94,7 +94,7 @@ export function createExplain(ui, image, { server, begin, result, threshold }) {
   async function askWhyNot(place, box) {
     ui.explainObject.value = "";
     /** @type {import("./drawing.js").Mark[]} */
-    draw([{ box, look: "asked" }]);
+    draw([{ box, kind: "asked" }]);
     repeat = () => askWhyNot(place, box);
     const label = ui.explainClass.value ? { label: Number(ui.explainClass.value) } : {};
     const answer = await ask({ ...place, ...label });
@@ -103,34 +103,20 @@ export function createExplain(ui, image, { server, begin, result, threshold }) {
   /** Asks about the last place again. @type {() => void} */
   let repeat = () => {};
 
-  /** @param {Box} box */
-  function askBox(box) {
-    fields.forEach((field, i) => { field.value = String(box[i]); });
-    askWhyNot({ box }, box);
-  }
-
-  createPicker(ui.frame, {
+  const places = createPlaces(ui, image, {
     isOn: () => session !== null && section === "ask",
-    toImage: image.toImage,
     size,
-    onPoint: (point) => {
-      const index = image.objectNear(point);
-      if (index >= 0) return askWhy({ object: index });
-      const { width, height } = size();
-      const [x, y, reach] = [point[0], point[1], POINT * Math.max(width, height)];
-      // Beside the image, in the frame.
-      if (x < 0 || y < 0 || x > width || y > height) return undefined;
-      return askWhyNot({ at: [x, y] }, [x - reach, y - reach, x + reach, y + reach]);
+    draw,
+    drawing,
+    describe: (index) => `${result()?.objects[index].name} ${exactScore(result()?.objects[index].score ?? 0)}`,
+    say,
+    onObject: (index) => askWhy({ object: index }),
+    onPlace: askWhyNot,
+    onProblem: (text) => {
+      setText(ui.explainError, text);
+      show(ui.explainError, true);
     },
-    onBox: askBox,
-    onDraft: (box) => (box ? draw([{ box, look: "asked" }]) : drawing.clear()),
   });
-
-  function typedBox() {
-    const box = fields.map((field) => Number(field.value));
-    const isBox = fields.every((field) => field.value !== "") && box[0] < box[2] && box[1] < box[3];
-    return isBox ? box : null;
-  }
 
   // ---------------------------------------------------------------- opening and closing
 
@@ -141,6 +127,7 @@ export function createExplain(ui, image, { server, begin, result, threshold }) {
     stages.leave();
     settings.leave();
     drawing.clear();
+    places.setOn(name === "ask");
     show(ui.explainError, false);
     for (const each of SECTIONS) show(parts[each], each === name);
     [...ui.explainSections.children].forEach((button, i) => button.setAttribute("aria-pressed", String(SECTIONS[i] === name)));
@@ -162,7 +149,7 @@ export function createExplain(ui, image, { server, begin, result, threshold }) {
     ui.explainNotes.replaceChildren(...start.notes.map((line) => make("li", "", line)));
     show(ui.explainNotes, start.notes.length > 0);
     answers.clear();
-    fields.forEach((field, i) => Object.assign(field, { value: "", max: String(i % 2 ? size().height : size().width) }));
+    places.open();
     settings.open(start);
     stages.open(start);
     setOn(true);
@@ -186,6 +173,7 @@ export function createExplain(ui, image, { server, begin, result, threshold }) {
     session = null;
     latest += 1;
     drawing.clear();
+    places.setOn(false);
     ui.root.classList.remove("dv-explained", "dv-explain-asking");
     setOn(false);
     return true;
@@ -206,20 +194,16 @@ export function createExplain(ui, image, { server, begin, result, threshold }) {
   [...ui.explainSections.children].forEach((button, i) => button.addEventListener("click", () => choose(SECTIONS[i])));
   ui.explainObject.addEventListener("change", () => ui.explainObject.value && askWhy({ object: Number(ui.explainObject.value) }));
   ui.explainClass.addEventListener("change", () => repeat());
-  ui.explainNumbers.addEventListener("input", () => {
-    const box = typedBox();
-    if (box) draw([{ box, look: "asked" }]);
-  });
-  ui.explainNumbers.addEventListener("submit", (/** @type {Event} */ event) => {
-    event.preventDefault();
-    const box = typedBox();
-    if (box) return askBox(box);
-    setText(ui.explainError, "Give four numbers, with left less than right and top less than bottom.");
-    show(ui.explainError, true);
-    return undefined;
-  });
-
-  return { open, leave, stopWaiting, setCamera: drawing.setCamera };
+  return {
+    open,
+    leave,
+    stopWaiting,
+    /** @param {import("../components/js/viewport.js").Camera} camera */
+    setCamera(camera) {
+      places.setZoom(camera.zoom);
+      drawing.setCamera(camera);
+    },
+  };
 }
 
 /** @param {string} value @param {string} text */

@@ -80,6 +80,9 @@ class ExplainMode:
         async def saliency_cost(sent: Any) -> Response:
             return await self.saliency.cost(sent)
 
+        async def saliency_quick(sent: Any) -> Response:
+            return await self.saliency.quick(sent)
+
         async def saliency_begin(sent: Any) -> Response:
             return await self.saliency.begin(sent)
 
@@ -89,4 +92,5 @@ class ExplainMode:
         async def saliency_stop(sent: Any) -> Response:
             return await self.saliency.stop(sent)
 
-        return [explain_ask, explain_settings, explain_stage, saliency_cost, saliency_begin, saliency_watch, saliency_stop]
+        saliency = [saliency_cost, saliency_quick, saliency_begin, saliency_watch, saliency_stop]
+        return [explain_ask, explain_settings, explain_stage, *saliency]

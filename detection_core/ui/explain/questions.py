@@ -1,4 +1,4 @@
-"""The server's answers in the mode Explain: why, why not, what if, and the pictures of the stages; from a recording, so at once."""
+"""The server's answers in the mode Explain: why, why not, what if, and the images of the stages; from a recording, so at once."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from detection_core.ui.components.client_values import bounded, mapping_of
 from detection_core.ui.explain.recordings import ExplanationExpiredError, KeptRecording, Recordings
 
 Response = dict[str, Any]
-# Of a stage; more cannot be told apart in an image.
+# Of a stage; more would hide the image.
 _MAX_BOXES = 400
-# Server functions pass Gradio's queue by.
+# Server functions bypass Gradio's queue.
 _TOGETHER = CapacityLimiter(2)
 # Beyond any image, in pixels.
 _FAR = 1e6
 # The browser compares with a slider's numbers.
 _SLACK = 1e-6
-_PICTURES = ("features", "scores")
+_MAPS = ("features", "scores")
 _WITH_CLASSES = ("candidates", "before NMS", "after NMS", "result")
 
 
@@ -66,7 +66,7 @@ def begin_values(kept: KeptRecording) -> Response:
         "notes": list(recording.notes),
         "classes": sorted(((names.index(name), name) for name in set(recording.spec.class_names)), key=lambda each: each[1]),
         "settings": plain(asdict(recording.rules)),
-        "lowest_floor": min(recording.kept_floor, recording.rules.floor),
+        "lowest_min_score": min(recording.lowest_kept, recording.rules.min_score),
         "limits": NEEDS_A_NEW_RUN if recording.proposals is not None else "",
         "levels": [f"{level.shape[1]}×{level.shape[0]}" for level in recording.levels],
         "stages": [
@@ -98,13 +98,13 @@ def ask(kept: KeptRecording, request: Mapping[str, Any]) -> Response:
 
 
 def try_settings(kept: KeptRecording, request: Mapping[str, Any]) -> Response:
-    """What the model would find with other settings: `nms_iou`, `floor`, `limit` and `class_agnostic`."""
+    """What the model would find with other settings: `nms_iou`, `min_score`, `limit` and `class_agnostic`."""
     recording = kept.recording
     rules = recording.rules
     changed = what_if(
         recording,
         nms_iou=bounded(request.get("nms_iou"), 0, 1, rules.nms_iou),
-        floor=bounded(request.get("floor"), 0, 1, rules.floor),
+        min_score=bounded(request.get("min_score"), 0, 1, rules.min_score),
         limit=round(bounded(request.get("limit"), 1, 1000, rules.limit)),
         class_agnostic=request.get("class_agnostic") is True,
     )
@@ -132,7 +132,7 @@ def try_settings(kept: KeptRecording, request: Mapping[str, Any]) -> Response:
 
 
 def show_stage(kept: KeptRecording, request: Mapping[str, Any]) -> Response:
-    """The boxes of stage number `stage`; or a picture: of the network's input, or of the maps `picture` of level number `level`."""
+    """The boxes of stage number `stage`; or an image: the network's input, or level number `level` of the "features" or "scores"."""
     recording = kept.recording
     found = stages(recording)
     index = _whole(request.get("stage"))
@@ -142,13 +142,13 @@ def show_stage(kept: KeptRecording, request: Mapping[str, Any]) -> Response:
     level = _whole(request.get("level")) or 0
     if not 0 <= level < len(recording.levels):
         raise UnclearQuestionError("The model has no such level.")
-    picture = request.get("picture")
+    image = request.get("image")
     if stage.name == "input":
-        return {"picture": _picture(Image.fromarray(recording.network_image))}
-    if picture in _PICTURES:
+        return {"image": image_url(Image.fromarray(recording.network_image))}
+    if image in _MAPS:
         maps = recording.levels[level]
-        heat = maps.energy if picture == "features" else maps.heat
-        return {"picture": _picture(draw_level(recording, heat)), "highest": plain(heat.max()) if heat.size else 0.0}
+        heat = maps.energy if image == "features" else maps.heat
+        return {"image": image_url(draw_level(recording, heat)), "highest": plain(heat.max()) if heat.size else 0.0}
     names = [recording.name(int(label)) for label in stage.labels[:_MAX_BOXES]] if stage.name in _WITH_CLASSES else []
     boxes, scores = stage.boxes[:_MAX_BOXES], stage.scores[:_MAX_BOXES]
     shown = {"boxes": np.round(boxes.astype(float), 1).tolist(), "scores": plain(scores.tolist()), "names": names}
@@ -174,7 +174,8 @@ def _why_not_values(found: WhyNot, kept: KeptRecording) -> Response:
     return {"why_not": values}
 
 
-def _picture(image: Image.Image) -> str:
+def image_url(image: Image.Image) -> str:
+    """Returns an image as a URL that contains it."""
     return f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(image)).decode()}"
 
 

@@ -19,7 +19,7 @@ from detection_core.models.spec import ModelSpec
 from detection_core.ui.shared.session import KeptResult
 from detection_core.ui.shared.visitor_store import VisitorStore
 
-# Of all visitors together, each of up to 15 MB.
+# Of all visitors together, each of up to 25 MB.
 _KEPT = 32
 # The object of a recording that overlaps one of the result less is another one.
 _SAME_IOU = 0.5

@@ -1,15 +1,18 @@
-// The saliency map of an object: what it costs is said before it starts, how far it is while it runs, and it can be cancelled.
+// The saliency maps of an object, a quick and a thorough one: the cost is said before; the thorough one says how far it is and can be cancelled.
 
 import { make, makeButton, setText, show } from "../components/js/dom.js";
 import { aboutTime } from "./words.js";
 
+// What the quick map takes, in runs of the model: the way back costs about twice the way forward.
+const QUICK_RUNS = 3;
+
 /**
  * @param {{
  *   call: (name: string, sent: Record<string, any>) => Promise<any>,
- *   drawPicture: (url: string) => void,
+ *   drawImage: (url: string) => void,
  * }} mode
  */
-export function createSaliency({ call, drawPicture }) {
+export function createSaliency({ call, drawImage }) {
   let latest = 0;
   let isRunning = false;
 
@@ -24,18 +27,21 @@ export function createSaliency({ call, drawPicture }) {
   function add(parent, why, session) {
     const masks = Object.assign(make("select"), { ariaLabel: "Runs of the model" });
     masks.append(...session.masks.map((n) => Object.assign(make("option", "", `${n.toLocaleString("en")} runs`), { value: String(n) })));
-    const cost = make("p", "dv-hint");
+    const [quickCost, cost] = [make("p", "dv-hint"), make("p", "dv-hint")];
     let seconds = 0;
     function describe() {
       const runs = Number(masks.value);
-      const time = seconds ? `${aboutTime(runs * seconds)} here, if nobody else is waiting` : "measuring how long that takes …";
-      setText(cost, `The model runs ${runs.toLocaleString("en")} times with random parts of the image hidden: ${time}. More runs make the map smoother.`);
-      begin.disabled = !seconds;
+      /** @param {number} count of runs */
+      const time = (count) => (seconds ? `${aboutTime(count * seconds)} here, if no other images are waiting` : "measuring how long that takes …");
+      setText(quickCost, `Quick: how much each part of the image affects this object's score, by its gradient (NormGrad). The model runs once, forward and back: ${time(QUICK_RUNS)}.`);
+      setText(cost, `Thorough: the model runs ${runs.toLocaleString("en")} times with random parts of the image hidden (D-RISE): ${time(runs)}. More runs make the map smoother.`);
+      begin.disabled = quick.disabled = !seconds;
     }
     const state = make("p", "dv-explain-state");
     state.setAttribute("role", "status");
     const progress = Object.assign(make("progress", "dv-explain-progress"), { max: 1, value: 0, ariaLabel: "Saliency map" });
-    const begin = makeButton("dv-button", "Compute the map", () => compute());
+    const quick = makeButton("dv-button", "Quick", () => computeQuick());
+    const begin = makeButton("dv-button", "Thorough (D-RISE)", () => compute());
     const cancel = makeButton("dv-button", "Cancel", () => {
       stop();
       setBusy(false);
@@ -43,7 +49,7 @@ export function createSaliency({ call, drawPicture }) {
     });
     const line = make("div", "dv-explain-buttons");
     line.append(masks, begin, cancel);
-    parent.append(make("h3", "", "Which pixels support it? (saliency map)"), cost, line, progress, state);
+    parent.append(make("h3", "", "Which pixels support it? (saliency map)"), quickCost, quick, cost, line, progress, state);
     masks.addEventListener("change", describe);
 
     /** @param {boolean} busy */
@@ -53,6 +59,18 @@ export function createSaliency({ call, drawPicture }) {
       masks.disabled = busy;
     }
 
+    async function computeQuick() {
+      stop();
+      const turn = latest;
+      setBusy(false);
+      progress.value = 0;
+      setText(state, "Computing …");
+      const answer = await call("saliency_quick", { number: why.number });
+      if (turn !== latest) return;
+      setText(state, answer.error ?? "Bright parts affect this object's score most.");
+      if (answer.image) drawImage(answer.image);
+    }
+
     async function compute() {
       stop();
       const turn = latest;
@@ -60,7 +78,7 @@ export function createSaliency({ call, drawPicture }) {
       setBusy(true);
       setText(state, "Waiting to begin …");
       let answer = await call("saliency_begin", { number: why.number, masks: Number(masks.value) });
-      while (turn === latest && !answer.error && !answer.picture) {
+      while (turn === latest && !answer.error && !answer.image) {
         progress.value = answer.done / answer.total;
         if (answer.left !== null) setText(state, `${answer.done.toLocaleString("en")} of ${answer.total.toLocaleString("en")} runs, ${aboutTime(answer.left)} left`);
         answer = await call("saliency_watch", {});
@@ -69,7 +87,7 @@ export function createSaliency({ call, drawPicture }) {
       isRunning = false;
       setBusy(false);
       setText(state, answer.error ?? "Bright parts support this object most; dark parts could be hidden without harm.");
-      if (answer.picture) drawPicture(answer.picture);
+      if (answer.image) drawImage(answer.image);
     }
 
     describe();

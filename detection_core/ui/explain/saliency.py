@@ -1,9 +1,8 @@
-"""Saliency maps for visitors: hundreds of runs of the model, each of which waits in the engine's line like an image of anybody's."""
+"""Saliency maps for visitors: the quick one, and D-RISE, whose runs of the model each wait in the engine's queue like any other image."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import threading
 import time
 from collections.abc import Mapping
@@ -18,12 +17,12 @@ from PIL import Image
 from detection_core.detections import Detections
 from detection_core.engine import Cancelled, Engine, EngineBusyError, Result
 from detection_core.errors import UserError
-from detection_core.explanation import SaliencyCancelled, SaliencyProgress, drise
+from detection_core.explanation import GradientMap, SaliencyCancelled, SaliencyProgress, drise
 from detection_core.explanation.drawing import draw_map
-from detection_core.images.reading import LoadedImage, encode_jpeg
+from detection_core.images.reading import LoadedImage
 from detection_core.models.families import Task
 from detection_core.ui.components.client_values import bounded, mapping_of
-from detection_core.ui.explain.questions import UnclearQuestionError
+from detection_core.ui.explain.questions import UnclearQuestionError, image_url
 from detection_core.ui.explain.recordings import ExplanationExpiredError, KeptRecording, Recordings
 from detection_core.ui.shared.uploads import read_upload
 from detection_core.ui.shared.visitor_store import VisitorStore
@@ -52,7 +51,7 @@ class SaliencyRun:
     Attributes:
         masks: How often the model runs.
         progress: How far it is; None while it waits to begin.
-        picture: The map over the image, as a URL, once it is there.
+        image: The map over the image, as a URL, once it is there.
         error: Why there is none, in a sentence.
         stopped: Set to end it.
         asked: When the browser last asked for it.
@@ -60,18 +59,18 @@ class SaliencyRun:
 
     masks: int
     progress: SaliencyProgress | None = None
-    picture: str = ""
+    image: str = ""
     error: str = ""
     stopped: threading.Event = field(default_factory=threading.Event)
     asked: float = field(default_factory=time.monotonic)
 
     def is_unwanted(self) -> bool:
-        """Whether it was stopped, or nobody asks for it any more."""
+        """Whether it was stopped, or the browser no longer asks for it."""
         return self.stopped.is_set() or time.monotonic() - self.asked > _PATIENCE
 
 
 class SaliencyRuns(VisitorStore[SaliencyRun]):
-    """The computations under the tokens of their recordings; its methods `cost`, `begin`, `watch` and `stop` are server functions.
+    """The computations under the tokens of their recordings; the methods from `cost` to `stop` are server functions.
 
     Args:
         engine: Where the models run.
@@ -85,7 +84,7 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
         self._turns = threading.Semaphore(_TOGETHER)
 
     async def cost(self, sent: object) -> Response:
-        """About how many `seconds` one run of a map takes here, if nobody else waits; the model runs for that if it hardly has so far."""
+        """About how many `seconds` one run of a map takes here, if no other images wait; the model runs if its time is not known."""
         kept = self._recordings.get(mapping_of(sent).get("recording"))
         if kept is None:
             return {"error": str(ExplanationExpiredError()), "expired": True}
@@ -102,6 +101,21 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
             return {"error": str(error) or "Cancelled."}
         return {"seconds": result.timings.network + result.timings.post}
 
+    async def quick(self, sent: object) -> Response:
+        """The quick map of object `number` of a recording, as `image`."""
+        request = mapping_of(sent)
+        kept = self._recordings.get(request.get("recording"))
+        if kept is None:
+            return {"error": str(ExplanationExpiredError()), "expired": True}
+        try:
+            number = _number_of(request, kept)
+            image = await to_thread.run_sync(read_upload, kept.result.image_path)
+            compute = GradientMap.of(kept.recording, number)
+            heat = await asyncio.wrap_future(self._engine.call(compute, image, kept.recording.spec, visitor=kept.visitor).future)
+            return {"image": await to_thread.run_sync(lambda: image_url(draw_map(_reduced(image.image), heat)))}
+        except (UserError, asyncio.CancelledError) as error:
+            return {"error": str(error) or "Cancelled."}
+
     async def begin(self, sent: object) -> Response:
         """Begins the map of object `number` of a recording with so many `masks`, in place of one before."""
         request = mapping_of(sent)
@@ -109,9 +123,10 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
         kept = self._recordings.get(token)
         if kept is None:
             return {"error": str(ExplanationExpiredError()), "expired": True}
-        number = request.get("number")
-        if type(number) is not int or not 0 <= number < len(kept.own):
-            return {"error": str(UnclearQuestionError("The model has found no such object."))}
+        try:
+            number = _number_of(request, kept)
+        except UnclearQuestionError as error:
+            return {"error": str(error)}
         run = SaliencyRun(round(bounded(request.get("masks"), MASKS[0], MASKS[-1], MASKS[0])))
         self.remove(str(token))
         self.put(run, token=str(token), visitor=kept.visitor)
@@ -119,12 +134,12 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
         return _response(run)
 
     async def watch(self, sent: object) -> Response:
-        """The state of a recording's map: `done`, `total`, `left` (seconds), and at the end `picture` or `error`."""
+        """The state of a recording's map: `done`, `total`, `left` (seconds), and at the end `image` or `error`."""
         run = self.get(mapping_of(sent).get("recording"))
         if run is None:
             return {"error": "The map is not being computed any more."}
         run.asked = time.monotonic()
-        if not (run.picture or run.error):
+        if not (run.image or run.error):
             await asyncio.sleep(_POLL_SECONDS)
         return _response(run)
 
@@ -160,8 +175,7 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
         with self._turns:
             try:
                 image = read_upload(kept.result.image_path).image
-                small = image.copy()
-                small.thumbnail((_MAX_SIDE, _MAX_SIDE))
+                small = _reduced(image)
                 factor = np.array([small.width / image.width, small.height / image.height] * 2)
                 left, top, right, bottom = (kept.own[number] * factor).tolist()
                 label = int(kept.recording.detections.labels[number])
@@ -174,7 +188,7 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
                     on_progress=report,
                     cancelled=run.is_unwanted,
                 )
-                run.picture = f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(draw_map(small, heat))).decode()}"
+                run.image = image_url(draw_map(small, heat))
             except (SaliencyCancelled, Cancelled):
                 run.error = "Cancelled."
             except UserError as error:
@@ -184,6 +198,24 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
                 raise
 
 
+def _number_of(request: Mapping[str, Any], kept: KeptRecording) -> int:
+    """Returns the number of the recording's object that is asked about.
+
+    Raises:
+        UnclearQuestionError: If there is none.
+    """
+    number = request.get("number")
+    if type(number) is not int or not 0 <= number < len(kept.own):
+        raise UnclearQuestionError("The model has found no such object.")
+    return number
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    small = image.copy()
+    small.thumbnail((_MAX_SIDE, _MAX_SIDE))
+    return small
+
+
 def _response(run: SaliencyRun) -> Response:
     progress = run.progress
     state: Mapping[str, Any] = {
@@ -191,4 +223,4 @@ def _response(run: SaliencyRun) -> Response:
         "total": run.masks,
         "left": round(progress.seconds_left, 1) if progress else None,
     }
-    return {**state, **({"picture": run.picture} if run.picture else {}), **({"error": run.error} if run.error else {})}
+    return {**state, **({"image": run.image} if run.image else {}), **({"error": run.error} if run.error else {})}

@@ -44,7 +44,7 @@ export function createSettings(ui, { call, draw }) {
 
   const updates = [
     addSlider("nms_iou", "NMS IoU", "Non-maximum suppression: of two boxes of a class that overlap more than this, only the better one is kept.", { min: "0", max: "1", step: "0.01" }, formatScore),
-    addSlider("floor", "Score floor", "Candidates with a lower score are dropped before NMS.", { min: "0", max: "1", step: "0.005" }, exactScore),
+    addSlider("min_score", "Minimum score", "Candidates with a lower score are dropped before NMS.", { min: "0", max: "1", step: "0.005" }, exactScore),
     addSlider("limit", "Detections per image", "Only so many of the best are kept after NMS.", { min: "1", max: String(MOST), step: "1" }, String),
   ];
   const agnostic = Object.assign(make("input"), { type: "checkbox" });
@@ -63,7 +63,7 @@ export function createSettings(ui, { call, draw }) {
     const turn = latest;
     const numbers = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, Number(input.value)]));
     // A slider's steps are coarser than the lowest score that was kept.
-    numbers.floor = Math.max(numbers.floor, start.lowest_floor);
+    numbers.min_score = Math.max(numbers.min_score, start.lowest_min_score);
     const answer = await call("explain_settings", { ...numbers, class_agnostic: agnostic.checked });
     if (turn !== latest || answer.error) return;
     setText(ui.explainChange, changeText(answer));
@@ -71,17 +71,17 @@ export function createSettings(ui, { call, draw }) {
     const marks = answer.objects.map((/** @type {any} */ object) => ({
       box: object.box,
       label: object.new ? `${object.name} ${exactScore(object.score)}` : "",
-      look: object.new ? "candidate" : "found",
+      kind: object.new ? "candidate" : "found",
     }));
-    draw([...answer.gone.map((/** @type {any} */ object) => ({ box: object.box, label: `gone: ${object.name}`, look: "gone" })), ...marks]);
+    draw([...answer.gone.map((/** @type {any} */ object) => ({ box: object.box, label: `gone: ${object.name}`, kind: "gone" })), ...marks]);
   }
   const trySoon = debounce(attempt, DELAY);
 
   function reset() {
     if (!start) return;
-    const { nms_iou: iou, floor, limit } = start.settings;
+    const { nms_iou: iou, min_score: minScore, limit } = start.settings;
     Object.assign(inputs.nms_iou, { value: String(iou) });
-    Object.assign(inputs.floor, { value: String(floor) });
+    Object.assign(inputs.min_score, { value: String(minScore) });
     Object.assign(inputs.limit, { max: String(Math.max(MOST, limit)) });
     Object.assign(inputs.limit, { value: String(limit) });
     agnostic.checked = false;

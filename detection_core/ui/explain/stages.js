@@ -8,10 +8,10 @@ const TITLES = /** @type {Record<string, string>} */ ({
   features: "Feature maps",
   anchors: "Anchors: a grid of boxes to start from",
   "proposals before NMS": "Proposals before NMS",
-  proposals: "Proposals: where the first stage (RPN) wants to look",
-  candidates: "Candidates: classes at places",
+  proposals: "Proposals: boxes that the first stage (RPN) passes on",
+  candidates: "Candidates: boxes with classes",
   "before NMS": "Before NMS (non-maximum suppression)",
-  "after NMS": "After NMS: overlapping rivals are gone",
+  "after NMS": "After NMS: the best of overlapping boxes",
   result: "Result",
 });
 const NAMED = 12;
@@ -25,7 +25,7 @@ const NAMED = 12;
  * }} mode
  */
 export function createStages(ui, { call, drawing, size }) {
-  /** @typedef {{ stage: number, name: string, title: string, text: string, figures: string, picture?: "features" | "scores" }} StageStep */
+  /** @typedef {{ stage: number, name: string, title: string, text: string, figures: string, image?: "features" | "scores" }} StageStep */
   /** @type {StageStep[]} */
   let steps = [];
   let current = 0;
@@ -54,26 +54,26 @@ export function createStages(ui, { call, drawing, size }) {
     current = Math.min(Math.max(step, 0), steps.length - 1);
     latest += 1;
     const turn = latest;
-    const { stage, title, text: meaning, picture, figures } = steps[current];
+    const { stage, title, text: meaning, image, figures } = steps[current];
     previous.disabled = current === 0;
     next.disabled = current === steps.length - 1;
-    show(levelField, Boolean(picture));
+    show(levelField, Boolean(image));
     [...list.children].forEach((item, i) => {
       const button = /** @type {HTMLElement} */ (item.firstChild);
       if (i === current) button.setAttribute("aria-current", "step");
       else button.removeAttribute("aria-current");
     });
-    const answer = await call("explain_stage", { stage, picture, level });
+    const answer = await call("explain_stage", { stage, image, level });
     if (turn !== latest || answer.error) return;
-    const highest = picture && answer.highest !== undefined ? ` Brightest: ${exactScore(answer.highest)}.` : "";
+    const highest = image && answer.highest !== undefined ? ` Brightest: ${exactScore(answer.highest)}.` : "";
     const few = answer.boxes && answer.boxes.length < 400 ? "" : answer.boxes ? " The best 400 are drawn." : "";
     const above = answer.above === undefined ? "" : ` ${answer.above.toLocaleString("en")} of them ${answer.above === 1 ? "is" : "are"} above your threshold.`;
     setText(text, `${meaning}${meaning.endsWith(".") ? "" : "."}${highest}${few}${above}`);
     setText(ui.explainSaid, `Step ${current + 1} of ${steps.length}: ${title}. ${figures}`);
-    if (answer.picture) drawing.drawPicture(answer.picture, size());
+    if (answer.image) drawing.drawImage(answer.image, size());
     else if (answer.names.length && answer.boxes.length <= NAMED) {
-      drawing.draw(answer.boxes.map((/** @type {Box} */ box, /** @type {number} */ i) => ({ box, label: `${answer.names[i]} ${exactScore(answer.scores[i])}`, look: "candidate" })));
-    } else drawing.drawCloud(answer.boxes);
+      drawing.draw(answer.boxes.map((/** @type {Box} */ box, /** @type {number} */ i) => ({ box, label: `${answer.names[i]} ${exactScore(answer.scores[i])}`, kind: "candidate" })));
+    } else drawing.drawMany(answer.boxes);
   }
 
   return {
@@ -87,8 +87,8 @@ export function createStages(ui, { call, drawing, size }) {
         if (stage.name !== "features") return [step];
         /** @type {StageStep[]} */
         const maps = [
-          { ...step, picture: "features", text: `${step.text}: brighter cells have stronger features (energy)` },
-          { ...step, picture: "scores", title: `Heat maps of ${heat} scores`, text: of, figures: "" },
+          { ...step, image: "features", text: `${step.text}: brighter cells have stronger features` },
+          { ...step, image: "scores", title: `Heat maps of ${heat} scores`, text: of, figures: "" },
         ];
         return maps;
       });

@@ -4,7 +4,7 @@ import { clamp, counted, formatMs } from "../components/js/dom.js";
 
 /** What became of a candidate, in as few words as fit beside its score. */
 const FATES = /** @type {Record<string, string>} */ ({
-  "below the score floor": "below the score floor",
+  "below the minimum score": "below the minimum score",
   "not among the top k before NMS": "too many better ones",
   "too small": "box is empty",
   suppressed: "suppressed",
@@ -36,6 +36,17 @@ export function boxBetween(from, to, { width, height }) {
   const xs = [from[0], to[0]].map((x) => clamp(Math.round(x), 0, width)).sort((a, b) => a - b);
   const ys = [from[1], to[1]].map((y) => clamp(Math.round(y), 0, height)).sort((a, b) => a - b);
   return xs[0] < xs[1] && ys[0] < ys[1] ? [xs[0], ys[0], xs[1], ys[1]] : null;
+}
+
+/**
+ * Where the crosshair is, what is there, and the box that is drawn from it.
+ * @param {number[]} point
+ * @param {Box | null} box
+ * @param {string} object that is shown there; "" for none
+ */
+export function placeText([x, y], box, object) {
+  if (box) return `Box of ${box[2] - box[0]} by ${box[3] - box[1]} pixels, ${box[0]} from the left and ${box[1]} from the top`;
+  return `${Math.round(x)} from the left, ${Math.round(y)} from the top${object ? `: ${object}` : ""}`;
 }
 
 /**

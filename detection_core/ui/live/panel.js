@@ -1,7 +1,9 @@
 // The controls beside the camera's image: threshold, layers, style, and whether objects are followed.
 
+import { onThreshold } from "../components/js/chosen_thresholds.js";
 import { createLayerButtons, createSlider, createStyleSliders, layersFor } from "../components/js/controls.js";
 import { formatScore, setText, show } from "../components/js/dom.js";
+import { isSameModel } from "../components/js/model_keys.js";
 
 /**
  * @param {Refs} ui
@@ -15,6 +17,7 @@ export function createPanel(ui, state, layers, onChange) {
   const styleSliders = createStyleSliders(ui, onChange);
   ui.stable.checked = state.settings.stable;
   ui.stable.addEventListener("change", () => onChange({ stable: ui.stable.checked }));
+  onThreshold("live", (key, threshold) => { if (isSameModel(key, state.start?.model.key)) onChange({ threshold: slider.set(threshold) }); });
   ui.defaultThreshold.addEventListener("click", () => state.start && onChange({ threshold: slider.set(state.start.threshold) }));
 
   /** @param {LiveStart} start */

@@ -1,7 +1,9 @@
 // The settings of a video: how many frames, whether objects are followed, threshold, layers and style.
 
+import { onThreshold } from "../components/js/chosen_thresholds.js";
 import { createChoice, createLayerButtons, createSlider, createStyleSliders } from "../components/js/controls.js";
 import { counted, formatScore, makeButton, setText } from "../components/js/dom.js";
+import { isSameModel } from "../components/js/model_keys.js";
 import { framesAt } from "./words.js";
 
 /**
@@ -17,6 +19,7 @@ export function createPanel(ui, state, { layers, rates, limits }, onChange) {
   const layerButtons = createLayerButtons(ui.layers, layers, (layer) => onChange({ [layer]: !state.settings[layer] }));
   const threshold = createSlider(ui.threshold, formatScore, (value) => onChange({ threshold: value }));
   const styleSliders = createStyleSliders(ui, onChange);
+  onThreshold("video", (key, value) => { if (isSameModel(key, state.model?.key)) onChange({ threshold: value }); });
   ui.defaultThreshold.addEventListener("click", () => state.model && onChange({ threshold: state.model.threshold }));
 
   return {

@@ -39,7 +39,11 @@ class InProcessLink:
             return
         image = LoadedImage(Image.fromarray(message.pixels), (), "array", False, "")
         call = message.call
-        job = self.jobs[message.number] = self.engine.submit(image, call.spec, measure=call.measure, keep=False, tasks=call.tasks)
+        if call.function is None:
+            job = self.engine.submit(image, call.spec, measure=call.measure, keep=False, tasks=call.tasks)
+        else:
+            job = self.engine.call(call.function, image, call.spec)
+        self.jobs[message.number] = job
         threading.Thread(target=self._report_on, args=(message.number, job), daemon=True).start()
 
     def lose(self) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import pickletools
+
 import numpy as np
 import pytest
 
@@ -10,8 +13,10 @@ from detection_core.engine import EngineError
 from detection_core.engine.ray import RayEngine, RayMissingError, installed
 from detection_core.engine.ray import engine as ray_engine
 from detection_core.engine.ray.messages import Cancel, ClusterState, Submit
+from detection_core.explanation import Recorder
 from detection_core.images.reading import LoadedImage, read_image
 from detection_core.models.catalog import COCO_MODEL, get_model_spec
+from detection_core.models.precision import Precision
 from tests.engine.ray.in_process import InProcessLink
 
 COCO = get_model_spec(COCO_MODEL)
@@ -85,6 +90,18 @@ def test_states_of_models_are_those_of_the_detectors(engine):
     assert engine.model_states()[COCO.key] == "on disk"
     engine.submit(an_image(1), COCO).result(30)
     assert engine.model_states()[COCO.key] == "in memory"
+
+
+def test_only_functions_that_have_a_name_travel(engine, link):
+    with pytest.raises(TypeError, match="cannot be sent to a detector"):
+        engine.call(lambda *_: None, an_image(1), COCO)
+    assert link.sent == []
+    call = engine.call(Recorder(COCO), an_image(1), COCO.in_precision(Precision.STOCK))
+    # In this protocol each name that is looked up stands by itself.
+    sent = pickletools.genops(pickle.dumps(link.sent[0].call, protocol=2))
+    packages = {argument.partition(".")[0].partition(" ")[0] for opcode, argument, _ in sent if opcode.name == "GLOBAL"}
+    assert packages == {"detection_core", "__builtin__"}
+    assert call.result(30).detections.image_size == (20, 30)
 
 
 def test_without_ray_one_sentence_says_how_to_install_it(monkeypatch, capsys):

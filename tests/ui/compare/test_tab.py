@@ -62,7 +62,7 @@ class Visit:
         self.files: list[str] = []
 
     def add(self, file: str, *keys: str, image_id: str = "", skip_invalid: bool = False) -> CompareMessage:
-        handler = self.tab.add_valid_results if skip_invalid else self.tab.add_results
+        handler = self.tab.add_results(skip_invalid=skip_invalid)
         updates = list(handler(file, image_id, IMAGE, list(keys), self.files, {}, REQUEST))
         message, *_, files, _, self.image_id_box, self.skip_button = updates[-1]
         if files != gr.skip():
@@ -190,7 +190,7 @@ def test_a_file_that_is_no_results_says_so(tmp_path, content: str):
 
 
 def test_a_failed_upload_is_an_error():
-    ((message, *_),) = Visit().tab.add_results(None, "", IMAGE, [PERSON_MODEL, SSD], [], {}, REQUEST)
+    ((message, *_),) = Visit().tab.add_results(skip_invalid=False)(None, "", IMAGE, [PERSON_MODEL, SSD], [], {}, REQUEST)
     assert "upload has failed" in message.error.text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from detection_core.datasets.sources import read_dataset
 from detection_core.detections import Detections
 from detection_core.engine import Cancelled, EngineError
 from detection_core.evaluation import evaluate
+from detection_core.formats.thresholds import ModelThresholds, read_thresholds
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL
 from detection_core.models.spec import ModelSpec
@@ -132,6 +134,18 @@ def test_what_is_done_is_not_done_again(visit):
     assert [row["AP"] for row in person["classes"] if result["categories"][row["label"]] == "horse"] == [0]
 
 
+def test_another_class_mapping_runs_no_model(visit):
+    first = visit.result([COCO_MODEL])
+    result = visit.result([COCO_MODEL], changes={COCO_MODEL: {"horse": None, "cow": "horse"}})
+    assert len(visit.engine.submissions) == IMAGES
+    (before,), (after,) = first["models"], result["models"]
+    assert (after["partners"]["cow"], before["partners"]["horse"]) == ("horse", "horse")
+    assert "horse" in after["left_out"]
+    assert any("cow → horse" in note for note in after["notes"])
+    label = result["categories"].index("horse")
+    assert [[row["AP"] for row in model["classes"] if row["label"] == label] for model in (before, after)] == [[pytest.approx(1)], [0]]
+
+
 def test_an_evaluation_that_was_cancelled_continues(visit):
     visit.engine.failures = [None, None, Cancelled()]
     messages = visit.evaluate([COCO_MODEL])
@@ -195,17 +209,17 @@ def test_crops_and_images(visit):
     answer = finish(visit.tab.crops({**visit.order(), "items": [[0, 10, 10, 50, 60], [99, 0, 0, 1, 1], "x", [0, 1e9, 0, 5, 5]]}))["crops"]
     assert answer[0]["url"].startswith("data:image/jpeg;base64,")
     assert [sorted(each) for each in answer[1:]] == [["error"]] * 3
-    image = finish(visit.tab.photo({**visit.order(), "image": 0}))
+    image = finish(visit.tab.whole_image({**visit.order(), "image": 0}))
     assert (image["width"], image["height"]) == (1024, 664)
     assert image["objects"] == image["detections"] == {}
     for wrong in (-1, IMAGES, True, "0", None):
-        assert "error" in finish(visit.tab.photo({**visit.order(), "image": wrong}))
+        assert "error" in finish(visit.tab.whole_image({**visit.order(), "image": wrong}))
     assert "error" in finish(visit.tab.crops({"evaluation": "other", "items": []}))
 
 
 def test_an_image_has_the_outlines_of_masks(visit):
     visit.result([COCO_MODEL], iou_type="segm")
-    image = finish(visit.tab.photo({**visit.order(iou_type="segm"), "image": 0, "model": COCO_MODEL}))
+    image = finish(visit.tab.whole_image({**visit.order(iou_type="segm"), "image": 0, "model": COCO_MODEL}))
     # What Gradio sends has no other keys.
     assert json.loads(json.dumps(image)) == image
     first = read_dataset(SAMPLE).images[0]
@@ -216,15 +230,26 @@ def test_an_image_has_the_outlines_of_masks(visit):
         np.testing.assert_allclose([*points.min(0), *points.max(0)], [x, y, x + width, y + height], atol=4)
 
 
-@pytest.mark.parametrize("file", ["report", "metrics", "classes"])
+@pytest.mark.parametrize("file", ["report", "metrics", "classes", "thresholds"])
 def test_files_are_downloaded_at_the_visitors_thresholds(visit, file):
     visit.result([COCO_MODEL])
-    message = visit.tab.download(event(**visit.order(format=file, thresholds={COCO_MODEL: 0.25})))
+    chosen = {"all": 0.25, "classes": {"person": 0.95, "no such class": 0.5}}
+    message = visit.tab.download(event(**visit.order(format=file, thresholds={COCO_MODEL: chosen})))
     path = Path(message.download.path)
     assert path.name == message.download_name
     if file == "metrics":
-        point = json.loads(path.read_text())["models"][COCO_MODEL]["at_threshold"]
-        assert (point["threshold"], point["wrong"]) == (0.25, IMAGES)
+        metrics = json.loads(path.read_text())["models"][COCO_MODEL]
+        # What is invented is called a person.
+        assert (metrics["at_threshold"]["threshold"], metrics["at_threshold"]["wrong"]) == (0.25, 0)
+        assert metrics["class_thresholds"] == {"person": 0.95}
+    if file == "classes":
+        rows = list(csv.DictReader(path.open(encoding="utf-8-sig", newline="")))
+        assert {row["class"]: row["threshold"] for row in rows if row["class"] in ("person", "cat")} == {"person": "0.95", "cat": "0.25"}
+        assert next(row for row in rows if row["class"] == "person")["recall"] == "0.0"
+    if file == "report":
+        assert "0.25; 1 class has its own" in path.read_text()
+    if file == "thresholds":
+        assert read_thresholds(path) == {COCO_MODEL: ModelThresholds(0.25, {"person": 0.95})}
     shutil.rmtree(path.parent)
 
 
@@ -281,11 +306,44 @@ def test_the_data_of_a_visitor_who_leaves_is_deleted(visit):
     assert not entry.folder.exists()
 
 
-WRONG = {"iou": "much", "changes": [1], "thresholds": {"a": "x", "b": 7}, "iou_type": "x", "evaluation": 4}
+SETTINGS = {
+    "models": [PERSON_MODEL, 3, "no such model"],
+    "iou": 0.75,
+    "label": "cat",
+    "thresholds": {PERSON_MODEL: {"all": 0.4, "classes": {"cat": 0.6}}},
+}
+
+
+@pytest.mark.parametrize("settings", [json.dumps(SETTINGS), "", "{", "[]", "[" * 20_000])
+def test_a_link_sets_models_and_settings(tab, settings):
+    tab._engine = FakeEngine(find_all)
+    slots, message = tab.open_link(SimpleNamespace(query_params={"tab": "evaluate", "settings": settings}))
+    is_read = "models" in settings
+    assert slots["selected"] == ([PERSON_MODEL] if is_read else [])
+    assert message.link == {
+        "iou": 0.75 if is_read else 0.5,
+        "iou_type": "bbox",
+        "label": "cat" if is_read else "",
+        "thresholds": SETTINGS["thresholds"] if is_read else {},
+    }
+    assert "Press Evaluate" in message.notes[0]
+
+
+def test_other_addresses_are_no_links(tab):
+    assert tab.open_link(SimpleNamespace(query_params={"tab": "compare"})) is None
+
+
+WRONG = {
+    "iou": "much",
+    "changes": [1],
+    "thresholds": {"a": "x", "b": {"all": 7, "classes": {"c": "x", "d": 2}}, "c": {"all": "x"}},
+    "iou_type": "x",
+    "evaluation": 4,
+}
 
 
 @pytest.mark.parametrize("sent", [None, "x", WRONG])
 def test_orders_from_anywhere_become_usable(sent):
     order = EvaluateOrder.from_client(sent)
     assert (order.iou_type, order.iou, dict(order.changes)) == ("bbox", 0.5, {})
-    assert all(0 <= value <= 1 for value in order.thresholds.values())
+    assert order.thresholds == ({"b": ModelThresholds(1, {"d": 1})} if sent is WRONG else {})

@@ -14,6 +14,7 @@ from detection_core.datasets.coco import DataError
 from detection_core.ui.evaluate import uploads
 from detection_core.ui.evaluate.uploads import UploadedFile, read_uploads, uploaded_files
 from tests.coco_folders import coco_folder
+from tests.datasets.test_yolo import ULTRALYTICS, yolo_folder
 
 
 def files_of(folder: Path) -> list[UploadedFile]:
@@ -61,7 +62,13 @@ def test_images_outside_of_the_data_are_refused(tmp_path, name):
 
 @pytest.mark.parametrize(
     "line",
-    ["val: {outside}", "path: {outside}\nval: images", "val: [images, ../../../list.txt]", "val: images\ntest: {outside}"],
+    [
+        "val: {outside}",
+        "path: {outside}\nval: ../../../list.txt",
+        "path: {outside}\nval: {outside}",
+        "val: [images, ../../../list.txt]",
+        "val: images\ntest: {outside}",
+    ],
 )
 def test_descriptions_that_lead_out_of_the_data_are_refused(tmp_path, line):
     (tmp_path / "list.txt").write_text("root:x:0:0\n")
@@ -71,6 +78,21 @@ def test_descriptions_that_lead_out_of_the_data_are_refused(tmp_path, line):
     (source / "images" / "x.txt").write_text("")
     with pytest.raises(DataError, match="outside"):
         read(files_of(source), tmp_path / "own")
+
+
+@pytest.mark.parametrize("as_archive", [True, False])
+def test_where_the_data_was_on_the_visitors_machine_does_not_matter(tmp_path, as_archive):
+    """Not even if that is this machine: the upload is read, and stays as it is."""
+    source = yolo_folder(tmp_path / "source", ULTRALYTICS, {"a": "0 0.5 0.5 0.25 0.5"})
+    files = zipped(source, tmp_path / "upload.zip") if as_archive else files_of(source)
+    folder = tmp_path / "own"
+    folder.mkdir()
+    with ExitStack() as stack:
+        dataset = read_uploads(files, folder, stack)
+        (image,) = dataset.images
+        assert image.path.is_relative_to(folder)
+        assert len(image.annotations) == 1
+    assert (source / "data.yaml").read_text() == ULTRALYTICS.format(root=source)
 
 
 def test_messages_name_no_folder_of_the_server(tmp_path):

@@ -105,7 +105,7 @@ def test_a_place_names_its_suppressor_which_can_be_asked_about(tab, mode):
     answer = call(tab, "explain_ask", mode, box=box, label=label)["why_not"]
     suppressors = [outcome["suppressor"] for place in answer["places"] for outcome in place["classes"] if outcome["suppressor"]]
     assert 0 in {suppressor["number"] for suppressor in suppressors}
-    assert call(tab, "explain_ask", mode, number=0)["why"]["suppressed"] >= 1
+    assert call(tab, "explain_ask", mode, number=0)["why"]["suppressed_count"] >= 1
 
 
 @pytest.mark.parametrize(
@@ -150,22 +150,22 @@ def test_other_settings_change_the_result_at_once(tab, mode):
     one = result(limit=1)
     assert (len(one["objects"]), len(one["gone"])) == (1, same["before"] - 1)
     assert any(each["new"] for each in result(nms_iou=1.0)["objects"])
-    assert len(result(floor=0.5)["objects"]) < same["before"]
+    assert len(result(min_score=0.5)["objects"]) < same["before"]
     assert call(tab, "explain_settings", mode, threshold=1)["objects"] == []
     # What is not a number leaves a setting as it is.
-    assert result(nms_iou="1", floor=None, limit=[], class_agnostic="yes") == same
+    assert result(nms_iou="1", min_score=None, limit=[], class_agnostic="yes") == same
 
 
 def test_every_stage_can_be_shown(tab, mode):
     for index, stage in enumerate(mode["stages"]):
         shown = call(tab, "explain_stage", mode, stage=index)
         if stage["name"] == "input":
-            assert shown["picture"].startswith("data:image/jpeg;base64,")
+            assert shown["image"].startswith("data:image/jpeg;base64,")
         else:
             assert len(shown["boxes"]) == min(stage["count"] or 0, 400)
     for level in range(len(mode["levels"])):
-        for picture in ("features", "scores"):
-            assert call(tab, "explain_stage", mode, stage=1, picture=picture, level=level)["picture"].startswith("data:image/jpeg")
+        for image in ("features", "scores"):
+            assert call(tab, "explain_stage", mode, stage=1, image=image, level=level)["image"].startswith("data:image/jpeg")
     assert "no such level" in call(tab, "explain_stage", mode, stage=1, level=99)["error"]
     assert "no such stage" in call(tab, "explain_stage", mode, stage=99)["error"]
 
@@ -200,9 +200,9 @@ def test_a_saliency_map_reports_progress_and_can_be_stopped(monkeypatch):
     assert call(tab, "saliency_cost", mode) == {"seconds": engine.timings.network}
     assert call(tab, "saliency_begin", mode, number=0, masks=4)["total"] == 4
     states = []
-    while not states or not (states[-1].get("picture") or states[-1].get("error")):
+    while not states or not (states[-1].get("image") or states[-1].get("error")):
         states.append(call(tab, "saliency_watch", mode))
-    assert states[-1]["picture"].startswith("data:image/jpeg;base64,")
+    assert states[-1]["image"].startswith("data:image/jpeg;base64,")
     assert states[-1]["done"] == 4
     engine.holds = True
     call(tab, "saliency_begin", mode, number=0, masks=8)
@@ -210,6 +210,11 @@ def test_a_saliency_map_reports_progress_and_can_be_stopped(monkeypatch):
     assert "not being computed" in call(tab, "saliency_watch", mode)["error"]
     engine.release()
     assert "no such object" in call(tab, "saliency_begin", mode, number=-1)["error"]
+
+
+def test_the_quick_saliency_map_is_an_image_or_a_sentence(tab, mode):
+    assert call(tab, "saliency_quick", mode, number=0)["image"].startswith("data:image/jpeg;base64,")
+    assert "no such object" in call(tab, "saliency_quick", mode, number=True)["error"]
 
 
 def test_the_recorder_and_its_recording_can_go_to_another_process(tab, mode):

@@ -114,3 +114,13 @@ function saveBlob(blob, name) {
   // The browser needs the address only until it has begun to save.
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
+
+/** Whether it worked; browsers allow it only on secure pages. @param {string} text */
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -71,9 +71,9 @@ export function createLabels(layer) {
   return { setObjects, layout, setActive, setMotion };
 }
 
-/** A class and how sure the model is. @param {{ name: string, score: number }} object */
-export function labelText({ name, score }) {
-  return `${shorten(name)} ${formatScore(score)}`;
+/** A class and how sure the model is; just the class of what was annotated. @param {{ name: string, score: number, annotated?: boolean }} object */
+export function labelText({ name, score, annotated }) {
+  return annotated ? shorten(name) : `${shorten(name)} ${formatScore(score)}`;
 }
 
 /**
