@@ -11,7 +11,7 @@ const ON = "The model looks in the whole image and in overlapping slices of it, 
  * @param {(side: number | null) => void} onChoose
  */
 export function createSlicesChoice(onChoose) {
-  const node = make("div", "input-size");
+  const node = make("div", "slices-choice");
   const label = make("label", "input-size-label");
   const title = make("span");
   const select = make("select");
