@@ -10,7 +10,7 @@ from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.sync_api import Browser, Page, expect
 
 from detection_core.ui.app import build_app, launch_options
-from tests.browser.test_manners import batch_result, compare_result, detect_result, live_plain, live_running, video_result
+from tests.browser.test_manners import batch_result, compare_as, detect_result, live_plain, live_running, video_result
 from tests.ui.fake_engine import FakeEngine
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -125,7 +125,7 @@ def models_table(page: Page) -> None:
 
 STATES: list[tuple[str, Callable[[Page], Any]]] = [
     ("Detect", detect_result),
-    ("Compare", compare_result),
+    ("Compare", compare_as("Side by side")),
     ("Live", live_running),
     ("Live", live_plain),
     ("Video", video_result),

@@ -106,7 +106,6 @@ WRONG_CALLS = {
     "detect, a long model": ("detect", [UPLOADED, LONG, 0.5], "There is no model “x{80}”"),
     "detect, a precision unknown": ("detect", [UPLOADED, f"{PERSON_MODEL}@quick", 0.5], "There is no model"),
     "detect, an input size too large": ("detect", [UPLOADED, f"{PERSON_MODEL}@1334px", 0.5], "must be from 320 to 1333 px, not 1334 px"),
-    "detect, slices": ("detect", [UPLOADED, f"{PERSON_MODEL}@slices640", 0.5], "looks at whole images only"),
     "detect, threshold true": ("detect", [UPLOADED, PERSON_MODEL, True], "The threshold must be a number from 0 to 1, or null"),
     "detect, threshold false": ("detect", [UPLOADED, PERSON_MODEL, False], "must be a number"),
     "detect, threshold as text": ("detect", [UPLOADED, PERSON_MODEL, "0.5"], "must be a number"),

@@ -90,7 +90,7 @@ def test_a_frame_gives_what_is_there_and_where_the_time_went(engine, streams, st
     (answer,) = results(engine, streams, stream, range(1, 2))
     assert (answer["id"], answer["time"], answer["threshold"], answer["width"], answer["height"]) == (1, 100, 0.5, 64, 48)
     first, second = answer["objects"]
-    assert set(first) == {"class_id", "score", "box", "color", "polygons", "keypoints", "track", "velocity"}
+    assert set(first) == {"class_id", "score", "box", "color", "polygons", "keypoints", "whole_score", "track", "velocity"}
     assert (first["score"], first["track"], first["box"]) == (0.9, 1, [5, 10, 25, 40])
     assert (second["score"], second["track"], second["velocity"]) == (0.3, 0, [0, 0])
     assert set(answer["ms"]) == {"decode", "wait", "network", "post", "track"}
