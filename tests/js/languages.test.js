@@ -43,6 +43,7 @@ const CASES = [
   ["parts of a line", "3 objects · 2 persons · Detect", "3 Objekte · 2 persons · Erkennen"],
   ["signs that mean something in expressions", "Cost (in s) [a|b] $1?", "Kosten (in s) [a|b] $1?"],
   ["nothing known", "person 0.87, dog 0.4", "person 0.87, dog 0.4"],
+  ["no two sentences where a name is expected", "Choose cat.jpg 0.5. Try again", "Choose cat.jpg 0.5. Try again"],
   ["a part of a word", "Detection", "Detection"],
   ["a number alone", "0.87", "0.87"],
   ["nothing", "", ""],

@@ -56,7 +56,7 @@ export function createTable(scroller, { onHover, onSelect }) {
     mark.role = "img";
     mark.ariaLabel = mark.title;
     show(mark, false);
-    name.append(swatch, mark, make("span", "dv-cell-name", object.name));
+    name.append(swatch, mark, Object.assign(make("span", "dv-cell-name", object.name), { translate: false }));
     name.title = object.name;
     const score = make("td", "dv-cell-score");
     const bar = make("span", "dv-bar");

@@ -1,7 +1,7 @@
 // Sentences in another language, found in a catalog by their English text.
 //
 // A key may have placeholders, which its translation repeats by name: {n}, {n2} … stand for numbers, {rest} for any text or none, {name} for a
-// text that does not end like a sentence, and any other for some text. Texts in their places are translated themselves. So a sentence can be
+// text without the end of a sentence, and any other for some text. Texts in their places are translated themselves. So a sentence can be
 // translated after its parts have been put in, whoever did that.
 
 /** @typedef {Record<string, string>} Catalog translations by the English text */
@@ -11,7 +11,7 @@
 export const TEXT_ATTRIBUTES = ["aria-label", "aria-valuetext", "alt", "label", "placeholder", "title"];
 const PLACEHOLDER = /\{(\w+)\}/;
 /** What a placeholder matches, where its name says more than that it is some text. @type {Record<string, string>} */
-const GROUPS = { n: "([\\d.,]*\\d)", name: "(.*?[^.])", rest: "(.*?)" };
+const GROUPS = { n: "([\\d.,]*\\d)", name: "((?:(?!\\. ).)*?[^.])", rest: "(.*?)" };
 // Texts repeat, most of all those without a translation, such as "person 0.87".
 const MOST_KEPT = 5000;
 // Characters; what is longer is no text of the page's own.

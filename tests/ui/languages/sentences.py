@@ -37,7 +37,10 @@ _NOT_THE_PAGE = {
     *(f"ui/{folder}" for folder in ("hosting", "http_api", "languages", "mcp")),
 }
 # Lower layers whose errors reach the page.
-_BELOW = ["images", "video/io", "engine/local.py", "models/weights.py", "models/download.py", "models/loader.py", "models/input_size.py"]
+_BELOW = [
+    *("images", "video/io", "slicing/grid.py", "engine/open_jobs.py", "engine/ray/user_weights.py"),
+    *(f"models/{name}.py" for name in ("download", "input_size", "loader", "spec", "weights")),
+]
 # What cannot be collected, one a line: sentences that Python and the modules put together from parts, and Gradio's own.
 _COMPOSED = Path(__file__).with_name("composed.txt")
 _ATTRIBUTES = {"aria-label", "aria-valuetext", "alt", "label", "placeholder", "title"}

@@ -14,7 +14,7 @@ CATALOGS: dict[str, dict[str, str]] = {
     language: json.loads((PACKAGE / f"ui/languages/{language}.json").read_text("utf-8")) for language in LANGUAGES if language != "en"
 }
 # The same in all languages.
-_NAMES = re.compile(r"\b(AP|AR|COCO|CSV|Detection Explorer|F1|GB|GFLOPs|IoU|JSON|kB|MB|min|MOT|ms|NMS|px|YOLO)\b")
+_NAMES = re.compile(r"\b(AP|AR|COCO|CSV|Detection Explorer|F1|GB|GFLOPs|IoU|JSON|kB|MB|min|MOT|ms|NMS|px|score_thresh|YOLO)\b")
 # What the collecting takes for a text of the page: parts of sentences, which are in the catalogs as a whole, texts for logs, and code.
 _NO_TEXTS = {
     *("The image", "and", "built in)", "larger image", "larger video", "network (kept result)", "of {} MB", "{} on {}", "{} {}s"),
@@ -58,6 +58,10 @@ def _group(name: str) -> str:
     return r"(\{\}|[\d.,]*\d)" if re.fullmatch(r"n\d*", name) else "(.*?)" if name.startswith("rest") else "(.+?)"
 
 
+def _list(task: str, texts: list[str]) -> str:
+    return "\n".join([f"{task}:", *texts])
+
+
 @pytest.fixture(scope="module")
 def sentences() -> Sentences:
     return collect()
@@ -66,8 +70,9 @@ def sentences() -> Sentences:
 @_ALL
 def test_no_sentence_is_missing(sentences: Sentences, language: str):
     known = Known(CATALOGS[language])
-    missing = [f"{source}: {text}" for text, source in sentences.shown.items() if text not in known]
-    assert not missing
+    missing = [f"{text}  ({source})" for text, source in sentences.shown.items() if text not in known]
+    if missing:
+        pytest.fail(_list(f"Translate in ui/languages/{language}.json", missing), pytrace=False)
 
 
 @_ALL
@@ -75,7 +80,8 @@ def test_no_sentence_is_left_over(sentences: Sentences, language: str):
     if not has_node():
         pytest.skip("the texts of JavaScript are collected by Node.js and TypeScript")
     left = [key for key in CATALOGS[language] if not {canonical(key), canonical(_PLACEHOLDER.sub("", key))} & sentences.all]
-    assert not left
+    if left:
+        pytest.fail(_list(f"Delete from ui/languages/{language}.json, or add to composed.txt what is still shown", left), pytrace=False)
 
 
 @_ALL

@@ -142,6 +142,8 @@ export function createChips(container, bulk, { onToggle, onAll }) {
       const color = colorOf(id);
       if (color) button.append(makeSwatch(color));
       const count = make("span", "dv-chip-count");
+      // The names of classes are data.
+      button.translate = false;
       button.append(make("span", "dv-chip-name", nameOf(id)), count);
       // The whole name, where the chip has no room for it.
       button.title = nameOf(id);

@@ -26,6 +26,8 @@ export function createLabels(layer) {
     const widthOf = (/** @type {string} */ text) => Math.ceil(pen.measureText(text).width) + LABEL_PADDING;
     labels = objects.map((object, i) => {
       const node = make("div", "dv-label");
+      // The names of classes are data.
+      node.translate = false;
       node.style.background = object.color;
       node.style.color = inkOn(object.color);
       const texts = [textOf(object), String(object.number ?? i + 1)];
