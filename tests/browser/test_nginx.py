@@ -55,7 +55,7 @@ class Site:
         assert NGINX is not None
         self._folder = folder
         self.ports = [free_port(), free_port()]
-        self.pages = {port: start_page(port, folder / f"uploads-{port}") for port in self.ports}
+        self.pages = {port: self._start_page(port) for port in self.ports}
         listen = free_port()
         self.address = f"http://127.0.0.1:{listen}/detection/"
         # The same file, apart from what is the container's: names of hosts, the port, and /tmp.
@@ -76,6 +76,16 @@ class Site:
             wait_until_served(f"http://127.0.0.1:{port}/")
         wait_until_served(self.address)
 
+    def _start_page(self, port: int) -> subprocess.Popen[bytes]:
+        return start_page(port, self._folder / f"uploads-{port}")
+
+    def restart_dead(self) -> None:
+        """For the next test, whichever that is: the order of tests depends on their browsers."""
+        for port, process in self.pages.items():
+            if process.poll() is not None:
+                self.pages[port] = self._start_page(port)
+        self.wait()
+
     def uploads(self, port: int) -> int:
         """How many files a process has."""
         return sum(path.is_file() for path in (self._folder / f"uploads-{port}").rglob("*"))
@@ -88,12 +98,17 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with ExitStack() as stack:
         site = Site(tmp_path_factory.mktemp("site"))
         stack.callback(site.end)
-        site.wait()
         yield site
+
+
+@pytest.fixture
+def site(shared_site: Site) -> Site:
+    shared_site.restart_dead()
+    return shared_site
 
 
 @pytest.fixture(scope="module")

@@ -179,14 +179,14 @@ SLOW = """
 import sys, time
 from pathlib import Path
 from detection_core.cli.main import main
-from detection_core.engine import local
-run = local.run
+from detection_core.engine import passes
+run = passes.run
 def slow_run(*args, **kwargs):
     if Path(sys.argv[2]).exists():
         print("running", flush=True)
         time.sleep(float(sys.argv[1]))
     return run(*args, **kwargs)
-local.run = slow_run
+passes.run = slow_run
 sys.exit(main(["serve", "--port", "0"]))
 """
 
