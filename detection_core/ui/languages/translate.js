@@ -17,7 +17,7 @@ const MOST_KEPT = 5000;
 // Characters; what is longer is no text of the page's own.
 const LONGEST = 3000;
 // Where a text without a translation of its own is divided, in this order: at the ends of sentences, then within them.
-const JOINTS = [/(?<=[.?!…]”?) +/, / · /, /; /, /: /, /, /];
+const SEPARATORS = [/(?<=[.?!…]”?) +/, / · /, /; /, /: /, /, /];
 
 /** @type {(text: string) => string} */
 let translator = (text) => text;
@@ -68,10 +68,10 @@ export function createTranslator(catalog) {
 
   /** @param {string} text */
   function divided(text) {
-    const joint = JOINTS.map((each) => text.match(each)).find((each) => each !== null);
-    if (!joint) return text;
-    const [start, end] = [joint.index ?? 0, (joint.index ?? 0) + joint[0].length];
-    return translated(text.slice(0, start)) + joint[0] + translated(text.slice(end));
+    const separator = SEPARATORS.map((each) => text.match(each)).find((each) => each !== null);
+    if (!separator) return text;
+    const [start, end] = [separator.index ?? 0, (separator.index ?? 0) + separator[0].length];
+    return translated(text.slice(0, start)) + separator[0] + translated(text.slice(end));
   }
 
   return (text) => {

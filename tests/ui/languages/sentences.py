@@ -48,7 +48,7 @@ _LOOKS_LIKE_TEXT = re.compile(r"[A-Z][a-z]|[\w{},.:] [a-zA-Z({]|^[.,;:] ")
 # Names of classes and keys, variables of styles, arrow functions.
 _IS_CODE = re.compile(r"_?[A-Za-z]+[a-z][A-Z]\w*|_\w+|--.*|.*=>.*")
 # Where the browser divides a text that it cannot translate whole, as in `translate.js`.
-JOINTS = (r"(?:(?<=[.?!…])|(?<=[.?!…]”)) +", " · ", "; ", ": ", ", ")
+SEPARATORS = (r"(?:(?<=[.?!…])|(?<=[.?!…]”)) +", " · ", "; ", ": ", ", ")
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Sentences:
 
     def add(self, text: str, source: str, *, shown: bool = True) -> None:
         form = canonical(text)
-        self.all |= {form, *(canonical(piece) for joint in JOINTS for piece in re.split(joint, form))}
+        self.all |= {form, *(canonical(piece) for separator in SEPARATORS for piece in re.split(separator, form))}
         if shown and re.search(r"[^\W\d_]{2}", form.replace("{}", " ")) and not _IS_CODE.fullmatch(form):
             self.shown.setdefault(form, source)
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from detection_core.ui.languages.head import LANGUAGES
-from tests.ui.languages.sentences import JOINTS, PACKAGE, Sentences, canonical, collect, has_node
+from tests.ui.languages.sentences import PACKAGE, SEPARATORS, Sentences, canonical, collect, has_node
 
 CATALOGS: dict[str, dict[str, str]] = {
     language: json.loads((PACKAGE / f"ui/languages/{language}.json").read_text("utf-8")) for language in LANGUAGES if language != "en"
@@ -40,7 +40,7 @@ class Known:
             return True
         if form.endswith(".") and (form[:-1] in self._fixed or (form[0].islower() and form[:-1] in self)):
             return True
-        pieces = next((pieces for joint in JOINTS if len(pieces := re.split(joint, form, maxsplit=1)) > 1), [])
+        pieces = next((pieces for separator in SEPARATORS if len(pieces := re.split(separator, form, maxsplit=1)) > 1), [])
         return bool(pieces) and all(piece in self for piece in pieces)
 
     @staticmethod

@@ -1,7 +1,8 @@
 // The list of input sizes of a model: to how many pixels it resizes the shorter side of an image; and what a size costs here.
 
-import { make, setText, show } from "./dom.js";
+import { show } from "./dom.js";
 import { splitKey } from "./model_keys.js";
+import { createNumberChoice } from "./number_choice.js";
 
 const SIZES = [320, 480, 640, 800, 1024, 1333];
 
@@ -12,16 +13,8 @@ const SIZES = [320, 480, 640, 800, 1024, 1333];
  * @param {(size: number | null) => void} onChoose
  */
 export function createInputSizeChoice(onChoose) {
-  const node = make("div", "input-size");
-  const label = make("label", "input-size-label");
-  const title = make("span");
-  const select = make("select");
-  const hint = make("p", "input-size-hint");
-  hint.id = `input-size-${Math.random().toString(36).slice(2)}`;
-  select.setAttribute("aria-describedby", hint.id);
-  select.addEventListener("change", () => onChoose(select.value ? Number(select.value) : null));
-  label.append(title, select);
-  node.append(label, hint);
+  const choice = createNumberChoice("input-size", onChoose);
+  const { node, select } = choice;
   return {
     node,
     /**
@@ -32,13 +25,12 @@ export function createInputSizeChoice(onChoose) {
     draw({ key, model, inputSize }, name) {
       show(node, Boolean(model));
       if (!model) return;
-      setText(title, name);
-      fill(select, model, inputSize);
+      choice.fill(`As trained (${model.trained_side} px)`, model.one_size ? [] : SIZES, (size) => `${size} px`, inputSize);
       // A link may ask for a size that the model does not have.
       select.disabled = Boolean(model.one_size) && inputSize === null;
       select.title = model.one_size;
       const cost = costInWords(key, model);
-      setText(hint, model.one_size || (cost ? `Takes ${cost}.` : "Pixels of the image's shorter side. More show smaller objects, and take longer."));
+      choice.describe(name, model.one_size || (cost ? `Takes ${cost}.` : "Pixels of the image's shorter side. More show smaller objects, and take longer."));
     },
   };
 }
@@ -70,20 +62,4 @@ const apart = (side, other) => Math.abs(Math.log(side / other));
 function inWords(seconds) {
   if (seconds < 0.0995) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
   return `${seconds < 9.95 ? Number(seconds.toPrecision(2)) : Math.round(seconds)} s`;
-}
-
-/**
- * Writes the sizes into the list; what is written already stays, because an open list would close.
- * @param {HTMLSelectElement} select
- * @param {ModelCard} model
- * @param {number | null} chosen
- */
-function fill(select, { trained_side, one_size }, chosen) {
-  const sizes = [...new Set([...(one_size ? [] : SIZES), ...(chosen ? [chosen] : [])])].sort((a, b) => a - b);
-  const listed = JSON.stringify([trained_side, ...sizes]);
-  if (select.dataset.listed !== listed) {
-    select.dataset.listed = listed;
-    select.replaceChildren(new Option(`As trained (${trained_side} px)`, ""), ...sizes.map((size) => new Option(`${size} px`, String(size))));
-  }
-  select.value = chosen ? String(chosen) : "";
 }
