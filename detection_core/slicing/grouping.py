@@ -38,7 +38,7 @@ def group_boxes(boxes: NDArray[np.float32], tiles: NDArray[np.float32], image_si
     one that has at least half of it inside (the intersection over the smaller box). The remaining fragments are grouped with those of
     other tiles that agree with them in what both tiles see.
 
-    On 120 photos of COCO, in slices of 256 pixels, the built-in model of COCO's classes has an AP of 37.1 that way, and 32.4 without
+    On 120 images of COCO, in slices of 256 pixels, the built-in model of COCO's classes has an AP of 37.1 that way, and 32.4 without
     slices. Greedy NMS of all boxes gives 34.6, and merging all of them by the intersection over the smaller box 5.6: that takes a person
     for a part of the crowd around.
 

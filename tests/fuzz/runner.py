@@ -121,18 +121,18 @@ def _follow(process: subprocess.Popen[str], run: Run, number: int, seconds: floa
             how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
             run.add(Failure(number, f"death by {how}", "The process has ended."))
             return number + 1, time.monotonic() - started
-        told: dict[str, Any] = json.loads(line)
+        message: dict[str, Any] = json.loads(line)
         now = time.monotonic()
-        if "begun" in told:
+        if "begun" in message:
             started = started or now
-            number, begun, latest = told["begun"], True, now
+            number, begun, latest = message["begun"], True, now
             continue
         run.slowest = max(run.slowest, now - latest)
         number += 1
-        if told["outcome"] == "failed":
-            run.add(Failure(told["number"], told["kind"], f"{told['what']}\n\n{told['trace']}"))
+        if message["outcome"] == "failed":
+            run.add(Failure(message["number"], message["kind"], f"{message['what']}\n\n{message['trace']}"))
         else:
-            run.outcomes[told["outcome"]] += 1
+            run.outcomes[message["outcome"]] += 1
         if now - started > seconds or (most is not None and number >= most):
             return number, now - started
 

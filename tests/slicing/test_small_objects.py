@@ -28,11 +28,11 @@ def detectors() -> tuple[Detector, Detector]:
 
 
 def composite(offset: int, detector: Detector) -> tuple[Image.Image, np.ndarray]:
-    """Small copies of a photo on gray, moved by an offset across the seams, and the boxes of the persons in them."""
-    photo = load_image(ASSETS / "examples" / "grace_hopper.jpg")
-    person = detector.detect(photo).boxes[0]
-    scale = HEIGHT / photo.height
-    small = photo.resize((round(photo.width * scale), HEIGHT))
+    """Small copies of an image on gray, moved by an offset across the seams, and the boxes of the persons in them."""
+    original = load_image(ASSETS / "examples" / "grace_hopper.jpg")
+    person = detector.detect(original).boxes[0]
+    scale = HEIGHT / original.height
+    small = original.resize((round(original.width * scale), HEIGHT))
     canvas, boxes = Image.new("RGB", SIZE, (120, 130, 120)), []
     for y in (40, 230, 500, 640):
         for x in range(30 + offset, SIZE[0] - small.width, 190):
