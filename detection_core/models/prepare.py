@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from weakref import WeakSet
 
 import torch
 from torch import nn
@@ -20,6 +23,10 @@ from detection_core.models.weights import WeightsError, fetch_weights, reject_if
 
 # The devices on which `optimized.optimize` has been measured and compared with torchvision's results.
 _OPTIMIZED = ("cpu", "cuda")
+# Threads that read a model or have done so. They are daemons, so that a download does not keep a process alive; but a process aborts if
+# Python ends while a thread is in torch's C++ code. So the end waits for them, at most so many seconds.
+_readers: WeakSet[threading.Thread] = WeakSet()
+_LONGEST_READ = 5.0
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ def prepare_model(spec: ModelSpec, device: torch.device, *, on_progress: OnProgr
     dtype = _dtype(spec, device)
     path = fetch_weights(spec, on_progress=lambda done, total: on_progress(LoadProgress("download", done, total)), cancelled=cancelled)
     on_progress(LoadProgress("load", 0, _size(path)))
+    _readers.add(threading.current_thread())
     try:
         module = build_model(spec, path)
     except CheckpointError as error:
@@ -68,6 +76,12 @@ def prepare_model(spec: ModelSpec, device: torch.device, *, on_progress: OnProgr
         raise
     module = module.to(device)
     return module if dtype is None else optimize(module, dtype)
+
+
+@atexit.register
+def _wait_for_readers() -> None:
+    for thread in set(_readers) - {threading.current_thread()}:
+        thread.join(_LONGEST_READ)
 
 
 def _dtype(spec: ModelSpec, device: torch.device) -> torch.dtype | None:

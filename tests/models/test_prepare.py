@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,41 @@ def test_from_a_file_onto_a_device(file, content):
     assert {parameter.device.type for parameter in module.parameters()} == {"meta"}
     assert not module.training
     assert seen == [LoadProgress("load", 0, len(content))]
+
+
+# Ends while another thread is in the middle of torch's code.
+INTERRUPTED = """
+import sys, time
+from pathlib import Path
+import torch
+from detection_core.models import prepare
+from detection_core.models.catalog import COCO_MODEL, get_model_spec
+from detection_core.models.loader import ModelLoader
+
+torch.set_num_threads(1)
+
+def build(spec, path):
+    end, matrix = time.monotonic() + 1, torch.ones(300, 300)
+    while time.monotonic() < end:
+        matrix @ matrix
+    return torch.nn.Module()
+
+def interrupt(progress):
+    raise KeyboardInterrupt
+
+prepare.fetch_weights = lambda spec, **_: Path("weights")
+prepare.build_model = build
+try:
+    ModelLoader(10**9).load(get_model_spec(COCO_MODEL), on_progress=interrupt)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_is_interrupted_while_it_reads_a_model_ends_in_order():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (130, "")
 
 
 class TestUnusableFiles:
