@@ -136,15 +136,7 @@ def import_coco_results(
     notes = [note]
     if crowds := len(image.entries) - len(objects):
         notes.append(f"{_count(crowds, 'crowd')} (“iscrowd”) left out, because a crowd is not a single object.")
-    found: list[Entry] = []
-    for index, entry in objects:
-        try:
-            found.append(read_entry(entry, f"{file.part}[{index}]", image_size, is_annotation=file.is_annotations))
-        except InvalidEntryError as error:
-            if not skip_invalid:
-                raise
-            errors.append(error)
-    found = with_same_keypoints(found, errors, skip_invalid)
+    found = _read_entries(file, objects, image_size, errors, skip_invalid=skip_invalid)
     if errors:
         total = len(found) + len(errors)
         notes.append(f"{len(errors)} of {total} entries {'is' if len(errors) == 1 else 'are'} invalid and skipped; the first: {errors[0]}")
@@ -170,6 +162,26 @@ def import_coco_results(
         model=model,
     )
     return ImportedResults(detections, tuple(filter(None, notes)), len(errors))
+
+
+def _read_entries(
+    file: CocoFile,
+    objects: list[tuple[int, dict[str, Any]]],
+    image_size: tuple[int, int],
+    errors: list[InvalidEntryError],
+    *,
+    skip_invalid: bool,
+) -> list[Entry]:
+    """Reads the entries of an image's objects; skipped ones are added to the errors."""
+    found: list[Entry] = []
+    for index, entry in objects:
+        try:
+            found.append(read_entry(entry, f"{file.part}[{index}]", image_size, is_annotation=file.is_annotations))
+        except InvalidEntryError as error:
+            if not skip_invalid:
+                raise
+            errors.append(error)
+    return with_same_keypoints(found, errors, skip_invalid)
 
 
 def _count(number: int, noun: str) -> str:
