@@ -128,7 +128,7 @@ def test_a_killed_worker_loses_nothing(folder: Path, tmp_path: Path, shared_clus
         (["--ray-address", "ray://a:1"], "auto, or HOST:PORT"),
     ],
 )
-def test_what_a_cluster_cannot_do_is_said_first(folder: Path, options: list[str], message: str, capsys, monkeypatch):
+def test_what_a_cluster_cannot_do_is_reported_first(folder: Path, options: list[str], message: str, capsys, monkeypatch):
     monkeypatch.setattr("detection_core.engine.ray.require_ray", lambda: None)
     assert main(["detect", str(folder), "--model", COCO_MODEL, "--engine", "ray", *options]) == 2
     assert message in capsys.readouterr().err

@@ -89,7 +89,7 @@ def test_names_take_one_line(text):
     assert on_one_line(text) == LINES[text]
 
 
-def test_what_cannot_be_written_is_said_of_the_file_that_was_meant(tmp_path: Path):
+def test_what_cannot_be_written_is_reported_for_the_file_that_was_meant(tmp_path: Path):
     with pytest.raises(OSError, match="File name too long") as caught:
         Target(tmp_path).write("a" * 300, b"")
     assert caught.value.filename == str(tmp_path / ("a" * 300))

@@ -66,7 +66,7 @@ def test_linked_folders_lead_in_no_circle(images):
 
 
 @pytest.mark.parametrize("name", ["images/empty", "images/*.tiff", "nowhere/*", "images/**x*"])
-def test_what_leads_to_nothing_is_said(images, name):
+def test_what_leads_to_nothing_is_reported(images, name):
     with pytest.raises(NoImagesError, match=re.escape(name.removeprefix("images/"))):
         find_images(["images", name])
 
@@ -97,7 +97,7 @@ def videos(images) -> Path:
     ],
     ids=["file", "pattern", "any depth", "found twice", "GIF", "missing", "result by its own name"],
 )  # fmt: skip
-def test_videos_are_told_from_images_by_their_ending(videos, names, found, others):
+def test_videos_are_recognized_by_their_ending(videos, names, found, others):
     files, rest = find_videos(names)
     assert ([file.name for file in files], rest) == (found, others)
 
@@ -178,7 +178,7 @@ def test_gifs_are_videos_where_that_is_meant(videos):
     assert [file.name for file in find_videos(["images/moving.gif"], gifs=True)[0]] == ["images/moving.gif"]
 
 
-def test_a_pattern_without_videos_is_told(videos):
+def test_a_pattern_without_videos_is_reported(videos):
     with pytest.raises(NoImagesError, match="No video matches"):
         find_videos(["images/*.avi"])
 

@@ -173,7 +173,7 @@ class Call(Job):
 
 
 class Engine(Protocol):
-    """Anything that detects. `visitor` names whoever waits.
+    """Anything that detects. `visitor` names the visitor who waits.
 
     Attributes:
         max_in_flight: How many images of a light model keep it busy: one more than it processes side by side.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 _Item = TypeVar("_Item")
-# So many visitors are remembered while none of theirs waits; who is forgotten counts as new.
+# So many visitors are remembered while they have no job in the queue; a forgotten one counts as new.
 _REMEMBERED = 10_000
 
 
@@ -23,11 +23,11 @@ class _Entry(Generic[_Item]):
 class FairQueue(Generic[_Item]):
     """Start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996): every visitor gets the same share of the device.
 
-    Each job begins, in a clock that only moves as jobs are served, when the visitor's job before it ends, but not in the past; whoever
-    begins first is next. So one image comes before the tenth of another visitor, a stream of frames takes turns with all others
+    Each job begins, in a clock that only moves as jobs are served, when the visitor's job before it ends, but not in the past; the job
+    that begins first is next. So one image comes before the tenth of another visitor, a stream of frames takes turns with all others
     however fast it sends, and a heavy model's next job waits for as many light ones as take its time. Turns cannot be saved up.
 
-    Not safe for threads: its owner has a lock.
+    Not safe to use from several threads: its owner has a lock.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class FairQueue(Generic[_Item]):
         return len(self._entries)
 
     def __iter__(self) -> Iterator[_Item]:
-        """All that wait, the next one first; who comes later may still come before them."""
+        """All items, the next one first; items that are put in later may still come before them."""
         return (entry.item for entry in sorted(self._entries))
 
     def put(self, item: _Item, visitor: str, cost: float) -> None:

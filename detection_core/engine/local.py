@@ -38,7 +38,7 @@ class LocalEngine:
     Images wait in one line, fair between visitors by the time that their images take, see `FairQueue`. The first in line gets cores as
     soon as there are enough, see `Cores`; no other image overtakes it meanwhile, so that light models never starve a heavy one. Models
     load beside that, see `ModelLoader`, so that no image waits for the download of another one's model. A model runs once per image:
-    results are kept, by the image's content, for whoever asks again. A model with slices runs once per tile, see `TileRuns`.
+    results are kept, by the image's content, for the next request. A model with slices runs once per tile, see `TileRuns`.
 
     Args:
         device: Where models run, as torch names it.
@@ -91,7 +91,7 @@ class LocalEngine:
             spec: The model.
             visitor: The visitor, whose jobs can be cancelled together and count as theirs in the line; "" for none.
             measure: Whether the model is to run even if its result is kept, and its memory to be watched.
-            keep: Whether the result is kept for whoever asks again, and may be one that is kept already.
+            keep: Whether the result is kept for later requests, and may be one that is kept already.
             tasks: What is wanted of what the model gives; None for all. Boxes are always given. Masks and keypoints that are not
                 shown need not be computed; asking for them later runs the model again.
 

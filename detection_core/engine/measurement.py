@@ -70,7 +70,7 @@ def take_turns(
         image: The image.
         models: The models.
         rounds: How often each runs.
-        visitor: Whoever waits.
+        visitor: The visitor who waits.
 
     Raises:
         EngineBusyError: If too many images are waiting already.

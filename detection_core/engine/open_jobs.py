@@ -20,7 +20,7 @@ class OpenJobs:
         most_per_visitor: How many of them may be one visitor's.
 
     Attributes:
-        lock: The engine's lock. `open`, `count_others` and `cancel_visitor` take it; whoever calls anything else holds it.
+        lock: The engine's lock. `open`, `count_others` and `cancel_visitor` take it; callers of everything else hold it.
         most: As the argument; an engine may change it.
         most_per_visitor: As the argument; an engine may change it.
         refusal: Why no job is accepted at present, in a sentence; "" if jobs are.

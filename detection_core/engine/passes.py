@@ -87,7 +87,7 @@ def run_jobs(batch: Sequence[QueuedJob], loader: ModelLoader, device: torch.devi
     if len(batch) == 1 and _ran_out_of_memory(outcomes[0]) and loader.make_room(batch[0].request.spec.key):
         outcomes = _run_once(batch, device, first_run)
     if len(batch) > 1 and isinstance(outcomes[0], Exception):
-        # Together they may have been too much, or one of them has spoilt it for all.
+        # Together they may need too much memory, or one of them may have failed.
         return [_run_once([queued], device, first_run)[0] for queued in batch], len(batch)
     return outcomes, 1
 
@@ -127,7 +127,7 @@ def _run_once(batch: Sequence[QueuedJob], device: torch.device, first_run: bool)
             found, timings = run(module, request.spec, images, device, tasks=request.tasks)
             run_memory = peak()
     except BaseException as error:
-        # Of any kind: whatever ends a run, its cores must be released and whoever waits must hear of it.
+        # Of any kind: whatever ends a run, its cores must be released and its jobs must get the error.
         return [in_words(error, request.spec)] * len(batch)
     memory = None if run_memory is None else run_memory + size_in_memory(module)
     return [Result(detections, timings, request.spec, first_run, memory=memory) for detections in found]

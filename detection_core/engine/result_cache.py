@@ -1,4 +1,4 @@
-"""What a job is to do, and the results that are kept for whoever asks for the same again."""
+"""What a job is to do, and the results that are kept for later requests of the same."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Runs:
         self._queue.put(queued, queued.job.visitor, self._costs.cost(_runs_as(queued.request)))
 
     def _start(self) -> None:
-        """Starts whoever is first in line, as long as there are cores for them."""
+        """Starts the first jobs in line, as long as there are cores for them."""
         answered = []
         with self._lock:
             for batch, outcome in self._next_batches():
@@ -97,14 +97,14 @@ class Runs:
         self._report_positions()
 
     def _next_batches(self) -> Iterator[tuple[list[QueuedJob], CoreAllocation | Result]]:
-        """Takes out of the line who can be served now, with their cores or with a result that is kept."""
+        """Takes the jobs out of the line that can be served now, with their cores or with a result that is kept."""
         while len(self._queue) and not self._jobs.closed:
             request = self._queue.peek().request
             kept = self._kept.find(request)
             if kept is not None:
                 yield [self._queue.pop()], kept
                 continue
-            # The result of what is running just now serves whoever asks for the same.
+            # A job for the same waits for the result of the one that runs.
             if request.keep and any(running.request.key == request.key for running in self._running):
                 return
             allocation = self._cores.acquire(_runs_as(request), others_wait=len(self._queue) > 1, undisturbed=request.measure)

@@ -113,7 +113,7 @@ def error_kinds(matches: Matches, iou: int = 0, size: int = 0) -> ErrorKinds:
             kept[wrong[chosen & ~corrected]] = False
             counts[name] = int(chosen.sum())
         fixed = _mean_ap(matches, right, labels, kept, left, objects)
-        # Mending can lower the interpolated precision a little.
+        # Corrections can lower the interpolated precision a little.
         gains[name] = max(fixed - base, 0.0) if fixed is not None and base is not None else 0.0
     return ErrorKinds(base, gains, counts, detections, kind, missed)
 

@@ -112,7 +112,7 @@ class Service:
             image: The image.
             model: The model's key.
             threshold: Lowest score wanted; None takes the model's default.
-            visitor: Who asks, for the engine's fairness.
+            visitor: The client, for the engine's fairness.
         """
         spec = _spec(model)
         result = await self._run(image, spec, visitor)
@@ -131,7 +131,7 @@ class Service:
             models: The models' keys, as of `checked_models`.
             threshold: Lowest score that counts; None takes each model's default.
             iou: Lowest overlap of two boxes that are in the same place; None is 0.5.
-            visitor: Who asks.
+            visitor: The client.
         """
         jobs = (self.detect(image, model, threshold, visitor) for model in models)
         outcomes = await asyncio.gather(*jobs, return_exceptions=True)
@@ -161,7 +161,7 @@ class Service:
             model: The model's key; it counts in the first frame of a stream only.
             threshold: Lowest score of objects that are tracked; None takes the model's default.
             stream: The `stream` of the response to the frame before; "" begins a stream.
-            visitor: Who asks, for the engine's fairness.
+            visitor: The client, for the engine's fairness.
             owner: Whose stream it is; a new one takes the place of the owner's earlier one.
         """
         known = self._streams.find(stream) if stream else self._streams.begin(owner, _spec(model))
@@ -192,7 +192,7 @@ class Service:
             question: What is asked about.
             label: With a place, the class that is asked about; None for any.
             threshold: The threshold; None takes the model's default.
-            visitor: Who asks.
+            visitor: The client.
         """
         spec = _spec(model)
         query = check_question(spec, question.at, question.box, question.number, label)

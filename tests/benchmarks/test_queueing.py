@@ -9,7 +9,7 @@ import pytest
 from benchmarks.queueing import ImageTimes, detectors_for, simulate
 
 
-def test_one_visitor_waits_for_nobody():
+def test_a_single_visitor_does_not_wait():
     load = simulate(1, 1, [ImageTimes(0.1, 0.02)])
     assert load.median == load.high == pytest.approx(0.12)
     assert load.images == pytest.approx(1 / 0.12, rel=0.03)

@@ -265,7 +265,7 @@ def test_coco_files_get_the_ids_of_an_annotation_file(batch, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_menu_is_worked_by_keys(batch):
+def test_the_menu_works_by_keyboard(batch):
     give(batch, "beach.png")
     expect_done(batch, 1)
     button = batch.get_by_role("button", name="Download")

@@ -108,7 +108,7 @@ def test_a_video_is_processed_and_the_counts_seek_in_it(tab, walk):
 
 
 @pytest.mark.slow
-def test_the_counts_are_worked_by_keys(tab, walk):
+def test_the_counts_work_by_keyboard(tab, walk):
     give(tab, walk)
     detect(tab)
     chart(tab).focus()

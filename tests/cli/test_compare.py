@@ -94,7 +94,7 @@ def test_a_name_that_is_too_long_is_no_file(place, given, capsys):
 
 
 @pytest.mark.slow
-def test_a_reader_who_leaves_is_no_error(place):
+def test_a_closed_pipe_gives_no_traceback(place):
     command = [sys.executable, "-m", "detection_core", "compare", "image.png", "--models", "one.json", "two.json", "--format", "json"]
     environment = {**os.environ, "PYTHONPATH": str(ASSETS.parent)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
@@ -103,7 +103,7 @@ def test_a_reader_who_leaves_is_no_error(place):
     assert process.returncode == 1
 
 
-def test_that_the_image_is_cut_off_is_said(place, capsys):
+def test_that_the_image_is_cut_off_is_reported(place, capsys):
     data = (place / "image.png").read_bytes()
     (place / "image.png").write_bytes(data[: len(data) * 3 // 4])
     assert compare("one.json", "two.json", options=("--format", "json")) == 0
@@ -185,7 +185,7 @@ def test_models_run(place, capsys):
     assert counts["matched"] == counts["other_class"] == len(pets["objects"]) / 2 > 0
 
 
-def test_a_model_that_fails_harms_no_other(place, capsys, monkeypatch):
+def test_a_model_that_fails_does_not_affect_the_others(place, capsys, monkeypatch):
     for variable in ("TORCH_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(variable, str(place))
     monkeypatch.setenv("DETECTION_EXPLORER_WEIGHTS_MIRROR", "http://127.0.0.1:9/nowhere")
@@ -335,7 +335,7 @@ def test_the_parser_refuses_with_status_2(place, options):
     assert caught.value.code == 2
 
 
-def test_results_that_cannot_be_written_are_said(place, capsys):
+def test_results_that_cannot_be_written_are_reported(place, capsys):
     (place / "out" / "one.png").mkdir(parents=True)
     assert compare("one.json", "two.json", options=("--out", "out")) == 1
     out, err = capsys.readouterr()

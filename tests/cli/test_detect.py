@@ -169,7 +169,7 @@ def cut_off(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("to_folder", [pytest.param(False, marks=pytest.mark.slow), True], ids=["stdout", "folder"])
-def test_that_an_image_is_cut_off_is_said_and_written(tmp_path, capsys, to_folder):
+def test_that_an_image_is_cut_off_is_reported_and_written(tmp_path, capsys, to_folder):
     image = cut_off(tmp_path / "cut.jpg")
     assert detect(image, *(["--out", tmp_path] if to_folder else [])) == 0
     captured = capsys.readouterr()
@@ -304,7 +304,7 @@ def test_a_table_runs_nothing_in_a_spreadsheet(tmp_path, capsys, monkeypatch, se
     assert {row["file_name"] for row in csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))} == {name}
 
 
-def test_a_full_disk_is_said_without_the_name_of_a_temporary_file(tmp_path, capsys, monkeypatch, second_detection_raises):
+def test_a_full_disk_is_reported_without_the_name_of_a_temporary_file(tmp_path, capsys, monkeypatch, second_detection_raises):
     second_detection_raises(AssertionError())
 
     def full(file, content):

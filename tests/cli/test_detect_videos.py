@@ -161,7 +161,7 @@ def test_a_bad_video_is_reported_and_the_rest_is_done(tmp_path, video, capsys):
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_interrupted_what_is_done_is_kept_and_said(tmp_path, video, model, capsys):
+def test_interrupted_what_is_done_is_kept_and_reported(tmp_path, video, model, capsys):
     model.error, model.fails_at = KeyboardInterrupt(), 8
     assert detect(video, "--out", tmp_path / "out") == 130
     assert names_in(tmp_path / "out") == ["video_detections.json", "video_detections.mp4"]

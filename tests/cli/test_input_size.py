@@ -76,7 +76,7 @@ def test_evaluate(place, capsys):
     ],
     ids=str,
 )
-def test_what_cannot_be_is_said(place, capsys, arguments, sentence):
+def test_what_is_impossible_is_reported(place, capsys, arguments, sentence):
     command, *options = arguments
     where = ["--data", coco_folder(place / "data")] if command == "train" else ["image.png"]
     try:

@@ -140,7 +140,7 @@ def test_ids_in_file_names_are_used_without_an_annotation_file(tmp_path: Path, c
     assert "Images are numbered 1–2 in the order processed, as not all file names are numbers; category ids are COCO's." in captured.err
 
 
-def test_a_class_that_the_file_lacks_is_left_out_and_said(tmp_path: Path, capsys, model: FakeModel, images: Path):
+def test_a_class_that_the_file_lacks_is_left_out_and_reported(tmp_path: Path, capsys, model: FakeModel, images: Path):
     gt = truth(tmp_path / "gt.json", {"000000000139.png": 2, "000000000285.png": 1}, person=3)
     model.labels = [1, 17, 18]
     assert detect(images, "--out", tmp_path / "out", "--format", "coco", "--annotations", gt, "--threshold", 0, model=COCO_MODEL) == 0
@@ -186,7 +186,7 @@ def truth_of(file: Path, ids: dict[str, int]) -> Path:
     return file
 
 
-def test_images_of_equal_names_are_told_apart_by_their_folders(tmp_path: Path, model: FakeModel):
+def test_images_of_equal_names_are_distinguished_by_their_folders(tmp_path: Path, model: FakeModel):
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
         Image.new("RGB", (20, 20)).save(tmp_path / folder / "a.png")

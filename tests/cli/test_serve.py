@@ -130,7 +130,7 @@ def _in_this_process(monkeypatch):
 
 
 @pytest.mark.usefixtures("_in_this_process")
-def test_a_taken_port_is_said(capsys):
+def test_a_taken_port_is_reported(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["serve", "--port", str(port)]) == 2
@@ -150,7 +150,7 @@ def test_a_taken_port_is_said(capsys):
         (["--keep-images", __file__], {}, "test_serve.py"),
     ],
 )
-def test_what_cannot_be_is_said(capsys, monkeypatch, flags, environment, message):
+def test_what_is_impossible_is_reported(capsys, monkeypatch, flags, environment, message):
     for name, value in {"GRADIO_SERVER_PORT": "0", **environment}.items():
         monkeypatch.setenv(name, value)
     assert main(["serve", *flags]) == 2
@@ -158,7 +158,7 @@ def test_what_cannot_be_is_said(capsys, monkeypatch, flags, environment, message
 
 
 @pytest.mark.usefixtures("_in_this_process")
-def test_tools_for_assistants_without_their_package_are_said_before_anything_starts(capsys, monkeypatch):
+def test_tools_for_assistants_without_their_package_are_reported_before_anything_starts(capsys, monkeypatch):
     def find(name: str) -> str:
         raise metadata.PackageNotFoundError(name)
 
@@ -167,7 +167,7 @@ def test_tools_for_assistants_without_their_package_are_said_before_anything_sta
     assert capsys.readouterr() == ("", "--mcp needs the package mcp 2. Install it: pip install -r requirements-mcp.txt.\n")
 
 
-def test_a_precision_that_the_device_has_not_is_said(capsys, monkeypatch):
+def test_a_precision_that_the_device_lacks_is_reported(capsys, monkeypatch):
     monkeypatch.setenv("DETECTION_EXPLORER_PRECISION", "exact")
     monkeypatch.setattr("detection_core.models.optimized.sixteen_bits", lambda device: None)
     assert main(["serve", "--port", "0", "--precision", "fast"]) == 2

@@ -179,7 +179,7 @@ RENAMED = {"annotation ids repeat", "annotation ids as texts", "no annotation id
 
 
 @pytest.mark.parametrize(("change", "note"), NOTED.values(), ids=NOTED)
-def test_what_is_read_otherwise_than_written_is_said_in_one_line(sound, change, note):
+def test_what_is_read_otherwise_than_written_is_reported_in_one_line(sound, change, note):
     dataset = read_changed(sound, change)
     (said,) = dataset.notes
     assert note in said

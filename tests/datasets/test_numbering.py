@@ -128,7 +128,7 @@ def test_ids_are_written_as_the_file_has_them(tmp_path: Path, entry: Any, number
     ],
     ids=["nothing", "images that are not listed", "two entries", "the end of a name", "categories"],
 )
-def test_what_does_not_fit_exactly_is_said(
+def test_what_does_not_fit_exactly_is_reported(
     tmp_path: Path, listed: dict[str, int], images: list[str], categories: list[str], notes: list[str]
 ):
     file = written(tmp_path, listed, [{"id": number, "name": name} for number, name in enumerate(categories)])

@@ -75,7 +75,7 @@ def test_crossing_objects_keep_their_ids(hidden: bool, order: int):
 @pytest.mark.parametrize(
     ("missed_s", "same"), [(0.2, True), (0.9, True), (1.2, False)], ids=["a few frames", "nearly too long", "too long"]
 )
-def test_who_is_missed_for_a_while_keeps_the_id_and_is_found_where_the_motion_leads(missed_s: float, same: bool):
+def test_a_track_that_is_missed_for_a_while_keeps_its_id_and_is_found_where_its_motion_leads(missed_s: float, same: bool):
     tracker, speed = Tracker(max_unseen_s=1), 150
     ids = follow(tracker, [frame((100 + speed * number * STEP, 200)) for number in range(15)])
     lost_at = 14 * STEP
@@ -107,7 +107,7 @@ def test_motion_is_by_time_and_not_by_frame():
 
 
 @pytest.mark.parametrize("step_s", [2, 1e9, 1e200], ids=["a slow model", "a stream that was halted", "an absurd clock"])
-def test_who_is_seen_in_the_next_frame_is_the_same_however_late_it_comes(step_s: float):
+def test_an_object_in_the_next_frame_is_the_same_however_late_it_comes(step_s: float):
     times = [0, step_s, 2 * step_s, 3 * step_s]
     assert follow(Tracker(max_unseen_s=0.5), [frame((300, 200))] * 4, times) == [[], [1], [1], [1]]
 
@@ -149,7 +149,7 @@ def test_a_low_score_must_be_closer_to_where_the_object_is_expected(score: float
     assert follow(Tracker(high_score=0.5), frames)[-1] == ([1] if same else [])
 
 
-def test_who_is_known_comes_before_a_newcomer():
+def test_a_known_track_comes_before_a_new_one():
     tracker = Tracker()
     follow(tracker, [frame((300, 200))] * 3 + [frame((300, 200), (340, 200))])
     assert tracker.update(frame((335, 200)), 4 * STEP).ids.tolist() == [1]

@@ -24,14 +24,14 @@ def test_first_come_first_served_between_visitors_with_one_job():
     assert drained(queue) == ["a", "b", "c"]
 
 
-def test_nobody_in_particular_stands_in_line_like_everybody():
+def test_jobs_without_a_visitor_wait_like_all_others():
     queue: FairQueue[str] = FairQueue()
     for name in ("first", "second", "third"):
         queue.put(name, "", 5)
     assert drained(queue) == ["first", "second", "third"]
 
 
-def test_one_image_comes_before_the_second_of_who_sent_ten():
+def test_one_image_comes_before_the_second_of_a_visitor_with_ten():
     queue: FairQueue[str] = FairQueue()
     for number in range(10):
         queue.put(f"many {number}", "many", 1)
@@ -91,7 +91,7 @@ def test_a_stream_never_starves_an_image(costs: list[float]):
     assert waited <= len(costs)
 
 
-def test_nobody_can_save_up_turns():
+def test_turns_cannot_be_saved_up():
     queue: FairQueue[str] = FairQueue()
     queue.put("away", "away", 1)
     assert queue.pop() == "away"

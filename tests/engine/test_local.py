@@ -86,7 +86,7 @@ def test_many_that_wait_for_one_download_block_no_others(engine, loader):
     assert loader.loads == {OTHER.key: 1, MODEL.key: 1}
 
 
-def test_a_download_goes_on_for_those_who_stay(engine, loader):
+def test_a_download_goes_on_for_the_remaining_jobs(engine, loader):
     loader.slow.add(OTHER.key)
     loader.go.clear()
     leaves, stays = engine.submit(make_image(1), OTHER), engine.submit(make_image(2), OTHER)
@@ -97,7 +97,7 @@ def test_a_download_goes_on_for_those_who_stay(engine, loader):
     assert loader.loads == {OTHER.key: 1}
 
 
-def test_who_comes_after_all_have_left_is_served(engine, loader):
+def test_a_request_after_all_others_are_cancelled_is_served(engine, loader):
     loader.slow.add(OTHER.key)
     loader.go.clear()
     for shade in range(5):
@@ -156,7 +156,7 @@ def test_a_cancelled_job_in_the_queue_never_runs(engine, network):
         second.result(10)
 
 
-def test_a_visitor_who_leaves_takes_their_jobs_along(engine, loader, network):
+def test_the_jobs_of_a_visitor_who_leaves_are_cancelled(engine, loader, network):
     loader.slow.add(OTHER.key)
     loader.go.clear()
     gone = engine.submit(make_image(1), OTHER, visitor="gone")
@@ -169,7 +169,7 @@ def test_a_visitor_who_leaves_takes_their_jobs_along(engine, loader, network):
     assert network.seen == [2]
 
 
-def test_closing_gives_up_all_jobs(engine, loader):
+def test_closing_cancels_all_jobs(engine, loader):
     loader.slow.add(MODEL.key)
     loader.go.clear()
     job = engine.submit(make_image(1), MODEL)
@@ -221,7 +221,7 @@ def test_a_run_that_would_end_its_thread_ends_only_its_job(engine, network, erro
     assert engine.status().running == 0
 
 
-def test_a_thread_that_cannot_be_started_is_told_and_the_next_one_serves(loader, monkeypatch):
+def test_a_thread_that_cannot_be_started_is_reported_and_the_next_one_serves(loader, monkeypatch):
     engine = LocalEngine(loader=loader)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", lambda thread: (_ for _ in ()).throw(RuntimeError("can't start new thread")))
@@ -232,7 +232,7 @@ def test_a_thread_that_cannot_be_started_is_told_and_the_next_one_serves(loader,
     engine.close()
 
 
-def test_tells_what_it_has_to_do(engine, loader, network):
+def test_reports_its_work(engine, loader, network):
     assert (engine.status().waiting, engine.status().running, engine.status().models) == (0, 0, ())
     network.go.clear()
     jobs = [engine.submit(make_image(shade), MODEL) for shade in range(3)]

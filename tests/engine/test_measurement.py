@@ -38,7 +38,7 @@ def test_nothing_warm_is_no_measurement(results):
     assert summarize(results) is None
 
 
-def test_memory_that_nobody_tells_stays_unknown():
+def test_memory_that_is_not_reported_stays_unknown():
     measured = summarize([a_result(1)])
     assert measured is not None
     assert measured.memory is None

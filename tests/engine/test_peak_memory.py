@@ -31,14 +31,14 @@ def test_does_not_count_what_was_there_before():
     assert before[-1] == 1
 
 
-def test_a_device_that_tells_nothing_is_said():
+def test_the_peak_of_a_device_without_figures_is_unknown():
     with peak_memory(torch.device("meta")) as peak:
         pass
     assert peak() is None
 
 
 @pytest.mark.parametrize("name", ["_STATUS", "_CLEAR_REFS"])
-def test_a_system_without_such_files_is_said(monkeypatch, tmp_path, name):
+def test_without_the_files_of_the_kernel_the_peak_is_unknown(monkeypatch, tmp_path, name):
     monkeypatch.setattr(f"detection_core.engine.peak_memory.{name}", tmp_path / "missing" / "file")
     with peak_memory(CPU) as peak:
         pass

@@ -67,7 +67,7 @@ def test_a_heavy_model_has_the_device_for_itself(shared, network):
     assert running == [0]
 
 
-def test_who_gives_up_at_the_head_of_the_line_lets_the_next_one_run(shared, network):
+def test_a_cancelled_job_at_the_head_of_the_line_lets_the_next_one_run(shared, network):
     jobs = hold(shared, network, MODEL, [1, 2])
     heavy = shared.submit(make_image(3), OTHER)
     wait_for(heavy, Stage.QUEUE)

@@ -235,7 +235,7 @@ def test_visitors_share_two_cores_by_the_time_that_their_images_take(monkeypatch
         assert abs(used[HEAVY] - used[LIGHT]) <= heavy + light + 1e-6
 
 
-def test_one_image_comes_before_the_second_of_who_sent_ten(monkeypatch: pytest.MonkeyPatch):
+def test_one_image_comes_before_the_second_of_a_visitor_with_ten(monkeypatch: pytest.MonkeyPatch):
     served = Line(monkeypatch, {LIGHT: 0.1, HEAVY: 0.1}).served((LIGHT, 10), (HEAVY, 1))
     assert served.index(HEAVY) == 1
 

@@ -24,7 +24,7 @@ def test_names_that_mean_the_same(model, data):
     assert map_classes([model], [data]).partners == {model: data}
 
 
-def test_what_has_no_partner_is_said():
+def test_what_has_no_partner_is_reported():
     mapping = map_classes(["person", "Dog", "horse"], ["dog", "person", "boat"])
     assert (mapping.partners, mapping.left_out, mapping.not_detected) == ({"person": "person", "Dog": "dog"}, ("horse",), ("boat",))
     assert mapping.in_words() == [

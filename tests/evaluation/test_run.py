@@ -142,7 +142,7 @@ def test_a_failed_model_leaves_the_others(dataset):
 
 
 @pytest.mark.parametrize("sources", [[], [COCO_SPEC, COCO_SPEC], [replace(COCO_SPEC, key=f"{number}") for number in range(5)]])
-def test_candidates_that_cannot_be_told_apart(dataset, sources):
+def test_candidates_that_cannot_be_distinguished(dataset, sources):
     with pytest.raises(EvaluationError):
         EvaluationRun(dataset, [Candidate(source) for source in sources], FakeEngine(dataset))
 
@@ -264,7 +264,7 @@ def test_results_as_tools_write_them(tmp_path, write, changes):
     assert model.figures.summary["AP"] == pytest.approx(1)
 
 
-def test_what_is_odd_about_results_is_said(dataset, tmp_path):
+def test_what_is_odd_about_results_is_reported(dataset, tmp_path):
     file = results_file(dataset, tmp_path / "others.json")
     entries = json.loads(file.read_text())
     odd = [{**entries[-1], "image_id": 77}, {**entries[-1], "category_id": 66}]
@@ -287,7 +287,7 @@ def test_what_is_odd_about_results_is_said(dataset, tmp_path):
         (EvaluationOptions(iou=0.01), "must be from"),
     ],
 )
-def test_settings_that_do_not_fit_are_said_before_anything_runs(tmp_path, options, message):
+def test_settings_that_do_not_fit_are_reported_before_anything_runs(tmp_path, options, message):
     dataset = read_coco(coco_folder(tmp_path, keypoints=False))
     engine = FakeEngine(dataset)
     with pytest.raises(EvaluationError, match=message):
@@ -295,7 +295,7 @@ def test_settings_that_do_not_fit_are_said_before_anything_runs(tmp_path, option
     assert engine.submitted == []
 
 
-def test_a_model_without_the_task_is_said(tmp_path):
+def test_a_model_without_the_task_is_reported(tmp_path):
     dataset = read_coco(coco_folder(tmp_path))
     boxes_only = replace(COCO_SPEC, tasks=("boxes",))
     engine = FakeEngine(dataset)

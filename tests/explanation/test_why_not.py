@@ -220,7 +220,7 @@ def test_scores_in_words(value: float, text: str):
     assert number(value) == text
 
 
-def test_scores_are_told_apart_from_their_limit():
+def test_scores_are_distinguished_from_their_limit():
     assert number(0.196, 0.2) == "0.196"
     sentence = why_not(recording_of([(BOX, DOG, 0.498)]), Query(box=BOX), 0.5).sentence
     assert sentence.startswith("The best candidate here was dog 0.498. It is in the model's result")

@@ -104,7 +104,7 @@ def test_probabilities_of_keypoints_become_logits():
     np.testing.assert_allclose(back.keypoint_scores, [[-10, 0, 10, 10]], atol=1e-6)
 
 
-def test_annotations_by_people_are_certain_and_said_to_be():
+def test_annotations_by_people_are_certain_and_reported():
     data = {
         "images": [{"id": 7, "width": 640, "height": 480}],
         "annotations": [entry(score=None)],
@@ -205,7 +205,7 @@ def test_several_images_need_a_choice():
         read_coco_results([entry()], SIZE, image_id=5)
 
 
-def test_another_images_size_is_said():
+def test_another_images_size_is_reported():
     data = {"images": [{"id": 7, "width": 1920, "height": 1080}], "annotations": [entry()]}
     with pytest.raises(ResultsFormatError, match="1920×1080 pixels, but this one has 640×480"):
         read_coco_results(data, SIZE)

@@ -142,7 +142,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path):
     ],
     ids=["unknown", "no masks", "no keypoints", "no image"],
 )
-def test_what_cannot_be_is_said(tmp_path: Path, formats, given, message):
+def test_what_is_impossible_is_reported(tmp_path: Path, formats, given, message):
     with pytest.raises(ValueError, match=message):
         export([ImageResult("a.jpg", given)], formats, tmp_path)
 

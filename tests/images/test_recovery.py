@@ -142,7 +142,7 @@ CUT = {
 
 
 @pytest.mark.parametrize("name", CUT)
-def test_what_is_missing_is_said(name):
+def test_what_is_missing_is_reported(name):
     data, right, note = CUT[name]
     loaded = read_image(data)
     assert re.search(note, loaded.notes[0])
@@ -154,7 +154,7 @@ def test_what_is_missing_is_said(name):
     assert np.abs(np.asarray(loaded.image, int) - expected)[:right].max(initial=0) <= 1
 
 
-def test_the_missing_part_of_a_turned_image_is_said_all_the_same():
+def test_the_missing_part_of_a_turned_image_is_reported_too():
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encoded(IMAGE, "JPEG", quality=90, exif=exif)
@@ -179,7 +179,7 @@ def test_where_nothing_can_be_shown_the_file_is_refused(data):
         read_image(data)
 
 
-def test_a_damaged_later_frame_is_said(monkeypatch):
+def test_a_damaged_later_frame_is_reported(monkeypatch):
     def fail(self):
         raise IndexError("index out of range")
 

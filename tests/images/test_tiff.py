@@ -183,7 +183,7 @@ def test_a_strip_that_unpacks_to_more_than_it_should_is_no_bomb():
 
 
 @pytest.mark.parametrize("photometric", [0, 1], ids=["read here", "read by Pillow"])
-def test_pixels_that_are_not_there_are_said_to_be_missing(photometric):
+def test_pixels_that_are_not_there_are_reported_as_missing(photometric):
     """The strips lie behind the file's end: it was cut there."""
     data = tiff(WIDE[..., 0], photometric=photometric, rows=8)
     with Image.open(io.BytesIO(tiff(WIDE[..., 0], rows=8))) as image:

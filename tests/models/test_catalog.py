@@ -125,7 +125,7 @@ def test_facts_name_only_what_can_be_found(key, count, first, last):
         ("most accurate boxes without masks", "box_map", "masks"),
     ],
 )
-def test_who_claims_to_be_the_best_is(claim, metric, without):
+def test_a_model_described_as_the_best_is(claim, metric, without):
     specs = [
         spec for spec in map(get_model_spec, TORCHVISION_KEYS) if spec.metrics_on == "COCO val2017, 80 classes" and metric in spec.metrics
     ]

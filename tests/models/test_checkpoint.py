@@ -135,7 +135,7 @@ class TestWriting:
         assert [path.name for path in tmp_path.iterdir()] == ["x.pt"]
         assert (tmp_path / "x.pt").read_bytes() == before
 
-    def test_who_has_the_old_file_open_keeps_it(self, tmp_path):
+    def test_a_reader_of_the_old_file_keeps_it(self, tmp_path):
         state = random_ssdlite()
         write_checkpoint(make_checkpoint(state=state), tmp_path / "x.pt")
         old = read_checkpoint(tmp_path / "x.pt", mmap=True)

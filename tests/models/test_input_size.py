@@ -140,7 +140,7 @@ def test_a_size_stays_in_another_precision():
         (f"{PERSON_MODEL}@slices4097", "Slices have 128 to 4096 pixels"),
     ],
 )
-def test_what_a_model_cannot_do_is_said(key, message):
+def test_what_a_model_cannot_do_is_reported(key, message):
     with pytest.raises(VariantError, match=message):
         get_model_spec(key)
 

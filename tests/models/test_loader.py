@@ -131,7 +131,7 @@ class TestLackOfMemory:
         assert [model.key for model in models.resident()] == [C.key]
         assert fake.fetched == [A, B, C, C]
 
-    def test_a_second_failure_is_told_and_the_next_call_tries_again(self, fake):
+    def test_a_second_failure_is_reported_and_the_next_call_tries_again(self, fake):
         models = ModelLoader(10**9)
         models.load(A)
         fake.failures = [MemoryError("first"), MemoryError("second")]
@@ -140,7 +140,7 @@ class TestLackOfMemory:
         models.load(B)
         assert fake.fetched == [A, B, B, B]
 
-    def test_where_no_other_can_go_it_is_told_at_once(self, fake):
+    def test_without_another_model_to_drop_it_is_reported_at_once(self, fake):
         fake.failures = [MemoryError("first")]
         with pytest.raises(MemoryError, match="first"):
             ModelLoader(10**9).load(A)
@@ -209,7 +209,7 @@ class TestSharedLoads:
 
 
 class TestCancelling:
-    def test_one_gives_up_and_the_others_go_on(self, fake):
+    def test_one_cancels_and_the_others_go_on(self, fake):
         models = ModelLoader(10**9)
         fake.gate.clear()
         gone = threading.Event()
@@ -224,7 +224,7 @@ class TestCancelling:
             assert others[0].result(10) is others[1].result(10)
         assert fake.fetched == [A]
 
-    def test_all_give_up_and_the_load_ends(self, fake):
+    def test_all_cancel_and_the_load_ends(self, fake):
         models = ModelLoader(10**9)
         fake.gate.clear()
         with pytest.raises(DownloadCancelled):
@@ -236,13 +236,13 @@ class TestCancelling:
         fake.gate.set()
         assert models.load(A) is not None
 
-    def test_who_joins_a_load_that_was_given_up_begins_another(self, fake):
+    def test_a_request_that_joins_a_cancelled_load_begins_another(self, fake):
         models = ModelLoader(10**9)
         fake.failures = [DownloadCancelled("given up by others")]
         assert models.load(A) is not None
         assert fake.fetched == [A, A]
 
-    def test_a_callback_that_raises_hurts_only_its_owner(self, fake):
+    def test_a_callback_that_raises_affects_only_its_caller(self, fake):
         models = ModelLoader(10**9)
         fake.gate.clear()
 
@@ -314,7 +314,7 @@ class TestRequests:
         errors = {[events.get(timeout=10) for _ in range(2)][-1] for events in asked}
         assert [str(error) for error in errors] == ["no network"]
 
-    def test_who_asks_after_all_others_have_cancelled_is_served(self, fake):
+    def test_a_request_after_all_others_have_cancelled_is_served(self, fake):
         models = ModelLoader(10**9)
         fake.gate.clear()
         gone = threading.Event()

@@ -38,7 +38,7 @@ def test_available_memory(machine, file, limit, expected):
     assert memory_budget.memory_budget(CPU) == expected // 2
 
 
-def test_where_the_kernel_tells_nothing(machine, monkeypatch):
+def test_where_the_kernel_reports_nothing(machine, monkeypatch):
     (machine / "meminfo").unlink()
     monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1000}.get)
     assert available_memory() == 4_096_000

@@ -21,7 +21,7 @@ def test_a_precision_is_part_of_key_and_title(precision):
     assert spec.facts()["precision"] == precision
 
 
-def test_precisions_are_different_models_to_whoever_keeps_results():
+def test_precisions_are_different_models_in_caches():
     assert len({get_model_spec(str(ModelKey(KEY, precision))).identity for precision in Precision}) == len(Precision)
 
 

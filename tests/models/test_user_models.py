@@ -254,12 +254,12 @@ class TestChanges:
         path.unlink(missing_ok=True)
         assert rejected_files() == []
 
-    def test_a_file_that_comes_and_goes_under_the_eyes_of_many(self, folder, content):
+    def test_a_file_that_comes_and_goes_while_many_threads_list(self, folder, content):
         """Listing the catalog never fails, whatever it finds."""
         done = threading.Event()
         errors: list[BaseException] = []
 
-        def look() -> None:
+        def list_them() -> None:
             try:
                 while not done.is_set():
                     assert len(list_specs()) in (BUILT_IN, BUILT_IN + 1)
@@ -267,7 +267,7 @@ class TestChanges:
             except BaseException as error:
                 errors.append(error)
 
-        watchers = [threading.Thread(target=look) for _ in range(3)]
+        watchers = [threading.Thread(target=list_them) for _ in range(3)]
         for watcher in watchers:
             watcher.start()
         for size in (100, 5_000_000, len(content)):
@@ -463,7 +463,7 @@ class TestCommandLine:
         assert message in capsys.readouterr().err
 
 
-def test_a_model_of_an_unknown_family_is_refused_in_words():
+def test_a_model_of_an_unknown_family_is_refused_with_a_reason():
     checkpoint = Checkpoint(Architecture("detr_resnet50", {"num_classes": 2}), ("__background__", "cat"), {})
     with pytest.raises(CheckpointError, match=r"“mine\.pt” cannot be used: “detr_resnet50” belongs to no known family.*update this one\."):
         spec_of_checkpoint(checkpoint, Path("mine.pt"))

@@ -270,7 +270,7 @@ class TestDownload:
         assert paths[0].read_bytes() == BYTES
         assert len(host.requests) == 1
 
-    def test_one_who_waits_for_another_can_give_up(self, host):
+    def test_a_process_that_waits_for_another_can_cancel(self, host):
         spec = make_spec()
         host.files[spec.file_name], host.hold_after = BYTES, 1000
         first = threading.Thread(target=fetch_weights, args=(spec,))

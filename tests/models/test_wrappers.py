@@ -146,7 +146,7 @@ AVERAGED: dict[str, tuple[Callable[[State, State], Any], str]] = {
 
 
 @pytest.mark.parametrize(("wrap", "note"), AVERAGED.values(), ids=AVERAGED)
-def test_of_several_the_averaged_weights_are_used_and_said(tmp_path, wrap, note):
+def test_of_several_the_averaged_weights_are_used_and_reported(tmp_path, wrap, note):
     usual, averaged = marked(hollow_state(QUICK), 1), marked(hollow_state(QUICK), 2)
     torch.save(wrap(usual, averaged), tmp_path / "x.pt")
     spec = read_model_spec(tmp_path / "x.pt")
@@ -157,14 +157,14 @@ def test_of_several_the_averaged_weights_are_used_and_said(tmp_path, wrap, note)
     assert re.search(note, spec.note)
 
 
-def test_of_several_others_the_first_is_used_and_said(tmp_path):
+def test_of_several_others_the_first_is_used_and_reported(tmp_path):
     first, second = marked(hollow_state(QUICK), 1), marked(hollow_state(QUICK), 2)
     torch.save({"best": first, "last": second}, tmp_path / "x.pt")
     assert read_checkpoint(tmp_path / "x.pt").state[BOXES][0] == 1
     assert read_model_spec(tmp_path / "x.pt").note == "Uses the weights in “best” of its file, not those in “last”."
 
 
-def test_averaged_weights_that_do_not_fit_give_way_and_it_is_said(tmp_path):
+def test_averaged_weights_that_do_not_fit_are_left_out_and_reported(tmp_path):
     state = hollow_state(QUICK)
     broken = {name: tensor for name, tensor in state.items() if not name.startswith("rpn.")}
     torch.save({"model": state, "ema": broken}, tmp_path / "x.pt")

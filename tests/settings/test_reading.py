@@ -128,7 +128,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in WRONG for text in texts])
-def test_what_cannot_be_is_said_in_one_sentence(name, text):
+def test_what_is_impossible_is_reported_in_one_sentence(name, text):
     definition = BY_NAME[name]
     for flags_given, environ, source in (({name: text}, {}, definition.flag), ({}, {definition.variable: text}, definition.variable)):
         with pytest.raises(SettingsError) as raised:

@@ -42,6 +42,6 @@ def test_tiles_cover_the_image_and_overlap(height: int, width: int, size: int):
     assert len(tiles) == len(set(tiles))
 
 
-def test_too_many_tiles_are_refused_in_words():
+def test_too_many_tiles_are_refused_with_a_reason():
     with pytest.raises(TooManySlicesError, match=r"Slices of 128 pixels cut this image into .* Choose larger slices"):
         tile_grid((5000, 10000), 128)

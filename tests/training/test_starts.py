@@ -85,6 +85,6 @@ def test_a_backbone_that_cannot_be_downloaded_is_a_message(host):
         ("fasterrcnn_mobilenet_v2", None, "--backbone FILE"),
     ],
 )
-def test_what_cannot_be_started_this_way_is_said(tmp_path, builder, file, message):
+def test_what_cannot_be_started_this_way_is_reported(tmp_path, builder, file, message):
     with pytest.raises(TrainingError, match=message):
         backbone_start(Architecture(builder, {"num_classes": 3}), tmp_path / file if file else None, silent)

@@ -51,7 +51,7 @@ def test_detects(client):
     ],
     ids=["unknown model", "threshold too high", "threshold negative", "weights not to be had"],
 )
-def test_refuses_in_words(client, model, threshold, message):
+def test_refuses_with_a_reason(client, model, threshold, message):
     with pytest.raises(AppError, match=message):
         client.predict(handle_file(IMAGE), model, threshold, api_name="/detect")
 
@@ -169,7 +169,7 @@ def test_a_model_runs_at_an_input_size(client):
         client.predict(handle_file(IMAGE), f"{COCO_MODEL}@480px", 0.3, api_name="/detect")
 
 
-def test_a_precision_that_the_machine_has_not_is_refused_in_words(client, monkeypatch):
+def test_a_precision_that_the_machine_lacks_is_refused_with_a_reason(client, monkeypatch):
     monkeypatch.setattr("detection_core.models.prepare.sixteen_bits", lambda device: None)
     with pytest.raises(AppError, match="no instructions for numbers of sixteen bits"):
         client.predict(handle_file(IMAGE), f"{PERSON_MODEL}@fast", 0.3, api_name="/detect")
@@ -212,7 +212,7 @@ def test_files_of_the_machine_are_not_served(address, path):
     assert httpx.get(f"{address}gradio_api/file={path}").status_code == 403
 
 
-def test_follows_who_is_in_a_stream(client):
+def test_tracks_objects_in_a_stream(client):
     frame = handle_file(ASSETS / "examples" / "astronaut.jpg")
     first = client.predict(frame, PERSON_MODEL, None, "", api_name="/live")
     again = client.predict(frame, PERSON_MODEL, None, first["stream"], api_name="/live")

@@ -187,7 +187,7 @@ def test_serves_the_next_request(address, image):
     assert response.json()["data"][0]["summary"] == "1 person"
 
 
-def test_a_defect_is_logged_and_said(address, image, log, monkeypatch):
+def test_a_defect_is_logged_and_reported(address, image, log, monkeypatch):
     async def fail(*args: Any) -> None:
         raise RuntimeError("secret")
 

@@ -96,7 +96,7 @@ def test_frames_of_something_else_are_refused(other):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_is_said_and_the_file_is_closed():
+def test_a_full_disk_is_reported_and_the_file_is_closed():
     records = FrameResults(VIDEO, Path("/dev/full"))
     # More than the buffer takes, and less.
     with pytest.raises(OSError, match="No space left"):

@@ -127,7 +127,7 @@ def test_wrong_images_are_refused(image, message):
         annotate(image, make_detections())
 
 
-def test_an_opened_image_that_is_cut_off_is_refused_in_words(tmp_path):
+def test_an_opened_image_that_is_cut_off_is_refused_with_a_reason(tmp_path):
     path = tmp_path / "cut.png"
     make_image().save(path)
     path.write_bytes(path.read_bytes()[:-200])

@@ -81,7 +81,7 @@ def test_differences_lie_over_matches():
         pytest.param([(1, *BOX)], [(2, *BOX)], {BLUE, ORANGE}, id="other class, both names"),
     ],
 )
-def test_labels_have_the_colors_of_who_found_it(a, b, plates):
+def test_labels_have_the_colors_of_the_models(a, b, plates):
     labeled, plain = (np.asarray(draw(found(*a), found(*b), style=AnnotationStyle(labels=labels))) for labels in (True, False))
     # Above the box, where only labels are.
     above = (slice(0, BOX[1] - 4), slice(None))

@@ -76,7 +76,7 @@ def test_texts_are_name_and_score_or_the_rank_where_there_is_no_room():
     assert all(int(label.text) == label.owner + 1 for label in numbers)
 
 
-def test_identities_are_always_told():
+def test_identities_are_always_given():
     found = make_detections(2, image_size=(400, 800))
     labels = lay_out_labels(found, [[10, 100, 300, 300], [400, 100, 700, 300]], 12, [7, 12], numbered=True)
     assert [label.text for label in labels] == ["person #7 0.95", "dog #12 0.10"]

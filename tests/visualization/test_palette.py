@@ -21,7 +21,7 @@ from tests.factories import make_detections
         pytest.param([1, 2, 3], "instance", "instance", id="instance as asked"),
     ],
 )
-def test_auto_colors_by_whatever_tells_objects_apart(labels, color_by, expected):
+def test_auto_colors_by_whatever_distinguishes_objects(labels, color_by, expected):
     assert resolve_color_by(make_detections(len(labels), labels=labels), color_by) == expected
 
 

@@ -105,7 +105,7 @@ function wordsOf(image, visible, categories) {
 }
 
 /**
- * Draws what is to be seen of a card's result, unless it is drawn already; one path a color, because nodes are dear.
+ * Draws the visible part of a card's result, unless it is drawn already; one path a color, because nodes are expensive.
  * @param {Card} card
  */
 function drawBoxes(card) {

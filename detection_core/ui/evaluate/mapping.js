@@ -29,7 +29,7 @@ export function createMapping(ui, state, onApply) {
     if (left_out.length) facts.push(`left out: ${shortList(left_out)}`);
     summary.append(modelName(title, place), make("span", "ev-faint", ` ${facts.join("; ")}.`));
     details.append(summary);
-    // A list of eighty classes with eighty choices each is made only for who wants to see it.
+    // A list of eighty classes with eighty choices each is made only when it is opened.
     details.addEventListener("toggle", () => {
       if (details.open && details.children.length === 1) details.append(buildTable(model));
     });

@@ -64,7 +64,7 @@ class Health:
             probe = self._probe
             await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(probe.future)), self._patience)
         except TimeoutError:
-            # It goes on: whoever asks next waits for the same run, so that these never pile up.
+            # It goes on: the next request waits for the same run, so that runs never pile up.
             return "no model has answered in time\n"
         except (UserError, asyncio.CancelledError) as error:
             self._probe = None

@@ -71,7 +71,7 @@ async def read_body(request: Request, fetcher: ImageFetcher | None, visitor: str
     Args:
         request: The request.
         fetcher: What fetches images from URLs; None refuses them.
-        visitor: Who asks.
+        visitor: The visitor who asks.
 
     Raises:
         ProblemError: If it has no image, too large a one, or in a way that is not known.

@@ -2,7 +2,7 @@
 //
 // A key may have placeholders, which its translation repeats by name: {n}, {n2} … stand for numbers, {rest} for any text or none, {name} for a
 // text without the end of a sentence, and any other for some text. Texts in their places are translated themselves. So a sentence can be
-// translated after its parts have been put in, whoever did that.
+// translated after its parts have been put in, by Python or by a module.
 
 /** @typedef {Record<string, string>} Catalog translations by the English text */
 /** @typedef {{ expression: RegExp, clue: string, weight: number, names: string[], translation: string }} Pattern a key with placeholders */

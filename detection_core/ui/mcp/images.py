@@ -24,7 +24,7 @@ async def read_sent(sent: str, fetcher: ImageFetcher | None, visitor: str) -> tu
     Args:
         sent: What the assistant has sent.
         fetcher: What fetches images from URLs; None refuses them.
-        visitor: Who asks.
+        visitor: The visitor who asks.
 
     Raises:
         RequestError: If it is no image in one of the three ways.

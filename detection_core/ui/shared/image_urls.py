@@ -80,7 +80,7 @@ class ImageFetcher:
 
         Args:
             url: Where it is.
-            visitor: Who asks.
+            visitor: The visitor who asks.
 
         Raises:
             ImageUrlError: If it cannot be fetched.

@@ -34,7 +34,7 @@ async def _unknown(request: Request, error: Exception) -> Response:
 
 
 async def _failed_in_gradio(request: Request, error: Exception) -> Response:
-    """Of an endpoint, component or argument that Gradio's routes have looked up in vain; an error of our own code is a defect.
+    """Of an endpoint, component or argument that Gradio's routes have not found; an error of our own code is a defect.
 
     Raises:
         Exception: The defect.

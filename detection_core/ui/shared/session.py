@@ -34,7 +34,7 @@ def program_of(request: Request) -> str:
 def caller_of(request: gr.Request) -> str:
     """The name of a program that calls an endpoint of the page: its address, too.
 
-    Each call may have a session of its own, and whoever is new comes before those whose images have just had their turn.
+    Each call may have a session of its own, and a new visitor comes before those who have just been served.
     """
     return f"{request.client.host if request.client else ''}/{_CALLED}"
 

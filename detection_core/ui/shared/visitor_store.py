@@ -47,7 +47,7 @@ class VisitorStore(Generic[_Entry]):
         Args:
             entry: What is kept.
             token: Its token; an earlier entry of that token is replaced. Empty for a new token.
-            visitor: Who leaves it behind, for `leave`; empty for an entry that stays until it is evicted.
+            visitor: Its visitor, for `leave`; empty for an entry that stays until it is evicted.
 
         Returns:
             Its token.

@@ -201,7 +201,7 @@ def test_killed_detectors_and_nodes_lose_nothing_and_new_nodes_take_work(start, 
 
 
 @pytest.mark.slow
-def test_a_lost_head_is_said_until_there_is_another(start, cluster):
+def test_a_lost_head_is_reported_until_there_is_another(start, cluster):
     engine = start()
     waiting = [engine.submit(an_image(number), COCO, keep=False) for number in range(20)]
     kill_head(cluster)

@@ -77,7 +77,7 @@ def test_detectors_get_as_many_images_as_keep_them_busy(engine, link):
 
 
 @pytest.mark.parametrize("link", [SilentLink], indirect=True)
-def test_who_waits_for_the_same_image_goes_on_when_the_first_leaves(engine, link):
+def test_a_job_for_the_same_image_goes_on_when_the_first_is_cancelled(engine, link):
     first, second = (engine.submit(an_image(1), COCO, visitor=visitor) for visitor in "ab")
     first.cancel()
     assert len(link.sent) == 1, "the detector goes on"

@@ -39,7 +39,7 @@ def test_a_file_that_has_been_replaced_is_not_sent_as_the_one_before(tmp_path: P
         read_weights(spec)
 
 
-def test_a_file_that_is_gone_is_said(tmp_path: Path):
+def test_a_file_that_is_gone_is_reported(tmp_path: Path):
     with pytest.raises(WeightsError, match="has been removed"):
         read_weights(replace(BUILT_IN, source="user", file=tmp_path / "gone.pt"))
 

@@ -112,7 +112,7 @@ def test_torch_without_onednn_has_no_fast_precision(monkeypatch):
     assert sixteen_bits(CPU) is None
 
 
-def test_without_the_instructions_the_product_refuses_in_words_and_its_tests_are_skipped(monkeypatch, request):
+def test_without_the_instructions_the_product_refuses_with_a_reason_and_its_tests_are_skipped(monkeypatch, request):
     give_instructions(monkeypatch, amx=False, avx=False, onednn=False)
     key = f"{PERSON_MODEL}@fast"
     with pytest.raises(WeightsError, match=r"this CPU has no instructions for numbers of sixteen bits\. Choose the exact precision\."):

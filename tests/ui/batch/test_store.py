@@ -72,7 +72,7 @@ def test_a_batch_that_is_too_large_alone_says_so_and_stays():
     assert batch.images.keys() == {"2", "3"}
 
 
-def test_a_visitor_who_leaves_leaves_nothing():
+def test_nothing_stays_of_a_visitor_who_leaves():
     store = BatchStore()
     batch, other = store.begin("visitor", SPEC), store.begin("another", SPEC)
     job = Job(SPEC)

@@ -157,7 +157,7 @@ def test_an_unknown_image_is_not_opened(tab, sent):
     assert tab.image_to_open(sent) is None
 
 
-def test_a_visitor_who_leaves_leaves_nothing(tab):
+def test_nothing_stays_of_a_visitor_who_leaves(tab):
     start = tab.begin(PERSON_MODEL, "", REQUEST).start
     tab.leave(REQUEST)
     assert tab.download(event(batch=start.batch)).error is not None

@@ -49,7 +49,7 @@ def test_every_layer_draws(kept, layer):
     assert changed(draw(kept, replace(BARE, style=replace(BARE.style, **{layer: True})))) > 0
 
 
-def test_the_threshold_and_the_classes_decide_who_is_drawn(kept):
+def test_the_threshold_and_the_classes_decide_what_is_drawn(kept):
     boxes = replace(BARE, style=replace(BARE.style, boxes=True))
     everyone = changed(draw(kept, boxes))
     best = changed(draw(kept, replace(boxes, threshold=0.9)))

@@ -133,7 +133,7 @@ def test_a_question_without_sense_is_answered_by_a_sentence(tab, mode, sent, wor
 
 
 @pytest.mark.parametrize("sent", [None, [], "x", {}, {"recording": None}, {"recording": "unknown"}])
-def test_whoever_names_no_recording_is_refused(tab, mode, sent):
+def test_a_request_without_a_recording_is_refused(tab, mode, sent):
     for function in tab.explain_mode.server_functions():
         answer = run_async(function(sent))
         assert answer.get("expired") or "error" in answer or function.__name__ == "saliency_stop"

@@ -50,7 +50,7 @@ def test_an_engine_that_hangs_is_not_ready_and_is_not_asked_twice():
     assert reason(health) == ""
 
 
-def test_many_who_ask_at_once_share_one_run():
+def test_requests_at_the_same_time_share_one_run():
     engine = FakeEngine(delay=0.05)
     health = Health(engine)
 

@@ -223,7 +223,7 @@ def test_uploads_never_run_as_part_of_the_page(web: httpx.Client, name: str):
     assert answer.headers["Content-Disposition"].startswith("attachment")
 
 
-def test_a_full_disk_is_said_and_the_next_upload_succeeds(web: httpx.Client, monkeypatch: pytest.MonkeyPatch):
+def test_a_full_disk_is_reported_and_the_next_upload_succeeds(web: httpx.Client, monkeypatch: pytest.MonkeyPatch):
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -386,9 +386,7 @@ def test_guessed_names_give_nothing(web: httpx.Client, uploads: Path):
     assert {web.get(f"/gradio_api/file={guess}").status_code for guess in guesses} <= {403, 404}
 
 
-def test_uploads_and_results_are_deleted_after_their_time_also_those_that_nobody_used(
-    app: Any, client: Client, web: httpx.Client, uploads: Path
-):
+def test_uploads_and_results_are_deleted_after_their_time_used_or_not(app: Any, client: Client, web: httpx.Client, uploads: Path):
     for name in ("a.jpg", "never begun.mp4"):
         upload(web, name, b"content of " + name.encode())
     client.predict(handle_file(IMAGE), COCO_MODEL, 0.1, api_name="/detect")

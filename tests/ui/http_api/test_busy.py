@@ -121,7 +121,7 @@ def test_leaves_no_files(tmp_path, monkeypatch, as_form):
 @pytest.mark.parametrize(
     ("number", "status", "kind", "retry_after"), [(errno.ENOSPC, 507, "full-disk", "60"), (errno.EIO, 500, "defect", None)]
 )
-def test_a_full_disk_is_said_and_the_next_form_is_read(monkeypatch, number, status, kind, retry_after):
+def test_a_full_disk_is_reported_and_the_next_form_is_read(monkeypatch, number, status, kind, retry_after):
     class Full(tempfile.SpooledTemporaryFile):
         def rollover(self) -> None:
             raise OSError(number, "secret")

@@ -146,7 +146,7 @@ def test_other_urls_are_refused_without_a_look_up(names, connections, url):
 
 
 @given(st.sampled_from(["", "http:", "http://", "https://a", "http://["]), st.text(st.characters()))
-def test_any_other_text_is_refused_in_words(begin, text):
+def test_any_other_text_is_refused_with_a_reason(begin, text):
     name_at(begin + text)
     with contextlib.suppress(ImageUrlError):
         checked = image_urls._checked(begin + text)

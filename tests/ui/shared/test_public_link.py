@@ -23,7 +23,7 @@ APP = SimpleNamespace(server_name="127.0.0.1", server_port=7860, share_token="to
         (None, False, True, "frpc, is not on this machine; download https://"),
     ],
 )
-def test_what_a_public_link_lacks_is_said(monkeypatch, tmp_path, error, has_program, offline, message):
+def test_what_a_public_link_lacks_is_reported(monkeypatch, tmp_path, error, has_program, offline, message):
     program = tmp_path / "frpc"
     if has_program:
         program.write_bytes(b"")

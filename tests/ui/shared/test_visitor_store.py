@@ -95,7 +95,7 @@ def test_entries_in_use_are_not_evicted():
     assert len(store) == 3
 
 
-def test_entries_that_nobody_uses_are_removed_after_their_time():
+def test_unused_entries_are_removed_after_their_time():
     now = [0.0]
     store: VisitorStore[str] = VisitorStore(ResultExpiredError, 10, lambda: now[0])
     old, used, replaced = store.put("old"), store.put("used"), store.put("replaced")

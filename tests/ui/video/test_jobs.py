@@ -77,7 +77,7 @@ def test_a_waiting_job_is_cancelled_at_once():
         pytest.param(KeyError("/secret/path"), "unexpectedly|unexpected", id="ours"),
     ],
 )
-def test_errors_are_in_words(error, words):
+def test_errors_are_sentences(error, words):
     def fail(job: VideoJob) -> None:
         raise error
 

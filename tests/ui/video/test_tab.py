@@ -107,7 +107,7 @@ def test_work_is_watched_and_stopped(visit):
     assert not visit.outcome(video).outcome.complete
 
 
-def test_a_visitor_who_leaves_leaves_nothing(visit):
+def test_nothing_stays_of_a_visitor_who_leaves(visit):
     visit.engine.holds = True
     video = visit.begin().start.video
     visit.tab.leave(REQUEST)

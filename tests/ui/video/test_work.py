@@ -253,7 +253,7 @@ def full_disk(most: int) -> Iterator[None]:
 
 @pytest.mark.skipif(resource is None, reason="needs limits on files")
 @pytest.mark.parametrize("most", [0, 300, 2000])
-def test_a_disk_that_is_full_is_said_and_the_next_job_succeeds(store, video, most):
+def test_a_disk_that_is_full_is_reported_and_the_next_job_succeeds(store, video, most):
     engine, jobs = make_engine(), VideoJobs()
     work = partial(detect_objects, video, VideoOptions(0.5), engine, FrameTimes())
     with full_disk(most):

@@ -4,7 +4,7 @@ import { splitKey } from "./model_keys.js";
 
 /** By the model's name: its scores mean the same in each precision. @type {Map<string, number>} */
 const chosen = new Map();
-/** By the view that wants to hear of a choice. @type {Map<string, (key: string, threshold: number) => void>} */
+/** Listeners for choices, by view. @type {Map<string, (key: string, threshold: number) => void>} */
 const listeners = new Map();
 
 /** @param {string} key @param {number} threshold */
