@@ -90,7 +90,7 @@ def main() -> None:
         image = Path(folder) / "noise.jpg"
         Image.effect_noise(SIZE[::-1], 80).convert("RGB").save(image)
         payload = view_payload(make_crowd(), image, threshold=0.5, floor=0.05)
-        outlines = [ring for item in payload.objects or [] for ring in item.polygons or []]
+        rings = [ring for item in payload.objects or [] for ring in item.polygons or []]
         with gr.Blocks() as app:
             DetectionView(payload, elem_id="view")
         with socket.socket() as probe:
@@ -100,7 +100,7 @@ def main() -> None:
         app.launch(server_port=port, prevent_thread_lock=True, quiet=True, allowed_paths=[folder], app_kwargs=routes)
         record, requests = drag(str(app.local_url), chromium)
         app.close(verbose=False)
-    print(f"{OBJECTS} masks, {sum(map(len, outlines)) / 2 / OBJECTS:.0f} points each, {SIZE[1]}×{SIZE[0]}; {VALUES} slider values")
+    print(f"{OBJECTS} masks, {sum(map(len, rings)) / 2 / OBJECTS:.0f} points each, {SIZE[1]}×{SIZE[0]}; {VALUES} slider values")
     print(f"{'':24} {'median':>8} {'p95':>8}   ms")
     for name, key in {"script per redraw": "script", "input → frame painted": "painted", "between frames": "frames"}.items():
         print(f"{name:24} {np.median(record[key]):8.1f} {np.percentile(record[key], 95):8.1f}   n={len(record[key])}")

@@ -147,8 +147,8 @@ def main() -> None:
             images[kind].append(image)
     for image in images["whole"]:
         folder.add(image)
-    mended = [(image, size) for image in images["squeezed"] if (size := true_size(image))]
-    for image, size in mended:
+    repaired = [(image, size) for image in images["squeezed"] if (size := true_size(image))]
+    for image, size in repaired:
         folder.add(image, size)
     for image in most_mistaken(images["background"], args.background):
         folder.add(image)
@@ -156,7 +156,7 @@ def main() -> None:
     masked = [image for image in images["whole"] if image.has_masks]
     persons = sum(len(image.annotations) for image in masked)
     print(f"{len(images['whole'])} images with persons, {len(masked)} of them with all polygons ({persons} persons)")
-    print(f"{len(mended)} of {len(images['squeezed'])} squeezed images in their shape again")
+    print(f"{len(repaired)} of {len(images['squeezed'])} squeezed images in their shape again")
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ def _mask_paste(name: str, count: int, image_size: tuple[int, int]) -> Piece:
 def _mask_drawing() -> Piece:
     image, detections = make_scene(100, _FULL_HD)
     theirs = torchvision_actions(image, detections, full_masks(detections))["masks"]
-    return Piece("masks drawn, 1080p, 100 objects (ours with outlines)", theirs, our_actions(image, detections)["masks"])
+    return Piece("masks drawn, 1080p, 100 objects (ours with contours)", theirs, our_actions(image, detections)["masks"])
 
 
 def _keypoints() -> Piece:

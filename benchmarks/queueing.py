@@ -59,7 +59,7 @@ def simulate(
     """Simulates visitors who each have one image on its way: the next is sent when its period is over and the result is there.
 
     Images wait in one line, first come first served; a detector takes one at a time. Each detector repeats the measured images in their
-    order, from a place of its own: slow images come one after the other, because other programs are at work for a while, and drawn by
+    order, from a place of its own: slow images come one after the other, because other programs run for a while, and drawn by
     chance they would even out.
 
     Args:

@@ -99,18 +99,18 @@ def _quarters(beyond: list[int], kept: list[int]) -> str:
 def request(count: int, *, keep: bool) -> list[str]:
     """Sends a number of different small images one after the other; returns a row of the table."""
     engine, spec = LocalEngine(), get_model_spec(_LIGHT)
-    settled = 0
+    plateau = 0
     started = time.perf_counter()
     for number in range(1, count + 1):
         pixels = np.full(_IMAGE, number % 256, np.uint8)
         pixels[0, 0] = (*divmod(number, 256), 0)
         engine.submit(read_image(pixels), spec, visitor=str(number), keep=keep).result()
         if number == min(_WARM_UP, count):
-            settled = resident_bytes()
+            plateau = resident_bytes()
     seconds = time.perf_counter() - started
     last = resident_bytes()
     engine.close()
-    figures = [f"{settled / _MEGA:.0f}", f"{last / _MEGA:.0f}", f"{(last - settled) / _MEGA:+.1f}", f"{seconds / count * 1e3:.1f}"]
+    figures = [f"{plateau / _MEGA:.0f}", f"{last / _MEGA:.0f}", f"{(last - plateau) / _MEGA:+.1f}", f"{seconds / count * 1e3:.1f}"]
     return ["results kept" if keep else "not kept", *figures]
 
 

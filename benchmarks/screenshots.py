@@ -14,7 +14,8 @@ from PIL import Image, ImageOps
 from playwright.sync_api import Page, expect, sync_playwright
 
 from benchmarks.common import find_chromium
-from benchmarks.live import CAMERA, served
+from benchmarks.live import served
+from benchmarks.live_camera import CAMERA
 from benchmarks.page import ROOT
 from detection_core.images.reading import encode_jpeg
 from detection_core.models.catalog import ASSETS

@@ -23,7 +23,7 @@ print(resident() - before > 150, os.environ.get("OPENBLAS_NUM_THREADS"))
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells so")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux reports it")
 @pytest.mark.parametrize(("code", "output"), [("module.configure_process()", "True 1"), ("", "False None")], ids=["configured", "as it is"])
 def test_freed_memory_stays_for_the_next_image(monkeypatch, code, output):
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
@@ -37,7 +37,7 @@ def resident_mib() -> float:
     return int(line.split()[1]) / 1024
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux reports it")
 @pytest.mark.skipif(process.glibc_function("malloc_trim") is None, reason="another C library")
 def test_pages_between_blocks_in_use_go_back():
     blocks = [bytearray(b"x") * (MIB // 16) for _ in range(16 * 200)]

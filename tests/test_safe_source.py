@@ -1,4 +1,4 @@
-"""The source itself: weights are read as data, no text that somebody gives is ever run, and no clock that jumps measures a time."""
+"""The source itself: weights are read as data, no text from outside is ever run, and no clock that jumps measures a time."""
 
 from __future__ import annotations
 

@@ -79,13 +79,13 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
 
 def add_input_size(parser: argparse.ArgumentParser) -> None:
     """Adds the option `--input-size` to a parser."""
-    text = "resize images to this shorter side before the models look, from 320 to 1333; default: as trained. SSDs have one size only"
+    text = "resize images to this shorter side for the models, from 320 to 1333; default: as trained. SSDs have one size only"
     parser.add_argument("--input-size", type=count, metavar="PX", help=text)
 
 
 def add_slices(parser: argparse.ArgumentParser) -> None:
     """Adds the option `--slices` to a parser."""
-    text = "also look in overlapping slices of this side, 128 to 4096, to find small objects in large images; default: none"
+    text = "also run on overlapping slices of this side, 128 to 4096, to find small objects in large images; default: none"
     parser.add_argument("--slices", type=count, metavar="PX", help=text)
 
 

@@ -75,7 +75,7 @@ def detect_on_cluster(
         Whether nothing failed.
     """
     from detection_core.cluster_batch import ClusterBatch, on_cluster
-    from detection_core.models.loader import LoadProgress
+    from detection_core.models.prepare import LoadProgress
     from detection_core.models.weights import fetch_weights
 
     report = LoadReport()

@@ -140,7 +140,7 @@ def _announce(app: gr.Blocks, settings: Settings, host: str, port: int) -> None:
 def _own_upload_folder() -> tempfile.TemporaryDirectory[str] | None:
     """Makes a folder for visitors' files that only this server's user can read, unless the environment names one.
 
-    By default, all Gradio apps of a machine share one, in which anybody may read.
+    By default, all Gradio apps of a machine share one, which every user of the machine can read.
     """
     if os.environ.get("GRADIO_TEMP_DIR"):
         return None

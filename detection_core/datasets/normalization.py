@@ -68,7 +68,7 @@ def _flag(value: Any) -> int | None:
 def numbered(annotations: list[Any]) -> tuple[list[Any], str]:
     """Annotations with ids of their own, where exporters have written none, texts, or the same ones again and again.
 
-    Ids of annotations only tell them apart. Where most are usable, the others are faults to be listed.
+    Ids of annotations only distinguish them. Where most are usable, the others are faults to be listed.
 
     Returns:
         The annotations, and a note on what was done, or "".

@@ -19,7 +19,7 @@ from detection_core.errors import UserError
 from detection_core.images.reading import LoadedImage
 from detection_core.models.detector import Timings
 from detection_core.models.families import Task
-from detection_core.models.loader import ResidentModel
+from detection_core.models.residents import ResidentModel
 from detection_core.models.spec import ModelSpec
 
 
@@ -176,7 +176,7 @@ class Engine(Protocol):
     """Anything that detects. `visitor` names whoever waits.
 
     Attributes:
-        max_in_flight: How many images of a light model who has many keeps with it: one more than it looks at side by side.
+        max_in_flight: How many images of a light model keep it busy: one more than it processes side by side.
     """
 
     max_in_flight: int

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 _REMEMBERED = 5
 # Every so many runs the other number is tried: what was true a while ago may not be any more.
 _RUNS_BETWEEN_TRIALS = 12
-# A model that takes longer with all cores is heavy, seconds: a trial with one thread would keep somebody waiting.
+# A model that takes longer with all cores is heavy, seconds: a trial with one thread would make a visitor wait.
 _HEAVY = 0.4
 
 
@@ -35,16 +35,16 @@ class Cores:
     """Deals out a processor's cores to runs of models.
 
     Two threads of one network wait for each other in every layer. On two quiet cores that costs a light model a tenth to a third of what
-    the second core could do; beside anybody else at work on one of them (a browser on the same machine, a neighbor on the host) two
+    the second core could do; if another program uses one of them (a browser on the same machine, a neighbor on the host), two
     threads are slower than one. So:
 
-    - While several images of light models are there, each runs with one thread, as many of them side by side as there are cores:
-      nobody waits for anybody, and the most images a second come out.
-    - A single image of a light model gets one thread or all cores, whichever was faster of late, see `ThreadChooser`.
+    - While several images of light models wait, each runs with one thread, as many of them side by side as there are cores: no thread
+      waits for another one, which gives the highest throughput.
+    - A single image of a light model gets one thread or all cores, whichever was faster recently, see `ThreadChooser`.
     - Heavy models make good use of many threads, and their memory should be needed once: they get all cores, one at a time. So does a
       model of which nothing is known yet.
 
-    Not safe for threads: its owner has a lock.
+    Not safe to use from several threads: its owner has a lock.
 
     Args:
         count: How many cores there are. One, also for a GPU: then everything runs one at a time.
@@ -83,7 +83,7 @@ class Cores:
 
         Args:
             allocation: What it had.
-            seconds: How long it took; None if that tells nothing, because it failed or was the model's first.
+            seconds: How long it took; None if that is not typical, because it failed or was the model's first.
         """
         self._running.remove(allocation)
         if seconds is not None and allocation.alone:
@@ -93,8 +93,8 @@ class Cores:
 class ThreadChooser:
     """Chooses between one thread and all cores for one model that runs alone.
 
-    Nobody tells us who else is at work on the machine, and how busy it looks says little about which threads have to wait. But a run
-    tells how long it took. So both numbers are tried from time to time, and the one whose latest runs were faster is used in between.
+    What other programs do on the machine is unknown, and its load says little about which threads have to wait. But the time of each run
+    is known. So both numbers are tried from time to time, and the one whose latest runs were faster is used in between.
     Heavy models always get all cores.
 
     Args:

@@ -24,8 +24,8 @@ class FairQueue(Generic[_Item]):
     """Start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996): every visitor gets the same share of the device.
 
     Each job begins, in a clock that only moves as jobs are served, when the visitor's job before it ends, but not in the past; whoever
-    begins first is next. So one image comes before the tenth of somebody else's, a stream of frames takes turns with all others
-    however fast it sends, and a heavy model's next job waits for as many light ones as take its time. Nobody can save up turns.
+    begins first is next. So one image comes before the tenth of another visitor, a stream of frames takes turns with all others
+    however fast it sends, and a heavy model's next job waits for as many light ones as take its time. Turns cannot be saved up.
 
     Not safe for threads: its owner has a lock.
     """
@@ -48,7 +48,7 @@ class FairQueue(Generic[_Item]):
 
         Args:
             item: The job.
-            visitor: Whose it is; "" is nobody in particular, and each such job is a visitor's of its own.
+            visitor: Whose it is; each job of "" counts as one of another visitor.
             cost: How long it is expected to take, in any unit that all jobs share.
 
         Raises:
@@ -68,7 +68,7 @@ class FairQueue(Generic[_Item]):
         """The next job, which stays.
 
         Raises:
-            IndexError: If nobody waits.
+            IndexError: If no item waits.
         """
         return self._entries[0].item
 
@@ -76,7 +76,7 @@ class FairQueue(Generic[_Item]):
         """Takes out the next job.
 
         Raises:
-            IndexError: If nobody waits.
+            IndexError: If no item waits.
         """
         entry = heapq.heappop(self._entries)
         self._now = entry.start

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from collections.abc import Collection
 from typing import TypeVar
-from weakref import WeakSet
 
 import torch
 from torch import nn
 
-from detection_core.engine.base import Call, EngineStatus, Function, Job, JobState, Result, Stage
-from detection_core.engine.cores import CoreAllocation, Cores
-from detection_core.engine.fair_queue import FairQueue
+from detection_core.engine.base import Call, EngineStatus, Function, Job, JobState, Stage
+from detection_core.engine.cores import Cores
 from detection_core.engine.open_jobs import MAX_JOBS, MAX_JOBS_PER_VISITOR, OpenJobs
-from detection_core.engine.passes import QueuedJob, Returned, answer_of, in_words, may_share_pass, run_jobs
+from detection_core.engine.passes import QueuedJob, in_words
 from detection_core.engine.result_cache import KEPT_RESULTS, Request, ResultCache
-from detection_core.engine.run_times import RunTimes
+from detection_core.engine.runs import Runs
 from detection_core.engine.tile_runs import TileRuns
 from detection_core.errors import UserError
 from detection_core.images.reading import LoadedImage
@@ -39,9 +35,9 @@ _Job = TypeVar("_Job", bound=Job)
 class LocalEngine:
     """Detects in this process.
 
-    Images wait in one line, fair between visitors by the time that their images take, see `FairQueue`. Whose turn it is gets cores as
-    soon as there are enough, see `Cores`; nobody overtakes meanwhile, so that light models never starve a heavy one. Models load beside
-    that, see `ModelLoader`, so that nobody waits for the download of a model that they have not asked for. A model runs once per image:
+    Images wait in one line, fair between visitors by the time that their images take, see `FairQueue`. The first in line gets cores as
+    soon as there are enough, see `Cores`; no other image overtakes it meanwhile, so that light models never starve a heavy one. Models
+    load beside that, see `ModelLoader`, so that no image waits for the download of another one's model. A model runs once per image:
     results are kept, by the image's content, for whoever asks again. A model with slices runs once per tile, see `TileRuns`.
 
     Args:
@@ -71,19 +67,12 @@ class LocalEngine:
     ) -> None:
         self.device = torch.device(device)
         self.loader = loader or ModelLoader(device=device)
-        on_cpu = self.device.type == "cpu"
-        self._cores = Cores(cores or (torch.get_num_threads() if on_cpu else 1))
-        self._batch = batch or (_GPU_BATCH if self.device.type == "cuda" else 1)
-        self.max_in_flight = self._cores.count * self._batch + 1
-        self._runs = ThreadPoolExecutor(self._cores.count, thread_name_prefix="run")
+        cores = cores or (torch.get_num_threads() if self.device.type == "cpu" else 1)
+        batch = batch or (_GPU_BATCH if self.device.type == "cuda" else 1)
+        self.max_in_flight = cores * batch + 1
         self._jobs = OpenJobs(max_jobs, max_jobs_per_visitor)
-        self._lock = self._jobs.lock
-        self._queue: FairQueue[QueuedJob] = FairQueue()
-        self._running: set[QueuedJob] = set()
         self._kept = ResultCache(kept_results)
-        self._networks_run: WeakSet[nn.Module] = WeakSet()
-        self._seconds = RunTimes()
-        self._costs = RunTimes()
+        self._runs = Runs(self.loader, self.device, self._jobs, self._kept, Cores(cores), batch)
 
     def submit(
         self,
@@ -100,11 +89,11 @@ class LocalEngine:
         Args:
             image: The image.
             spec: The model.
-            visitor: Whoever waits, so that the jobs of one who leaves can be cancelled; "" for nobody in particular.
+            visitor: The visitor, whose jobs can be cancelled together and count as theirs in the line; "" for none.
             measure: Whether the model is to run even if its result is kept, and its memory to be watched.
             keep: Whether the result is kept for whoever asks again, and may be one that is kept already.
-            tasks: What is wanted of what the model gives; None for all. Boxes are always given. Masks and keypoints that nobody looks at
-                need not be computed; who wants them later asks again, and the model runs again.
+            tasks: What is wanted of what the model gives; None for all. Boxes are always given. Masks and keypoints that are not
+                shown need not be computed; asking for them later runs the model again.
 
         Raises:
             EngineBusyError: If too many images are waiting already.
@@ -134,8 +123,7 @@ class LocalEngine:
 
     def run_seconds(self, *, first: bool = False) -> dict[str, float]:
         """What an image takes here; see `Engine.run_seconds`."""
-        with self._lock:
-            return self._seconds.medians(first=first)
+        return self._runs.seconds(first=first)
 
     def jobs_of_others(self, visitor: str) -> int:
         """How many jobs of other visitors are in progress."""
@@ -143,19 +131,17 @@ class LocalEngine:
 
     def status(self) -> EngineStatus:
         """How much there is to do, and which models are in memory."""
-        with self._lock:
-            running = len(self._running)
-            waiting = len(self._jobs) - sum(queued.job in self._jobs for queued in self._running)
+        waiting, running = self._runs.counts()
         return EngineStatus(waiting, running, tuple(self.loader.resident()))
 
     def close(self) -> None:
         """Cancels all jobs and ends the engine's threads."""
         self._jobs.close()
-        self._runs.shutdown()
+        self._runs.close()
 
     def _begin(self, job: _Job, request: Request) -> _Job:
         if self._jobs.open(job, request, self._kept):
-            job.future.add_done_callback(lambda _: self._remove(job))
+            job.future.add_done_callback(lambda _: self._runs.remove(job))
             self._load(job)
         return job
 
@@ -185,7 +171,7 @@ class LocalEngine:
             job.complete(in_words(outcome, job.spec))
 
     def _enqueue(self, job: Job, module: nn.Module, load_time: float) -> None:
-        with self._lock:
+        with self._jobs.lock:
             request = self._jobs.request(job)
         if request is None:
             return
@@ -195,110 +181,5 @@ class LocalEngine:
         except UserError as error:
             job.complete(error)
             return
-        with self._lock:
-            if job not in self._jobs:
-                return
-            # The module goes along: it could be let go before its turn comes, and the device must not wait for a load.
-            self._put(QueuedJob(job, request, module, load_time, time.perf_counter(), tiles))
-        self._start_runs()
-
-    def _put(self, queued: QueuedJob) -> None:
-        self._queue.put(queued, queued.job.visitor, self._costs.cost(_runs_as(queued.request)))
-
-    def _start_runs(self) -> None:
-        """Starts whoever is first in line, as long as there are cores for them."""
-        answered = []
-        with self._lock:
-            for batch, outcome in self._next_batches():
-                if isinstance(outcome, CoreAllocation):
-                    self._runs.submit(self._run, batch, outcome)
-                else:
-                    answered.append((batch[0].job, outcome))
-        for job, kept in answered:
-            job.complete(kept)
-        self._report_positions()
-
-    def _next_batches(self) -> Iterator[tuple[list[QueuedJob], CoreAllocation | Result]]:
-        """Takes out of the line who can be served now, with their cores or with a result that is kept."""
-        while len(self._queue) and not self._jobs.closed:
-            request = self._queue.peek().request
-            kept = self._kept.find(request)
-            if kept is not None:
-                yield [self._queue.pop()], kept
-                continue
-            # The result of what is running just now serves whoever asks for the same.
-            if request.keep and any(running.request.key == request.key for running in self._running):
-                return
-            allocation = self._cores.acquire(_runs_as(request), others_wait=len(self._queue) > 1, undisturbed=request.measure)
-            if allocation is None:
-                return
-            batch = [self._queue.pop()]
-            while len(batch) < self._batch and len(self._queue) and self._joins(self._queue.peek(), batch):
-                batch.append(self._queue.pop())
-            self._running.update(batch)
-            yield batch, allocation
-
-    def _joins(self, queued: QueuedJob, batch: list[QueuedJob]) -> bool:
-        """Whether the next in line shares the pass; it does not need to if its result is kept."""
-        return may_share_pass(queued, batch) and self._kept.find(queued.request) is None
-
-    def _run(self, batch: list[QueuedJob], allocation: CoreAllocation) -> None:
-        started = time.perf_counter()
-        for queued in batch:
-            queued.job.update(queued.state)
-        with self._lock:
-            # The sizes of a model share all but the transform.
-            network = getattr(batch[0].module, "backbone", batch[0].module)
-            first_run = network not in self._networks_run
-            self._networks_run.add(network)
-        # Only of this thread.
-        if self._cores.count > 1:
-            torch.set_num_threads(allocation.threads)
-        outcomes, passes = run_jobs(batch, self.loader, self.device, first_run=first_run)
-        # Of images that shared a pass each has the time of the whole.
-        durations = [outcome.timings.network + outcome.timings.post for outcome in outcomes if isinstance(outcome, Result)]
-        seconds = sum(durations) * passes / len(batch)
-        answers = [answer_of(queued, outcome) for queued, outcome in zip(batch, outcomes, strict=True)]
-        waits = [queued.waited + started - queued.queued for queued in batch]
-        with self._lock:
-            self._running.difference_update(batch)
-            is_typical = not first_run and len(durations) == len(batch)
-            self._cores.release(allocation, seconds if is_typical else None)
-            for queued, outcome, answer, waited in zip(batch, outcomes, answers, waits, strict=True):
-                if isinstance(outcome, Result) and not first_run:
-                    self._costs.record(_runs_as(queued.request), seconds * allocation.cores / self._cores.count / len(batch))
-                if isinstance(answer, Result):
-                    self._record(queued.request, answer)
-                elif answer is None and queued.job in self._jobs:
-                    self._put(replace(queued, waited=waited, queued=time.perf_counter()))
-        self._start_runs()
-        for queued, answer, waited in zip(batch, answers, waits, strict=True):
-            if isinstance(answer, Result):
-                answer = replace(answer, timings=replace(answer.timings, load=queued.load_time, wait=waited))
-            if answer is not None:
-                queued.job.complete(answer.value if isinstance(answer, Returned) else answer)
-
-    def _record(self, request: Request, result: Result) -> None:
-        """Keeps a result, and remembers how long it took."""
-        self._seconds.record(request.spec.key, result.timings.network + result.timings.post, first=result.first_run)
-        self._kept.add(request, result)
-
-    def _report_positions(self) -> None:
-        # Within the lock: a job that starts to run meanwhile must not be reported as queued afterwards.
-        with self._lock:
-            for position, queued in enumerate(self._queue):
-                begun = queued.tiles is not None and queued.tiles.have_begun
-                queued.job.update(queued.state if begun else JobState(Stage.QUEUE, position))
-
-    def _remove(self, job: Job) -> None:
-        with self._lock:
-            self._jobs.remove(job)
-            was_queued = self._queue.discard(lambda queued: queued.job is job)
-        # It may have been first in line, and waited for more cores than the next one needs.
-        if was_queued:
-            self._start_runs()
-
-
-def _runs_as(request: Request) -> str:
-    """The key of the model that runs: a tile costs as much as an image."""
-    return request.spec.in_slices(None).key
+        # With the module: the loader could drop it before the job's turn comes, and the device must not wait for a load.
+        self._runs.put(QueuedJob(job, request, module, load_time, time.perf_counter(), tiles))

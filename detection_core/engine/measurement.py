@@ -21,7 +21,7 @@ class Measurement:
         high: The longest of them.
         runs: How many there were.
         parts: Median seconds of each step by its name; they need not add up to the median of the whole.
-        memory: Bytes that weights and the largest run took together, or None where nobody can tell.
+        memory: Bytes that weights and the largest run took together, or None if it is unknown.
     """
 
     median: float
@@ -60,7 +60,7 @@ def summarize(results: Sequence[Result]) -> Measurement | None:
 def take_turns(
     engine: Engine, image: LoadedImage, models: Sequence[ModelSpec], *, rounds: int, visitor: str = ""
 ) -> Iterator[tuple[ModelSpec, Job]]:
-    """Runs models on one image in turns, so that a slow minute of the machine is everybody's.
+    """Runs models on one image in turns, so that a slow minute of the machine affects all of them.
 
     Each job is handed out when it is submitted; the next begins when it is asked for, so wait for the one before. A run that was a
     model's first since it was loaded is not counted by `summarize`.

@@ -20,7 +20,8 @@ from detection_core.engine.tile_runs import TileRuns
 from detection_core.errors import UserError
 from detection_core.models.detector import run
 from detection_core.models.device import is_lack_of_memory
-from detection_core.models.loader import ModelLoader, size_in_memory
+from detection_core.models.loader import ModelLoader
+from detection_core.models.residents import size_in_memory
 from detection_core.models.spec import ModelSpec
 
 logger = logging.getLogger(__name__)

@@ -24,14 +24,14 @@ Peak = Callable[[], int | None]
 def peak_memory(device: torch.device) -> Iterator[Peak]:
     """Watches the memory that the work inside takes: main memory on a CPU (Linux only), the device's own on CUDA.
 
-    It is about the whole process, so nothing else should be at work. What the allocator has kept from earlier work is given back
+    It is about the whole process, so nothing else should run. What the allocator has kept from earlier work is given back
     first; otherwise the same work would seem to take nothing the second time.
 
     Args:
         device: Where the work is done.
 
     Yields:
-        A function that tells, in or after the block, the bytes that it took at its peak; None where nobody can tell.
+        A function that returns, in or after the block, the bytes that it took at its peak; None if they are unknown.
     """
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,4 +1,4 @@
-"""Which class is taken for which at the current thresholds: a confusion matrix with missed and invented objects."""
+"""Which class is taken for which at the current thresholds: a confusion matrix with missed objects and false positives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CellObject(NamedTuple):
     Attributes:
         image_id: Id of its image.
         file_name: The image's file name.
-        annotated: The annotated box, XYWH in pixels; None if it was invented.
+        annotated: The annotated box, XYWH in pixels; None for a false positive.
         detected: The detected box; None if it was missed.
         score: The detection's score, or None.
         iou: Overlap of both, or None.
@@ -34,7 +34,7 @@ class CellObject(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Confusion:
-    """A confusion matrix; label 0 stands for no object: its row has the invented ones, its column the missed ones.
+    """A confusion matrix; label 0 stands for no object: its row has the false positives, its column the missed objects.
 
     Attributes:
         matches: The matched detections.
@@ -58,7 +58,7 @@ class Confusion:
         """Returns the objects of one cell, those with the highest scores first.
 
         Args:
-            annotated: Label of the row; 0 for invented objects.
+            annotated: Label of the row; 0 for false positives.
             detected: Label of the column; 0 for missed objects.
         """
         chosen = np.flatnonzero((_labels(self.matches.truth.label, self.object) == annotated) & (self._detected == detected))
@@ -120,9 +120,9 @@ class Confusions:
         free_objects[objects] = False
         free[matches.detection[shown & ~is_right & ~matches.ignored[0, self._iou]]] = True
         crossed_objects, crossed = self._cross(free_objects, free)
-        missed, invented = np.flatnonzero(free_objects), np.flatnonzero(free)
-        all_objects = np.concatenate([objects, crossed_objects, missed, np.full(len(invented), -1)])
-        all_detections = np.concatenate([detections, crossed, np.full(len(missed), -1), invented])
+        missed, unmatched = np.flatnonzero(free_objects), np.flatnonzero(free)
+        all_objects = np.concatenate([objects, crossed_objects, missed, np.full(len(unmatched), -1)])
+        all_detections = np.concatenate([detections, crossed, np.full(len(missed), -1), unmatched])
         size = len(truth.categories)
         cells = _labels(truth.label, all_objects).astype(np.int64) * size + _labels(found.label, all_detections)
         counts = np.bincount(cells, minlength=size * size).reshape(size, size)

@@ -37,7 +37,7 @@ class ErrorKinds:
 
     Attributes:
         ap: Mean AP over the classes with objects, at one IoU, 0–1.
-        gains: What would be added to it if all errors of a kind were mended and nothing else, 0–1.
+        gains: What would be added to it if all errors of a kind were corrected and nothing else, 0–1.
         counts: Number of errors of each kind.
         detection: int64 [E], indices into `Matches.found` of the wrong detections.
         kind: int64 [E], index of each one's kind in `ErrorKind`.
@@ -57,8 +57,8 @@ def error_kinds(matches: Matches, iou: int = 0, size: int = 0) -> ErrorKinds:
 
     A wrong detection is a *place* error if its IoU with an object of its class lies between 0.1 and the threshold; else a *class* error if
     it would be right for another class; else a *duplicate* if its object is found by another one; else *background* if it overlaps nothing
-    by more than 0.1; else *both* place and class. *Missed* are objects that no mended place or class error would find. A place or class
-    error is mended by making the best one for a free object right and removing the others, a wrong detection of another kind by removing
+    by more than 0.1; else *both* place and class. *Missed* are objects that no corrected place or class error would find. A place or class
+    error is corrected by making the best one for a free object right and removing the others, a wrong detection of another kind by removing
     it, a missed object by not counting it. Detections that COCO ignores are no errors.
 
     Args:
@@ -90,12 +90,12 @@ def error_kinds(matches: Matches, iou: int = 0, size: int = 0) -> ErrorKinds:
     target = np.select([kind == _PLACE, kind == _CLASS], [own[detections], other[detections]], -1)
 
     # Only the highest-scoring of the errors that could find a free object is made right.
-    mendable = np.flatnonzero((target >= 0) & ~used[target])
-    mendable = mendable[np.argsort(-matches.scores[wrong[mendable]], kind="stable")]
-    _, first = np.unique(target[mendable], return_index=True)
-    mended = np.zeros(len(wrong), np.bool_)
-    mended[mendable[first]] = True
-    missed = np.flatnonzero(counted & ~used & ~np.isin(np.arange(len(truth)), target[mendable]))
+    correctable = np.flatnonzero((target >= 0) & ~used[target])
+    correctable = correctable[np.argsort(-matches.scores[wrong[correctable]], kind="stable")]
+    _, first = np.unique(target[correctable], return_index=True)
+    corrected = np.zeros(len(wrong), np.bool_)
+    corrected[correctable[first]] = True
+    missed = np.flatnonzero(counted & ~used & ~np.isin(np.arange(len(truth)), target[correctable]))
 
     base = _mean_ap(matches, is_right, matches.label, ~is_ignored, objects, objects)
     gains: dict[ErrorKind, float] = {}
@@ -107,10 +107,10 @@ def error_kinds(matches: Matches, iou: int = 0, size: int = 0) -> ErrorKinds:
             counts[name] = len(missed)
         else:
             chosen = kind == number
-            repaired = chosen & mended
+            repaired = chosen & corrected
             right[wrong[repaired]] = True
             labels[wrong[repaired]] = truth.label[target[repaired]]
-            kept[wrong[chosen & ~mended]] = False
+            kept[wrong[chosen & ~corrected]] = False
             counts[name] = int(chosen.sum())
         fixed = _mean_ap(matches, right, labels, kept, left, objects)
         # Mending can lower the interpolated precision a little.

@@ -139,8 +139,8 @@ def _sigmas(names: Sequence[str]) -> NDArray[np.float64]:
 def _run_lengths(entry: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
     x, y, width, height = entry["bbox"]
     # A crowd without a segmentation covers its box.
-    outline = [[x, y, x + width, y, x + width, y + height, x, y + height]]
-    return compressed(entry.get("segmentation") or outline, size)
+    rectangle = [[x, y, x + width, y, x + width, y + height, x, y + height]]
+    return compressed(entry.get("segmentation") or rectangle, size)
 
 
 def compressed(segmentation: Any, size: tuple[int, int]) -> dict[str, Any]:

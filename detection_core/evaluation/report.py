@@ -154,7 +154,7 @@ def _confusions(models: Sequence[ModelEvaluation], iou: float) -> str:
         weight = counts.sum(axis=0) + counts.sum(axis=1)
         ranked = [label for label in np.argsort(-weight, kind="stable").tolist() if label and weight[label]]
         labels = [*sorted(ranked[:_MOST_CLASSES]), 0]
-        rows = [names[label] if label else "invented" for label in labels]
+        rows = [names[label] if label else "false positive" for label in labels]
         columns = [names[label] if label else "missed" for label in labels]
         grid = np.ix_(labels, labels)
         left = f", the {_MOST_CLASSES} most frequent of {len(ranked)} classes" if len(ranked) > _MOST_CLASSES else ""
@@ -179,8 +179,8 @@ def _errors(models: Sequence[ModelEvaluation]) -> str:
         chart = bars(f"Errors of {model.name}", values)
         figures.append(f"<h3>{escape(model.name)}</h3>{chart}<details><summary>By object size</summary>{_table(heads, rows)}</details>")
     text = (
-        "What AP at an IoU of 0.5 would gain if all errors of a kind were mended, and their number, of all detections down to the lowest "
-        "score (after TIDE, Bolya et al. 2020): the right class in a wrong place, a wrong class in the right place, a duplicate, "
+        "What AP at an IoU of 0.5 would gain if all errors of a kind were corrected, and their number, of all detections down to the "
+        "lowest score (after TIDE, Bolya et al. 2020): the right class in a wrong place, a wrong class in the right place, a duplicate, "
         "background, both place and class, a missed object."
     )
     return f"<h2>Kinds of errors</h2><p class='faint'>{text}</p>{_row(figures)}"

@@ -22,7 +22,7 @@ from detection_core.explanation.record import Recording
 from detection_core.models.detector import to_tensor
 from detection_core.models.spec import ModelSpec
 
-# Smaller maps have no places to tell apart.
+# Smaller maps are too coarse to distinguish places.
 _FEWEST_CELLS = 3
 # Width of the blur, as a share of the shorter side: single cells are noise.
 _BLUR = 1 / 30

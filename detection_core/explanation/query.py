@@ -26,7 +26,7 @@ class QueryError(UserError, ValueError):
 
 @dataclass(frozen=True)
 class Query:
-    """Where to look for candidates, in pixels of the image; either a point or a box.
+    """Where to search for candidates, in pixels of the image; either a point or a box.
 
     A candidate fits a point if the middle half of its box, horizontally and vertically, contains it; a box, if their IoU is at least 0.5.
     The candidates that fit are ranked by their scores. At a point, a box that covers more than half of the image counts with a quarter of

@@ -62,7 +62,7 @@ class Proposals:
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """The P places at which the model looked for classes: anchors, or proposals in two-stage models.
+    """The P places at which the model predicted classes: anchors, or proposals in two-stage models.
 
     Attributes:
         sources: float32 [P,4], the anchors or proposals, XYXY in pixels of the network's input.
@@ -97,7 +97,7 @@ class Recording:
         levels: The feature levels, finest first.
         steps: The steps of the computation with their times.
         proposals: The first stage, or None for one-stage models.
-        places: The places at which the model looked for classes.
+        places: The places at which the model predicted classes.
         candidates: Classes at these places, place after place; see `lowest_kept`.
         lowest_kept: Lowest score above which all candidates are in `candidates`.
         rules: The model's settings.

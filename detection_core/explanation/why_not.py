@@ -39,7 +39,7 @@ class ClassOutcome:
 
 @dataclass(frozen=True)
 class PlaceReport:
-    """One place at which the model looked for classes.
+    """One place at which the model predicted classes.
 
     Attributes:
         place: Index into `Recording.places`.

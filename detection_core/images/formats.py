@@ -47,6 +47,7 @@ _OTHERS: tuple[tuple[re.Pattern[bytes], str], ...] = (
 )
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+_BLANKS = b"\r\n\t \xef\xbb\xbf"
 
 
 def identify(data: bytes) -> str | None:
@@ -58,6 +59,11 @@ def identify(data: bytes) -> str | None:
     if _brands(data) & _AVIF_BRANDS:
         return "AVIF"
     return next((name for pattern, name in _IMAGES if pattern.match(data)), None)
+
+
+def without_blanks(data: bytes) -> bytes:
+    """Returns a file without blanks before its image: scripts that send one often send a blank line first."""
+    return data if identify(data) else data.lstrip(_BLANKS)
 
 
 def why_unreadable(data: bytes) -> str:

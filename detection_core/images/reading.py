@@ -8,35 +8,23 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image
 
-from detection_core.images.formats import HEAD_BYTES, identify, why_unreadable
+from detection_core.images.decoding import decode_file
+from detection_core.images.formats import HEAD_BYTES, identify, without_blanks
 from detection_core.images.limits import DEFAULT_LIMITS, ImageError, ImageLimits
 from detection_core.images.modes import UPRIGHT, orientation_of, to_rgb, with_profile
-from detection_core.images.recovery import PART_MISSING, load_jpeg, load_what_is_there, png_for_pixels, whole_chunks_of_webp
-from detection_core.images.tiff import TiffPage
 
 __all__ = ["DEFAULT_LIMITS", "ImageError", "ImageLimits", "ImageSource", "LoadedImage", "encode_jpeg", "load_image", "read_image"]
 
-# Pillow's warnings about metadata that is not used here. They name Pillow's files; whatever matters to users is in the notes.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+# Above this many pixels, Pillow refuses to decode a file.
+_NO_LIMITS = ImageLimits(max_pixels=2 * 89_478_485, max_side=2 * 89_478_485, min_side=1, max_aspect=math.inf)
 
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
 
@@ -102,7 +90,7 @@ def read_image(source: ImageSource, *, limits: ImageLimits | None = None) -> Loa
 def read_stored(path: str | os.PathLike[str]) -> tuple[Image.Image, int]:
     """Reads a file's pixels as 8-bit RGB without turning them by the EXIF orientation, as annotation tools count them.
 
-    Images may be as small and as long as they like, and as large as Pillow accepts.
+    Images may have any size that Pillow accepts, and any aspect ratio.
 
     Returns:
         The image, and its orientation (1–8, where 1 is upright; also 1 for a TIFF, which Pillow turns).
@@ -110,10 +98,10 @@ def read_stored(path: str | os.PathLike[str]) -> tuple[Image.Image, int]:
     Raises:
         ImageError: If the file does not exist, or contains no image or only a part of one.
     """
-    loaded, orientation = _decode_file(_read_bytes(path), _NO_LIMITS)
-    if not loaded.is_complete:
-        raise ImageError(loaded.notes[0])
-    return loaded.image, orientation
+    decoded = decode_file(_read_bytes(path), _NO_LIMITS)
+    if not decoded.is_complete:
+        raise ImageError(decoded.notes[0])
+    return decoded.image, decoded.orientation
 
 
 def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
@@ -128,116 +116,14 @@ def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
     return stream.getvalue()
 
 
-# Pillow's readers are called directly: Image.open would try others too (EPS starts Ghostscript) and warns about large images before
-# our limits are checked. None of these readers decodes pixels before load().
-_READERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
-    "JPEG": JpegImagePlugin.jpeg_factory,
-    "PNG": PngImagePlugin.PngImageFile,
-    "WebP": WebPImagePlugin.WebPImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
-    "AVIF": AvifImagePlugin.AvifImageFile,
-}
-# Modes in which browsers and Pillow decode a file to the same pixels. MPO is left out: many servers do not know its file extension.
-_WEB_MODES = {
-    "JPEG": {"L", "RGB"},
-    "PNG": {"1", "L", "LA", "P", "RGB", "RGBA"},
-    "WebP": {"RGB", "RGBA"},
-    "BMP": {"1", "L", "P", "RGB"},
-    "GIF": {"L", "P"},
-    "AVIF": {"RGB", "RGBA"},
-}
-# What Pillow takes for an attack.
-_NO_LIMITS = ImageLimits(max_pixels=2 * 89_478_485, max_side=2 * 89_478_485, min_side=1, max_aspect=math.inf)
-# Scripts that send an image often send a blank line before it.
-_BLANKS = b"\r\n\t \xef\xbb\xbf"
-
-
 def _from_file(data: bytes, limits: ImageLimits) -> LoadedImage:
-    loaded, orientation = _decode_file(data, limits)
-    digest = hashlib.sha256(data).hexdigest()
-    if orientation == 1:
-        return replace(loaded, digest=digest)
-    upright = with_profile(loaded.image.transpose(UPRIGHT[orientation]), loaded.image.info)
-    # Browsers turn JPEGs only.
-    return replace(loaded, image=upright, digest=digest, web_safe=loaded.web_safe and loaded.format == "JPEG")
-
-
-def _decode_file(data: bytes, limits: ImageLimits) -> tuple[LoadedImage, int]:
-    """Returns the image as it is stored, without a digest, and its EXIF orientation."""
-    content = data if identify(data) else data.lstrip(_BLANKS)
-    file_format = identify(content)
-    if file_format is None:
-        raise ImageError(why_unreadable(data))
-    try:
-        return _decode(content, file_format, limits)
-    except ImageError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise ImageError("The image is too large to be decoded safely. Make it smaller first.") from error
-    except Exception as error:  # Pillow's readers raise nearly everything on broken files, SyntaxError and KeyError included.
-        raise ImageError(
-            f"This {file_format} file is damaged, incomplete or of a rare kind. Download or export it again, best as JPEG or PNG."
-        ) from error
-
-
-def _decode(data: bytes, file_format: str, limits: ImageLimits) -> tuple[LoadedImage, int]:
-    remarks: list[str] = []
-    page = TiffPage.main(data) if file_format == "TIFF" else None
-    if page is not None and not page.is_for_pillow:
-        rgb, notes = page.read(limits)
-        return _loaded(rgb, [*remarks, *notes], file_format, page.pages, is_complete=page.is_complete), 1
-    if page is not None:
-        data, remarks = page.data, [*page.notes]
-    elif file_format == "PNG":
-        data, remarks = png_for_pixels(data)
-    elif file_format == "WebP" and int.from_bytes(data[4:8], "little") + 8 > len(data):
-        data, remarks = whole_chunks_of_webp(data)
-    read = _READERS[file_format]
-    image = read(io.BytesIO(data))
-    limits.check(image.size)
-    try:
-        frames = getattr(image, "n_frames", 1)
-    except Exception:  # A damaged frame behind the one that is wanted may raise anything.
-        image, frames = read(io.BytesIO(data)), 1
-        remarks = [*remarks, f"A later part of this {file_format} file is damaged: only the first image is used."]
-    name = "MPO" if image.format == "MPO" else file_format
-    mode = image.mode
-    # The tiles describe how pixels are stored; load() removes them.
-    reduced = mode in {"RGB", "RGBA", "LA", "CMYK"} and re.search(r";16[BLN]", str(image.tile)) is not None
-    decoded: Image.Image = image
-    if file_format == "JPEG":
-        decoded, cut = load_jpeg(data, lambda content: read(io.BytesIO(content)), image)
-    else:
-        cut = "" if load_what_is_there(image) else PART_MISSING
-    # TIFFs need nothing here: Pillow applies their orientation while loading.
-    orientation = orientation_of(decoded)
-    rgb, notes = to_rgb(decoded)
-    if reduced:
-        notes = ["16-bit image scaled to 8 bits.", *notes]
-    has_cover = bool(getattr(image, "default_image", False))
-    # If a part is missing, a note that parts may be wrong adds nothing.
-    remarks = [] if cut and file_format == "PNG" else remarks
-    loaded = _loaded(rgb, [*remarks, *notes], name, frames, cut=cut, has_cover=has_cover)
-    return replace(loaded, web_safe=mode in _WEB_MODES.get(name, ()) and frames == 1 and not (reduced or cut)), orientation
-
-
-def _loaded(
-    rgb: Image.Image, notes: list[str], name: str, frames: int, *, cut: str = "", is_complete: bool = True, has_cover: bool = False
-) -> LoadedImage:
-    cut = cut or ("" if is_complete else PART_MISSING)
-    if frames > 1:
-        notes = [_first_only(name, frames, has_cover=has_cover), *notes]
-    return LoadedImage(rgb, (*([cut] if cut else []), *notes), name, web_safe=False, digest="", is_complete=not cut)
-
-
-def _first_only(name: str, frames: int, *, has_cover: bool) -> str:
-    if has_cover:
-        # Pillow's count includes the still image, which is not one of the frames.
-        return f"Animated {name} with {frames - 1} frame{'s' * (frames != 2)}: only the still image in front of them is used."
-    what = {"TIFF": "TIFF with {} pages", "MPO": "MPO file with {} images"}.get(name, f"Animated {name} with {{}} frames")
-    return f"{what.format(frames)}: only the first one is used."
+    decoded = decode_file(data, limits)
+    image, web_safe = decoded.image, decoded.web_safe
+    if decoded.orientation != 1:
+        image = with_profile(image.transpose(UPRIGHT[decoded.orientation]), image.info)
+        # Browsers turn JPEGs only.
+        web_safe = web_safe and decoded.format == "JPEG"
+    return LoadedImage(image, decoded.notes, decoded.format, web_safe, hashlib.sha256(data).hexdigest(), decoded.is_complete)
 
 
 def _from_image(image: Image.Image, limits: ImageLimits) -> LoadedImage:
@@ -290,7 +176,7 @@ def _read_file(path: Any) -> bytes:
         with Path(path).open("rb") as file:
             head = file.read(HEAD_BYTES)
             # Only an image is read completely: a large video is refused after its first bytes.
-            return head + file.read() if identify(head) or identify(head.lstrip(_BLANKS)) else head
+            return head + file.read() if identify(without_blanks(head)) else head
     except IsADirectoryError:
         raise ImageError("This is a folder, not a file: choose an image inside.") from None
     except (FileNotFoundError, NotADirectoryError):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import math
-import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from detection_core.images.formats import RAW_IMAGE
 from detection_core.images.limits import ImageError, ImageLimits
 from detection_core.images.modes import UPRIGHT, scale_to_8_bits, with_profile
 from detection_core.images.recovery import load_what_is_there
+from detection_core.images.tiff_directories import beginning_at, read_directories, read_directory, with_directory
 
 # The tags of TIFF 6.0, GDAL's tag for pixels without data, and DNG's version.
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
@@ -32,7 +32,6 @@ _REDUCED, _MASK = 1, 4
 _SENSOR = {32803, 34892}
 _KINDS = {1: "u", 2: "i", 3: "f"}
 _BYTEWISE = {"raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "zstd", "lzma"}
-_MOST_DIRECTORIES = 10_000
 # CMYK and alpha.
 _MOST_PLANES = 5
 _MOST_BYTES_A_PIXEL, _MOST_BYTES = 32, 2**30
@@ -63,19 +62,19 @@ class TiffPage:
         Raises:
             ImageError: If the file is a raw camera image whose first page is a small preview.
         """
-        first = _directory(data)
-        pages = _chain(data, first)
+        first = read_directory(data)
+        pages = read_directories(data, first)
         if not _is_reduced(first):
             return cls(data, first, (), len(pages))
         offsets = first.get(_SUB_DIRECTORIES, ())
-        below = [_directory(data, offset) for offset in (offsets if isinstance(offsets, tuple) else (offsets,))]
+        below = [read_directory(data, offset) for offset in (offsets if isinstance(offsets, tuple) else (offsets,))]
         if _DNG in first or any(tags.get(_PHOTOMETRIC) in _SENSOR for tags in (*pages, *below)):
             raise ImageError(RAW_IMAGE)
         chosen = next((tags for tags in (*pages, *below) if not _is_reduced(tags)), None) or max(pages, key=_area)
         if chosen is first:
             return cls(data, first, (), len(pages))
         note = "The first page of this TIFF is a small version: the full image behind it is used."
-        return cls(_beginning_at(data, chosen.offset), chosen, (note,), 1)
+        return cls(beginning_at(data, chosen.offset), chosen, (note,), 1)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -237,7 +236,7 @@ class TiffPage:
             if tag in self.tags:
                 count = len(self.tags[tag]) // planes
                 tags[tag] = self.tags[tag][index * count : (index + 1) * count]
-        with TiffImagePlugin.TiffImageFile(io.BytesIO(_with_directory(self.data, tags))) as image:
+        with TiffImagePlugin.TiffImageFile(io.BytesIO(with_directory(self.data, tags))) as image:
             self.is_complete &= load_what_is_there(image)
             return np.asarray(image)
 
@@ -249,55 +248,6 @@ class TiffPage:
             f"This TIFF stores its pixels in a way that cannot be read here ({self._samples} × {bits} bits). "
             "Export it as PNG, or as TIFF with 8 bits."
         )
-
-
-def _directory(data: bytes, offset: int = 0) -> ImageFileDirectory_v2:
-    """Reads the directory at an offset, or the first one for 0."""
-    directory = ImageFileDirectory_v2(data[: 16 if _is_big(data) else 8])
-    stream = io.BytesIO(data)
-    stream.seek(offset or directory.next)
-    directory.load(stream)
-    return directory
-
-
-def _chain(data: bytes, first: ImageFileDirectory_v2) -> list[ImageFileDirectory_v2]:
-    """Returns the directories of all pages up to a broken link."""
-    found, seen = [first], {first.offset}
-    while (offset := found[-1].next) and offset not in seen and offset < len(data) and len(found) < _MOST_DIRECTORIES:
-        seen.add(offset)
-        directory = _directory(data, offset)
-        if _WIDTH not in directory:
-            break
-        found.append(directory)
-    return found
-
-
-def _is_big(data: bytes) -> bool:
-    return data[2] == 43
-
-
-def _beginning_at(data: bytes, offset: int) -> bytes:
-    """Returns the file with the directory at this offset as its first one."""
-    order = "<" if data[:2] == b"II" else ">"
-    if _is_big(data):
-        return data[:8] + struct.pack(f"{order}Q", offset) + data[16:]
-    return data[:4] + struct.pack(f"{order}L", offset) + data[8:]
-
-
-def _with_directory(data: bytes, tags: dict[int, tuple[int, ...]]) -> bytes:
-    """Returns the file with a new directory, appended at its end, as its first one."""
-    order, is_big = "<" if data[:2] == b"II" else ">", _is_big(data)
-    head, entry, kind, room = ("Q", "HHQ", 16, "Q") if is_big else ("H", "HHL", 4, "L")
-    data += b"\0" * (len(data) % 2)
-    size = struct.calcsize(f"{order}{head}") + len(tags) * struct.calcsize(f"{order}{entry}{room}") + struct.calcsize(f"{order}{room}")
-    entries, arrays = [], b""
-    for tag, values in sorted(tags.items()):
-        packed = struct.pack(f"{order}{len(values)}{room}", *values)
-        if len(values) > 1:
-            arrays, packed = arrays + packed, struct.pack(f"{order}{room}", len(data) + size + len(arrays))
-        entries.append(struct.pack(f"{order}{entry}", tag, kind, len(values)) + packed)
-    directory = struct.pack(f"{order}{head}", len(tags)) + b"".join(entries) + struct.pack(f"{order}{room}", 0) + arrays
-    return _beginning_at(data + directory, len(data))
 
 
 def _is_reduced(tags: ImageFileDirectory_v2) -> bool:

@@ -63,7 +63,7 @@ _EMBEDDED = {
 _BEST_FOR = {
     COCO_MODEL: "A first look at any image: COCO's 80 classes with masks, and people's keypoints, with nothing to download.",
     PERSON_MODEL: "People with masks and keypoints at once, at interactive speed and with nothing to download.",
-    "fasterrcnn_mobilenet_v3_large_320_fpn": "Video and weak machines: the fastest Faster R-CNN, for large objects.",
+    "fasterrcnn_mobilenet_v3_large_320_fpn": "Video and slow machines: the fastest Faster R-CNN, for large objects.",
     "fasterrcnn_mobilenet_v3_large_fpn": "Everyday images on a CPU: most of ResNet-50's accuracy at a thirtieth of its cost.",
     "fasterrcnn_resnet50_fpn": "The reference that papers compare with.",
     "fasterrcnn_resnet50_fpn_v2": "The most accurate boxes without masks, when a few seconds an image are fine.",

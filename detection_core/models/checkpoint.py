@@ -29,7 +29,7 @@ from detection_core.models.wrappers import FoundState, find_states, tensor_names
 __all__ = ["Checkpoint", "CheckpointError", "file_revision", "read_checkpoint", "write_checkpoint"]
 
 _FORMAT, _VERSION = "detection-explorer", 1
-# Of bare weights nobody knows how the model was built.
+# Bare weights do not say how the model was built.
 _OWN_SETTINGS = (
     "Bare weights can be used if torchvision's builder gives the model with its own settings and any number of classes, and if they are "
     "whole: save model.state_dict()."

@@ -1,4 +1,4 @@
-"""The input size of a model: to how many pixels it resizes the shorter side of an image before it looks.
+"""The input size of a model: to how many pixels it resizes the shorter side of an image.
 
 torchvision's detectors but the SSDs resize an image inside, until its shorter side has `min_size` pixels or its longer side `max_size`. At
 another input size a model keeps the ratio of the two that it was trained with: 1333 to 800 for most, 640 to 320 for

@@ -31,7 +31,7 @@ class ModelKey:
         name: The model's name, such as `maskrcnn_resnet50_fpn`, or whatever else stands before the variant.
         precision: The precision in which it computes.
         input_size: Pixels to which the shorter side of an image is resized; None: as the model was trained.
-        slices: Side in pixels of the tiles of the image in which it looks, beside the whole; None: in the whole image only.
+        slices: Side in pixels of the tiles of the image on which it runs, beside the whole; None: on the whole image only.
     """
 
     name: str
@@ -49,11 +49,6 @@ class ModelKey:
         return cls(parts["name"], Precision(parts["precision"] or Precision.EXACT), size, slices)
 
     @property
-    def weights(self) -> ModelKey:
-        """The key of the module that computes: models that differ in no other way share their weights in memory."""
-        return ModelKey(self.name, self.precision)
-
-    @property
     def variant(self) -> tuple[str, ...]:
         """The parts after the name in words, such as `("fast", "480 px", "slices of 640 px")`; empty for a model as it was trained."""
         precision = () if self.precision is Precision.EXACT else (str(self.precision),)
@@ -68,6 +63,12 @@ class ModelKey:
         return self.name + precision + size + slices
 
 
+def weights_key(key: str) -> str:
+    """Returns the key without input size and slices: models that differ in nothing else share one module and its weights."""
+    parts = ModelKey.parse(key)
+    return str(ModelKey(parts.name, parts.precision))
+
+
 def precisions_in(keys: Collection[str], name: str) -> list[Precision]:
     """Lists the precisions in which a model is among the keys, such as those of `Engine.model_states`."""
     return [precision for precision in Precision if str(ModelKey(name, precision)) in keys]
@@ -75,7 +76,7 @@ def precisions_in(keys: Collection[str], name: str) -> list[Precision]:
 
 def state_of(key: str, states: Mapping[str, str]) -> str | None:
     """Returns where a model is, given `Engine.model_states`, which lists no sizes and slices; None for one that is not there."""
-    return states.get(str(ModelKey.parse(key).weights))
+    return states.get(weights_key(key))
 
 
 def usual_key(name: str, keys: Collection[str]) -> str:

@@ -10,7 +10,7 @@ from torchvision.models._api import WeightsEnum
 
 from detection_core.models.families import Family, Task
 from detection_core.models.input_size import LARGEST, SMALLEST, check_input_size, why_one_size
-from detection_core.models.model_key import ModelKey, VariantError
+from detection_core.models.model_key import ModelKey, VariantError, weights_key
 from detection_core.models.precision import Precision
 from detection_core.slicing.grid import LARGEST_SLICE, SMALLEST_SLICE
 
@@ -62,7 +62,7 @@ class ModelSpec:
         revision: Identifies the content of a user's file, or "" for other models; it changes when the file is overwritten.
         precision: The precision in which it computes.
         input_size: Pixels to which it resizes the shorter side of an image; None: as it was trained, as `gflops` and `metrics` are.
-        slices: Side in pixels of the tiles of the image in which it looks, beside the whole; None: in the whole image only.
+        slices: Side in pixels of the tiles of the image on which it runs, beside the whole; None: on the whole image only.
         category_ids: The category id of each label in the data that the model was trained on, or empty if they are the labels.
         note: What the user should know about how the file was read, such as that its averaged weights are used; or "".
     """
@@ -147,7 +147,7 @@ class ModelSpec:
     @property
     def weights_identity(self) -> tuple[str, str]:
         """Identifies what is in memory for the model and the content of its file: models that differ only in size share their weights."""
-        return str(ModelKey.parse(self.key).weights), self.revision
+        return weights_key(self.key), self.revision
 
     @property
     def video_threshold(self) -> float:

@@ -67,7 +67,7 @@ def read_weights_file(path: Path, *, mmap: bool = True) -> Content:
 
     Args:
         path: The file.
-        mmap: Leave the weights on the disk until they are looked at, where the format allows it; False reads and checks all.
+        mmap: Leave the weights on the disk until they are used, where the format allows it; False reads and checks all.
 
     Raises:
         ValueError: If it is no such file; the message goes on a sentence that begins with the file's name.
@@ -207,7 +207,7 @@ def _reason(path: Path, message: str, names: tuple[str, ...]) -> str:
 
 
 def _checksums_fit(path: Path) -> bool:
-    """Whether the content is what was written; torch does not look."""
+    """Whether the content is what was written; torch does not check."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None

@@ -65,7 +65,7 @@ class _Node:
 def find_states(content: Any) -> list[FoundState]:
     """All places in a file's content that hold a detector's weights.
 
-    Mappings, lists and tuples are looked through, whatever their keys. A name is recognized behind any prefix and with any wrapper's
+    Mappings, lists and tuples are searched, whatever their keys. A name is recognized behind any prefix and with any wrapper's
     part inside ("backbone._orig_mod.body…"), even where not all names have the same.
 
     Args:

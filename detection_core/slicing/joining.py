@@ -20,7 +20,7 @@ class Joined(NamedTuple):
 
 
 def join(pieces: Detections) -> Joined:
-    """Joins pieces of one object: their boxes to the union, their masks to one on the union's grid, each keypoint from the surest piece.
+    """Joins pieces of one object: their boxes to the union, their masks to one on the union's grid, each keypoint from the best piece.
 
     Args:
         pieces: At least one piece.
@@ -33,9 +33,9 @@ def join(pieces: Detections) -> Joined:
         mask = np.max([_resampled(grid, own, box) for grid, own in zip(pieces.masks, pieces.boxes, strict=True)], axis=0)
     if pieces.keypoints is None or pieces.keypoint_scores is None:
         return Joined(box, mask, None, None)
-    surest = np.where(np.isnan(pieces.keypoint_scores), -np.inf, pieces.keypoint_scores).argmax(axis=0)
-    each = np.arange(len(surest))
-    return Joined(box, mask, pieces.keypoints[surest, each], pieces.keypoint_scores[surest, each])
+    best = np.where(np.isnan(pieces.keypoint_scores), -np.inf, pieces.keypoint_scores).argmax(axis=0)
+    each = np.arange(len(best))
+    return Joined(box, mask, pieces.keypoints[best, each], pieces.keypoint_scores[best, each])
 
 
 def _resampled(grid: NDArray[np.float32], own: NDArray[np.float32], box: NDArray[np.float32]) -> NDArray[np.float32]:

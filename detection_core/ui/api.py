@@ -78,7 +78,7 @@ class Api:
         Args:
             image: The image file.
             model: Key of the model, as `/models` lists them; "KEY@fast" is in the precision "fast", "KEY@480px" at the input size 480,
-                and "KEY@slices640" also looks in slices of 640 pixels.
+                and "KEY@slices640" also runs on slices of 640 pixels.
             threshold: Lowest score wanted, 0–1; null takes the model's default.
 
         Returns:

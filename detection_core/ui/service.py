@@ -175,7 +175,7 @@ class Service:
             if response is None:
                 raise FrameOvertakenError
         except BaseException:
-            # Only a response names a new stream. Kept without one, it would take a place that nobody can use.
+            # Only a response names a new stream. Kept without one, it would take a place that no client can use.
             if not stream:
                 self._streams.remove(known.token)
             raise

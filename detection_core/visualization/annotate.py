@@ -59,11 +59,11 @@ def annotate(
         raise ValueError(f"there are {len(colors)} colors for {len(detections)} objects; give one per object")
 
     line = style.line_width(size)
-    needs_outlines = detections.masks is not None and (style.masks or style.contours)
-    outlines = [detections.polygons(index) for index in range(len(detections))] if needs_outlines else []
-    drawn = blend_fills(source, detections, outlines, colors, style.opacity) if outlines and style.masks else source.copy()
-    if outlines and style.contours:
-        draw_contours(drawn, detections, outlines, colors, line)
+    needs_polygons = detections.masks is not None and (style.masks or style.contours)
+    polygons = [detections.polygons(index) for index in range(len(detections))] if needs_polygons else []
+    drawn = blend_fills(source, detections, polygons, colors, style.opacity) if polygons and style.masks else source.copy()
+    if polygons and style.contours:
+        draw_contours(drawn, detections, polygons, colors, line)
     rectangles = fit_boxes(detections.boxes, size, round(line))
     if style.boxes:
         draw_boxes(drawn, rectangles, colors, round(line))

@@ -12,10 +12,10 @@ from detection_core.detections import Detections
 from detection_core.visualization.canvas import Canvas
 from detection_core.visualization.palette import Color
 
-Outline = list[NDArray[np.float32]]
+Polygons = list[NDArray[np.float32]]
 
-# Outlines are antialiased in images of up to this many pixels. In larger ones, lines are at least 3 pixels thick and their steps
-# are hardly visible, and smoothing a hundred outlines would take longer than everything else together.
+# Contours are antialiased in images of up to this many pixels. In larger ones, lines are at least 3 pixels thick and their steps
+# are hardly visible, and smoothing a hundred contours would take longer than everything else together.
 _SMOOTH_PIXELS = 1_500_000
 
 
@@ -28,14 +28,14 @@ def largest_first(detections: Detections) -> list[int]:
 
 
 def blend_fills(
-    image: Image.Image, detections: Detections, outlines: Sequence[Outline], colors: Sequence[Color], opacity: float
+    image: Image.Image, detections: Detections, polygons: Sequence[Polygons], colors: Sequence[Color], opacity: float
 ) -> Image.Image:
     """Fills masks. Where several overlap, only the smallest one is blended with the image.
 
     Args:
         image: RGB image; not changed.
         detections: N objects with masks.
-        outlines: `detections.polygons(i)` for each of them.
+        polygons: `detections.polygons(i)` for each of them.
         colors: N colors.
         opacity: Opacity of the fills, 0–1.
 
@@ -45,20 +45,20 @@ def blend_fills(
     painted = image.copy()
     draw = ImageDraw.Draw(painted)
     for index in largest_first(detections):
-        outline = outlines[index]
-        if len(outline) == 1:
-            draw.polygon(outline[0].ravel().tolist(), fill=colors[index])
-        elif outline:
+        rings = polygons[index]
+        if len(rings) == 1:
+            draw.polygon(rings[0].ravel().tolist(), fill=colors[index])
+        elif rings:
             # Several rings may include holes, which Pillow's polygons do not support.
             crop, corner = detections.mask(index)
             painted.paste(colors[index], corner, Image.fromarray(crop))
     return Image.blend(image, painted, opacity)
 
 
-def draw_contours(image: Image.Image, detections: Detections, outlines: Sequence[Outline], colors: Sequence[Color], width: float) -> None:
-    """Draws the masks' outlines on an RGB image, in place, `width` pixels thick with a dark rim, large ones first."""
+def draw_contours(image: Image.Image, detections: Detections, polygons: Sequence[Polygons], colors: Sequence[Color], width: float) -> None:
+    """Draws the masks' contours on an RGB image, in place, `width` pixels thick with a dark rim, large ones first."""
     smooth = image.width * image.height <= _SMOOTH_PIXELS
-    rings = [(ring, colors[index]) for index in largest_first(detections) for ring in outlines[index]]
+    rings = [(ring, colors[index]) for index in largest_first(detections) for ring in polygons[index]]
     (_draw_smooth if smooth else _draw_fast)(image, rings, width)
 
 

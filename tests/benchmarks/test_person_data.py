@@ -50,8 +50,8 @@ def test_persons_only_without_the_holdout_and_in_their_shape(tmp_path):
     assert made.categories[1:] == ("person",)
     assert {name for name, image in images.items() if image.annotations} == {"11.jpg", "3.png", "5.png"}
     assert {name for name, image in images.items() if image.has_masks} == {"3.png", "5.png"}
-    mended = images["11.jpg"]
-    assert mended.size == (384, 256)
-    _, _, width, height = mended.annotations[0]["bbox"]
+    repaired = images["11.jpg"]
+    assert repaired.size == (384, 256)
+    _, _, width, height = repaired.annotations[0]["bbox"]
     assert abs(width / height - 1) < 0.01
     assert not check(made, {"boxes", "masks", "keypoints"})

@@ -91,7 +91,7 @@ def opened(page: Page, address: str) -> Page:
 
 @pytest.fixture(scope="module", params=["local", pytest.param("cluster", marks=[pytest.mark.ray, pytest.mark.slow])])
 def new_engine(request: pytest.FixtureRequest) -> Iterator[Callable[[], Engine]]:
-    """Makes a page's engine, of this process or of a cluster: a visitor cannot tell the difference."""
+    """Makes a page's engine, of this process or of a cluster: a visitor cannot see the difference."""
     if request.param == "local":
         yield LocalEngine
         return

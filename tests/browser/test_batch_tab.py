@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect
 from detection_core.models.catalog import COCO_MODEL
 from detection_core.ui.app import launch_options
 from detection_core.ui.batch.tab import BatchTab
+from tests.browser.errors import no_errors
 from tests.ui.fake_engine import FakeEngine
 
 pytestmark = pytest.mark.browser
@@ -58,15 +59,12 @@ def address(serve, engine):
 
 @pytest.fixture
 def batch(page: Page, address: str, engine: FakeEngine) -> Page:
-    """The page, still empty; a browser that has complained fails the test."""
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(address)
-    expect(page.get_by_text(TAKES_IMAGES)).to_be_visible(timeout=30 * SECONDS)
-    yield page
-    engine.release()
-    assert complaints == []
+    """The page, still empty."""
+    with no_errors(page):
+        page.goto(address)
+        expect(page.get_by_text(TAKES_IMAGES)).to_be_visible(timeout=30 * SECONDS)
+        yield page
+        engine.release()
 
 
 def png(size: tuple[int, int] = (64, 48)) -> bytes:

@@ -17,6 +17,7 @@ from detection_core.formats import to_coco_results
 from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_model_spec
 from detection_core.ui.app import build_app, launch_options
 from detection_core.ui.shared.kept_images import KeptImages
+from tests.browser.errors import no_errors
 from tests.browser.test_batch_tab import TAKES_IMAGES, wait_until_quiet
 from tests.download_host import machine_without_weights
 from tests.factories import make_detections
@@ -45,16 +46,13 @@ def address(serve, new_engine, tmp_path_factory):
 
 
 def compare_example(page: Page, address: str) -> Iterator[Locator]:
-    """The tab with the example compared; a browser that has complained fails the test."""
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    """The tab with the example compared."""
     page.set_viewport_size({"width": 1440, "height": 900})
-    page.goto(address)
-    page.get_by_role("tab", name="Compare").click()
-    expect(facts(page).nth(1)).to_contain_text("object", timeout=30 * SECONDS)
-    yield page.locator(".cv")
-    assert complaints == []
+    with no_errors(page):
+        page.goto(address)
+        page.get_by_role("tab", name="Compare").click()
+        expect(facts(page).nth(1)).to_contain_text("object", timeout=30 * SECONDS)
+        yield page.locator(".cv")
 
 
 @pytest.fixture

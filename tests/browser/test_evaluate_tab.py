@@ -65,17 +65,17 @@ def test_thresholds_move_without_the_server(evaluated):
     slider = evaluated.get_by_role("slider", name="Threshold of model A")
     row = evaluated.get_by_role("region", name="Precision and recall").locator("tbody tr").first
     matrix = evaluated.get_by_role("region", name="Confusion matrix")
-    invented = matrix.get_by_role("button", name=f"invented detected as person: {IMAGES} of {IMAGES}")
-    expect(invented).to_be_visible()
+    unmatched = matrix.get_by_role("button", name=f"nothing detected as person: {IMAGES} of {IMAGES}")
+    expect(unmatched).to_be_visible()
     evaluated.on("request", listen)
     slider.fill("0.5")
     expect(row).to_contain_text("1.000")
-    expect(invented).to_have_count(0)
+    expect(unmatched).to_have_count(0)
     took = evaluated.evaluate("[...document.querySelectorAll('*')].map((node) => node.evaluateHook).find(Boolean).lastRedrawMs")
     slider.fill("0.2")
-    expect(invented).to_be_visible()
+    expect(unmatched).to_be_visible()
     evaluated.get_by_role("button", name="Best 0.").first.click()
-    expect(invented).to_have_count(0)
+    expect(unmatched).to_have_count(0)
     slider.fill("0.2")
     evaluated.remove_listener("request", listen)
     assert requests == []
@@ -94,7 +94,7 @@ def test_a_cell_shows_its_objects_and_they_their_images(evaluated):
     assert dialog.locator("img.dv-image").evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") == 451
     boxes = dialog.locator(".dv-layer-boxes > :not([hidden])")
     expect(boxes).to_have_count(3)
-    # What was detected and what it finds, but not what was invented.
+    # What was detected and what it finds, but no false positives.
     expect(dialog.locator(".dv-layer-boxes > .dv-active")).to_have_count(2)
     dialog.get_by_role("button", name="Annotated").click()
     expect(boxes).to_have_count(2)
@@ -104,7 +104,7 @@ def test_a_cell_shows_its_objects_and_they_their_images(evaluated):
 
 
 def test_the_object_in_question_is_in_the_middle_and_keys_lead_to_the_next(evaluated):
-    evaluated.get_by_role("button", name="invented detected as person").click()
+    evaluated.get_by_role("button", name="nothing detected as person").click()
     crops = evaluated.locator("[data-ref=cellList] .ev-crop")
     number = crops.count()
     assert number > 2
@@ -136,7 +136,7 @@ def test_the_object_in_question_is_in_the_middle_and_keys_lead_to_the_next(evalu
     expect(dialog.locator("[data-ref=imageSaid]")).to_contain_text(" of ")
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()
-    evaluated.get_by_role("button", name="invented detected as person").click()
+    evaluated.get_by_role("button", name="nothing detected as person").click()
 
 
 def test_tables_are_sorted_by_a_click(evaluated):

@@ -81,7 +81,7 @@ def test_an_empty_place_a_suppressed_box_and_its_suppressor(opened, panel):
 def test_other_settings_and_stages_by_keyboard_on_a_phone(opened, panel):
     page = opened
     page.set_viewport_size({"width": 320, "height": 800})
-    panel.get_by_text("Give a box in numbers").click()
+    panel.get_by_text("Enter a box as numbers").click()
     for name, value in zip(("Left", "Top", "Right", "Bottom"), TIE_BOX, strict=True):
         panel.get_by_label(name, exact=True).fill(str(value))
     page.keyboard.press("Enter")

@@ -30,8 +30,8 @@ def components(serve) -> str:
     with gr.Blocks() as blocks:
         picker, slots = ModelPicker(STATES), ModelSlots([PERSON_MODEL, COCO_MODEL], STATES)
         gave = gr.Textbox(label="Gave")
-        tell = {"show_progress": "hidden", "trigger_mode": "always_last"}
-        gr.on([picker.select, slots.select], lambda key, keys: f"{key} {keys}", [picker, slots], gave, **tell)
+        quiet = {"show_progress": "hidden", "trigger_mode": "always_last"}
+        gr.on([picker.select, slots.select], lambda key, keys: f"{key} {keys}", [picker, slots], gave, **quiet)
         measured = {FCOS: 1.1, f"{FCOS}@1333px": 2.9}
         elsewhere = gr.Button("Elsewhere")
         elsewhere.click(lambda: picker_value(f"{FCOS}@500px", STATES, measured, choose=True), None, picker, show_progress="hidden")

@@ -1,4 +1,4 @@
-"""The page by keyboard alone: Tab reaches every control of a tab and leaves it again, the focus shows, and names tell controls apart."""
+"""The page by keyboard alone: Tab reaches every control of a tab and leaves it again, the focus shows, and names distinguish controls."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from detection_core.engine import LocalEngine
 from detection_core.ui.app import build_app, launch_options
+from tests.browser.errors import no_errors
 
 pytestmark = pytest.mark.browser
 
@@ -47,17 +48,14 @@ def address(serve, engine: LocalEngine, files: Path) -> str:
 
 @pytest.fixture
 def live(page: Page, address: str) -> Iterator[Page]:
-    """The camera with the first results; a browser that has complained fails the test."""
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    """The camera with the first results."""
     page.set_viewport_size({"width": 1440, "height": 900})
-    page.goto(address)
-    page.get_by_role("tab", name="Live").click()
-    page.get_by_role("button", name="Start the camera").click()
-    wait_for_answers(page, 2)
-    yield page
-    assert complaints == []
+    with no_errors(page):
+        page.goto(address)
+        page.get_by_role("tab", name="Live").click()
+        page.get_by_role("button", name="Start the camera").click()
+        wait_for_answers(page, 2)
+        yield page
 
 
 def wait_for_answers(page: Page, more: int) -> None:
@@ -131,4 +129,4 @@ def wait_until_idle(page: Page, engine: LocalEngine) -> None:
         if quiet == 10:
             return
         page.wait_for_timeout(50)
-    raise AssertionError("the engine is still at work")
+    raise AssertionError("the engine is still busy")

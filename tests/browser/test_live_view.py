@@ -360,7 +360,7 @@ def test_why_it_does_not_start_is_reported(page: Page, view: Locator, server: Fa
         expect(view.get_by_role("alert")).to_contain_text(title)
     page.evaluate("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")
     start_button(view).click()
-    expect(view.get_by_role("alert")).to_contain_text("This browser gives pages no camera")
+    expect(view.get_by_role("alert")).to_contain_text("This browser gives pages no access to cameras")
     # Without a camera the server is not asked for anything.
     assert server.asked == []
 

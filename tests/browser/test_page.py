@@ -69,7 +69,7 @@ def shown_size(page: Page) -> tuple[int, int]:
 
 @pytest.fixture
 def skeleton(opened: Page) -> Page:
-    """The page with a person seen by the model that gives persons' outlines and keypoints."""
+    """The page with a person seen by the model that gives persons' masks and keypoints."""
     opened.get_by_role("button", name="Astronaut").click()
     expect(opened.locator(".dv img").first).to_have_attribute("src", re.compile("astronaut"), timeout=20 * SECONDS)
     pick(opened, PERSON_MODEL)

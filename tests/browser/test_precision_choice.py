@@ -37,8 +37,8 @@ def components(serve) -> str:
     with gr.Blocks() as blocks:
         picker, slots = ModelPicker(STATES), ModelSlots([COCO_MODEL, SSD], STATES)
         gave = gr.Textbox(label="Gave")
-        tell = {"show_progress": "hidden", "trigger_mode": "always_last"}
-        gr.on([picker.select, slots.select], lambda key, keys: f"{key} {keys}", [picker, slots], gave, **tell)
+        quiet = {"show_progress": "hidden", "trigger_mode": "always_last"}
+        gr.on([picker.select, slots.select], lambda key, keys: f"{key} {keys}", [picker, slots], gave, **quiet)
         elsewhere = gr.Button("Fast elsewhere")
         elsewhere.click(lambda: picker_value(f"{SSD}@fast", STATES, choose=True), None, picker, show_progress="hidden")
     return serve(blocks)
@@ -148,7 +148,7 @@ def test_a_model_is_compared_with_itself_in_another_precision_and_linked(opened,
 
 @pytest.mark.slow
 def test_a_link_to_a_precision_that_the_machine_lacks_says_so_and_shows_the_rest(page, address, monkeypatch):
-    for where in ("models.loader", "engine.local"):
+    for where in ("models.prepare", "engine.local"):
         monkeypatch.setattr(f"detection_core.{where}.sixteen_bits", lambda device: None)
     page.goto(f"{address}?tab=compare&image=example:cat&models={SSD}%2540fast,{COCO_MODEL}@stock")
     expect(page.locator(".cv")).to_contain_text("no instructions for numbers of sixteen bits", timeout=30 * SECONDS)

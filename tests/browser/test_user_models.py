@@ -14,6 +14,7 @@ from detection_core.engine import LocalEngine
 from detection_core.models.catalog import list_models
 from detection_core.models.user_models import MODELS_DIR
 from detection_core.ui.app import build_app, launch_options
+from tests.browser.errors import no_errors
 from tests.ui.model_files import put_model, put_skeletons
 
 pytestmark = pytest.mark.browser
@@ -41,10 +42,7 @@ def address(serve, folder):
 
 @pytest.fixture
 def visit(page: Page, address: str, folder: Path):
-    """Opens the page; a browser that has complained fails the test, and the folder is empty again when it is over."""
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    """Opens the page; the folder is empty again when it is over."""
     page.set_viewport_size({"width": 1440, "height": 900})
 
     def opened() -> Page:
@@ -52,10 +50,10 @@ def visit(page: Page, address: str, folder: Path):
         expect(page.locator(".picker-label select")).to_be_visible(timeout=30 * SECONDS)
         return page
 
-    yield opened
-    for path in folder.iterdir():
-        path.unlink()
-    assert complaints == []
+    with no_errors(page):
+        yield opened
+        for path in folder.iterdir():
+            path.unlink()
     assert page.evaluate("window.hacked") is None
 
 

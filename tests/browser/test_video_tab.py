@@ -20,6 +20,7 @@ from detection_core.models.detector import Timings
 from detection_core.ui.app import launch_options
 from detection_core.ui.video.tab import VideoTab
 from detection_core.video.io import open_video
+from tests.browser.errors import no_errors
 from tests.ui.fake_engine import FakeEngine, growing_crowd
 from tests.video.io.videos import make_video
 
@@ -59,23 +60,20 @@ def walk(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def tab(page: Page, address: str, engine: FakeEngine) -> Page:
-    """The page, still empty, for the model of persons and their keypoints; a browser that has complained fails the test."""
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(address)
-    expect(page.get_by_text(TAKES_VIDEOS)).to_be_visible(timeout=30 * SECONDS)
-    page.get_by_role("combobox", name="Model", exact=True).select_option(PERSON_MODEL)
-    yield page
-    engine.release()
-    assert complaints == []
+    """The page, still empty, for the model of persons and their keypoints."""
+    with no_errors(page):
+        page.goto(address)
+        expect(page.get_by_text(TAKES_VIDEOS)).to_be_visible(timeout=30 * SECONDS)
+        page.get_by_role("combobox", name="Model", exact=True).select_option(PERSON_MODEL)
+        yield page
+        engine.release()
 
 
 def give(page: Page, file: Path | dict) -> None:
     page.get_by_label("Video", exact=True).set_input_files(file)
 
 
-def look(page: Page) -> None:
+def detect(page: Page) -> None:
     page.get_by_role("button", name=re.compile("^Detect")).click()
     expect(page.locator(".vv-counts")).to_be_visible(timeout=20 * SECONDS)
 
@@ -96,7 +94,7 @@ def test_a_video_is_processed_and_the_counts_seek_in_it(tab, walk):
     # It plays at once, from the visitor's own disk.
     assert video.evaluate("video => video.src").startswith("blob:")
     expect(video).to_have_js_property("videoWidth", 160)
-    look(tab)
+    detect(tab)
     expect(tab.locator(".vv-words")).to_contain_text("20 frames processed in")
     expect(tab.locator(".vv-legend")).to_contain_text("1 person")
     expect(tab.locator(".vv-legend")).to_contain_text("2 in all")
@@ -112,7 +110,7 @@ def test_a_video_is_processed_and_the_counts_seek_in_it(tab, walk):
 @pytest.mark.slow
 def test_the_counts_are_worked_by_keys(tab, walk):
     give(tab, walk)
-    look(tab)
+    detect(tab)
     chart(tab).focus()
     tab.keyboard.press("End")
     expect(chart(tab)).to_have_attribute("aria-valuetext", "0:01.9: 2 persons")
@@ -128,11 +126,11 @@ def test_the_counts_are_worked_by_keys(tab, walk):
 
 def test_drawing_again_asks_no_model(tab, walk, engine):
     give(tab, walk)
-    look(tab)
+    detect(tab)
     asked = len(engine.jobs)
     first = tab.locator(".vv video").evaluate("video => video.src")
     tab.get_by_role("slider", name="Threshold").fill("0.7")
-    tab.get_by_role("group", name="Follow objects").get_by_role("button", name="Off").click()
+    tab.get_by_role("group", name="Track objects").get_by_role("button", name="Off").click()
     expect(tab.locator(".vv-words")).to_contain_text("the model is not needed")
     tab.get_by_role("button", name="Draw again").click()
     expect(tab.locator(".vv-words")).to_contain_text("20 frames processed in", timeout=20 * SECONDS)
@@ -180,7 +178,7 @@ def test_classes_are_switched_off_in_the_chart_at_once_and_in_the_video_when_it_
 @pytest.mark.slow
 def test_the_keypoint_threshold_is_for_drawing_again(tab, walk):
     give(tab, walk)
-    look(tab)
+    detect(tab)
     slider = tab.get_by_role("slider", name="Keypoint confidence")
     slider.fill("4")
     expect(tab.get_by_role("button", name="Draw again")).to_be_visible()
@@ -217,7 +215,7 @@ def test_a_video_leaves_the_server_when_the_visitor_has_begun_another(tab, tmp_p
             give(tab, make_video(tmp_path / "a.mp4", frames))
         sent.append(Path(answer.value.json()[0]))
         expect(tab.locator(".vv-words")).to_contain_text(f"{frames} frames", timeout=20 * SECONDS)
-        look(tab)
+        detect(tab)
     first, second = sent
     deadline = time.monotonic() + 20
     while first.exists() and time.monotonic() < deadline:
@@ -249,7 +247,7 @@ def test_a_failing_model_is_reported_and_nothing_is_lost(tab, walk, engine):
         expect(tab.get_by_role("alert")).to_contain_text("The device has too little memory.", timeout=20 * SECONDS)
     tab.wait_for_timeout(500)
     expect(tab.get_by_role("alert")).to_be_visible()
-    look(tab)
+    detect(tab)
     expect(tab.get_by_role("alert")).to_be_hidden()
 
 
@@ -271,14 +269,14 @@ def test_a_video_that_no_browser_plays_is_processed_all_the_same(tab, tmp_path):
     give(tab, make_video(tmp_path / "old.avi", 10, codec="mpeg4"))
     expect(tab.locator(".vv-unplayable")).to_contain_text("Your browser does not play files of this kind.", timeout=20 * SECONDS)
     expect(tab.locator(".vv video")).to_have_attribute("poster", re.compile("^data:image/jpeg"), timeout=20 * SECONDS)
-    look(tab)
+    detect(tab)
     expect(tab.locator(".vv video")).to_have_js_property("videoWidth", 64)
     expect(tab.locator(".vv-unplayable")).to_be_hidden()
 
 
 def test_files_are_saved(tab, walk, tmp_path):
     give(tab, walk)
-    look(tab)
+    detect(tab)
     button = tab.get_by_role("button", name="Download")
     button.click()
     with tab.expect_download(timeout=20 * SECONDS) as caught:
@@ -317,7 +315,7 @@ def test_axe_finds_nothing_on_a_phone_that_does_not_scroll_sideways(page, addres
     page.goto(f"{address}?__theme={theme}")
     expect(page.get_by_text(TAKES_VIDEOS)).to_be_visible(timeout=30 * SECONDS)
     give(page, walk)
-    look(page)
+    detect(page)
     violations = Axe().run(page, context=".vv").response["violations"]
     assert [(violation["id"], violation["nodes"][0]["html"]) for violation in violations] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -255,6 +255,6 @@ def test_work_that_takes_long_does_not_hold_up_the_end(tmp_path):
 def test_without_a_public_link_the_page_goes_on_locally(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("gradio.tunneling.BINARY_PATH", str(tmp_path / "frpc"))
     cli_serve._announce(None, Settings(share=True, qr=True, offline=True), "127.0.0.1", 80)
-    told = capsys.readouterr().err.splitlines()
-    assert told[0].startswith("There is no public link: Gradio's program for it, frpc, is not on this machine")
-    assert told[1].startswith("The page can only be opened on this machine.")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("There is no public link: Gradio's program for it, frpc, is not on this machine")
+    assert lines[1].startswith("The page can only be opened on this machine.")

@@ -69,7 +69,7 @@ def test_a_model_of_which_nothing_is_known_gets_all_cores():
     assert (share.threads, share.cores) == (4, 4)
     assert cores.acquire("new", others_wait=False) is None
     cores.release(share, None)
-    assert acquire(cores, "new", others_wait=True).cores == 4, "a first run tells nothing"
+    assert acquire(cores, "new", others_wait=True).cores == 4, "a first run is not typical"
 
 
 def test_light_models_run_side_by_side_while_others_wait():
@@ -78,7 +78,7 @@ def test_light_models_run_side_by_side_while_others_wait():
     assert {(share.threads, share.cores) for share in shares} == {(1, 1)}
     assert cores.acquire("light", others_wait=True) is None
     cores.release(shares[0], 0.1)
-    # Nobody waits behind it any more, but the other cores are taken.
+    # No other image waits behind it any more, but the other cores are taken.
     assert acquire(cores, "light").threads == 1
 
 

@@ -1,119 +1,21 @@
+"""Both engines accept images, load models beside the runs, and give results, errors and their state."""
+
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from detection_core.engine import Cancelled, EngineBusyError, EngineError, LocalEngine, Stage, VisitorBusyError
-from detection_core.engine.ray import engine as ray_engine
-from detection_core.images.reading import LoadedImage, read_image
 from detection_core.models import detector
-from detection_core.models.catalog import ModelSpec, get_model_spec
-from detection_core.models.loader import LoadProgress, ModelLoader
-from detection_core.models.weights import DownloadCancelled, WeightsError
-from tests.engine.ray.in_process import InProcessLink
+from detection_core.models.catalog import ModelSpec
+from detection_core.models.weights import WeightsError
+from tests.engine.fakes import MASKS, MODEL, OTHER, make_image, wait_for
 from tests.machine import reports_a_peak
-
-MODEL, OTHER, MASKS = map(get_model_spec, ("ssdlite320_mobilenet_v3_large", "ssd300_vgg16", "maskrcnn_resnet50_fpn"))
-
-
-class Network(nn.Module):
-    """Finds one object in every image, waits if asked to, and records what it saw."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.go = threading.Event()
-        self.go.set()
-        self.started = threading.Event()
-        self.seen: list[int] = []
-        self.passes: list[list[int]] = []
-        self.most_together = 100
-        self.lock = threading.Lock()
-        self.running = 0
-        self.most_running = 0
-        self.error: Exception | None = None
-        self.errors: list[BaseException] = []
-        self.company: threading.Barrier | None = None
-
-    def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
-        with self.lock:
-            self.running += 1
-            self.most_running = max(self.most_running, self.running)
-        shades = [round(float(image[0, 0, 0]) * 255) for image in images]
-        self.seen += shades
-        self.passes.append(shades)
-        self.started.set()
-        assert self.go.wait(10)
-        if self.company and len(self.seen) > 1:
-            with suppress(threading.BrokenBarrierError):
-                self.company.wait(10)
-        with self.lock:
-            self.running -= 1
-        if self.error:
-            raise self.error
-        if self.errors:
-            raise self.errors.pop(0)
-        if len(images) > self.most_together:
-            raise torch.OutOfMemoryError("CUDA")
-        one = {"boxes": torch.tensor([[1.0, 2.0, 5.0, 6.0]]), "labels": torch.tensor([1]), "scores": torch.tensor([0.9])}
-        return [one for _ in images]
-
-
-class Loader(ModelLoader):
-    """Has every model, unless it is set to fail or to take its time."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__(budget_bytes=10**9)
-        self.network = network
-        self.error: Exception | None = None
-        self.go = threading.Event()
-        self.go.set()
-        self.slow: set[str] = set()
-        self.loads: Counter[str] = Counter()
-
-    def _read(self, spec: ModelSpec, pending: Any) -> Network:
-        self.loads[spec.key] += 1
-        if spec.key in self.slow:
-            self._report(pending, LoadProgress("download", 3, 10))
-            while not self.go.wait(0.01):
-                if not self._is_wanted(pending):
-                    raise DownloadCancelled("cancelled")
-        if self.error:
-            raise self.error
-        return self.network
-
-
-@pytest.fixture
-def network() -> Network:
-    return Network()
-
-
-@pytest.fixture
-def loader(network: Network) -> Loader:
-    return Loader(network)
-
-
-@pytest.fixture(params=["local", "ray"])
-def engine(loader: Loader, network: Network, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
-    """What the page uses must be the same wherever detection runs."""
-    if request.param == "ray":
-        monkeypatch.setattr(ray_engine, "ClusterLink", InProcessLink(loader))
-    engine = LocalEngine(loader=loader, cores=1) if request.param == "local" else ray_engine.RayEngine()
-    yield engine
-    network.go.set()
-    loader.go.set()
-    engine.close()
-
-
-def make_image(shade: int) -> LoadedImage:
-    return read_image(np.full((20, 30, 3), shade, np.uint8))
 
 
 def test_gives_detections_and_timings(engine):
@@ -303,7 +205,7 @@ def test_other_models_make_room_when_memory_runs_out_in_a_run(engine, loader, ne
     network.errors = [torch.OutOfMemoryError("CUDA out of memory")]
     assert len(engine.submit(make_image(2), MODEL).result(10).detections) == 1
     assert [model.key for model in loader.resident()] == [MODEL.key]
-    # Now there is nothing left to let go.
+    # Now there is no other model left to drop.
     network.errors = [torch.OutOfMemoryError("CUDA out of memory")]
     with pytest.raises(EngineError, match="too little memory"):
         engine.submit(make_image(3), MODEL).result(10)
@@ -348,16 +250,6 @@ def test_a_closed_engine_refuses_at_once(engine):
     engine.close()
     with pytest.raises(EngineError, match="shutting down"):
         engine.submit(make_image(1), MODEL)
-
-
-def wait_for(job: Any, stage: Stage) -> None:
-    """Waits until a job is at a stage; the test fails after ten seconds."""
-    state = job.state
-    for _ in range(1000):
-        if state.stage is stage:
-            return
-        state = job.wait_for_change(state, 0.01)
-    raise AssertionError(f"still at {state}")
 
 
 def test_measuring_runs_again_and_gives_the_memory(engine, network):
@@ -414,118 +306,9 @@ def test_visitors_take_turns(engine, network):
     assert network.seen == [0, *order, 12, 13]
 
 
-@pytest.fixture
-def shared(loader: Loader, network: Network):
-    """An engine of two cores that knows the model to be light."""
-    engine = LocalEngine(loader=loader, cores=2)
-    for shade in (201, 202):
-        engine.submit(make_image(shade), MODEL).result(10)
-    network.seen.clear()
-    network.most_running = 0
-    yield engine
-    network.go.set()
-    engine.close()
-
-
-def hold(engine: LocalEngine, network: Network, model: ModelSpec, shades: list[int], **options: Any) -> list[Any]:
-    """Submits images to a network that lets none go, until as many as possible are in it."""
-    network.go.clear()
-    network.started.clear()
-    jobs = [engine.submit(make_image(shades[0]), model, **options)]
-    assert network.started.wait(10)
-    jobs += [engine.submit(make_image(shade), model, **options) for shade in shades[1:]]
-    for job in jobs[1:]:
-        state = job.state
-        while state.stage is Stage.LOAD:
-            state = job.wait_for_change(state, 0.01)
-    return jobs
-
-
-def test_images_of_a_light_model_run_side_by_side(shared, network):
-    jobs = hold(shared, network, MODEL, list(range(6)))
-    # The first has all cores, because no other job was there.
-    assert [job.state.stage for job in jobs] == [Stage.RUN] + 5 * [Stage.QUEUE]
-    # From now on, nobody leaves the network before two have met in it.
-    network.company = threading.Barrier(2)
-    network.go.set()
-    for job in jobs[1:5]:
-        job.result(10)
-    network.company.abort()
-    assert network.most_running == 2
-
-
-def test_a_heavy_model_has_the_device_for_itself(shared, network):
-    jobs = hold(shared, network, MODEL, [1, 2, 3])
-    jobs.append(shared.submit(make_image(4), OTHER))
-    wait_for(jobs[-1], Stage.QUEUE)
-    running: list[int] = []
-    jobs[-1].future.add_done_callback(lambda _: running.append(network.running))
-    network.go.set()
-    for job in jobs:
-        job.result(10)
-    # A model of which nothing is known is taken to be heavy.
-    assert running == [0]
-
-
-def test_who_gives_up_at_the_head_of_the_line_lets_the_next_one_run(shared, network):
-    jobs = hold(shared, network, MODEL, [1, 2])
-    heavy = shared.submit(make_image(3), OTHER)
-    wait_for(heavy, Stage.QUEUE)
-    network.go.set()
-    heavy.cancel()
-    for job in jobs:
-        job.result(10)
-    assert shared.submit(make_image(4), MODEL).result(10).detections is not None
-
-
 def test_a_spec_will_do_for_a_model_that_has_no_key_here(engine):
     spec = replace(MODEL, key="elsewhere.pt")
     assert engine.submit(make_image(1), spec).result(10).detections.model == "elsewhere.pt"
-
-
-@pytest.fixture
-def batching(loader: Loader, network: Network):
-    """An engine that takes up to three images in a pass, as one on a GPU does."""
-    engine = LocalEngine(loader=loader, cores=1, batch=3)
-    yield engine
-    network.go.set()
-    engine.close()
-
-
-def passes(engine: LocalEngine, network: Network, orders: list[tuple[LoadedImage, ModelSpec, dict[str, Any]]]) -> list[list[int]]:
-    """The shades that went through the network together, of orders that waited in line."""
-    hold(engine, network, MODEL, [99])
-    jobs = [engine.submit(image, model, **how) for image, model, how in orders]
-    for job in jobs:
-        wait_for(job, Stage.QUEUE)
-    network.go.set()
-    for job in jobs:
-        assert len(job.result(10).detections) == 1
-    return network.passes[1:]
-
-
-LARGE = read_image(np.full((40, 30, 3), 7, np.uint8))
-
-
-@pytest.mark.parametrize(
-    ("orders", "expected"),
-    [
-        ([(make_image(shade), MODEL, {}) for shade in range(4)], [[0, 1, 2], [3]]),
-        ([(make_image(0), MODEL, {}), (make_image(0), MODEL, {}), (make_image(1), MODEL, {})], [[0], [1]]),
-        ([(make_image(0), MODEL, {"keep": False}), (make_image(0), MODEL, {"keep": False})], [[0, 0]]),
-        ([(make_image(0), MODEL, {}), (LARGE, MODEL, {}), (make_image(1), MODEL, {})], [[0], [7], [1]]),
-        ([(make_image(0), MODEL, {"measure": True}), (make_image(1), MODEL, {})], [[0], [1]]),
-        ([(make_image(0), MODEL, {}), (make_image(1), MODEL, {"measure": True})], [[0], [1]]),
-    ],
-    ids=["at most three", "one image twice", "frames twice", "another size", "measured first", "measured next"],
-)
-def test_images_next_to_each_other_share_a_pass(batching, network, orders, expected):
-    assert passes(batching, network, orders) == expected
-
-
-def test_a_pass_of_several_that_fails_is_done_one_by_one(batching, network):
-    network.most_together = 1
-    assert passes(batching, network, [(make_image(shade), MODEL, {}) for shade in range(3)]) == [[0, 1, 2], [0], [1], [2]]
 
 
 def test_only_what_is_wanted_is_computed(engine, monkeypatch):

@@ -9,9 +9,8 @@ from detection_core.engine import Cancelled, LocalEngine, Stage
 from detection_core.images.reading import LoadedImage, read_image
 from detection_core.models.catalog import get_model_spec
 from detection_core.slicing import TooManySlicesError, tile_grid
-from tests.engine.test_local import Loader, Network, engine, loader, network
+from tests.engine.fakes import Loader, Network
 
-__all__ = ["engine", "loader", "network"]
 MODEL = "ssdlite320_mobilenet_v3_large"
 SLICED, WHOLE = get_model_spec(f"{MODEL}@slices128"), get_model_spec(MODEL)
 # Tiles of 128 pixels: 3 columns and 2 rows.

@@ -22,13 +22,14 @@ from torch import nn
 from detection_core.detections import Detections
 from detection_core.engine import LocalEngine, Stage, local, passes
 from detection_core.engine.cores import CoreAllocation, Cores
-from detection_core.models import loader as loader_module
+from detection_core.models import prepare
 from detection_core.models.catalog import ModelSpec, get_model_spec, list_models, list_specs
 from detection_core.models.detector import Timings
 from detection_core.models.empty import build_on_meta
-from detection_core.models.loader import ModelLoader, size_in_memory
+from detection_core.models.loader import ModelLoader
 from detection_core.models.precision import Precision
-from tests.engine.test_local import Loader, Network, make_image, wait_for
+from detection_core.models.residents import size_in_memory
+from tests.engine.fakes import Loader, Network, make_image, wait_for
 
 KEYS = list_models()[1:5]
 LIGHT, HEAVY = KEYS[:2]
@@ -39,7 +40,7 @@ BYTES_EACH = 4 * FLOATS
 
 
 class Tiny(nn.Module):
-    """Finds one object, whose place tells the model and the image."""
+    """Finds one object, whose place depends on the model and the image."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -74,8 +75,8 @@ class Builds:
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch) -> Builds:
     builds = Builds()
-    monkeypatch.setattr(loader_module, "fetch_weights", builds.fetch)
-    monkeypatch.setattr(loader_module, "build_model", builds.build)
+    monkeypatch.setattr(prepare, "fetch_weights", builds.fetch)
+    monkeypatch.setattr(prepare, "build_model", builds.build)
     return builds
 
 
@@ -101,8 +102,8 @@ def expect_two_in_memory() -> None:
     assert in_memory() <= 2
 
 
-def max_in_flight(work: Any) -> None:
-    """Lets all threads begin together; what goes wrong in one fails the test."""
+def run_in_threads(work: Any) -> None:
+    """Runs the work in all threads at once; an error in one fails the test."""
     start = threading.Barrier(THREADS)
 
     def begin(number: int) -> None:
@@ -123,7 +124,7 @@ def test_many_threads_load_more_models_than_fit(builds: Builds):
             assert models.load(get_model_spec(key)).number[0] == KEYS.index(key)
             assert sum(model.bytes for model in models.resident()) <= models.budget_bytes
 
-    max_in_flight(load)
+    run_in_threads(load)
     assert builds.most == dict.fromkeys(KEYS, 1), "one load at a time per model"
     expect_two_in_memory()
 
@@ -140,7 +141,7 @@ def test_many_threads_detect_with_more_models_than_fit(builds: Builds):
             assert found.boxes[0, :2].round().tolist() == [KEYS.index(key), shade]
             assert sum(model.bytes for model in engine.loader.resident()) <= engine.loader.budget_bytes
 
-    max_in_flight(detect)
+    run_in_threads(detect)
     engine.close()
     assert max(builds.most.values()) == 1
     expect_two_in_memory()
@@ -154,8 +155,8 @@ def hollow(key: str) -> nn.Module:
 
 @pytest.mark.parametrize(("megabytes", "switches"), [(400, 100), *(pytest.param(n, 500, marks=pytest.mark.slow) for n in (100, 400, 1500))])
 def test_random_switches_over_all_models_stay_within_the_budget(monkeypatch: pytest.MonkeyPatch, megabytes: int, switches: int):
-    monkeypatch.setattr(loader_module, "fetch_weights", lambda spec, **_: NOWHERE)
-    monkeypatch.setattr(loader_module, "build_model", lambda spec, _: hollow(spec.in_precision(Precision.EXACT).key))
+    monkeypatch.setattr(prepare, "fetch_weights", lambda spec, **_: NOWHERE)
+    monkeypatch.setattr(prepare, "build_model", lambda spec, _: hollow(spec.in_precision(Precision.EXACT).key))
     specs = [spec.in_precision(precision) for spec in list_specs() for precision in (Precision.EXACT, Precision.STOCK)]
     models = ModelLoader(megabytes * 10**6, device="meta")
     expected: OrderedDict[str, int] = OrderedDict()
@@ -193,7 +194,7 @@ class Line:
         monkeypatch.setattr(local, "Cores", Turns)
         self.engine = LocalEngine(loader=Loader(Network()), cores=2, max_jobs=200, max_jobs_per_visitor=200)
         for key in seconds:
-            # The fake loader has one module for all, whose very first run tells nothing.
+            # The fake loader has one module for all, whose very first run is not typical.
             for _ in range(2):
                 self.engine.submit(make_image(0), get_model_spec(key), keep=False).result(10)
 
@@ -208,7 +209,7 @@ class Line:
         self.began.clear()
         first = self.engine.submit(make_image(0), get_model_spec(LIGHT), keep=False)
         assert self.began.wait(10)
-        taken: list[str] = self.engine._cores.order  # type: ignore[attr-defined]
+        taken: list[str] = self.engine._runs._cores.order  # type: ignore[attr-defined]
         taken.clear()
         jobs = []
         for visitor, (key, count) in enumerate(sent):

@@ -72,7 +72,7 @@ def test_counts_equal_brute_force(seed, threshold, iou):
         ({"bbox": FAR, "score": 0.9}, (1, 0), (BOX, None, None)),
         ({"bbox": BOX, "score": 0.4}, (1, 0), (BOX, None, None)),
     ],
-    ids=["right", "other class", "invented", "missed", "below the threshold"],
+    ids=["right", "other class", "false positive", "missed", "below the threshold"],
 )
 def test_cells_hold_their_objects(found, cell, expected):
     result = Confusions(make({7: [{"bbox": BOX}]}, {7: [found]}).matches()).at(0.5)

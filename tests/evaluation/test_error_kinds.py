@@ -51,7 +51,7 @@ def test_what_mending_one_kind_gives_back():
     assert kinds.gains[ErrorKind.MISSED] == pytest.approx(0.5 - 51 / 101 / 2)
 
 
-def test_a_mended_class_counts_for_the_other_class():
+def test_a_corrected_class_counts_for_the_other_class():
     objects = {1: [{"bbox": BOX}, {"bbox": FAR, "category_id": 2}]}
     found = [{"bbox": BOX, "score": 0.9}, {"bbox": FAR, "score": 0.8}]
     kinds = error_kinds(make(objects, {1: found}).matches())
@@ -59,7 +59,7 @@ def test_a_mended_class_counts_for_the_other_class():
     assert kinds.gains[ErrorKind.CLASS] == pytest.approx(0.5)
 
 
-def test_only_the_best_of_several_mended_errors_counts():
+def test_only_the_best_of_several_corrected_errors_counts():
     found = [{"bbox": SHIFTED, "score": 0.9}, {"bbox": BOX, "category_id": 2, "score": 0.8}, {"bbox": SHIFTED, "score": 0.7}]
     kinds = error_kinds(make({1: [{"bbox": BOX}]}, {1: found}).matches())
     assert counts(kinds) == {"place": 2, "class": 1}
@@ -84,7 +84,7 @@ def test_errors_are_complete(seed):
 
 
 def test_errors_by_object_size():
-    """A medium object is missed and a large one has a wrong class; a small detection is invented."""
+    """A medium object is missed and a large one has a wrong class; a small detection is a false positive."""
     large = [60.0, 60.0, 120.0, 120.0]
     found = [{"bbox": large, "category_id": 2, "score": 0.9}, {"bbox": [0.0, 0.0, 9.0, 9.0], "score": 0.8}]
     matches = make({1: [{"bbox": BOX}, {"bbox": large}]}, {1: found}).matches()

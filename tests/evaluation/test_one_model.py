@@ -61,7 +61,7 @@ def test_the_truth_itself_scores_a_hundred(folder):
     evaluation = evaluate(dataset, Oracle(dataset))
     assert evaluation.tasks["boxes"].ap == pytest.approx(100)
     assert evaluation.tasks["keypoints"].ap == pytest.approx(100)
-    # A full box is not an ellipse's outline, but overlaps it by more than half.
+    # A full box is not an ellipse, but overlaps it by more than half.
     assert evaluation.tasks["masks"].ap50 == pytest.approx(100)
     assert evaluation.metrics().keys() == {"box_map", "mask_map", "kp_map"}
     assert evaluation.best().f1 == pytest.approx(1)
@@ -141,7 +141,7 @@ def test_keypoints_of_persons_are_measured_among_other_classes(tmp_path, change)
 
 
 def test_an_image_without_persons_leaves_keypoints_to_be_found(tmp_path):
-    """A model that gives keypoints, but finds nobody, is measured by them as well."""
+    """A model that gives keypoints, but finds no person, is measured by them as well."""
     dataset = read_coco(coco_folder(tmp_path, keypoint_names=tuple(COCO_KEYPOINT_NAMES)))
     figures = evaluate(dataset, Oracle(dataset, lambda found, number: only_persons_have_keypoints(found, number)[found.labels == 2])).tasks
     assert figures["keypoints"].ap == 0

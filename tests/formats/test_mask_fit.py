@@ -43,14 +43,14 @@ def test_holes_stay():
 
 def test_polygons_become_the_mask_that_pycocotools_makes():
     angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-    outline = np.stack([300 + 90 * np.cos(angle) * (1 + 0.3 * np.sin(3 * angle)), 200 + 120 * np.sin(angle)], axis=1)
+    polygon = np.stack([300 + 90 * np.cos(angle) * (1 + 0.3 * np.sin(3 * angle)), 200 + 120 * np.sin(angle)], axis=1)
     square = np.array([(420, 100), (450, 100), (450, 150), (420, 150)], float)
-    points = np.concatenate([outline, square])
+    points = np.concatenate([polygon, square])
     box = np.array([*points.min(axis=0), *points.max(axis=0)], np.float32)
-    theirs = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects([outline.ravel().tolist(), square.ravel().tolist()], *SIZE))).astype(
+    theirs = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects([polygon.ravel().tolist(), square.ravel().tolist()], *SIZE))).astype(
         bool
     )
-    assert mask_iou(pasted(grid_of_polygons([outline, square], box, 56), box), theirs) > 0.98
+    assert mask_iou(pasted(grid_of_polygons([polygon, square], box, 56), box), theirs) > 0.98
 
 
 @pytest.mark.parametrize(

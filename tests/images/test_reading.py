@@ -4,115 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import io
-import struct
-import zlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageCms,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, JpegImagePlugin
 
-from detection_core.images.limits import DEFAULT_LIMITS, ImageLimits
+from detection_core.images.limits import ImageLimits
 from detection_core.images.reading import ImageError, encode_jpeg, load_image, read_image
+from tests.images.samples import SRGB, difference, encoded, exif, ftyp, png_16_bit, png_header, scene
 
 # Pillow's own remarks on broken metadata; a test that must see no warning says so itself.
 pytestmark = pytest.mark.filterwarnings("ignore:(Corrupt EXIF data|Truncated File Read)")
-
-# ---- makers -------------------------------------------------------------------------------------------------------------------------
-
-
-def scene(width=48, height=32, mode="RGB"):
-    """A smooth image (lossy formats keep it) with four different corners."""
-    x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
-    rgb = np.stack([40 + 180 * x, 220 - 180 * y, 60 + 120 * x * y], axis=-1)
-    image = Image.fromarray(rgb.astype(np.uint8))
-    return image if mode == "RGB" else image.convert(mode)
-
-
-def encoded(image, file_format, **options):
-    stream = io.BytesIO()
-    image.save(stream, file_format, **options)
-    return stream.getvalue()
-
-
-def exif(orientation):
-    tags = Image.Exif()
-    tags[0x0112] = orientation
-    return tags.tobytes()
-
-
-def png_header(width, height, *, bit_depth=8, color_type=2, chunks=b""):
-    """A PNG with no pixels behind its header."""
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bit_depth, color_type, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunks + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
-
-
-def png_16_bit(array):
-    """A 16-bit PNG, which Pillow itself writes for gray only: array is uint16 [H,W,C]."""
-    height, width, channels = array.shape
-    rows = np.concatenate([np.zeros((height, 1), np.uint8), array.astype(">u2").view(np.uint8).reshape(height, -1)], axis=1)
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows.tobytes())) + chunk(b"IEND", b"")
-
-
-def resized_header(file_format, width, height):
-    """A small valid file whose header claims another size."""
-    data = bytearray(encoded(scene(), file_format, **({"lossless": False} if file_format == "WEBP" else {})))
-    if file_format == "JPEG":
-        at = data.index(b"\xff\xc0") + 5
-        data[at : at + 4] = struct.pack(">HH", height, width)
-    elif file_format == "BMP":
-        data[18:26] = struct.pack("<ii", width, height)
-    elif file_format == "GIF":
-        data[6:10] = struct.pack("<HH", width, height)
-    elif file_format == "TIFF":
-        stream = io.BytesIO()
-        scene().save(stream, "TIFF")
-        for tag, value in ((256, width), (257, height)):
-            at = data.index(struct.pack("<HH", tag, 4 if struct.pack("<HHI", tag, 4, 1) in data else 3))
-            data[at : at + 12] = struct.pack("<HHII", tag, 4, 1, value)
-    elif file_format == "AVIF":
-        at = data.index(b"ispe") + 8
-        data[at : at + 8] = struct.pack(">II", width, height)
-    elif file_format == "WEBP":
-        data = bytearray(encoded(scene(), "WEBP", save_all=True, append_images=[scene().rotate(180)]))
-        at = data.index(b"VP8X") + 12
-        data[at : at + 6] = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
-    return bytes(data)
-
-
-def difference(image, expected):
-    """Greatest difference of two images in gray levels."""
-    assert image.size == expected.size
-    return int(np.abs(np.asarray(image, np.int16) - np.asarray(expected.convert("RGB"), np.int16)).max())
-
-
-def ftyp(*brands):
-    return struct.pack(">I", 12 + 4 * len(brands)) + b"ftyp" + brands[0] + b"\0\0\0\0" + b"".join(brands[1:]) + b"\0" * 64
-
-
-# ---- formats and modes --------------------------------------------------------------------------------------------------------------
 
 FORMATS = {
     # name: (file, expected image, tolerance, format, web_safe, part of the note)
@@ -160,110 +65,6 @@ def test_every_format_becomes_rgb(data, expected, tolerance, name, web_safe, not
     assert (note in " ".join(loaded.notes)) if note else loaded.notes == ()
 
 
-@pytest.mark.parametrize(("mode", "tolerance"), [("HSV", 6), ("YCbCr", 3), ("LAB", 12), ("CMYK", 0), ("RGBX", 0), ("RGBa", 0)])
-def test_objects_of_rare_modes(mode, tolerance):
-    image = scene(mode="RGBA").convert(mode) if mode == "RGBa" else scene(mode=mode)
-    assert difference(load_image(image), scene()) <= tolerance
-
-
-def with_alpha(mode):
-    """The scene, left half transparent, in a mode with transparency."""
-    alpha = Image.new("L", (48, 32), 255)
-    alpha.paste(0, (0, 0, 24, 32))
-    image = scene(mode="L" if mode == "LA" else "RGB")
-    image.putalpha(alpha)
-    return image
-
-
-def palette_with_transparency():
-    image = Image.new("P", (48, 32), 1)
-    image.putpalette([0, 0, 0, 200, 30, 40])
-    image.paste(0, (0, 0, 24, 32))
-    return image
-
-
-TRANSPARENT = {
-    "png-rgba": encoded(with_alpha("RGBA"), "PNG"),
-    "png-la": encoded(with_alpha("LA"), "PNG"),
-    "png-p": encoded(palette_with_transparency(), "PNG", transparency=0),
-    "png-p-alphas": encoded(palette_with_transparency(), "PNG", transparency=b"\x00\xff"),
-    "gif-p": encoded(palette_with_transparency(), "GIF", transparency=0),
-    "webp": encoded(with_alpha("RGBA"), "WEBP", lossless=True),
-    "tiff": encoded(with_alpha("RGBA"), "TIFF"),
-    "avif": encoded(with_alpha("RGBA"), "AVIF", quality=95),
-    "png-rgb-color-key": encoded(palette_with_transparency().convert("RGB"), "PNG", transparency=(0, 0, 0)),
-    "object-pa": with_alpha("RGBA").convert("PA"),
-    "array": np.asarray(with_alpha("RGBA")),
-}
-
-
-@pytest.mark.parametrize("source", TRANSPARENT.values(), ids=TRANSPARENT)
-def test_transparency_is_put_on_white(source):
-    loaded = read_image(source)
-    pixels = np.asarray(loaded.image)
-    assert pixels[:, :22].min() >= 250
-    assert pixels[:, 26:].min(axis=-1).max() < 220
-    assert loaded.notes == ("Transparent parts were put on white.",)
-
-
-def test_half_transparent_red_on_white_is_pink():
-    assert load_image(Image.new("RGBA", (9, 9), (255, 0, 0, 128))).getpixel((4, 4)) == (255, 127, 127)
-
-
-RAMP = np.linspace(0, 1, 48 * 32).reshape(32, 48)
-SIXTEEN = {
-    "full-range": (65535, 65535, "16-bit image scaled to 8 bits."),
-    "half-range-is-half-bright": (32767, 65535, "16-bit image scaled to 8 bits."),
-    "14-bit": (16383, 16383, "as if it had 14, because no value exceeds 16383"),
-    "12-bit": (4000, 4095, "as if it had 12, because no value exceeds 4000"),
-    "10-bit": (1023, 1023, "as if it had 10"),
-    "8-bit": (255, 255, "as if it had 8"),
-}
-
-
-@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
-@pytest.mark.parametrize(("greatest", "white", "note"), SIXTEEN.values(), ids=SIXTEEN)
-def test_16_bit_gray_is_scaled_by_its_bit_depth(file_format, greatest, white, note):
-    values = np.rint(RAMP * greatest).astype(np.uint16)
-    loaded = read_image(encoded(Image.fromarray(values), file_format))
-    expected = np.rint(values * (255 / white))
-    assert np.abs(np.asarray(loaded.image)[..., 0] - expected).max() <= 1
-    assert note in loaded.notes[0]
-    assert not loaded.web_safe
-
-
-def test_big_endian_16_bit_gray():
-    image = Image.frombytes("I;16B", (48, 32), np.rint(RAMP * 65535).astype(">u2").tobytes())
-    assert np.abs(np.asarray(load_image(image))[..., 1] - np.rint(RAMP * 255)).max() <= 1
-
-
-WIDE = {
-    "float-0-1": (RAMP.astype(np.float32), RAMP * 255),
-    "float-negative": ((RAMP * 9 - 5).astype(np.float32), RAMP * 255),
-    "float-huge": ((RAMP * 6e38 - 3e38).astype(np.float32), RAMP * 255),
-    "int": (np.rint(RAMP * 2e9 - 1e9).astype(np.int32), RAMP * 255),
-    "int-narrow-window": (np.rint(RAMP * 255 + 1e9).astype(np.int32), RAMP * 255),
-    "constant": (np.full((32, 48), 7.5, np.float32), np.zeros((32, 48))),
-    "no-finite-value": (np.full((32, 48), np.nan, np.float32), np.zeros((32, 48))),
-}
-
-
-@pytest.mark.parametrize(("values", "expected"), WIDE.values(), ids=WIDE)
-def test_32_bit_images_are_stretched(values, expected):
-    loaded = read_image(encoded(Image.fromarray(values), "TIFF"))
-    assert np.abs(np.asarray(loaded.image)[..., 2] - np.rint(expected)).max() <= 1
-    assert "32-bit" in loaded.notes[0]
-
-
-@pytest.mark.filterwarnings("error")
-def test_infinite_and_missing_values():
-    values = RAMP.astype(np.float32).copy()
-    values[5, :3] = np.nan, np.inf, -np.inf
-    pixels = np.asarray(load_image(Image.fromarray(values)))[..., 0]
-    assert pixels[5, :3].tolist() == [0, 255, 0]
-    assert abs(int(pixels[16, 20]) - RAMP[16, 20] * 255) <= 1
-
-
 # ---- orientation --------------------------------------------------------------------------------------------------------------------
 
 # What a viewer does to the stored pixels (EXIF 2.32): row and column of the stored image that land at the upper left, and so on.
@@ -305,8 +106,6 @@ def test_image_objects_are_not_turned_but_noted():
 
 
 # ---- metadata, digest, sources ------------------------------------------------------------------------------------------------------
-
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
@@ -482,113 +281,6 @@ def test_videos_are_refused_by_their_first_bytes(tmp_path):
         file.truncate(1 << 40)  # A sparse terabyte: reading it would fail.
     with pytest.raises(ImageError, match="video"):
         read_image(path)
-
-
-# ---- limits -------------------------------------------------------------------------------------------------------------------------
-
-READERS = (
-    AvifImagePlugin.AvifImageFile,
-    BmpImagePlugin.BmpImageFile,
-    GifImagePlugin.GifImageFile,
-    JpegImagePlugin.JpegImageFile,
-    PngImagePlugin.PngImageFile,
-    TiffImagePlugin.TiffImageFile,
-    WebPImagePlugin.WebPImageFile,
-)
-
-
-@pytest.fixture
-def decoded(monkeypatch):
-    """The sizes of all images that were decoded."""
-    sizes = []
-    for reader in READERS:
-
-        def load(self, original=reader.load):
-            sizes.append(self.size)
-            return original(self)
-
-        monkeypatch.setattr(reader, "load", load)
-    return sizes
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"])
-@pytest.mark.parametrize(("width", "height"), [(13000, 13000), (8000, 8000), (10000, 9500)], ids=["169MP", "64MP", "95MP"])
-def test_huge_images_are_refused_before_decoding(file_format, width, height, decoded):
-    data = png_header(width, height) if file_format == "PNG" else resized_header(file_format, width, height)
-    with pytest.raises(ImageError, match=rf"{width} × {height} pixels \([\d.]+ megapixels\); at most 50 megapixels"):
-        read_image(data)
-    assert decoded == []
-
-
-@pytest.mark.filterwarnings("error")
-def test_absurd_sizes_are_refused(decoded):
-    with pytest.raises(ImageError, match="megapixels"):
-        read_image(png_header(2**31 - 1, 2**31 - 1))
-    assert decoded == []
-
-
-def test_the_fixture_sees_decoding(decoded):
-    read_image(encoded(scene(), "PNG"))
-    assert (48, 32) in decoded
-
-
-SIZES = {
-    "smallest": (8, 8, None),
-    "too-low": (60, 7, "at least 8"),
-    "too-narrow": (7, 60, "at least 8"),
-    "most-extreme": (160, 8, None),
-    "too-wide": (161, 8, "20 times"),
-    "too-tall": (8, 161, "20 times"),
-    "one-pixel": (1, 1, "at least 8"),
-}
-
-
-@pytest.mark.parametrize("make", [lambda i: encoded(i, "PNG"), lambda i: i, np.asarray], ids=["file", "object", "array"])
-@pytest.mark.parametrize(("width", "height", "part"), SIZES.values(), ids=SIZES)
-def test_small_and_extreme_images(width, height, part, make):
-    source = make(scene(width, height))
-    if part is None:
-        assert load_image(source).size == (width, height)
-    else:
-        with pytest.raises(ImageError, match=f"^The image has {width} × {height} pixels; .*{part}"):
-            read_image(source)
-
-
-CUSTOM = {
-    "pixels": (replace(DEFAULT_LIMITS, max_pixels=1000), "at most 0.001 megapixels"),
-    "side": (replace(DEFAULT_LIMITS, max_side=40), "a side may have at most 40"),
-    "aspect": (replace(DEFAULT_LIMITS, max_aspect=1.2), "1.2 times"),
-}
-
-
-@pytest.mark.parametrize(("limits", "part"), CUSTOM.values(), ids=CUSTOM)
-def test_limits_can_be_set(limits, part):
-    assert load_image(scene()).size == (48, 32)
-    with pytest.raises(ImageError, match=part):
-        load_image(scene(), limits=limits)
-
-
-def test_default_limits():
-    assert ImageLimits.from_environment({}) == ImageLimits(50_000_000, 20_000, 8, 20.0)
-
-
-@pytest.mark.parametrize(("text", "pixels"), [("12", 12_000_000), (" 0.5 ", 500_000), ("", 50_000_000)])
-def test_limits_from_the_environment(text, pixels):
-    assert ImageLimits.from_environment({"DETECTION_EXPLORER_MAX_MEGAPIXELS": text}).max_pixels == pixels
-
-
-@pytest.mark.parametrize("text", ["many", "0", "-3", "nan", "inf"])
-def test_bad_limits_in_the_environment(text):
-    with pytest.raises(ValueError, match=f"DETECTION_EXPLORER_MAX_MEGAPIXELS must be a positive number.*{text}"):
-        ImageLimits.from_environment({"DETECTION_EXPLORER_MAX_MEGAPIXELS": text})
-
-
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_tiffs_that_pillow_itself_refuses():
-    """TIFF is the one format in which Pillow's own limit (179 megapixels) speaks while decoding, when ours is set higher."""
-    with pytest.raises(ImageError, match="too large to be decoded safely"):
-        read_image(resized_header("TIFF", 14000, 14000), limits=ImageLimits(max_pixels=10**9))
 
 
 # ---- fuzzing ------------------------------------------------------------------------------------------------------------------------

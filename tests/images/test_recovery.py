@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import re
 import struct
@@ -13,12 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import GifImagePlugin, Image, ImageCms, PngImagePlugin
+from PIL import GifImagePlugin, Image, PngImagePlugin
 
 from detection_core.images.limits import ImageError, ImageLimits
 from detection_core.images.reading import load_image, read_image
-
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+from tests.images.samples import SRGB, chunk, encoded
 
 
 def noise(width=120, height=96, mode="RGB"):
@@ -27,20 +25,10 @@ def noise(width=120, height=96, mode="RGB"):
     return Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR).convert(mode)
 
 
-def encoded(image, file_format, **options):
-    stream = io.BytesIO()
-    image.save(stream, file_format, **options)
-    return stream.getvalue()
-
-
 def png_info(**texts):
     info = PngImagePlugin.PngInfo()
     info.add_text("workflow", **texts)
     return info
-
-
-def chunk(kind, body, wrong=0):
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body) ^ wrong)
 
 
 def with_chunks(*chunks):
@@ -235,7 +223,7 @@ def test_no_file_that_ends_early_is_taken_for_a_whole_one(name, kept, tail):
         assert not loaded.is_complete or difference <= allowed
 
 
-def test_limits_hold_for_files_that_are_mended():
+def test_limits_hold_for_files_that_are_repaired():
     header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
     bomb = PNG[:8] + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(10_000_000)))
     with pytest.raises(ImageError, match="megapixels"):

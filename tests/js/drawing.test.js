@@ -1,4 +1,4 @@
-// Outlines, hits and areas; places of labels; classes and numbers in words.
+// Polygons, hits and areas; places of labels; classes and numbers in words.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -30,7 +30,7 @@ test("a hole is outside", () => {
   assert.deepEqual([insideRings([SQUARE, HOLE], 2, 2), insideRings([SQUARE, HOLE], 5, 5), insideRings([SQUARE], 11, 5)], [true, false, false]);
 });
 
-test("the smallest object under a point is hit, exact outlines first", () => {
+test("the smallest object under a point is hit, exact polygons first", () => {
   const large = { box: [0, 0, 100, 100], area: 10000 };
   const small = { box: [0, 0, 10, 10], area: 100 };
   const outlined = { box: [0, 0, 20, 20], polygons: [[12, 12, 20, 12, 20, 20]], area: 5 };

@@ -79,6 +79,6 @@ test("what is wrong with a camera is explained", () => {
   const explain = (name, message = "") => explainCamera(Object.assign(new Error(message), { name })).title;
   globalThis.self = globalThis.top = globalThis;
   assert.equal(explain("NotAllowedError"), "The camera is not allowed");
-  assert.equal(explain("NotAllowedError", "Permission denied by system"), "The system keeps the camera from this browser");
+  assert.equal(explain("NotAllowedError", "Permission denied by system"), "The system does not let this browser use the camera");
   assert.equal(explain("Other", "Odd"), "The camera cannot be used");
 });

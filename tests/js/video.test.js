@@ -94,7 +94,7 @@ test("progress names what is waited for", () => {
   assert.deepEqual(progressOf(video), { text: "Sending 1 MB of 2 MB", share: 0.5 });
   video.sending = null;
   video.work = { kind: "detect", video: "v", answer: { stage: "waiting", ahead: 2 } };
-  assert.equal(progressOf(video).text, "2 videos are before yours");
+  assert.equal(progressOf(video).text, "2 videos are ahead of yours");
   video.work.answer = { stage: "running", status: null, progress: { done: 10, total: 80, fps: 5, left: 14 } };
   assert.deepEqual(progressOf(video), { text: "Processed 10 of 80 frames · 5.0 frames/s · about 14 s left", share: 0.125 });
 });

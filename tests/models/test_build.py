@@ -145,7 +145,7 @@ def test_a_flat_panorama_does_not_decide_how_later_images_are_pooled(key):
         for module in (ours, torchvisions):
             module([torch.rand(3, 12, 500)])
     assert [pool.scales for pool in pools(ours)] == [pool.scales for pool in pools(usual)]
-    # If this fails, torchvision has mended it, and so need not we.
+    # If this fails, torchvision has fixed it, and the workaround here can go.
     assert [pool.scales for pool in pools(torchvisions)] != [pool.scales for pool in pools(usual)]
 
 

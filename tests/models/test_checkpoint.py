@@ -31,7 +31,7 @@ from tests.random_models import QUICK_FAMILIES, hollow_content, hollow_state, qu
 
 SSDLITE = Architecture("ssdlite320_mobilenet_v3_large", {"num_classes": 4})
 CLASSES = "roi_heads.box_predictor.cls_score.weight"
-# The quickest to outline, and the quickest to fill.
+# The quickest to build, and the quickest to fill.
 QUICK = Architecture("fasterrcnn_mobilenet_v3_large_fpn", {"num_classes": 4})
 PETS = ("__background__", "cat", "dog", "bird")
 BOXES = "roi_heads.box_predictor.bbox_pred.bias"

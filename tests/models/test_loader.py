@@ -14,40 +14,23 @@ from queue import SimpleQueue
 
 import pytest
 import torch
-import torch.hub
 from torch import nn
 
-from detection_core.models import catalog, download, loader, weights
+from detection_core.models import loader, prepare, weights
 from detection_core.models.build import build_empty
-from detection_core.models.catalog import PERSON_MODEL, ModelSpec, get_model_spec, list_specs
-from detection_core.models.loader import LoadProgress, ModelLoader, ResidentModel
+from detection_core.models.catalog import ModelSpec, get_model_spec, list_specs
+from detection_core.models.loader import ModelLoader
 from detection_core.models.precision import Precision
+from detection_core.models.prepare import LoadProgress
+from detection_core.models.residents import ResidentModel
 from detection_core.models.weights import DownloadCancelled, WeightsError
 from tests.download_host import DownloadHost
+
+pytestmark = pytest.mark.usefixtures("home")
 
 A, B, C = list_specs()[1:4]
 SSDLITE = get_model_spec("ssdlite320_mobilenet_v3_large")
 BYTES_EACH = 400
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """A machine of its own, with no weights and no network."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(torch.hub, "_hub_dir", None)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    for name in (weights.WEIGHTS_DIR, weights.MIRROR, "http_proxy", "HTTP_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(catalog, "ASSETS", tmp_path / "assets")
-    monkeypatch.setattr(download, "_BACK_OFF_SECONDS", (0.0, 0.0, 0.0))
-    return tmp_path
-
-
-@pytest.fixture
-def cache(home):
-    folder = home / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    return folder
 
 
 class FakeWeights:
@@ -83,8 +66,8 @@ class FakeWeights:
 @pytest.fixture
 def fake(home, monkeypatch):
     fake = FakeWeights(home)
-    monkeypatch.setattr(loader, "fetch_weights", fake.fetch)
-    monkeypatch.setattr(loader, "build_model", fake.build)
+    monkeypatch.setattr(prepare, "fetch_weights", fake.fetch)
+    monkeypatch.setattr(prepare, "build_model", fake.build)
     return fake
 
 
@@ -94,23 +77,24 @@ import resource
 from pathlib import Path
 import torch
 from torch import nn
-from detection_core.models import loader
+from detection_core.models import prepare
 from detection_core.models.catalog import list_specs
 from detection_core.models.device import is_lack_of_memory
+from detection_core.models.loader import ModelLoader
 
 torch.set_num_threads(1)
 names = dict(zip(("small", "large", "huge"), list_specs()[1:4]))
 sizes = {names["small"].key: 300, names["large"].key: 300, names["huge"].key: 5000}
-loader.fetch_weights = lambda spec, **_: Path("weights")
-loader.optimize = lambda module, dtype: module
+prepare.fetch_weights = lambda spec, **_: Path("weights")
+prepare.optimize = lambda module, dtype: module
 
 def build(spec, path):
     module = nn.Module()
     module.values = nn.Parameter(torch.zeros(sizes[spec.key] * 2**18))
     return module
 
-loader.build_model = build
-models = loader.ModelLoader(2**40)
+prepare.build_model = build
+models = ModelLoader(2**40)
 for name in ("small", "large", "huge", "small"):
     try:
         models.load(names[name])
@@ -218,8 +202,8 @@ class TestSharedLoads:
         def fail(spec, path):
             raise error
 
-        monkeypatch.setattr(loader, "build_model", fail)
-        monkeypatch.setattr(loader, "reject_if_damaged", lambda spec, path: None)
+        monkeypatch.setattr(prepare, "build_model", fail)
+        monkeypatch.setattr(prepare, "reject_if_damaged", lambda spec, path: None)
         with pytest.raises(type(error)):
             ModelLoader(10**9).load(A)
 
@@ -379,6 +363,12 @@ class TestBudget:
         models.unload(A.key)
         assert given_back.acquire(timeout=10)
 
+    def test_a_model_is_in_memory_once_for_each_precision(self, fake):
+        models = ModelLoader(10**9)
+        first, second = models.load(A), models.load(A.in_precision(Precision.STOCK))
+        assert first is not second
+        assert [resident.key for resident in models.resident()] == [A.key, f"{A.key}@stock"]
+
     def test_from_the_environment(self, monkeypatch):
         monkeypatch.setenv("DETECTION_EXPLORER_MEMORY_BUDGET", "1.5GiB")
         assert ModelLoader().budget_bytes == 3 << 29
@@ -399,71 +389,16 @@ class TestRealModels:
     def test_states(self, cache, content):
         models = ModelLoader(10**9)
         assert models.state(SSDLITE) == "to download"
+        cache.mkdir(parents=True)
         (cache / SSDLITE.file_name).write_bytes(content)
         assert models.state(SSDLITE) == "on disk"
         module = models.load(SSDLITE)
         assert models.state(SSDLITE) == "in memory"
         assert not module.training
         [resident] = models.resident()
+        assert resident.device == "cpu"
         # Its weights, and once more in the order in which they are read.
         assert resident.bytes == pytest.approx(2 * SSDLITE.params * 4, rel=0.02)
-
-    def test_onto_another_device(self, cache, content):
-        (cache / SSDLITE.file_name).write_bytes(content)
-        models = ModelLoader(10**9, device="meta")
-        assert {parameter.device.type for parameter in models.load(SSDLITE).parameters()} == {"meta"}
-        assert models.resident()[0].device == "meta"
-
-    @pytest.mark.parametrize(
-        "spoil",
-        [
-            pytest.param(lambda content: content[:-5000], id="cut short"),
-            pytest.param(lambda content: b"", id="empty"),
-            pytest.param(lambda content: b"<html>Please log in</html>", id="a web page"),
-            pytest.param(lambda content: content[: len(content) // 2] + bytes(len(content) // 2), id="zeros after a crash"),
-        ],
-    )
-    def test_a_damaged_file_in_the_cache_is_deleted(self, home, cache, content, spoil):
-        file = cache / SSDLITE.file_name
-        file.write_bytes(spoil(content))
-        with pytest.raises(WeightsError, match=r"is damaged.*has been deleted.*Try again") as raised:
-            ModelLoader(10**9).load(SSDLITE)
-        assert SSDLITE.file_name in str(raised.value)
-        assert str(home) not in str(raised.value)
-        assert not file.exists()
-
-    def test_the_file_of_another_model(self, cache):
-        file = cache / SSDLITE.file_name
-        torch.save(nn.Linear(2, 2).state_dict(), file)
-        with pytest.raises(WeightsError, match="not the file of this model"):
-            ModelLoader(10**9).load(SSDLITE)
-        assert not file.exists()
-
-    @pytest.mark.parametrize("folder", ["a folder of the user's", "the cache itself, named by the user", "assets"])
-    def test_a_damaged_file_that_is_not_ours_is_kept(self, home, cache, monkeypatch, folder):
-        spec = get_model_spec(PERSON_MODEL) if folder == "assets" else SSDLITE
-        place = cache if folder.startswith("the cache") else home / folder
-        place.mkdir(exist_ok=True)
-        monkeypatch.setenv(weights.WEIGHTS_DIR, str(place))
-        file = place / spec.file_name
-        file.write_bytes(b"damaged")
-        with pytest.raises(WeightsError, match="is damaged") as raised:
-            ModelLoader(10**9).load(spec)
-        assert "deleted" not in str(raised.value)
-        assert str(home) not in str(raised.value)
-        assert file.read_bytes() == b"damaged"
-
-    def test_a_file_is_not_blamed_for_a_lack_of_memory(self, home, cache, monkeypatch):
-        def run_out_of_memory(spec, path):
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-
-        monkeypatch.setattr(loader, "build_model", run_out_of_memory)
-        monkeypatch.setattr(weights, "_expected_hash", lambda spec: weights.sha256(file)[:8])
-        file = cache / SSDLITE.file_name
-        file.write_bytes(b"all is well")
-        with pytest.raises(RuntimeError, match="allocate memory"):
-            ModelLoader(10**9).load(SSDLITE)
-        assert file.exists()
 
     def test_downloaded_by_many_at_once(self, cache, content, monkeypatch):
         spec = make_downloadable(content)
@@ -496,33 +431,3 @@ class TestRealModels:
 def make_downloadable(content: bytes) -> ModelSpec:
     """SSDlite under a file name that carries the hash of `content`."""
     return dataclasses.replace(SSDLITE, file_name=f"ssdlite-{hashlib.sha256(content).hexdigest()[:8]}.pth")
-
-
-class TestOptimizing:
-    @pytest.mark.parametrize(
-        ("precision", "dtype"),
-        [(Precision.EXACT, torch.float32), (Precision.FAST, torch.bfloat16), (Precision.STOCK, None)],
-        ids=str,
-    )
-    def test_models_are_made_fast_unless_torchvisions_own_are_wanted(self, fake, monkeypatch, precision, dtype):
-        asked = []
-        monkeypatch.setattr(loader, "optimize", lambda module, dtype: asked.append(dtype) or module)
-        monkeypatch.setattr(loader, "sixteen_bits", lambda device: torch.bfloat16)
-        ModelLoader(10**9).load(A.in_precision(precision))
-        assert asked == ([] if dtype is None else [dtype])
-
-    def test_a_model_is_in_memory_once_for_each_precision(self, fake, monkeypatch):
-        monkeypatch.setattr(loader, "optimize", lambda module, dtype: module)
-        models = ModelLoader(10**9)
-        first, second = models.load(A), models.load(A.in_precision(Precision.STOCK))
-        assert first is not second
-        assert [resident.key for resident in models.resident()] == [A.key, f"{A.key}@stock"]
-
-    def test_a_device_without_the_instructions_says_so(self, fake, monkeypatch):
-        monkeypatch.setattr(loader, "sixteen_bits", lambda device: None)
-        with pytest.raises(WeightsError, match="no instructions for numbers of sixteen bits"):
-            ModelLoader(10**9).load(A.in_precision(Precision.FAST))
-
-    def test_other_devices_get_torchvisions_own(self, fake, monkeypatch):
-        monkeypatch.setattr(loader, "optimize", lambda module, dtype: nn.Identity())
-        assert not isinstance(ModelLoader(10**9, device="meta").load(A), nn.Identity)

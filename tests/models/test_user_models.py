@@ -39,7 +39,7 @@ from detection_core.models.weights import WeightsError, available_models, find_w
 from tests.random_models import hollow_content, hollow_state
 
 SSDLITE = Architecture("ssdlite320_mobilenet_v3_large", {"num_classes": 3})
-# The quickest to outline.
+# The quickest to build.
 QUICK = Architecture("fasterrcnn_mobilenet_v3_large_fpn", {"num_classes": 3})
 PETS = ("__background__", "cat", "dog")
 # Models that come with the project and with torchvision.
@@ -319,7 +319,7 @@ class TestLoading:
         def fail(spec, path):
             raise RuntimeError("can't allocate memory")
 
-        monkeypatch.setattr("detection_core.models.loader.build_model", fail)
+        monkeypatch.setattr("detection_core.models.prepare.build_model", fail)
         put(folder / "pets.pt")
         with pytest.raises(RuntimeError, match="allocate memory"):
             ModelLoader(10**9).load(get_model_spec("pets"))
@@ -393,7 +393,7 @@ class TestEngine:
             assert go.wait(10)
             raise RuntimeError("the file is gone")
 
-        monkeypatch.setattr("detection_core.models.loader.build_model", build)
+        monkeypatch.setattr("detection_core.models.prepare.build_model", build)
         job = engine.submit(read_image(IMAGE), get_model_spec("pets"))
         assert loading.wait(10)
         (folder / "pets.pt").unlink()

@@ -16,11 +16,13 @@ import pytest
 import torch.hub
 from torchvision.models import ResNet50_Weights
 
-from detection_core.models import catalog, download, weights
+from detection_core.models import download, weights
 from detection_core.models.catalog import PERSON_MODEL, ModelSpec, get_model_spec, list_models
 from detection_core.models.loader import ModelLoader
 from detection_core.models.weights import DownloadCancelled, WeightsError, available_models, fetch_backbone, fetch_weights, find_weights
 from tests.download_host import DownloadHost
+
+pytestmark = pytest.mark.usefixtures("home")
 
 BYTES = bytes(range(256)) * 4000
 
@@ -31,31 +33,11 @@ def make_spec(content: bytes = BYTES, key: str = "ssdlite320_mobilenet_v3_large"
     return dataclasses.replace(get_model_spec(key), file_name=name, url=f"https://nowhere.invalid/{name}", **changes)
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """A machine of its own: no weights, no network, no back-off."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(torch.hub, "_hub_dir", None)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
-    (tmp_path / "tmp").mkdir()
-    for name in (weights.WEIGHTS_DIR, weights.MIRROR, "http_proxy", "HTTP_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    list_models()  # The catalog reads its own assets, once, before they are moved away.
-    monkeypatch.setattr(catalog, "ASSETS", tmp_path / "assets")
-    monkeypatch.setattr(download, "_BACK_OFF_SECONDS", (0.0, 0.0, 0.0))
-    return tmp_path
-
-
 @pytest.fixture
 def host(monkeypatch):
     with DownloadHost() as server:
         monkeypatch.setenv(weights.MIRROR, server.url)
         yield server
-
-
-@pytest.fixture
-def cache(home):
-    return home / "torch" / "hub" / "checkpoints"
 
 
 def put(folder: Path, name: str, content: bytes = BYTES) -> Path:

@@ -125,7 +125,7 @@ def test_the_mask_of_pieces_has_the_pixels_of_the_object():
     assert (crop & inside).sum() / (crop | inside).sum() > 0.97
 
 
-def test_each_keypoint_is_that_of_the_surest_piece():
+def test_each_keypoint_is_that_of_the_piece_with_its_highest_score():
     people = make_detections(1, labels=[1], keypoints=True, categories=("__background__", "person"))
     assert people.keypoint_scores is not None
     logits = people.keypoint_scores.copy()

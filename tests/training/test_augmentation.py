@@ -128,7 +128,7 @@ def test_only_the_tasks_targets_are_made(shapes, tmp_path):
     common = {"boxes", "labels", "area", "iscrowd", "image_id"}
     assert training_pair(image, shapes, FLIPPED, 0, ("boxes",))[1].keys() == common
     assert training_pair(image, shapes, FLIPPED, 0, ("boxes", "keypoints"))[1].keys() == common | {"keypoints"}
-    # An image without outlines has no masks, which is not the same as empty ones.
+    # An image without polygons has no masks, which is not the same as empty ones.
     plain = read_coco(coco_folder(tmp_path, images=1, masks=False))
     assert training_pair(plain.images[0], plain, FLIPPED, 0, TASKS)[1].keys() == common | {"keypoints"}
 

@@ -170,7 +170,7 @@ def test_a_model_runs_at_an_input_size(client):
 
 
 def test_a_precision_that_the_machine_has_not_is_refused_in_words(client, monkeypatch):
-    monkeypatch.setattr("detection_core.models.loader.sixteen_bits", lambda device: None)
+    monkeypatch.setattr("detection_core.models.prepare.sixteen_bits", lambda device: None)
     with pytest.raises(AppError, match="no instructions for numbers of sixteen bits"):
         client.predict(handle_file(IMAGE), f"{PERSON_MODEL}@fast", 0.3, api_name="/detect")
 

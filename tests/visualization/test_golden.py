@@ -1,4 +1,4 @@
-"""Compares drawings with golden images; update them with `python -m tests.visualization.test_golden --write`, then look at them."""
+"""Compares drawings with golden images; update them with `python -m tests.visualization.test_golden --write`, then check them by eye."""
 
 import math
 import sys
@@ -60,7 +60,7 @@ def test_drawing_looks_as_it_did(name):
     with Image.open(GOLDEN / f"{name}.png") as golden:
         expected = np.asarray(golden.convert("RGB"), int)
     difference = np.abs(np.asarray(render(name), int) - expected)
-    assert difference.mean() < _TOLERANCE, "look at the new image; if it is right, run this module with --write"
+    assert difference.mean() < _TOLERANCE, "check the new image by eye; if it is right, run this module with --write"
 
 
 def test_tolerance_notices_a_missing_layer():

@@ -22,8 +22,8 @@ def nested(sizes, image_size=(200, 200)):
 
 def fill(detections, opacity=0.4, colors=COLORS):
     image = Image.new("RGB", detections.image_size[::-1], GRAY)
-    outlines = [detections.polygons(i) for i in range(len(detections))]
-    return blend_fills(image, detections, outlines, colors, opacity)
+    polygons = [detections.polygons(i) for i in range(len(detections))]
+    return blend_fills(image, detections, polygons, colors, opacity)
 
 
 def blended(color, opacity=0.4):
@@ -47,7 +47,7 @@ def test_fill_covers_the_pixels_of_the_mask():
     expected = np.zeros((300, 400), bool)
     expected[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
     changed = np.any(np.asarray(fill(detections)) != GRAY, axis=2)
-    # Pillow fills every pixel that the outline touches, a few more than the mask has.
+    # Pillow fills every pixel that the polygon's edge touches, a few more than the mask has.
     assert (expected & ~changed).sum() < 0.005 * expected.sum()
     assert (changed & ~expected).sum() < 0.03 * expected.sum()
 
@@ -81,10 +81,10 @@ def test_area_of_the_mask_orders_not_that_of_the_box():
 @pytest.mark.parametrize("image_size", [(200, 200), (1300, 1300)], ids=["antialiased", "large and fast"])
 def test_contour_is_opaque_on_the_outline_with_a_dark_rim(image_size):
     detections = replace(nested([80]), image_size=image_size)
-    outlines = [detections.polygons(0)]
+    polygons = [detections.polygons(0)]
     image = Image.new("RGB", image_size[::-1], GRAY)
-    draw_contours(image, detections, outlines, COLORS, 4)
-    left = outlines[0][0][outlines[0][0][:, 0].argmin()]
+    draw_contours(image, detections, polygons, COLORS, 4)
+    left = polygons[0][0][polygons[0][0][:, 0].argmin()]
     x, y = round(float(left[0])), round(float(left[1]))
     row = [image.getpixel((x + dx, y)) for dx in range(-8, 9)]
     assert COLORS[0] in row

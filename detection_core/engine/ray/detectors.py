@@ -1,12 +1,12 @@
-"""What the page knows of the cluster's detectors: how many run, and what each of them has said last."""
+"""What the page knows of the cluster's detectors: how many run, and the last report of each."""
 
 from __future__ import annotations
 
 from detection_core.engine.ray.messages import ClusterState, DetectorReport
 from detection_core.models.catalog import list_specs
-from detection_core.models.loader import ResidentModel
 from detection_core.models.model_key import ModelKey
 from detection_core.models.precision import Precision
+from detection_core.models.residents import ResidentModel
 from detection_core.models.weights import find_weights
 
 # The best place that any detector has a model in counts.
@@ -15,7 +15,7 @@ _USUAL_IN_FLIGHT = 2
 
 
 class Detectors:
-    """The detectors of a cluster. Not safe for threads: its owner has a lock.
+    """The detectors of a cluster. Not safe to use from several threads: its owner has a lock.
 
     Attributes:
         running: How many detectors run.

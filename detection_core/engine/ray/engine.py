@@ -261,7 +261,7 @@ class RayEngine:
             job.complete(EngineError(_UNREACHABLE))
 
     def _remove(self, job: Job) -> None:
-        """Forgets a job that is done or cancelled; a detector goes on with it only if somebody else waits for the same."""
+        """Forgets a job that is done or cancelled; a detector goes on with it only if another job waits for the same result."""
         cancelled = []
         with self._lock:
             self._jobs.remove(job)

@@ -128,7 +128,7 @@ class _Gateway:
         self._calls.pop(number, None)
 
     async def _watch(self) -> None:
-        """Tells the page how many detectors run, and what one of them has as soon as there is one."""
+        """Reports to the page how many detectors run, and what one of them has as soon as there is one."""
         asked = False
         while True:
             status = await asyncio.wait_for(asyncio.to_thread(serve.status), _PATIENCE_SECONDS)

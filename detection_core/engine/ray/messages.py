@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detection_core.engine.base import Function, JobState
 from detection_core.models.families import Task
-from detection_core.models.loader import ResidentModel
+from detection_core.models.residents import ResidentModel
 from detection_core.models.spec import ModelSpec
 
 
@@ -76,7 +76,7 @@ class Submit:
 
 @dataclass(frozen=True)
 class Cancel:
-    """The page's message that nobody waits for a call any more."""
+    """The page's message that a call is no longer waited for."""
 
     number: int
 

@@ -38,7 +38,7 @@ class _RegisteredModel:
         self._loader: ModelLoader | None = loader
 
     def __del__(self) -> None:
-        # Ray calls this when it lets the model go, and Python calls it again.
+        # Ray calls this when it drops the model, and Python calls it again.
         if self._loader is not None:
             self._loader.unload(self._key)
             self._loader = None
@@ -91,7 +91,7 @@ class Detector:
 
     @serve.multiplexed(max_num_models_per_replica=_MODELS)  # type: ignore[untyped-decorator]
     async def registered_model(self, model_id: str) -> _RegisteredModel:
-        """Tells Ray Serve that this detector has a model; the engine loads it."""
+        """Lets Ray Serve know that this detector has a model; the engine loads it."""
         return _RegisteredModel(model_id.partition("#")[0], self._engine.loader)
 
     async def report(self) -> DetectorReport:

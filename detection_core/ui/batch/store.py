@@ -72,7 +72,7 @@ class Batch:
     Attributes:
         visitor: The visitor who sent the images.
         spec: The model.
-        token: Its name, which nobody can guess: whoever knows it may see the results.
+        token: Its name, which cannot be guessed: whoever knows it may see the results.
         running: Images in which objects are being detected, by the browser's ids.
         images: Images with results, likewise.
     """

@@ -79,7 +79,7 @@ export function createBatchTable(table, { onOpen, onSelect }) {
   for (const heading of headings) {
     heading.querySelector("button")?.addEventListener("click", () => {
       const { sort: key = "" } = heading.dataset;
-      // Numbers are most telling from the top, names from their start.
+      // Numbers are sorted from the highest, names from their start.
       sorting = { key, ascending: sorting.key === key ? !sorting.ascending : key === "name" };
       draw(last.images, last.threshold, last.categories);
     });

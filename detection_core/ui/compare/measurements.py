@@ -69,6 +69,6 @@ class Measurements:
 
 
 def _measured_accuracy(spec: ModelSpec) -> float | None:
-    """Average precision of the boxes in percent; None in the fast precision and at other input sizes, for which nobody has measured it."""
+    """Average precision of the boxes in percent; None in fast precision and at other input sizes, where it has not been measured."""
     is_published = spec.precision is not Precision.FAST and spec.input_size is None and spec.slices is None
     return spec.metrics.get("box_map") if is_published else None

@@ -116,7 +116,7 @@ export function createPairTable(table, { onHover, onSelect }) {
   for (const header of headers) {
     const { sort: key = "" } = header.dataset;
     header.querySelector("button")?.addEventListener("click", () => {
-      // Numbers are most telling from the top; kinds and names from their start.
+      // Numbers are sorted from the highest; kinds and names from their start.
       const startsAscending = key === "kind" || key === "name";
       sorting = { key, ascending: sorting.key === key ? !sorting.ascending : startsAscending };
       sort();

@@ -45,7 +45,7 @@ class ComparisonRun:
         return any(candidate.job for candidate in self._candidates)
 
     def wait(self, seconds: float) -> bool:
-        """Waits for the next result, and takes over what there is.
+        """Waits for the next result, and collects what there is.
 
         Returns:
             Whether anything has changed.

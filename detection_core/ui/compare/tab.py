@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from itertools import count
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +13,22 @@ from gradio.data_classes import FileData
 from detection_core.engine import Cancelled, Engine, EngineError, Result, summarize, take_turns
 from detection_core.errors import UserError
 from detection_core.file_names import shortened
-from detection_core.formats import InvalidEntryError, ResultsFormatError, SeveralImagesError
 from detection_core.images.reading import ImageError, LoadedImage
 from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, get_model_spec
 from detection_core.models.model_key import ModelKey, state_of, usual_key
 from detection_core.ui.compare.candidate import Candidate
 from detection_core.ui.compare.download import KeptComparison, comparison_archive
 from detection_core.ui.compare.measurements import Measurements
+from detection_core.ui.compare.results_controls import ResultsControls
 from detection_core.ui.compare.results_files import ResultsFiles
 from detection_core.ui.compare.run import ComparisonRun
+from detection_core.ui.compare.updates import NOTHING, Update, failure, visible
 from detection_core.ui.compare.view import MAX_MODELS, CompareMessage, CompareSettings, CompareView, link_models, settings_from_link
 from detection_core.ui.components.example_strip import ExampleStrip
-from detection_core.ui.components.messages import ViewError, ViewStatus
+from detection_core.ui.components.messages import ViewStatus
 from detection_core.ui.components.model_picker import megabytes
 from detection_core.ui.components.model_slots import FEWEST, ModelSlots, slots_value
-from detection_core.ui.components.safe_image import NoAddresses, SafeImage, SafeText
+from detection_core.ui.components.safe_image import SafeImage
 from detection_core.ui.shared.events import CONCURRENT, QUIET
 from detection_core.ui.shared.examples import EXAMPLE_PATHS, EXAMPLES, clicked_example
 from detection_core.ui.shared.image_links import ImageLinks
@@ -42,21 +41,8 @@ from detection_core.ui.shared.visitor_store import VisitorStore
 _DEFAULT_MODELS = [COCO_MODEL, PERSON_MODEL]
 _POLL_SECONDS = 0.5
 _ROUNDS = 5
-_RESULTS_FILES = [".json", ".jsonl", ".gz"]
 # Comparisons, and results from files, of all visitors together.
 _KEPT = 128
-_IMPORT_HELP = "Results of another tool for this image, as COCO results JSON (Detectron2, Ultralytics …), become one more model."
-
-# View, name of the kept comparison, slots, button, cancel button.
-Update = tuple[Any, Any, Any, Any, Any]
-# Gradio takes a generator that yields nothing for an error.
-_NOTHING: Update = (gr.skip(),) * 5
-
-
-class _ResultsButton(gr.UploadButton, NoAddresses):
-    """An upload button that fetches no address."""
-
-    is_template = True
 
 
 class CompareTab:
@@ -72,6 +58,7 @@ class CompareTab:
     Attributes:
         comparisons: Where comparisons are kept.
         results_files: Where results from files are kept.
+        results_controls: The controls that add and remove them.
         slots: The models, for the page to refresh.
         inputs: Image, models, results from files and settings from a link.
         link_outputs: Outputs of `open_link`.
@@ -86,6 +73,7 @@ class CompareTab:
         self._measurements = Measurements()
         self.comparisons: VisitorStore[KeptComparison] = VisitorStore(ResultExpiredError, _KEPT)
         self.results_files = ResultsFiles(_KEPT)
+        self.results_controls = ResultsControls(self.results_files, self.compare)
 
     def layout(self) -> None:
         """Adds the components to the page being built."""
@@ -99,11 +87,7 @@ class CompareTab:
                 self.slots = ModelSlots(self._default_models(), self._engine.model_states())
                 self._compare_button = gr.Button("Compare", variant="primary")
                 self._cancel_button = gr.Button("Cancel", visible=False)
-                self._add_button = _ResultsButton("Add results from a file", file_types=_RESULTS_FILES, type="filepath", size="sm")
-                gr.Markdown(_IMPORT_HELP, elem_classes="fine-print")
-                self._image_id = SafeText(label="This image's id in the file", visible=False, max_length=200)
-                self._skip_button = gr.Button("Add it without invalid entries", size="sm", visible=False)
-                self._remove_button = gr.Button("Remove results from files", size="sm", visible=False)
+                self.results_controls.layout()
             with gr.Column(scale=1, min_width=320):
                 self._view = CompareView(can_keep=self._links.can_keep)
         self.inputs: list[Component] = [self._image, self.slots, self._files, self._link]
@@ -115,18 +99,14 @@ class CompareTab:
         Args:
             tab: The tab; opening it for the first time compares the models on the example.
         """
-        inputs, outputs = self.inputs, [self._view, self._comparison_name, self.slots, self._compare_button, self._cancel_button]
-        file_outputs = [*outputs, self._files, self._remove_button, self._image_id, self._skip_button]
+        inputs = self.inputs
+        outputs: list[Component] = [self._view, self._comparison_name, self.slots, self._compare_button, self._cancel_button]
         tab.select(self.compare_first, [self._comparison_name, *inputs], outputs, **CONCURRENT, **QUIET)
         gr.on([self._image.input, self._image.clear, self.slots.select], self.compare, inputs, outputs, **CONCURRENT, **QUIET)
         chosen = self._examples.select(self.choose_example, None, self._image, queue=False, **QUIET)
         chosen.then(self.compare, inputs, outputs, **CONCURRENT, **QUIET)
         self._compare_button.click(self.press_compare, inputs, outputs, **CONCURRENT, **QUIET)
-        file_events = [self._add_button.upload, self._image_id.submit]
-        file_inputs = [self._add_button, self._image_id, *inputs]
-        gr.on(file_events, self.add_results(skip_invalid=False), file_inputs, file_outputs, **CONCURRENT, **QUIET)
-        self._skip_button.click(self.add_results(skip_invalid=True), file_inputs, file_outputs, **CONCURRENT, **QUIET)
-        self._remove_button.click(self.remove_results, [self._image, self.slots, self._link], file_outputs, **CONCURRENT, **QUIET)
+        self.results_controls.wire(inputs, outputs)
         self._cancel_button.click(self.cancel, None, [self._view, self._cancel_button], queue=False, **QUIET)
         self._view.measure(self.measure, inputs, outputs, **CONCURRENT, **QUIET)
         self._view.keep(self.keep_image, self._image, self._view, concurrency_limit=4, **QUIET)
@@ -143,7 +123,7 @@ class CompareTab:
     ) -> Iterator[Update]:
         """Downloads missing weights and compares, or says that there is no image."""
         if path is None:
-            yield _failure("No image yet", "Drop, paste or choose an image, or choose one of the examples."), *_NOTHING[1:]
+            yield failure("No image yet", "Drop, paste or choose an image, or choose one of the examples."), *NOTHING[1:]
             return
         yield from self._compare(path, keys, files, link, visitor_of(request, "compare"), may_download=True)
 
@@ -152,61 +132,9 @@ class CompareTab:
     ) -> Iterator[Update]:
         """Compares when the tab is opened for the first time, which is when there is no comparison yet."""
         if name:
-            yield _NOTHING
+            yield NOTHING
             return
         yield from self.compare(path, keys, files, link, request)
-
-    def add_results(self, *, skip_invalid: bool) -> Callable[..., Iterator[tuple[Any, ...]]]:
-        """Returns the handler that reads a results file and compares with it.
-
-        It asks for the image's id if the file holds results for several images, and offers to read a file without its invalid entries.
-
-        Args:
-            skip_invalid: Whether invalid entries are left out.
-        """
-
-        # Not a partial, in which Gradio does not find the request.
-        def add(
-            file: str | None,
-            image_id: str | None,
-            path: str | None,
-            keys: list[str],
-            files: list[str],
-            link: Mapping[str, Any],
-            request: gr.Request,
-        ) -> Iterator[tuple[Any, ...]]:
-            title = Path(file or "").name
-            try:
-                if file is None:
-                    raise ResultsFormatError("The upload has failed. Choose the file again.")
-                if path is None:
-                    raise ImageError("First choose the image that the results are for.")
-                name = self.results_files.add(
-                    Path(file),
-                    read_upload(path),
-                    image_id or "",
-                    file_name=Path(path).name,
-                    skip_invalid=skip_invalid,
-                    compared=_classes_of(keys),
-                )
-            except SeveralImagesError as error:
-                failure = _failure(f"Which of the images in “{title}” is this?", str(error))
-                yield failure, *_NOTHING[1:], gr.skip(), gr.skip(), _visible(True), _visible(False)
-                return
-            except (UserError, OSError) as error:
-                failure = _failure(f"“{title}” cannot be used", str(error))
-                yield failure, *_NOTHING[1:], gr.skip(), gr.skip(), gr.skip(), _visible(isinstance(error, InvalidEntryError))
-                return
-            files = [*files, name]
-            for update in self.compare(path, keys, files, link, request):
-                yield *update, files, _visible(True), gr.update(visible=False, value=""), _visible(False)
-
-        return add
-
-    def remove_results(self, path: str | None, keys: list[str], link: Mapping[str, Any], request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        """Compares without results from files."""
-        for update in self.compare(path, keys, [], link, request):
-            yield *update, [], _visible(False), gr.update(visible=False, value=""), _visible(False)
 
     def measure(
         self, path: str | None, keys: list[str], files: list[str], link: Mapping[str, Any], request: gr.Request
@@ -222,25 +150,24 @@ class CompareTab:
             if path is None or not here:
                 raise EngineError("None of these models is on this machine yet. Press the button beside the image to download them.")
             loaded = read_upload(path)
-            numbers = count()
             specs = [get_model_spec(key) for key in here]
             for spec, job in take_turns(self._engine, loaded, specs, rounds=_ROUNDS, visitor=visitor):
                 # Between two runs there may be no job that could be cancelled.
                 if not (self._turns.is_current(visitor, turn) and self._measurement_turns.is_current(visitor, measurement)):
                     job.cancel()
                     raise Cancelled
-                text = f"Measuring {spec.title}, round {next(numbers) // len(here) + 1} of {_ROUNDS}"
                 done = sum(map(len, results.values()))
+                text = f"Measuring {spec.title}, round {done // len(here) + 1} of {_ROUNDS}"
                 status = ViewStatus(stage="run", text=text, done=done, total=_ROUNDS * len(here))
-                yield CompareMessage(status=status), *_NOTHING[1:4], _visible(True)
+                yield CompareMessage(status=status), *NOTHING[1:4], visible(True)
                 results[spec.key].append(job.result())
         except Cancelled:
             # Without a status: the last one may have come after the message of `cancel`.
-            yield (CompareMessage(), *_NOTHING[1:4], _visible(False)) if self._turns.is_current(visitor, turn) else _NOTHING
+            yield (CompareMessage(), *NOTHING[1:4], visible(False)) if self._turns.is_current(visitor, turn) else NOTHING
             return
         except UserError as error:
-            failure = _failure("The models cannot be measured", str(error)), *_NOTHING[1:4], _visible(False)
-            yield failure if self._turns.is_current(visitor, turn) else _NOTHING
+            failed = failure("The models cannot be measured", str(error)), *NOTHING[1:4], visible(False)
+            yield failed if self._turns.is_current(visitor, turn) else NOTHING
             return
         for key, runs in results.items():
             if measured := summarize(runs):
@@ -253,7 +180,7 @@ class CompareTab:
         visitor = visitor_of(request, "compare")
         self._measurement_turns.begin(visitor)
         self._engine.cancel_visitor(visitor)
-        return CompareMessage(notes=[CANCELLED]), _visible(False)
+        return CompareMessage(notes=[CANCELLED]), visible(False)
 
     def choose_example(self, event: gr.EventData) -> str:
         """The clicked example, for the image input."""
@@ -265,7 +192,7 @@ class CompareTab:
             comparison = self.comparisons.find(name)
             archive = comparison_archive(comparison, settings)
         except UserError as error:
-            return _failure("The comparison cannot be saved", str(error))
+            return failure("The comparison cannot be saved", str(error))
         file_name = f"{shortened(comparison.image_path.stem, 200)}_comparison.zip"
         return CompareMessage(download=FileData(path=serve_bytes(archive, file_name, self._view)), download_name=file_name)
 
@@ -276,7 +203,7 @@ class CompareTab:
                 raise ImageError("Choose the image again.")
             return CompareMessage(link_name=self._links.keep(read_upload(path)))
         except (UserError, OSError) as error:
-            return _failure("The image cannot be kept", error.strerror or "" if isinstance(error, OSError) else str(error))
+            return failure("The image cannot be kept", error.strerror or "" if isinstance(error, OSError) else str(error))
 
     def open_link(self, request: gr.Request) -> tuple[Any, ...] | None:
         """Values for `link_outputs` if the page was opened through a link to a comparison; otherwise None."""
@@ -311,12 +238,12 @@ class CompareTab:
         turn = self._turns.begin(visitor)
         self._engine.cancel_visitor(visitor)
         if path is None:
-            yield None, "", *self._model_parts(keys), _visible(False)
+            yield None, "", *self._model_parts(keys), visible(False)
             return
         try:
             loaded = read_upload(path)
         except ImageError as error:
-            yield CompareMessage(error=explain(error, "")), gr.skip(), *self._model_parts(keys), _visible(False)
+            yield CompareMessage(error=explain(error, "")), gr.skip(), *self._model_parts(keys), visible(False)
             return
         run, notes = self._begin_run(Path(path), loaded, keys, files, visitor, may_download=may_download)
         image_file = shown_file(path, loaded, self._view)
@@ -324,17 +251,17 @@ class CompareTab:
         changed = True
         while run.is_waiting:
             if not self._turns.is_current(visitor, turn):
-                yield _NOTHING
+                yield NOTHING
                 return
             if changed:
-                yield run.message(image_file, self._links.name(loaded), notes, link), name, *_NOTHING[2:4], _visible(True)
+                yield run.message(image_file, self._links.name(loaded), notes, link), name, *NOTHING[2:4], visible(True)
             changed = run.wait(_POLL_SECONDS)
             if changed:
                 self.comparisons.put(run.kept(), token=name)
         if not self._turns.is_current(visitor, turn):
-            yield _NOTHING
+            yield NOTHING
             return
-        yield run.message(image_file, self._links.name(loaded), notes, link), name, *self._model_parts(keys), _visible(False)
+        yield run.message(image_file, self._links.name(loaded), notes, link), name, *self._model_parts(keys), visible(False)
 
     def _begin_run(
         self, path: Path, loaded: LoadedImage, keys: Sequence[str], files: Sequence[str], visitor: str, *, may_download: bool
@@ -343,21 +270,3 @@ class CompareTab:
         imported, notes = self.results_files.for_image(files, loaded, MAX_MODELS - len(keys))
         candidates = [Candidate(key, self._engine, loaded, visitor=visitor, may_download=may_download) for key in keys]
         return ComparisonRun(path, loaded, candidates, imported, self._measurements), notes
-
-
-def _classes_of(keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The classes by label of those models that exist, by their titles."""
-    classes = {}
-    for key in keys:
-        with suppress(UserError):  # The view reports a model that is gone.
-            spec = get_model_spec(key)
-            classes[spec.title] = spec.categories
-    return classes
-
-
-def _failure(title: str, text: str) -> CompareMessage:
-    return CompareMessage(error=ViewError(title=title, text=text))
-
-
-def _visible(visible: bool) -> Any:
-    return gr.update(visible=visible)

@@ -12,7 +12,7 @@ export const FRAME_KEYS = "left and right choose objects, plus and minus zoom, a
 export const WHY = {
   default: "Scores of different families mean different things: 0.5 from one can be as sure as 0.3 from another. So each model is cut at its default threshold.",
   same: "One threshold for all is fair within a family only: scores of different families mean different things.",
-  top: "The same number of boxes from each model, its surest: fair where scores mean different things, as they do across families.",
+  top: "The same number of boxes from each model, those with its highest scores: fair where scores mean different things, as they do across families.",
   own: "A threshold for each model, because scores of different families mean different things.",
 };
 

@@ -88,7 +88,7 @@ def mounting_script(name: str, constants: Mapping[str, Any]) -> str:
 
     Args:
         name: The module, such as "detect/view.js"; it exports `mount`.
-        constants: What Python tells the module once and for all.
+        constants: What Python passes to the module once.
     """
     return f"""\
 element.style.visibility = "hidden";

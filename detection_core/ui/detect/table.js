@@ -81,7 +81,7 @@ export function createTable(scroller, { onHover, onSelect }) {
 
   /** @param {string} key */
   function sortBy(key) {
-    // Numbers are most telling from the top; ranks and names from their start.
+    // Numbers are sorted from the highest; ranks and names from their start.
     const startsAscending = key === "rank" || key === "class";
     sorting = { key, ascending: sorting.key === key ? !sorting.ascending : startsAscending };
     sort();

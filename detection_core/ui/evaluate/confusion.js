@@ -3,7 +3,7 @@
 /** @typedef {{ object: number, detection: number }} Entry an annotated object and its detection; -1 where there is none */
 
 /**
- * Label 0 stands for no object: its row has the invented ones, its column the missed ones.
+ * Label 0 stands for no object: its row has the false positives, its column the missed objects.
  * @param {EvaluatedDetections} detections
  * @param {EvaluatedObjects} objects
  * @param {(label: number) => number} thresholdOf

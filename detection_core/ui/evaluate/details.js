@@ -46,7 +46,7 @@ export function createDetails(ui, state) {
         return row;
       }),
     );
-    setText(ui.errorWords, `AP50 is ${figure(ap)}. Each bar is what it would gain if all errors of that kind were mended and nothing else, at an IoU of 0.5 and down to the lowest score (after TIDE, Bolya et al. 2020).`);
+    setText(ui.errorWords, `AP50 is ${figure(ap)}. Each bar is what it would gain if all errors of that kind were corrected and nothing else, at an IoU of 0.5 and down to the lowest score (after TIDE, Bolya et al. 2020).`);
   }
 
   /** @param {string} size */

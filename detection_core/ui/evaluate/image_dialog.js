@@ -108,7 +108,7 @@ export function createImageDialog(dialog, state, server) {
     image.setImage({ image: /** @type {FileData} */ ({ url: shapes.url }), width, height });
     ui.image.alt = `${name} with what is annotated and what ${title} detects`;
     image.setObjects(/** @type {any} */ ({ objects, edges: shapes.edges, keypoint_names: shapes.keypoint_names }));
-    // Outlines say more, and boxes would hide them.
+    // Polygons show more, and boxes would hide them.
     image.setStyle(/** @type {any} */ ({ masks: true, contours: true, boxes: result.iou_type !== "segm", skeletons: true, labels: true, opacity: 0.3 }));
     image.setKeypointThreshold(0);
     setText(ui.imageWords, `${counted(annotated, "object")} annotated, ${objects.length - annotated} detected by ${title}.`);

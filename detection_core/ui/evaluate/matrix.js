@@ -26,11 +26,11 @@ export function createMatrix(ui, state, onChoose) {
     head.append(corner, ...labels.map((label) => headCell("col", nameOf(label, "missed"))));
     const rows = labels.map((annotated) => {
       const row = make("tr");
-      row.append(headCell("row", nameOf(annotated, "invented")));
+      row.append(headCell("row", nameOf(annotated, "false positive")));
       const sum = rowSum(annotated, classes);
       for (const detected of labels) {
         const count = cells.get(annotated * classes + detected)?.length ?? 0;
-        row.append(cellOf(annotated, detected, count, sum, `${nameOf(annotated, "invented")} detected as ${nameOf(detected, "nothing")}`));
+        row.append(cellOf(annotated, detected, count, sum, `${nameOf(annotated, "nothing")} detected as ${nameOf(detected, "nothing")}`));
       }
       return row;
     });
@@ -88,7 +88,7 @@ export function createMatrix(ui, state, onChoose) {
       const { cell, result } = state;
       if (!cell || !result) return "";
       const [annotated, detected] = [result.categories[cell.annotated], result.categories[cell.detected]];
-      if (!cell.annotated) return `${detected}, invented`;
+      if (!cell.annotated) return `${detected}, false positive`;
       return cell.detected ? (cell.annotated === cell.detected ? `${annotated}, found` : `${annotated} taken for ${detected}`) : `${annotated}, missed`;
     },
   };

@@ -2,7 +2,7 @@
 
 const MOST_EXACT = 1000;
 
-/** @typedef {{ found: boolean[], wrong: number[], invented: number[][] }} Outcome of each object, and by image: how many wrong ones, and which */
+/** @typedef {{ found: boolean[], wrong: number[], unmatched: number[][] }} Outcome of each object, and by image: how many wrong ones, and which */
 /** @typedef {{ image: number, errorsA: number, errorsB: number }} ImageDifference */
 
 /**
@@ -15,14 +15,14 @@ const MOST_EXACT = 1000;
 export function outcomeOf(detections, objects, images, thresholdOf) {
   const found = new Array(objects.label.length).fill(false);
   /** @type {number[][]} */
-  const invented = Array.from({ length: images }, () => []);
+  const unmatched = Array.from({ length: images }, () => []);
   const { score, label, image, partner, ignored } = detections;
   for (let i = 0; i < score.length; i++) {
     if (score[i] < thresholdOf(label[i])) continue;
     if (partner[i] >= 0) found[partner[i]] = true;
-    else if (!ignored[i]) invented[image[i]].push(i);
+    else if (!ignored[i]) unmatched[image[i]].push(i);
   }
-  return { found, wrong: invented.map((list) => list.length), invented };
+  return { found, wrong: unmatched.map((list) => list.length), unmatched };
 }
 
 /** @param {Outcome} a @param {Outcome} b @param {EvaluatedObjects} objects */

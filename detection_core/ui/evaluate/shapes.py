@@ -13,7 +13,7 @@ from detection_core.evaluation import Evaluated
 from detection_core.ui.components.messages import view_edges
 from detection_core.ui.evaluate.payload import shown_order
 
-# Outlines are traced on a grid of about so many cells along an image's longer side.
+# Polygons are traced on a grid of about so many cells along an image's longer side.
 _GRID = 400
 # A labeled keypoint is certain: the view takes logits.
 _CERTAIN = 10.0

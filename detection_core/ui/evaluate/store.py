@@ -44,7 +44,7 @@ class VisitorEvaluation:
         run: The latest finished run.
         results: What has been computed from it, by what is compared.
         running: How many runs of models on it are in progress.
-        token: Its name, which nobody can guess: whoever knows it may see the results.
+        token: Its name, which cannot be guessed: whoever knows it may see the results.
     """
 
     visitor: str

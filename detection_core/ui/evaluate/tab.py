@@ -182,7 +182,7 @@ class EvaluateTab:
         order = EvaluateOrder.from_client(event._data)
         try:
             if order.format not in FILES:
-                raise EvaluationError("There is no such file. Choose one of the menu.")
+                raise EvaluationError("There is no such file. Choose one from the menu.")
             evaluated = evaluated_of(self.evaluations.find(order.evaluation), order.iou_type)
             folder = Path(self._view.GRADIO_CACHE) / secrets.token_hex(16)
             write_report(with_thresholds(evaluated, order.thresholds), folder, iou=order.iou)

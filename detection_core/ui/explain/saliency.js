@@ -94,7 +94,7 @@ export function createSaliency({ call, drawImage }) {
     setBusy(false);
     call("saliency_cost", {}).then((answer) => {
       seconds = answer.seconds ?? 0;
-      if (answer.error) setText(cost, "How long it takes cannot be said now.");
+      if (answer.error) setText(cost, "How long it takes is not known yet.");
       else describe();
     });
   }

@@ -1,4 +1,4 @@
-"""ASGI middleware that asks for a name and a password before anything but the sign of life."""
+"""ASGI middleware that asks for a name and a password on all routes but `/healthz`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from detection_core.ui.hosting.health import ALIVE
 
-# Gradio asks itself for the second one when it starts, without credentials; it begins the queue and tells nothing.
+# Gradio asks itself for the second one when it starts, without credentials; it begins the queue and reveals nothing.
 _OPEN = frozenset({ALIVE, "/gradio_api/startup-events"})
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="Detection Explorer", charset="UTF-8"', "Cache-Control": "no-store"}
 

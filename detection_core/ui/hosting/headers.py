@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Browsers may fetch from this server only, so that not even a script that somebody manages to inject can send anything elsewhere.
+# Browsers may fetch from this server only, so that not even an injected script can send anything elsewhere.
 _POLICY = {
     "default-src": "'self'",
     # Gradio's page begins with scripts in its HTML whose text differs by request, and makes functions of components' and events' scripts.
@@ -27,7 +27,7 @@ _POLICY = {
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
-    # The camera for the Live tab and for taking an image; nothing else that watches or locates anybody.
+    # The camera for the Live tab and for taking an image; nothing else that records or locates visitors.
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), display-capture=(), payment=(), usb=(), serial=(), hid=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     # Other sites can neither show a visitor's images nor measure them.

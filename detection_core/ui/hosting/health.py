@@ -19,7 +19,7 @@ from detection_core.models.model_key import usual_key
 
 ALIVE = "/healthz"
 READY = "/readyz"
-# Seconds: so often a model runs at most however often somebody asks, and so long it may take.
+# Seconds between two runs of a model, however often the route is requested, and the longest that a run may take.
 _FRESH = 5.0
 _PATIENCE = 10.0
 _NOT_STORED = {"Cache-Control": "no-store"}
@@ -53,7 +53,7 @@ class Health:
         return PlainTextResponse(reason or "ready\n", 503 if reason else 200, headers=_NOT_STORED)
 
     async def _why_not_ready(self) -> str:
-        """Why no model answers, or "": everybody who asks at the same time shares one run."""
+        """Why no model answers, or "": requests at the same time share one run."""
         if self._clock() - self._answered < _FRESH:
             return ""
         try:

@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from detection_core.engine import Engine
-from detection_core.models.model_key import ModelKey
+from detection_core.models.model_key import weights_key
 from detection_core.models.spec import ModelSpec
 from detection_core.ui.shared.session import Place
 
@@ -30,7 +30,7 @@ def action_of(visitor: str) -> str:
 
 def model_label(spec: ModelSpec) -> str:
     """The model's key in the catalog without its size; users choose the names of their own files, so those share one label."""
-    return OWN_MODEL if spec.source == "user" else str(ModelKey.parse(spec.key).weights)
+    return OWN_MODEL if spec.source == "user" else weights_key(spec.key)
 
 
 class Metrics:
@@ -77,7 +77,7 @@ class Metrics:
 
 
 class _Gauges(Collector):
-    """The values that are read when somebody asks for them."""
+    """The values that are read when they are requested."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -29,7 +29,7 @@ def middleware(
     Args:
         monitor: Counts responses; None counts none.
         largest_file: Size of the largest upload accepted, in bytes.
-        auth: Names and passwords that all routes but the sign of life ask for; none let everybody in.
+        auth: Names and passwords that all routes but `/healthz` ask for; without any, all are open.
         allowed_origins: Other sites whose scripts may use the server.
         frame_ancestors: Other sites that may embed the page.
     """

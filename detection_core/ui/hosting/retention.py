@@ -31,7 +31,7 @@ class FileOwner(Protocol):
     """A store whose entries have files that must stay or go together."""
 
     def files(self) -> Mapping[Path, str | None]:
-        """Files and folders in use, each with the token of its entry, or None while something is at work on it."""
+        """Files and folders in use, each with the token of its entry, or None while it is being worked on."""
 
     def remove(self, token: str, *, evicted: bool = False) -> None:
         """Removes an entry, which deletes its folder soon."""

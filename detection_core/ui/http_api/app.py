@@ -50,7 +50,7 @@ from detection_core.visualization import AnnotationStyle
 
 PREFIX = "/api/v1"
 _LONGEST_NAME = 60
-# Seconds between two looks at whether a client is still there.
+# Seconds between two checks of whether a client is still there.
 _EVERY = 0.5
 _Value = TypeVar("_Value")
 _DESCRIPTION = "Object detection with torchvision's models. Send an image, and get what a model sees in it."
@@ -142,7 +142,7 @@ def build_http_api(service: Service, fetcher: ImageFetcher | None = None) -> Fas
         """Of `precisions`, “exact” is the model under its own key; “ssd300_vgg16@fast” is one in the precision “fast”.
 
         `input_sizes` are the smallest and the largest of which one may be appended, as in “fcos_resnet50_fpn@480px”; SSDs have none. All
-        models look in slices of 640 pixels, say, beside the whole image, if “@slices640” is appended.
+        models run on slices of 640 pixels, say, beside the whole image, if “@slices640” is appended.
         """
         return JSONResponse(await to_thread.run_sync(service.models))
 

@@ -20,13 +20,11 @@ from detection_core.visualization import AnnotationStyle
 
 _MODEL = (
     "Key of the model, as `/models` lists them; “KEY@fast” is the model in the precision “fast”, “KEY@480px” at the input size 480, and "
-    "“KEY@fast@480px” both; “KEY@slices640” looks in slices of 640 pixels, too."
+    "“KEY@fast@480px” both; “KEY@slices640” runs on slices of 640 pixels, too."
 )
-_INPUT_SIZE = (
-    "Pixels to which the shorter side of the image is resized before the model looks; without it, as trained. SSDs have one size only."
-)
+_INPUT_SIZE = "Pixels to which the shorter side of the image is resized for the model; without it, as trained. SSDs have one size only."
 _SLICES = (
-    "Side in pixels of overlapping slices in which the model looks beside the whole image, to find small objects in large images; without "
+    "Side in pixels of overlapping slices on which the model runs beside the whole image, to find small objects in large images; without "
     "it, none."
 )
 # What a short name stands for, besides the formats themselves.

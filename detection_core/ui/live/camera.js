@@ -74,7 +74,7 @@ export function cameraName(label, number) {
 /** Why there cannot be a camera here at all, or null. */
 export function cameraObstacle() {
   if (navigator.mediaDevices) return null;
-  if (window.isSecureContext) return { title: "This browser gives pages no camera", text: "Try a current Chrome, Edge, Firefox or Safari." };
+  if (window.isSecureContext) return { title: "This browser gives pages no access to cameras", text: "Try a current Chrome, Edge, Firefox or Safari." };
   return { title: "The connection is not secure", text: "Browsers give the camera only to pages at https:// or http://localhost. Open this page at such an address." };
 }
 
@@ -82,11 +82,11 @@ export function cameraObstacle() {
 export function explainCamera(error) {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
   const again = "Then press Start again.";
-  const embedded = window.self === window.top ? "" : " If nothing asks: this page is part of another one; open it in a tab of its own.";
+  const embedded = window.self === window.top ? "" : " If the browser does not ask: this page is embedded in another one; open it in a tab of its own.";
   /** @type {Record<string, string[]>} */
   const known = {
     NotAllowedError: /system/i.test(message)
-      ? ["The system keeps the camera from this browser", `Allow it in the system's privacy settings. ${again}`]
+      ? ["The system does not let this browser use the camera", `Allow it in the system's privacy settings. ${again}`]
       : ["The camera is not allowed", `Click the camera or the lock beside the address and allow the camera for this page. ${again}${embedded}`],
     NotFoundError: ["No camera was found", `Connect one, or switch it on. ${again}`],
     NotReadableError: ["The camera cannot be read", `Another program may be using it: close that one. ${again}`],

@@ -147,7 +147,7 @@ def read_frame(image: object) -> LoadedImage:
 async def _wait(job: Job, stream: LiveStream) -> None:
     """Waits for a job without occupying one of the server's few threads."""
     done = asyncio.wrap_future(job.future)
-    # Otherwise asyncio logs an error that nobody has retrieved.
+    # Otherwise asyncio logs that the error was never retrieved.
     done.add_done_callback(lambda future: future.cancelled() or future.exception())
     waited = 0.0
     while not done.done() and waited < (_LONG_PATIENCE if stream.has_answered and job.state.stage is Stage.RUN else _PATIENCE):

@@ -66,7 +66,7 @@ class LiveStream:
         heard_s: When the browser's latest request came.
         number: Streams with smaller numbers are before it in the queue.
         tracker: Gives objects their identities.
-        token: Its name, which nobody can guess.
+        token: Its name, which cannot be guessed.
         frames: Frames in which objects are being detected, by the browser's numbers.
         time_s: When the latest frame that the tracker has processed was captured.
         has_answered: Whether there has been a result.

@@ -165,7 +165,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
 
   /** At intervals: updates the meter, and stops if the view is out of sight. */
   function check() {
-    if (!ui.root.isConnected || ui.root.offsetParent === null) stop("Stopped, because you looked elsewhere");
+    if (!ui.root.isConnected || ui.root.offsetParent === null) stop("Stopped, because you opened another tab");
     else meter.draw(performance.now());
   }
 

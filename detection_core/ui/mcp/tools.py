@@ -26,7 +26,7 @@ _IMAGE_OR_URL = "The image as base64 or a data: URL, or the http(s) address of a
 _DETAILS = "Whether the JSON has everything, also polygons, keypoints, all classes and how the result came about, which is long."
 _MODEL = (
     "Key of the model, as list_models gives it; “KEY@fast” is one in the precision “fast”, “KEY@480px” one at the input size 480, and "
-    "“KEY@slices640” one that also looks in slices of 640 pixels, for small objects in large images."
+    "“KEY@slices640” one that also runs on slices of 640 pixels, for small objects in large images."
 )
 # What of the JSON is long and rarely wanted.
 _LONG = {"format", "categories", "category_ids", "keypoint_names", "mask_size", "provenance", "recipe"}

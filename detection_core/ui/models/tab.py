@@ -51,7 +51,7 @@ class ModelsTab:
         """Connects the events.
 
         Args:
-            tab: The tab; its chart is drawn when somebody opens it.
+            tab: The tab; its chart is drawn when it is opened.
         """
         tab.select(chart, None, self._chart, queue=False, **QUIET)
 
@@ -73,7 +73,7 @@ def chart_points() -> list[ChartPoint]:
 
     For torchvision's models these are the published average precisions of their tasks, of boxes only if a model has no other task. For
     built-in models these are all precisions, as hollow points, because they were measured on other images. Users' models are left out,
-    because nobody knows on which images they were measured.
+    because it is unknown on which images they were measured.
     """
     from detection_core.visualization.charts import ChartPoint
 

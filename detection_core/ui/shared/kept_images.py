@@ -12,7 +12,7 @@ from PIL import Image
 
 from detection_core.images.reading import encode_jpeg
 
-# Nobody can guess a name: who knows it has seen the image.
+# A name cannot be guessed: whoever knows it has seen the image.
 _NAME = re.compile(r"[0-9a-f]{32}")
 _QUALITY = 95
 
@@ -46,7 +46,7 @@ class KeptImages:
         data = encode_jpeg(image, _QUALITY)
         name = hashlib.sha256(data).hexdigest()[:32]
         path = self._path(name)
-        # Under another name first, so that nobody opens an unfinished file.
+        # Under another name first, so that no request reads an unfinished file.
         unfinished = path.with_suffix(".part")
         with self._lock:
             unfinished.write_bytes(data)

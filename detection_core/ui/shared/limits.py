@@ -103,7 +103,7 @@ class BodyLimit:
                 is_answered = True
                 await send(message)
 
-        # A client that has gone is not a defect: there is nobody to respond to.
+        # A client that has disconnected is not a defect, and gets no response.
         with suppress(ClientDisconnect):
             await self._app(scope, limited, unless_refused)
 

@@ -13,7 +13,7 @@ _Entry = TypeVar("_Entry")
 
 
 def new_token() -> str:
-    """A name that nobody can guess: whoever knows it may see what is kept under it."""
+    """A name that cannot be guessed: whoever knows it may see what is kept under it."""
     return secrets.token_urlsafe(16)
 
 
@@ -101,7 +101,7 @@ class VisitorStore(Generic[_Entry]):
                 self.remove(token)
 
     def remove_unused(self, seconds: float) -> None:
-        """Removes entries that nobody has used for so long, unless something is still at work on them."""
+        """Removes entries that have not been used for so long, unless they are still being worked on."""
         with self._lock:
             latest = self._clock() - seconds
             for token in [token for token, used in self._used.items() if used < latest and self._may_be_evicted(self._entries[token])]:

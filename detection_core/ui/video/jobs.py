@@ -56,7 +56,7 @@ class VideoJob:
 
     Attributes:
         visitor: The visitor who waits for it.
-        work: Runs in a thread of its own; it has to check `cancelled` now and then.
+        work: Runs in a thread of its own; it has to check `cancelled` from time to time.
         state: Its state.
     """
 

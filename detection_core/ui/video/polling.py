@@ -13,7 +13,7 @@ from detection_core.ui.video.work import VideoExpiredError, VideoStore
 # Short enough for the timeout of any proxy.
 _PATIENCE = 1.0
 _POLL_SECONDS = 0.05
-# Nobody reads figures that change more often.
+# Figures that change more often cannot be read.
 _MIN_WAIT = 0.2
 
 Response = dict[str, Any]

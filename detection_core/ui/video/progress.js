@@ -60,7 +60,7 @@ export function progressOf({ sending, work, source, model }) {
 function workingNow({ kind, answer, stopping }, title) {
   if (stopping) return { text: "Ending after this frame", share: null };
   if (!answer) return { text: kind === "draw" ? "Drawing again" : "Beginning", share: null };
-  if (answer.stage === "waiting") return { text: answer.ahead === 1 ? "1 video is before yours" : `${answer.ahead} videos are before yours`, share: null };
+  if (answer.stage === "waiting") return { text: answer.ahead === 1 ? "1 video is ahead of yours" : `${answer.ahead} videos are ahead of yours`, share: null };
   const { status, progress } = answer;
   if (status) return { text: status.text, share: status.total ? clamp((status.done ?? 0) / status.total, 0, 1) : null };
   if (!progress) return { text: kind === "draw" ? "Drawing again" : `${title} is starting`, share: null };

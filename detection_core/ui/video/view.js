@@ -162,7 +162,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     panel.draw();
     drawAction();
     drawWorking(ui, state);
-    if (counts.draw() && outcome) menu.setAvailable(formatsFor(outcome), "This format is about objects that are followed: turn that on and draw again.");
+    if (counts.draw() && outcome) menu.setAvailable(formatsFor(outcome), "This format needs tracked objects: turn tracking on and draw again.");
     showLines(ui.notes, source ? state.notes : []);
     screen.draw();
   }

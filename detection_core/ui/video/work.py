@@ -81,7 +81,7 @@ class VisitorVideo:
         video: The uploaded file.
         name: What the visitor calls it.
         folder: Where its records and videos are; it is deleted with the video.
-        token: Its name, which nobody can guess: whoever knows it may see the results.
+        token: Its name, which cannot be guessed: whoever knows it may see the results.
         upload: Which upload of that file it is, see `version_of`.
         job: The current job on it, or the latest.
         records: All detections.
@@ -128,7 +128,7 @@ class VideoStore(VisitorStore[VisitorVideo]):
             return video
 
     def files(self) -> dict[Path, str | None]:
-        """Uploads and folders of the videos, each with the token of its video, or None while something is at work on it."""
+        """Uploads and folders of the videos, each with the token of its video, or None while it is being worked on."""
         with self._lock:
             return {
                 path: token if self._may_be_evicted(video) else None
@@ -157,7 +157,7 @@ class VideoStore(VisitorStore[VisitorVideo]):
             self._delete_upload(video)
 
     def _delete_upload(self, video: VisitorVideo) -> None:
-        """Deletes the uploaded file, unless another video uses it, or somebody has just uploaded the same file again."""
+        """Deletes the uploaded file, unless another video uses it, or the same file has just been uploaded again."""
         path = video.video.path
         with self._lock, suppress(OSError):
             if version_of(path) == video.upload and all(kept.video.path != path for kept in self._entries.values()):

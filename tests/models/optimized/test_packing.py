@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from benchmarks.random_models import calibrated_module
-from detection_core.models.loader import size_in_memory
 from detection_core.models.optimized import optimize
 from detection_core.models.optimized.convolution import OneDnnConvolution, through_onednn
 from detection_core.models.optimized.packing import packed_size
+from detection_core.models.residents import size_in_memory
 
 
 def packing(conv: nn.Conv2d, sizes: int = 1) -> OneDnnConvolution:

@@ -65,7 +65,7 @@ def test_a_batch_that_is_too_large_alone_says_so_and_stays():
         store.keep(batch, key, make_image())
     with pytest.raises(BatchFullError, match="no room"):
         store.keep(batch, "3", make_image())
-    # In place of an earlier result there is room, and where one was let go.
+    # In place of an earlier result there is room, and where one was dropped.
     store.keep(batch, "2", make_image("b.png"))
     store.forget(batch, ["1", "unknown"])
     store.keep(batch, "3", make_image())

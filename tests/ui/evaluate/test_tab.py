@@ -39,7 +39,7 @@ OBJECTS = sum(len(image.annotations) for image in read_dataset(SAMPLE).images)
 
 
 def find_all(image: LoadedImage, spec: ModelSpec) -> Detections:
-    """A perfect model, but for one invented object on every image: it looks up the annotations of images of that size."""
+    """A perfect model, but for one false positive on every image: it looks up the annotations of images of that size."""
     size = image.image.size
     dataset = read_dataset(SAMPLE)
     known = [entry for each in dataset.images if each.size == size for entry in each.annotations]
@@ -239,7 +239,7 @@ def test_files_are_downloaded_at_the_visitors_thresholds(visit, file):
     assert path.name == message.download_name
     if file == "metrics":
         metrics = json.loads(path.read_text())["models"][COCO_MODEL]
-        # What is invented is called a person.
+        # The false positive is called a person.
         assert (metrics["at_threshold"]["threshold"], metrics["at_threshold"]["wrong"]) == (0.25, 0)
         assert metrics["class_thresholds"] == {"person": 0.95}
     if file == "classes":

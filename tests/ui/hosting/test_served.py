@@ -1,4 +1,4 @@
-"""One server as a public host runs it, over real HTTP: what it lets in, tells, counts, logs and forgets."""
+"""One server as a public host runs it, over real HTTP: what it admits, reveals, counts, logs and forgets."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _NOT_THE_PAGE = {
 # Lower layers whose errors reach the page.
 _BELOW = [
     *("images", "video/io", "slicing/grid.py", "engine/open_jobs.py", "engine/ray/user_weights.py"),
-    *(f"models/{name}.py" for name in ("download", "input_size", "loader", "spec", "weights")),
+    *(f"models/{name}.py" for name in ("download", "input_size", "loader", "prepare", "spec", "weights")),
 ]
 # What cannot be collected, one a line: sentences that Python and the modules put together from parts, and Gradio's own.
 _COMPOSED = Path(__file__).with_name("composed.txt")

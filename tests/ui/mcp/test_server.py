@@ -73,7 +73,7 @@ def connected(address: str, **options: Any) -> Client:
     return Client(streamable_http_client(f"{address}/mcp", http_client=httpx2.AsyncClient(auth=AUTH, timeout=60)), **options)
 
 
-def picture(result: Any) -> Image.Image:
+def image_in(result: Any) -> Image.Image:
     (drawn,) = [each for each in result.content if each.type == "image"]
     assert drawn.mime_type == "image/jpeg"
     return Image.open(io.BytesIO(base64.b64decode(drawn.data)))
@@ -101,7 +101,7 @@ def test_detects_what_python_detects(address, sent):
     np.testing.assert_array_equal(found.boxes, expected.boxes)
     np.testing.assert_array_equal(found.masks, expected.masks)
     assert json.loads(result.content[0].text) == result.structured_content
-    drawn, original = picture(result), Image.open(IMAGE)
+    drawn, original = image_in(result), Image.open(IMAGE)
     assert drawn.size == original.size
     assert np.abs(np.asarray(drawn, float) - np.asarray(original.convert("RGB"), float)).max() > 100
 
@@ -120,7 +120,7 @@ def test_compares(address):
     assert [each["name"] for each in data["models"]] == [COCO_MODEL, PERSON_MODEL]
     assert data["iou_threshold"] == 0.6
     assert len(data["pairs"]) == 1
-    assert picture(result).width == Image.open(IMAGE).width
+    assert image_in(result).width == Image.open(IMAGE).width
 
 
 def test_lists_models(address):

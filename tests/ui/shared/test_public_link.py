@@ -14,7 +14,7 @@ APP = SimpleNamespace(server_name="127.0.0.1", server_port=7860, share_token="to
 
 
 @pytest.mark.parametrize(
-    ("error", "has_program", "offline", "told"),
+    ("error", "has_program", "offline", "message"),
     [
         (RuntimeError("Could not get share link from Gradio API Server."), True, False, "gradio.app cannot be reached"),
         (RuntimeError("Could not get share link from Gradio API Server."), False, False, "frpc is missing; download https://"),
@@ -23,7 +23,7 @@ APP = SimpleNamespace(server_name="127.0.0.1", server_port=7860, share_token="to
         (None, False, True, "frpc, is not on this machine; download https://"),
     ],
 )
-def test_what_a_public_link_lacks_is_said(monkeypatch, tmp_path, error, has_program, offline, told):
+def test_what_a_public_link_lacks_is_said(monkeypatch, tmp_path, error, has_program, offline, message):
     program = tmp_path / "frpc"
     if has_program:
         program.write_bytes(b"")
@@ -36,7 +36,7 @@ def test_what_a_public_link_lacks_is_said(monkeypatch, tmp_path, error, has_prog
     monkeypatch.setattr(networking, "setup_tunnel", fail)
     with pytest.raises(ShareError) as raised:
         share(APP, offline=offline)
-    assert told in str(raised.value)
+    assert message in str(raised.value)
     assert str(raised.value).startswith("There is no public link: ")
 
 

@@ -1,4 +1,4 @@
-// Outlines and hit tests in image coordinates. A ring is a flat list [x, y, x, y, ...]; several rings fill by the even-odd rule.
+// Polygons and hit tests in image coordinates. A ring is a flat list [x, y, x, y, ...]; several rings fill by the even-odd rule.
 
 /** @param {number[][]} rings */
 export function ringsToPath(rings) {
@@ -46,7 +46,7 @@ function insideBox([x1, y1, x2, y2], x, y, slack) {
 }
 
 /**
- * The object under a point, or -1: the smallest whose outline holds the point, else the smallest whose box does.
+ * The object under a point, or -1: the smallest whose polygon contains the point, else the smallest whose box does.
  * `slack` widens boxes (in image pixels) so that tiny objects can be hit.
  * @param {Drawn[]} objects
  * @param {(index: number) => boolean} isVisible

@@ -40,9 +40,9 @@ export function createOverlay(svg) {
       return node;
     };
     if (object.polygons) {
-      const outline = ringsToPath(object.polygons);
-      add("masks", "path").setAttribute("d", outline);
-      drawLine(add("contours"), outline);
+      const path = ringsToPath(object.polygons);
+      add("masks", "path").setAttribute("d", path);
+      drawLine(add("contours"), path);
     }
     drawLine(add("boxes"), boxToPath(object.box));
     if (object.keypoints) target.skeleton = createSkeleton(add("skeletons"), { keypoints: object.keypoints, box: object.box }, result);

@@ -4,8 +4,8 @@ import { make, setText, show } from "./dom.js";
 
 /** @type {Record<string, { title: string, hint: string }>} */
 const PRECISIONS = {
-  exact: { title: "Exact", hint: "32-bit numbers: finds what torchvision finds, sooner." },
-  fast: { title: "Fast", hint: "16-bit numbers: up to several times as fast, a little off: scores by about a hundredth, unsure keypoints by more." },
+  exact: { title: "Exact", hint: "32-bit numbers: finds what torchvision finds, but faster." },
+  fast: { title: "Fast", hint: "16-bit numbers: up to several times as fast. Results differ slightly: scores by about a hundredth, uncertain keypoints by more." },
   stock: { title: "Stock", hint: "torchvision's own modules, 32-bit: the reference, and the slowest." },
 };
 export const NO_SUCH_PRECISION = "This machine cannot compute in it. Choose another precision.";

@@ -1,11 +1,11 @@
-// The choice of slices: whether a model also looks in overlapping parts of an image, and how large these are.
+// The choice of slices: whether a model also runs on overlapping parts of an image, and how large these are.
 
 import { show } from "./dom.js";
 import { createNumberChoice } from "./number_choice.js";
 
 const SIDES = [320, 640, 1024];
 const OFF = "Slices of large images show small objects; each takes as long as an image.";
-const ON = "The model looks in the whole image and in overlapping slices of it, one after the other.";
+const ON = "The model runs on the whole image and on overlapping slices of it, one after the other.";
 
 /**
  * The list as a `node`, to be put somewhere; `onChoose` is called with the choice, null for none.
