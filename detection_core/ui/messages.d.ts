@@ -17,7 +17,7 @@ interface Mounting {
   constants: any;
 }
 
-interface FileData { path: string; url: string }
+interface FileData { path: string; url: string; orig_name: string }
 interface Layer { name: string; title: string }
 interface Style { [layer: string]: boolean | number; opacity: number; keypoint_threshold: number }
 interface ExportFormat { key: string; title: string; description: string }

@@ -234,7 +234,7 @@ class EvaluateTab:
     def open_link(self, request: gr.Request) -> tuple[Any, ...] | None:
         """Values for `link_outputs` if the page was opened through a link to an evaluation; otherwise None."""
         query = dict(request.query_params)
-        if query.get("tab") != "evaluate":
+        if query.get("tab") != "evaluate" or "settings" not in query:
             return None
         keys, settings = settings_from_link(query)
         note = "The link has set models, thresholds, IoU and class. Press Evaluate for the built-in sample, or choose your own data first."
