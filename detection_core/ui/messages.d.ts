@@ -346,4 +346,6 @@ interface DataFacts {
   tasks: string[];
   faults: string[];
   fault_count: number;
+  parts: string[];
+  part: string;
 }
