@@ -68,7 +68,7 @@ def record(module: nn.Module, spec: ModelSpec, image: ImageInput, tile: Tile | N
         candidates=gathered.candidates,
         lowest_kept=gathered.lowest_kept,
         rules=gathered.rules,
-        selection=select(gathered.candidates, gathered.rules),
+        selection=select(gathered.candidates, gathered.rules, gathered.entered),
         detections=captured.detections if tile is None else placed(captured.detections, tile, image_size),
         notes=tuple(filter(None, notes)),
         tile=tile,
