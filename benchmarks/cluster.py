@@ -7,9 +7,12 @@ from the simulation, the detectors for more visitors and images than this machin
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import statistics
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -74,6 +77,16 @@ def measure(engine: Engine, visitors: int, seconds: float) -> tuple[Load, list[I
     return Load.of(answers, seconds), measured
 
 
+def page_seconds() -> float:
+    """Returns the CPU seconds so far of this process, which is the page's, and of the gateway to the cluster."""
+    seconds = time.process_time()
+    for gateway in multiprocessing.active_children():
+        # After the name, which may have spaces: user and system time in ticks, as proc(5) says.
+        fields = Path(f"/proc/{gateway.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return seconds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=60, help="images for the overhead")
@@ -87,9 +100,12 @@ def main() -> None:
     try:
         print("engine   in the model   overhead   (ms, median)")
         for name, engine in (("local", local), ("ray", cluster)):
+            before = page_seconds()
             alone = one_by_one(engine, args.runs)
             service, overhead = (1000 * statistics.median(getattr(image, part) for image in alone) for part in ("service", "overhead"))
             print(f"{name:8} {service:12.1f} {overhead:10.1f}")
+        passing = (page_seconds() - before) / (args.runs + 1)
+        print(f"The page passes an image on in {1000 * passing:.1f} ms of CPU time: at most {1 / passing:.0f} images/s for each page.")
         print("visitors   images/s measured, simulated   median s measured, simulated   95 % s measured, simulated")
         for visitors in VISITORS:
             # What remains of this list are the times under the highest load, in which detector and page share the cores.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import tempfile
@@ -80,27 +81,32 @@ class BatchStep:
     annotate: bool
     limits: ImageLimits
 
-    def process(self, image: InputFile, stem: str, detect: Callable[[Image.Image], Detections]) -> Outcome:
+    def process(
+        self, image: InputFile, stem: str, detect: Callable[[Image.Image], Detections], read: Callable[[], bytes] | None = None
+    ) -> Outcome:
         """Processes an image unless that is done already.
 
         Args:
             image: The image.
             stem: The stem of its files.
             detect: Finds objects in an RGB image; those with scores below the provenance's thresholds are left out.
+            read: Returns the content of the image's file if it is not a file at `image.path`.
         """
         started = time.perf_counter()
         try:
-            found, notes, reused = self._do(image, stem, detect)
+            found, notes, reused = self._do(image.path if read is None else read(), image, stem, detect)
         except (UserError, OSError, RuntimeError, MemoryError) as error:
             return Outcome(image, None, error, False, time.perf_counter() - started)
         return Outcome(image, found, None, reused, time.perf_counter() - started, notes)
 
-    def _do(self, image: InputFile, stem: str, detect: Callable[[Image.Image], Detections]) -> tuple[Detections, tuple[str, ...], bool]:
-        if record := self._usable_record(image, stem):
+    def _do(
+        self, source: str | bytes, image: InputFile, stem: str, detect: Callable[[Image.Image], Detections]
+    ) -> tuple[Detections, tuple[str, ...], bool]:
+        if record := self._usable_record(source, image, stem):
             if self.annotate and not self._is_annotated(stem, record.provenance):
-                self._draw(stem, read_image(image.path, limits=self.limits).image, record.found, record.provenance)
+                self._draw(stem, read_image(source, limits=self.limits).image, record.found, record.provenance)
             return record.found, record.notes, True
-        loaded = read_image(image.path, limits=self.limits)
+        loaded = read_image(source, limits=self.limits)
         found = detect(loaded.image)
         found = ModelThresholds(self.provenance.threshold or 0, self.provenance.settings.get(CLASS_THRESHOLDS, {})).keep(found)
         self._keep(image, stem, loaded, found)
@@ -117,12 +123,13 @@ class BatchStep:
     def _draw(self, stem: str, image: Image.Image, found: Detections, provenance: Provenance) -> None:
         Target(self.folder).write(f"{stem}{ANNOTATED}", annotated_png(image, found, provenance=provenance))
 
-    def _usable_record(self, image: InputFile, stem: str) -> _Record | None:
+    def _usable_record(self, source: str | bytes, image: InputFile, stem: str) -> _Record | None:
         """Returns the record if it is for the same image and settings."""
         record = None if self.overwrite else _Record.read(self.folder / f"{stem}{RECORD}")
         if record is None or record.file_name != image.name or not record.provenance.same_run(self.provenance):
             return None
-        return record if record.digest == sha256(Path(image.path)) else None
+        digest = hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else sha256(Path(source))
+        return record if record.digest == digest else None
 
     def _is_annotated(self, stem: str, provenance: Provenance) -> bool:
         """Returns whether the annotated image shows the record: its provenance is the same, including the time of the run."""

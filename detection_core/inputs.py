@@ -14,7 +14,7 @@ from detection_core.file_names import longest_name, shortened
 from detection_core.images.formats import HEAD_BYTES, READABLE, identify, may_be_video
 
 # Extensions of the formats in READABLE. They matter only in searches: a file that is named explicitly is read in any case.
-_ENDINGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".avif"}
+ENDINGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".avif"}
 # Extensions of videos. They matter for patterns, and for files whose content does not show what they are.
 _VIDEO_ENDINGS = {".mp4", ".m4v", ".mov", ".qt", ".webm", ".mkv", ".avi", ".divx", ".mpg", ".mpeg", ".mpe", ".m2v", ".vob"}
 _VIDEO_ENDINGS |= {".ts", ".mts", ".m2ts", ".m2t", ".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".ogg", ".mj2"}
@@ -185,7 +185,7 @@ def _split(pattern: Path) -> tuple[Path, str]:
     return Path(*pattern.parts[:plain]), str(Path(*pattern.parts[plain:]))
 
 
-def _search(folder: Path, pattern: str, endings: Set[str] = frozenset(_ENDINGS)) -> list[InputFile]:
+def _search(folder: Path, pattern: str, endings: Set[str] = frozenset(ENDINGS)) -> list[InputFile]:
     try:
         named = {path.relative_to(folder).as_posix(): path for path in folder.glob(pattern) if _is_one(path, endings)}
     except ValueError as error:

@@ -11,11 +11,12 @@ import pytest
 from PIL import Image
 
 from detection_core import batch as batch_module
-from detection_core.batch import BatchRun, Outcome
+from detection_core.batch import BatchRun, BatchStep, Outcome
 from detection_core.detections import Detections
 from detection_core.formats import Numbering, Provenance, from_json, number_images
 from detection_core.formats.numbering import Category
-from detection_core.inputs import find_images
+from detection_core.images.limits import DEFAULT_LIMITS
+from detection_core.inputs import InputFile, find_images
 from tests.factories import make_detections
 
 RUN = Provenance("some_model", "some.pth", "abc123", threshold=0.5, time="2025-01-01T00:00:00+00:00", versions={"torch": "2"})
@@ -66,6 +67,21 @@ def test_each_image_has_its_record_and_drawing(images, tmp_path):
     with Image.open(tmp_path / "out" / "b_detections.png") as drawn, Image.open(images / "b.png") as image:
         assert drawn.size == image.size
         assert drawn.tobytes() != image.tobytes()
+
+
+def test_an_image_need_not_be_a_file(images, tmp_path):
+    fake, content = Fake(), (images / "a.png").read_bytes()
+    step = BatchStep(tmp_path, RUN, overwrite=False, annotate=True, limits=DEFAULT_LIMITS)
+    image = InputFile("s3://bucket/a.png", "a.png", "a.png")
+    for expected in (False, True):
+        assert step.process(image, "a", fake, lambda: content).reused is expected
+    assert not step.process(image, "a", fake, (images / "b.png").read_bytes).reused
+    assert fake.calls == 2
+
+    def gone() -> bytes:
+        raise OSError("it is gone")
+
+    assert str(step.process(image, "a", fake, gone).error) == "it is gone"
 
 
 def test_a_record_says_what_was_found_where_and_with_what(images, tmp_path):

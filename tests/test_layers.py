@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("visualization",),
     ("formats", "inputs"),
     ("models", "comparison_report", "video"),
-    ("batch", "datasets", "engine"),
+    ("batch", "datasets", "engine", "storage"),
     ("evaluation", "explanation", "cluster_batch"),
     ("training",),
     ("ui.theme", "ui.components"),
@@ -56,6 +56,7 @@ LIBRARIES = {
     },
     "av": {"video"},
     "ray": {"engine", "cluster_batch"},
+    "pyarrow": {"storage", "cluster_batch"},
 }
 
 

@@ -26,7 +26,7 @@ from detection_core.cli.common import (
     use_models_folder,
 )
 from detection_core.cli.detect_images import detect_in_images, numbering_of
-from detection_core.cli.detect_on_cluster import add_cluster_options, check_for_cluster, detect_on_cluster
+from detection_core.cli.detect_on_cluster import add_cluster_options, check_for_cluster, detect_on_cluster, stored_images
 from detection_core.cli.detect_videos import VIDEO, VideoRun, add_video_options, limits_of_videos, moves, options_of_videos
 from detection_core.errors import UserError
 
@@ -66,7 +66,9 @@ def add_detect(commands: Any) -> None:
     parser = commands.add_parser(
         "detect", help="find objects in images and videos", epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="images, videos, folders with images, or quoted patterns like '**/*.jpg'")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="images, videos, folders with images, quoted patterns like '**/*.jpg'; more on clusters"
+    )
     parser.add_argument("--model", required=True, metavar="KEY", help="a key from the `models` command, or a .pt file")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--threshold", type=fraction, metavar="T", help="lowest score, 0–1; default: the model's own")
@@ -146,14 +148,16 @@ def _find(args: argparse.Namespace, limits: VideoLimits) -> tuple[list[InputFile
 
     Raises:
         NoImagesError: If a folder or pattern contains no image.
+        StorageError: If images in object storage or in Parquet files cannot be found.
         UsageError: If options for videos are used with images, or standard output with videos.
     """
     from detection_core.inputs import find_images, find_videos, is_gif
     from detection_core.video.io import holds_video
 
-    videos, others = find_videos(args.files, gifs=args.every is not None or args.fps is not None, holds_video=holds_video)
+    stored, files = stored_images(args)
+    videos, others = find_videos(files, gifs=args.every is not None or args.fps is not None, holds_video=holds_video)
     still = [video.path for video in videos if is_gif(video.path) and not moves(video.path, limits)]
-    images = find_images([*others, *still])
+    images = [*find_images([*others, *still]), *stored]
     videos = [video for video in videos if video.path not in still]
     if args.engine == "ray":
         check_for_cluster(args, videos)

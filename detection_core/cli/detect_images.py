@@ -40,13 +40,16 @@ def numbering_of(images: Sequence[InputFile], annotations: Path | None, spec: Mo
     """
     from detection_core.datasets.numbering import read_numbering
     from detection_core.formats import FORMATS, number_images
+    from detection_core.storage.addresses import is_address
 
     is_numbered = any(FORMATS[name].numbered for name in formats)
     names = [image.name for image in images]
     if annotations is None:
         numbering = number_images(names)
     elif is_numbered:
-        numbering = read_numbering(annotations, [image.path for image in images], spec.categories, names=names)
+        # Addresses in object storage have more to them than a path.
+        paths = [image.name if is_address(image.path) else image.path for image in images]
+        numbering = read_numbering(annotations, paths, spec.categories, names=names)
     else:
         raise UsageError("--annotations gives ids to the formats coco and coco-dataset: add --format coco.")
     if is_numbered and images:

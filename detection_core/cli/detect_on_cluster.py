@@ -16,14 +16,52 @@ if TYPE_CHECKING:
     from detection_core.formats import Numbering, Provenance
     from detection_core.inputs import InputFile
     from detection_core.models.spec import ModelSpec
+    from detection_core.storage.parquet import Columns
 
 
 def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options to a parser."""
-    group = parser.add_argument_group("clusters", "All nodes need the images, and the folder for results, under the same paths.")
+    group = parser.add_argument_group(
+        "clusters",
+        "All nodes need the folder for results, and images that are files, under the same paths. FILE may also be a Parquet file with an "
+        "image in each row, a folder with such files, or an address in object storage: s3://BUCKET/FOLDER, gs:// and others, and for MinIO "
+        "s3://BUCKET/FOLDER?endpoint_override=HOST:9000&scheme=http.",
+    )
     group.add_argument("--engine", choices=["local", "ray"], default="local", help="local, or ray for a Ray cluster")
     group.add_argument("--ray-address", default="", metavar="A", help="auto or HOST:PORT; default: start a cluster here")
     group.add_argument("--workers", type=count, default=4, metavar="N", help="most workers on the cluster; default: 4")
+    group.add_argument("--image-column", metavar="C", help="Parquet column with encoded images; default: “image”, or the only one")
+    group.add_argument("--name-column", metavar="C", help="Parquet column with names; default: a usual one such as “file_name”, or none")
+
+
+def stored_images(args: argparse.Namespace) -> tuple[list[InputFile], list[str]]:
+    """Finds the images in object storage and in Parquet files.
+
+    Returns:
+        The images, and the names of the command that mean something else.
+
+    Raises:
+        UsageError: If there are any without a cluster, or options for Parquet files without one.
+        RayMissingError: If Ray is not installed.
+        StorageError: If something cannot be read, or has no image.
+    """
+    from detection_core.storage.listing import find_stored, is_stored
+    from detection_core.storage.parquet import Columns, is_row
+
+    stored = [name for name in args.files if is_stored(name)]
+    if stored and args.engine != "ray":
+        raise UsageError(
+            f"“{stored[0]}” is read on a Ray cluster only: add --engine ray, which starts one here unless there is --ray-address."
+        )
+    images: list[InputFile] = []
+    if stored:
+        from detection_core.engine.ray import require_ray
+
+        require_ray()
+        images = find_stored(stored, _columns(args))
+    if _columns(args) != Columns() and not any(is_row(image.path) for image in images):
+        raise UsageError("--image-column and --name-column are for Parquet files: leave them out.")
+    return images, [name for name in args.files if name not in stored]
 
 
 def check_for_cluster(args: argparse.Namespace, videos: Sequence[InputFile]) -> None:
@@ -81,6 +119,12 @@ def detect_on_cluster(
     report = LoadReport()
     fetch_weights(spec, on_progress=lambda done, total: report(LoadProgress("download", done, total)))
     with on_cluster(args.ray_address):
-        cluster = ClusterBatch(spec, args.device, args.workers)
+        cluster = ClusterBatch(spec, args.device, args.workers, _columns(args))
         process: dict[str, Any] = {"process": lambda batch: batch.run_by(cluster.run), "side_by_side": True}
         return detect_in_images(images, folder.absolute(), provenance=provenance(), formats=formats, numbering=numbering, **process, **how)
+
+
+def _columns(args: argparse.Namespace) -> Columns:
+    from detection_core.storage.parquet import Columns
+
+    return Columns(args.image_column, args.name_column)

@@ -34,8 +34,9 @@ _EXAMPLE = """\
 example:
   python -m detection_core evaluate --data my_images --models ssdlite300_mobilenet_v2 models/mine.pt --results others.json --out evaluated
 
-my_images contains annotations.json (COCO), data.yaml (YOLO) or XML files (Pascal VOC), with the images, and may be a zip archive. With
---out, an interrupted evaluation continues where it stopped when the same command is run again. All figures are from 0 to 1.
+my_images contains annotations.json or COCO's annotations/ and val2017/, data.yaml (YOLO), or XML files (Pascal VOC), with the images, and
+may be a zip archive. With --out, an interrupted evaluation continues where it stopped when the same command is run again. All figures are
+from 0 to 1.
 """
 _EVERY_SECONDS = 10
 _SUMMARY = ("AP", "AP50", "AP75", "APS", "APM", "APL", "AR")
@@ -48,7 +49,7 @@ def add_evaluate(commands: Any) -> None:
         "evaluate", help="measure models on your annotated images", epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, metavar="DIR_OR_FILE", help="annotated images: a folder, .zip, .json or .yaml")
-    parser.add_argument("--split", choices=["train", "val", "test"], help="part of YOLO's data; default: val, or else test or train")
+    parser.add_argument("--split", choices=["train", "val", "test"], help="part of COCO or YOLO data; default: val, or else test or train")
     parser.add_argument("--skip-invalid", action="store_true", help="leave out invalid images and annotations instead of stopping")
     parser.add_argument("--models", nargs="+", default=[], metavar="MODEL", help="keys from the `models` command, or checkpoints (.pt)")
     parser.add_argument("--results", nargs="+", type=Path, default=[], metavar="JSON", help="results of other tools in COCO's format")

@@ -17,8 +17,9 @@ _EXAMPLE = """\
 example:
   python -m detection_core train --data my_images --model fasterrcnn_mobilenet_v3_large_320_fpn --out models/mine.pt
 
-my_images contains annotations.json, in COCO's format, and images/. The page lists the result automatically. To train with several
-processes, one per GPU or per share of the cores: torchrun --standalone --nproc_per_node 2 -m detection_core train ...
+my_images contains annotations.json, in COCO's format, and images/; or annotations/ and train2017/, as in COCO. The page lists the result
+automatically. To train with several processes, one per GPU or per share of the cores:
+torchrun --standalone --nproc_per_node 2 -m detection_core train ...
 """
 
 

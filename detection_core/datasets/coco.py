@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 
 from detection_core.datasets.coco_json import DataError, Malformed, listed, read_entries
+from detection_core.datasets.coco_layout import Split, choose_annotations, image_folders
 from detection_core.datasets.normalization import Entry
 from detection_core.detections.coco_names import BACKGROUND
 
@@ -91,16 +92,22 @@ class CocoDataset:
         return bool(self.keypoint_names) and any(_shows_keypoint(a) for image in self.images for a in image.annotations)
 
 
-def read_coco(source: Path, *, partial: bool = False) -> CocoDataset:
+def read_coco(
+    source: Path, *, partial: bool = False, split: Split | None = None, usual: Split = "val", keypoints: bool = False
+) -> CocoDataset:
     """Reads annotations in COCO's "instances" or "person keypoints" format.
 
     Only the structure of the file is checked here; unusable entries and faulty boxes, masks, keypoints and images are listed by
     `checks.check`. A value of null counts as missing.
 
     Args:
-        source: A folder with `annotations.json`, or a `.json` file. An image is searched in `images/` beside the file, then beside the
-            file itself, by its path in the file or a file that matches it: see `image_finder.ImageFinder`.
+        source: A `.json` file, or a folder with `annotations.json` or another of the names in `coco_layout.annotation_files`. An image is
+            searched in `images/` beside the file, then beside the file itself, then in `coco_layout.image_folders`, by its path in the
+            file or a file that matches it: see `image_finder.ImageFinder`.
         partial: Whether some objects in the images are not labeled.
+        split: The part to read of a folder that has several; None for `usual`, or else `val`, `test` or `train`.
+        usual: The part to read if the folder has it, and none is demanded.
+        keypoints: Whether to prefer COCO's file of persons with keypoints to the one of all objects.
 
     Returns:
         Images in the file's order and categories in the order of their ids. Without `categories` each category id that occurs is a
@@ -108,10 +115,10 @@ def read_coco(source: Path, *, partial: bool = False) -> CocoDataset:
         exporters from COCO's format are read as they are meant, with notes.
 
     Raises:
-        DataError: If the file is missing or is not a COCO annotation file.
+        DataError: If the file is missing or is not a COCO annotation file, or the folder has none of that part.
     """
-    file = source / "annotations.json" if source.is_dir() else source
-    entries, annotations, categories, malformed, groups, notes = read_entries(file)
+    file, note = choose_annotations(source, split=split, usual=usual, keypoints=keypoints) if source.is_dir() else (source, "")
+    entries, annotations, categories, malformed, groups, notes = read_entries(file, image_folders(file))
     by_image = defaultdict(list)
     for annotation in annotations:
         by_image[annotation["image_id"]].append(annotation)
@@ -125,7 +132,7 @@ def read_coco(source: Path, *, partial: bool = False) -> CocoDataset:
         orphans=tuple(annotation for left in by_image.values() for annotation in left),
         malformed=malformed,
         groups=tuple((category["id"], category["name"]) for category in groups),
-        notes=notes,
+        notes=(note, *notes) if note else notes,
     )
 
 

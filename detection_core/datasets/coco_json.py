@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -79,13 +79,14 @@ class Entries(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def read_entries(file: Path) -> Entries:
+def read_entries(file: Path, places: Sequence[Path] = ()) -> Entries:
     """Reads images, annotations and categories. Values that are null are left out; whole numbers written as 5.0 or "5" become 5.
 
     Other peculiarities of exporters are read as they are meant, too, with a note: see `normalization` and `image_finder`.
 
     Args:
         file: The JSON file.
+        places: Where images are besides `images/` and the file's own folder: see `coco_layout.image_folders`.
 
     Returns:
         Images and annotations in the file's order, categories in the order of their ids, and the images and annotations that are unusable.
@@ -101,7 +102,7 @@ def read_entries(file: Path) -> Entries:
     _reject_text_ids(file, {"images": raw_images, "annotations": raw_annotations})
     raw_annotations, note = numbered(raw_annotations)
     notes = [note] if note else []
-    found = located([_without_nulls(raw, _IMAGE) for raw in raw_images], ImageFinder(file.parent), notes)
+    found = located([_without_nulls(raw, _IMAGE) for raw in raw_images], ImageFinder(file.parent, places), notes)
     images, unusable_images = _sorted_out(found, "images", _IMAGE)
     annotations, unusable_annotations = _sorted_out(raw_annotations, "annotations", _ANNOTATION)
     lost = {entry["id"] for entry in raw_images if isinstance(entry, dict) and isinstance(entry.get("id"), str)}

@@ -41,7 +41,8 @@ def located(entries: list[Any], finder: ImageFinder, notes: list[str]) -> list[A
     if guesses:
         name, path = guesses[0]
         count = f"{len(guesses)} image{'s are' if len(guesses) != 1 else ' is'}"
-        shown = path.relative_to(finder.folder).as_posix()
+        top = finder.folder if path.is_relative_to(finder.folder) else finder.folder.parent
+        shown = path.relative_to(top).as_posix()
         notes.append(f"{count} found by a part of the name or another way to write it, such as {shown} for “{one_line(name)}”.")
     if sizes:
         notes.append(f"The size of {sizes} image{'s' * (sizes != 1)} is read from the file, as the annotations do not tell it.")

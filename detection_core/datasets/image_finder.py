@@ -6,6 +6,7 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,10 +43,15 @@ class ImageFinder:
 
     Args:
         folder: The annotation file's folder.
+        places: Other folders in which images may be, the likeliest first.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, places: Sequence[Path] = ()) -> None:
         self.folder, self._images = folder, folder / "images"
+        self._places = tuple(places)
+        # COCO's names may begin with a folder that is beside that of the annotations.
+        around = [folder.parent] if folder.name.lower() == "annotations" else []
+        self._bases = (self._images, folder, *places, *around)
 
     def find(self, name: str) -> FoundImage:
         """The file of this name or, if there is none, the only one that fits it.
@@ -54,12 +60,12 @@ class ImageFinder:
         case of letters or another composition of accents. Of a name in a folder that is not here, of a URL and of an absolute path, the
         last part may fit.
         """
-        for base in (self._images, self.folder):
+        for base in self._bases:
             if _is_file(base / name):
                 return FoundImage(base / name)
         ways = ways_to_write(name)
         for parts in ways:
-            for base in (self._images, self.folder):
+            for base in self._bases:
                 if _is_file(base.joinpath(*parts)):
                     return FoundImage(base.joinpath(*parts), is_guess=True)
         several: Parts = ()
@@ -73,7 +79,8 @@ class ImageFinder:
 
     def place_of(self, name: str) -> Path:
         """Where the image of this name should be."""
-        return self._images / name
+        home = self._places[0] if self._places and not self._images.is_dir() else self._images
+        return home / name
 
     def _fitting(self, parts: Parts, *, strict: bool) -> list[Parts]:
         """The files that fit, by the most of the name's last parts that any fits by."""
@@ -89,11 +96,11 @@ class ImageFinder:
 
     @property
     def _root(self) -> Path:
-        return self._images if self._images.is_dir() else self.folder
+        return next((place for place in (self._images, *self._places) if place.is_dir()), self.folder)
 
     @cached_property
     def _by_last_part(self) -> dict[str, list[Parts]]:
-        """All files in `images/` and its subfolders, or, where there is no such folder, beside the annotations."""
+        """All files in the first of the folders for images and its subfolders, or, where there is none, beside the annotations."""
         files: dict[str, list[Parts]] = defaultdict(list)
         for place, folders, names in os.walk(self._root):
             if self._root == self.folder:

@@ -102,7 +102,7 @@ def _name_problem(image: AnnotatedImage) -> Problem | None:
             return "its file name is empty, or that of a folder", "Write the image's name into file_name, or remove it from the annotations"
         image.path.stat()
     except FileNotFoundError:
-        return "its image file is missing", "Put the file into images/, or remove the image from the annotations"
+        return "its image file is missing", "Put the file among the images, or remove it from the annotations"
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         return f"no file can have its name ({why})", "Save the image under a shorter and simpler name, and write that into file_name"

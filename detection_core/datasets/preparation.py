@@ -26,8 +26,8 @@ class TrainingData:
     """The locations of images and annotations.
 
     Attributes:
-        train: COCO folders or files to train on.
-        validation: Those to validate on; if empty, a part of the training images is used.
+        train: COCO folders or files to train on; of a folder with several parts, `train` is read.
+        validation: Those to validate on, of which `val` is read; if empty, a part of the training images is used.
         partial: Those to train on in which some objects are not labeled, so that the background cannot be trained on them.
         validation_fraction: Share of the training images to validate on if there is no validation data.
         skip_invalid: Leave faulty images and annotations out instead of refusing.
@@ -60,7 +60,14 @@ def read_and_check(
         InvalidDataError: If the data has faults.
     """
     sources = [(path, False) for path in data.train] + [(path, True) for path in data.partial]
-    training = merge([without_invalid(read_coco(path, partial=partial), tasks, say, skip=data.skip_invalid) for path, partial in sources])
+    # A model that learns more is trained on all classes rather than on persons alone.
+    keypoints = "keypoints" in tasks and "keypoints" not in optional
+    training = merge(
+        [
+            without_invalid(read_coco(path, partial=partial, usual="train", keypoints=keypoints), tasks, say, skip=data.skip_invalid)
+            for path, partial in sources
+        ]
+    )
     require_objects(training)
     needed: tuple[tuple[Task, bool, str], ...] = (
         ("masks", training.has_masks, "masks"),
@@ -74,7 +81,9 @@ def read_and_check(
             raise DataError(f"This model learns {needs}, but the data has none. Annotate some, or choose a model without {task}.")
     if not data.validation:
         return split(training, data.validation_fraction, seed)
-    validation = merge([without_invalid(read_coco(path), tasks, say, skip=data.skip_invalid) for path in data.validation])
+    validation = merge(
+        [without_invalid(read_coco(path, keypoints=keypoints), tasks, say, skip=data.skip_invalid) for path in data.validation]
+    )
     training, validation = with_shared_classes([training, validation])
     if set(validation.categories) != set(training.categories):
         raise DataError("The validation data has other classes than the training data. Name them alike.")

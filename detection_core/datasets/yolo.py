@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import yaml
@@ -14,13 +14,11 @@ from PIL import Image
 
 from detection_core.datasets.coco import AnnotatedImage, CocoDataset
 from detection_core.datasets.coco_json import DataError, Malformed
+from detection_core.datasets.coco_layout import PREFERRED, Split
 from detection_core.datasets.image_files import stored_size
 from detection_core.datasets.normalization import Entry, one_line
 from detection_core.detections.coco_names import BACKGROUND, COCO_KEYPOINTS
 
-Split = Literal["train", "val", "test"]
-# The first that is there is measured, unless the user chooses another.
-_PREFERRED: tuple[Split, ...] = ("val", "test", "train")
 _BOX = 5
 
 
@@ -40,9 +38,9 @@ def read_yolo(source: Path, *, split: Split | None = None) -> CocoDataset:
     """
     data = _parsed(source)
     names = _names(source, data)
-    chosen = split or next((each for each in _PREFERRED if data.get(each)), None)
+    chosen = split or next((each for each in PREFERRED if data.get(each)), None)
     if chosen is None or not data.get(chosen):
-        given = ", ".join(each for each in _PREFERRED if data.get(each)) or "none"
+        given = ", ".join(each for each in PREFERRED if data.get(each)) or "none"
         raise DataError(f"{source} names no images for “{split or 'val'}”, only for: {given}. Add a line such as “val: images”.")
     root = _root(source, data)
     paths = sorted(set(_images(source, root, data[chosen])))
@@ -57,7 +55,7 @@ def read_yolo(source: Path, *, split: Split | None = None) -> CocoDataset:
             "beside images/."
         )
     notes = (
-        [f"The images of “{chosen}” in {source.name} are read."] if split is None and sum(bool(data.get(s)) for s in _PREFERRED) > 1 else []
+        [f"The images of “{chosen}” in {source.name} are read."] if split is None and sum(bool(data.get(s)) for s in PREFERRED) > 1 else []
     )
     without = len(paths) - reader.files
     if without:
@@ -70,6 +68,19 @@ def read_yolo(source: Path, *, split: Split | None = None) -> CocoDataset:
         malformed=tuple(reader.malformed),
         notes=tuple(notes),
     )
+
+
+def yolo_splits(source: Path) -> list[Split]:
+    """Lists the parts for which data names images, the one that is read unless the user chooses another first.
+
+    Args:
+        source: `data.yaml`.
+
+    Raises:
+        DataError: If the file is not usable.
+    """
+    data = _parsed(source)
+    return [split for split in PREFERRED if data.get(split)]
 
 
 def _parsed(source: Path) -> dict[str, Any]:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection_core.datasets.coco import CocoDataset
+from detection_core.datasets.coco_layout import Split
 from detection_core.datasets.preparation import without_invalid
 from detection_core.datasets.sources import read_dataset, unpacked
-from detection_core.datasets.yolo import Split
 from detection_core.detections import Detections
 from detection_core.engine import Engine, LocalEngine
 from detection_core.evaluation.errors import EvaluationError
@@ -43,7 +43,7 @@ class EvaluationOptions:
         classes: The classes to evaluate; none for all.
         threshold: Score threshold of models without one of their own choice; None for each model's default.
         class_changes: The data's class by the model's class where the names differ; None leaves a class out.
-        split: The part of YOLO's data; None for `val`, or else `test` or `train`.
+        split: The part of COCO's or YOLO's data; None for `val`, or else `test` or `train`.
         skip_invalid: Leave faulty images and annotations out instead of refusing.
         resamples: Number of resampled sets of images for the intervals; 0 computes none.
     """
@@ -126,7 +126,11 @@ def evaluate(
         if engine is None:
             engine = LocalEngine()
             stack.callback(engine.close)
-        dataset = data if isinstance(data, CocoDataset) else read_dataset(stack.enter_context(unpacked(Path(data))), split=options.split)
+        if isinstance(data, CocoDataset):
+            dataset = data
+        else:
+            place = stack.enter_context(unpacked(Path(data)))
+            dataset = read_dataset(place, split=options.split, keypoints=options.iou_type == "keypoints")
         tasks = {"boxes", task_of(options.iou_type)}
         dataset = without_invalid(dataset, tasks, say or _ignore, skip=options.skip_invalid)
         dataset = only_classes(dataset, options.classes) if options.classes else dataset

@@ -100,12 +100,10 @@ def match(
     thresholds = np.asarray(thresholds, np.float64)
     ranges = [SIZES[size] for size in sizes]
     ignored_objects = np.stack([truth.ignored | (truth.areas < low) | (truth.areas > high) for low, high in ranges], axis=1)
-    matched = _matched(truth, found, overlaps, thresholds, ignored_objects)
-
     counting = np.flatnonzero(found.ranks < (_MOST_WITH_KEYPOINTS if truth.iou_type == "keypoints" else MOST_DETECTIONS))
     # A stable sort keeps the order of images and ranks among equal scores, as in pycocotools.
     order = counting[np.lexsort((-found.scores[counting], found.label[counting]))]
-    matched = np.ascontiguousarray(matched[order].transpose(1, 2, 0))
+    matched = _matched(truth, found, overlaps, thresholds, ignored_objects, order)
     outside = np.stack([(found.areas[order] < low) | (found.areas[order] > high) for low, high in ranges])
     is_matched = matched >= 0
     to_ignored = is_matched & np.stack(
@@ -133,11 +131,18 @@ def match(
 
 
 def _matched(
-    truth: GroundTruth, found: Found, overlaps: Overlaps, thresholds: NDArray[np.float64], ignored_objects: NDArray[np.bool_]
+    truth: GroundTruth,
+    found: Found,
+    overlaps: Overlaps,
+    thresholds: NDArray[np.float64],
+    ignored_objects: NDArray[np.bool_],
+    order: NDArray[np.int64],
 ) -> NDArray[np.int32]:
-    """Returns the object that each detection is matched to, int32 [N,A,T], or -1."""
+    """Returns the object that each of the D detections in `order` is matched to, int32 [A,T,D], or -1."""
     lanes = ignored_objects.shape[1], len(thresholds)
-    matched = np.full((len(found), *lanes), -1, np.int32)
+    matched = np.full((*lanes, len(order)), -1, np.int32)
+    column = np.empty(len(found), np.int64)
+    column[order] = np.arange(len(order))
     taken = np.zeros((len(truth), *lanes), np.bool_)
     limits = np.minimum(thresholds, 1 - 1e-10)
     most = _MOST_WITH_KEYPOINTS if truth.iou_type == "keypoints" else MOST_DETECTIONS
@@ -162,7 +167,7 @@ def _matched(
             best = np.where(eligible, iou[:, :, None, None], -1).argmax(axis=1)
             picked = objects[np.arange(len(members))[:, None, None], best]
             hit = eligible.any(axis=1)
-            matched[detections[members]] = np.where(hit, picked, -1)
+            matched[:, :, column[detections[members]]] = np.where(hit, picked, -1).transpose(1, 2, 0)
             row, size, threshold = np.nonzero(hit & ~truth.crowd[picked])
             taken[picked[row, size, threshold], size, threshold] = True
     return matched

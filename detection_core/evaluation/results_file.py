@@ -61,14 +61,13 @@ def read_results_file(path: Path, dataset: CocoDataset) -> ResultsFile:
 
 
 def _parsed(path: Path) -> CocoFile:
-    content = path.read_bytes()
     try:
-        return read_coco_file(json.loads(content))
+        return read_coco_file(json.loads(path.read_bytes()))
     except (ValueError, RecursionError) as error:
         if isinstance(error, ResultsFormatError):
             raise
         # JSON lines or gzip, or it says what is wrong.
-        return read_coco_file(content)
+        return read_coco_file(path.read_bytes())
 
 
 def _read(file: CocoFile, by_image: dict[str, ImageEntries], dataset: CocoDataset) -> ResultsFile:
@@ -77,7 +76,11 @@ def _read(file: CocoFile, by_image: dict[str, ImageEntries], dataset: CocoDatase
     numbers = {name: number for number, name in named.items()}
     results: dict[int, list[Entry]] = defaultdict(list)
     elsewhere, unknown = 0, set()
-    for key, found in by_image.items():
+    is_annotations, is_empty = file.is_annotations, not file.entries
+    # Entries are replaced by checked ones as they are read, because both together take the most memory of an evaluation.
+    file.entries.clear()
+    for key in list(by_image):
+        found = by_image.pop(key)
         image_id = finder.find(key, found.file_names)
         if image_id is None:
             elsewhere += len(found.entries)
@@ -86,7 +89,7 @@ def _read(file: CocoFile, by_image: dict[str, ImageEntries], dataset: CocoDatase
             if is_crowd(entry):
                 continue
             place = f"{file.part}[{index}]"
-            checked = read_entry(entry, place, images[image_id].size[::-1], is_annotation=file.is_annotations)
+            checked = read_entry(entry, place, images[image_id].size[::-1], is_annotation=is_annotations)
             count = None if checked.keypoints is None else len(checked.keypoints)
             if count is not None and dataset.keypoint_names and count != len(dataset.keypoint_names):
                 raise ResultsFormatError(f"{place} has {count} keypoints, but the data has {len(dataset.keypoint_names)}.")
@@ -97,7 +100,7 @@ def _read(file: CocoFile, by_image: dict[str, ImageEntries], dataset: CocoDatase
             if number not in named:
                 unknown.add(number)
             results[image_id].append({**_exact(entry, checked), "category_id": number})
-    if file.entries and not results:
+    if not is_empty and not results:
         raise ResultsFormatError("None of its results is for an image of the data. Give the results for these images.")
     return ResultsFile(dict(results), named, tuple(_notes(dataset, results, elsewhere, unknown)))
 

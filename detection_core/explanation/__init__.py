@@ -1,6 +1,7 @@
 """Explanations: what happened inside a model on one image, and so why it found an object, or why it did not."""
 
 from detection_core.explanation.gradients import GradientMap
+from detection_core.explanation.in_slices import NOT_RECORDED, FoundObject, SliceRecorder, number_in, why_not_in_whole
 from detection_core.explanation.query import Query, QueryError
 from detection_core.explanation.record import Recording
 from detection_core.explanation.recorder import Recorder, record
@@ -14,8 +15,10 @@ from detection_core.explanation.why_not import WhyNot, why_not
 
 __all__ = [
     "NEEDS_A_NEW_RUN",
+    "NOT_RECORDED",
     "Explanation",
     "Fate",
+    "FoundObject",
     "GradientMap",
     "Query",
     "QueryError",
@@ -24,6 +27,7 @@ __all__ = [
     "Rules",
     "SaliencyCancelled",
     "SaliencyProgress",
+    "SliceRecorder",
     "Stage",
     "WhatIf",
     "WhatIfError",
@@ -32,9 +36,11 @@ __all__ = [
     "drise",
     "explain",
     "faithfulness",
+    "number_in",
     "record",
     "stages",
     "what_if",
     "why",
     "why_not",
+    "why_not_in_whole",
 ]

@@ -21,12 +21,18 @@ MAX_CELLS = 128
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
-    """The part of a recording that the network's last layers determine; see `Recording` for the attributes."""
+    """The part of a recording that the network's last layers determine; see `Recording` for the other attributes.
+
+    Attributes:
+        entered: int64, the candidates that go on to NMS in torchvision's order, or None where all candidates are kept: then `select` finds
+            them in the same order.
+    """
 
     places: Places
     candidates: Candidates
     lowest_kept: float
     rules: Rules
+    entered: NDArray[np.int64] | None
 
 
 def gather(
@@ -57,13 +63,15 @@ def gather(
     above = int((flat > rules.min_score).sum())
     # Without a top k all that are above the minimum score go on; of a badly trained one-stage model these may be millions.
     count = MAX_CANDIDATES if rules.top_k is not None else max(MAX_CANDIDATES, above)
-    lowest_kept = 0.0
+    lowest_kept, entered = 0.0, None
     if len(flat) > count:
         best_ones = flat.topk(count).indices
         lowest_kept = float(flat[best_ones].min())
-        entering = _entering(scores, levels, rules) if above > count else []
+        entering = torch.cat(_entering(scores, levels, rules)) if above > count else best_ones[:0]
         # In their original order, on which the order of equal scores in torchvision depends.
-        index = torch.cat([best_ones, *(each[flat[each] > rules.min_score] for each in entering)]).unique()
+        index = torch.cat([best_ones, entering]).unique()
+        if above > count:
+            entered = _array(torch.searchsorted(index, entering))
     else:
         index = torch.arange(len(flat), device=flat.device)
     at = index // scores.shape[1]
@@ -75,22 +83,19 @@ def gather(
         _array(boxes[at] if boxes.ndim == 2 else boxes[at, columns]),
         _array(levels[at]),
     )
-    return Gathered(places, candidates, lowest_kept, rules)
+    return Gathered(places, candidates, lowest_kept, rules, entered)
 
 
 def _entering(scores: Tensor, levels: Tensor, rules: Rules) -> list[Tensor]:
-    """Returns the indices into the flat scores of the top k of each level or class."""
-    count, classes = rules.top_k or 0, scores.shape[1]
+    """Returns the indices into the flat scores of the top k of each level or class, chosen as torchvision does, equal scores included."""
+    index = torch.arange(scores.numel(), device=scores.device).view(scores.shape)
     if rules.top_k_within == "class":
-        best = scores.topk(min(count, len(scores)), dim=0).indices
-        return [(best * classes + torch.arange(classes, device=scores.device)).flatten()]
-    entering = []
-    for level in levels.unique():
-        places = torch.where(levels == level)[0]
-        own = scores[places].flatten()
-        best = own.topk(min(count, len(own))).indices
-        entering.append(places[best // classes] * classes + best % classes)
-    return entering
+        groups = list(index.unbind(dim=1))
+    else:
+        groups = [index[levels == level].flatten() for level in levels.unique()]
+    flat = scores.flatten()
+    passed = [group[flat[group] > rules.min_score] for group in groups]
+    return [group[flat[group].topk(min(rules.top_k or 0, len(group))).indices] for group in passed]
 
 
 def heat_map(scores: Tensor, shape: tuple[int, int]) -> NDArray[np.float32]:

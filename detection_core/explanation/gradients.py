@@ -21,6 +21,7 @@ from detection_core.explanation.one_stage import class_scores
 from detection_core.explanation.record import Recording
 from detection_core.models.detector import to_tensor
 from detection_core.models.spec import ModelSpec
+from detection_core.slicing import Tile
 
 # Smaller maps are too coarse to distinguish places.
 _FEWEST_CELLS = 3
@@ -42,11 +43,13 @@ class GradientMap:
         label: The class.
         place: The index of the anchor; of no meaning where there is a proposal.
         proposal: The proposal in two-stage models, XYXY in pixels of the network's input, or None.
+        region: The part of the image that the model saw.
     """
 
     label: int
     place: int
     proposal: tuple[float, ...] | None
+    region: Tile
 
     @classmethod
     def of(cls, recording: Recording, number: int) -> GradientMap:
@@ -54,7 +57,7 @@ class GradientMap:
         index = recording.selection.kept[number]
         place = int(recording.candidates.places[index])
         proposal = None if recording.proposals is None else tuple(recording.places.sources[place].tolist())
-        return cls(int(recording.candidates.labels[index]), place, proposal)
+        return cls(int(recording.candidates.labels[index]), place, proposal, recording.region)
 
     def __call__(self, module: nn.Module, spec: ModelSpec, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Computes the map.
@@ -65,16 +68,17 @@ class GradientMap:
             pixels: The recorded image, RGB uint8 [H,W,3].
 
         Returns:
-            float32 [h,w] in 0–1, of the resolution of the finest feature map, over the whole image; all 0 if there is no gradient.
+            float32 [h,w] in 0–1, of the resolution of the finest feature map, over the region; all 0 if there is no gradient.
         """
         own: Any = with_shared_weights(module)
         device = next(own.parameters()).device
         found: dict[str, Tensor] = {}
+        seen = pixels[self.region.y0 : self.region.y1, self.region.x0 : self.region.x1]
         # Before the pyramid, which spreads the coarse levels over the fine ones.
         part = getattr(own.backbone, "body", own.backbone)
         part.register_forward_hook(lambda _, inputs, maps: found.update(_by_name(maps)))
         with torch.inference_mode(False), torch.enable_grad():
-            batch, _ = own.transform([to_tensor(pixels, own).to(device)])
+            batch, _ = own.transform([to_tensor(seen, own).to(device)])
             features = _by_name(own.backbone(batch.tensors.requires_grad_()))
             score = self._score(own, features, batch.image_sizes)
             # Of the log-odds, because the gradient of a score close to 1 vanishes.

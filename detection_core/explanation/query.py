@@ -50,15 +50,16 @@ class Query:
         """
         if (self.at is None) == (self.box is None):
             raise QueryError("Give either a point or a box.")
-        height, width = recording.image_size
-        if self.at is not None and not (0 <= self.at[0] <= width and 0 <= self.at[1] <= height):
-            raise QueryError(f"The point {self.at[0]:g}, {self.at[1]:g} lies outside the image of {width}×{height} pixels.")
+        (height, width), (x0, y0, x1, y1) = recording.region_size, recording.region
+        what = "image" if recording.tile is None else "slice"
+        if self.at is not None and not (x0 <= self.at[0] <= x1 and y0 <= self.at[1] <= y1):
+            raise QueryError(f"The point {self.at[0]:g}, {self.at[1]:g} lies outside the {what} of {width}×{height} pixels.")
         if self.box is not None:
             left, top, right, bottom = self.box
             if not (left < right and top < bottom):
                 raise QueryError("A box is X0 Y0 X1 Y1 with X0 < X1 and Y0 < Y1.")
-            if right <= 0 or bottom <= 0 or left >= width or top >= height:
-                raise QueryError(f"The box lies outside the image of {width}×{height} pixels.")
+            if right <= x0 or bottom <= y0 or left >= x1 or top >= y1:
+                raise QueryError(f"The box lies outside the {what} of {width}×{height} pixels.")
 
     def fits(self, boxes: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Returns which boxes [N,4] fit, bool [N]."""

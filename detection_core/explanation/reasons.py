@@ -12,7 +12,7 @@ def number(value: float, limit: float | None = None) -> str:
         text = f"{value:.{digits}f}"
         if value in (0, 1) or (float(text) not in (0, 1) and (limit is None or text != f"{limit:.{digits}f}")):
             return text
-    return f"{value:.1g}"
+    return text
 
 
 def reason_of_candidate(recording: Recording, index: int, fate: Fate, threshold: float) -> str:
@@ -22,9 +22,7 @@ def reason_of_candidate(recording: Recording, index: int, fate: Fate, threshold:
     if fate is Fate.BELOW_MIN_SCORE:
         return reason_of_min_score(rules)
     if fate is Fate.NOT_IN_TOP_K:
-        return (
-            f"was dropped before NMS: it is number {rank:,} of its {rules.top_k_within} by score, and only the best {rules.top_k:,} go on"
-        )
+        return _outside_top_k(rank, rules.top_k_within, rules)
     if fate is Fate.TOO_SMALL:
         return "was dropped, because its box is empty once it is clipped to the image"
     if fate is Fate.CUT:
@@ -35,13 +33,13 @@ def reason_of_candidate(recording: Recording, index: int, fate: Fate, threshold:
         return "is in the model's result"
     by = int(selection.suppressors[index])
     other = f"{recording.name(int(candidates.labels[by]))} {number(float(candidates.scores[by]))}"
-    boxes = "boxes" if rules.class_agnostic else "boxes of the same class"
+    boxes = "boxes" if rules.class_agnostic else "boxes of a class"
     return f"was suppressed by {other}: {_overlap(float(selection.ious[index]), boxes, rules)}{_then(recording, by, threshold)}"
 
 
 def reason_of_min_score(rules: Rules) -> str:
     """Returns what becomes of candidates with low scores, as a phrase without a subject."""
-    return f"was dropped, because the model keeps only candidates with a score above {number(rules.min_score)}"
+    return f"was dropped: the model keeps only scores above {number(rules.min_score)}"
 
 
 def reason_of_proposal(proposals: Proposals, index: int) -> str:
@@ -51,7 +49,7 @@ def reason_of_proposal(proposals: Proposals, index: int) -> str:
     if fate is Fate.BELOW_MIN_SCORE:
         return f"was dropped, because only boxes with an objectness of at least {number(rules.min_score)} go on"
     if fate is Fate.NOT_IN_TOP_K:
-        return f"was dropped before NMS: it is number {rank:,} of its level by score, and only the best {rules.top_k:,} go on"
+        return _outside_top_k(rank, "level", rules)
     if fate is Fate.TOO_SMALL:
         return "was dropped, because it is empty once it is clipped to the image"
     if fate is Fate.CUT:
@@ -59,11 +57,16 @@ def reason_of_proposal(proposals: Proposals, index: int) -> str:
     if fate is Fate.KEPT:
         return f"became proposal number {rank:,}"
     by = number(float(proposals.candidates.scores[selection.suppressors[index]]))
-    return f"was suppressed by a box with an objectness of {by}: {_overlap(float(selection.ious[index]), 'boxes of the same level', rules)}"
+    return f"was suppressed by a box with an objectness of {by}: {_overlap(float(selection.ious[index]), 'boxes of a level', rules)}"
+
+
+def _outside_top_k(rank: int, group: str, rules: Rules) -> str:
+    return f"was dropped early: it is number {rank:,} of its {group} by score, and only the best {rules.top_k:,} go on (top k)"
 
 
 def _overlap(iou: float, boxes: str, rules: Rules) -> str:
-    return f"the two overlap with an IoU of {number(iou, rules.nms_iou)}, and NMS lets {boxes} overlap by at most {number(rules.nms_iou)}"
+    overlap, limit = number(iou, rules.nms_iou), number(rules.nms_iou)
+    return f"their overlap (IoU) is {overlap}, and of {boxes} that overlap by more than {limit}, only the best stays (NMS)"
 
 
 def _then(recording: Recording, suppressor: int, threshold: float) -> str:

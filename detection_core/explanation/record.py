@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from detection_core.detections import Detections
 from detection_core.explanation.selection import Candidates, Rules, Selection
 from detection_core.models.spec import ModelSpec
+from detection_core.slicing import Tile
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +105,7 @@ class Recording:
         selection: What became of the candidates; `selection.kept` are the detections, in their order.
         detections: The result of torchvision's own module.
         notes: Sentences about how this result relates to that of detection.
+        tile: The slice of the image that was explained, or None for the whole image.
     """
 
     spec: ModelSpec
@@ -121,19 +123,31 @@ class Recording:
     selection: Selection
     detections: Detections
     notes: tuple[str, ...] = ()
+    tile: Tile | None = None
+
+    @property
+    def region(self) -> Tile:
+        """The part of the image that the model saw."""
+        return self.tile or Tile(0, 0, self.image_size[1], self.image_size[0])
+
+    @property
+    def region_size(self) -> tuple[int, int]:
+        """(height, width) of that part."""
+        return self.region.y1 - self.region.y0, self.region.x1 - self.region.x0
 
     @property
     def scale(self) -> NDArray[np.float32]:
-        """The factors from the network's input to the image, float32 [4], one for each side of a box."""
-        (height, width), (network_height, network_width) = self.image_size, self.network_size
+        """The factors from the network's input to pixels of the image, float32 [4], one for each side of a box."""
+        (height, width), (network_height, network_width) = self.region_size, self.network_size
         # Computed as in torchvision's `resize_boxes`, so that boxes are equal to the last bit.
         ratios = np.float32(width) / np.float32(network_width), np.float32(height) / np.float32(network_height)
         return np.array(ratios * 2, np.float32)
 
     def in_image(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Converts boxes [N,4] from pixels of the network's input to pixels of the image."""
-        scaled: NDArray[np.float32] = boxes * self.scale
-        return scaled
+        corner = np.array(self.region[:2], np.float32)
+        moved: NDArray[np.float32] = boxes * self.scale + np.tile(corner, 2)
+        return moved
 
     def name(self, label: int) -> str:
         """Returns the name of a class."""

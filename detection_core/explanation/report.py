@@ -17,6 +17,7 @@ from torch import nn
 from detection_core.detections import Detections
 from detection_core.explanation.drawing import draw_level, draw_map, draw_why, draw_why_not, resized_map
 from detection_core.explanation.gradients import GradientMap
+from detection_core.explanation.in_slices import NOT_RECORDED, FoundObject, SliceRecorder, number_in, why_not_in_whole
 from detection_core.explanation.query import Box, Query, QueryError
 from detection_core.explanation.record import Recording
 from detection_core.explanation.recorder import record
@@ -26,7 +27,7 @@ from detection_core.explanation.why import Why, why
 from detection_core.explanation.why_not import WhyNot, why_not
 from detection_core.images.reading import load_image
 from detection_core.models.catalog import get_model_spec
-from detection_core.models.detector import ImageInput, run
+from detection_core.models.detector import Detector, ImageInput, run
 from detection_core.models.families import Task
 from detection_core.models.loader import ModelLoader
 from detection_core.models.precision import Precision
@@ -49,6 +50,7 @@ class Explanation:
         query: The place, or None if an object is explained.
         image: The image.
         saliency: float32 [H,W] in 0–1, the pixels that support the object, or None if it was not asked for.
+        absence: Of an object that only a slice shows: why the whole image does not; otherwise None. The recording is of the slice.
     """
 
     recording: Recording
@@ -57,11 +59,12 @@ class Explanation:
     query: Query | None
     image: Image.Image
     saliency: NDArray[np.float32] | None = None
+    absence: WhyNot | None = None
 
     @property
     def sentence(self) -> str:
         """The answer in a few sentences."""
-        return self.answer.sentence
+        return self.answer.sentence if self.absence is None else f"{self.absence.sentence} In the slice: {self.answer.sentence}"
 
     def to_json(self) -> dict[str, Any]:
         """Converts the explanation to plain types; maps are left out, see `images`."""
@@ -72,10 +75,12 @@ class Explanation:
             "model": recording.spec.key,
             "width": recording.image_size[1],
             "height": recording.image_size[0],
+            "slice": None if recording.tile is None else list(recording.tile),
             "threshold": self.threshold,
             "sentence": self.sentence,
             "notes": list(recording.notes),
             kind: plain(asdict(self.answer)),
+            **({} if self.absence is None else {"why_not": plain(asdict(self.absence))}),
             "settings": plain(asdict(recording.rules)),
             "first_stage_settings": None if recording.proposals is None else plain(asdict(recording.proposals.rules)),
             "stages": [
@@ -126,7 +131,8 @@ def explain(
 
     Args:
         image: A PIL image, an RGB uint8 array [H,W,3], or a path.
-        model: A key from the catalog, or a spec, in any precision; torchvision's own module is explained.
+        model: A key from the catalog, or a spec, in any precision; torchvision's own module is explained. Of a model with slices, the whole
+            image is; but for an object that only a slice shows, that slice.
         at: Why is there no object at (x, y), in pixels of the image?
         box: Why is there no object in this box, XYXY in pixels of the image?
         number: Why is there this object? Its index in the model's result, from 0, the best score first.
@@ -155,24 +161,33 @@ def explain(
     module = loader.load(spec.in_precision(Precision.STOCK))
     rgb = load_image(image)
     recording = record(module, spec, rgb)
-    question = query if number is None else number
-    assert question is not None
-    explanation = answer_question(recording, rgb, question, threshold)
-    if isinstance(explanation.answer, Why) and quick_saliency:
+    threshold = spec.default_threshold if threshold is None else threshold
+    if query is not None:
+        return answer_question(recording, rgb, query, threshold)
+    assert number is not None
+    if spec.slices is None:
+        explanation = answer_question(recording, rgb, number, threshold)
+    else:
+        thing = FoundObject.of(Detector(recording.spec, device=str(loader.device), loader=loader).detect(rgb), number)
+        absence = why_not_in_whole(recording, thing, threshold)
+        if absence is not None:
+            recording = SliceRecorder(spec, thing)(module, spec, np.asarray(rgb))
+        explanation = answer_about_found(recording, rgb, thing, threshold, absence)
+    assert isinstance(explanation.answer, Why)
+    if quick_saliency:
         heat = GradientMap.of(recording, explanation.answer.number)(module, recording.spec, np.asarray(rgb))
-        return replace(explanation, saliency=resized_map(heat, rgb.size))
-    if isinstance(explanation.answer, Why) and saliency_masks:
-        found, number = recording.detections, explanation.answer.number
+        return replace(explanation, saliency=_in_image(recording, resized_map(heat, recording.region_size[::-1])))
+    if saliency_masks:
         heat = drise(
-            np.asarray(rgb),
+            np.asarray(rgb.crop(recording.region)),
             partial(_boxes, module, recording.spec, loader.device),
-            explanation.answer.refinements[-1].box,
-            int(found.labels[number]),
+            box_in_region(recording, explanation.answer.refinements[-1].box),
+            int(recording.detections.labels[explanation.answer.number]),
             masks=saliency_masks,
             on_progress=on_progress,
             cancelled=cancelled,
         )
-        return replace(explanation, saliency=heat)
+        return replace(explanation, saliency=_in_image(recording, heat))
     return explanation
 
 
@@ -205,6 +220,41 @@ def answer_question(recording: Recording, image: Image.Image, question: Query | 
     if isinstance(question, Query):
         return Explanation(recording, threshold, why_not(recording, question, threshold), question, image)
     return Explanation(recording, threshold, why(recording, question), None, image)
+
+
+def answer_about_found(
+    recording: Recording, image: Image.Image, thing: FoundObject, threshold: float, absence: WhyNot | None
+) -> Explanation:
+    """Answers why there is an object of a result in slices.
+
+    Args:
+        recording: What happened inside the model in the whole image or, with an absence, in the slice that shows the object.
+        image: The image.
+        thing: The object.
+        threshold: The threshold, 0–1.
+        absence: Why the whole image does not show it, see `why_not_in_whole`, or None.
+
+    Raises:
+        QueryError: If the recording does not contain it.
+    """
+    number = number_in(recording, thing.label, thing.box)
+    if number is None:
+        raise QueryError(NOT_RECORDED)
+    return replace(answer_question(recording, image, number, threshold), absence=absence)
+
+
+def box_in_region(recording: Recording, box: Box) -> Box:
+    """Converts a box from pixels of the image to pixels of the part of it that the model saw."""
+    (left, top, right, bottom), (x0, y0, *_) = box, recording.region
+    return left - x0, top - y0, right - x0, bottom - y0
+
+
+def _in_image(recording: Recording, heat: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns a map of the image [H,W] from one of the part that the model saw; 0 elsewhere."""
+    x0, y0, x1, y1 = recording.region
+    whole = np.zeros(recording.image_size, np.float32)
+    whole[y0:y1, x0:x1] = heat
+    return whole
 
 
 def _label(spec: ModelSpec, name: str | None) -> int | None:

@@ -118,33 +118,38 @@ class Selection:
         return FATES[int(self.fates[index])]
 
 
-def select(candidates: Candidates, rules: Rules) -> Selection:
+def select(candidates: Candidates, rules: Rules, entered: NDArray[np.int64] | None = None) -> Selection:
     """Selects candidates as torchvision does: minimum score, top k of each group, size, NMS within each group, limit.
 
     The order of the steps that differ between families (the RPN applies its minimum score last) does not change the result, because each
     of them drops the lowest scores first.
+
+    Args:
+        candidates: The candidates.
+        rules: The settings.
+        entered: The top k of each group in torchvision's order, where candidates are missing; among equal scores, it depends on all of them.
     """
     scores, boxes = torch.from_numpy(candidates.scores), torch.from_numpy(candidates.boxes)
     fates = np.full(len(candidates), FATES.index(Fate.BELOW_MIN_SCORE), np.int8)
     ranks = np.zeros(len(candidates), np.int64)
     passed = torch.where(scores >= rules.min_score if rules.inclusive else scores > rules.min_score)[0]
-    entered = _top_k(candidates, rules, passed, fates, ranks)
+    going = _top_k(candidates, rules, passed, fates, ranks, None if entered is None else torch.from_numpy(entered))
     if rules.min_size is not None:
-        fates[entered.numpy()] = FATES.index(Fate.TOO_SMALL)
-        entered = entered[remove_small_boxes(boxes[entered], rules.min_size)]
-    fates[entered.numpy()] = FATES.index(Fate.SUPPRESSED)
+        fates[going.numpy()] = FATES.index(Fate.TOO_SMALL)
+        going = going[remove_small_boxes(boxes[going], rules.min_size)]
+    fates[going.numpy()] = FATES.index(Fate.SUPPRESSED)
     groups = _nms_groups(candidates, rules)
     if rules.class_agnostic:
-        order = nms(boxes[entered], scores[entered], rules.nms_iou)
+        order = nms(boxes[going], scores[going], rules.nms_iou)
     else:
-        order = batched_nms(boxes[entered], scores[entered], groups[entered], rules.nms_iou)
-    survivors = entered[order]
+        order = batched_nms(boxes[going], scores[going], groups[going], rules.nms_iou)
+    survivors = going[order]
     kept = survivors[: rules.limit]
     fates[survivors.numpy()] = FATES.index(Fate.CUT)
     fates[kept.numpy()] = FATES.index(Fate.KEPT)
     ranks[survivors.numpy()] = np.arange(1, len(survivors) + 1)
-    suppressors, ious = _suppressors(boxes, groups, entered, survivors, rules.nms_iou)
-    return Selection(fates, ranks, suppressors, ious, entered.numpy(), survivors.numpy(), kept.numpy())
+    suppressors, ious = _suppressors(boxes, groups, going, survivors, rules.nms_iou)
+    return Selection(fates, ranks, suppressors, ious, going.numpy(), survivors.numpy(), kept.numpy())
 
 
 def suppressors_of(candidates: Candidates, selection: Selection, rules: Rules, index: int) -> NDArray[np.int64]:
@@ -164,8 +169,10 @@ def _nms_groups(candidates: Candidates, rules: Rules) -> Tensor:
     return torch.from_numpy(candidates.levels if candidates.ranking is not None else candidates.labels)
 
 
-def _top_k(candidates: Candidates, rules: Rules, passed: Tensor, fates: NDArray[Any], ranks: NDArray[Any]) -> Tensor:
-    """Returns those of the passed candidates that are among the top k of their groups, in torchvision's order."""
+def _top_k(
+    candidates: Candidates, rules: Rules, passed: Tensor, fates: NDArray[Any], ranks: NDArray[Any], known: Tensor | None
+) -> Tensor:
+    """Returns those of the passed candidates that are among the top k of their groups, in torchvision's order; they may be known."""
     if rules.top_k is None or not len(passed):
         return passed
     ranking = torch.from_numpy(candidates.scores if candidates.ranking is None else candidates.ranking)
@@ -173,11 +180,9 @@ def _top_k(candidates: Candidates, rules: Rules, passed: Tensor, fates: NDArray[
     entered = []
     for group in _groups(groups[passed]):
         own = passed[group]
-        best = ranking[own].topk(min(rules.top_k, len(own))).indices
-        entered.append(own[best])
-        outside = torch.ones(len(own), dtype=torch.bool)
-        outside[best] = False
-        others = own[outside]
+        best = own[ranking[own].topk(min(rules.top_k, len(own))).indices] if known is None else known[groups[known] == groups[own[0]]]
+        entered.append(best)
+        others = own[torch.isin(own, best, invert=True)]
         rest = others[ranking[others].argsort(descending=True)].numpy()
         fates[rest] = FATES.index(Fate.NOT_IN_TOP_K)
         ranks[rest] = len(best) + 1 + np.arange(len(rest))

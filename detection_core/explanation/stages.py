@@ -8,6 +8,7 @@ import numpy as np
 
 from detection_core.explanation.record import Recording
 from detection_core.explanation.selection import FATES, Candidates, Fate
+from detection_core.models.families import Family
 
 # More are not returned of any stage.
 MAX_BOXES = 2_000
@@ -53,7 +54,7 @@ def stages(recording: Recording) -> tuple[Stage, ...]:
             _stage(recording, "proposals", "left after NMS within each level", candidates, proposals.selection.kept, seconds.get("rpn")),
         ]
     candidates, selection = recording.candidates, recording.selection
-    where = "proposals" if recording.proposals is not None else "anchors"
+    where = "proposals" if recording.proposals is not None else "cells" if recording.spec.family is Family.FCOS else "anchors"
     pairs = f"all classes at {len(places.scores):,} {where} with scores above the model's minimum of {recording.rules.min_score:g}"
     above = np.flatnonzero(selection.fates != FATES.index(Fate.BELOW_MIN_SCORE))
     found += [
@@ -74,7 +75,7 @@ def stages(recording: Recording) -> tuple[Stage, ...]:
 
 def input_text(recording: Recording) -> str:
     """Returns how the network sees the image: "800×600 pixels, scaled by 1.25"."""
-    (height, width), (network_height, network_width) = recording.image_size, recording.network_size
+    (height, width), (network_height, network_width) = recording.region_size, recording.network_size
     across, down = network_width / width, network_height / height
     text = f"{network_width}×{network_height} pixels, "
     if max(across / down, down / across) > _STRETCHED:

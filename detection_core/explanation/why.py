@@ -9,17 +9,20 @@ import numpy as np
 from detection_core.explanation.query import Box, QueryError, box_of
 from detection_core.explanation.reasons import number
 from detection_core.explanation.record import Recording
+from detection_core.models.families import Family
 
+# Where FCOS starts; torchvision gives it an anchor of the cell's size.
+CELL = "cell"
 _MAX_CLASSES = 10
 _MAX_SUPPRESSED = 20
 
 
 @dataclass(frozen=True)
 class Refinement:
-    """One step on the way from an anchor to an object's box.
+    """One step on the way to an object's box.
 
     Attributes:
-        name: "anchor", "proposal" or "box".
+        name: "anchor" or, in FCOS, which has no anchors, "cell"; "proposal" or "box".
         box: XYXY in pixels of the image.
         moved: How far its center moved in this step, in pixels of the image.
         scaled: The factors by which its width and height changed.
@@ -57,10 +60,10 @@ class Why:
         number: The object's index among the detections.
         name: Its class.
         score: Its score.
-        level: Name of the feature level of its anchor.
+        level: Name of the feature level that it was found at.
         cells: (height, width) of that level in cells.
         objectness: The RPN's score of its proposal, or None for one-stage models.
-        refinements: From its anchor to its box.
+        refinements: From its anchor or cell to its box.
         scores: The best classes at its place by name, best first.
         background: The score of the background there, or None.
         suppressed: The best candidates that it suppressed.
@@ -93,12 +96,10 @@ def why(recording: Recording, index: int) -> Why:
     """
     selection, candidates, proposals = recording.selection, recording.candidates, recording.proposals
     if not 0 <= index < len(selection.kept):
-        count = len(selection.kept)
-        which = f"from 0 to {count - 1}" if count else "none at all"
-        raise QueryError(f"There is no object {index}: the model found {count} objects, with numbers {which}.")
+        raise QueryError(no_object(index, len(selection.kept)))
     own = int(selection.kept[index])
     place = int(candidates.places[own])
-    sources = [("anchor", recording.places.sources[place])]
+    sources = [(CELL if recording.spec.family is Family.FCOS else "anchor", recording.places.sources[place])]
     objectness, level = None, int(recording.places.levels[place])
     if proposals is not None:
         anchor = int(proposals.selection.kept[place])
@@ -134,6 +135,12 @@ def why(recording: Recording, index: int) -> Why:
     return _with_sentence(answer)
 
 
+def no_object(index: int, count: int) -> str:
+    """Returns the sentence about the number of an object that does not exist."""
+    which = f"from 0 to {count - 1}" if count else "none at all"
+    return f"There is no object {index}: the model found {count} objects, with numbers {which}."
+
+
 def _refinements(names: list[str], boxes: list[Box]) -> tuple[Refinement, ...]:
     found = [Refinement(names[0], boxes[0])]
     for name, before, after in zip(names[1:], boxes, boxes[1:], strict=False):
@@ -150,17 +157,18 @@ def _center(box: Box) -> Box:
 
 def _with_sentence(answer: Why) -> Why:
     _, _, width, height = _center(answer.refinements[0].box)
-    rows, columns = answer.cells
-    sentence = (
-        f"This {answer.name} {number(answer.score)} started from an anchor of {width:.0f}×{height:.0f} pixels "
-        f"on the feature map of {columns}×{rows} cells."
-    )
+    who, size = f"This {answer.name} {number(answer.score)}", f"{width:.0f}×{height:.0f} pixels"
+    if answer.refinements[0].name == CELL:
+        sentence = f"{who} was found at a cell of the feature map that covers {size}."
+    else:
+        sentence = f"{who} began as an anchor, a preset box of {size}."
     if answer.objectness is not None:
-        sentence += f" The first stage (RPN) made it a proposal, with an objectness of {number(answer.objectness)}."
+        score = number(answer.objectness)
+        sentence += f" The first stage (RPN) proposed it, with a score of {score} for any object being there (objectness)."
     second = next(((name, score) for name, score in answer.scores.items() if name != answer.name), None)
-    rest = [] if second is None else [f"the next best class there was {second[0]} {number(second[1])}"]
+    rest = [] if second is None else [f"the next best class was {second[0]} {number(second[1])}"]
     if answer.background is not None:
-        rest.append(f"the background's score was {number(answer.background)}")
+        rest.append(f"background had {number(answer.background)}")
     if rest:
         text = ", and ".join(rest)
         sentence += f" {text[0].upper()}{text[1:]}."

@@ -109,7 +109,7 @@ def why_not(recording: Recording, query: Query, threshold: float) -> WhyNot:
     if query.label is not None:
         fitting &= candidates.labels == query.label
     found = np.flatnonzero(fitting)
-    found = found[np.argsort(-query.relevances(boxes[found], candidates.scores[found], recording.image_size), kind="stable")]
+    found = found[np.argsort(-query.relevances(boxes[found], candidates.scores[found], recording.region_size), kind="stable")]
     places = list(dict.fromkeys(candidates.places[found].tolist()))[:_MAX_PLACES]
     fits = bool(places)
     if not fits:
@@ -125,7 +125,7 @@ def _other_places(recording: Recording, query: Query) -> list[int]:
     boxes = recording.in_image(recording.places.boxes)
     fitting = np.flatnonzero(query.fits(boxes)) if query.label is None else np.zeros(0, np.int64)
     if len(fitting):
-        return [int(fitting[query.relevances(boxes[fitting], recording.places.scores[fitting], recording.image_size).argmax()])]
+        return [int(fitting[query.relevances(boxes[fitting], recording.places.scores[fitting], recording.region_size).argmax()])]
     if query.box is None or not len(boxes) or query.label is not None:
         return []
     return [int(query.overlaps(boxes).argmax())]
@@ -213,7 +213,7 @@ def _sentence(
     who = f"{best.name} {number(best.score, limit)}"
     if not fits:
         iou = number(places[0].iou or 0, FITTING_IOU)
-        return f"No candidate of the model overlaps this box with an IoU of at least {FITTING_IOU:.2f}. The closest, {who}, has {iou}."
+        return f"No candidate overlaps this box enough (IoU of at least {FITTING_IOU:.2f}). The closest, {who}, has {iou}."
     if query.at is not None:
         # Large boxes often cover a point at which a small object was meant.
         left, top, right, bottom = places[0].box
@@ -224,21 +224,22 @@ def _sentence(
         return f"The best candidate here was {who}. It {best.reason}."
     made = f", although its first stage (RPN) made {_counted(first.proposals, 'proposal')}" if first and first.proposals else ""
     took = "" if background is None or background < best.score else f" It took this place for background ({number(background)})."
-    return f"The model found nothing likely here{made}. Its best candidate was {who}, which {best.reason}.{took}"
+    return f"The model found nothing likely here{made}. Its best candidate, {who}, {best.reason}.{took}"
 
 
 def _lost_in_first_stage(first: FirstStage) -> str:
     if first.best is None:
-        return "The first stage (RPN) has no anchor here whose box fits, so the box head, which assigns the classes, never saw this place."
+        return "The first stage (RPN) has no box that fits here, so the second stage scored no class here."
     if first.fitting == 0:
         return (
             f"No box of the first stage (RPN) overlaps this box with an IoU of at least {FITTING_IOU:.2f}: the closest has "
             f"{number(first.best['iou'], FITTING_IOU)}. "
-            "So the box head, which assigns the classes, never saw it as a whole."
+            "So the second stage scored no class for it as a whole."
         )
     return (
-        f"The first stage (RPN) made no proposal here, so the box head, which assigns the classes, never saw this place. "
-        f"The best box of the first stage here had an objectness of {number(first.best['objectness'])}. It {first.best['reason']}."
+        "The first stage (RPN) proposed nothing here, so the second stage scored no class here. "
+        f"The first stage's best box had a score of {number(first.best['objectness'])} for any object being there (objectness). "
+        f"It {first.best['reason']}."
     )
 
 

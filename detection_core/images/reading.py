@@ -104,6 +104,12 @@ def read_stored(path: str | os.PathLike[str]) -> tuple[Image.Image, int]:
     return decoded.image, decoded.orientation
 
 
+def read_image_bytes(file: BinaryIO) -> bytes:
+    """Reads a file completely if it is an image, and otherwise only its first bytes, by which a large video is refused."""
+    head = file.read(HEAD_BYTES)
+    return head + file.read() if identify(without_blanks(head)) else head
+
+
 def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
     """Encodes an image as a JPEG file with 4:2:0 chroma subsampling and its color profile, for previews and downloads.
 
@@ -174,9 +180,7 @@ def _read_file(path: Any) -> bytes:
     # The system's errors contain the path, so they are not passed on.
     try:
         with Path(path).open("rb") as file:
-            head = file.read(HEAD_BYTES)
-            # Only an image is read completely: a large video is refused after its first bytes.
-            return head + file.read() if identify(without_blanks(head)) else head
+            return read_image_bytes(file)
     except IsADirectoryError:
         raise ImageError("This is a folder, not a file: choose an image inside.") from None
     except (FileNotFoundError, NotADirectoryError):

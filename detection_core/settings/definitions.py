@@ -25,7 +25,7 @@ class Definition:
         parse: Turns a text into a value; raises ValueError with what the text must be.
         help: What it means, without its default.
         metavar: What stands for the value in the flag's help; empty for switches, which have a --no- form, too.
-        shown_default: The default in the help and in the README.
+        shown_default: The default in the help and in docs/settings.md.
         secret: Whether messages must not repeat its value.
         may_be_empty: Whether an empty variable is a value, and not the same as none.
         former: Flag and variable by which it was known before.

@@ -55,7 +55,8 @@ class Slices:
 
     def add(self, found: Detections) -> None:
         """Adds what was found in the next tile, in the tile's own pixels."""
-        arrays, origins = _placed(found, self.next_tile), np.full(len(found), self.done)
+        found = placed(found, self.next_tile, self._image_size)
+        arrays, origins = _arrays(found), np.full(len(found), self.done)
         self.done += 1
         if self._found is not None:
             before = _arrays(self._found)
@@ -64,7 +65,7 @@ class Slices:
         # In the order of `Detections`, so that origins stay beside their objects.
         order = np.argsort(-arrays["scores"], kind="stable")[:MAX_CANDIDATES]
         changes: dict[str, Any] = {name: value[order] for name, value in arrays.items()}
-        self._found = replace(found, image_size=self._image_size, **changes)
+        self._found = replace(found, **changes)
         self._origins = origins[order]
 
     def result(self) -> Detections:
@@ -97,14 +98,12 @@ class Slices:
         return replace(result, **changes)
 
 
+def placed(found: Detections, tile: Tile, image_size: tuple[int, int]) -> Detections:
+    """Moves what was found in a tile, in the tile's own pixels, to its place in the image of (height, width)."""
+    corner = np.array([tile.x0, tile.y0], np.float32)
+    keypoints = None if found.keypoints is None else found.keypoints + corner
+    return replace(found, boxes=found.boxes + np.tile(corner, 2), keypoints=keypoints, image_size=image_size)
+
+
 def _arrays(found: Detections) -> dict[str, NDArray[Any]]:
     return {name: value for name in (*_JOINED, "labels", "scores") if (value := getattr(found, name)) is not None}
-
-
-def _placed(found: Detections, tile: Tile) -> dict[str, NDArray[Any]]:
-    """Moves what was found in a tile to its place in the image."""
-    arrays, corner = _arrays(found), np.array([tile.x0, tile.y0], np.float32)
-    arrays["boxes"] = arrays["boxes"] + np.tile(corner, 2)
-    if "keypoints" in arrays:
-        arrays["keypoints"] = arrays["keypoints"] + corner
-    return arrays

@@ -153,10 +153,11 @@ class _Page:
         )
 
     def open_link(self, request: gr.Request) -> tuple[Any, ...]:
-        """Opens the tab of the link through which the page was opened, if it was; opening the Compare tab begins the comparison."""
+        """Opens the tab that the address names, if it does, with what else it says; opening the Compare tab begins the comparison."""
         compare, evaluate = self._compare.open_link(request), self._evaluate.open_link(request)
-        tab = "compare" if compare else "evaluate" if evaluate else None
-        return (gr.Tabs(selected=tab) if tab else gr.skip(), *(compare or (gr.skip(),) * 3), *(evaluate or (gr.skip(),) * 2))
+        tab = request.query_params.get("tab")
+        exists = any(isinstance(each, gr.Tab) and each.id == tab for each in self._tabs.children)
+        return (gr.Tabs(selected=tab) if exists else gr.skip(), *(compare or (gr.skip(),) * 3), *(evaluate or (gr.skip(),) * 2))
 
     def show_batch_image(self, event: gr.EventData) -> tuple[Any, ...]:
         """Shows an image of the batch in the Detect tab, with everything that it offers."""

@@ -17,7 +17,7 @@ interface Mounting {
   constants: any;
 }
 
-interface FileData { path: string; url: string }
+interface FileData { path: string; url: string; orig_name: string }
 interface Layer { name: string; title: string }
 interface Style { [layer: string]: boolean | number; opacity: number; keypoint_threshold: number }
 interface ExportFormat { key: string; title: string; description: string }
@@ -96,6 +96,8 @@ type DetectSettings = Style & { threshold: number; hidden_classes: number[]; onl
 /** What opens the mode Explain, and the answers in it, as in ui/explain/questions.py. */
 interface ExplainStart {
   recording: string;
+  /** The slice that is explained, XYXY in pixels; null for the whole image. */
+  tile: Box | null;
   model: string;
   notes: string[];
   classes: [label: number, name: string][];
@@ -123,6 +125,8 @@ interface ExplainWhy {
   number: number;
   name: string;
   score: number;
+  /** Height and width of the feature map that it was found on. */
+  cells: [number, number];
   refinements: { name: string; box: Box; moved: number; scaled: number[] }[];
   scores: [name: string, score: number][];
   background: number | null;
@@ -346,4 +350,6 @@ interface DataFacts {
   tasks: string[];
   faults: string[];
   fault_count: number;
+  parts: string[];
+  part: string;
 }

@@ -14,8 +14,8 @@ from detection_core.comparison_report import ComparisonReport, Found
 from detection_core.detections.comparison import select
 from detection_core.engine import Engine, EngineBusyError, EngineError, Job, Result
 from detection_core.errors import UserError
-from detection_core.explanation import Explanation
-from detection_core.explanation.report import answer_question, check_question
+from detection_core.explanation import Explanation, FoundObject, Recording, why_not_in_whole
+from detection_core.explanation.report import answer_about_found, answer_question, check_question
 from detection_core.formats import provenance_of
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import ModelSpec, get_model_spec, list_models, list_specs
@@ -197,9 +197,21 @@ class Service:
         spec = _spec(model)
         query = check_question(spec, question.at, question.box, question.number, label)
         recording = await _outcome(begin_recording(self._engine, image, spec, visitor))
+        if question.number is not None and spec.slices is not None:
+            return await self._explain_found(image, spec, recording, question.number, threshold, visitor)
         asked = query if query is not None else question.number
         assert asked is not None
         return await to_thread.run_sync(answer_question, recording, image.image, asked, threshold)
+
+    async def _explain_found(
+        self, image: LoadedImage, spec: ModelSpec, whole: Recording, number: int, threshold: float | None, visitor: str
+    ) -> Explanation:
+        """Explains an object of a result in slices: in the whole image, or in the slice that alone shows it."""
+        thing = FoundObject.of((await self._run(image, spec, visitor)).detections, number)
+        threshold = spec.default_threshold if threshold is None else threshold
+        absence = await to_thread.run_sync(why_not_in_whole, whole, thing, threshold)
+        recording = whole if absence is None else await _outcome(begin_recording(self._engine, image, spec, visitor, thing))
+        return await to_thread.run_sync(answer_about_found, recording, image.image, thing, threshold, absence)
 
     def models(self) -> list[dict[str, Any]]:
         """All models with their facts, their `state`, and the `precisions` and `input_sizes` in which each can run."""

@@ -115,6 +115,15 @@ def test_good_images_are_counted_and_a_bad_one_says_why(batch):
     assert "Traceback" not in batch.content()
 
 
+@pytest.mark.slow
+def test_the_examples_are_added_as_files_are(batch):
+    batch.get_by_role("button", name="Try the examples").click()
+    expect_done(batch, 6)
+    expect(cards(batch).first).to_contain_text("astronaut.jpg")
+    expect(batch.get_by_text("Only 6 of 10 added: at most 6 images at a time.")).to_be_visible()
+    expect(batch.get_by_role("button", name="Try the examples")).to_be_hidden()
+
+
 def test_the_threshold_acts_at_once_without_a_request(batch):
     give(batch, *NAMES)
     expect_done(batch, 3)

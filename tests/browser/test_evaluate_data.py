@@ -17,6 +17,7 @@ from detection_core.ui.components.modules import MODULES
 from detection_core.ui.evaluate.tab import EvaluateTab
 from detection_core.ui.theme import CSS, theme
 from tests.coco_folders import coco_folder
+from tests.datasets.test_coco_layout import TRAIN, VAL, laid_out
 from tests.datasets.test_voc import an_object, voc_folder
 from tests.datasets.test_yolo import ROBOFLOW, ULTRALYTICS, yolo_folder
 from tests.ui.evaluate.test_tab import find_all
@@ -27,6 +28,7 @@ SECONDS = 1000
 LABELS = {"a": "0 0.5 0.5 0.25 0.5\n1 0.25 0.25 0.1 0.1", "b": None}
 FORMATS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "coco": (lambda path: coco_folder(path, keypoints=False), "4 images"),
+    "coco layout": (lambda path: laid_out(path, {VAL: "val2017"}), "1 image,"),
     "yolo": (lambda path: yolo_folder(path, ULTRALYTICS, LABELS), "2 images, 2 objects, 2 classes, with boxes"),
     "roboflow": (lambda path: yolo_folder(path, ROBOFLOW, LABELS, "valid/images"), "2 images, 2 objects, 2 classes, with boxes"),
     "voc": (lambda path: voc_folder(path, an_object(1, 1, 200, 100)), "1 image, 1 object, 1 class, with boxes"),
@@ -106,6 +108,20 @@ def test_data_of_each_format_is_taken(page, folder, name, give):
     )
     expect(page.locator("[data-ref=facts]")).to_contain_text(FORMATS[name][1])
     expect(page.locator(".data .error")).to_be_hidden()
+
+
+@pytest.mark.parametrize("give", [drop_archive, drop], ids=lambda way: way.__name__)
+def test_a_part_of_the_data_is_chosen(page, tmp_path, give):
+    give(page, laid_out(tmp_path / f"coco by {give.__name__}", {VAL: "val2017", TRAIN: "train2017"}))
+    facts, part = page.locator("[data-ref=facts]"), page.get_by_label("Part", exact=True)
+    expect(facts).to_contain_text(f"coco by {give.__name__}", timeout=20 * SECONDS)
+    expect(facts).to_contain_text("1 image,")
+    expect(part).to_have_value(VAL)
+    part.select_option(TRAIN)
+    expect(facts).to_contain_text("2 images,", timeout=20 * SECONDS)
+    expect(part).to_have_value(TRAIN)
+    page.get_by_role("button", name="Built-in sample").click()
+    expect(part).to_be_hidden(timeout=20 * SECONDS)
 
 
 @pytest.mark.parametrize("give", [choose_folder, drop_archive], ids=lambda way: way.__name__)

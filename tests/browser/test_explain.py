@@ -61,7 +61,7 @@ def test_an_empty_place_a_suppressed_box_and_its_suppressor(opened, panel):
     page.mouse.down()
     page.mouse.move(*on_page(page, *TIE_BOX[2:]), steps=3)
     page.mouse.up()
-    expect(sentence(panel)).to_have_text(re.compile(r"tie 0\.\d+\. It was suppressed by tie 0\.\d+: the two overlap with an IoU of"))
+    expect(sentence(panel)).to_have_text(re.compile(r"tie 0\.\d+\. It was suppressed by tie 0\.\d+: their overlap \(IoU\) is 0"))
     expect(panel.get_by_text("Candidates here, best first")).to_be_visible()
     expect(page.locator(".dv-explain-overlay .dv-mark-suppressor").first).to_be_visible()
     panel.locator(".dv-explain-by button").first.click()

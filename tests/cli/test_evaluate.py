@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -10,6 +12,7 @@ from detection_core.cli.main import main
 from detection_core.datasets.coco import read_coco
 from detection_core.models.catalog import COCO_MODEL
 from tests.coco_folders import coco_folder, edit
+from tests.datasets.test_coco_layout import TRAIN, VAL, laid_out
 from tests.datasets.test_voc import an_object, voc_folder
 from tests.datasets.test_yolo import ULTRALYTICS, yolo_folder
 
@@ -128,6 +131,23 @@ def test_other_formats(tmp_path, capsys, made, archived):
     results.write_text(json.dumps([{"image_id": 1, "category_id": 1, "bbox": [75, 25, 50, 50], "score": 0.9}]))
     assert evaluate(data, "--results", results) == 0
     assert capsys.readouterr().out.splitlines()[1].split()[1] == "1.000"
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_parts_of_cocos_own_folders(tmp_path, capsys, archived):
+    data = laid_out(tmp_path / "coco", {VAL: "val2017", TRAIN: "train2017"})
+    dataset = read_coco(data / TRAIN)
+    results = tmp_path / "results.json"
+    entries = [{**a, "score": 0.9} for image in dataset.images for a in image.annotations]
+    results.write_text(json.dumps([{key: entry[key] for key in ("image_id", "category_id", "bbox", "score")} for entry in entries]))
+    if archived:
+        data = Path(shutil.make_archive(str(data), "zip", tmp_path, "coco"))
+    assert evaluate(data, "--results", results, "--split", "train") == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[1].split()[1] == "1.000"
+    assert f"The annotations in {TRAIN} are read. Also there: {VAL}." in said.err
+    assert evaluate(data, "--results", results, "--split", "test") == 2
+    assert "has no annotations for “test”. Its parts are: train, val." in capsys.readouterr().err
 
 
 def test_faulty_data_is_refused_as_for_training(folder, others, capsys):

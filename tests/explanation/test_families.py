@@ -294,3 +294,19 @@ def test_the_best_candidates_are_kept_where_there_are_too_many(monkeypatch: pyte
     np.testing.assert_array_equal(select(recording.candidates, recording.rules).kept, recording.selection.kept)
     with pytest.raises(WhatIfError, match="were not kept"):
         what_if(recording, min_score=recording.lowest_kept / 2)
+
+
+@pytest.mark.parametrize("key", ["retinanet_resnet50_fpn", pytest.param("ssd300_vgg16", marks=pytest.mark.slow)])
+def test_of_equal_scores_those_are_kept_that_torchvision_keeps(key: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("detection_core.explanation.gathering.MAX_CANDIDATES", 1000)
+    module = changed(key, score_thresh=0.001, detections_per_img=300, topk_candidates=60, nms_thresh=0.9)
+    classifiers = [part for name, part in module.named_modules() if "classification_head" in name and isinstance(part, torch.nn.Conv2d)]
+    for classifier in [each for each in classifiers if each.bias is not None][-6:] if "ssd" in key else classifiers[-1:]:
+        # The same scores at all places.
+        classifier.weight = torch.nn.Parameter(torch.zeros_like(classifier.weight), requires_grad=False)
+    recording = record(module, get_model_spec(key), PIXELS)
+    assert len(np.unique(recording.candidates.scores)) < len(recording.candidates) / 2
+    candidates, kept = recording.candidates, recording.selection.kept
+    expected = detect(module, key)
+    np.testing.assert_array_equal(candidates.labels[kept], expected.labels)
+    np.testing.assert_array_equal(recording.in_image(candidates.boxes[kept]), expected.boxes)

@@ -60,8 +60,7 @@ def first_stage(scores: list[float], boxes: list[tuple], **rules: float) -> Prop
         (
             [(BOX, DOG, 0.03)],
             0.5,
-            "The model found nothing likely here. Its best candidate was dog 0.03, which was dropped, because the model keeps only "
-            "candidates with a score above 0.05.",
+            "The model found nothing likely here. Its best candidate, dog 0.03, was dropped: the model keeps only scores above 0.05.",
         ),
         (
             [((0.0, 10.0, 22.0, 30.0), DOG, 0.9), ((4.0, 10.0, 26.0, 30.0), CAT, 0.8), ((8.0, 10.0, 28.0, 30.0), DOG, 0.7)],
@@ -77,7 +76,7 @@ def first_stage(scores: list[float], boxes: list[tuple], **rules: float) -> Prop
             [(FAR, DOG, 0.9), (FAR, CAT, 0.8), (FAR, DOG, 0.75), (BOX, DOG, 0.7)],
             0.5,
             "The best candidate here was dog 0.70. "
-            "It was dropped before NMS: it is number 4 of its level by score, and only the best 3 go on.",
+            "It was dropped early: it is number 4 of its level by score, and only the best 3 go on (top k).",
         ),
     ],
 )
@@ -91,8 +90,8 @@ def test_the_suppressor_is_named(threshold: float, then: str):
     rows = [((0.0, 10.0, 24.0, 30.0), DOG, 0.9), ((7.0, 10.0, 31.0, 30.0), DOG, 0.7)]
     answer = why_not(recording_of(rows), Query(at=(23, 20)), threshold)
     assert answer.sentence == (
-        "The best candidate here was dog 0.70, with a box of 24×20 pixels. It was suppressed by dog 0.90: the two overlap with an IoU of "
-        f"0.55, and NMS lets boxes of the same class overlap by at most 0.50{then}"
+        "The best candidate here was dog 0.70, with a box of 24×20 pixels. It was suppressed by dog 0.90: their overlap (IoU) is "
+        f"0.55, and of boxes of a class that overlap by more than 0.50, only the best stays (NMS){then}"
     )
     assert answer.places[0].classes[0].suppressor == {
         "name": "dog",
@@ -133,12 +132,12 @@ def test_a_box_that_is_asked_about_may_be_large():
 
 def test_background_is_named_where_it_won():
     sentence = why_not(recording_of([(BOX, DOG, 0.03)], background=0.93), Query(at=(20, 20)), 0.5).sentence
-    assert sentence.endswith("a score above 0.05. It took this place for background (0.93).")
+    assert sentence.endswith("only scores above 0.05. It took this place for background (0.93).")
 
 
 def test_nothing_fits():
     answer = why_not(recording_of([(BOX, DOG, 0.9)]), Query(box=(10, 10, 90, 90)), 0.5)
-    assert answer.sentence == ("No candidate of the model overlaps this box with an IoU of at least 0.50. The closest, dog 0.90, has 0.06.")
+    assert answer.sentence == "No candidate overlaps this box enough (IoU of at least 0.50). The closest, dog 0.90, has 0.06."
     nowhere = Query(at=(150, 50))
     recording = recording_of([(BOX, DOG, 0.9)])
     assert why_not(recording, nowhere, 0.5).sentence == "The model had no candidate here."
@@ -153,23 +152,23 @@ def test_nothing_fits():
     [
         (
             first_stage([0.9, 0.8, 0.1], [FAR, (0, 60, 20, 90), BOX]),
-            "0.10. It was dropped before NMS: it is number 3 of its level by score, and only the best 2 go on",
+            "It was dropped early: it is number 3 of its level by score, and only the best 2 go on (top k)",
         ),
         (
             first_stage([0.9, 0.1], [FAR, BOX]),
-            "0.10. It survived NMS as number 2, but only the best 1 become proposals",
+            "It survived NMS as number 2, but only the best 1 become proposals",
         ),
         (
             first_stage([0.9, 0.1], [FAR, BOX], min_score=0.2),
-            "0.10. It was dropped, because only boxes with an objectness of at least 0.20 go on",
+            "It was dropped, because only boxes with an objectness of at least 0.20 go on",
         ),
     ],
 )
 def test_what_the_first_stage_lost(first: Proposals, expected: str):
     answer = why_not(recording_of([(FAR, DOG, 0.9)], first=first), Query(box=BOX), 0.5)
     assert answer.sentence == (
-        "The first stage (RPN) made no proposal here, so the box head, which assigns the classes, never saw this place. "
-        f"The best box of the first stage here had an objectness of {expected}."
+        "The first stage (RPN) proposed nothing here, so the second stage scored no class here. "
+        f"The first stage's best box had a score of 0.10 for any object being there (objectness). {expected}."
     )
     assert answer.first_stage is not None
     assert answer.first_stage.proposals == 0
@@ -178,8 +177,8 @@ def test_what_the_first_stage_lost(first: Proposals, expected: str):
 def test_what_the_box_head_rejected():
     answer = why_not(recording_of([(BOX, DOG, 0.04)], first=first_stage([0.9], [BOX]), background=0.93), Query(box=BOX), 0.5)
     assert answer.sentence == (
-        "The model found nothing likely here, although its first stage (RPN) made 1 proposal. Its best candidate was dog 0.04, which was "
-        "dropped, because the model keeps only candidates with a score above 0.05. It took this place for background (0.93)."
+        "The model found nothing likely here, although its first stage (RPN) made 1 proposal. Its best candidate, dog 0.04, was dropped: "
+        "the model keeps only scores above 0.05. It took this place for background (0.93)."
     )
 
 
@@ -187,8 +186,7 @@ def test_why_names_the_background_and_what_was_suppressed():
     answer = why(recording_of([(BOX, DOG, 0.9), (NEAR, DOG, 0.7)], background=0.05), 0)
     assert answer.suppressed_count == 1
     assert answer.sentence == (
-        "This dog 0.90 started from an anchor of 20×20 pixels on the feature map of 12×6 cells. The background's score was 0.05. "
-        "It suppressed dog 0.70."
+        "This dog 0.90 began as an anchor, a preset box of 20×20 pixels. Background had 0.05. It suppressed dog 0.70."
     )
 
 
@@ -214,7 +212,8 @@ def test_objects_that_do_not_exist(index: int):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.314, "0.31"), (0.998, "0.998"), (1.0, "1.00"), (0.0012, "0.001"), (0.0, "0.00"), (1e-9, "1e-09")]
+    ("value", "text"),
+    [(0.314, "0.31"), (0.998, "0.998"), (1.0, "1.00"), (0.0012, "0.001"), (0.0, "0.00"), (1e-9, "0.000000"), (1 - 1e-9, "1.000000")],
 )
 def test_scores_in_words(value: float, text: str):
     assert number(value) == text
@@ -231,4 +230,4 @@ def test_the_box_head_saw_what_it_refined_to_the_place():
     answer = why_not(recording_of([(BOX, DOG, 0.04)], first=first_stage([0.9], [FAR])), Query(box=BOX), 0.5)
     assert answer.first_stage is not None
     assert answer.first_stage.proposals == 0
-    assert answer.sentence.startswith("The model found nothing likely here. Its best candidate was dog 0.04, which was dropped")
+    assert answer.sentence.startswith("The model found nothing likely here. Its best candidate, dog 0.04, was dropped")

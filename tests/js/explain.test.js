@@ -24,7 +24,7 @@ test("a place is described by its pixels, and by what is there", () => {
 });
 
 test("scores read as zero or one only if they are", () => {
-  assert.deepEqual([0.5, 0.01, 0.004, 0.00031, 2e-8, 0].map(exactScore), ["0.50", "0.01", "0.004", "0.0003", "2e-8", "0.00"]);
+  assert.deepEqual([0.5, 0.01, 0.004, 0.00031, 2e-8, 0].map(exactScore), ["0.50", "0.01", "0.004", "0.0003", "0.000000", "0.00"]);
   assert.deepEqual([0.99, 0.9962, 0.99996, 1].map(exactScore), ["0.99", "0.996", "0.99996", "1.00"]);
 });
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -24,7 +25,9 @@ from detection_core.process import configure_process
 # Ray sends images to detectors that have their model, and lets the least recently used one go; the memory budget may keep fewer.
 _MODELS = 8
 # An image that is quicker than this needs no progress.
-_REPORT_SECONDS = 0.1
+_STATE_SECONDS = 0.1
+# Making a report takes 4 ms, so answers carry the same one until models come or go, or this time is over.
+_REPORT_SECONDS = 1.0
 
 
 class _RegisteredModel:
@@ -51,6 +54,8 @@ class Detector:
     def __init__(self, device: str = "cpu") -> None:
         configure_process()
         self._engine = LocalEngine(device, kept_results=0)
+        self._report: DetectorReport
+        self._as_of: tuple[frozenset[str], float] | None = None
 
     async def detect(self, pixels: NDArray[np.uint8], call: Call, weights: NDArray[np.uint8] | None = None) -> AsyncIterator[FromDetector]:
         """Yields the states of a job or a call that takes long, and last its answer, or an error for the user.
@@ -63,7 +68,7 @@ class Detector:
         await self.registered_model(serve.get_multiplexed_model_id())
         job: Job | None = None
         try:
-            spec = await asyncio.to_thread(local_copy, call.spec, weights)
+            spec = call.spec if weights is None else await asyncio.to_thread(local_copy, call.spec, weights)
             image = LoadedImage(Image.fromarray(pixels), (), "array", False, "")
             if call.function is None:
                 job = self._engine.submit(image, spec, measure=call.measure, keep=False, tasks=call.tasks)
@@ -72,7 +77,7 @@ class Detector:
             result = asyncio.wrap_future(job.future)
             seen: JobState | None = None
             while not result.done():
-                await asyncio.wait({result}, timeout=_REPORT_SECONDS)
+                await asyncio.wait({result}, timeout=_STATE_SECONDS)
                 state = job.state
                 if state != seen and state.stage is not Stage.DONE:
                     seen = state
@@ -91,8 +96,13 @@ class Detector:
 
     async def report(self) -> DetectorReport:
         """Says what this detector has."""
-        name = serve.get_replica_context().replica_tag
-        return DetectorReport(name, self._engine.model_states(), tuple(self._engine.loader.resident()), self._engine.max_in_flight)
+        as_of = self._engine.loader.resident_keys(), time.monotonic() // _REPORT_SECONDS
+        if as_of != self._as_of:
+            name = serve.get_replica_context().replica_tag
+            models = tuple(self._engine.loader.resident())
+            self._report = DetectorReport(name, self._engine.model_states(), models, self._engine.max_in_flight)
+            self._as_of = as_of
+        return self._report
 
 
 def build(arguments: Mapping[str, str]) -> Any:

@@ -57,6 +57,8 @@ class DetectorSettings:
                 "upscale_delay_s": 5,
                 "downscale_delay_s": 300,
             },
+            # A line for each image takes time, and says less than the page's own log.
+            "logging_config": {"enable_access_log": False},
             "ray_actor_options": {"num_cpus": self.cpus, "num_gpus": self.gpus},
             "health_check_period_s": 5,
             "health_check_timeout_s": 30,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.data_classes import FileData
 from PIL import Image
 
 from detection_core.engine import Engine
@@ -27,8 +28,10 @@ from detection_core.ui.batch.view import BatchMessage, BatchOrder, BatchView, ba
 from detection_core.ui.components.client_values import items_of_type, mapping_of, text_of
 from detection_core.ui.components.model_picker import ModelPicker, detect_label, picker_value
 from detection_core.ui.shared.events import QUIET, server_function
+from detection_core.ui.shared.examples import EXAMPLE_PATHS
 from detection_core.ui.shared.limits import image_limit
 from detection_core.ui.shared.progress import explain
+from detection_core.ui.shared.served_files import serve_bytes
 from detection_core.ui.shared.session import visitor_of
 from detection_core.ui.shared.uploads import read_upload
 from detection_core.visualization import object_colors
@@ -77,6 +80,7 @@ class BatchTab:
         self.view.finished(self.show_model, self.picker, model, queue=False, **QUIET)
         self._detect_button.click(self.begin, [self.picker, self.view], self.view, queue=False, **QUIET)
         self.view.begin(self.begin_if_here, [self.picker, self.view], self.view, queue=False, **QUIET)
+        self.view.examples(self.examples, None, self.view, queue=False, **QUIET)
         self.view.download(self.download, None, self.view, concurrency_limit=2, **QUIET)
         page.unload(self.leave)
 
@@ -112,6 +116,11 @@ class BatchTab:
         if state_of(key, self._engine.model_states()) == "to download":
             return BatchMessage(notes=["This model must be downloaded first: press the button under it, or choose another one."])
         return self.begin(key, token, request)
+
+    def examples(self) -> BatchMessage:
+        """The example images."""
+        served = {path.name: serve_bytes(path.read_bytes(), path.name, self.view) for path in EXAMPLE_PATHS}
+        return BatchMessage(examples=[FileData(path=path, orig_name=name) for name, path in served.items()])
 
     def download(self, event: gr.EventData) -> BatchMessage:
         """Writes everything chosen into one archive."""

@@ -4,7 +4,7 @@
 
 import { addCounts, inWords, visibleCount } from "../components/js/class_counts.js";
 import { createSlider } from "../components/js/controls.js";
-import { chosenFiles, droppedFiles } from "../components/js/chosen_files.js";
+import { chosenFiles, droppedFiles, fetchFile } from "../components/js/chosen_files.js";
 import { onThreshold, thresholdFor } from "../components/js/chosen_thresholds.js";
 import { collectRefs, counted, debounce, formatScore, oncePerFrame, setAttribute, setText, show } from "../components/js/dom.js";
 import { createDropZone } from "../components/js/drop_zone.js";
@@ -66,6 +66,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     if (message.error) menu.setBusy(false);
     if (message.notes.length) showLines(ui.notes, [...state.notes, ...message.notes]);
     if (message.download) save(message.download, message.download_name);
+    if (message.examples) addExamples(message.examples);
     if (message.start && message.start.turn !== state.start?.turn) detect(message.start);
     commit();
   }
@@ -103,6 +104,17 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     state.add(taken);
     redraw();
     if (taken.length) trigger("begin");
+  }
+
+  let wantsExamples = false;
+  /** @param {FileData[]} examples */
+  async function addExamples(examples) {
+    // Gradio sends an event's last message twice.
+    if (!wantsExamples) return;
+    wantsExamples = false;
+    const files = await Promise.all(examples.map(fetchFile)).catch(() => null);
+    if (files) add(files);
+    else writeError(ui, { title: "The examples did not arrive", text: "The server could not be reached. Try again." });
   }
 
   /** @param {BatchImage} image @param {boolean} selected */
@@ -228,6 +240,10 @@ export function mount({ element, props, trigger, server, upload, watch, constant
 
   for (const button of [ui.chooseImages, ui.addImages]) button.addEventListener("click", () => ui.imageInput.click());
   for (const button of [ui.chooseFolder, ui.addFolder]) button.addEventListener("click", () => ui.folderInput.click());
+  ui.examples.addEventListener("click", () => {
+    wantsExamples = true;
+    trigger("examples");
+  });
   for (const input of [ui.imageInput, ui.folderInput]) input.addEventListener("change", () => takeFrom(input));
   for (const button of ui.modes.children) button.addEventListener("click", () => change({ mode: button.dataset.mode }));
   ui.chooseAll.addEventListener("click", () => selectAll(true));

@@ -41,6 +41,8 @@ class BatchMessage(PageMessage):
     """A message to the view; a part that is None or empty leaves the view's part as it is, except `error`, which is removed."""
 
     start: BatchStart | None = None
+    # Images to try, which the browser adds like a visitor's own.
+    examples: list[FileData] | None = None
     # Only on the way from the browser.
     batch: str = ""
 
@@ -86,8 +88,8 @@ class BatchView(View):
     """Many images as a gallery or a table: adding, detection with progress and cancel, threshold, selection and export.
 
     As an output it takes a `BatchMessage` (see `batch_start` and its neighbors), as an input it gives the name of its batch. Its events:
-    `begin` asks for detection, `finished` says that it has ended, `download` asks for files (its data is a `BatchOrder`), `open` asks to
-    see one image in full (its data has `batch` and `id`).
+    `begin` asks for detection, `examples` for images to try, `finished` says that it has ended, `download` asks for files (its data is a
+    `BatchOrder`), `open` asks to see one image in full (its data has `batch` and `id`).
 
     Args:
         detect_image: Server function that detects objects in one image, see `detect_in_image`.
@@ -100,7 +102,7 @@ class BatchView(View):
     data_model = BatchMessage
     files = "batch/view"
     styles = ("view", "export_menu", "drop_zone")
-    browser_events = ("begin", "finished", "download", "open")
+    browser_events = ("begin", "examples", "finished", "download", "open")
 
     def __init__(
         self,

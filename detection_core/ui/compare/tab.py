@@ -210,8 +210,9 @@ class CompareTab:
         query = dict(request.query_params)
         if query.get("tab") != "compare":
             return None
-        image = self._links.find(query.get("image") or query.get("picture", ""))
-        if image is None:
+        name = query.get("image") or query.get("picture", "")
+        image = self._links.find(name)
+        if name and image is None:
             gr.Warning("The image of this link is no longer on this server. An example is shown instead.")
         keys = link_models(query)
         keys += [key for key in self._default_models() if key not in keys][: max(FEWEST - len(keys), 0)]

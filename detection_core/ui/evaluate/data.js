@@ -7,7 +7,7 @@ import { showLines, writeError } from "../components/js/feedback.js";
 import { viewIdOf } from "../components/js/kept.js";
 
 /** @typedef {{ path: string, name: string }} Sent */
-/** @typedef {{ facts: DataFacts | null, results: Sent[], notes: string[], busy: string }} DataState */
+/** @typedef {{ facts: DataFacts | null, files: Sent[], results: Sent[], notes: string[], busy: string }} DataState */
 
 /** What each view has, for when Gradio builds its component anew. @type {Map<string, DataState>} */
 const kept = new Map();
@@ -17,7 +17,7 @@ export function mount({ element, props, trigger, upload, watch, constants }) {
   const ui = collectRefs(element);
   const viewId = viewIdOf(props);
   /** @type {DataState} */
-  const state = kept.get(viewId) ?? { facts: null, results: [], notes: [], busy: "" };
+  const state = kept.get(viewId) ?? { facts: null, files: [], results: [], notes: [], busy: "" };
   kept.set(viewId, state);
 
   function receive() {
@@ -39,7 +39,9 @@ export function mount({ element, props, trigger, upload, watch, constants }) {
     const { facts, busy } = state;
     setText(ui.facts, busy || wordsOf(facts));
     setAttribute(ui.sample, "aria-pressed", !facts || facts.is_sample);
-    for (const button of [ui.sample, ui.archive, ui.folder, ui.addResults, ui.skip]) button.disabled = Boolean(busy);
+    for (const control of [ui.sample, ui.archive, ui.folder, ui.part, ui.addResults, ui.skip]) control.disabled = Boolean(busy);
+    show(ui.partBox, Boolean(facts?.parts.length));
+    ui.part.replaceChildren(...(facts?.parts ?? []).map((name) => new Option(name, name, false, name === facts?.part)));
     showLines(ui.notes, state.notes);
     show(ui.faultBox, Boolean(facts?.fault_count));
     ui.faults.replaceChildren(...(facts?.faults ?? []).map((text) => make("li", "", text)));
@@ -87,9 +89,15 @@ export function mount({ element, props, trigger, upload, watch, constants }) {
     if (wanted.length > constants.most) return writeError(ui, { title: "The folder is too large", text: `It has more than ${constants.most.toLocaleString("en")} files. Pack it as a zip archive, or evaluate on a part of it.` });
     const sent = await send(wanted);
     if (!sent) return;
+    state.files = sent;
+    read("");
+  }
+
+  /** Reads a part of the data that has been sent; "" is the usual one. @param {string} part */
+  function read(part) {
     state.busy = "Reading and checking the data";
     draw();
-    trigger("read", { files: sent });
+    trigger("read", { files: state.files, part });
   }
 
   /** @param {ChosenFile[]} files */
@@ -115,6 +123,7 @@ export function mount({ element, props, trigger, upload, watch, constants }) {
   connect(ui.folder, ui.folderInput, load);
   connect(ui.addResults, ui.resultsInput, addResults);
   createDropZone(ui.root, (transfer) => droppedFiles(transfer).then(load));
+  ui.part.addEventListener("change", () => read(ui.part.value));
   ui.sample.addEventListener("click", () => {
     state.busy = "Reading the sample";
     draw();

@@ -29,6 +29,8 @@ class DataFacts(GradioModel):
         tasks: What can be compared: keys of `IOU_TYPES`.
         faults: Its first faults in words; as long as there are any, nothing can be evaluated on it.
         fault_count: Number of all faults.
+        parts: Names of the data's parts, such as its splits; empty if there is only one.
+        part: The one that was read.
     """
 
     evaluation: str
@@ -40,6 +42,8 @@ class DataFacts(GradioModel):
     tasks: list[str]
     faults: list[str] = Field(default_factory=list)
     fault_count: int = 0
+    parts: list[str] = Field(default_factory=list)
+    part: str = ""
 
 
 class DataMessage(PageMessage):

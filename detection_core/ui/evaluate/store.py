@@ -35,6 +35,8 @@ class VisitorEvaluation:
         folder: Where unpacked data and raw results are; it is deleted with the evaluation.
         is_sample: Whether it is the built-in sample.
         stack: Deletes unpacked data when it is closed.
+        parts: Names of the data's parts; empty if there is only one.
+        part: The one that was read.
         unchecked: The data as it was read; None until then.
         dataset: The checked data; None as long as there are faults.
         faults: Its faults, one line each.
@@ -52,6 +54,8 @@ class VisitorEvaluation:
     folder: Path
     is_sample: bool = False
     stack: ExitStack = field(default_factory=ExitStack)
+    parts: tuple[str, ...] = ()
+    part: str = ""
     unchecked: CocoDataset | None = None
     dataset: CocoDataset | None = None
     faults: tuple[str, ...] = ()

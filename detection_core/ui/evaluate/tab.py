@@ -111,7 +111,7 @@ class EvaluateTab:
         visitor = visitor_of(request, "evaluate")
         self._stop(visitor)
         try:
-            entry, facts = self._read(visitor, sent.get("files"))
+            entry, facts = self._read(visitor, sent.get("files"), text_of(sent.get("part")))
         except (UserError, OSError) as error:
             return DataMessage(error=_error("This data cannot be used", error)), EvaluateMessage(), _visible(False)
         return DataMessage(facts=facts, notes=entry.notes[:MOST_FAULTS]), EvaluateMessage(), _visible(False)
@@ -234,7 +234,7 @@ class EvaluateTab:
     def open_link(self, request: gr.Request) -> tuple[Any, ...] | None:
         """Values for `link_outputs` if the page was opened through a link to an evaluation; otherwise None."""
         query = dict(request.query_params)
-        if query.get("tab") != "evaluate":
+        if query.get("tab") != "evaluate" or "settings" not in query:
             return None
         keys, settings = settings_from_link(query)
         note = "The link has set models, thresholds, IoU and class. Press Evaluate for the built-in sample, or choose your own data first."
@@ -253,13 +253,17 @@ class EvaluateTab:
         self._engine.cancel_visitor(visitor)
         return turn
 
-    def _read(self, visitor: str, files: object) -> tuple[VisitorEvaluation, DataFacts]:
+    def _read(self, visitor: str, files: object, part: str = "") -> tuple[VisitorEvaluation, DataFacts]:
         """Reads the uploads, or the sample if there are none, and checks them; faults are part of the facts."""
         uploads = uploaded_files(files) if files else []
         name = uploads[0].name if uploads else _SAMPLE_NAME
         entry = self.evaluations.begin(visitor, name.split("/", 1)[0], is_sample=not uploads)
         try:
-            entry.unchecked = read_uploads(uploads, entry.folder, entry.stack) if uploads else read_dataset(SAMPLE)
+            if uploads:
+                data = read_uploads(uploads, entry.folder, entry.stack, part)
+                entry.unchecked, entry.parts, entry.part = data.dataset, data.parts, data.part
+            else:
+                entry.unchecked = read_dataset(SAMPLE)
             return entry, check_data(entry, skip=False)
         except BaseException:
             self.evaluations.remove(entry.token)

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from detection_core.datasets.coco import CocoDataset, DataError
-from detection_core.datasets.sources import read_dataset, unpacked
+from detection_core.datasets.sources import parts_of, read_dataset, unpacked
 from detection_core.ui.components.client_values import mapping_of
 from detection_core.ui.shared.uploads import image_name, uploaded_path
 
@@ -62,13 +62,29 @@ def uploaded_files(sent: object) -> list[UploadedFile]:
     return files
 
 
-def read_uploads(files: Sequence[UploadedFile], folder: Path, stack: ExitStack) -> CocoDataset:
+@dataclass(frozen=True)
+class UploadedData:
+    """What uploads contain.
+
+    Attributes:
+        dataset: The data, or the part of it that was read.
+        parts: Names of all parts; empty if there is only one.
+        part: The one that was read.
+    """
+
+    dataset: CocoDataset
+    parts: tuple[str, ...] = ()
+    part: str = ""
+
+
+def read_uploads(files: Sequence[UploadedFile], folder: Path, stack: ExitStack, part: str = "") -> UploadedData:
     """Reads the data of an archive, of an uploaded folder, or of a single annotation file.
 
     Args:
         files: The uploads.
         folder: An empty folder for unpacked files.
         stack: Deletes what is unpacked when it is closed.
+        part: Name of the part to read; the usual one is read if there is none of that name.
 
     Raises:
         DataError: If the data cannot be used.
@@ -83,13 +99,15 @@ def read_uploads(files: Sequence[UploadedFile], folder: Path, stack: ExitStack) 
             _link(file.path, inside / file.name)
     try:
         _require_inside(inside)
-        dataset = read_dataset(inside)
+        parts = parts_of(inside)
+        chosen = next((each for each in parts if each.name == part), parts[0] if parts else None)
+        dataset = read_dataset(chosen.source, split=chosen.split) if chosen else read_dataset(inside)
     except DataError as error:
         raise DataError(_without_server_paths(str(error), inside)) from error
     for image in dataset.images:
         if not _is_inside(image.path, inside):
             raise DataError(f"The annotations refer to “{image.file_name}”, which is outside of the data. Put all images into it.")
-    return dataset
+    return UploadedData(dataset, tuple(each.name for each in parts), chosen.name if chosen else "")
 
 
 def _named(archive: Path, folder: Path) -> Path:

@@ -24,7 +24,7 @@ class DataView(View):
     """The annotated images: the built-in sample, an archive or a folder; and results files of other tools.
 
     As an output it takes a `DataMessage`, as an input it gives the `DataOrder`. Its events: `read` asks to read data (its data has `files`,
-    none for the sample), `skip` to leave faults out.
+    none for the sample, and the `part` to read), `skip` to leave faults out.
     """
 
     data_model = DataMessage

@@ -61,6 +61,8 @@ def data_facts(entry: VisitorEvaluation) -> DataFacts:
         tasks=sorted(tasks_of(dataset)),
         faults=list(entry.faults[:MOST_FAULTS]),
         fault_count=len(entry.faults),
+        parts=list(entry.parts),
+        part=entry.part,
     )
 
 

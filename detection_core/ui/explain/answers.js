@@ -1,6 +1,7 @@
 // The answers to "why?" and "why not?" in the panel: sentence, candidates, class scores, steps and suppressed candidates, each highlighted in the image.
 
 import { counted, make, makeButton, setText, show } from "../components/js/dom.js";
+import { setBusy } from "../components/js/feedback.js";
 import { countedBoxes, exactScore, fateText, stepText } from "./words.js";
 
 // From this IoU on a candidate fits a box, as in explanation/query.py.
@@ -14,10 +15,11 @@ const isFar = ({ iou }) => iou !== null && iou < FITTING_IOU;
  * @param {{
  *   draw: (marks: import("./drawing.js").Mark[]) => void,
  *   askWhy: (number: number) => void,
+ *   explainSlice: (object: number) => Promise<void>,
  *   addSaliency: (parent: HTMLElement, why: ExplainWhy) => void,
  * }} mode
  */
-export function createAnswers(ui, { draw, askWhy, addSaliency }) {
+export function createAnswers(ui, { draw, askWhy, explainSlice, addSaliency }) {
   /** @param {string} sentence */
   function begin(sentence) {
     setText(ui.explainSentence, sentence);
@@ -87,9 +89,20 @@ export function createAnswers(ui, { draw, askWhy, addSaliency }) {
 
   return {
     clear: () => begin(""),
-    /** @param {ExplainWhyNot} answer @param {Asked} asked the place that was asked about */
-    showWhyNot({ sentence, places, first_stage: first }, asked) {
+    /**
+     * @param {ExplainWhyNot} answer
+     * @param {Asked} asked the place that was asked about
+     * @param {number} [object] that only a slice shows
+     */
+    showWhyNot({ sentence, places, first_stage: first }, asked, object) {
       begin(sentence);
+      if (object !== undefined) {
+        const button = makeButton("dv-button dv-primary", "Explain the slice", () => {
+          setBusy(button, true);
+          explainSlice(object).finally(() => setBusy(button, false));
+        });
+        ui.explainAnswer.append(button);
+      }
       if (places.length) drawPlace(places[0], asked, true);
       else draw([{ box: asked.box, kind: "asked" }]);
       addList(places.some(isFar) ? "The closest candidate" : "Candidates here, best first", places.map((place, i) => placeItem(place, asked, i === 0)));
@@ -104,9 +117,10 @@ export function createAnswers(ui, { draw, askWhy, addSaliency }) {
       const last = answer.refinements.length - 1;
       const drawSteps = () => draw(answer.refinements.map(({ name, box }, i) => ({ box, label: i === last ? `${answer.name} ${exactScore(answer.score)}` : name, kind: i === last ? "candidate" : "step" })));
       drawSteps();
-      addList("From anchor to box", answer.refinements.map((step, i) => {
+      addList(answer.refinements[0].name === "cell" ? "From cell to box" : "From anchor to box", answer.refinements.map((step, i) => {
         const item = makeButton("dv-explain-pick", "", () => draw(answer.refinements.slice(0, i + 1).map(({ name, box }, k) => ({ box, label: name, kind: k === i ? "candidate" : "step" }))));
-        item.append(make("strong", "", step.name), ` ${stepText(step)}`);
+        const [rows, columns] = answer.cells;
+        item.append(make("strong", "", step.name), ` ${stepText(step)}`, i === 0 ? make("span", "dv-explain-remark", ` · feature map of ${columns}×${rows} cells`) : "");
         return item;
       }));
       const scores = answer.background === null ? answer.scores : [...answer.scores, /** @type {[string, number]} */ (["background", answer.background])];

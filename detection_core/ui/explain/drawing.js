@@ -64,11 +64,11 @@ export function createDrawing(svg) {
       makeSvg("path", "dv-many", camera).setAttribute("d", boxes.map(boxToPath).join(""));
       place();
     },
-    /** A map that covers the image. @param {string} url @param {{ width: number, height: number }} size */
-    drawImage(url, { width, height }) {
+    /** A map that covers a part of the image. @param {string} url @param {Box} part */
+    drawImage(url, [x, y, right, bottom]) {
       clear();
       const node = makeSvg("image", "", camera);
-      for (const [name, value] of Object.entries({ href: url, width, height, preserveAspectRatio: "none" })) node.setAttribute(name, String(value));
+      for (const [name, value] of Object.entries({ href: url, x, y, width: right - x, height: bottom - y, preserveAspectRatio: "none" })) node.setAttribute(name, String(value));
       place();
     },
     /** @param {{ scale: number, x: number, y: number }} camera */

@@ -8,7 +8,7 @@ import { createPlaces } from "./places.js";
 import { createSaliency } from "./saliency.js";
 import { createSettings } from "./settings.js";
 import { createStages } from "./stages.js";
-import { exactScore } from "./words.js";
+import { exactScore, isWithin } from "./words.js";
 
 const SECTIONS = /** @type {const} */ (["ask", "settings", "stages"]);
 const UNREACHED = "The server could not be reached. Try again.";
@@ -22,6 +22,8 @@ const UNREACHED = "The server could not be reached. Try again.";
 export function createExplain(ui, image, { server, begin, result, threshold, say }) {
   /** @type {ExplainStart | null} */
   let session = null;
+  /** What opens the whole image again, while a slice of it is explained. @type {ExplainStart | null} */
+  let whole = null;
   /** @type {typeof SECTIONS[number]} */
   let section = "ask";
   let isWaiting = false;
@@ -30,11 +32,13 @@ export function createExplain(ui, image, { server, begin, result, threshold, say
   const parts = { ask: ui.explainAsk, settings: ui.explainSettings, stages: ui.explainStages };
   const drawing = createDrawing(ui.explainOverlay);
   const size = () => ({ width: result()?.width ?? 1, height: result()?.height ?? 1 });
+  /** The part of the image that is explained. @returns {Box} */
+  const region = () => session?.tile ?? [0, 0, size().width, size().height];
 
   /** @param {import("./drawing.js").Mark[]} marks */
   function draw(marks) {
     ui.root.classList.add("dv-explained");
-    drawing.draw(marks);
+    drawing.draw(session?.tile ? [{ box: session.tile, label: "slice", kind: "step" }, ...marks] : marks);
   }
 
   /** @param {string} name @param {Record<string, any>} sent */
@@ -57,7 +61,7 @@ export function createExplain(ui, image, { server, begin, result, threshold, say
     call,
     drawImage: (url) => {
       ui.root.classList.add("dv-explained");
-      drawing.drawImage(url, size());
+      drawing.drawImage(url, region());
       // On a phone the image lies above the screen.
       ui.frame.scrollIntoView({ block: "nearest" });
     },
@@ -65,10 +69,11 @@ export function createExplain(ui, image, { server, begin, result, threshold, say
   const answers = createAnswers(ui, {
     draw,
     askWhy: (number) => askWhy({ number }),
+    explainSlice: (object) => openSlice(object),
     addSaliency: (parent, why) => session && saliency.add(parent, why, session),
   });
   const settings = createSettings(ui, { call, draw });
-  const stages = createStages(ui, { call, size, drawing });
+  const stages = createStages(ui, { call, region, drawing });
 
   // ---------------------------------------------------------------- questions
 
@@ -87,7 +92,20 @@ export function createExplain(ui, image, { server, begin, result, threshold, say
   async function askWhy(which) {
     ui.explainObject.value = "object" in which ? String(which.object) : "";
     const answer = await ask(which);
-    if (answer) answers.showWhy(answer.why);
+    if (answer?.why) answers.showWhy(answer.why);
+    // An object that only a slice shows.
+    else if (answer && "object" in which) answers.showWhyNot(answer.why_not, { box: answer.slice_box }, which.object);
+  }
+
+  /** Explains an object in the slice that shows it. @param {number} object */
+  async function openSlice(object) {
+    const before = session;
+    latest += 1;
+    const turn = latest;
+    const start = await call("explain_slice", { object });
+    if (turn !== latest || !session || start.error) return;
+    open(start, before);
+    askWhy({ object });
   }
 
   /** @param {Record<string, any>} place @param {Box} box that is drawn for it */
@@ -137,13 +155,15 @@ export function createExplain(ui, image, { server, begin, result, threshold, say
     if (name === "stages") stages.show();
   }
 
-  /** @param {ExplainStart} start */
-  function open(start) {
+  /** @param {ExplainStart} start @param {ExplainStart | null} [back] of the whole image, if a slice of it is explained */
+  function open(start, back = null) {
     stopWaiting();
     if (session?.recording === start.recording) return;
     session = start;
+    whole = back;
+    show(ui.explainSlice, back !== null);
     const found = result();
-    const objects = (found?.objects ?? []).map((object, i) => ({ object, i })).filter(({ i }) => image.isShown(i));
+    const objects = (found?.objects ?? []).map((object, i) => ({ object, i })).filter(({ object, i }) => image.isShown(i) && isWithin(object.box, region()));
     ui.explainObject.replaceChildren(option("", "Choose an object"), ...objects.map(({ object, i }) => option(String(i), `${i + 1}: ${object.name} ${exactScore(object.score)}`)));
     ui.explainClass.replaceChildren(option("", "any class"), ...start.classes.map(([label, name]) => option(String(label), name)));
     ui.explainNotes.replaceChildren(...start.notes.map((line) => make("li", "", line)));
@@ -191,6 +211,7 @@ export function createExplain(ui, image, { server, begin, result, threshold, say
     begin();
   });
   ui.explainClose.addEventListener("click", leave);
+  ui.explainWhole.addEventListener("click", () => whole && open(whole));
   [...ui.explainSections.children].forEach((button, i) => button.addEventListener("click", () => choose(SECTIONS[i])));
   ui.explainObject.addEventListener("change", () => ui.explainObject.value && askWhy({ object: Number(ui.explainObject.value) }));
   ui.explainClass.addEventListener("change", () => repeat());

@@ -12,7 +12,20 @@ from anyio import CapacityLimiter, to_thread
 from PIL import Image
 
 from detection_core.errors import UserError
-from detection_core.explanation import NEEDS_A_NEW_RUN, Query, Why, WhyNot, stages, what_if, why, why_not
+from detection_core.explanation import (
+    NEEDS_A_NEW_RUN,
+    NOT_RECORDED,
+    FoundObject,
+    Query,
+    Why,
+    WhyNot,
+    number_in,
+    stages,
+    what_if,
+    why,
+    why_not,
+    why_not_in_whole,
+)
 from detection_core.explanation.drawing import draw_level
 from detection_core.explanation.report import plain
 from detection_core.images.reading import encode_jpeg
@@ -29,6 +42,7 @@ _FAR = 1e6
 # The browser compares with a slider's numbers.
 _SLACK = 1e-6
 _MAPS = ("features", "scores")
+_NOT_IN_SLICE = "The model did not find this object in this slice. Go back to the whole image to ask about it."
 _WITH_CLASSES = ("candidates", "before NMS", "after NMS", "result")
 
 
@@ -64,6 +78,7 @@ def begin_values(kept: KeptRecording) -> Response:
     return {
         "model": recording.spec.title,
         "notes": list(recording.notes),
+        "tile": None if recording.tile is None else list(recording.tile),
         "classes": sorted(((names.index(name), name) for name in set(recording.spec.class_names)), key=lambda each: each[1]),
         "settings": plain(asdict(recording.rules)),
         "lowest_min_score": min(recording.lowest_kept, recording.rules.min_score),
@@ -79,21 +94,16 @@ def begin_values(kept: KeptRecording) -> Response:
 def ask(kept: KeptRecording, request: Mapping[str, Any]) -> Response:
     """Answers `object` (an object that the visitor sees), `number` (one of the recording), `at` or `box`, with `label` and `threshold`."""
     recording = kept.recording
-    if "object" in request or "number" in request:
-        number = _whole(request.get("number"))
-        if "object" in request:
-            shown = _whole(request.get("object"))
-            number = None if shown is None else kept.number_of_shown(shown)
-        if number is None:
-            text = "The recorded run did not find this object, because its scores and boxes differ slightly. Ask about its place instead."
-            raise UnclearQuestionError(text)
-        return _why_values(why(recording, number))
+    threshold = bounded(request.get("threshold"), 0, 1, kept.spec.default_threshold)
+    if "object" in request:
+        return _about_shown(kept, shown_object(kept, request), threshold)
+    if "number" in request:
+        return _why_values(why(recording, _index(request.get("number"))))
     at, box = _numbers(request.get("at"), 2), _numbers(request.get("box"), 4)
     label = _whole(request.get("label"))
     if label is not None and not 0 < label < len(recording.spec.categories):
         raise UnclearQuestionError("The model has no such class.")
     query = Query(at if at is None else (at[0], at[1]), box if box is None else (box[0], box[1], box[2], box[3]), label)
-    threshold = bounded(request.get("threshold"), 0, 1, kept.spec.default_threshold)
     return _why_not_values(why_not(recording, query, threshold), kept)
 
 
@@ -158,6 +168,28 @@ def show_stage(kept: KeptRecording, request: Mapping[str, Any]) -> Response:
     return shown
 
 
+def shown_object(kept: KeptRecording, request: Mapping[str, Any]) -> FoundObject:
+    """The object number `object` of those that the visitor sees.
+
+    Raises:
+        QueryError: If there is none.
+    """
+    return FoundObject.of(kept.result.detections, _index(request.get("object")))
+
+
+def _about_shown(kept: KeptRecording, thing: FoundObject, threshold: float) -> Response:
+    """Why there is an object that the visitor sees; or, if only a slice shows it, why the whole image does not, with its `slice_box`."""
+    recording = kept.recording
+    if kept.spec.slices is not None and recording.tile is None:
+        absence = why_not_in_whole(recording, thing, threshold)
+        if absence is not None:
+            return _why_not_values(absence, kept) | {"slice_box": plain(thing.box)}
+    number = number_in(recording, thing.label, thing.box)
+    if number is None:
+        raise UnclearQuestionError(NOT_RECORDED if recording.tile is None else _NOT_IN_SLICE)
+    return _why_values(why(recording, number))
+
+
 def _why_values(found: Why) -> Response:
     return {"why": plain(asdict(replace(found, scores={}))) | {"scores": [[name, plain(score)] for name, score in found.scores.items()]}}
 
@@ -168,7 +200,7 @@ def _why_not_values(found: WhyNot, kept: KeptRecording) -> Response:
     for place in values["places"]:
         for outcome in place["classes"]:
             if (suppressor := outcome["suppressor"]) is not None:
-                number = kept.number_of(names.index(suppressor["name"]), suppressor["box"])
+                number = number_in(kept.recording, names.index(suppressor["name"]), suppressor["box"])
                 same = number is not None and bool(np.allclose(kept.own[number], suppressor["box"], atol=0.01))
                 suppressor["number"] = number if same else None
     return {"why_not": values}
@@ -181,6 +213,12 @@ def image_url(image: Image.Image) -> str:
 
 def _whole(value: object) -> int | None:
     return value if type(value) is int else None
+
+
+def _index(value: object) -> int:
+    """A whole number; one that no object has if it is anything else."""
+    whole = _whole(value)
+    return -1 if whole is None else whole
 
 
 def _numbers(value: object, count: int) -> tuple[float, ...] | None:

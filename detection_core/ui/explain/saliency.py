@@ -19,6 +19,8 @@ from detection_core.engine import Cancelled, Engine, EngineBusyError, Result
 from detection_core.errors import UserError
 from detection_core.explanation import GradientMap, SaliencyCancelled, SaliencyProgress, drise
 from detection_core.explanation.drawing import draw_map
+from detection_core.explanation.query import box_of
+from detection_core.explanation.report import box_in_region
 from detection_core.images.reading import LoadedImage
 from detection_core.models.families import Task
 from detection_core.ui.components.client_values import bounded, mapping_of
@@ -88,11 +90,11 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
         kept = self._recordings.get(mapping_of(sent).get("recording"))
         if kept is None:
             return {"error": str(ExplanationExpiredError()), "expired": True}
-        known = self._engine.run_seconds().get(kept.spec.key)
+        known = self._engine.run_seconds().get(kept.spec.in_slices(None).key)
         if known is not None:
             return {"seconds": known}
         try:
-            image = await to_thread.run_sync(read_upload, kept.result.image_path)
+            image = await to_thread.run_sync(_region_of, kept)
             result = await self._run_once(image, kept)
             # The first run after a load is slower than the others.
             if result.first_run:
@@ -112,7 +114,7 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
             image = await to_thread.run_sync(read_upload, kept.result.image_path)
             compute = GradientMap.of(kept.recording, number)
             heat = await asyncio.wrap_future(self._engine.call(compute, image, kept.recording.spec, visitor=kept.visitor).future)
-            return {"image": await to_thread.run_sync(lambda: image_url(draw_map(_reduced(image.image), heat)))}
+            return {"image": await to_thread.run_sync(lambda: image_url(draw_map(_reduced(image.image.crop(kept.recording.region)), heat)))}
         except (UserError, asyncio.CancelledError) as error:
             return {"error": str(error) or "Cancelled."}
 
@@ -154,7 +156,7 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
         entry.stopped.set()
 
     async def _run_once(self, image: LoadedImage, kept: KeptRecording) -> Result:
-        job = self._engine.submit(image, kept.spec, visitor=kept.visitor, keep=False, tasks=_ONLY_BOXES)
+        job = self._engine.submit(image, kept.spec.in_slices(None), visitor=kept.visitor, keep=False, tasks=_ONLY_BOXES)
         return await asyncio.wrap_future(job.future)
 
     def _compute(self, run: SaliencyRun, kept: KeptRecording, number: int) -> None:
@@ -162,7 +164,7 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
             image = LoadedImage(Image.fromarray(pixels), (), "array", web_safe=False, digest="")
             while not run.is_unwanted():
                 try:
-                    job = self._engine.submit(image, kept.spec, visitor=kept.visitor, keep=False, tasks=_ONLY_BOXES)
+                    job = self._engine.submit(image, kept.spec.in_slices(None), visitor=kept.visitor, keep=False, tasks=_ONLY_BOXES)
                 except EngineBusyError:
                     run.stopped.wait(_PAUSE)
                     continue
@@ -174,10 +176,10 @@ class SaliencyRuns(VisitorStore[SaliencyRun]):
 
         with self._turns:
             try:
-                image = read_upload(kept.result.image_path).image
+                image = _region_of(kept).image
                 small = _reduced(image)
                 factor = np.array([small.width / image.width, small.height / image.height] * 2)
-                left, top, right, bottom = (kept.own[number] * factor).tolist()
+                left, top, right, bottom = (np.array(box_in_region(kept.recording, box_of(kept.own[number]))) * factor).tolist()
                 label = int(kept.recording.detections.labels[number])
                 heat = drise(
                     np.asarray(small),
@@ -208,6 +210,14 @@ def _number_of(request: Mapping[str, Any], kept: KeptRecording) -> int:
     if type(number) is not int or not 0 <= number < len(kept.own):
         raise UnclearQuestionError("The model has found no such object.")
     return number
+
+
+def _region_of(kept: KeptRecording) -> LoadedImage:
+    """The part of the image that the recording is of."""
+    image = read_upload(kept.result.image_path)
+    if kept.recording.tile is None:
+        return image
+    return LoadedImage(image.image.crop(kept.recording.tile), (), "array", web_safe=False, digest="")
 
 
 def _reduced(image: Image.Image) -> Image.Image:

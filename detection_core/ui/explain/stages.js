@@ -21,10 +21,10 @@ const NAMED = 12;
  * @param {{
  *   call: (name: string, sent: Record<string, any>) => Promise<any>,
  *   drawing: ReturnType<typeof import("./drawing.js").createDrawing>,
- *   size: () => { width: number, height: number },
+ *   region: () => Box,
  * }} mode
  */
-export function createStages(ui, { call, drawing, size }) {
+export function createStages(ui, { call, drawing, region }) {
   /** @typedef {{ stage: number, name: string, title: string, text: string, figures: string, image?: "features" | "scores" }} StageStep */
   /** @type {StageStep[]} */
   let steps = [];
@@ -70,7 +70,7 @@ export function createStages(ui, { call, drawing, size }) {
     const above = answer.above === undefined ? "" : ` ${answer.above.toLocaleString("en")} of them ${answer.above === 1 ? "is" : "are"} above your threshold.`;
     setText(text, `${meaning}${meaning.endsWith(".") ? "" : "."}${highest}${few}${above}`);
     setText(ui.explainSaid, `Step ${current + 1} of ${steps.length}: ${title}. ${figures}`);
-    if (answer.image) drawing.drawImage(answer.image, size());
+    if (answer.image) drawing.drawImage(answer.image, region());
     else if (answer.names.length && answer.boxes.length <= NAMED) {
       drawing.draw(answer.boxes.map((/** @type {Box} */ box, /** @type {number} */ i) => ({ box, label: `${answer.names[i]} ${exactScore(answer.scores[i])}`, kind: "candidate" })));
     } else drawing.drawMany(answer.boxes);

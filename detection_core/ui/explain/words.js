@@ -18,11 +18,12 @@ export const fateText = (fate) => FATES[fate] ?? fate;
 
 /** A score with two digits, or more where it would seem to be 0 or 1, as in the sentences. @param {number} score */
 export function exactScore(score) {
+  let text = "";
   for (let digits = 2; digits <= 6; digits += 1) {
-    const text = score.toFixed(digits);
+    text = score.toFixed(digits);
     if (score === 0 || score === 1 || ![0, 1].includes(Number(text))) return text;
   }
-  return score.toPrecision(1);
+  return text;
 }
 
 /**
@@ -36,6 +37,12 @@ export function boxBetween(from, to, { width, height }) {
   const xs = [from[0], to[0]].map((x) => clamp(Math.round(x), 0, width)).sort((a, b) => a - b);
   const ys = [from[1], to[1]].map((y) => clamp(Math.round(y), 0, height)).sort((a, b) => a - b);
   return xs[0] < xs[1] && ys[0] < ys[1] ? [xs[0], ys[0], xs[1], ys[1]] : null;
+}
+
+/** Whether the middle of a box is in a part of the image. @param {Box} box @param {Box} part */
+export function isWithin([left, top, right, bottom], [x0, y0, x1, y1]) {
+  const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+  return x >= x0 && x <= x1 && y >= y0 && y <= y1;
 }
 
 /**

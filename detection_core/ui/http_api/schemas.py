@@ -60,6 +60,7 @@ class Explanation(_Open):
     model: str
     sentence: str = Field(description="The answer in a few sentences.")
     threshold: float
+    slice: list[int] | None = Field(None, description="Of an object that only a slice shows: the slice that is explained, in pixels.")
     why: dict[str, Any] | None = Field(None, description="The object's anchor, box, class scores and the candidates that it suppressed.")
     why_not: dict[str, Any] | None = Field(None, description="The candidates at the place, best first, and what became of each.")
     stages: list[dict[str, Any]] = Field(description="From the network's input to the result, with counts and times.")

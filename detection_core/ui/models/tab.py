@@ -45,7 +45,7 @@ class ModelsTab:
         gr.HTML(_TABLE_INTRODUCTION, elem_classes="section")
         self.table = ModelTable(self._engine.model_states())
         gr.HTML("<h2>What accuracy costs</h2>", elem_classes="section")
-        self._chart = gr.HTML(elem_id="accuracy-cost")
+        self._chart = gr.HTML("<p>Drawing the chart …</p>", elem_id="accuracy-cost")
 
     def wire(self, tab: gr.Tab) -> None:
         """Connects the events.

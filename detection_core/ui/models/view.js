@@ -8,7 +8,7 @@ export function mount({ element, props, watch }) {
   /** @type {[column: string, title: string, kind?: string][]} */
   const COLUMNS = [
     ["title", "Model"],
-    ["tasks", "Gives"],
+    ["tasks", "Output"],
     ["box_map", "Box AP", "number"],
     ["mask_map", "Mask AP", "number"],
     ["kp_map", "Keypoint AP", "number"],
@@ -49,7 +49,7 @@ export function mount({ element, props, watch }) {
   function makeCell(row, [column, , kind]) {
     if (column === "title") return titleCell(row);
     const value = row[column];
-    const created = make("td", kind, value == null ? "–" : column.endsWith("map") ? value.toFixed(1) : value);
+    const created = make("td", kind, value == null ? "–" : column.endsWith("map") || column === "params" ? value.toFixed(1) : value);
     if (column.endsWith("map") && value != null) created.title = `on ${row.metrics_on}`;
     return created;
   }

@@ -22,6 +22,7 @@ from detection_core.models.catalog import PERSON_MODEL, get_model_spec
 from detection_core.ui.batch.store import Batch, BatchImage
 from detection_core.ui.batch.tab import BatchTab, NothingToPackError, pack
 from detection_core.ui.batch.view import BatchMessage, BatchOrder, BatchView
+from detection_core.ui.shared.examples import EXAMPLE_PATHS
 from tests.factories import make_detections
 from tests.ui.fake_engine import FakeEngine
 
@@ -55,6 +56,12 @@ def batch(tmp_path: Path) -> Batch:
 
 def order(**changes: Any) -> BatchOrder:
     return BatchOrder.from_client({"batch": "x", "images": ["1", "2"], "formats": ["csv", "png"], "threshold": 0.5} | changes)
+
+
+def test_the_examples_keep_their_names(tab):
+    served = tab.examples().examples
+    assert [file.orig_name for file in served] == [path.name for path in EXAMPLE_PATHS]
+    assert [Path(file.path).read_bytes() for file in served] == [path.read_bytes() for path in EXAMPLE_PATHS]
 
 
 def test_everything_chosen_is_packed(batch, tmp_path):

@@ -30,6 +30,7 @@ from detection_core.models.spec import ModelSpec
 from detection_core.ui.evaluate.messages import DataMessage, DataOrder, EvaluateMessage, EvaluateOrder
 from detection_core.ui.evaluate.tab import SAMPLE, EvaluateTab
 from tests.coco_folders import coco_folder
+from tests.datasets.test_coco_layout import TRAIN, VAL, laid_out
 from tests.ui.asynchronous import finish
 from tests.ui.fake_engine import FakeEngine
 
@@ -274,6 +275,16 @@ def test_results_files_of_other_tools_are_evaluated(visit, uploads):
     assert not visit.engine.submissions
     gone = visit.evaluate([], [{"path": "/etc/passwd", "name": "x.json"}])[-1]
     assert "no longer on the server" in gone.error.text
+
+
+def test_another_part_of_the_data_is_evaluated(visit, uploads):
+    folder = laid_out(uploads / "coco", {VAL: "val2017", TRAIN: "train2017"})
+    files = [{"path": str(path), "name": str(path.relative_to(uploads))} for path in folder.rglob("*") if path.is_file()]
+    for part, chosen, images in (("", VAL, 1), (TRAIN, TRAIN, 2), ("no such part", VAL, 1)):
+        visit.data, *_ = visit.tab.load(event(files=files, part=part), REQUEST)
+        facts = visit.data.facts
+        assert (facts.parts, facts.part, facts.images, facts.fault_count) == ([VAL, TRAIN], chosen, images, 0)
+        assert len(visit.result([COCO_MODEL])["images"]) == images
 
 
 def test_data_with_faults_is_listed_and_can_be_evaluated_without_them(visit, uploads):

@@ -14,6 +14,7 @@ from detection_core.datasets.coco import DataError
 from detection_core.ui.evaluate import uploads
 from detection_core.ui.evaluate.uploads import UploadedFile, read_uploads, uploaded_files
 from tests.coco_folders import coco_folder
+from tests.datasets.test_coco_layout import TRAIN, VAL, laid_out
 from tests.datasets.test_yolo import ULTRALYTICS, yolo_folder
 
 
@@ -28,19 +29,32 @@ def zipped(folder: Path, target: Path) -> list[UploadedFile]:
     return [UploadedFile(target, "shapes.zip")]
 
 
-def read(files: list[UploadedFile], folder: Path):
+def read(files: list[UploadedFile], folder: Path, part: str = ""):
     folder.mkdir()
     with ExitStack() as stack:
-        return read_uploads(files, folder, stack)
+        return read_uploads(files, folder, stack, part)
 
 
 @pytest.mark.parametrize("as_archive", [True, False])
 def test_archives_and_folders_are_read(tmp_path, as_archive):
     source = coco_folder(tmp_path / "source")
     files = zipped(source, tmp_path / "upload") if as_archive else files_of(source)
-    dataset = read(files, tmp_path / "own")
-    assert len(dataset.images) == 4
-    assert all(image.path.is_relative_to(tmp_path / "own") for image in dataset.images)
+    data = read(files, tmp_path / "own")
+    assert len(data.dataset.images) == 4
+    assert all(image.path.is_relative_to(tmp_path / "own") for image in data.dataset.images)
+    assert (data.parts, data.part) == ((), "")
+
+
+@pytest.mark.parametrize("as_archive", [True, False])
+@pytest.mark.parametrize(("part", "number"), [("", 1), (TRAIN, 2), ("../../secret.json", 1)])
+def test_a_part_of_cocos_own_layout_is_read(tmp_path, as_archive, part, number):
+    source = laid_out(tmp_path / "source", {VAL: "val2017", TRAIN: "train2017"})
+    files = zipped(source, tmp_path / "upload.zip") if as_archive else files_of(source)
+    data = read(files, tmp_path / "own", part)
+    assert (data.parts, data.part) == ((VAL, TRAIN), part if number == 2 else VAL)
+    assert len(data.dataset.images) == number
+    assert data.dataset.notes == ()
+    assert all(image.path.parent.name == ("val2017", "train2017")[number - 1] for image in data.dataset.images)
 
 
 def test_archives_are_deleted_with_the_evaluation(tmp_path):
@@ -88,7 +102,7 @@ def test_where_the_data_was_on_the_visitors_machine_does_not_matter(tmp_path, as
     folder = tmp_path / "own"
     folder.mkdir()
     with ExitStack() as stack:
-        dataset = read_uploads(files, folder, stack)
+        dataset = read_uploads(files, folder, stack).dataset
         (image,) = dataset.images
         assert image.path.is_relative_to(folder)
         assert len(image.annotations) == 1

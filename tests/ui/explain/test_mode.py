@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,12 +21,13 @@ from detection_core.engine import Engine, EngineBusyError
 from detection_core.explanation import Recorder, why
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, ModelSpec
-from detection_core.models.detector import run
+from detection_core.models.detector import Detector
 from detection_core.models.precision import Precision
 from detection_core.ui.detect.tab import DetectTab
 from detection_core.ui.hosting.metered_engine import MeteredEngine
 from detection_core.ui.hosting.metrics import Metrics
 from tests.asynchronous import run_async
+from tests.explanation.small_cat import small_cat
 from tests.ui.fake_engine import FakeEngine
 
 IMAGE = str(ASSETS / "examples" / "salon.jpg")
@@ -38,8 +41,8 @@ class RealEngine(FakeEngine):
         super().__init__(self.detect)
 
     def detect(self, image: LoadedImage, spec: ModelSpec) -> Detections:
-        stock = spec.in_precision(Precision.STOCK)
-        return run(self.loader.load(stock), spec, [np.asarray(image.image)], self.loader.device)[0][0]
+        found = Detector(spec.in_precision(Precision.STOCK), loader=self.loader).detect(image.image)
+        return replace(found, model=spec.key)
 
 
 def make_tab(engine: Engine) -> DetectTab:
@@ -49,9 +52,9 @@ def make_tab(engine: Engine) -> DetectTab:
     return tab
 
 
-def opened(tab: DetectTab, model: str) -> dict[str, Any]:
+def opened(tab: DetectTab, model: str, image: str = IMAGE) -> dict[str, Any]:
     """What opens the mode, on the result of a model."""
-    *_, (_, name, *_) = tab.detect(IMAGE, model, REQUEST)
+    *_, (_, name, *_) = tab.detect(image, model, REQUEST)
     *_, (message, cancel) = tab.explain(name, REQUEST)
     assert message.error is None, message.error
     assert not cancel["visible"]
@@ -121,8 +124,8 @@ def test_a_place_names_its_suppressor_which_can_be_asked_about(tab, mode):
         ({"box": [True, 0, 5, 20]}, "Give 4 numbers"),
         ({"at": [5, 5], "label": 0}, "no such class"),
         ({"at": [5, 5], "label": 10**9}, "no such class"),
-        ({"object": "0"}, "Ask about its place"),
-        ({"object": -1}, "Ask about its place"),
+        ({"object": "0"}, "There is no object"),
+        ({"object": -1}, "There is no object"),
         ({"number": 10**6}, "There is no object"),
     ],
 )
@@ -215,6 +218,42 @@ def test_a_saliency_map_reports_progress_and_can_be_stopped(monkeypatch):
 def test_the_quick_saliency_map_is_an_image_or_a_sentence(tab, mode):
     assert call(tab, "saliency_quick", mode, number=0)["image"].startswith("data:image/jpeg;base64,")
     assert "no such object" in call(tab, "saliency_quick", mode, number=True)["error"]
+
+
+def test_an_object_that_only_a_slice_shows_is_explained_there(tmp_path: Path):
+    small_cat().save(tmp_path / "cat.png")
+    tab = make_tab(RealEngine())
+    whole = opened(tab, f"{COCO_MODEL}@slices128", str(tmp_path / "cat.png"))
+    shown = tab.explain_mode.recordings.find(whole["recording"]).result.detections
+    first = call(tab, "explain_ask", whole, object=0)
+    assert whole["tile"] is None
+    assert first["why_not"]["sentence"].startswith("Only a slice of the image shows this cat")
+    assert first["slice_box"] == pytest.approx(shown.boxes[0].tolist(), abs=0.01)
+    # At a lower threshold the whole image shows it.
+    faint = int(np.flatnonzero((shown.whole_scores > 0) & (shown.whole_scores < shown.scores))[0])
+    assert "why" in call(tab, "explain_ask", whole, object=faint, threshold=0)
+
+    part = call(tab, "explain_slice", whole, object=0)
+    x0, y0, x1, y1 = part["tile"]
+    assert (x1 - x0, y1 - y0) == (128, 128)
+    why = call(tab, "explain_ask", part, object=0)["why"]
+    assert why["refinements"][-1]["box"] == pytest.approx(shown.boxes[0].tolist(), abs=0.01)
+    assert call(tab, "explain_stage", part, stage=0)["image"].startswith("data:image/jpeg")
+    assert call(tab, "saliency_quick", part, number=0)["image"].startswith("data:image/jpeg")
+    assert "outside the slice" in call(tab, "explain_ask", part, at=[x1 + 5, y0])["error"]
+    elsewhere = [i for i, box in enumerate(shown.boxes) if box[0] > x1 or box[2] < x0 or box[1] > y1 or box[3] < y0]
+    assert all("in this slice" in call(tab, "explain_ask", part, object=i)["error"] for i in elsewhere[:1])
+
+    # The whole image's is kept beside it.
+    assert call(tab, "explain_ask", whole, object=0) == first
+    assert call(tab, "explain_slice", part, object=0)["recording"] == part["recording"]
+    assert "There is no object" in call(tab, "explain_slice", whole, object=None)["error"]
+    tab.leave(REQUEST)
+    assert call(tab, "explain_slice", whole, object=0)["expired"]
+
+
+def test_a_model_without_slices_has_none_to_explain(tab, mode):
+    assert "did not find this object" in call(tab, "explain_slice", mode, object=0)["error"]
 
 
 def test_the_recorder_and_its_recording_can_go_to_another_process(tab, mode):

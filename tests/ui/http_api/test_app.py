@@ -23,6 +23,7 @@ from detection_core.images.reading import read_image
 from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_model_spec, list_models
 from detection_core.models.detector import Detector
 from detection_core.visualization import AnnotationStyle
+from tests.explanation.small_cat import TILE, small_cat
 
 IMAGE = ASSETS / "examples" / "grace_hopper.jpg"
 FILE = {"image": (IMAGE.name, IMAGE.read_bytes(), "image/jpeg")}
@@ -297,6 +298,17 @@ def test_explains_as_python_does(api):
     drawn = post(api, "explain", model=COCO_MODEL, object=0, format="png")
     assert drawn.headers["content-type"] == "image/png"
     assert contents(drawn.content) == np.asarray(explain(IMAGE, COCO_MODEL, number=0).draw_answer()).tobytes()
+
+
+@pytest.mark.slow
+def test_explains_an_object_that_only_a_slice_shows(api):
+    stream = io.BytesIO()
+    small_cat().save(stream, "PNG")
+    url = f"{api}/explain?model={COCO_MODEL}@slices128&object=0"
+    report = httpx.post(url, content=stream.getvalue(), headers={"content-type": "image/png"}, timeout=60).json()
+    assert report["sentence"].startswith("Only a slice of the image shows this cat")
+    assert report["slice"] == list(TILE)
+    assert report["why"]["name"] == "cat"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,14 @@ export function chosenFiles(input) {
   return [...(input.files ?? [])].map((file) => ({ file, name: file.webkitRelativePath || file.name, fromFolder: Boolean(file.webkitRelativePath) }));
 }
 
+/** The same of a file on the server. @param {FileData} served @returns {Promise<ChosenFile>} */
+export async function fetchFile({ url, orig_name: name }) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(url);
+  // Without a date of its own, a file that is added again is the same.
+  return { file: new File([await response.blob()], name, { lastModified: 0 }), name, fromFolder: false };
+}
+
 /**
  * The same of a drop, with all that dropped folders hold; must be called while the event is being handled.
  * @param {DataTransfer} transfer
