@@ -156,9 +156,9 @@ class ModelLoader:
             return [ResidentModel(key, size, str(self.device)) for key, size in self._residents.sizes().items()]
 
     def resident_keys(self) -> frozenset[str]:
-        """The keys of the models in memory, without their sizes, which take a millisecond to add up."""
+        """The keys of the models in memory; cheaper than `resident`."""
         with self._lock:
-            return frozenset(self._residents)
+            return self._residents.keys()
 
     def make_room(self, keep: str = "") -> bool:
         """Drops all models but one, for a device whose memory has run out; runs in progress keep theirs alive until they end.

@@ -96,6 +96,10 @@ class Residents:
             del self._residents[each]
         return others
 
+    def keys(self) -> frozenset[str]:
+        """The models' keys, without their sizes, which take a millisecond to add up."""
+        return frozenset(self._residents)
+
     def sizes(self) -> dict[str, int]:
         """The bytes of each model by its key, least recently used first."""
         return {key: resident.bytes for key, resident in self._residents.items()}
