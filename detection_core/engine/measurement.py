@@ -1,4 +1,4 @@
-"""What models cost on this machine: the same image through each of them in turns, and the medians of that."""
+"""What models cost on this machine: one image is run through each of them in turns, and the medians are taken."""
 
 from __future__ import annotations
 

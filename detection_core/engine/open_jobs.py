@@ -1,4 +1,4 @@
-"""The jobs that an engine has accepted and not finished: who may wait, and who of them belongs to a visitor."""
+"""The jobs that an engine has accepted and not finished: how many may wait, and which are a visitor's."""
 
 from __future__ import annotations
 

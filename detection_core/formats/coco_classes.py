@@ -1,4 +1,4 @@
-"""Decides which classes the category ids of a COCO file stand for; what cannot be known is not guessed, but said in a note."""
+"""Decides which classes the category ids of a COCO file stand for; what is unknown is not guessed, and a note says so."""
 
 from __future__ import annotations
 

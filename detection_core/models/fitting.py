@@ -1,4 +1,4 @@
-"""Checks that weights fit the architecture that they are for, and says what does not fit."""
+"""Checks that weights fit their architecture, and explains what does not fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a file of weights, PyTorch's or safetensors', as plain data: no code in it is run, and what it is instead is said."""
+"""Reads a file of weights, PyTorch's or safetensors', as plain data: no code in it is run, and files of other kinds are rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine that runs on a Ray cluster: images wait here in fair turns, and as many are at the detectors as keep these busy."""
+"""The engine that runs on a Ray cluster: images wait here in fair turns, and the detectors have as many as keep them busy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// Which of the chosen files are taken, in natural order, and what is said about the rest.
+// Which of the chosen files are taken, in natural order, and the remark about the rest.
 
 import { counted } from "../components/js/dom.js";
 

@@ -1,4 +1,4 @@
-// How far detection in a batch is.
+// The progress of detection in a batch.
 
 import { setAttribute, setText, show } from "../components/js/dom.js";
 

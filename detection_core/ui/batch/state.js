@@ -1,4 +1,4 @@
-// What a BatchView has: the images with their results, the model, and the visitor's settings; it outlives the view.
+// The state of a BatchView: the images with their results, the model, and the visitor's settings; it outlives the view.
 
 /** @typedef {{ changed: () => void, status: (status: ViewStatus | null) => void, ended: (expired: string) => void }} Handlers */
 

@@ -1,4 +1,4 @@
-// The controls of a comparison: what is seen, which objects count, classes, layers and style.
+// The controls of a comparison: what is shown, which objects count, classes, layers and style.
 
 import { onThreshold } from "../components/js/chosen_thresholds.js";
 import { createChips, createChoice, createLayerButtons, createSlider, createStyleSliders, layersFor, toggled } from "../components/js/controls.js";

@@ -1,4 +1,4 @@
-// A pane: one image in its frame with sheets over it, what is said of it, and a camera that it shares with the other panes.
+// A pane: one image in its frame with sheets over it, its caption, and a view of the image that all panes share.
 
 import { createSheet } from "./sheet.js";
 import { clamp, collectRefs, formatScore, oncePerFrame, setText, shorten, show } from "../components/js/dom.js";

@@ -1,4 +1,4 @@
-// What is seen of a comparison: the models side by side, two of them under a swipe, their differences, or what all agree on.
+// The views of a comparison: the models side by side, two of them under a swipe, their differences, or what all agree on.
 
 import { make, setText, show } from "../components/js/dom.js";
 import { consensusObjects, differenceObjects } from "./derived.js";

@@ -1,4 +1,4 @@
-// What a CompareView knows: the image, the models and what they found, the visitor's settings; and what follows from these.
+// The state of a CompareView: the image, the models and what they found, the visitor's settings; and what follows from these.
 
 import { thresholdFor } from "../components/js/chosen_thresholds.js";
 import { objectArea } from "../components/js/geometry.js";

@@ -1,4 +1,4 @@
-// What a comparison says in words: what each model found, what two of them share, and why there is nothing to be seen.
+// A comparison in words: what each model found, what two of them share, and why nothing is shown.
 
 import { formatScore, shorten } from "../components/js/dom.js";
 import { thresholdOf } from "./selection.js";

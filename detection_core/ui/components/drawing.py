@@ -1,4 +1,4 @@
-"""What modules that draw detections receive: which layers there are, how they look at first, and the colors of skeletons."""
+"""What modules that draw detections receive: which layers there are, their initial state, and the colors of skeletons."""
 
 from __future__ import annotations
 

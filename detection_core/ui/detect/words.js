@@ -1,4 +1,4 @@
-// What is to be seen of a result in words: how many of each class, and why the image is empty.
+// A result in words: how many of each class, and why the image is empty.
 
 import { formatScore } from "../components/js/dom.js";
 

@@ -1,4 +1,4 @@
-// The saliency maps of an object, a quick and a thorough one: the cost is said before; the thorough one says how far it is and can be cancelled.
+// The saliency maps of an object, a quick and a thorough one: the cost is shown before; the thorough one shows its progress and can be cancelled.
 
 import { make, makeButton, setText, show } from "../components/js/dom.js";
 import { aboutTime } from "./words.js";

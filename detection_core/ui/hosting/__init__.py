@@ -1,1 +1,1 @@
-"""What a public host needs around the page: watching it, guarding it, and forgetting what visitors leave."""
+"""What a public host needs around the page: monitoring, protection, and deletion of what visitors leave."""

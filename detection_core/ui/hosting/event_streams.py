@@ -1,4 +1,4 @@
-"""ASGI middleware that ends event streams properly that Gradio breaks off with an error: those of jobs that there are not."""
+"""ASGI middleware that ends the event streams of unknown jobs properly, which Gradio breaks off with an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the server is alive, and whether a model answers, for whatever restarts servers and balances load."""
+"""Whether the server is alive, and whether a model answers, for supervisors and load balancers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that watches one server: its engine with a meter, and the addresses at which machines ask how it is."""
+"""Everything that watches one server: its engine with a meter, and the addresses at which other machines check it."""
 
 from __future__ import annotations
 

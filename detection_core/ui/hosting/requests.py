@@ -1,4 +1,4 @@
-"""ASGI middleware that gives each request an id, counts its response and logs it without saying whose it was."""
+"""ASGI middleware that gives each request an id, counts its response and logs it without its visitor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// The controls beside the camera's image: threshold, layers, style, and whether objects are followed.
+// The controls beside the camera's image: threshold, layers, style, and whether objects are tracked.
 
 import { onThreshold } from "../components/js/chosen_thresholds.js";
 import { createLayerButtons, createSlider, createStyleSliders, layersFor } from "../components/js/controls.js";

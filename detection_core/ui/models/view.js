@@ -1,4 +1,4 @@
-// All models as a table, and below it the files that are none; a click on a heading sorts by it, another click turns the order round.
+// All models as a table, and below it the files that are no models; a click on a heading sorts by it, another click reverses the order.
 // The user's own models stay together on top. value: {rows: [{title, yours, ...}], rejected: [{name, reason}]}.
 
 import { make, show } from "../components/js/dom.js";

@@ -1,4 +1,4 @@
-"""Gradio's Blocks, whose endpoints say in words what is wrong with a request: programs can call all of them, also those of the page."""
+"""Gradio's Blocks, whose endpoints explain what is wrong with a request: programs can call all of them, also those of the page."""
 
 from __future__ import annotations
 

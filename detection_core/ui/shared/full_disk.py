@@ -1,4 +1,4 @@
-"""The response to an upload for which the server's disk has no room."""
+"""The response to an upload that does not fit on the server's disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What programs get that send Gradio's routes something that they cannot read: one sentence, where Gradio would log a traceback."""
+"""Responses to programs whose requests Gradio's routes cannot read: one sentence, where Gradio would log a traceback."""
 
 from __future__ import annotations
 

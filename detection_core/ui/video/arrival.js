@@ -1,4 +1,4 @@
-// A video comes: it is sent, its header is read, and how long the model takes for a frame is asked. State outlives the view that began.
+// A new video: it is sent, its header is read, and the time that the model takes for a frame is requested. State outlives the view that began.
 
 import { sendVideo } from "./upload.js";
 import { fileSize } from "./words.js";

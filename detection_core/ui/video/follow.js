@@ -1,4 +1,4 @@
-// Asks the server how far the work on a video is, until it is over. Knows nothing of the page, so that it continues while the visitor is
+// Polls the server for the progress of the work on a video until it ends. Knows nothing of the page, so that it continues while the visitor is
 // in another tab.
 
 const FOLLOW_PAUSE = 1000;

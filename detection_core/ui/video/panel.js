@@ -1,4 +1,4 @@
-// The settings of a video: how many frames, whether objects are followed, threshold, layers and style.
+// The settings of a video: how many frames, whether objects are tracked, threshold, layers and style.
 
 import { onThreshold } from "../components/js/chosen_thresholds.js";
 import { createChoice, createLayerButtons, createSlider, createStyleSliders } from "../components/js/controls.js";

@@ -1,4 +1,4 @@
-// What is said of work on a video: what it will take, how far it is, and what came of it.
+// The work on a video in words: the time that it will take, its progress, and its outcome.
 
 import { clamp, counted, setText, show } from "../components/js/dom.js";
 import { writeShare } from "../components/js/feedback.js";

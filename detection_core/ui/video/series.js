@@ -1,4 +1,4 @@
-// Counts over time as numbers: which frame is shown when, what is to be seen in it, and lines that a screen has room for.
+// Counts over time as numbers: which frame is shown when, which objects it has, and lines that a screen has room for.
 
 const LINES_SHOWN = 6;
 const REST_COLOR = "#8a8f98";

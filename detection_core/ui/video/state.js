@@ -1,4 +1,4 @@
-// What a VideoView knows: the video, what is being done with it, what came of that, and the visitor's settings.
+// The state of a VideoView: the video, the work in progress, its outcome, and the visitor's settings.
 
 /** Settings that the annotated video is drawn with, besides the layers. */
 const DRAWN = ["threshold", "track", "hidden_classes", "opacity", "keypoint_threshold"];

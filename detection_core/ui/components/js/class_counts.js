@@ -1,4 +1,4 @@
-// What is to be seen of images above a threshold, in numbers and words. Objects come sorted by score, highest first.
+// The objects of images above a threshold, in numbers and words. Objects come sorted by score, highest first.
 
 /** @param {{ result: BatchResult | null }} image @param {number} threshold */
 export function visibleCount(image, threshold) {

@@ -1,4 +1,4 @@
-// A button that opens a small menu of export formats: one to be had at once, or several to be ticked and then taken together.
+// A button that opens a small menu of export formats: a click downloads one at once, or several are ticked and then downloaded together.
 
 import { clamp, make, makeButton, setAttribute, setText, show } from "./dom.js";
 
