@@ -22,7 +22,8 @@ def is_stored(name: str) -> bool:
     found = False
     for _, folders, files in os.walk(name):
         folders[:] = [folder for folder in folders if not folder.startswith(".")]
-        if any(PurePosixPath(file).suffix.lower() in ENDINGS for file in files):
+        # Results may be in the same folder.
+        if any(PurePosixPath(file).suffix.lower() in ENDINGS and not file.endswith(ANNOTATED) for file in files):
             return False
         found = found or any(map(_is_parquet, files))
     return found
