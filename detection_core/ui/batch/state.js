@@ -1,6 +1,6 @@
 // What a BatchView has: the images with their results, the model, and the visitor's settings; it outlives the view.
 
-/** @typedef {{ changed: () => void, status: (status: ViewStatus | null) => void, ended: (expired: string) => void }} Handlers */
+/** @typedef {{ changed: () => void, status: (status: ViewStatus | null) => void, ended: (problem: import("./queue.js").BatchProblem | null) => void }} Handlers */
 
 export class BatchState {
   constructor() {
