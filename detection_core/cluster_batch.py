@@ -108,12 +108,13 @@ class ClusterBatch:
                 fn_args=(self._columns,),
                 batch_size=None,
                 batch_format="pyarrow",
-                compute=ray.data.TaskPoolStrategy(size=self._workers),
+                compute=ray.data.TaskPoolStrategy(size=min(self._workers, len(rows))),
                 # Without a core of its own, such a task runs although workers have all.
                 num_cpus=0,
             )
             datasets.append(read)
-        return datasets[0].union(*datasets[1:])
+        first, *others = datasets
+        return first.union(*others) if others else first
 
 
 @contextmanager
@@ -135,8 +136,9 @@ def on_cluster(address: str) -> Iterator[None]:
         ray.init(**where, **quiet)
     except (ConnectionError, ray.exceptions.RayError, ValueError) as error:
         raise ClusterError(f"The cluster at “{address}” cannot be reached. Check the address, and that Ray runs there.") from error
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
+    # Not before: importing ray.data, which the line above does, sets the level.
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     # Progress is reported image by image.
     context.enable_progress_bars = False
     context.target_max_block_size = _BLOCK_BYTES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -22,7 +23,8 @@ def is_stored(name: str) -> bool:
     found = False
     for _, folders, files in os.walk(name):
         folders[:] = [folder for folder in folders if not folder.startswith(".")]
-        if any(PurePosixPath(file).suffix.lower() in ENDINGS for file in files):
+        # Results may be in the same folder.
+        if any(PurePosixPath(file).suffix.lower() in ENDINGS and not file.endswith(ANNOTATED) for file in files):
             return False
         found = found or any(map(_is_parquet, files))
     return found
@@ -46,9 +48,10 @@ def find_stored(names: Sequence[str], wanted: Columns) -> list[InputFile]:
     """
     require_pyarrow()
     found: dict[str, InputFile] = {}
+    seen: set[str] = set()
     for name in names:
         for address in [name] if is_address(name) else _local_addresses(name):
-            for image in _find(address, wanted):
+            for image in _find(address, wanted, seen):
                 found.setdefault(image.path, image)
     return list(found.values())
 
@@ -58,7 +61,7 @@ def _local_addresses(name: str) -> list[str]:
     return [Path(path).absolute().as_uri() for path in paths]
 
 
-def _find(address: str, wanted: Columns) -> Iterator[InputFile]:
+def _find(address: str, wanted: Columns, seen: set[str]) -> Iterator[InputFile]:
     from pyarrow.fs import FileType
 
     title = public_name(address)
@@ -72,7 +75,7 @@ def _find(address: str, wanted: Columns) -> Iterator[InputFile]:
         raise StorageError(f"There is nothing at “{title}”. Check the address.")
     if kind == FileType.File:
         if _is_parquet(path):
-            yield from _rows({PurePosixPath(path).name: address}, wanted, title)
+            yield from _rows({PurePosixPath(path).name: address}, wanted, title, seen)
         else:
             yield InputFile(address, title, safe_place(PurePosixPath(path).name))
         return
@@ -83,14 +86,21 @@ def _find(address: str, wanted: Columns) -> Iterator[InputFile]:
     files = {name: below(address, name) for name in sorted(filter(_is_parquet, listed), key=natural)}
     if not files:
         raise StorageError(f"There is no {READABLE} file and no Parquet file below “{title}”.")
-    yield from _rows(files, wanted, title)
+    yield from _rows(files, wanted, title, seen)
 
 
-def _rows(files: dict[str, str], wanted: Columns, title: str) -> Iterator[InputFile]:
-    seen: set[str] = set()
+def _rows(files: dict[str, str], wanted: Columns, title: str, seen: set[str]) -> Iterator[InputFile]:
+    empty = True
     for name, address in files.items():
-        yield from list_rows(address, name, wanted, seen)
-    if not seen:
+        stem = name.removesuffix(ENDING)
+        # Files in several folders may have the same name.
+        stems = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+        free = next(each for each in stems if each.casefold() not in seen)
+        seen.add(free.casefold())
+        for image in list_rows(address, free, wanted, seen):
+            empty = False
+            yield image
+    if empty:
         raise StorageError(f"The Parquet files of “{title}” have no rows.")
 
 

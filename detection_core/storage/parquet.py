@@ -85,14 +85,14 @@ def choose_columns(schema: Any, wanted: Columns, title: str) -> Chosen:
     return Chosen(usable[images[0]], names[0] if names else None)
 
 
-def list_rows(address: str, title: str, wanted: Columns, seen: set[str]) -> Iterator[InputFile]:
+def list_rows(address: str, stem: str, wanted: Columns, seen: set[str]) -> Iterator[InputFile]:
     """Lists the rows of a file without reading the images.
 
-    A row without a name is called by its number, which is put before a name that another row has: names are unique.
+    A row without a name is called by the file and its number, and these are put before a name that another row has: names are unique.
 
     Args:
         address: The address of the file.
-        title: Its name, which is part of its rows' if they have none.
+        stem: What the rows are called by that have no name.
         wanted: The columns that the user names.
         seen: The names of rows so far, in the form for comparisons that ignore case; those of this file are added.
 
@@ -100,13 +100,12 @@ def list_rows(address: str, title: str, wanted: Columns, seen: set[str]) -> Iter
         StorageError: If the file cannot be read, or its columns do not show what is meant.
     """
     number = 0
-    stem = title.removesuffix(ENDING)
     with _opened(address) as file:
-        chosen = choose_columns(file.schema_arrow, wanted, title)
+        chosen = choose_columns(file.schema_arrow, wanted, public_name(address))
         for group in range(file.num_row_groups):
             for row, name in enumerate(_names(file, group, chosen)):
                 name = name or f"{stem}/{number:06}"
-                if name.casefold() in seen:
+                while name.casefold() in seen:
                     name = f"{stem}/{number:06}/{name}"
                 seen.add(name.casefold())
                 # Only the extension of an image is left out of the names of results: "scan.17" and "scan.18" are two.

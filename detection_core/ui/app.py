@@ -49,6 +49,8 @@ from detection_core.video.io import VideoLimits
 _ONLY_AT_THE_END = (24 * 3600, 100 * 365 * 24 * 3600)
 # Open pages whose state is kept; each takes 0.2 MB, as does each call of an endpoint without a session.
 _SESSIONS = 1000
+# For events that may call `gr.Warning`, which without the queue only writes to the log.
+_WARNING: dict[str, Any] = {"concurrency_limit": None, **QUIET}
 _MASTHEAD = "<h1>Detection Explorer</h1><p>See what torchvision's detection models see, in your own images.</p>"
 
 
@@ -108,10 +110,10 @@ class _Page:
         gr.on(opened, self.refresh, pickers, outputs, queue=False, **QUIET)
         loaded = page.load(self.refresh, pickers, outputs, queue=False, **QUIET)
         link_outputs = [self._tabs, *self._compare.link_outputs, *self._evaluate.link_outputs]
-        loaded.then(self.open_link, None, link_outputs, queue=False, **QUIET)
+        loaded.then(self.open_link, None, link_outputs, **_WARNING)
         image_outputs = [self._tabs, *self._detect.inputs]
-        self._detect.detect_after(self._batch.view.open(self.show_batch_image, None, image_outputs, queue=False, **QUIET))
-        self._detect.detect_after(self._live.view.snapshot(self.show_frame, self._live.picker, image_outputs, queue=False, **QUIET))
+        self._detect.detect_after(self._batch.view.open(self.show_batch_image, None, image_outputs, **_WARNING))
+        self._detect.detect_after(self._live.view.snapshot(self.show_frame, self._live.picker, image_outputs, **_WARNING))
         page.unload(self.leave)
         # Gradio repeats the links' text as their icons' alternative text; screen readers would say it twice.
         page.load(None, js="() => { document.querySelectorAll('footer img').forEach((image) => { image.alt = ''; }); }")

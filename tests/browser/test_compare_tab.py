@@ -205,6 +205,12 @@ def test_an_image_of_ones_own_is_kept_only_when_asked(compared, address, tmp_pat
 
 
 @pytest.mark.slow
+def test_a_link_whose_image_is_gone_says_so(page, address):
+    page.goto(f"{address}?tab=compare&image=kept:gone")
+    expect(page.get_by_text("The image of this link is no longer on this server.").first).to_be_visible(timeout=30 * SECONDS)
+
+
+@pytest.mark.slow
 def test_a_card_of_the_batch_opens_in_detect(compared):
     page = compared.page
     page.get_by_role("tab", name="Batch").click()

@@ -105,6 +105,13 @@ def test_a_folder_on_this_machine(tmp_path: Path):
     for name in (str(tmp_path / "data #1"), (tmp_path / "data #1").as_uri()):
         assert [image.name for image in find_stored([name], ANY)] == names
     assert [image.name for image in find_stored([str(tmp_path / "data #1" / "*.parquet")], ANY)] == names[:2]
+    (tmp_path / "2.parquet").write_bytes(parquet(image=[b"a"]))
+    of_one_name = [str(tmp_path / "data #1" / "2.parquet"), str(tmp_path / "2.parquet"), str(tmp_path / "2.parquet")]
+    assert [image.name for image in find_stored(of_one_name, ANY)] == ["2/000000", "2-2/000000"]
+    for name in ("a_detections.png", "a_detections.json"):
+        (tmp_path / "data #1" / name).touch()
+    assert is_stored(str(tmp_path / "data #1"))
+    assert len(find_stored([str(tmp_path / "data #1")], ANY)) == len(names)
     (tmp_path / "data #1" / "a.jpg").touch()
     assert not is_stored(str(tmp_path / "data #1"))
 

@@ -60,7 +60,7 @@ def write(path: Path, rows: list[dict[str, Any]], schema: dict[str, Any], **opti
 
 
 def listed(address: str, wanted: Columns = Columns()) -> list[InputFile]:  # noqa: B008 - frozen.
-    return list(list_rows(address, "data/a.parquet", wanted, set()))
+    return list(list_rows(address, "data/a", wanted, set()))
 
 
 def as_rows(images: list[InputFile]) -> Any:

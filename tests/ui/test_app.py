@@ -10,7 +10,6 @@ import pytest
 from detection_core.engine import LocalEngine
 from detection_core.ui.app import build_app
 
-
 TABS = ("detect", "compare", "live", "video", "batch", "evaluate", "models")
 
 

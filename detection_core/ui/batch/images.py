@@ -16,10 +16,11 @@ from PIL import Image
 from detection_core.engine import Engine, Job, Result
 from detection_core.errors import UserError
 from detection_core.images.reading import ImageError, encode_jpeg
+from detection_core.models.weights import WeightsError
 from detection_core.ui.batch.store import Batch, BatchExpiredError, BatchImage, BatchStore, RunningImage
 from detection_core.ui.components.client_values import mapping_of, text_of
 from detection_core.ui.components.export_choices import suiting_formats
-from detection_core.ui.shared.progress import status_of
+from detection_core.ui.shared.progress import explain, status_of
 from detection_core.ui.shared.uploads import image_name, read_upload, uploaded_path
 from detection_core.visualization import object_colors, to_hex
 
@@ -45,8 +46,8 @@ async def detect_in_image(sent: object, engine: Engine, batches: BatchStore, lim
         limit: How many images a batch may have.
 
     Returns:
-        One of `result`, `error` (why this image has none), `status` (ask again), `busy` (ask again later), `cancelled`, and `expired`
-        (the batch is no longer kept).
+        One of `result`, `error` (why this image has none), `unavailable` (why no image of this model has one), `status` (ask again), `busy`
+        (ask again later), `cancelled`, and `expired` (the batch is no longer kept).
     """
     request = mapping_of(sent)
     try:
@@ -70,6 +71,9 @@ async def detect_in_image(sent: object, engine: Engine, batches: BatchStore, lim
         return {"expired": str(error)}
     except CancelledError:
         return {"cancelled": True}
+    except WeightsError as error:
+        batch.running.pop(key, None)
+        return {"unavailable": explain(error, batch.spec.key).model_dump()}
     except UserError as error:
         batch.running.pop(key, None)
         return {"error": str(error)}

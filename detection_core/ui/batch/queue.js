@@ -5,6 +5,8 @@ const WORKERS = 2;
 const BUSY_PAUSE = 700;
 const SILENCES = 4;
 
+/** Why a batch ends early: its results are no longer kept, or its model is not available. @typedef {{ expired?: string, unavailable?: ViewError }} BatchProblem */
+
 /**
  * @typedef {object} Run of a batch
  * @property {string} batch
@@ -17,8 +19,8 @@ const SILENCES = 4;
 /**
  * @param {Pick<Mounting, "upload" | "server"> & { largest: number }} gradio `server` has Python's functions detect_image and give_up; `largest`
  *   is the size of a file in bytes
- * @param {{ changed: () => void, status: (status: ViewStatus | null) => void, ended: (expired: string) => void }} handlers `changed`: an
- *   image's state is another; `expired` is a sentence or ""
+ * @param {{ changed: () => void, status: (status: ViewStatus | null) => void, ended: (problem: BatchProblem | null) => void }} handlers
+ *   `changed`: an image's state is another
  */
 export function createBatchQueue({ upload, server, largest }, handlers) {
   /** @type {Run | null} */
@@ -38,21 +40,21 @@ export function createBatchQueue({ upload, server, largest }, handlers) {
     if (known) return;
     const workers = Array.from({ length: WORKERS }, () => work(run));
     Promise.all(workers).then(() => {
-      if (current === run) end("");
+      if (current === run) end(null);
     });
   }
 
-  /** @param {string} expired */
-  function end(expired) {
+  /** @param {BatchProblem | null} problem */
+  function end(problem) {
     current = null;
     handlers.status(null);
-    handlers.ended(expired);
+    handlers.ended(problem);
   }
 
   function stop() {
     if (!current) return;
     server.give_up({ batch: current.batch });
-    end("");
+    end(null);
   }
 
   /** Forgets images; those in progress are not requested again. @param {BatchImage[]} images */
@@ -110,7 +112,7 @@ export function createBatchQueue({ upload, server, largest }, handlers) {
       const answer = await server.detect_image({ batch: run.batch, id: image.id, path: image.path, name: image.name });
       if (answer?.result) return { state: "done", result: answer.result, error: "" };
       if (answer?.error) return failed(answer.error);
-      if (answer?.expired && current === run) end(answer.expired);
+      if ((answer?.expired || answer?.unavailable) && current === run) end(answer);
       if (answer?.status && current === run) handlers.status(answer.status);
       // Gradio gives nothing where the server could not be reached.
       silences = answer ? 0 : silences + 1;

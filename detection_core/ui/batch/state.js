@@ -1,6 +1,6 @@
 // The state of a BatchView: the images with their results, the model, and the visitor's settings; it outlives the view.
 
-/** @typedef {{ changed: () => void, status: (status: ViewStatus | null) => void, ended: (expired: string) => void }} Handlers */
+/** @typedef {{ changed: () => void, status: (status: ViewStatus | null) => void, ended: (problem: import("./queue.js").BatchProblem | null) => void }} Handlers */
 
 export class BatchState {
   constructor() {

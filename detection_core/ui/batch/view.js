@@ -4,10 +4,8 @@
 
 import { addCounts, inWords, visibleCount } from "../components/js/class_counts.js";
 import { createSlider } from "../components/js/controls.js";
-import { chosenFiles, droppedFiles, fetchFile } from "../components/js/chosen_files.js";
 import { onThreshold, thresholdFor } from "../components/js/chosen_thresholds.js";
 import { collectRefs, counted, debounce, formatScore, oncePerFrame, setAttribute, setText, show } from "../components/js/dom.js";
-import { createDropZone } from "../components/js/drop_zone.js";
 import { createExportMenu } from "../components/js/export_menu.js";
 import { createAnnouncer, saveFile, showLines, writeError } from "../components/js/feedback.js";
 import { viewIdOf } from "../components/js/kept.js";
@@ -17,6 +15,7 @@ import { sortOut } from "./files.js";
 import { createGallery } from "./gallery.js";
 import { drawProgress } from "./progress.js";
 import { createBatchQueue } from "./queue.js";
+import { createSources } from "./sources.js";
 import { BatchState } from "./state.js";
 import { createBatchTable } from "./table.js";
 
@@ -42,6 +41,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   const table = createBatchTable(ui.scroller.querySelector("table"), handlers);
   const slider = createSlider(ui.threshold, formatScore, (threshold) => change({ threshold }));
   const extra = createAnnotationChoice(ui, state, upload, numberedFormats, () => menu.draw());
+  const sources = createSources(ui, add, () => trigger("examples"));
   const menu = createExportMenu(ui.download, exportFormats, download, { several: "Download ZIP", chosen: chosenFormats, extra });
   const announcer = createAnnouncer(ui.announcer, () => ui.count.textContent ?? "", ANNOUNCE_DELAY);
   const packingTimeout = debounce(() => menu.setBusy(false), PACKING_PATIENCE);
@@ -51,7 +51,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     fresh.queue = createBatchQueue({ upload, server, largest }, {
       changed: () => fresh.handlers.changed(),
       status: (status) => fresh.handlers.status(status),
-      ended: (expired) => fresh.handlers.ended(expired),
+      ended: (problem) => fresh.handlers.ended(problem),
     });
     return fresh;
   }
@@ -66,7 +66,7 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     if (message.error) menu.setBusy(false);
     if (message.notes.length) showLines(ui.notes, [...state.notes, ...message.notes]);
     if (message.download) save(message.download, message.download_name);
-    if (message.examples) addExamples(message.examples);
+    if (message.examples) sources.takeExamples(message.examples);
     if (message.start && message.start.turn !== state.start?.turn) detect(message.start);
     commit();
   }
@@ -106,17 +106,6 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     if (taken.length) trigger("begin");
   }
 
-  let wantsExamples = false;
-  /** @param {FileData[]} examples */
-  async function addExamples(examples) {
-    // Gradio sends an event's last message twice.
-    if (!wantsExamples) return;
-    wantsExamples = false;
-    const files = await Promise.all(examples.map(fetchFile)).catch(() => null);
-    if (files) add(files);
-    else writeError(ui, { title: "The examples did not arrive", text: "The server could not be reached. Try again." });
-  }
-
   /** @param {BatchImage} image @param {boolean} selected */
   function select(image, selected) {
     image.selected = selected;
@@ -147,8 +136,10 @@ export function mount({ element, props, trigger, server, upload, watch, constant
     state.handlers.changed();
   }
 
-  /** @param {string} expired a sentence, or "" */
-  function ended(expired) {
+  /** @param {import("./queue.js").BatchProblem | null} problem */
+  function ended(problem) {
+    const { expired, unavailable } = problem ?? {};
+    if (unavailable) writeError(ui, unavailable);
     if (expired && state.start) {
       state.start = { ...state.start, batch: "" };
       commit();
@@ -230,21 +221,6 @@ export function mount({ element, props, trigger, server, upload, watch, constant
 
   // ---------------------------------------------------------------- wiring
 
-  /** @param {HTMLInputElement} input */
-  function takeFrom(input) {
-    const files = chosenFiles(input);
-    // Choosing the same file again is to be noticed.
-    input.value = "";
-    add(files);
-  }
-
-  for (const button of [ui.chooseImages, ui.addImages]) button.addEventListener("click", () => ui.imageInput.click());
-  for (const button of [ui.chooseFolder, ui.addFolder]) button.addEventListener("click", () => ui.folderInput.click());
-  ui.examples.addEventListener("click", () => {
-    wantsExamples = true;
-    trigger("examples");
-  });
-  for (const input of [ui.imageInput, ui.folderInput]) input.addEventListener("change", () => takeFrom(input));
   for (const button of ui.modes.children) button.addEventListener("click", () => change({ mode: button.dataset.mode }));
   ui.chooseAll.addEventListener("click", () => selectAll(true));
   ui.chooseNone.addEventListener("click", () => selectAll(false));
@@ -252,7 +228,6 @@ export function mount({ element, props, trigger, server, upload, watch, constant
   ui.cancel.addEventListener("click", () => state.queue.stop());
   onThreshold("batch", (key, threshold) => { if (isSameModel(key, state.start?.model.key)) change({ threshold: slider.set(threshold) }); });
   ui.defaultThreshold.addEventListener("click", () => state.start && change({ threshold: slider.set(state.start.threshold) }));
-  createDropZone(ui.root, async (transfer) => add(await droppedFiles(transfer)));
 
   setText(ui.limits, `Up to ${most} images at a time, each up to ${Math.round(largest / 2 ** 20)} MB: ${readable}. If a file cannot be read, its card says why; the rest goes on.`);
   drawModel();

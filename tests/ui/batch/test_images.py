@@ -13,6 +13,7 @@ from PIL import Image
 from detection_core.engine import EngineError
 from detection_core.images.reading import ImageError
 from detection_core.models.catalog import PERSON_MODEL, get_model_spec
+from detection_core.models.weights import WeightsError
 from detection_core.ui.batch import images as batch_images
 from detection_core.ui.batch.images import detect_in_image, uploaded_file
 from detection_core.ui.batch.store import Batch, BatchStore
@@ -114,6 +115,14 @@ def test_an_engine_that_refuses_says_why(uploads, batches, batch):
     engine.refusals = [EngineError("Too many images are waiting already.")]
     assert ask(engine, batches, batch, put_image(uploads)) == {"error": "Too many images are waiting already."}
     assert batch.running == {}
+
+
+def test_a_model_that_is_not_available_says_so_once_for_all_images(uploads, batches, batch):
+    engine = FakeEngine()
+    engine.failures = [WeightsError("The weights cannot be downloaded.")]
+    problem = {"title": "The model is not available", "text": "The weights cannot be downloaded."}
+    assert ask(engine, batches, batch, put_image(uploads)) == {"unavailable": problem}
+    assert (batch.running, batch.images) == ({}, {})
 
 
 @pytest.mark.parametrize("sent", [None, 7, [], {}, {"batch": 7}, {"batch": "guessed"}, {"batch": ["x"], "id": {}}], ids=str)
