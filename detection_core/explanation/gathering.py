@@ -54,9 +54,9 @@ def gather(
     places = Places(
         _array(sources),
         _array(own),
-        _array(columns + first_label),
+        _array(columns + first_label).astype(np.int16),
         _array(best),
-        _array(levels),
+        _array(levels).astype(np.int8),
         None if background is None else _array(background),
     )
     flat = scores.flatten()
@@ -89,10 +89,8 @@ def gather(
 def _entering(scores: Tensor, levels: Tensor, rules: Rules) -> list[Tensor]:
     """Returns the indices into the flat scores of the top k of each level or class, chosen as torchvision does, equal scores included."""
     index = torch.arange(scores.numel(), device=scores.device).view(scores.shape)
-    if rules.top_k_within == "class":
-        groups = list(index.unbind(dim=1))
-    else:
-        groups = [index[levels == level].flatten() for level in levels.unique()]
+    by_class = rules.top_k_within == "class"
+    groups = index.unbind(dim=1) if by_class else [index[levels == level].flatten() for level in levels.unique()]
     flat = scores.flatten()
     passed = [group[flat[group] > rules.min_score] for group in groups]
     return [group[flat[group].topk(min(rules.top_k or 0, len(group))).indices] for group in passed]

@@ -33,8 +33,8 @@ def reason_of_candidate(recording: Recording, index: int, fate: Fate, threshold:
         return "is in the model's result"
     by = int(selection.suppressors[index])
     other = f"{recording.name(int(candidates.labels[by]))} {number(float(candidates.scores[by]))}"
-    boxes = "boxes" if rules.class_agnostic else "boxes of a class"
-    return f"was suppressed by {other}: {_overlap(float(selection.ious[index]), boxes, rules)}{_then(recording, by, threshold)}"
+    best = "best box" if rules.class_agnostic else "best box of a class"
+    return f"was suppressed by {other}: {_overlap(float(selection.ious[index]), best, rules)}{_then(recording, by, threshold)}"
 
 
 def reason_of_min_score(rules: Rules) -> str:
@@ -57,16 +57,15 @@ def reason_of_proposal(proposals: Proposals, index: int) -> str:
     if fate is Fate.KEPT:
         return f"became proposal number {rank:,}"
     by = number(float(proposals.candidates.scores[selection.suppressors[index]]))
-    return f"was suppressed by a box with an objectness of {by}: {_overlap(float(selection.ious[index]), 'boxes of a level', rules)}"
+    return f"was suppressed by a box with an objectness of {by}: {_overlap(float(selection.ious[index]), 'best box of a level', rules)}"
 
 
 def _outside_top_k(rank: int, group: str, rules: Rules) -> str:
     return f"was dropped early: it is number {rank:,} of its {group} by score, and only the best {rules.top_k:,} go on (top k)"
 
 
-def _overlap(iou: float, boxes: str, rules: Rules) -> str:
-    overlap, limit = number(iou, rules.nms_iou), number(rules.nms_iou)
-    return f"their overlap (IoU) is {overlap}, and of {boxes} that overlap by more than {limit}, only the best stays (NMS)"
+def _overlap(iou: float, best: str, rules: Rules) -> str:
+    return f"their overlap (IoU) is {number(iou, rules.nms_iou)}, and above {number(rules.nms_iou)} only the {best} stays (NMS)"
 
 
 def _then(recording: Recording, suppressor: int, threshold: float) -> str:

@@ -68,17 +68,17 @@ class Places:
     Attributes:
         sources: float32 [P,4], the anchors or proposals, XYXY in pixels of the network's input.
         boxes: float32 [P,4], the box of the best class at each place, clipped to the image.
-        labels: int64 [P], the best class, which is never the background.
+        labels: int16 [P], the best class, which is never the background.
         scores: float32 [P], its score.
-        levels: int64 [P], the feature levels of anchors; 0 for proposals.
+        levels: int8 [P], the feature levels of anchors; 0 for proposals.
         background: float32 [P], the score of the background where classes compete with it (softmax), or None.
     """
 
     sources: NDArray[np.float32]
     boxes: NDArray[np.float32]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int16]
     scores: NDArray[np.float32]
-    levels: NDArray[np.int64]
+    levels: NDArray[np.int8]
     background: NDArray[np.float32] | None
 
 
@@ -86,8 +86,8 @@ class Places:
 class Recording:
     """What happened inside a model on one image. All boxes are in pixels of the network's input; see `in_image`.
 
-    A recording takes a few megabytes, at most about 25 (Faster R-CNN's quarter of a million anchors). Of the classes at all places, only
-    the best 50,000 candidates are kept, and all that go on to NMS.
+    A recording takes a few megabytes: about 20 with a quarter of a million anchors (Faster R-CNN as it was trained), and 48 at the largest
+    input size. Of the classes at all places, only the best 50,000 candidates are kept, and all that go on to NMS.
 
     Attributes:
         spec: The model, in the stock precision.

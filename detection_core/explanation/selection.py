@@ -71,19 +71,19 @@ class Candidates:
     """N candidates: each is a box with one class and its score.
 
     Attributes:
-        places: int64 [N], the anchor or proposal that each comes from.
-        labels: int64 [N], the classes; 0 for the candidates of an RPN, which knows no classes.
+        places: Integers [N], the anchor or proposal that each comes from.
+        labels: Integers [N], the classes; 0 for the candidates of an RPN, which knows no classes.
         scores: float32 [N].
         boxes: float32 [N,4], XYXY in pixels of the network's input, clipped to the image.
-        levels: int64 [N], the feature levels; 0 for the candidates of a box head.
+        levels: Integers [N], the feature levels; 0 for the candidates of a box head.
         ranking: float32 [N], what the top k are chosen by where that is not the scores (an RPN's logits), or None.
     """
 
-    places: NDArray[np.int64]
-    labels: NDArray[np.int64]
+    places: NDArray[Any]
+    labels: NDArray[Any]
     scores: NDArray[np.float32]
     boxes: NDArray[np.float32]
-    levels: NDArray[np.int64]
+    levels: NDArray[Any]
     ranking: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
@@ -96,9 +96,9 @@ class Selection:
 
     Attributes:
         fates: int8 [N], indices into `FATES`.
-        ranks: int64 [N], counted from 1: of candidates outside the top k, the rank by score within their group; of those that survived
+        ranks: int32 [N], counted from 1: of candidates outside the top k, the rank by score within their group; of those that survived
             NMS, the rank among the survivors; otherwise 0.
-        suppressors: int64 [N], the best surviving candidate that suppresses each, or -1.
+        suppressors: int32 [N], the best surviving candidate that suppresses each, or -1.
         ious: float32 [N], the IoU with the suppressor, or 0.
         entered: int64, the candidates that went on to NMS.
         survivors: int64, those that survived it, best first.
@@ -106,8 +106,8 @@ class Selection:
     """
 
     fates: NDArray[np.int8]
-    ranks: NDArray[np.int64]
-    suppressors: NDArray[np.int64]
+    ranks: NDArray[np.int32]
+    suppressors: NDArray[np.int32]
     ious: NDArray[np.float32]
     entered: NDArray[np.int64]
     survivors: NDArray[np.int64]
@@ -127,11 +127,11 @@ def select(candidates: Candidates, rules: Rules, entered: NDArray[np.int64] | No
     Args:
         candidates: The candidates.
         rules: The settings.
-        entered: The top k of each group in torchvision's order, where candidates are missing; among equal scores, it depends on all of them.
+        entered: The top k of each group in torchvision's order, which among equal scores depends on all candidates, where some are missing.
     """
     scores, boxes = torch.from_numpy(candidates.scores), torch.from_numpy(candidates.boxes)
     fates = np.full(len(candidates), FATES.index(Fate.BELOW_MIN_SCORE), np.int8)
-    ranks = np.zeros(len(candidates), np.int64)
+    ranks = np.zeros(len(candidates), np.int32)
     passed = torch.where(scores >= rules.min_score if rules.inclusive else scores > rules.min_score)[0]
     going = _top_k(candidates, rules, passed, fates, ranks, None if entered is None else torch.from_numpy(entered))
     if rules.min_size is not None:
@@ -169,9 +169,7 @@ def _nms_groups(candidates: Candidates, rules: Rules) -> Tensor:
     return torch.from_numpy(candidates.levels if candidates.ranking is not None else candidates.labels)
 
 
-def _top_k(
-    candidates: Candidates, rules: Rules, passed: Tensor, fates: NDArray[Any], ranks: NDArray[Any], known: Tensor | None
-) -> Tensor:
+def _top_k(candidates: Candidates, rules: Rules, passed: Tensor, fates: NDArray[Any], ranks: NDArray[Any], known: Tensor | None) -> Tensor:
     """Returns those of the passed candidates that are among the top k of their groups, in torchvision's order; they may be known."""
     if rules.top_k is None or not len(passed):
         return passed
@@ -198,9 +196,9 @@ def _groups(groups: Tensor) -> Iterator[Tensor]:
 
 def _suppressors(
     boxes: Tensor, groups: Tensor, entered: Tensor, survivors: Tensor, nms_iou: float
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Finds the best survivor that suppresses each candidate; greedy NMS compares a candidate with survivors only."""
-    found = np.full(len(boxes), -1, np.int64)
+    found = np.full(len(boxes), -1, np.int32)
     ious = np.zeros(len(boxes), np.float32)
     lost = torch.zeros(len(boxes), dtype=torch.bool)
     lost[entered] = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.models.detection.rpn import concat_box_prediction_layers
@@ -46,11 +47,12 @@ def _first_stage(module: Any, captured: Captured, size: tuple[int, int]) -> tupl
     boxes = clip_boxes_to_image(rpn.box_coder.decode(flat_codes, [anchors])[:, 0], size)
     scores = torch.sigmoid(logits)
     candidates = Candidates(
-        places=torch.arange(len(anchors)).numpy(),
-        labels=torch.zeros(len(anchors), dtype=torch.int64).numpy(),
+        # Narrow types: at the largest input sizes there are three quarters of a million anchors.
+        places=np.arange(len(anchors), dtype=np.int32),
+        labels=np.zeros(len(anchors), np.int8),
         scores=scores.cpu().numpy().copy(),
         boxes=boxes.cpu().numpy().copy(),
-        levels=levels.numpy(),
+        levels=levels.numpy().astype(np.int8),
         ranking=logits.cpu().numpy().copy(),
     )
     rules = Rules(

@@ -163,15 +163,13 @@ def _with_sentence(answer: Why) -> Why:
     else:
         sentence = f"{who} began as an anchor, a preset box of {size}."
     if answer.objectness is not None:
-        score = number(answer.objectness)
-        sentence += f" The first stage (RPN) proposed it, with a score of {score} for any object being there (objectness)."
+        sentence += f" The first stage (RPN) proposed it as an object of any class, with a score of {number(answer.objectness)}."
     second = next(((name, score) for name, score in answer.scores.items() if name != answer.name), None)
-    rest = [] if second is None else [f"the next best class was {second[0]} {number(second[1])}"]
+    if second is not None:
+        which = "Another class scored higher there:" if second[1] > answer.score else "The next best class was"
+        sentence += f" {which} {second[0]} {number(second[1])}."
     if answer.background is not None:
-        rest.append(f"background had {number(answer.background)}")
-    if rest:
-        text = ", and ".join(rest)
-        sentence += f" {text[0].upper()}{text[1:]}."
+        sentence += f" Background had {number(answer.background)}."
     if answer.suppressed_count:
         best = f"{answer.suppressed[0].name} {number(answer.suppressed[0].score)}"
         several = answer.suppressed_count > 1

@@ -229,17 +229,16 @@ def _sentence(
 
 def _lost_in_first_stage(first: FirstStage) -> str:
     if first.best is None:
-        return "The first stage (RPN) has no box that fits here, so the second stage scored no class here."
+        return "The first stage (RPN) has no box that fits here, so no class was scored."
     if first.fitting == 0:
         return (
             f"No box of the first stage (RPN) overlaps this box with an IoU of at least {FITTING_IOU:.2f}: the closest has "
             f"{number(first.best['iou'], FITTING_IOU)}. "
-            "So the second stage scored no class for it as a whole."
+            "So no class was scored for it as a whole."
         )
     return (
-        "The first stage (RPN) proposed nothing here, so the second stage scored no class here. "
-        f"The first stage's best box had a score of {number(first.best['objectness'])} for any object being there (objectness). "
-        f"It {first.best['reason']}."
+        "The first stage (RPN) proposed nothing here, so no class was scored. "
+        f"Its best box scored {number(first.best['objectness'])} as an object of any class. It {first.best['reason']}."
     )
 
 

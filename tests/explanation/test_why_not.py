@@ -91,7 +91,7 @@ def test_the_suppressor_is_named(threshold: float, then: str):
     answer = why_not(recording_of(rows), Query(at=(23, 20)), threshold)
     assert answer.sentence == (
         "The best candidate here was dog 0.70, with a box of 24×20 pixels. It was suppressed by dog 0.90: their overlap (IoU) is "
-        f"0.55, and of boxes of a class that overlap by more than 0.50, only the best stays (NMS){then}"
+        f"0.55, and above 0.50 only the best box of a class stays (NMS){then}"
     )
     assert answer.places[0].classes[0].suppressor == {
         "name": "dog",
@@ -167,8 +167,8 @@ def test_nothing_fits():
 def test_what_the_first_stage_lost(first: Proposals, expected: str):
     answer = why_not(recording_of([(FAR, DOG, 0.9)], first=first), Query(box=BOX), 0.5)
     assert answer.sentence == (
-        "The first stage (RPN) proposed nothing here, so the second stage scored no class here. "
-        f"The first stage's best box had a score of 0.10 for any object being there (objectness). {expected}."
+        "The first stage (RPN) proposed nothing here, so no class was scored. "
+        f"Its best box scored 0.10 as an object of any class. {expected}."
     )
     assert answer.first_stage is not None
     assert answer.first_stage.proposals == 0
@@ -231,3 +231,10 @@ def test_the_box_head_saw_what_it_refined_to_the_place():
     assert answer.first_stage is not None
     assert answer.first_stage.proposals == 0
     assert answer.sentence.startswith("The model found nothing likely here. Its best candidate, dog 0.04, was dropped")
+
+
+def test_a_better_class_at_the_same_place_is_not_the_next_best():
+    recording = recording_of([(BOX, DOG, 0.3), (BOX, CAT, 0.8)])
+    one_place = replace(recording, candidates=replace(recording.candidates, places=np.zeros(2, np.int64)))
+    assert why(one_place, 1).sentence.endswith("Another class scored higher there: cat 0.80.")
+    assert why(one_place, 0).sentence.endswith("The next best class was dog 0.30.")

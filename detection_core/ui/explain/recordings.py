@@ -16,7 +16,7 @@ from detection_core.models.spec import ModelSpec
 from detection_core.ui.shared.session import KeptResult
 from detection_core.ui.shared.visitor_store import VisitorStore
 
-# Of all visitors together, each of up to 25 MB.
+# Of all visitors together, of up to 20 MB each, but for large input sizes.
 _KEPT = 32
 
 
