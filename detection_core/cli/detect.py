@@ -67,7 +67,7 @@ def add_detect(commands: Any) -> None:
         "detect", help="find objects in images and videos", epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="images, videos, folders with images, quoted patterns like '**/*.jpg'; more on clusters"
+        "files", nargs="+", metavar="FILE", help="images, videos, folders with images, quoted patterns like '**/*.jpg'; see also clusters"
     )
     parser.add_argument("--model", required=True, metavar="KEY", help="a key from the `models` command, or a .pt file")
     which = parser.add_mutually_exclusive_group()

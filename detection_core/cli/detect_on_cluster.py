@@ -23,8 +23,8 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options to a parser."""
     group = parser.add_argument_group(
         "clusters",
-        "All nodes need the folder for results, and images that are files, under the same paths. FILE may also be a Parquet file with an "
-        "image in each row, a folder with such files, or an address in object storage: s3://BUCKET/FOLDER, gs:// and others, and for MinIO "
+        "All nodes need the folder for results, and images that are files, under the same paths. FILE may also be a Parquet file with an\n"
+        "image in each row, a folder with such files, or an address in object storage: s3://BUCKET/FOLDER, gs:// and others, for MinIO\n"
         "s3://BUCKET/FOLDER?endpoint_override=HOST:9000&scheme=http.",
     )
     group.add_argument("--engine", choices=["local", "ray"], default="local", help="local, or ray for a Ray cluster")
