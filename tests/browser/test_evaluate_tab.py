@@ -66,10 +66,13 @@ def test_thresholds_move_without_the_server(evaluated):
     row = evaluated.get_by_role("region", name="Precision and recall").locator("tbody tr").first
     matrix = evaluated.get_by_role("region", name="Confusion matrix")
     unmatched = matrix.get_by_role("button", name=f"nothing detected as person: {IMAGES} of {IMAGES}")
+    precision = evaluated.get_by_role("region", name="Figures of each class").get_by_role("row", name="person").locator("td").nth(-3)
     expect(unmatched).to_be_visible()
+    expect(precision).not_to_have_text("1.000")
     evaluated.on("request", listen)
     slider.fill("0.5")
     expect(row).to_contain_text("1.000")
+    expect(precision).to_have_text("1.000")
     expect(unmatched).to_have_count(0)
     took = evaluated.evaluate("[...document.querySelectorAll('*')].map((node) => node.evaluateHook).find(Boolean).lastRedrawMs")
     slider.fill("0.2")

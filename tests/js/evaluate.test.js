@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { calibrationOf } from "../../detection_core/ui/evaluate/calibration.js";
+import { histogramTop } from "../../detection_core/ui/evaluate/charts.js";
 import { confusionCells, confusionEntries, frequentLabels } from "../../detection_core/ui/evaluate/confusion.js";
 import { countAtLeast, createCurves, f1Of, precisionOf, recallOf, thinned } from "../../detection_core/ui/evaluate/curves.js";
 import { compareOutcomes, mcnemar, outcomeOf } from "../../detection_core/ui/evaluate/paired.js";
@@ -123,4 +124,8 @@ test("a class's own threshold goes when all get one", () => {
   state.setThreshold(0, 0.2);
   assert.deepEqual([state.current(0), state.thresholdOf(0)(2)], [0.2, 0.2]);
   assert.deepEqual(state.order().thresholds.a, { all: 0.2, classes: {} });
+});
+
+test("bars of right detections can be seen beside many wrong ones", () => {
+  for (const [right, wrong, top] of [[[1, 2], [3, 0], 4], [[1, 2], [300, 0], 8], [[0, 0], [5, 9], 9], [[0, 0], [0, 0], 1], [[50, 2], [0, 0], 50]]) assert.equal(histogramTop(right, wrong), top);
 });

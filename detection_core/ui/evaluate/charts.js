@@ -1,10 +1,13 @@
 // Charts as SVG in the text's color: lines over axes from 0 to 1, bars, and dots of accuracy against time.
 
 import { makeSvg } from "../components/js/dom.js";
+import { letterOf } from "./state.js";
 
 const HEIGHT = 260;
 const EDGE = { left: 44, right: 14, top: 28, bottom: 40 };
 const TICKS = [0, 0.2, 0.4, 0.6, 0.8, 1];
+// A line and a letter in the key of a chart.
+const KEY_WIDTH = 46;
 
 /** @typedef {{ name: string, x: number[], y: number[], place: number, mark?: Point | null, best?: Point | null }} Line marks: a dot at the threshold, a ring at the best one */
 
@@ -53,10 +56,17 @@ function drawLines(svg, { title, xLabel, yLabel, lines, diagonal }, width) {
     path.setAttribute("d", points.map(([a, b], i) => `${i ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join(""));
     makeSvg("title", "", path).textContent = name;
   }
+  if (lines.length > 1) lines.forEach(({ place }, i) => addKey(svg, x(1) - KEY_WIDTH * (lines.length - i), place));
   for (const { place, mark, best } of lines) {
     if (best) addDot(svg, x(best[0]), y(best[1]), 7, `ev-best ev-model-${place}`);
     if (mark) addDot(svg, x(mark[0]), y(mark[1]), 5, `ev-mark ev-model-${place}`);
   }
+}
+
+/** The number at the top of the histogram; a few bars of wrong detections go on above it where the right ones could not be seen otherwise. @param {number[]} right @param {number[]} wrong */
+export function histogramTop(right, wrong) {
+  const most = Math.max(1, ...right.map((count, i) => count + wrong[i]));
+  return Math.min(most, 4 * Math.max(...right) || most);
 }
 
 /**
@@ -69,7 +79,7 @@ function drawLines(svg, { title, xLabel, yLabel, lines, diagonal }, width) {
  */
 export function drawHistogram(svg, title, right, wrong, width) {
   const { x, y } = begin(svg, title, width);
-  const most = Math.max(1, ...right.map((count, i) => count + wrong[i]));
+  const most = histogramTop(right, wrong);
   for (const tick of TICKS) addText(svg, String(tick), x(tick), y(0) + 16, "middle");
   addLine(svg, [x(0), y(1)], [x(1), y(1)]);
   addText(svg, most.toLocaleString("en"), EDGE.left - 8, y(1) + 4, "end");
@@ -78,9 +88,9 @@ export function drawHistogram(svg, title, right, wrong, width) {
   addText(svg, "Detections", EDGE.left - 26, 12, "start");
   right.forEach((count, i) => {
     const [from, to] = [x(i / right.length) + 1, x((i + 1) / right.length) - 1];
-    addRect(svg, from, y((count + wrong[i]) / most), to - from, y(count / most) - y((count + wrong[i]) / most), "ev-wrong");
-    const bar = addRect(svg, from, y(count / most), to - from, y(0) - y(count / most), "ev-right");
-    makeSvg("title", "", bar).textContent = `${(i / right.length).toFixed(2)}–${((i + 1) / right.length).toFixed(2)}: ${count} right, ${wrong[i]} wrong`;
+    const top = y(Math.min(1, (count + wrong[i]) / most));
+    const bars = [addRect(svg, from, top, to - from, y(count / most) - top, "ev-wrong"), addRect(svg, from, y(count / most), to - from, y(0) - y(count / most), "ev-right")];
+    for (const bar of bars) makeSvg("title", "", bar).textContent = `${(i / right.length).toFixed(2)}–${((i + 1) / right.length).toFixed(2)}: ${count} right, ${wrong[i]} wrong`;
   });
   addLine(svg, [x(0), y(0)], [x(1), y(0)]);
 }
@@ -92,17 +102,20 @@ export function drawHistogram(svg, title, right, wrong, width) {
  * @param {number} width
  */
 export function drawAccuracyTime(svg, dots, width) {
-  const { y } = begin(svg, `AP by time of an image: ${dots.map(({ title, ms, ap }) => `${title} ${ap.toFixed(3)} in ${Math.round(ms)} ms`).join(", ")}`, width);
+  const { y: part } = begin(svg, `AP by time of an image: ${dots.map(({ title, ms, ap }) => `${title} ${ap.toFixed(3)} in ${Math.round(ms)} ms`).join(", ")}`, width);
   const [low, high] = [Math.log(Math.min(...dots.map(({ ms }) => ms)) / 1.6), Math.log(Math.max(...dots.map(({ ms }) => ms)) * 1.6)];
   const x = (/** @type {number} */ ms) => EDGE.left + ((Math.log(ms) - low) / (high - low)) * (width - EDGE.left - EDGE.right);
+  const most = Math.max(...dots.map(({ ap }) => ap));
+  const top = [0.1, 0.2, 0.4, 0.6, 0.8].find((value) => value > 1.1 * most) ?? 1;
+  const y = (/** @type {number} */ ap) => part(ap / top);
   const ticks = [1, 10, 100, 1000, 10000].flatMap((ten) => [ten, 2 * ten, 5 * ten]).filter((ms) => Math.log(ms) > low && Math.log(ms) < high);
   for (const ms of ticks) {
-    addLine(svg, [x(ms), y(0)], [x(ms), y(1)]);
+    addLine(svg, [x(ms), part(0)], [x(ms), part(1)]);
     addText(svg, ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`, x(ms), y(0) + 16, "middle");
   }
-  for (const tick of TICKS) {
-    addLine(svg, [EDGE.left, y(tick)], [width - EDGE.right, y(tick)]);
-    addText(svg, String(tick), EDGE.left - 8, y(tick) + 4, "end");
+  for (const quarter of [0, 0.25, 0.5, 0.75, 1]) {
+    addLine(svg, [EDGE.left, part(quarter)], [width - EDGE.right, part(quarter)]);
+    addText(svg, String(Number((quarter * top).toFixed(3))), EDGE.left - 8, part(quarter) + 4, "end");
   }
   addText(svg, "Time of an image", width - EDGE.right, HEIGHT - 6, "end");
   addText(svg, "AP", EDGE.left - 26, 12, "start");
@@ -121,6 +134,12 @@ function begin(svg, title, width) {
   const x = (/** @type {number} */ value) => EDGE.left + value * (width - EDGE.left - EDGE.right);
   const y = (/** @type {number} */ value) => HEIGHT - EDGE.bottom - value * (HEIGHT - EDGE.top - EDGE.bottom);
   return { x, y };
+}
+
+/** Which model a line is of. @param {SVGElement} svg @param {number} left @param {number} place */
+function addKey(svg, left, place) {
+  makeSvg("path", `ev-line ev-model-${place}`, svg).setAttribute("d", `M${left} 8h24`);
+  addText(svg, letterOf(place), left + 29, 12, "start", "ev-name");
 }
 
 /** @param {SVGElement} svg @param {Point} from @param {Point} to */

@@ -1,8 +1,8 @@
 // What goes wrong in one model: the kinds of its errors by object size, and whether its scores mean what they say.
 
-import { make, setAttribute, setText } from "../components/js/dom.js";
+import { make, setAttribute, setText, show } from "../components/js/dom.js";
 import { calibrationOf } from "./calibration.js";
-import { createLineChart, drawHistogram, responsive } from "./charts.js";
+import { createLineChart, drawHistogram, histogramTop, responsive } from "./charts.js";
 import { figure } from "./state.js";
 
 const COARSE = 10;
@@ -77,6 +77,7 @@ export function createDetails(ui, state) {
     const { right, wrong } = calibrationOf(detections, FINE);
     spread = { right, wrong, title: `Scores of right and wrong detections of ${title}` };
     redrawHistogram();
+    show(ui.histogramCut, right.some((count, i) => count + wrong[i] > histogramTop(right, wrong)));
     setText(ui.calibrationWords, `Calibration error of ${title}: ${figure(coarse.error)}. On the diagonal, a score is the probability of being right.`);
     ui.calibrationRows.replaceChildren(
       ...coarse.right.map((count, bin) => {

@@ -43,7 +43,7 @@ export function createDuel(ui, state, galleries, onChange) {
       setText(button, `${text} ${objects.length.toLocaleString("en")}`);
       setAttribute(button, "aria-pressed", button.dataset.kind === state.kindOfPair);
     }
-    setText(ui.duelWords, `${difference(a, b)} Wrong detections: ${found.wrongA.toLocaleString("en")} of ${letterOf(a)}, ${found.wrongB.toLocaleString("en")} of ${letterOf(b)}. McNemar's test: p = ${shortly(found.pValue)}${found.pValue < 0.05 ? "" : ", which may be chance"}.`);
+    setText(ui.duelWords, `${difference(a, b)} Wrong detections: ${found.wrongA.toLocaleString("en")} of ${letterOf(a)}, ${found.wrongB.toLocaleString("en")} of ${letterOf(b)}. McNemar's test: ${shortly(found.pValue)}${found.pValue < 0.05 ? "" : ", which may be chance"}.`);
     const chosen = kinds[state.kindOfPair];
     galleries.pairs.set(`${chosen.text}: ${counted(chosen.objects.length, "object")}`, chosen.objects.map((object) => shownObject(result, object)), result);
     const images = found.images.slice(0, MOST_IMAGES).map((each) => shownImage(result, each, [a, b]));
@@ -98,4 +98,4 @@ function shownImage({ images }, { image, errorsA, errorsB }, [a, b]) {
 }
 
 /** @param {number} p */
-const shortly = (p) => (p < 0.001 ? p.toExponential(1) : formatScore(p));
+const shortly = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p < 0.1 ? p.toFixed(3) : formatScore(p)}`);

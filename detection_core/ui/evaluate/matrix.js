@@ -1,4 +1,4 @@
-// The confusion matrix as a table of buttons; the darker a cell, the larger a part of its row it is.
+// The confusion matrix as a table of buttons; the stronger the color of a cell, the larger a part of its row it is.
 
 import { make, makeButton, setText } from "../components/js/dom.js";
 import { frequentLabels } from "./confusion.js";
@@ -40,7 +40,7 @@ export function createMatrix(ui, state, onChoose) {
     ui.matrix.replaceChildren(top, body);
     if (focused) ui.matrix.querySelector(`[data-cell="${focused}"]`)?.focus();
     const more = left ? ` The ${MOST_CLASSES} most frequent of ${left + MOST_CLASSES} classes.` : "";
-    setText(ui.matrixWords, `Rows: what is annotated; columns: what is detected. Choose a cell to see its objects.${more}`);
+    setText(ui.matrixWords, `Rows: what is annotated; columns: what is detected. Choose a cell to see its objects. The stronger its color, the larger its part of the row.${more}`);
   }
 
   /** @param {number} annotated @param {number} classes */

@@ -1,6 +1,7 @@
 // Tables that are sorted by a click on a head: of all models, and of one model's classes.
 
 import { formatMs, make, makeButton } from "../components/js/dom.js";
+import { f1Of, precisionOf, recallOf } from "./curves.js";
 import { figure, letterOf } from "./state.js";
 
 /** @typedef {{ key: string, title: string, hint?: string }} Column */
@@ -9,6 +10,7 @@ import { figure, letterOf } from "./state.js";
 /** @typedef {{ head: Cell, cells: Cell[], values: (number | string | null)[] }} Row `values` are what is sorted by, the head's first */
 
 const SUMMARY = ["AP", "AP50", "AP75", "APS", "APM", "APL", "AR"];
+const AT_THRESHOLD = ["precision", "recall", "f1"];
 const RECALLS = ["AR1", "AR10", "AR", "AR50", "AR75", "ARS", "ARM", "ARL"];
 /** @type {Record<string, Column>} */
 const COLUMNS = Object.fromEntries(
@@ -20,6 +22,9 @@ const COLUMNS = Object.fromEntries(
     ["APM", "M", "Medium objects"],
     ["APL", "L", "Large objects: more than 96² pixels"],
     ["AR", "AR", "Average recall with up to 100 detections an image"],
+    ["precision", "Precision", "At the threshold"],
+    ["recall", "Recall", "At the threshold"],
+    ["f1", "F1", "At the threshold"],
     ["AR1", "AR1", "With one detection an image and class"],
     ["AR10", "AR10", "With up to ten detections an image and class"],
     ["AR50", "AR50", "At a keypoint similarity of 0.50"],
@@ -95,9 +100,14 @@ export function drawTables(ui, state) {
     state.recallSort = sortedBy(state.recallSort, key);
     drawTables(ui, state);
   });
+  drawClasses(ui, state);
+}
+
+/** The table of the shown model's classes, in which the last columns depend on the thresholds. @param {Refs} ui @param {import("./state.js").EvaluateState} state */
+export function drawClasses(ui, state) {
   writeClasses(ui.classes, state, (key) => {
     state.sort = sortedBy(state.sort, key);
-    drawTables(ui, state);
+    drawClasses(ui, state);
   });
 }
 
@@ -142,12 +152,21 @@ function writeClasses(table, state, onSort) {
   const model = state.models[state.shown];
   const categories = state.result?.categories ?? [];
   const known = SUMMARY.filter((key) => key in model.summary);
-  const columns = [{ key: "name", title: "Class" }, { key: "objects", title: "Objects" }, ...known.map((key) => COLUMNS[key])];
-  const rows = model.classes.map((row) => ({
-    head: { text: categories[row.label] },
-    values: [categories[row.label], row.objects, ...known.map((key) => row[key])],
-    cells: [{ text: row.objects.toLocaleString("en") }, ...known.map((key) => ({ text: figure(row[key]), small: key === "AP" ? interval(row.interval) : "" }))],
-  }));
+  const columns = [{ key: "name", title: "Class" }, { key: "objects", title: "Objects" }, ...[...known, ...AT_THRESHOLD].map((key) => COLUMNS[key])];
+  const thresholdOf = state.thresholdOf(state.shown);
+  const rows = model.classes.map((row) => {
+    const point = state.curves[state.shown].at(row.label, thresholdOf(row.label));
+    const atThreshold = [precisionOf(point), recallOf(point), f1Of(point)];
+    return {
+      head: { text: categories[row.label] },
+      values: [categories[row.label], row.objects, ...known.map((key) => row[key]), ...atThreshold],
+      cells: [
+        { text: row.objects.toLocaleString("en") },
+        ...known.map((key) => ({ text: figure(row[key]), small: key === "AP" ? interval(row.interval) : "" })),
+        ...atThreshold.map((value) => ({ text: figure(value) })),
+      ],
+    };
+  });
   writeTable(table, columns, rows, state.sort, onSort);
 }
 

@@ -15,7 +15,7 @@ import { createMatrix } from "./matrix.js";
 import { createImageDialog } from "./image_dialog.js";
 import { createLink } from "./link.js";
 import { EvaluateState, letterOf } from "./state.js";
-import { drawTables } from "./tables.js";
+import { drawClasses, drawTables } from "./tables.js";
 import { createThresholds } from "./thresholds.js";
 
 const IOUS = [0.1, 0.3, 0.5, 0.6, 0.75, 0.9];
@@ -106,7 +106,8 @@ export function mount({ element, props, trigger, server, watch, constants }) {
     ui.iou.replaceChildren(...ious.map((iou) => Object.assign(make("option", "", formatScore(iou)), { value: String(iou) })));
     ui.iou.value = String(result.iou);
     const span = result.resamples ? ` Below each, the interval of 95 % of ${result.resamples} resampled sets of images.` : "";
-    setText(ui.summaryWords, `AP and AR of ${TASKS[result.iou_type]} as COCO defines them, over ${result.images.length.toLocaleString("en")} images.${span}`);
+    const sizes = result.iou_type === "keypoints" ? "M and L: objects of 32² to 96² pixels, and larger ones." : "S, M and L: objects of less than 32² pixels, of up to 96², and larger ones.";
+    setText(ui.summaryWords, `AP and AR of ${TASKS[result.iou_type]} as COCO defines them, over ${result.images.length.toLocaleString("en")} images. AP is the mean over IoUs from 0.50 to 0.95. ${sizes}${span}`);
     types.update(result.iou_type, (choice) => result.tasks.includes(TASKS[choice]));
     const dots = costDots();
     show(ui.costFigure, dots.length > 0);
@@ -151,6 +152,7 @@ export function mount({ element, props, trigger, server, watch, constants }) {
     thresholds.draw();
     drawMatrix();
     duel.draw();
+    drawClassesSoon();
     commitSoon();
     hook.lastRedrawMs = performance.now() - start;
     hook.redraws += 1;
@@ -186,6 +188,8 @@ export function mount({ element, props, trigger, server, watch, constants }) {
   // ---------------------------------------------------------------- requests
 
   const commitSoon = debounce(commit, 300);
+  // Not at each step of a slider: it has a row for each class.
+  const drawClassesSoon = debounce(() => drawClasses(ui, state), 150);
 
   /** @param {string} event */
   function ask(event) {
