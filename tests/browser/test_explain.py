@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from detection_core.ui.app import build_app, launch_options
 from detection_core.ui.shared.examples import EXAMPLE_PATHS, warm_up
+from tests.explanation.small_cat import TILE, small_cat
 
 pytestmark = pytest.mark.browser
 
@@ -207,3 +208,33 @@ def test_panning_and_pinching_ask_nothing(opened, panel):
     page.keyboard.up("Shift")
     expect(panel.get_by_label("Left", exact=True)).to_have_value(re.compile(r"\d+"))
     assert len([sent for sent in asked if "explain_ask" in sent]) == 2
+
+
+@pytest.mark.slow
+def test_an_object_that_only_a_slice_shows_is_explained_in_the_slice(opened, tmp_path):
+    page = opened
+    small_cat(2.5).save(tmp_path / "cat.png")
+    page.locator("button[aria-label='Clear'], button[aria-label='Remove Image']").first.click()
+    page.locator("input[type=file][accept*=image]").first.set_input_files(tmp_path / "cat.png")
+    page.get_by_role("combobox", name="Slices", exact=True).first.select_option("Slices of 320 px")
+    expect(page.get_by_role("img", name="Found in slices only").first).to_be_visible(timeout=PATIENCE)
+    panel = enter(page)
+    cat = page.locator(".dv-image").first
+    page.mouse.click(*on_page(page, 400, 134))
+    expect(sentence(panel)).to_contain_text(re.compile(r"^Only a slice of the image shows this cat 0\.\d+\. In the whole image: "))
+    assert Axe().run(page).response["violations"] == []
+    panel.get_by_role("button", name="Explain the slice").click()
+    expect(sentence(panel)).to_have_text(re.compile(r"^This cat 0\.\d+ began as an anchor"), timeout=PATIENCE)
+    expect(panel.get_by_text("This explains one slice of the image")).to_be_visible()
+    assert Axe().run(page).response["violations"] == []
+    panel.get_by_role("button", name="Quick").click()
+    expect(panel.get_by_text("Bright parts affect")).to_be_visible(timeout=PATIENCE)
+    shown, whole = page.locator(".dv-explain-overlay image").bounding_box(), cat.bounding_box()
+    assert shown is not None
+    assert whole is not None
+    left, _, right, _ = (side / 332 for side in TILE)
+    assert (shown["x"], shown["width"]) == pytest.approx((whole["x"] + left * whole["width"], (right - left) * whole["width"]), abs=2)
+    panel.get_by_role("button", name="Back to the whole image").click()
+    expect(panel.get_by_text("This explains one slice of the image")).to_be_hidden()
+    page.mouse.click(*on_page(page, 400, 134))
+    expect(sentence(panel)).to_contain_text("Only a slice")

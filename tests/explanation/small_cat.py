@@ -10,10 +10,14 @@ from detection_core.models.catalog import ASSETS
 TILE = (102, 0, 230, 128)
 
 
-def small_cat() -> Image.Image:
-    """Draws a cat of 44×29 pixels on gray, 332×128: the model finds it with a score of about 0.8, and below 0.2 in the whole image."""
+def small_cat(scale: float = 1) -> Image.Image:
+    """Draws a cat of 40×27 pixels on gray, 332×128: its score is above 0.6 in its slice, and below 0.1 in the whole image.
+
+    Args:
+        scale: Factor for larger slices.
+    """
     with Image.open(ASSETS / "examples" / "chelsea.jpg") as cat:
-        small = cat.convert("RGB").resize((44, 29))
-    image = Image.new("RGB", (332, 128), (118, 120, 116))
-    image.paste(small, (140, 40))
+        small = cat.convert("RGB").resize((round(40 * scale), round(27 * scale)))
+    image = Image.new("RGB", (round(332 * scale), round(128 * scale)), (118, 120, 116))
+    image.paste(small, (round(140 * scale), round(40 * scale)))
     return image

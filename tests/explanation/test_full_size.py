@@ -23,8 +23,8 @@ KEYS = (
     "fcos_resnet50_fpn",
     "retinanet_resnet50_fpn_v2",
     "maskrcnn_resnet50_fpn_v2",
+    # Its two weights have the same architecture.
     "keypointrcnn_resnet50_fpn",
-    "keypointrcnn_resnet50_fpn_legacy",
 )
 # At 1024×800; `Recording` says what larger ones take.
 MOST_BYTES = 17_000_000
