@@ -15,6 +15,7 @@ from detection_core.models.catalog import COCO_MODEL, PERSON_MODEL, list_models
 from detection_core.ui.app import build_app, launch_options
 from detection_core.ui.components.model_picker import ModelPicker, picker_value
 from detection_core.ui.components.model_slots import ModelSlots
+from tests.browser.variant import open_variant
 from tests.download_host import machine_without_weights
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -39,6 +40,7 @@ def components(serve) -> str:
 
 
 def size_of(place: Locator) -> Locator:
+    open_variant(place)
     return place.get_by_role("combobox", name=re.compile("^Input size"))
 
 

@@ -257,7 +257,19 @@ def test_on_a_phone_the_answer_comes_into_view(page, address):
     expect(page.locator(".dv tbody tr").first).to_be_visible(timeout=30 * SECONDS)
     assert page.evaluate("scrollY") == 0
     page.get_by_role("button", name="Cameraman").click()
-    expect(page.locator(".dv")).to_be_in_viewport(ratio=0.3, timeout=20 * SECONDS)
+    expect(page.locator(".dv-frame")).to_be_in_viewport(ratio=0.9, timeout=20 * SECONDS)
+    page.evaluate("scrollTo(0, 0)")
+    # The result is kept, so that nothing changes but the place.
+    page.get_by_role("button", name="Detect", exact=True).first.click()
+    expect(page.locator(".dv-frame")).to_be_in_viewport(ratio=0.9)
+
+
+def test_on_a_laptop_all_that_detecting_needs_is_seen_without_scrolling(opened):
+    button = opened.get_by_role("button", name="Detect", exact=True).first
+    for part in (button, opened.get_by_role("combobox", name="Model", exact=True), opened.locator(".dv-frame")):
+        expect(part).to_be_in_viewport(ratio=1)
+    expect(opened.get_by_role("slider", name="Threshold").first).to_be_in_viewport(ratio=1)
+    expect(opened.locator(".variant > summary").first).to_have_text(re.compile(r"^Advanced .*300 px · no slices$"))
 
 
 def test_a_visitor_who_leaves_is_noticed(opened, monkeypatch):

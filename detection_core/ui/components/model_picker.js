@@ -2,31 +2,27 @@
 // value: {selected: key, models: [{key, title, group, states: {precision: state}, ...}]}.
 
 import { make, setText, show } from "./js/dom.js";
-import { createInputSizeChoice } from "./js/input_size_choice.js";
 import { createChosen, fillModelSelect, keyIn, lookUp } from "./js/model_options.js";
-import { createPrecisionChoice } from "./js/precision_choice.js";
-import { createSlicesChoice } from "./js/slices_choice.js";
+import { createVariantChoice } from "./js/variant_choice.js";
 
 /** @param {Mounting} mounting */
 export function mount({ element, props, trigger, watch }) {
   const select = /** @type {HTMLSelectElement} */ (element.querySelector("select"));
   const card = /** @type {HTMLElement} */ (element.querySelector(".card"));
   const bestFor = /** @type {HTMLElement} */ (element.querySelector(".best-for"));
-  const details = /** @type {HTMLDetailsElement} */ (element.querySelector("details"));
+  const details = /** @type {HTMLDetailsElement} */ (element.querySelector(".about"));
+  const accuracy = /** @type {HTMLElement} */ (element.querySelector(".accuracy"));
 
   const chosen = createChosen(props);
-  const precisions = createPrecisionChoice((precision) => choose({ ...looked(), precision }));
-  const inputSizes = createInputSizeChoice((inputSize) => choose({ ...looked(), inputSize }));
-  const slices = createSlicesChoice((side) => choose({ ...looked(), slices: side }));
-  element.querySelector(".picker-variant")?.replaceWith(precisions.node, inputSizes.node, slices.node);
+  const variant = createVariantChoice((part) => choose({ ...looked(), ...part }));
+  element.querySelector(".picker-variant")?.replaceWith(variant.node);
   const looked = () => lookUp(props.value.selected, props.value.models);
 
   function showCard() {
-    const { model, precision, states, state } = looked();
-    precisions.draw(states, precision, "Precision");
-    inputSizes.draw(looked(), "Input size");
-    slices.draw(looked(), "Slices");
+    const { model, state } = looked();
+    variant.draw(looked());
     show(details, Boolean(model));
+    setText(accuracy, model?.facts.find(([name]) => name === "Box AP")?.join(" ") ?? "");
     setText(bestFor, model ? model.best_for : "The file of this model has been removed. Put it back, or choose another model.");
     if (model) card.replaceChildren(pillsOf(model, state), factsOf(model), ...finePrintOf(model, looked()));
   }
@@ -71,8 +67,6 @@ export function mount({ element, props, trigger, watch }) {
   }
 
   draw();
-  // On a phone the facts would push the image off the screen.
-  details.open = window.matchMedia("(min-width: 800px)").matches;
   watch("value", () => {
     chosen.receive();
     draw();

@@ -29,7 +29,7 @@ class ModelPicker(BrowserComponent):
     """
 
     files = "components/model_picker"
-    styles = ("precision_choice", "input_size_choice")
+    styles = ("precision_choice", "input_size_choice", "variant_choice")
 
     def __init__(self, states: dict[str, str], **kwargs: Any) -> None:
         super().__init__(picker_value(usual_key(COCO_MODEL, states), states), **kwargs)

@@ -2,20 +2,18 @@
 // value: {selected: [key, ...], least, most, models: [{key, title, group, states: {precision: state}, size, facts, ...}]}.
 
 import { make, makeButton, makeSvg, setAttribute, setText, show } from "./js/dom.js";
-import { costInWords, createInputSizeChoice } from "./js/input_size_choice.js";
+import { costInWords } from "./js/input_size_choice.js";
 import { splitKey } from "./js/model_keys.js";
 import { createChosen, fillModelSelect, keyIn, lookUp } from "./js/model_options.js";
-import { NO_SUCH_PRECISION, createPrecisionChoice } from "./js/precision_choice.js";
-import { createSlicesChoice } from "./js/slices_choice.js";
-
-/** @typedef {{ precision: ReturnType<typeof createPrecisionChoice>, inputSize: ReturnType<typeof createInputSizeChoice>, slices: ReturnType<typeof createSlicesChoice> }} VariantChoices */
+import { NO_SUCH_PRECISION } from "./js/precision_choice.js";
+import { createVariantChoice } from "./js/variant_choice.js";
 
 /** @param {Mounting} mounting */
 export function mount({ element, props, trigger, watch }) {
   const list = /** @type {HTMLOListElement} */ (element.querySelector("ol"));
   const add = /** @type {HTMLButtonElement} */ (element.querySelector(".add"));
   const chosen = createChosen(props);
-  /** @type {WeakMap<Element, VariantChoices>} */
+  /** @type {WeakMap<Element, ReturnType<typeof createVariantChoice>>} */
   const variants = new WeakMap();
 
   function draw() {
@@ -33,17 +31,15 @@ export function mount({ element, props, trigger, watch }) {
     const ownKey = () => props.value.selected[indexOf(slot)];
     const change = (/** @type {object} */ parts) => choose(replaced(indexOf(slot), keyIn({ ...splitKey(ownKey()), ...parts }, props.value.models)));
     select.addEventListener("change", () => change({ name: select.value }));
-    const precision = createPrecisionChoice((wanted) => change({ precision: wanted }));
-    const inputSize = createInputSizeChoice((wanted) => change({ inputSize: wanted }));
-    const slices = createSlicesChoice((wanted) => change({ slices: wanted }));
-    variants.set(slot, { precision, inputSize, slices });
+    const variant = createVariantChoice(change);
+    variants.set(slot, variant);
     choice.append(select);
     const remove = makeButton("remove", "", () => removeSlot(slot));
     const cross = makeSvg("svg", "", remove);
     cross.setAttribute("viewBox", "0 0 16 16");
     cross.setAttribute("aria-hidden", "true");
     makeSvg("path", "", cross).setAttribute("d", "M4 4l8 8M12 4l-8 8");
-    slot.append(make("span", "letter"), choice, remove, precision.node, inputSize.node, slices.node, make("p", "facts"));
+    slot.append(make("span", "letter"), choice, remove, variant.node, make("p", "facts"));
     return slot;
   }
 
@@ -55,7 +51,7 @@ export function mount({ element, props, trigger, watch }) {
    * @param {boolean} removable
    */
   function drawSlot(slot, key, index, models, removable) {
-    const [letter, choice, remove, , , , facts] = slot.children;
+    const [letter, choice, remove, , facts] = slot.children;
     const select = /** @type {HTMLSelectElement} */ (choice.firstChild);
     const looked = lookUp(key, models);
     const name = `Model ${String.fromCharCode(65 + index)}`;
@@ -63,9 +59,7 @@ export function mount({ element, props, trigger, watch }) {
     setAttribute(select, "aria-label", name);
     setAttribute(remove, "aria-label", `Remove model ${name.slice(-1)}`);
     fillModelSelect(select, models, looked.name);
-    variants.get(slot)?.precision.draw(looked.states, looked.precision, `Precision of model ${name.slice(-1)}`);
-    variants.get(slot)?.inputSize.draw(looked, `Input size of model ${name.slice(-1)}`);
-    variants.get(slot)?.slices.draw(looked, `Slices of model ${name.slice(-1)}`);
+    variants.get(slot)?.draw(looked, name.slice(-1));
     /** @type {HTMLButtonElement} */ (remove).disabled = !removable;
     setText(facts, looked.model ? factsOf(looked.model, looked) : "The file of this model has been removed.");
   }

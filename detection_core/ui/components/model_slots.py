@@ -28,7 +28,7 @@ class ModelSlots(BrowserComponent):
     """
 
     files = "components/model_slots"
-    styles = ("precision_choice", "input_size_choice")
+    styles = ("precision_choice", "input_size_choice", "variant_choice")
 
     def __init__(self, selected: Sequence[str], states: dict[str, str], *, fewest: int = FEWEST, **kwargs: Any) -> None:
         self._fewest = fewest

@@ -48,6 +48,8 @@ _POLL_SECONDS = 0.5
 _FIRST_POLL_SECONDS = 0.15
 # Gradio asks cameras for 1920×1440, which many serve slowly.
 _CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}}}
+# On a phone the image lies below the button; a kept result changes nothing there that would show it.
+_SHOW_IMAGE = "() => document.querySelector('.dv-frame').scrollIntoView({ block: 'nearest' })"
 
 # View, name of the kept result, picker, button, cancel button.
 Update = tuple[Any, Any, Any, Any, Any]
@@ -107,6 +109,7 @@ class DetectTab:
         gr.on([self._image.input, self._image.clear], self.detect, self.inputs, self._outputs, **CONCURRENT, **QUIET)
         self.detect_after(self._examples.select(self.choose_example, None, self._image, queue=False, **QUIET))
         self._detect_button.click(self.press_detect, self.inputs, self._outputs, **CONCURRENT, **QUIET)
+        self._detect_button.click(None, js=_SHOW_IMAGE)
         self.picker.select(self.choose_model, [self.picker, self._image], self._outputs, **CONCURRENT, **QUIET)
         self._cancel_button.click(self.cancel, None, [self._view, self._cancel_button], queue=False, **QUIET)
         explained = [self._view, self._cancel_button]

@@ -28,7 +28,7 @@ export function writeError(ui, error) {
 
 /** On a phone the answer to a click lies below the screen. @param {HTMLElement} root */
 export function bringIntoView(root) {
-  if (root.getBoundingClientRect().top < 0.7 * window.innerHeight) return;
+  if (root.getBoundingClientRect().top < 0.4 * window.innerHeight) return;
   const behavior = window.matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
   root.scrollIntoView({ behavior, block: "start" });
 }

@@ -8,6 +8,8 @@ const PRECISIONS = {
   fast: { title: "Fast", hint: "16-bit numbers: up to several times as fast. Results differ slightly: scores by about a hundredth, uncertain keypoints by more." },
   stock: { title: "Stock", hint: "torchvision's own modules, 32-bit: the reference, and the slowest." },
 };
+/** @param {string} precision */
+export const titleOf = (precision) => PRECISIONS[precision].title;
 export const NO_SUCH_PRECISION = "This machine cannot compute in it. Choose another precision.";
 
 /**
