@@ -16,7 +16,7 @@ from detection_core.engine.base import Call, EngineStatus, Function, Job, JobSta
 from detection_core.engine.cores import CoreAllocation, Cores
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.open_jobs import MAX_JOBS, MAX_JOBS_PER_VISITOR, OpenJobs
-from detection_core.engine.passes import QueuedJob, Returned, answer_of, in_words, may_share_pass, run_jobs
+from detection_core.engine.passes import QueuedJob, Returned, answers_of, in_words, part_in_pass, run_jobs
 from detection_core.engine.result_cache import KEPT_RESULTS, Request, ResultCache
 from detection_core.engine.run_times import RunTimes
 from detection_core.engine.tile_runs import TileRuns
@@ -42,7 +42,8 @@ class LocalEngine:
     Images wait in one line, fair between visitors by the time that their images take, see `FairQueue`. Whose turn it is gets cores as
     soon as there are enough, see `Cores`; nobody overtakes meanwhile, so that light models never starve a heavy one. Models load beside
     that, see `ModelLoader`, so that nobody waits for the download of a model that they have not asked for. A model runs once per image:
-    results are kept, by the image's content, for whoever asks again. A model with slices runs once per tile, see `TileRuns`.
+    results are kept, by the image's content, for whoever asks again. A model with slices runs once per tile, see `TileRuns`; tiles share
+    passes as images of one size do.
 
     Args:
         device: Where models run, as torch names it.
@@ -144,9 +145,9 @@ class LocalEngine:
     def status(self) -> EngineStatus:
         """How much there is to do, and which models are in memory."""
         with self._lock:
-            running = len(self._running)
-            waiting = len(self._jobs) - sum(queued.job in self._jobs for queued in self._running)
-        return EngineStatus(waiting, running, tuple(self.loader.resident()))
+            running = {queued.job for queued in self._running}
+            waiting = len(self._jobs) - sum(job in self._jobs for job in running)
+        return EngineStatus(waiting, len(running), tuple(self.loader.resident()))
 
     def close(self) -> None:
         """Cancels all jobs and ends the engine's threads."""
@@ -185,22 +186,24 @@ class LocalEngine:
             job.complete(in_words(outcome, job.spec))
 
     def _enqueue(self, job: Job, module: nn.Module, load_time: float) -> None:
-        with self._lock:
-            request = self._jobs.request(job)
-        if request is None:
-            return
         try:
-            slices = None if request.function else request.spec.slices
-            tiles = TileRuns(request.image.image, slices) if slices else None
+            with self._lock:
+                request = self._jobs.request(job)
+                if request is None:
+                    return
+                # The module goes along: it could be let go before its turn comes, and the device must not wait for a load.
+                self._put(QueuedJob(job, request, module, load_time, time.perf_counter(), self._tiles(request)))
         except UserError as error:
             job.complete(error)
             return
-        with self._lock:
-            if job not in self._jobs:
-                return
-            # The module goes along: it could be let go before its turn comes, and the device must not wait for a load.
-            self._put(QueuedJob(job, request, module, load_time, time.perf_counter(), tiles))
         self._start_runs()
+
+    def _tiles(self, request: Request) -> TileRuns | None:
+        """The tiles of a sliced image: those of a job that asks for the same, or new ones."""
+        if request.function is not None or request.spec.slices is None:
+            return None
+        same = (queued.tiles for queued in (*self._running, *self._queue) if queued.asks_for_same(request))
+        return next(same, None) or TileRuns(request.image.image, request.spec.slices)
 
     def _put(self, queued: QueuedJob) -> None:
         self._queue.put(queued, queued.job.visitor, self._costs.cost(_runs_as(queued.request)))
@@ -222,25 +225,49 @@ class LocalEngine:
         """Takes out of the line who can be served now, with their cores or with a result that is kept."""
         while len(self._queue) and not self._jobs.closed:
             request = self._queue.peek().request
-            kept = self._kept.find(request)
+            kept = self._answer(self._queue.peek())
             if kept is not None:
                 yield [self._queue.pop()], kept
                 continue
-            # The result of what is running just now serves whoever asks for the same.
-            if request.keep and any(running.request.key == request.key for running in self._running):
+            if self._is_running(request):
                 return
             allocation = self._cores.acquire(_runs_as(request), others_wait=len(self._queue) > 1, undisturbed=request.measure)
             if allocation is None:
                 return
             batch = [self._queue.pop()]
-            while len(batch) < self._batch and len(self._queue) and self._joins(self._queue.peek(), batch):
-                batch.append(self._queue.pop())
+            while len(batch) < self._batch and (queued := self._next_in_pass(batch)):
+                batch.append(queued)
             self._running.update(batch)
             yield batch, allocation
 
-    def _joins(self, queued: QueuedJob, batch: list[QueuedJob]) -> bool:
-        """Whether the next in line shares the pass; it does not need to if its result is kept."""
-        return may_share_pass(queued, batch) and self._kept.find(queued.request) is None
+    def _answer(self, queued: QueuedJob) -> Result | None:
+        """The result of a job that does not need to run, because that of the same image is there."""
+        return self._kept.find(queued.request) or (queued.tiles.result if queued.tiles else None)
+
+    def _is_running(self, request: Request) -> bool:
+        """Whether the result of what is running just now serves a request."""
+        return request.keep and any(running.request.key == request.key for running in self._running)
+
+    def _next_in_pass(self, batch: list[QueuedJob]) -> QueuedJob | None:
+        """Takes whose turn is next if they may share the pass: another tile of an image that is in it, or the first in line."""
+        latest = {queued.job: (place, queued) for place, queued in enumerate(batch) if queued.tiles}
+        tiles = [
+            (self._queue.begins(job.visitor), place, part)
+            for job, (place, queued) in latest.items()
+            if (part := part_in_pass(queued, batch))
+        ]
+        if tiles:
+            _, _, part = min(tiles)
+            if self._queue.leads(part.job.visitor):
+                # It stands in line for no time, but counts as the visitor's turn.
+                self._put(part)
+                return self._queue.pop()
+        if not len(self._queue) or self._answer(self._queue.peek()) or self._is_running(self._queue.peek().request):
+            return None
+        joining = part_in_pass(self._queue.peek(), batch)
+        if joining is not None:
+            self._queue.pop()
+        return joining
 
     def _run(self, batch: list[QueuedJob], allocation: CoreAllocation) -> None:
         started = time.perf_counter()
@@ -258,21 +285,21 @@ class LocalEngine:
         # Of images that shared a pass each has the time of the whole.
         durations = [outcome.timings.network + outcome.timings.post for outcome in outcomes if isinstance(outcome, Result)]
         seconds = sum(durations) * passes / len(batch)
-        answers = [answer_of(queued, outcome) for queued, outcome in zip(batch, outcomes, strict=True)]
-        waits = [queued.waited + started - queued.queued for queued in batch]
+        answers = [(queued, answer, queued.waited + started - queued.queued) for queued, answer in answers_of(batch, outcomes)]
         with self._lock:
             self._running.difference_update(batch)
             is_typical = not first_run and len(durations) == len(batch)
             self._cores.release(allocation, seconds if is_typical else None)
-            for queued, outcome, answer, waited in zip(batch, outcomes, answers, waits, strict=True):
+            for queued, outcome in zip(batch, outcomes, strict=True):
                 if isinstance(outcome, Result) and not first_run:
                     self._costs.record(_runs_as(queued.request), seconds * allocation.cores / self._cores.count / len(batch))
+            for queued, answer, waited in answers:
                 if isinstance(answer, Result):
                     self._record(queued.request, answer)
                 elif answer is None and queued.job in self._jobs:
-                    self._put(replace(queued, waited=waited, queued=time.perf_counter()))
+                    self._put(replace(queued, waited=waited, queued=time.perf_counter(), ahead=0))
         self._start_runs()
-        for queued, answer, waited in zip(batch, answers, waits, strict=True):
+        for queued, answer, waited in answers:
             if isinstance(answer, Result):
                 answer = replace(answer, timings=replace(answer.timings, load=queued.load_time, wait=waited))
             if answer is not None:
