@@ -82,6 +82,27 @@ def test_files_are_those_of_the_local_engine(folder: Path, tmp_path: Path, capsy
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("options", [["--slices", "64"], ["--thresholds", "thresholds.json"]], ids=["slices", "thresholds of classes"])
+def test_options_do_on_the_cluster_what_they_do_locally(folder: Path, tmp_path: Path, monkeypatch, shared_cluster, options: list[str]):
+    monkeypatch.chdir(tmp_path)
+    (folder / "broken.jpg").unlink()
+    Path("thresholds.json").write_text(json.dumps({"thresholds": {COCO_MODEL: {"all": 0.9, "classes": {"person": 0.05}}}}))
+    command = ["detect", str(folder), "--model", COCO_MODEL, *options, "--format", "json,coco,csv"]
+    assert main([*command, "--out", "local"]) == 0
+    assert main([*command, "--out", "out", "--engine", "ray", "--ray-address", shared_cluster.address, "--workers", "2"]) == 0
+    assert contents(Path("out")) == contents(Path("local"))
+    ours, theirs = (json.loads(next(Path(name).rglob("1_detections.json")).read_text()) for name in ("out", "local"))
+    for part in ("model", "threshold", "settings", "revision"):
+        assert ours["provenance"][part] == theirs["provenance"][part]
+    if "--slices" in options:
+        assert all("whole_score" in each for each in ours["objects"])
+    else:
+        assert {each["label"] for each in ours["objects"] if each["score"] < 0.9} == {"person"}
+
+
+@pytest.mark.ray
+@pytest.mark.slow
 def test_a_killed_worker_loses_nothing(folder: Path, tmp_path: Path, shared_cluster, capsys):
     (folder / "broken.jpg").unlink()
     killed = []

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from detection_core.cli.common import (
     settings,
     use_models_folder,
 )
-from detection_core.cli.detect_images import detect_in_images, numbering_of
+from detection_core.cli.detect_images import SliceReport, detect_in_images, numbering_of
 from detection_core.cli.detect_on_cluster import add_cluster_options, check_for_cluster, detect_on_cluster, stored_images
 from detection_core.cli.detect_videos import VIDEO, VideoRun, add_video_options, limits_of_videos, moves, options_of_videos
 from detection_core.errors import UserError
@@ -132,7 +133,8 @@ def _detect(args: argparse.Namespace) -> int:
         provenance = _provenance(spec, threshold, of_classes)
         fine = True
         if images:
-            fine = detect_in_images(images, folder, lambda batch: batch.run(detector.detect), provenance, formats, numbering, **how)
+            find = partial(detector.detect, on_slice=SliceReport())
+            fine = detect_in_images(images, folder, lambda batch: batch.run(find), provenance, formats, numbering, **how)
         if videos:
             floor = lowest_kept(spec.min_score, spec.default_threshold, in_videos)
             with _frame_detector(spec, args.device, loader) as (detect, max_in_flight):

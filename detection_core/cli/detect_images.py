@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from detection_core.inputs import InputFile
     from detection_core.models.spec import ModelSpec
 
+# Between two reports of how far an image in slices is.
+_EVERY_SECONDS = 5.0
 # Formats with one file per image.
 _BESIDE_EACH = {"json", "png"}
 
@@ -101,6 +103,24 @@ def detect_in_images(
         report.finish(resumable=not on_stdout)
         complete = _finish(batch, formats, numbering, on_stdout=on_stdout, raw_tables=raw_tables)
     return complete and not report.failed
+
+
+class SliceReport:
+    """Reports on stderr how far an image in slices is, if it takes long; for `Detector.detect`."""
+
+    def __init__(self) -> None:
+        self._started = self._last = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        """Reports the number of slices that are done, and the time that is left for the others of the image."""
+        now = time.monotonic()
+        if done == 1:
+            # The whole image may take longer than a slice, or need the model's first run.
+            self._started = self._last = now
+        elif done < total and now - self._last >= _EVERY_SECONDS:
+            self._last = now
+            each = (now - self._started) / (done - 1)
+            say(f"{done} of {total} slices, {duration(each * (total - done))} left")
 
 
 class _Report:

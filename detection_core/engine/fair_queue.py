@@ -56,13 +56,21 @@ class FairQueue(Generic[_Item]):
         """
         if not cost > 0:
             raise ValueError(f"a job must cost more than 0, got {cost}")
-        start = max(self._now, self._ends.get(visitor, 0.0)) if visitor else self._now
+        start = self.begins(visitor)
         if visitor:
             self._ends.pop(visitor, None)
             self._ends[visitor] = start + cost
             while len(self._ends) > _REMEMBERED:
                 self._ends.pop(next(iter(self._ends)))
         heapq.heappush(self._entries, _Entry(start, next(self._numbers), item))
+
+    def begins(self, visitor: str) -> float:
+        """When, in the clock of the line, a job would begin that the visitor adds now."""
+        return max(self._now, self._ends.get(visitor, 0.0)) if visitor else self._now
+
+    def leads(self, visitor: str) -> bool:
+        """Whether a job that the visitor adds now would be the next one."""
+        return not self._entries or self.begins(visitor) < self._entries[0].start
 
     def peek(self) -> _Item:
         """The next job, which stays.

@@ -12,10 +12,9 @@ from torch import nn
 from detection_core.engine.base import Call, EngineStatus, Function, Job, JobState, Stage
 from detection_core.engine.cores import Cores
 from detection_core.engine.open_jobs import MAX_JOBS, MAX_JOBS_PER_VISITOR, OpenJobs
-from detection_core.engine.passes import QueuedJob, in_words
+from detection_core.engine.passes import in_words
 from detection_core.engine.result_cache import KEPT_RESULTS, Request, ResultCache
 from detection_core.engine.runs import Runs
-from detection_core.engine.tile_runs import TileRuns
 from detection_core.errors import UserError
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import list_specs
@@ -38,7 +37,8 @@ class LocalEngine:
     Images wait in one line, fair between visitors by the time that their images take, see `FairQueue`. The first in line gets cores as
     soon as there are enough, see `Cores`; no other image overtakes it meanwhile, so that light models never starve a heavy one. Models
     load beside that, see `ModelLoader`, so that no image waits for the download of another one's model. A model runs once per image:
-    results are kept, by the image's content, for the next request. A model with slices runs once per tile, see `TileRuns`.
+    results are kept, by the image's content, for the next request. A model with slices runs once per tile, see `TileRuns`; tiles share
+    passes as images of one size do.
 
     Args:
         device: Where models run, as torch names it.
@@ -162,24 +162,10 @@ class LocalEngine:
                 raise
             raise in_words(error, spec) from error
         if module is not None:
-            self._enqueue(job, module, 0.0)
+            self._runs.put(job, module, 0.0)
 
     def _finish_load(self, job: Job, outcome: LoadOutcome, load_time: float) -> None:
         if isinstance(outcome, nn.Module):
-            self._enqueue(job, outcome, load_time)
+            self._runs.put(job, outcome, load_time)
         elif not job.cancelled:
             job.complete(in_words(outcome, job.spec))
-
-    def _enqueue(self, job: Job, module: nn.Module, load_time: float) -> None:
-        with self._jobs.lock:
-            request = self._jobs.request(job)
-        if request is None:
-            return
-        try:
-            slices = None if request.function else request.spec.slices
-            tiles = TileRuns(request.image.image, slices) if slices else None
-        except UserError as error:
-            job.complete(error)
-            return
-        # With the module: the loader could drop it before the job's turn comes, and the device must not wait for a load.
-        self._runs.put(QueuedJob(job, request, module, load_time, time.perf_counter(), tiles))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,26 +49,50 @@ class QueuedJob:
     tiles: TileRuns | None = None
     # Before `queued`, seconds.
     waited: float = 0.0
+    # How many tiles of the image are before this one in the same pass.
+    ahead: int = 0
 
     @property
     def state(self) -> JobState:
         """The state of the job while it runs."""
         return self.tiles.state if self.tiles else JobState(Stage.RUN)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of what the model runs on next."""
+        return self.tiles.tile_size(self.ahead) if self.tiles else self.request.image.image.size
+
     def pixels(self) -> NDArray[np.uint8]:
         """What the model runs on next, RGB uint8 [H,W,3]."""
-        return self.tiles.next_pixels() if self.tiles else np.asarray(self.request.image.image)
+        return self.tiles.pixels(self.ahead) if self.tiles else np.asarray(self.request.image.image)
+
+    def asks_for_same(self, request: Request) -> bool:
+        """Whether the job's result will answer a request as well."""
+        return self.request.may_be_shared and request.may_be_shared and self.request.key == request.key
 
 
-def may_share_pass(queued: QueuedJob, batch: Sequence[QueuedJob]) -> bool:
-    """Returns whether a job may join others in a pass: only images of one size, because a smaller one would be padded and change."""
-    first, request = batch[0], queued.request
-    size, tasks = first.request.image.image.size, first.request.tasks
-    if request.function is not None or first.request.function is not None or queued.tiles or first.tiles:
-        return False
-    alike = queued.module is first.module and request.image.image.size == size and request.tasks == tasks
-    again = request.keep and any(request.key == other.request.key for other in batch)
-    return alike and not again and not (request.measure or first.request.measure)
+def part_in_pass(queued: QueuedJob, batch: Sequence[QueuedJob]) -> QueuedJob | None:
+    """Returns a job as it may join others in a pass, or None if it may not.
+
+    Only images and tiles of one size may share a pass, because a smaller one would be padded and change.
+
+    Args:
+        queued: The job; that of a sliced image joins with its next tile that is not in the pass yet, and may be in it already.
+        batch: The others.
+    """
+    first, request = batch[0].request, queued.request
+    if queued.tiles is not None:
+        ahead = sum(other.tiles is queued.tiles for other in batch)
+        if ahead == queued.tiles.left:
+            return None
+        queued = replace(queued, ahead=ahead)
+    elif request.keep and any(request.key == other.request.key for other in batch):
+        return None
+    if request.function is not None or first.function is not None or request.measure or first.measure:
+        return None
+    # Results name the model with its slices.
+    alike = queued.module is batch[0].module and request.spec.slices == first.spec.slices and request.tasks == first.tasks
+    return queued if alike and queued.size == batch[0].size else None
 
 
 def run_jobs(batch: Sequence[QueuedJob], loader: ModelLoader, device: torch.device, *, first_run: bool) -> tuple[Sequence[Outcome], int]:
@@ -92,14 +116,16 @@ def run_jobs(batch: Sequence[QueuedJob], loader: ModelLoader, device: torch.devi
     return outcomes, 1
 
 
-def answer_of(queued: QueuedJob, outcome: Outcome) -> Outcome | None:
-    """Returns what a job's run means for the job: its outcome, or for a tile that is not the last, None."""
-    if queued.tiles is None or not isinstance(outcome, Result):
-        return outcome
-    try:
-        return queued.tiles.add(outcome)
-    except Exception as error:
-        return in_words(error, queued.request.spec)
+def answers_of(batch: Sequence[QueuedJob], outcomes: Sequence[Outcome]) -> list[tuple[QueuedJob, Outcome | None]]:
+    """Returns each job that had a run with what that means for it: the outcome, or None while there are tiles left.
+
+    They are in the order in which they had their last turns in the pass, so that ties in line go to who has waited longest.
+    """
+    ran = list(zip(batch, outcomes, strict=True))
+    of_tiles = {queued.tiles: [outcome for other, outcome in ran if other.tiles is queued.tiles] for queued in batch if queued.tiles}
+    whole = {tiles: _add(tiles, found, batch[0].request.spec) for tiles, found in of_tiles.items()}
+    answers = {queued.job: (queued, whole[queued.tiles] if queued.tiles else outcome) for queued, outcome in reversed(ran)}
+    return list(reversed(answers.values()))
 
 
 def in_words(error: BaseException, spec: ModelSpec) -> Exception:
@@ -131,6 +157,17 @@ def _run_once(batch: Sequence[QueuedJob], device: torch.device, first_run: bool)
         return [in_words(error, request.spec)] * len(batch)
     memory = None if run_memory is None else run_memory + size_in_memory(module)
     return [Result(detections, timings, request.spec, first_run, memory=memory) for detections in found]
+
+
+def _add(tiles: TileRuns, outcomes: Sequence[Outcome], spec: ModelSpec) -> Outcome | None:
+    """Adds what a run has found in tiles; if it failed in one of them, none is added, and the error is returned."""
+    results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+    if len(results) < len(outcomes):
+        return next(outcome for outcome in outcomes if not isinstance(outcome, Result))
+    try:
+        return tiles.add(results)
+    except Exception as error:
+        return in_words(error, spec)
 
 
 def _unknown() -> None:

@@ -38,6 +38,11 @@ class Request:
         """Under which the result is kept: the image, the model, the revision of its weights, and the tasks."""
         return self.image.digest, self.spec.identity, self.tasks
 
+    @property
+    def may_be_shared(self) -> bool:
+        """Whether the result may be one that somebody else has asked for."""
+        return self.keep and not self.measure
+
 
 class ResultCache:
     """The latest results by what was requested. Not safe for threads: its owner has a lock.
@@ -52,7 +57,7 @@ class ResultCache:
 
     def find(self, request: Request) -> Result | None:
         """Returns the result that answers a request, or None if there is none or the request wants the model to run."""
-        found = None if request.measure or not request.keep else self._results.get(request.key)
+        found = self._results.get(request.key) if request.may_be_shared else None
         if found is not None:
             self._results.move_to_end(request.key)
         return found

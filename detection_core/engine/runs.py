@@ -15,9 +15,11 @@ from detection_core.engine.base import Job, JobState, Result, Stage
 from detection_core.engine.cores import CoreAllocation, Cores
 from detection_core.engine.fair_queue import FairQueue
 from detection_core.engine.open_jobs import OpenJobs
-from detection_core.engine.passes import QueuedJob, Returned, answer_of, may_share_pass, run_jobs
+from detection_core.engine.passes import QueuedJob, Returned, answers_of, part_in_pass, run_jobs
 from detection_core.engine.result_cache import Request, ResultCache
 from detection_core.engine.run_times import RunTimes
+from detection_core.engine.tile_runs import TileRuns
+from detection_core.errors import UserError
 from detection_core.models.loader import ModelLoader
 
 
@@ -48,12 +50,18 @@ class Runs:
         self._seconds = RunTimes()
         self._costs = RunTimes()
 
-    def put(self, queued: QueuedJob) -> None:
-        """Puts an open job into the line."""
-        with self._lock:
-            if queued.job not in self._jobs:
-                return
-            self._put(queued)
+    def put(self, job: Job, module: nn.Module, load_time: float) -> None:
+        """Puts an open job into the line, with its loaded model, and the seconds that loading took."""
+        try:
+            with self._lock:
+                request = self._jobs.request(job)
+                if request is None:
+                    return
+                # With the module: the loader could drop it before the job's turn comes, and the device must not wait for a load.
+                self._put(QueuedJob(job, request, module, load_time, time.perf_counter(), self._tiles(request)))
+        except UserError as error:
+            job.complete(error)
+            return
         self._start()
 
     def remove(self, job: Job) -> None:
@@ -68,8 +76,8 @@ class Runs:
     def counts(self) -> tuple[int, int]:
         """Returns how many open jobs wait, and how many run."""
         with self._lock:
-            running = len(self._running)
-            return len(self._jobs) - sum(queued.job in self._jobs for queued in self._running), running
+            running = {queued.job for queued in self._running}
+            return len(self._jobs) - sum(job in self._jobs for job in running), len(running)
 
     def seconds(self, *, first: bool) -> dict[str, float]:
         """What an image takes here; see `Engine.run_seconds`."""
@@ -79,6 +87,13 @@ class Runs:
     def close(self) -> None:
         """Waits for what runs, and ends the threads."""
         self._threads.shutdown()
+
+    def _tiles(self, request: Request) -> TileRuns | None:
+        """The tiles of a sliced image: those of a job that asks for the same, or new ones."""
+        if request.function is not None or request.spec.slices is None:
+            return None
+        same = (queued.tiles for queued in (*self._running, *self._queue) if queued.asks_for_same(request))
+        return next(same, None) or TileRuns(request.image.image, request.spec.slices)
 
     def _put(self, queued: QueuedJob) -> None:
         self._queue.put(queued, queued.job.visitor, self._costs.cost(_runs_as(queued.request)))
@@ -100,25 +115,49 @@ class Runs:
         """Takes the jobs out of the line that can be served now, with their cores or with a result that is kept."""
         while len(self._queue) and not self._jobs.closed:
             request = self._queue.peek().request
-            kept = self._kept.find(request)
+            kept = self._answer(self._queue.peek())
             if kept is not None:
                 yield [self._queue.pop()], kept
                 continue
-            # A job for the same waits for the result of the one that runs.
-            if request.keep and any(running.request.key == request.key for running in self._running):
+            if self._is_running(request):
                 return
             allocation = self._cores.acquire(_runs_as(request), others_wait=len(self._queue) > 1, undisturbed=request.measure)
             if allocation is None:
                 return
             batch = [self._queue.pop()]
-            while len(batch) < self._batch and len(self._queue) and self._joins(self._queue.peek(), batch):
-                batch.append(self._queue.pop())
+            while len(batch) < self._batch and (queued := self._next_in_pass(batch)):
+                batch.append(queued)
             self._running.update(batch)
             yield batch, allocation
 
-    def _joins(self, queued: QueuedJob, batch: list[QueuedJob]) -> bool:
-        """Whether the next in line shares the pass; it does not need to if its result is kept."""
-        return may_share_pass(queued, batch) and self._kept.find(queued.request) is None
+    def _answer(self, queued: QueuedJob) -> Result | None:
+        """The result of a job that does not need to run, because that of the same image is there."""
+        return self._kept.find(queued.request) or (queued.tiles.result if queued.tiles else None)
+
+    def _is_running(self, request: Request) -> bool:
+        """Whether the result of a job that runs serves a request."""
+        return request.keep and any(running.request.key == request.key for running in self._running)
+
+    def _next_in_pass(self, batch: list[QueuedJob]) -> QueuedJob | None:
+        """Takes the next job if it may share the pass: another tile of an image that is in it, or the first in line."""
+        latest = {queued.job: (place, queued) for place, queued in enumerate(batch) if queued.tiles}
+        tiles = [
+            (self._queue.begins(job.visitor), place, part)
+            for job, (place, queued) in latest.items()
+            if (part := part_in_pass(queued, batch))
+        ]
+        if tiles:
+            _, _, part = min(tiles)
+            if self._queue.leads(part.job.visitor):
+                # It stands in line for no time, but counts as the visitor's turn.
+                self._put(part)
+                return self._queue.pop()
+        if not len(self._queue) or self._answer(self._queue.peek()) or self._is_running(self._queue.peek().request):
+            return None
+        joining = part_in_pass(self._queue.peek(), batch)
+        if joining is not None:
+            self._queue.pop()
+        return joining
 
     def _run(self, batch: list[QueuedJob], allocation: CoreAllocation) -> None:
         started = time.perf_counter()
@@ -136,21 +175,21 @@ class Runs:
         # Of images that shared a pass each has the time of the whole.
         durations = [outcome.timings.network + outcome.timings.post for outcome in outcomes if isinstance(outcome, Result)]
         seconds = sum(durations) * passes / len(batch)
-        answers = [answer_of(queued, outcome) for queued, outcome in zip(batch, outcomes, strict=True)]
-        waits = [queued.waited + started - queued.queued for queued in batch]
+        answers = [(queued, answer, queued.waited + started - queued.queued) for queued, answer in answers_of(batch, outcomes)]
         with self._lock:
             self._running.difference_update(batch)
             is_typical = not first_run and len(durations) == len(batch)
             self._cores.release(allocation, seconds if is_typical else None)
-            for queued, outcome, answer, waited in zip(batch, outcomes, answers, waits, strict=True):
+            for queued, outcome in zip(batch, outcomes, strict=True):
                 if isinstance(outcome, Result) and not first_run:
                     self._costs.record(_runs_as(queued.request), seconds * allocation.cores / self._cores.count / len(batch))
+            for queued, answer, waited in answers:
                 if isinstance(answer, Result):
                     self._record(queued.request, answer)
                 elif answer is None and queued.job in self._jobs:
-                    self._put(replace(queued, waited=waited, queued=time.perf_counter()))
+                    self._put(replace(queued, waited=waited, queued=time.perf_counter(), ahead=0))
         self._start()
-        for queued, answer, waited in zip(batch, answers, waits, strict=True):
+        for queued, answer, waited in answers:
             if isinstance(answer, Result):
                 answer = replace(answer, timings=replace(answer.timings, load=queued.load_time, wait=waited))
             if answer is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,17 +14,23 @@ from detection_core.slicing import Slices
 
 
 class TileRuns:
-    """The runs of a model in an image's tiles so far, the whole image first. Only one thread at a time may use it.
+    """The runs of a model in an image's tiles so far, the whole image first. Only one run at a time may use it.
+
+    Jobs that ask for the same share it: a turn of any of them brings all of them further.
 
     Args:
         image: The whole image.
         size: Side of a tile in pixels.
+
+    Attributes:
+        result: The result for the whole image, with the times of all passes; None before the last tile.
 
     Raises:
         TooManySlicesError: If there are too many tiles.
     """
 
     def __init__(self, image: Image.Image, size: int) -> None:
+        self.result: Result | None = None
         self._image = image
         self._slices = Slices((image.height, image.width), size)
         self._total: Result | None = None
@@ -38,21 +45,38 @@ class TileRuns:
         """Whether there has been a run."""
         return self._slices.done > 0
 
-    def next_pixels(self) -> NDArray[np.uint8]:
-        """The pixels of the next tile, RGB uint8 [H,W,3]."""
-        return np.asarray(self._image.crop(self._slices.next_tile) if self.have_begun else self._image)
+    @property
+    def left(self) -> int:
+        """In how many tiles the model has not run yet."""
+        return len(self._slices.tiles) - self._slices.done
 
-    def add(self, result: Result) -> Result | None:
-        """Adds the result of the next tile.
+    def tile_size(self, ahead: int) -> tuple[int, int]:
+        """Width and height of a tile that is left, after so many others."""
+        x0, y0, x1, y1 = self._slices.tiles[self._slices.done + ahead]
+        return x1 - x0, y1 - y0
+
+    def pixels(self, ahead: int) -> NDArray[np.uint8]:
+        """The pixels of a tile that is left, after so many others, RGB uint8 [H,W,3]."""
+        number = self._slices.done + ahead
+        return np.asarray(self._image.crop(self._slices.tiles[number]) if number else self._image)
+
+    def add(self, results: Sequence[Result]) -> Result | None:
+        """Adds the results of the next tiles.
 
         Returns:
-            The result for the whole image after the last tile, with the times of all; before, None.
+            The result for the whole image after the last tile; before, None.
         """
-        self._slices.add(result.detections)
-        before = self._total
-        if before is None:
-            self._total = result
-        else:
-            memory = None if before.memory is None or result.memory is None else max(before.memory, result.memory)
-            self._total = replace(before, timings=before.timings + result.timings, memory=memory)
-        return replace(self._total, detections=self._slices.result()) if self._slices.is_done else None
+        for result in results:
+            self._slices.add(result.detections)
+        # Tiles that shared a pass have its times in common.
+        for result in {result.timings: result for result in results}.values():
+            self._total = result if self._total is None else _together(self._total, result)
+        if self._slices.is_done and self._total is not None:
+            self.result = replace(self._total, detections=self._slices.result())
+        return self.result
+
+
+def _together(before: Result, after: Result) -> Result:
+    """Returns the result before, with the time and the memory of both."""
+    memory = None if before.memory is None or after.memory is None else max(before.memory, after.memory)
+    return replace(before, timings=before.timings + after.timings, memory=memory)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -70,11 +70,12 @@ class Detector:
         self.device = torch.device(device)
         self._module = (loader or ModelLoader(device=device)).load(self.spec)
 
-    def detect(self, image: ImageInput) -> Detections:
+    def detect(self, image: ImageInput, *, on_slice: Callable[[int, int], object] | None = None) -> Detections:
         """Finds objects in one image.
 
         Args:
             image: A PIL image, an RGB uint8 array [H,W,3], or a path.
+            on_slice: With slices, called with the number of those that are done and of all, where the whole image is the first.
 
         Returns:
             All objects down to the model's lowest score.
@@ -83,6 +84,8 @@ class Detector:
             ImageError: If the image cannot be read.
             TooManySlicesError: If the model's slices are too small for the image.
         """
+        if self.spec.slices is not None:
+            return self._detect_in_slices(as_array(image), self.spec.slices, 1, on_slice)
         return self.detect_batch([image])[0]
 
     def detect_batch(self, images: Sequence[ImageInput], *, batch_size: int = 1) -> list[Detections]:
@@ -91,21 +94,28 @@ class Detector:
         Args:
             images: As for `detect`.
             batch_size: Images in one pass. More than one is faster only on a GPU, and changes results slightly because torchvision
-                pads a batch to its largest image. Slices pass one at a time.
+                pads a batch to its largest image. With slices, as many of one image, which are of one size.
         """
         if self.spec.slices is not None:
-            return [self._detect_in_slices(as_array(image), self.spec.slices) for image in images]
+            return [self._detect_in_slices(as_array(image), self.spec.slices, batch_size) for image in images]
         results = []
         for start in range(0, len(images), batch_size):
             pixels = [as_array(image) for image in images[start : start + batch_size]]
             results += run(self._module, self.spec, pixels, self.device)[0]
         return results
 
-    def _detect_in_slices(self, pixels: NDArray[np.uint8], size: int) -> Detections:
+    def _detect_in_slices(
+        self, pixels: NDArray[np.uint8], size: int, batch_size: int, on_slice: Callable[[int, int], object] | None = None
+    ) -> Detections:
         slices = Slices((pixels.shape[0], pixels.shape[1]), size)
         while not slices.is_done:
-            x0, y0, x1, y1 = slices.next_tile
-            slices.add(run(self._module, self.spec, [pixels[y0:y1, x0:x1]], self.device)[0][0])
+            # The first is the whole image, which is larger than the others.
+            end = slices.done + batch_size if slices.done else 1
+            tiles = [pixels[y0:y1, x0:x1] for x0, y0, x1, y1 in slices.tiles[slices.done : end]]
+            for found in run(self._module, self.spec, tiles, self.device)[0]:
+                slices.add(found)
+            if on_slice is not None:
+                on_slice(slices.done, len(slices.tiles))
         return slices.result()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from detection_core.errors import UserError
 from detection_core.models.precision import Precision, usual_precision
@@ -17,6 +18,8 @@ from detection_core.models.precision import Precision, usual_precision
 _KEY = re.compile(
     r"(?P<name>.+?)(?:@(?P<precision>fast|stock))?(?:@(?P<input_size>[1-9][0-9]{0,4})px)?(?:@slices(?P<slices>[1-9][0-9]{0,4}))?", re.DOTALL
 )
+
+_Value = TypeVar("_Value")
 
 
 class VariantError(UserError, ValueError):
@@ -72,6 +75,11 @@ def weights_key(key: str) -> str:
 def precisions_in(keys: Collection[str], name: str) -> list[Precision]:
     """Lists the precisions in which a model is among the keys, such as those of `Engine.model_states`."""
     return [precision for precision in Precision if str(ModelKey(name, precision)) in keys]
+
+
+def variants_of(name: str, values: Mapping[str, _Value]) -> dict[str, _Value]:
+    """Returns what a mapping by key, such as `Engine.run_seconds`, has of the variants of a model."""
+    return {key: value for key, value in values.items() if ModelKey.parse(key).name == name}
 
 
 def state_of(key: str, states: Mapping[str, str]) -> str | None:

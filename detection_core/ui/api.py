@@ -177,7 +177,8 @@ class Api:
         """Lists all models with their tasks, published accuracy, cost, whether their weights are on disk, `precisions` and `input_sizes`.
 
         Of the precisions, "exact" is the model under its own key; "ssd300_vgg16@fast" is one in the precision "fast". `input_sizes` are
-        the smallest and the largest of which one may be appended, as in "fcos_resnet50_fpn@480px"; SSDs have none.
+        the smallest and the largest of which one may be appended, as in "fcos_resnet50_fpn@480px"; SSDs have none. `seconds` are what an
+        image takes here, by the keys of the variants that have run.
         """
         return self._service.models()
 

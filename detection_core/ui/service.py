@@ -19,7 +19,7 @@ from detection_core.explanation.report import answer_about_found, answer_questio
 from detection_core.formats import provenance_of
 from detection_core.images.reading import LoadedImage
 from detection_core.models.catalog import ModelSpec, get_model_spec, list_models, list_specs
-from detection_core.models.model_key import precisions_in
+from detection_core.models.model_key import precisions_in, variants_of
 from detection_core.ui.components.model_slots import FEWEST, MOST
 from detection_core.ui.explain.recordings import begin_recording
 from detection_core.ui.live.frames import frame_response
@@ -214,11 +214,18 @@ class Service:
         return await to_thread.run_sync(answer_about_found, recording, image.image, thing, threshold, absence)
 
     def models(self) -> list[dict[str, Any]]:
-        """All models with their facts, their `state`, and the `precisions` and `input_sizes` in which each can run."""
-        states = self._engine.model_states()
+        """All models with their facts and their `state`, the `precisions` and `input_sizes` in which each can run, and their times.
+
+        `seconds` are what an image takes here, by the keys of the model's variants that have run.
+        """
+        states, seconds = self._engine.model_states(), self._engine.run_seconds()
+
+        def here(spec: ModelSpec) -> dict[str, Any]:
+            precisions = list(map(str, precisions_in(states, spec.key)))
+            return {"state": states[spec.key], "precisions": precisions, "seconds": variants_of(spec.key, seconds)}
+
         # A model without a state has just been added or removed.
-        here = [spec for spec in list_specs() if spec.key in states]
-        return [spec.facts() | {"state": states[spec.key], "precisions": list(map(str, precisions_in(states, spec.key)))} for spec in here]
+        return [spec.facts() | here(spec) for spec in list_specs() if spec.key in states]
 
     async def _run(self, image: LoadedImage, spec: ModelSpec, visitor: str, *, keep: bool = True) -> Result:
         result: Result = await _outcome(self._engine.submit(image, spec, visitor=visitor, keep=keep))

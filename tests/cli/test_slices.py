@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import detection_core as dc
+from detection_core.cli import detect_images
 from detection_core.cli.main import main
 from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL
 from tests.coco_folders import coco_folder
@@ -39,6 +41,17 @@ def test_detect(place):
     np.testing.assert_allclose(read.boxes, found.boxes[kept], atol=0.01)
     assert found.whole_scores is not None
     np.testing.assert_allclose(read.whole_scores, found.whole_scores[kept], atol=1e-4)
+
+
+def test_an_image_that_takes_long_says_how_far_it_is(monkeypatch, capsys):
+    clock = iter(range(0, 100, 3))
+    monkeypatch.setattr(detect_images, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    report = detect_images.SliceReport()
+    for _ in "ab":
+        for done in range(1, 8):
+            report(done, 7)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["3 of 7 slices, 12 s left", "5 of 7 slices, 6 s left"] * 2
 
 
 @pytest.mark.slow

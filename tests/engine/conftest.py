@@ -30,3 +30,12 @@ def engine(loader: Loader, network: Network, request: pytest.FixtureRequest, mon
     network.go.set()
     loader.go.set()
     engine.close()
+
+
+@pytest.fixture
+def batching(loader: Loader, network: Network):
+    """An engine that takes up to three images in a pass, as one on a GPU does."""
+    engine = LocalEngine(loader=loader, cores=1, batch=3)
+    yield engine
+    network.go.set()
+    engine.close()

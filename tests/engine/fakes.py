@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from detection_core.engine import Stage
+from detection_core.engine import LocalEngine, Stage
 from detection_core.images.reading import LoadedImage, read_image
 from detection_core.models.catalog import ModelSpec, get_model_spec
 from detection_core.models.loader import ModelLoader
@@ -99,3 +99,17 @@ def wait_for(job: Any, stage: Stage) -> None:
             return
         state = job.wait_for_change(state, 0.01)
     raise AssertionError(f"still at {state}")
+
+
+def hold(engine: LocalEngine, network: Network, model: ModelSpec, shades: list[int], **options: Any) -> list[Any]:
+    """Submits images to a network that finishes none, until as many as possible are in it."""
+    network.go.clear()
+    network.started.clear()
+    jobs = [engine.submit(make_image(shades[0]), model, **options)]
+    assert network.started.wait(10)
+    jobs += [engine.submit(make_image(shade), model, **options) for shade in shades[1:]]
+    for job in jobs[1:]:
+        state = job.state
+        while state.stage is Stage.LOAD:
+            state = job.wait_for_change(state, 0.01)
+    return jobs

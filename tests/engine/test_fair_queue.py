@@ -121,3 +121,18 @@ def test_what_is_cancelled_leaves_the_line():
 def test_a_job_costs_something(cost: float):
     with pytest.raises(ValueError, match="more than 0"):
         FairQueue[str]().put("a", "a", cost)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", "a", "b", "c"]), st.floats(0.1, 10), st.booleans())), st.sampled_from(["", "a", "b", "c"]))
+def test_leads_says_whether_a_job_added_now_would_be_next(jobs: list[tuple[str, float, bool]], visitor: str):
+    queue: FairQueue[str] = FairQueue()
+    for name, cost, served in jobs:
+        queue.put(name, name, cost)
+        if served:
+            queue.pop()
+    leads, begins = queue.leads(visitor), queue.begins(visitor)
+    queue.put("now", visitor, 1)
+    assert leads == (queue.peek() == "now")
+    while queue.pop() != "now":
+        pass
+    assert queue.begins("nobody yet") == begins, "the clock is at the job that was taken last"

@@ -11,7 +11,7 @@ import pytest
 from detection_core.engine import LocalEngine, Stage
 from detection_core.images.reading import LoadedImage, read_image
 from detection_core.models.catalog import ModelSpec
-from tests.engine.fakes import MODEL, OTHER, Loader, Network, make_image, wait_for
+from tests.engine.fakes import MODEL, OTHER, Loader, Network, hold, make_image, wait_for
 
 
 @pytest.fixture
@@ -25,20 +25,6 @@ def shared(loader: Loader, network: Network):
     yield engine
     network.go.set()
     engine.close()
-
-
-def hold(engine: LocalEngine, network: Network, model: ModelSpec, shades: list[int], **options: Any) -> list[Any]:
-    """Submits images to a network that finishes none, until as many as possible are in it."""
-    network.go.clear()
-    network.started.clear()
-    jobs = [engine.submit(make_image(shades[0]), model, **options)]
-    assert network.started.wait(10)
-    jobs += [engine.submit(make_image(shade), model, **options) for shade in shades[1:]]
-    for job in jobs[1:]:
-        state = job.state
-        while state.stage is Stage.LOAD:
-            state = job.wait_for_change(state, 0.01)
-    return jobs
 
 
 def test_images_of_a_light_model_run_side_by_side(shared, network):
@@ -76,15 +62,6 @@ def test_a_cancelled_job_at_the_head_of_the_line_lets_the_next_one_run(shared, n
     for job in jobs:
         job.result(10)
     assert shared.submit(make_image(4), MODEL).result(10).detections is not None
-
-
-@pytest.fixture
-def batching(loader: Loader, network: Network):
-    """An engine that takes up to three images in a pass, as one on a GPU does."""
-    engine = LocalEngine(loader=loader, cores=1, batch=3)
-    yield engine
-    network.go.set()
-    engine.close()
 
 
 def passes(engine: LocalEngine, network: Network, orders: list[tuple[LoadedImage, ModelSpec, dict[str, Any]]]) -> list[list[int]]:

@@ -10,7 +10,7 @@ import gradio as gr
 from detection_core.models.catalog import COCO_MODEL, ModelSpec, get_model_spec, list_specs
 from detection_core.models.empty import trained_side
 from detection_core.models.input_size import why_one_size
-from detection_core.models.model_key import ModelKey, precisions_in, state_of, usual_key
+from detection_core.models.model_key import ModelKey, precisions_in, state_of, usual_key, variants_of
 from detection_core.ui.components.base import BrowserComponent
 from detection_core.ui.components.client_values import is_model_key
 
@@ -66,14 +66,11 @@ def cards(states: dict[str, str], seconds: Mapping[str, float] | None = None) ->
     `states` of a card says where the model is in each precision that can run here, by the precision's name, and `seconds` what an image
     takes here, by the keys of its variants that have run.
     """
-    taken: dict[str, dict[str, float]] = {}
-    for key, each in (seconds or {}).items():
-        taken.setdefault(ModelKey.parse(key).name, {})[key] = each
     models = []
     for spec in sorted(list_specs(), key=lambda spec: _PLACES[spec.source]):
         if precisions := precisions_in(states, spec.key):
             here = {str(precision): states[str(ModelKey(spec.key, precision))] for precision in precisions}
-            models.append(card(spec) | {"states": here, "seconds": taken.get(spec.key, {})})
+            models.append(card(spec) | {"states": here, "seconds": variants_of(spec.key, seconds or {})})
     return models
 
 

@@ -142,7 +142,8 @@ def build_http_api(service: Service, fetcher: ImageFetcher | None = None) -> Fas
         """Of `precisions`, “exact” is the model under its own key; “ssd300_vgg16@fast” is one in the precision “fast”.
 
         `input_sizes` are the smallest and the largest of which one may be appended, as in “fcos_resnet50_fpn@480px”; SSDs have none. All
-        models run on slices of 640 pixels, say, beside the whole image, if “@slices640” is appended.
+        models run on slices of 640 pixels, say, beside the whole image, if “@slices640” is appended. `seconds` are what an image takes
+        here, the median of the latest runs, by the keys of the variants that have run.
         """
         return JSONResponse(await to_thread.run_sync(service.models))
 

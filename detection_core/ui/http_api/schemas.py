@@ -87,6 +87,9 @@ class Model(_Open):
     state: str = Field(description="“in memory”, “on disk” or “to download”.")
     precisions: list[str]
     input_sizes: list[int] = Field(description="The smallest and the largest shorter side in pixels; empty if the model has only one.")
+    seconds: dict[str, float] = Field(
+        description="What an image takes here, the median of the latest runs, by the keys of the variants that have run: “KEY@480px”."
+    )
     categories: list[str]
 
 

@@ -83,7 +83,7 @@ def an_image(number: int) -> LoadedImage:
 
 
 def assert_equal(found: Detections, expected: Detections) -> None:
-    for name in ("boxes", "labels", "scores", "masks", "keypoints", "keypoint_scores"):
+    for name in ("boxes", "labels", "scores", "masks", "keypoints", "keypoint_scores", "whole_scores"):
         ours, theirs = getattr(found, name), getattr(expected, name)
         assert (ours is None) == (theirs is None), name
         assert ours is None or np.array_equal(ours, theirs, equal_nan=True), name
@@ -122,6 +122,22 @@ def test_results_are_those_of_the_local_engine(engine, local, weights, key):
     assert_equal(on_cluster.detections, here.detections)
     assert on_cluster.spec is spec
     assert engine.model_states()[key] == "in memory"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("key", [f"{COCO_MODEL}@slices64", f"{PERSON_MODEL}@480px@slices128", f"{TWO_STAGES}@480px"])
+def test_slices_and_input_sizes_are_those_of_the_local_engine(engine, local, weights, key):
+    spec_with_weights(key.partition("@")[0], weights)
+    spec = get_model_spec(key)
+    jobs = [each.submit(an_image(2), spec) for each in (engine, local)]
+    again = engine.submit(an_image(2), spec, visitor="another")
+    on_cluster, here = (job.result(PATIENCE) for job in jobs)
+    assert len(here.detections) > 0 or spec.slices is None
+    assert (here.detections.whole_scores is not None) == (spec.slices is not None)
+    assert_equal(on_cluster.detections, here.detections)
+    assert on_cluster.spec is spec
+    assert again.result(PATIENCE).kept
 
 
 @pytest.mark.usefixtures("one_thread")
