@@ -292,6 +292,8 @@ interface ModelCard {
   one_size: string;
   /** What an image takes here, by the keys of its variants that have run. */
   seconds: Record<string, number>;
+  /** Which share of the time at the trained side is the same at all input sizes, by precision. */
+  fixed_shares: Record<string, number>;
 }
 
 /** Detections by falling score; `partner` is the object that each finds, or -1; `pairs` are a detection and an object of another class each. */

@@ -134,15 +134,17 @@ test("a model of one size is taken at that", () => {
 });
 
 test("what a size costs is measured, or estimated from the nearest size in the same precision", () => {
-  const model = { trained_side: 800, seconds: { fcos: 1.1, "fcos@fast@320px": 0.0612, "fcos@1333px": 2.9 } };
-  const costs = ["fcos", "fcos@480px", "fcos@1200px", "fcos@fast@640px", "fcos@stock", "fcos@slices640"].map((key) => costInWords(key, model));
+  const seconds = { fcos: 1.1, "fcos@fast@320px": 0.0612, "fcos@1333px": 2.9, "fcos@480px@slices256": 1 };
+  const model = { trained_side: 800, seconds, fixed_shares: { exact: 0.25, fast: 0, stock: 0.1 } };
+  const costs = ["fcos", "fcos@480px", "fcos@1200px", "fcos@fast@640px", "fcos@stock", "fcos@slices640", "fcos@slices256"].map((key) => costInWords(key, model));
   assert.deepEqual(costs, [
     "about 1.1 s an image here",
-    "about 0.4 s an image here, estimated from 1.1 s at 800 px",
+    "about 0.57 s an image here, estimated from 1.1 s at 800 px",
     "about 2.4 s an image here, estimated from 2.9 s at 1333 px",
     "about 0.24 s an image here, estimated from 61 ms at 320 px",
     "",
     "",
+    "about 1.9 s an image here, estimated from 1 s at 480 px",
   ]);
-  assert.equal(costInWords("fcos@1333px", { trained_side: 800, seconds: { fcos: 12 } }), "about 33 s an image here, estimated from 12 s at 800 px");
+  assert.equal(costInWords("fcos@1333px", { ...model, seconds: { fcos: 12 } }), "about 28 s an image here, estimated from 12 s at 800 px");
 });

@@ -11,6 +11,7 @@ from detection_core.models.catalog import COCO_MODEL, ModelSpec, get_model_spec,
 from detection_core.models.empty import trained_side
 from detection_core.models.input_size import why_one_size
 from detection_core.models.model_key import ModelKey, precisions_in, state_of, usual_key, variants_of
+from detection_core.models.size_cost import fixed_share
 from detection_core.ui.components.base import BrowserComponent
 from detection_core.ui.components.client_values import is_model_key
 
@@ -64,13 +65,14 @@ def cards(states: dict[str, str], seconds: Mapping[str, float] | None = None) ->
     """The cards of all models: first those that come with the project, then the user's.
 
     `states` of a card says where the model is in each precision that can run here, by the precision's name, and `seconds` what an image
-    takes here, by the keys of its variants that have run.
+    takes here, by the keys of its variants that have run; `fixed_shares` say by precision which share of it is the same at all input sizes.
     """
     models = []
     for spec in sorted(list_specs(), key=lambda spec: _PLACES[spec.source]):
         if precisions := precisions_in(states, spec.key):
             here = {str(precision): states[str(ModelKey(spec.key, precision))] for precision in precisions}
-            models.append(card(spec) | {"states": here, "seconds": variants_of(spec.key, seconds or {})})
+            shares = {str(precision): fixed_share(spec, precision, seconds or {}) for precision in precisions}
+            models.append(card(spec) | {"states": here, "seconds": variants_of(spec.key, seconds or {}), "fixed_shares": shares})
     return models
 
 

@@ -11,6 +11,7 @@ from detection_core.models.empty import trained_side
 from detection_core.models.input_size import why_one_size
 from detection_core.models.model_key import ModelKey
 from detection_core.models.precision import Precision
+from detection_core.models.size_cost import fixed_share, relative_time
 from detection_core.ui.components.model_picker import BUILT_IN, picker_value
 
 # A stream with fewer frames is a series of images.
@@ -35,11 +36,14 @@ def live_picker_value(selected: str, states: dict[str, str], seconds: Mapping[st
     value = picker_value(selected, states, seconds)
     specs = list_specs()
     chosen = ModelKey.parse(selected)
-    precision = chosen.precision
+    precision, measured = chosen.precision, seconds
     own, exact = _in_precision(precision, seconds), _in_precision(Precision.EXACT, seconds)
     seconds, remark = (own, "") if own or precision is Precision.EXACT else (exact, " in exact precision")
     pace = _pace(specs, seconds)
-    expected = {spec.key: _at_size(spec, chosen.input_size, seconds.get(spec.key) or _estimate(spec, pace)) for spec in specs}
+    expected = {
+        spec.key: _at_size(spec, chosen.input_size, seconds.get(spec.key) or _estimate(spec, pace), fixed_share(spec, precision, measured))
+        for spec in specs
+    }
 
     def marked(model: dict[str, Any]) -> dict[str, Any]:
         taken = expected[model["key"]]
@@ -71,11 +75,11 @@ def _estimate(spec: ModelSpec, pace: float | None) -> float | None:
     return pace * (spec.gflops + _BASE_GFLOPS) if pace is not None and spec.gflops else None
 
 
-def _at_size(spec: ModelSpec, size: int | None, taken: float | None) -> float | None:
-    """Seconds at an input size, given those at the size of the training: they grow with the number of pixels."""
+def _at_size(spec: ModelSpec, size: int | None, taken: float | None, fixed: float) -> float | None:
+    """Seconds at an input size, given those at the size of the training, and which share of them is the same at all sizes."""
     if taken is None or size is None or why_one_size(spec.family):
         return taken
-    return float(taken * (size / trained_side(spec.architecture)) ** 2)
+    return taken * relative_time(size, trained_side(spec.architecture), fixed)
 
 
 def _rounded(seconds: float) -> str:

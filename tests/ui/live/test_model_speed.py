@@ -76,5 +76,5 @@ def test_marks_are_about_the_chosen_input_size():
     models = listed(seconds, f"{PERSON_MODEL}@640px")
     # From 800 px and from 320 px; SSDs have one size.
     assert models[HEAVY]["title"].endswith(" · about 2 s per frame here")
-    assert models[PERSON_MODEL]["title"].endswith(" · about 1.2 s per frame here")
+    assert models[PERSON_MODEL]["title"].endswith(" · about 0.8 s per frame here")
     assert models["ssd300_vgg16"]["title"] == listed(seconds)["ssd300_vgg16"]["title"]

@@ -38,9 +38,9 @@ export function createInputSizeChoice(onChoose) {
 /**
  * What an image takes with the model of a key, from what its variants have taken here; "" where none has run.
  * @param {string} key
- * @param {{ trained_side: number, seconds: Record<string, number> }} model
+ * @param {{ trained_side: number, seconds: Record<string, number>, fixed_shares: Record<string, number> }} model
  */
-export function costInWords(key, { trained_side, seconds }) {
+export function costInWords(key, { trained_side, seconds, fixed_shares }) {
   if (key in seconds) return `about ${inWords(seconds[key])} an image here`;
   const { precision, slices, inputSize } = splitKey(key);
   const size = inputSize ?? trained_side;
@@ -49,9 +49,11 @@ export function costInWords(key, { trained_side, seconds }) {
     .filter((other) => other.precision === precision && other.slices === slices)
     .map((other) => ({ taken: other.taken, side: other.inputSize ?? trained_side }));
   if (!alike.length) return "";
-  // Time grows with the number of pixels; the nearest size misleads least.
+  // But for a fixed part, time grows with the number of pixels; the nearest size misleads least.
   const nearest = alike.reduce((best, other) => (apart(other.side, size) < apart(best.side, size) ? other : best));
-  const estimate = nearest.taken * (size / nearest.side) ** 2;
+  const fixed = fixed_shares[precision];
+  const timeAt = (/** @type {number} */ side) => fixed + (1 - fixed) * (side / trained_side) ** 2;
+  const estimate = (nearest.taken * timeAt(size)) / timeAt(nearest.side);
   return `about ${inWords(estimate)} an image here, estimated from ${inWords(nearest.taken)} at ${nearest.side} px`;
 }
 
