@@ -113,7 +113,7 @@ def test_data_of_each_format_is_taken(page, folder, name, give):
 @pytest.mark.parametrize("give", [drop_archive, drop], ids=lambda way: way.__name__)
 def test_a_part_of_the_data_is_chosen(page, tmp_path, give):
     give(page, laid_out(tmp_path / f"coco by {give.__name__}", {VAL: "val2017", TRAIN: "train2017"}))
-    facts, part = page.locator("[data-ref=facts]"), page.get_by_label("Part", exact=True)
+    facts, part = page.locator("[data-ref=facts]"), page.get_by_role("combobox", name="Part", exact=True)
     expect(facts).to_contain_text(f"coco by {give.__name__}", timeout=20 * SECONDS)
     expect(facts).to_contain_text("1 image,")
     expect(part).to_have_value(VAL)
