@@ -94,8 +94,8 @@ def why(recording: Recording, index: int) -> Why:
     selection, candidates, proposals = recording.selection, recording.candidates, recording.proposals
     if not 0 <= index < len(selection.kept):
         count = len(selection.kept)
-        which = f"from 0 to {count - 1}" if count else "none at all"
-        raise QueryError(f"There is no object {index}: the model found {count} objects, with numbers {which}.")
+        found = f"{count} objects, with numbers from 0 to {count - 1}" if count else "none"
+        raise QueryError(f"There is no object {index}: the model found {found}.")
     own = int(selection.kept[index])
     place = int(candidates.places[own])
     sources = [("anchor", recording.places.sources[place])]
