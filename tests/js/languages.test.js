@@ -63,6 +63,13 @@ test("leaves its own translations alone", () => {
   for (const [, , german] of CASES.filter(([what]) => !what.includes("placeholder"))) assert.equal(translated(german), german);
 });
 
+test("reports the parts that have no translation", () => {
+  const untranslated = new Set();
+  const translated = createTranslator(CATALOG, untranslated);
+  for (const text of ["Detect", "A cat is in memory", "Try again. Nothing else", "3 objects · Some of them", "0.87"]) translated(text);
+  assert.deepEqual([...untranslated], ["A cat", "Nothing else", "Some of them"]);
+});
+
 test("is English until there is a catalog", () => {
   assert.equal(translate("Detect"), "Detect");
   useCatalog(CATALOG);

@@ -25,13 +25,17 @@ let translator = (text) => text;
 /** A text in the page's language, or as it is where there is no translation. @param {string} text */
 export const translate = (text) => translator(text);
 
-/** Makes `translate` use a catalog from now on. @param {Catalog} catalog */
+/**
+ * Makes `translate` use a catalog from now on. For debugging: a set that is `globalThis.untranslated` before the page loads gets the texts that
+ * have no translation; names and data are among them.
+ * @param {Catalog} catalog
+ */
 export function useCatalog(catalog) {
-  translator = createTranslator(catalog);
+  translator = createTranslator(catalog, /** @type {{ untranslated?: Set<string> }} */ (globalThis).untranslated);
 }
 
-/** @param {Catalog} catalog @returns {(text: string) => string} */
-export function createTranslator(catalog) {
+/** @param {Catalog} catalog @param {Set<string>} [untranslated] gets the texts without a translation @returns {(text: string) => string} */
+export function createTranslator(catalog, untranslated) {
   const fixed = new Map(Object.entries(catalog).filter(([key]) => !PLACEHOLDER.test(key)));
   const patterns = Object.entries(catalog).filter(([key]) => PLACEHOLDER.test(key)).map(compile);
   // What says most is tried first: "Every {n} frames" before "{n} frames".
@@ -69,7 +73,10 @@ export function createTranslator(catalog) {
   /** @param {string} text */
   function divided(text) {
     const separator = SEPARATORS.map((each) => text.match(each)).find((each) => each !== null);
-    if (!separator) return text;
+    if (!separator) {
+      untranslated?.add(text);
+      return text;
+    }
     const [start, end] = [separator.index ?? 0, (separator.index ?? 0) + separator[0].length];
     return translated(text.slice(0, start)) + separator[0] + translated(text.slice(end));
   }

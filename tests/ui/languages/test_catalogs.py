@@ -14,7 +14,7 @@ CATALOGS: dict[str, dict[str, str]] = {
     language: json.loads((PACKAGE / f"ui/languages/{language}.json").read_text("utf-8")) for language in LANGUAGES if language != "en"
 }
 # The same in all languages.
-_NAMES = re.compile(r"\b(AP|AR|COCO|CSV|Detection Explorer|F1|GB|GFLOPs|IoU|JSON|kB|MB|min|MOT|ms|NMS|px|score_thresh|YOLO)\b")
+_NAMES = re.compile(r"\b(AP|AR|COCO|CSV|Detection Explorer|F1|GB|GFLOPs|IoU|JSON|kB|MB|min|MOT|ms|NMS|px|score_thresh|WebP|YOLO)\b")
 # What the collecting takes for a text of the page: parts of sentences, which are in the catalogs as a whole, texts for logs, and code.
 _NO_TEXTS = {
     *(
@@ -31,7 +31,7 @@ _NO_TEXTS = {
         "{} {}s",
     ),
     *("Bytes of visitors' files at the latest cleaning", "Live streams in the queue", "Live streams that are served"),
-    *("dining table", "potted plant", "the backbone {}"),
+    *("Frame", "Icon", "JPEG XL", "Photoshop", "image object", "dining table", "potted plant", "the backbone {}"),
     *("cv-point-name cv-compared", "ev-best ev-model-{}", "ev-mark ev-model-{}", "requestVideoFrameCallback"),
 }
 _ALL = pytest.mark.parametrize("language", CATALOGS)
