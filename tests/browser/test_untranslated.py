@@ -31,8 +31,8 @@ def words(text: str) -> set[str]:
 
 # Names of classes and models are in English, or in none.
 _NAMES = {word for spec in list_specs() for text in (spec.title, spec.key, *spec.categories, *spec.keypoint_names) for word in words(text)}
-# Names of files, and the program's own.
-_NOT_LANGUAGE = re.compile(r"\S+\.\w{2,5}\b|Detection Explorer")
+# Names of files, the senses of words, and the program's own name.
+_NOT_LANGUAGE = re.compile(r"\S+\.\w{2,5}\b|\[\w+\]|Detection Explorer")
 # Words of the page that German does not have.
 _ENGLISH = {word for key in GERMAN for word in words(key)} - {word for text in GERMAN.values() for word in words(text)} - _NAMES
 
@@ -97,6 +97,7 @@ def test_detect(german: Page):
 def test_explain(german: Page):
     press(german, "Erklären", exact=True)
     panel = german.get_by_role("region", name="Erklären")
+    expect(panel).to_be_visible(timeout=30 * SECONDS)
     sentence = panel.locator(".dv-explain-sentence:visible")
     image = german.locator(".dv-image").first
     image.click(position={"x": 200, "y": 4})

@@ -7,8 +7,8 @@
 /** @typedef {Record<string, string>} Catalog translations by the English text */
 /** @typedef {{ expression: RegExp, clue: string, weight: number, names: string[], translation: string }} Pattern a key with placeholders */
 
-// Attributes that people read or hear.
-export const TEXT_ATTRIBUTES = ["aria-label", "aria-valuetext", "alt", "label", "placeholder", "title"];
+// Attributes that people read or hear; styles show `data-column`.
+export const TEXT_ATTRIBUTES = ["aria-label", "aria-valuetext", "alt", "data-column", "label", "placeholder", "title"];
 const PLACEHOLDER = /\{(\w+)\}/;
 /** What a placeholder matches, where its name says more than that it is some text. @type {Record<string, string>} */
 const GROUPS = { n: "([\\d.,]*\\d)", name: "((?:(?!\\. ).)*?[^.])", rest: "(.*?)" };
@@ -16,6 +16,8 @@ const GROUPS = { n: "([\\d.,]*\\d)", name: "((?:(?!\\. ).)*?[^.])", rest: "(.*?)
 const MOST_KEPT = 5000;
 // Characters; what is longer is no text of the page's own.
 const LONGEST = 3000;
+// Commas between thousands would be read as decimal ones; the point stays, as in files and fields.
+const THOUSANDS = /(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])/g;
 // Where a text without a translation of its own is divided, in this order: at the ends of sentences, then within them.
 const SEPARATORS = [/(?<=[.?!…]”?) +/, / · /, /; /, /: /, /, /];
 
@@ -86,7 +88,7 @@ export function createTranslator(catalog, untranslated) {
     const known = kept.get(text);
     if (known !== undefined) return known;
     if (kept.size >= MOST_KEPT) kept.clear();
-    const found = translated(text);
+    const found = translated(text).replace(THOUSANDS, (number) => number.replaceAll(",", "\u202f"));
     kept.set(text, found);
     return found;
   };
