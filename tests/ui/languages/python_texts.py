@@ -89,7 +89,10 @@ class _Module:
 
     def _raised(self) -> Iterator[ast.AST]:
         """What errors are made of, also by way of a variable."""
-        errors = [node for node in ast.walk(self._tree) if _called(node).endswith("Error") and not hasattr(builtins, _called(node))]
+        made = [
+            node.exc if isinstance(node, ast.Raise) else node for node in ast.walk(self._tree) if isinstance(node, ast.Raise | ast.Call)
+        ]
+        errors = [node for node in made if node and _called(node).lower().endswith("error") and not hasattr(builtins, _called(node))]
         inside = [part for error in errors for part in ast.walk(error)]
         names = {part.id for part in inside if isinstance(part, ast.Name)}
         for node in ast.walk(self._tree):

@@ -36,6 +36,7 @@ def test_texts(source: str, texts: set[str]):
     [
         ("raise ImageError('No image.')", {"No image."}),
         ("raise ValueError('a defect')", set()),
+        ("raise _weights_error(file, 'are gone')", {"are gone"}),
         ("message = f'{n} MB'\nfuture.set_exception(ImageError(message))", {"{} MB"}),
         ("log('Began')", set()),
     ],
