@@ -137,8 +137,8 @@ def why(recording: Recording, index: int) -> Why:
 
 def no_object(index: int, count: int) -> str:
     """Returns the sentence about the number of an object that does not exist."""
-    which = f"from 0 to {count - 1}" if count else "none at all"
-    return f"There is no object {index}: the model found {count} objects, with numbers {which}."
+    found = f"{count} objects, with numbers from 0 to {count - 1}" if count else "none"
+    return f"There is no object {index}: the model found {found}."
 
 
 def _refinements(names: list[str], boxes: list[Box]) -> tuple[Refinement, ...]:
@@ -157,11 +157,11 @@ def _center(box: Box) -> Box:
 
 def _with_sentence(answer: Why) -> Why:
     _, _, width, height = _center(answer.refinements[0].box)
-    who, size = f"This {answer.name} {number(answer.score)}", f"{width:.0f}×{height:.0f} pixels"
+    name, score = answer.name, number(answer.score)
     if answer.refinements[0].name == CELL:
-        sentence = f"{who} was found at a cell of the feature map that covers {size}."
+        sentence = f"This {name} {score} was found at a cell of the feature map that covers {width:.0f}×{height:.0f} pixels."
     else:
-        sentence = f"{who} began as an anchor, a preset box of {size}."
+        sentence = f"This {name} {score} began as an anchor, a preset box of {width:.0f}×{height:.0f} pixels."
     if answer.objectness is not None:
         sentence += f" The first stage (RPN) proposed it as an object of any class, with a score of {number(answer.objectness)}."
     second = next(((name, score) for name, score in answer.scores.items() if name != answer.name), None)

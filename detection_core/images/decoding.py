@@ -159,6 +159,7 @@ def _decoded(
 def _first_only(name: str, frames: int, *, has_cover: bool) -> str:
     if has_cover:
         # Pillow's count includes the still image, which is not one of the frames.
-        return f"Animated {name} with {frames - 1} frame{'s' * (frames != 2)}: only the still image in front of them is used."
+        counted = "1 frame" if frames == 2 else f"{frames - 1} frames"
+        return f"Animated {name} with {counted}: only the still image in front of them is used."
     what = {"TIFF": "TIFF with {} pages", "MPO": "MPO file with {} images"}.get(name, f"Animated {name} with {{}} frames")
     return f"{what.format(frames)}: only the first one is used."

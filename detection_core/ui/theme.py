@@ -43,6 +43,15 @@ CSS = """
   @media (max-width: 480px) { padding: 0 0.8vw; font-size: 14px; }
   @media (max-width: 360px) { padding: 0 2px; font-size: 12px; }
 }
+/* German and Spanish words are longer. */
+.tab-container:not(:lang(en)) > button {
+  @media (max-width: 480px) { padding: 0 2px; font-size: 13px; }
+  @media (max-width: 360px) { padding: 0 1px; font-size: 12px; }
+}
+.tab-container {
+  @media (max-width: 480px) { flex-wrap: nowrap; overflow-x: auto; scrollbar-width: none; }
+  > button { @media (max-width: 480px) { flex: none; } }
+}
 .gradio-container .html-container { padding: 0; }
 .workbench { gap: 20px; }
 .workbench > .inputs {

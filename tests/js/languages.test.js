@@ -26,7 +26,9 @@ const CASES = [
   ["a sentence", "Detect", "Erkennen"],
   ["a sentence with spaces and line breaks in and around it", "\n  Try\n  again. ", "\n  Versuche es noch einmal. "],
   ["a number", "3 objects", "3 Objekte"],
-  ["a number of thousands", "1,200 objects", "1,200 Objekte"],
+  ["a number of thousands", "1,200 objects", "1\u202f200 Objekte"],
+  ["a number of millions alone", "1,234,567", "1\u202f234\u202f567"],
+  ["numbers that are a list or have decimals", "0.25, 1,2,300 and 0.125", "0.25, 1,2,300 and 0.125"],
   ["no number where one is expected", "some objects", "some objects"],
   ["the sentence that says most first", "Every 3 objects", "Alle 3 Objekte"],
   ["parts in another order", "2 of 5 added", "Von 5 nur 2 hinzugefügt"],
@@ -61,6 +63,13 @@ for (const [what, english, german] of CASES) {
 test("leaves its own translations alone", () => {
   const translated = createTranslator(CATALOG);
   for (const [, , german] of CASES.filter(([what]) => !what.includes("placeholder"))) assert.equal(translated(german), german);
+});
+
+test("reports the parts that have no translation", () => {
+  const untranslated = new Set();
+  const translated = createTranslator(CATALOG, untranslated);
+  for (const text of ["Detect", "A cat is in memory", "Try again. Nothing else", "3 objects · Some of them", "0.87"]) translated(text);
+  assert.deepEqual([...untranslated], ["A cat", "Nothing else", "Some of them"]);
 });
 
 test("is English until there is a catalog", () => {

@@ -43,8 +43,9 @@ function translateText(node) {
   // First of all, because scripts and styles are long.
   if (!parent || parent.closest(NOT_TEXT)) return;
   const { sense } = parent.dataset;
-  const text = sense ? translate(`${node.data} [${sense}]`) : translate(node.data);
-  if (text !== node.data) node.data = text;
+  const english = sense ? `${node.data} [${sense}]` : node.data;
+  const text = translate(english);
+  if (text !== english) node.data = text;
 }
 
 /** @param {Element} node @param {string} name */

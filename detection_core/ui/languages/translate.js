@@ -7,8 +7,8 @@
 /** @typedef {Record<string, string>} Catalog translations by the English text */
 /** @typedef {{ expression: RegExp, clue: string, weight: number, names: string[], translation: string }} Pattern a key with placeholders */
 
-// Attributes that people read or hear.
-export const TEXT_ATTRIBUTES = ["aria-label", "aria-valuetext", "alt", "label", "placeholder", "title"];
+// Attributes that people read or hear; styles show `data-column`.
+export const TEXT_ATTRIBUTES = ["aria-label", "aria-valuetext", "alt", "data-column", "label", "placeholder", "title"];
 const PLACEHOLDER = /\{(\w+)\}/;
 /** What a placeholder matches, where its name says more than that it is some text. @type {Record<string, string>} */
 const GROUPS = { n: "([\\d.,]*\\d)", name: "((?:(?!\\. ).)*?[^.])", rest: "(.*?)" };
@@ -16,6 +16,8 @@ const GROUPS = { n: "([\\d.,]*\\d)", name: "((?:(?!\\. ).)*?[^.])", rest: "(.*?)
 const MOST_KEPT = 5000;
 // Characters; what is longer is no text of the page's own.
 const LONGEST = 3000;
+// Commas between thousands would be read as decimal ones; the point stays, as in files and fields.
+const THOUSANDS = /(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])/g;
 // Where a text without a translation of its own is divided, in this order: at the ends of sentences, then within them.
 const SEPARATORS = [/(?<=[.?!…]”?) +/, / · /, /; /, /: /, /, /];
 
@@ -25,13 +27,17 @@ let translator = (text) => text;
 /** A text in the page's language, or as it is where there is no translation. @param {string} text */
 export const translate = (text) => translator(text);
 
-/** Makes `translate` use a catalog from now on. @param {Catalog} catalog */
+/**
+ * Makes `translate` use a catalog from now on. For debugging: a set that is `globalThis.untranslated` before the page loads gets the texts that
+ * have no translation; names and data are among them.
+ * @param {Catalog} catalog
+ */
 export function useCatalog(catalog) {
-  translator = createTranslator(catalog);
+  translator = createTranslator(catalog, /** @type {{ untranslated?: Set<string> }} */ (globalThis).untranslated);
 }
 
-/** @param {Catalog} catalog @returns {(text: string) => string} */
-export function createTranslator(catalog) {
+/** @param {Catalog} catalog @param {Set<string>} [untranslated] gets the texts without a translation @returns {(text: string) => string} */
+export function createTranslator(catalog, untranslated) {
   const fixed = new Map(Object.entries(catalog).filter(([key]) => !PLACEHOLDER.test(key)));
   const patterns = Object.entries(catalog).filter(([key]) => PLACEHOLDER.test(key)).map(compile);
   // What says most is tried first: "Every {n} frames" before "{n} frames".
@@ -69,7 +75,10 @@ export function createTranslator(catalog) {
   /** @param {string} text */
   function divided(text) {
     const separator = SEPARATORS.map((each) => text.match(each)).find((each) => each !== null);
-    if (!separator) return text;
+    if (!separator) {
+      untranslated?.add(text);
+      return text;
+    }
     const [start, end] = [separator.index ?? 0, (separator.index ?? 0) + separator[0].length];
     return translated(text.slice(0, start)) + separator[0] + translated(text.slice(end));
   }
@@ -79,7 +88,7 @@ export function createTranslator(catalog) {
     const known = kept.get(text);
     if (known !== undefined) return known;
     if (kept.size >= MOST_KEPT) kept.clear();
-    const found = translated(text);
+    const found = translated(text).replace(THOUSANDS, (number) => number.replaceAll(",", "\u202f"));
     kept.set(text, found);
     return found;
   };

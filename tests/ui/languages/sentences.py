@@ -16,6 +16,7 @@ from detection_core.formats import FORMATS
 from detection_core.models.catalog import list_specs
 from detection_core.video.formats import VIDEO_FORMATS
 from detection_core.visualization import LAYERS
+from tests.ui.languages.python_texts import python_texts
 
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "detection_core"
@@ -28,6 +29,7 @@ _NOT_THE_PAGE = {
     "ui/components/files.py",
     "ui/components/modules.py",
     "ui/components/safe_image.py",
+    "engine/ray/installed.py",
     "ui/shared/checked_blocks.py",
     "ui/shared/image_urls.py",
     "ui/shared/limits.py",
@@ -36,9 +38,15 @@ _NOT_THE_PAGE = {
     "video/io/writing.py",
     *(f"ui/{folder}" for folder in ("hosting", "http_api", "languages", "mcp")),
 }
-# Lower layers whose errors reach the page.
+# Lower layers whose texts reach the page.
 _BELOW = [
-    *("images", "video/io", "slicing/grid.py", "engine/open_jobs.py", "engine/ray/user_weights.py"),
+    *("images", "video/io"),
+    *(f"evaluation/{name}.py" for name in ("mapping", "results_file")),
+    *(f"explanation/{name}.py" for name in ("in_slices", "query", "reasons", "recorder", "stages", "what_if", "why", "why_not")),
+]
+# Those of which only errors do.
+_BELOW_RAISED = [
+    *("engine", "evaluation/run.py", "slicing/grid.py"),
     *(f"models/{name}.py" for name in ("download", "input_size", "loader", "prepare", "spec", "weights")),
 ]
 # What cannot be collected, one a line: sentences that Python and the modules put together from parts, and Gradio's own.
@@ -60,7 +68,7 @@ class Sentences:
 
     def add(self, text: str, source: str, *, shown: bool = True) -> None:
         form = canonical(text)
-        self.all |= {form, *(canonical(piece) for separator in SEPARATORS for piece in re.split(separator, form))}
+        self.all |= {form, sentence_of(form), *(canonical(piece) for separator in SEPARATORS for piece in re.split(separator, form))}
         if shown and re.search(r"[^\W\d_]{2}", form.replace("{}", " ")) and not _IS_CODE.fullmatch(form):
             self.shown.setdefault(form, source)
 
@@ -71,6 +79,11 @@ def canonical(text: str) -> str:
     # Whole sentences that are put in before it or after it.
     text = re.sub(r"^\{\} (?=[A-Z])|(?<=[.:])\{\}$", "", text)
     return re.sub(r"^[\s,;:·(]+|[\s,;:·(]+$", "", text)
+
+
+def sentence_of(phrase: str) -> str:
+    """A phrase as a sentence, which the page makes of some."""
+    return f"{phrase[:1].upper()}{phrase[1:]}."
 
 
 def collect() -> Sentences:
@@ -136,36 +149,14 @@ def _in_values() -> Iterator[tuple[str, str]]:
 
 
 def _in_python() -> Iterator[tuple[str, str, bool]]:
-    for path in [*sorted((PACKAGE / "ui").rglob("*.py")), *(file for name in _BELOW for file in _files(PACKAGE / name))]:
+    read = [(path, False) for path in [*sorted((PACKAGE / "ui").rglob("*.py")), *_files(_BELOW)]]
+    for path, only_raised in [*read, *((path, True) for path in _files(_BELOW_RAISED))]:
         source = path.relative_to(PACKAGE)
         if not _NOT_THE_PAGE & {source.as_posix(), source.parent.as_posix()}:
-            below = source.parts[0] != "ui"
-            yield from ((text, source.as_posix(), shown) for text, shown in _literals(ast.parse(path.read_text("utf-8")), below))
+            for text, kind in python_texts(ast.parse(path.read_text("utf-8"))):
+                shown = bool(_LOOKS_LIKE_TEXT.search(text)) and (kind == "raised" or (kind == "said" and not only_raised))
+                yield from ((piece, source.as_posix(), shown) for piece in (_texts_of(text) if text.startswith("<") else [text]))
 
 
-def _files(path: Path) -> list[Path]:
-    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
-
-
-def _literals(tree: ast.AST, only_raised: bool) -> Iterator[tuple[str, bool]]:
-    """The texts of a module and whether people certainly read them; below the page, only those of errors are."""
-    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    raised = {id(part) for node in ast.walk(tree) if isinstance(node, ast.Raise) for part in ast.walk(node)}
-    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    for node in ast.walk(tree):
-        text = _text_of(node)
-        if text is None or id(node) in docstrings | parts:
-            continue
-        shown = bool(_LOOKS_LIKE_TEXT.search(text)) and (id(node) in raised or not only_raised)
-        if text.startswith("<"):
-            yield from ((piece, shown) for piece in _texts_of(text))
-        else:
-            yield text, shown
-
-
-def _text_of(node: ast.AST) -> str | None:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    if isinstance(node, ast.JoinedStr):
-        return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
-    return None
+def _files(names: list[str]) -> list[Path]:
+    return [file for name in names for file in (sorted((PACKAGE / name).rglob("*.py")) if (PACKAGE / name).is_dir() else [PACKAGE / name])]
