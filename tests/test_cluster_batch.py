@@ -83,10 +83,14 @@ def test_files_are_those_of_the_local_engine(folder: Path, tmp_path: Path, capsy
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("options", [["--slices", "64"], ["--thresholds", "thresholds.json"]], ids=["slices", "thresholds of classes"])
+@pytest.mark.parametrize("options", [["--slices", "128"], ["--thresholds", "thresholds.json"]], ids=["slices", "thresholds of classes"])
 def test_options_do_on_the_cluster_what_they_do_locally(folder: Path, tmp_path: Path, monkeypatch, shared_cluster, options: list[str]):
     monkeypatch.chdir(tmp_path)
     (folder / "broken.jpg").unlink()
+    for path in folder.rglob("*.png"):
+        # Larger than a slice.
+        with Image.open(path) as image:
+            image.resize((160, 160)).save(path)
     Path("thresholds.json").write_text(json.dumps({"thresholds": {COCO_MODEL: {"all": 0.9, "classes": {"person": 0.05}}}}))
     command = ["detect", str(folder), "--model", COCO_MODEL, *options, "--format", "json,coco,csv"]
     assert main([*command, "--out", "local"]) == 0

@@ -8,6 +8,7 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from benchmarks.random_models import box_finder, random_module
 from detection_core.detections import Detections
+from detection_core.models import detector as detector_module
 from detection_core.models.catalog import ASSETS, COCO_MODEL, PERSON_MODEL, get_model_spec
 from detection_core.models.detector import Detector, run
 from detection_core.models.optimized import optimize
@@ -127,3 +128,22 @@ def test_detect_batch(detector, batch_size):
     assert [result.image_size for result in results] == [(150, 200), (90, 120), (64, 64)]
     for image, result in zip(images, results, strict=True):
         np.testing.assert_allclose(result.scores[:3], detector.detect(image).scores[:3], atol=1e-4)
+
+
+def test_a_batch_has_so_many_slices_of_an_image(monkeypatch):
+    passes: list[int] = []
+
+    def counted(module, spec, images, device):
+        passes.append(len(images))
+        return run(module, spec, images, device)
+
+    monkeypatch.setattr(detector_module, "run", counted)
+    key = "ssdlite320_mobilenet_v3_large"
+    sliced = Detector(f"{key}@slices128", loader=OneModel(random_module(key)))  # type: ignore[arg-type]
+    progress: list[tuple[int, int]] = []
+    alone = sliced.detect(make_image(300, 200), on_slice=lambda *done: progress.append(done))
+    assert (passes, progress) == ([1] * 7, [(number, 7) for number in range(1, 8)])
+    passes.clear()
+    (together,) = sliced.detect_batch([make_image(300, 200)], batch_size=4)
+    assert passes == [1, 4, 2]
+    np.testing.assert_allclose(together.scores[:3], alone.scores[:3], atol=1e-4)

@@ -126,7 +126,7 @@ def test_results_are_those_of_the_local_engine(engine, local, weights, key):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("key", [f"{COCO_MODEL}@slices64", f"{PERSON_MODEL}@480px@slices128", f"{TWO_STAGES}@480px"])
+@pytest.mark.parametrize("key", [f"{COCO_MODEL}@slices128", f"{PERSON_MODEL}@480px@slices128", f"{TWO_STAGES}@480px"])
 def test_slices_and_input_sizes_are_those_of_the_local_engine(engine, local, weights, key):
     spec_with_weights(key.partition("@")[0], weights)
     spec = get_model_spec(key)
