@@ -1,6 +1,7 @@
 // A comparison in numbers: how far two models agree, every pair of their objects as a row, and what each model costs.
 
 import { formatScore, setText, show } from "../components/js/dom.js";
+import { setBusy } from "../components/js/feedback.js";
 import { fillCosts } from "./costs.js";
 import { pairRows } from "./derived.js";
 import { createPairTable, formatDifference } from "./pair_table.js";
@@ -57,11 +58,18 @@ export function createNumbers(ui, state, { onHover, onSelect, onToggleKind }) {
     scatter.setPoints(measured.map((point) => ({ ...point, letter: point.compared ? state.modelOf(point.id)?.letter ?? "" : "" })));
   }
 
+  /** The status over the image may be out of sight of the button. @param {ViewStatus | null} status */
+  function showMeasuring(status) {
+    const busy = ui.measure.classList.contains("dv-busy") && status !== null;
+    setBusy(ui.measure, busy);
+    setText(ui.measure, busy && status.total ? `Measuring: ${Math.round((100 * (status.done ?? 0)) / status.total)}%` : "Measure on this image");
+  }
+
   function emphasize() {
     const { group, chosen } = state.emphasized();
     const isIn = (/** @type {Map<string, number>} */ members, /** @type {PairRow} */ { refs }) => refs.some(([id, index]) => members.get(id) === index);
     pairTable.setActive((row) => isIn(group, row), (row) => isIn(chosen, row));
   }
 
-  return { drawPair, drawCosts, emphasize };
+  return { drawPair, drawCosts, showMeasuring, emphasize };
 }

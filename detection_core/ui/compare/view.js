@@ -62,7 +62,7 @@ export function mount({ element, props, trigger, watch, constants }) {
     if (message.image && state.source?.image.url !== message.image.url) bringIntoView(ui.root);
     writeStatus(ui, message.status);
     showError(message.error);
-    setBusy(ui.measure, ui.measure.classList.contains("dv-busy") && Boolean(message.status));
+    numbers.showMeasuring(message.status);
     if (message.points.length) state.points = message.points;
     if (message.restore) restoreOnce(message.restore);
     if (message.image) showAll(message);

@@ -39,7 +39,7 @@ export function mount({ element, props, trigger, watch }) {
     cross.setAttribute("viewBox", "0 0 16 16");
     cross.setAttribute("aria-hidden", "true");
     makeSvg("path", "", cross).setAttribute("d", "M4 4l8 8M12 4l-8 8");
-    slot.append(make("span", "letter"), choice, remove, variant.node, make("p", "facts"));
+    slot.append(make("span", "letter"), choice, variant.node, remove, make("p", "facts"));
     return slot;
   }
 
@@ -51,7 +51,7 @@ export function mount({ element, props, trigger, watch }) {
    * @param {boolean} removable
    */
   function drawSlot(slot, key, index, models, removable) {
-    const [letter, choice, remove, , facts] = slot.children;
+    const [letter, choice, , remove, facts] = slot.children;
     const select = /** @type {HTMLSelectElement} */ (choice.firstChild);
     const looked = lookUp(key, models);
     const name = `Model ${String.fromCharCode(65 + index)}`;
