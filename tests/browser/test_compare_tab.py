@@ -118,9 +118,20 @@ def test_differences_and_the_archive_with_everything(visit, tmp_path):
 
 @pytest.mark.slow
 def test_models_are_measured_in_turns(compared):
-    compared.get_by_role("button", name=re.compile("Measure")).click()
+    button = compared.get_by_role("button", name=re.compile("Measure"))
+    button.evaluate(
+        """(button) => {
+          window.said = [];
+          const observer = new MutationObserver(() => said.push(button.textContent));
+          observer.observe(button, { childList: true, subtree: true, characterData: true });
+        }"""
+    )
+    button.click()
     expect(compared.locator(".cv-costs")).to_contain_text("5 runs", timeout=60 * SECONDS)
     expect(compared.locator(".cv-costs")).to_contain_text("MB")
+    said = compared.page.evaluate("said")
+    assert re.fullmatch(r"Measuring: \d+%", said[0])
+    assert said[-1] == "Measure on this image"
 
 
 @pytest.mark.slow
