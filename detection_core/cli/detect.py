@@ -133,7 +133,7 @@ def _detect(args: argparse.Namespace) -> int:
         provenance = _provenance(spec, threshold, of_classes)
         fine = True
         if images:
-            find = partial(detector.detect, on_slice=SliceReport())
+            find = partial(detector.detect, on_slice=SliceReport()) if spec.slices else detector.detect
             fine = detect_in_images(images, folder, lambda batch: batch.run(find), provenance, formats, numbering, **how)
         if videos:
             floor = lowest_kept(spec.min_score, spec.default_threshold, in_videos)

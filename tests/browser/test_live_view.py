@@ -313,6 +313,7 @@ def test_what_the_tracker_follows_stays_although_its_score_falls(view: Locator, 
     expect(labels(view)).to_have_text(["person #1 0.30", "person #2 0.90"])
 
 
+@pytest.mark.slow
 def test_stopping_releases_camera_and_stream(page: Page, view: Locator, server: FakeServer) -> None:
     start(view)
     view.get_by_role("button", name="Stop").click()

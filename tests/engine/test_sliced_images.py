@@ -185,8 +185,9 @@ def test_who_takes_turns_with_a_sliced_image_waits_for_no_more_than_a_pass(batch
     assert together == [[0], [200, 201], [0], [202], [1], [203], [2, 3, 4], [5]]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("model", [PERSON_MODEL, pytest.param(COCO_MODEL, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("model", [PERSON_MODEL, COCO_MODEL])
 def test_results_do_not_depend_on_how_many_share_a_pass(model: str):
     image, spec = read_image(ASSETS / "examples" / "astronaut.jpg"), get_model_spec(f"{model}@slices320")
     found = []

@@ -267,6 +267,7 @@ def test_any_wrappers_in_any_order_are_seen_through(steps):
     assert all(found.state[name].shape == value.shape for name, value in weights().items())
 
 
+@pytest.mark.slow
 @example([("nest", "model")], "x.safetensors")
 @settings(
     max_examples=2, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
