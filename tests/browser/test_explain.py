@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from detection_core.ui.app import build_app, launch_options
 from detection_core.ui.shared.examples import EXAMPLE_PATHS, warm_up
+from tests.browser.variant import open_variant
 from tests.explanation.small_cat import TILE, small_cat
 
 pytestmark = pytest.mark.browser
@@ -76,6 +77,8 @@ def test_an_empty_place_a_suppressed_box_and_its_suppressor(opened, panel):
     # Clicks select again.
     page.mouse.click(*on_page(page, 250, 200))
     expect(page.locator(".dv tbody tr[aria-selected=true]")).to_have_count(1)
+    page.get_by_role("button", name="Explain", exact=True).click()
+    expect(sentence(panel)).to_contain_text("This person 0.")
 
 
 @pytest.mark.slow
@@ -216,6 +219,7 @@ def test_an_object_that_only_a_slice_shows_is_explained_in_the_slice(opened, tmp
     small_cat(2.5).save(tmp_path / "cat.png")
     page.locator("button[aria-label='Clear'], button[aria-label='Remove Image']").first.click()
     page.locator("input[type=file][accept*=image]").first.set_input_files(tmp_path / "cat.png")
+    open_variant(page.locator(".picker").first)
     page.get_by_role("combobox", name="Slices", exact=True).first.select_option("Slices of 320 px")
     expect(page.get_by_role("img", name="Found in slices only").first).to_be_visible(timeout=PATIENCE)
     panel = enter(page)

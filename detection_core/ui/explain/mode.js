@@ -15,7 +15,7 @@ const UNREACHED = "The server could not be reached. Try again.";
 
 /**
  * @param {Refs} ui the view's elements
- * @param {{ toImage: (event: MouseEvent) => number[], objectNear: (point: number[]) => number, isShown: (index: number) => boolean, reveal: (point: number[]) => void, measure: () => void }} image
+ * @param {{ toImage: (event: MouseEvent) => number[], objectNear: (point: number[]) => number, isShown: (index: number) => boolean, selected: () => number, reveal: (point: number[]) => void, measure: () => void }} image
  * @param {{ server: Mounting["server"], begin: () => void, result: () => DetectResult | null, threshold: () => number, say: (words: string) => void }} view
  *   `begin` has Python record what happens inside the model, which answers with a message that `open` gets; `say` has screen readers read out
  */
@@ -174,6 +174,8 @@ export function createExplain(ui, image, { server, begin, result, threshold, say
     stages.open(start);
     setOn(true);
     choose("ask");
+    const selected = image.selected();
+    if (!back && selected >= 0 && image.isShown(selected)) askWhy({ object: selected });
   }
 
   /** @param {boolean} on */
