@@ -61,11 +61,11 @@ class SliceRecorder:
 
     Attributes:
         asked: The model with slices, in the precision whose results are explained.
-        thing: The object.
+        target: The object.
     """
 
     asked: ModelSpec
-    thing: FoundObject
+    target: FoundObject
 
     def __call__(self, module: nn.Module, spec: ModelSpec, pixels: NDArray[np.uint8]) -> Recording:
         """Records slices that contain the object, until one has it with its score; otherwise returns the one with the best score.
@@ -74,13 +74,13 @@ class SliceRecorder:
             QueryError: If none of them has it.
         """
         best, best_score = None, 0.0
-        for tile in slices_of(self.thing.box, (pixels.shape[0], pixels.shape[1]), self.asked.slices)[:_MOST_RUNS]:
+        for tile in slices_of(self.target.box, (pixels.shape[0], pixels.shape[1]), self.asked.slices)[:_MOST_RUNS]:
             recording = record(module, self.asked, pixels, tile)
-            index = number_in(recording, self.thing.label, self.thing.box)
+            index = number_in(recording, self.target.label, self.target.box)
             score = 0.0 if index is None else float(recording.detections.scores[index])
             if score > best_score:
                 best, best_score = recording, score
-            if score >= self.thing.score - _SAME_SCORE:
+            if score >= self.target.score - _SAME_SCORE:
                 break
         if best is None:
             raise QueryError(NOT_RECORDED)
@@ -109,16 +109,16 @@ def number_in(recording: Recording, label: int, box: Box) -> int | None:
     return int(same[overlaps.argmax()]) if len(same) and overlaps.max() >= FITTING_IOU else None
 
 
-def why_not_in_whole(whole: Recording, thing: FoundObject, threshold: float) -> WhyNot | None:
+def why_not_in_whole(whole: Recording, target: FoundObject, threshold: float) -> WhyNot | None:
     """Explains why the model does not find an object of its result in the whole image, but only in a slice; None if it does.
 
     Args:
         whole: A recording of the whole image.
-        thing: The object.
+        target: The object.
         threshold: The threshold of the user, 0–1.
     """
-    answer = why_not(whole, Query(box=thing.box, label=thing.label), threshold)
+    answer = why_not(whole, Query(box=target.box, label=target.label), threshold)
     if any((place.iou or 0) >= FITTING_IOU and place.classes[0].fate is Fate.KEPT for place in answer.places):
         return None
-    sentence = f"Only a slice of the image shows this {thing.name} {number(thing.score)}. In the whole image: {answer.sentence}"
+    sentence = f"Only a slice of the image shows this {target.name} {number(target.score)}. In the whole image: {answer.sentence}"
     return replace(answer, sentence=sentence)

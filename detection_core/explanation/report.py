@@ -168,11 +168,11 @@ def explain(
     if spec.slices is None:
         explanation = answer_question(recording, rgb, number, threshold)
     else:
-        thing = FoundObject.of(Detector(recording.spec, device=str(loader.device), loader=loader).detect(rgb), number)
-        absence = why_not_in_whole(recording, thing, threshold)
+        target = FoundObject.of(Detector(recording.spec, device=str(loader.device), loader=loader).detect(rgb), number)
+        absence = why_not_in_whole(recording, target, threshold)
         if absence is not None:
-            recording = SliceRecorder(spec, thing)(module, spec, np.asarray(rgb))
-        explanation = answer_about_found(recording, rgb, thing, threshold, absence)
+            recording = SliceRecorder(spec, target)(module, spec, np.asarray(rgb))
+        explanation = answer_about_found(recording, rgb, target, threshold, absence)
     assert isinstance(explanation.answer, Why)
     if quick_saliency:
         heat = GradientMap.of(recording, explanation.answer.number)(module, recording.spec, np.asarray(rgb))
@@ -223,21 +223,21 @@ def answer_question(recording: Recording, image: Image.Image, question: Query | 
 
 
 def answer_about_found(
-    recording: Recording, image: Image.Image, thing: FoundObject, threshold: float, absence: WhyNot | None
+    recording: Recording, image: Image.Image, target: FoundObject, threshold: float, absence: WhyNot | None
 ) -> Explanation:
     """Answers why there is an object of a result in slices.
 
     Args:
         recording: What happened inside the model in the whole image or, with an absence, in the slice that shows the object.
         image: The image.
-        thing: The object.
+        target: The object.
         threshold: The threshold, 0–1.
         absence: Why the whole image does not show it, see `why_not_in_whole`, or None.
 
     Raises:
         QueryError: If the recording does not contain it.
     """
-    number = number_in(recording, thing.label, thing.box)
+    number = number_in(recording, target.label, target.box)
     if number is None:
         raise QueryError(NOT_RECORDED)
     return replace(answer_question(recording, image, number, threshold), absence=absence)

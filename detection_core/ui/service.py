@@ -207,11 +207,11 @@ class Service:
         self, image: LoadedImage, spec: ModelSpec, whole: Recording, number: int, threshold: float | None, visitor: str
     ) -> Explanation:
         """Explains an object of a result in slices: in the whole image, or in the slice that alone shows it."""
-        thing = FoundObject.of((await self._run(image, spec, visitor)).detections, number)
+        target = FoundObject.of((await self._run(image, spec, visitor)).detections, number)
         threshold = spec.default_threshold if threshold is None else threshold
-        absence = await to_thread.run_sync(why_not_in_whole, whole, thing, threshold)
-        recording = whole if absence is None else await _outcome(begin_recording(self._engine, image, spec, visitor, thing))
-        return await to_thread.run_sync(answer_about_found, recording, image.image, thing, threshold, absence)
+        absence = await to_thread.run_sync(why_not_in_whole, whole, target, threshold)
+        recording = whole if absence is None else await _outcome(begin_recording(self._engine, image, spec, visitor, target))
+        return await to_thread.run_sync(answer_about_found, recording, image.image, target, threshold, absence)
 
     def models(self) -> list[dict[str, Any]]:
         """All models with their facts and their `state`, the `precisions` and `input_sizes` in which each can run, and their times.

@@ -75,9 +75,9 @@ class ExplainMode:
         if whole is None:
             return {"error": str(ExplanationExpiredError()), "expired": True}
         try:
-            thing = shown_object(whole, request)
+            target = shown_object(whole, request)
             image = await to_thread.run_sync(read_upload, whole.result.image_path)
-            recording = await asyncio.wrap_future(begin_recording(self._engine, image, whole.spec, whole.visitor, thing).future)
+            recording = await asyncio.wrap_future(begin_recording(self._engine, image, whole.spec, whole.visitor, target).future)
         except (UserError, asyncio.CancelledError) as error:
             return {"error": str(error) or "Cancelled."}
         kept = replace(whole, recording=recording)

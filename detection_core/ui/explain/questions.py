@@ -177,14 +177,14 @@ def shown_object(kept: KeptRecording, request: Mapping[str, Any]) -> FoundObject
     return FoundObject.of(kept.result.detections, _index(request.get("object")))
 
 
-def _about_shown(kept: KeptRecording, thing: FoundObject, threshold: float) -> Response:
+def _about_shown(kept: KeptRecording, target: FoundObject, threshold: float) -> Response:
     """Why there is an object that the visitor sees; or, if only a slice shows it, why the whole image does not, with its `slice_box`."""
     recording = kept.recording
     if kept.spec.slices is not None and recording.tile is None:
-        absence = why_not_in_whole(recording, thing, threshold)
+        absence = why_not_in_whole(recording, target, threshold)
         if absence is not None:
-            return _why_not_values(absence, kept) | {"slice_box": plain(thing.box)}
-    number = number_in(recording, thing.label, thing.box)
+            return _why_not_values(absence, kept) | {"slice_box": plain(target.box)}
+    number = number_in(recording, target.label, target.box)
     if number is None:
         raise UnclearQuestionError(NOT_RECORDED if recording.tile is None else _NOT_IN_SLICE)
     return _why_values(why(recording, number))
