@@ -106,6 +106,7 @@ def test_a_cell_shows_its_objects_and_they_their_images(evaluated):
     expect(dialog).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_the_object_in_question_is_in_the_middle_and_keys_lead_to_the_next(evaluated):
     evaluated.get_by_role("button", name="nothing detected as person").click()
     crops = evaluated.locator("[data-ref=cellList] .ev-crop")

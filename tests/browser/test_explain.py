@@ -128,6 +128,7 @@ def test_axe_finds_nothing_in_what_if_and_stages(page, address, scheme):
             panel.get_by_role("button", name="Next").click()
 
 
+@pytest.mark.slow
 def test_a_saliency_map_says_how_far_it_is_and_can_be_cancelled(opened, panel):
     panel.get_by_label("Why this object?").select_option(index=1)
     expect(panel.get_by_text(re.compile(r"^Quick: .* once, forward and back: about \d+ second"))).to_be_visible(timeout=PATIENCE)

@@ -93,7 +93,8 @@ def test_the_language_is_that_of_the_browser_or_the_address(visit, locale: str, 
     expect(page.locator("html")).to_have_attribute("lang", language)
 
 
-@pytest.mark.parametrize("language", ["de", pytest.param("es", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["de", "es"])
 def test_detect_and_compare_are_translated(visit, language: str):
     page = visit(f"{language}-{language.upper()}")
     expect(page.locator("html")).to_have_attribute("lang", language)

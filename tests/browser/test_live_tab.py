@@ -77,6 +77,7 @@ def test_people_are_found_in_the_moving_image_and_nothing_is_stored(live: Page, 
     assert sorted(files.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_stopping_frees_the_engine(live: Page, engine: LocalEngine):
     live.get_by_role("button", name="Stop").click()
     expect(live.get_by_role("button", name="Start the camera")).to_be_visible()

@@ -366,6 +366,7 @@ def test_why_it_does_not_start_is_reported(page: Page, view: Locator, server: Fa
     assert server.asked == []
 
 
+@pytest.mark.slow
 def test_waiting_is_shown_and_the_same_frame_requested_again(page: Page, view: Locator, server: FakeServer) -> None:
     status = {"status": {"stage": "download", "text": "Downloading the weights", "done": 30, "total": 120}}
     server.is_open = False

@@ -207,6 +207,7 @@ def test_other_formats_are_in_a_menu(skeleton, tmp_path):
     assert len(from_json(content)) == 1
 
 
+@pytest.mark.slow
 def test_the_models_tab_sorts(opened):
     opened.get_by_role("tab", name="Models").click()
     region = opened.get_by_role("region", name="All models")
@@ -239,7 +240,8 @@ def test_the_chart_is_as_wide_as_the_page_and_its_names_are_legible_and_apart(pa
         assert apart or one["y"] + 0.8 * one["height"] <= other["y"] or other["y"] + 0.8 * other["height"] <= one["y"]
 
 
-@pytest.mark.parametrize("width", [pytest.param(390, marks=pytest.mark.slow), 320])
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 320])
 def test_on_a_phone_all_tabs_are_in_one_line(page, address, width):
     page.set_viewport_size({"width": width, "height": 844})
     page.goto(address)

@@ -61,6 +61,7 @@ def choose(place: Locator, precision: str) -> None:
     place.locator(".precision label", has_text=precision).click()
 
 
+@pytest.mark.slow
 def test_the_precision_stays_when_the_model_changes_and_goes_where_there_is_no_choice(page, components):
     page.goto(components)
     picker, model = page.locator(".picker"), page.get_by_role("combobox", name="Model", exact=True)

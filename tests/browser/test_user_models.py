@@ -78,7 +78,7 @@ def test_a_model_appears_detects_and_its_removal_is_reported(visit, folder):
 
     path.unlink()
     visited.get_by_role("button", name="Detect", exact=True).click()
-    expect(visited.get_by_role("alert")).to_contain_text("There is no model “pets” any more", timeout=20 * SECONDS)
+    expect(visited.get_by_role("alert")).to_contain_text("There is no model “pets” here", timeout=20 * SECONDS)
     expect(yours(visited)).to_have_text(["pets (no longer there)"])
     expect(visited.locator(".picker-label select")).to_have_value("pets")
     expect(visited.locator(".dv tbody tr:not([hidden])")).to_have_count(rows)

@@ -124,6 +124,7 @@ def test_the_counts_work_by_keyboard(tab, walk):
     expect(chart(tab)).to_have_attribute("aria-valuetext", re.compile("2 persons"))
 
 
+@pytest.mark.slow
 def test_drawing_again_asks_no_model(tab, walk, engine):
     give(tab, walk)
     detect(tab)

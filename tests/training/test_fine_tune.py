@@ -192,6 +192,7 @@ def test_never_writes_over_a_result(data, tmp_path):
     assert (tmp_path / "mine.pt").read_text() == "precious"
 
 
+@pytest.mark.slow
 def test_starts_from_a_checkpoint_and_takes_over_classes_of_the_same_name(finished, tmp_path):
     folder, first, _ = finished
     other = coco_folder(tmp_path / "other", images=4, categories=("cat", "person"))

@@ -14,7 +14,6 @@ from PIL import Image
 
 from detection_core.ui.models.tab import chart_points
 from detection_core.visualization.charts import ChartPoint, accuracy_cost_chart, training_chart
-from tests.random_models import quick_first
 
 SVG = "{http://www.w3.org/2000/svg}"
 SIZES = {"wide": (1392, 540), "middle": (760, 540), "narrow": (366, 640)}
@@ -61,7 +60,8 @@ def test_names_cover_nothing(chart):
     assert_nothing_is_covered(chart, {point.name for point in POINTS})
 
 
-@pytest.mark.parametrize("name", quick_first(SIZES, ["narrow"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SIZES)
 def test_names_of_near_points_cover_nothing(name):
     near = [ChartPoint(f"Model number {i}", "boxes", 100 + 8 * (i % 3), 30 + 1.5 * (i // 3)) for i in range(6)]
     apart = [ChartPoint("cheap", "masks", 1, 10), ChartPoint("dear", "keypoints", 400, 60)]

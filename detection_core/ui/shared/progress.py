@@ -51,8 +51,8 @@ def explain(error: UserError, key: str) -> ViewError:
     """Why detection with the model of this key failed."""
     match error:
         case UnknownModelError():
-            text = "Its file has been removed. Put it back, or choose another model."
-            return ViewError(title=f"There is no model “{key}” any more", text=text)
+            text = "Its file was removed, or is on another server. Put it here, or choose another model."
+            return ViewError(title=f"There is no model “{key}” here", text=text)
         case VariantError():
             return ViewError(title="The model does not run like this", text=str(error))
         case ImageError():

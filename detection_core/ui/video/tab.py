@@ -125,7 +125,9 @@ class VideoTab:
             detect = partial(detect_objects, video, order.options(spec), self._engine, self._frame_times)
             video.job = self._jobs.submit(visitor, detect)
         except UnknownModelError:
-            return video_error("This model no longer exists", "Its file has been removed. Put it back, or choose another model.")
+            return video_error(
+                f"There is no model “{key}” here", "Its file was removed, or is on another server. Put it here, or choose another model."
+            )
         except VariantError as error:
             return video_error("The model does not run like this", str(error))
         except VideoError as error:

@@ -127,7 +127,7 @@ def test_a_model_that_must_be_downloaded_waits_for_the_button(tab):
 
 
 def test_a_missing_model_is_an_error(tab):
-    assert tab.begin("pets", "", REQUEST).error.title == "There is no model “pets” any more"
+    assert tab.begin("pets", "", REQUEST).error.title == "There is no model “pets” here"
 
 
 def test_a_size_that_a_model_does_not_have_is_an_error(tab):

@@ -56,7 +56,7 @@ def pets(models_folder: Path) -> Path:
 def test_a_missing_model_is_an_error_and_stays_chosen(pets, handler, inputs):
     pets.unlink()
     ((message, name, picker, button, _),) = call(make_tab(pets), handler, *inputs)
-    assert message.error.title == "There is no model “pets” any more"
+    assert message.error.title == "There is no model “pets” here"
     assert "Put it back" in message.error.text
     assert message.objects is None
     assert name == gr.skip()

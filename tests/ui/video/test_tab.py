@@ -119,7 +119,7 @@ def test_nothing_stays_of_a_visitor_who_leaves(visit):
 @pytest.mark.parametrize(
     ("key", "changes", "title"),
     [
-        ("pets", {}, "This model no longer exists"),
+        ("pets", {}, "There is no model “pets” here"),
         ("ssd300_vgg16@480px", {}, "The model does not run like this"),
         (PERSON_MODEL, {"path": "/etc/passwd"}, "This video cannot be used"),
     ],
