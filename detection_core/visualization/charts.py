@@ -89,7 +89,7 @@ def accuracy_cost_chart(points: Sequence[ChartPoint], width: int = 1392, height:
         axes.legend(handles=handles, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
         _name_points(axes, points)
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        figure.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :].replace(_INK, "currentColor").replace(f"'{_MEASURED_FONT}'", "var(--font, sans-serif)")
     for reference in (' id="', 'href="#', "url(#"):

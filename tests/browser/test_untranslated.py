@@ -136,6 +136,7 @@ def test_live(german: Page):
 
 def test_video(german: Page, tmp_path: Path):
     open_tab(german, "Video")
+    expect(german.get_by_text(re.compile("^MP4, MOV, WebM"))).to_be_visible(timeout=30 * SECONDS)
     video = german.locator(".tabitem:visible input[type=file]").first
     video.set_input_files(make_video(tmp_path / "walk.mp4", size=(160, 96)))
     german.get_by_role("button", name=re.compile("^Erkennen")).locator("visible=true").click(timeout=20 * SECONDS)
@@ -149,6 +150,7 @@ def test_video(german: Page, tmp_path: Path):
 
 def test_batch(german: Page):
     open_tab(german, "Stapel")
+    expect(german.get_by_text(re.compile(r"^Bis zu \d+ Bilder auf einmal"))).to_be_visible(timeout=30 * SECONDS)
     german.locator(".tabitem:visible input[type=file]").first.set_input_files([*map(str, EXAMPLE_PATHS[:2])])
     german.locator(".tabitem:visible input[type=file]").first.set_input_files([BROKEN])
     german.wait_for_timeout(1000)

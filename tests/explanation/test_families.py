@@ -20,6 +20,7 @@ from detection_core.explanation.selection import FATES, select, suppressors_of
 from detection_core.models import instance_ssd
 from detection_core.models.catalog import COCO_MODEL, get_model_spec
 from detection_core.models.detector import run
+from detection_core.models.families import Family
 from detection_core.models.precision import Precision
 from tests.random_models import FAMILIES, quick_first
 
@@ -266,7 +267,11 @@ def test_stages_and_objects(key: str):
     answer = why(recording, 0)
     assert answer.score == recording.detections.scores[0]
     np.testing.assert_allclose(answer.refinements[-1].box, recording.detections.boxes[0])
-    assert [step.name for step in answer.refinements] == ["anchor", *(["proposal"] if recording.proposals else []), "box"]
+    assert [step.name for step in answer.refinements] == [
+        "cell" if recording.spec.family is Family.FCOS else "anchor",
+        *(["proposal"] if recording.proposals else []),
+        "box",
+    ]
     assert next(iter(answer.scores.values())) >= answer.score
 
 

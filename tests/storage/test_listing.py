@@ -126,6 +126,7 @@ def test_without_permission(server: S3Server, monkeypatch):
 
 @pytest.mark.slow
 def test_a_server_that_does_not_respond():
+    pytest.importorskip("pyarrow")
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = S3Server(f"127.0.0.1:{unused.getsockname()[1]}").address("bucket/folder")

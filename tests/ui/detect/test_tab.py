@@ -57,7 +57,7 @@ def test_a_missing_model_is_an_error_and_stays_chosen(pets, handler, inputs):
     pets.unlink()
     ((message, name, picker, button, _),) = call(make_tab(pets), handler, *inputs)
     assert message.error.title == "There is no model “pets” here"
-    assert "Put it back" in message.error.text
+    assert "Put it here" in message.error.text
     assert message.objects is None
     assert name == gr.skip()
     assert picker["selected"] == "pets"
