@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expec
 from benchmarks.common import find_chromium
 from detection_core.engine import Engine, LocalEngine
 from detection_core.engine.ray import DetectorSettings, RayEngine
+from detection_core.ui.app import build_app, launch_options
 from detection_core.ui.components.modules import MODULES
 from detection_core.ui.shared.examples import warm_up
 from tests.browser.camera import launch_with_camera
@@ -122,6 +123,15 @@ def serve(browser_type_launch_args: dict[str, Any]) -> Iterator[Callable[..., st
     yield start
     for blocks in served:
         blocks.close(verbose=False)
+
+
+@pytest.fixture(scope="module")
+def warm_address(serve: Callable[..., str]) -> Iterator[str]:
+    """The address of the whole app, whose engine gets warm from the start."""
+    engine = LocalEngine()
+    warm_up(engine)
+    yield serve(build_app(engine), **launch_options())
+    engine.close()
 
 
 def free_port() -> int:

@@ -8,10 +8,6 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from detection_core.engine import LocalEngine
-from detection_core.ui.app import build_app, launch_options
-from detection_core.ui.shared.examples import warm_up
-
 pytestmark = pytest.mark.browser
 
 SECONDS = 1000
@@ -44,23 +40,15 @@ _ALL_TEXTS = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def address(serve) -> Iterator[str]:
-    engine = LocalEngine()
-    warm_up(engine)
-    yield serve(build_app(engine), **launch_options())
-    engine.close()
-
-
 @pytest.fixture
-def visit(browser: Browser, address: str) -> Iterator:
+def visit(browser: Browser, warm_address: str) -> Iterator:
     """A function that opens the page in a browser with a language."""
     contexts: list[BrowserContext] = []
 
     def open_page(locale: str, *, query: str = "", width: int = 1440) -> Page:
         contexts.append(browser.new_context(locale=locale, viewport={"width": width, "height": 900}))
         page = contexts[-1].new_page()
-        page.goto(address + query)
+        page.goto(warm_address + query)
         expect(page.locator(".dv tbody tr").first).to_be_visible(timeout=30 * SECONDS)
         return page
 

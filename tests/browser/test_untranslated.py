@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from detection_core.engine import LocalEngine
 from detection_core.models.catalog import list_specs
-from detection_core.ui.app import build_app, launch_options
-from detection_core.ui.shared.examples import EXAMPLE_PATHS, warm_up
+from detection_core.ui.shared.examples import EXAMPLE_PATHS
 from tests.ui.languages.sentences import PACKAGE
 from tests.video.io.videos import make_video
 
@@ -49,20 +47,12 @@ def browser(camera_browser: Browser) -> Browser:
     return camera_browser
 
 
-@pytest.fixture(scope="module")
-def address(serve) -> Iterator[str]:
-    engine = LocalEngine()
-    warm_up(engine)
-    yield serve(build_app(engine), **launch_options())
-    engine.close()
-
-
 @pytest.fixture
-def german(page: Page, address: str) -> Iterator[Page]:
+def german(page: Page, warm_address: str) -> Iterator[Page]:
     """The page in German; a text without a translation fails the test."""
     page.set_viewport_size({"width": 1440, "height": 900})
     page.add_init_script("globalThis.untranslated = new Set();")
-    page.goto(f"{address}?lang=de")
+    page.goto(f"{warm_address}?lang=de")
     expect(page.locator(".dv tbody tr").first).to_be_visible(timeout=30 * SECONDS)
     yield page
     met = page.evaluate("[...globalThis.untranslated]")
